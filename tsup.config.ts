@@ -1,0 +1,42 @@
+import { defineConfig, type Options } from 'tsup'
+
+const shared: Options = {
+  target: 'es2023',
+  sourcemap: true,
+  clean: false,
+  treeshake: true,
+  splitting: true,
+  dts: { compilerOptions: { ignoreDeprecations: '6.0' } },
+}
+
+export default defineConfig([
+  {
+    ...shared,
+    name: 'browser',
+    entry: { index: 'src/index.ts' },
+    format: ['esm', 'cjs'],
+    platform: 'browser',
+    external: ['@tanstack/db', '@tanstack/electric-db-collection', '@electric-sql/client', 'zod'],
+  },
+  {
+    ...shared,
+    name: 'node',
+    entry: {
+      server: 'src/server/index.ts',
+      testing: 'src/testing/index.ts',
+      dev: 'src/dev/index.ts',
+    },
+    format: ['esm', 'cjs'],
+    platform: 'node',
+    shims: true,
+  },
+  {
+    ...shared,
+    name: 'cli',
+    entry: { cli: 'src/cli/main.ts' },
+    format: ['esm'],
+    platform: 'node',
+    dts: false,
+    banner: { js: '#!/usr/bin/env node' },
+  },
+])
