@@ -1,0 +1,3 @@
+export * from './schema/index.ts'
+export * from './shapes/index.ts'
+export * from './writes/index.ts'

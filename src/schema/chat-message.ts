@@ -1,0 +1,79 @@
+import { z } from 'zod'
+import { type ColumnMap, column } from './columns.ts'
+import { countField, idField, jsonArrayField, jsonObjectField, textField } from './fields.ts'
+
+export const chatMessageRoleSchema = z.enum(['system', 'user', 'assistant', 'tool'])
+export const chatMessageStatusSchema = z.enum(['streaming', 'complete', 'error'])
+
+/**
+ * One row of `chat_messages`. `position` orders a thread (1, 2, 3 …) and is given by the database;
+ * `parts` are AI SDK `UIMessage` parts, kept unchanged.
+ */
+export const chatMessageRowSchema = z.strictObject({
+  tenantId: idField,
+  id: idField,
+  threadId: idField,
+  sessionId: idField,
+  authorId: idField,
+  role: chatMessageRoleSchema,
+  content: textField,
+  parts: jsonArrayField,
+  parentId: textField.nullable(),
+  clientMessageId: textField.nullable(),
+  status: chatMessageStatusSchema,
+  position: countField,
+  metadata: jsonObjectField,
+  version: countField,
+  createdAt: z.date(),
+  updatedAt: z.date(),
+})
+
+export type ChatMessageRow = z.output<typeof chatMessageRowSchema>
+
+/** A message as a browser holds it: every column is synced. */
+export const chatMessageSchema = chatMessageRowSchema
+
+export type ChatMessage = ChatMessageRow
+
+/** What a client may say when it appends a message. Its session is that of its thread. */
+export const chatMessageInsertSchema = z.strictObject({
+  id: idField,
+  threadId: idField,
+  role: chatMessageRoleSchema,
+  content: textField,
+  parts: jsonArrayField.optional(),
+  parentId: idField.nullable().optional(),
+  clientMessageId: idField.nullable().optional(),
+  status: chatMessageStatusSchema.optional(),
+  metadata: jsonObjectField.optional(),
+})
+
+/** What a message's author, or the session's owner, may change. */
+export const chatMessageUpdateSchema = z.strictObject({
+  content: textField.optional(),
+  parts: jsonArrayField.optional(),
+  status: chatMessageStatusSchema.optional(),
+  metadata: jsonObjectField.optional(),
+})
+
+export type ChatMessageInsert = z.input<typeof chatMessageInsertSchema>
+export type ChatMessageUpdate = z.input<typeof chatMessageUpdateSchema>
+
+export const chatMessageColumns = {
+  tenantId: column('tenant_id', 'text'),
+  id: column('id', 'text', { writable: 'insert' }),
+  threadId: column('thread_id', 'text', { writable: 'insert' }),
+  sessionId: column('session_id', 'text'),
+  authorId: column('author_id', 'text'),
+  role: column('role', 'text', { writable: 'insert' }),
+  content: column('content', 'text', { default: "''::text", writable: 'always' }),
+  parts: column('parts', 'jsonb', { default: "'[]'::jsonb", writable: 'always' }),
+  parentId: column('parent_id', 'text', { nullable: true, writable: 'insert' }),
+  clientMessageId: column('client_message_id', 'text', { nullable: true, writable: 'insert' }),
+  status: column('status', 'text', { default: "'complete'::text", writable: 'always' }),
+  position: column('position', 'bigint'),
+  metadata: column('metadata', 'jsonb', { default: "'{}'::jsonb", writable: 'always' }),
+  version: column('version', 'integer', { default: '1' }),
+  createdAt: column('created_at', 'timestamp with time zone', { default: 'now()' }),
+  updatedAt: column('updated_at', 'timestamp with time zone', { default: 'now()' }),
+} as const satisfies ColumnMap<keyof ChatMessageRow>

@@ -1,0 +1,99 @@
+import { z } from 'zod'
+
+/** Longest id, in characters. Ids are the app's own text; new ones are UUIDv7. */
+export const MAX_ID_LENGTH = 128
+/** Longest title, in characters. */
+export const MAX_TITLE_LENGTH = 1_000
+/** Length of a thread's `lastMessagePreview`, in characters. */
+export const PREVIEW_LENGTH = 280
+
+const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/
+
+function isStorable(text: string): boolean {
+  return !text.includes('\u0000') && !LONE_SURROGATE.test(text)
+}
+
+const NOT_STORABLE = 'must not hold U+0000 or a lone surrogate: Postgres cannot store them'
+
+/** Any text Postgres can store. */
+export const textField = z.string().refine(isStorable, NOT_STORABLE)
+
+/** An id: 1 to 128 characters. */
+export const idField = textField.min(1).max(MAX_ID_LENGTH)
+
+/** A title: 1 to 1,000 characters. */
+export const titleField = textField.min(1).max(MAX_TITLE_LENGTH)
+
+/** A point in time. Rows hold a `Date`; on the wire an ISO 8601 string with offset does too. */
+export const timestampInput = z.union([
+  z.date(),
+  z.iso.datetime({ offset: true }).transform((text) => new Date(text)),
+])
+
+/** Any JSON value. */
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue }
+
+/** A JSON object, as kept in a jsonb column. */
+export type JsonObject = { readonly [key: string]: JsonValue }
+
+/** Any JSON value, or undefined where an optional property is left out. */
+type JsonInput = JsonValue | undefined
+
+const MAX_JSON_DEPTH = 100
+
+function jsonProblem(value: unknown, depth = 0): string | undefined {
+  if (depth > MAX_JSON_DEPTH) return `is nested deeper than ${MAX_JSON_DEPTH} levels`
+  if (value === null || typeof value === 'boolean') return undefined
+  if (typeof value === 'number')
+    return Number.isFinite(value) ? undefined : 'holds a number that is not finite'
+  if (typeof value === 'string') return isStorable(value) ? undefined : NOT_STORABLE
+  if (Array.isArray(value)) return firstProblem(value, depth)
+  if (isPlainObject(value))
+    return firstProblem([...Object.keys(value), ...definedValues(value)], depth)
+  return `holds a ${typeof value}, which is not JSON`
+}
+
+function firstProblem(values: readonly unknown[], depth: number): string | undefined {
+  for (const value of values) {
+    const problem = jsonProblem(value, depth + 1)
+    if (problem !== undefined) return problem
+  }
+  return undefined
+}
+
+function definedValues(value: object): JsonInput[] {
+  return Object.values(value).filter((entry) => entry !== undefined)
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
+function checkJson(value: unknown, context: z.RefinementCtx): void {
+  const problem = jsonProblem(value)
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem })
+}
+
+/** Any JSON value that jsonb can store. */
+export const jsonField = z.custom<JsonValue>((value) => value !== undefined).superRefine(checkJson)
+
+/** A JSON object that jsonb can store. */
+export const jsonObjectField = z
+  .custom<JsonObject>(isPlainObject, 'must be a JSON object')
+  .superRefine(checkJson)
+
+/** A JSON array that jsonb can store. */
+export const jsonArrayField = z
+  .custom<readonly JsonValue[]>(Array.isArray, 'must be a JSON array')
+  .superRefine(checkJson)
+
+/** A whole number of 0 or more that JavaScript holds exactly. */
+export const countField = z.number().int().nonnegative()

@@ -1,0 +1,14 @@
+export * from './chat-message.ts'
+export * from './chat-thread.ts'
+export * from './columns.ts'
+export {
+  type JsonObject,
+  type JsonValue,
+  MAX_ID_LENGTH,
+  MAX_TITLE_LENGTH,
+  PREVIEW_LENGTH,
+} from './fields.ts'
+export type { Principal } from './principal.ts'
+export * from './session.ts'
+export * from './tables.ts'
+export * from './timeline-event.ts'

@@ -1,0 +1,116 @@
+import { z } from 'zod'
+import { type ColumnMap, column } from './columns.ts'
+import {
+  countField,
+  idField,
+  jsonObjectField,
+  textField,
+  timestampInput,
+  titleField,
+} from './fields.ts'
+
+export const sessionVisibilitySchema = z.enum(['private', 'tenant'])
+export const sessionStatusSchema = z.enum(['pending', 'ready', 'failed'])
+export const sessionSourceSchema = z.enum(['upload', 'bundled', 'external', 'import'])
+export const sessionFormatSchema = z.enum(['codex', 'claude-code', 'gemini-cli', 'other'])
+
+/** One row of `sessions`, with every column the database has. */
+export const sessionRowSchema = z.strictObject({
+  tenantId: idField,
+  id: idField,
+  ownerId: idField,
+  visibility: sessionVisibilitySchema,
+  title: titleField,
+  status: sessionStatusSchema,
+  source: sessionSourceSchema,
+  format: sessionFormatSchema,
+  originalName: textField.nullable(),
+  sourcePath: textField.nullable(),
+  repoLabel: textField.nullable(),
+  repo: jsonObjectField.nullable(),
+  workspaceRoot: textField.nullable(),
+  contentRef: textField.nullable(),
+  contentSha256: textField.nullable(),
+  contentBytes: countField.nullable(),
+  eventCount: countField,
+  startedAt: z.date().nullable(),
+  endedAt: z.date().nullable(),
+  archivedAt: z.date().nullable(),
+  metadata: jsonObjectField,
+  version: countField,
+  createdAt: z.date(),
+  updatedAt: z.date(),
+})
+
+export type SessionRow = z.output<typeof sessionRowSchema>
+
+/** The session as a browser holds it: the row without server-only columns. */
+export const sessionSchema = sessionRowSchema.omit({ contentRef: true, contentSha256: true })
+
+export type Session = z.output<typeof sessionSchema>
+
+/** What a client may say when it creates a session. Owner and tenant come from the principal. */
+export const sessionInsertSchema = z.strictObject({
+  id: idField,
+  title: titleField,
+  visibility: sessionVisibilitySchema.optional(),
+  source: sessionSourceSchema.optional(),
+  format: sessionFormatSchema.optional(),
+  originalName: textField.nullable().optional(),
+  sourcePath: textField.nullable().optional(),
+  repoLabel: textField.nullable().optional(),
+  repo: jsonObjectField.nullable().optional(),
+  workspaceRoot: textField.nullable().optional(),
+  startedAt: timestampInput.nullable().optional(),
+  endedAt: timestampInput.nullable().optional(),
+  metadata: jsonObjectField.optional(),
+})
+
+/** What the owner may change in a session. */
+export const sessionUpdateSchema = z.strictObject({
+  title: titleField.optional(),
+  visibility: sessionVisibilitySchema.optional(),
+  repoLabel: textField.nullable().optional(),
+  repo: jsonObjectField.nullable().optional(),
+  workspaceRoot: textField.nullable().optional(),
+  startedAt: timestampInput.nullable().optional(),
+  endedAt: timestampInput.nullable().optional(),
+  archivedAt: timestampInput.nullable().optional(),
+  metadata: jsonObjectField.optional(),
+})
+
+export type SessionInsert = z.input<typeof sessionInsertSchema>
+export type SessionUpdate = z.input<typeof sessionUpdateSchema>
+
+export const sessionColumns = {
+  tenantId: column('tenant_id', 'text'),
+  id: column('id', 'text', { writable: 'insert' }),
+  ownerId: column('owner_id', 'text'),
+  visibility: column('visibility', 'text', { default: "'private'::text", writable: 'always' }),
+  title: column('title', 'text', { writable: 'always' }),
+  status: column('status', 'text', { default: "'pending'::text" }),
+  source: column('source', 'text', { default: "'upload'::text", writable: 'insert' }),
+  format: column('format', 'text', { default: "'other'::text", writable: 'insert' }),
+  originalName: column('original_name', 'text', { nullable: true, writable: 'insert' }),
+  sourcePath: column('source_path', 'text', { nullable: true, writable: 'insert' }),
+  repoLabel: column('repo_label', 'text', { nullable: true, writable: 'always' }),
+  repo: column('repo', 'jsonb', { nullable: true, writable: 'always' }),
+  workspaceRoot: column('workspace_root', 'text', { nullable: true, writable: 'always' }),
+  contentRef: column('content_ref', 'text', { nullable: true, synced: false }),
+  contentSha256: column('content_sha256', 'text', { nullable: true, synced: false }),
+  contentBytes: column('content_bytes', 'bigint', { nullable: true }),
+  eventCount: column('event_count', 'integer', { default: '0' }),
+  startedAt: column('started_at', 'timestamp with time zone', {
+    nullable: true,
+    writable: 'always',
+  }),
+  endedAt: column('ended_at', 'timestamp with time zone', { nullable: true, writable: 'always' }),
+  archivedAt: column('archived_at', 'timestamp with time zone', {
+    nullable: true,
+    writable: 'always',
+  }),
+  metadata: column('metadata', 'jsonb', { default: "'{}'::jsonb", writable: 'always' }),
+  version: column('version', 'integer', { default: '1' }),
+  createdAt: column('created_at', 'timestamp with time zone', { default: 'now()' }),
+  updatedAt: column('updated_at', 'timestamp with time zone', { default: 'now()' }),
+} as const satisfies ColumnMap<keyof SessionRow>

@@ -1,0 +1,15 @@
+import { chatMessageColumns } from './chat-message.ts'
+import { chatThreadColumns } from './chat-thread.ts'
+import { sessionColumns } from './session.ts'
+import { timelineEventColumns } from './timeline-event.ts'
+
+/** The four replicated collections: the name code uses, the table's name, its columns. */
+export const tables = {
+  sessions: { name: 'sessions', columns: sessionColumns },
+  timelineEvents: { name: 'timeline_events', columns: timelineEventColumns },
+  chatThreads: { name: 'chat_threads', columns: chatThreadColumns },
+  chatMessages: { name: 'chat_messages', columns: chatMessageColumns },
+} as const
+
+/** Name of a collection as code and mutations spell it. */
+export type CollectionName = keyof typeof tables

@@ -1,0 +1,83 @@
+import { z } from 'zod'
+import { type ColumnMap, column } from './columns.ts'
+import { countField, idField, jsonObjectField, textField, timestampInput } from './fields.ts'
+
+export const timelineEventKindSchema = z.enum([
+  'message',
+  'reasoning',
+  'tool_call',
+  'tool_result',
+  'file_change',
+  'system',
+  'meta',
+  'other',
+])
+
+/** One row of `timeline_events`. `seq` orders a session's events; it starts at 0. */
+export const timelineEventRowSchema = z.strictObject({
+  tenantId: idField,
+  id: idField,
+  sessionId: idField,
+  seq: countField,
+  kind: timelineEventKindSchema,
+  role: textField.nullable(),
+  occurredAt: z.date().nullable(),
+  title: textField.nullable(),
+  text: textField.nullable(),
+  toolName: textField.nullable(),
+  callId: textField.nullable(),
+  parentId: textField.nullable(),
+  data: jsonObjectField,
+  createdAt: z.date(),
+})
+
+export type TimelineEventRow = z.output<typeof timelineEventRowSchema>
+
+/** A timeline event as a browser holds it: every column is synced. */
+export const timelineEventSchema = timelineEventRowSchema
+
+export type TimelineEvent = TimelineEventRow
+
+/** What a session's owner may say of a new event. */
+export const timelineEventInsertSchema = z.strictObject({
+  id: idField,
+  sessionId: idField,
+  seq: countField,
+  kind: timelineEventKindSchema,
+  role: textField.nullable().optional(),
+  occurredAt: timestampInput.nullable().optional(),
+  title: textField.nullable().optional(),
+  text: textField.nullable().optional(),
+  toolName: textField.nullable().optional(),
+  callId: textField.nullable().optional(),
+  parentId: textField.nullable().optional(),
+  data: jsonObjectField.optional(),
+})
+
+/** What a session's owner may change in an event; its place in the session is fixed. */
+export const timelineEventUpdateSchema = timelineEventInsertSchema
+  .omit({ id: true, sessionId: true, seq: true })
+  .partial()
+
+export type TimelineEventInsert = z.input<typeof timelineEventInsertSchema>
+export type TimelineEventUpdate = z.input<typeof timelineEventUpdateSchema>
+
+export const timelineEventColumns = {
+  tenantId: column('tenant_id', 'text'),
+  id: column('id', 'text', { writable: 'insert' }),
+  sessionId: column('session_id', 'text', { writable: 'insert' }),
+  seq: column('seq', 'integer', { writable: 'insert' }),
+  kind: column('kind', 'text', { writable: 'always' }),
+  role: column('role', 'text', { nullable: true, writable: 'always' }),
+  occurredAt: column('occurred_at', 'timestamp with time zone', {
+    nullable: true,
+    writable: 'always',
+  }),
+  title: column('title', 'text', { nullable: true, writable: 'always' }),
+  text: column('text', 'text', { nullable: true, writable: 'always' }),
+  toolName: column('tool_name', 'text', { nullable: true, writable: 'always' }),
+  callId: column('call_id', 'text', { nullable: true, writable: 'always' }),
+  parentId: column('parent_id', 'text', { nullable: true, writable: 'always' }),
+  data: column('data', 'jsonb', { default: "'{}'::jsonb", writable: 'always' }),
+  createdAt: column('created_at', 'timestamp with time zone', { default: 'now()' }),
+} as const satisfies ColumnMap<keyof TimelineEventRow>

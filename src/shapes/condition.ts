@@ -1,0 +1,127 @@
+/**
+ * Which rows a shape holds, as data. One condition yields both the SQL that Electric gets and the
+ * predicate that the in-memory mock uses, so the two cannot disagree. Columns are database names.
+ */
+export type Condition =
+  | { readonly kind: 'equals'; readonly column: string; readonly value: string }
+  | { readonly kind: 'and'; readonly conditions: readonly Condition[] }
+  | { readonly kind: 'or'; readonly conditions: readonly Condition[] }
+  | {
+      readonly kind: 'in'
+      readonly column: string
+      readonly table: string
+      readonly select: string
+      readonly where: Condition
+    }
+
+/** The column has exactly this text value. */
+export function equals(column: string, value: string): Condition {
+  return { kind: 'equals', column, value }
+}
+
+/** All of the conditions hold. */
+export function and(...conditions: Condition[]): Condition {
+  return { kind: 'and', conditions }
+}
+
+/** At least one of the conditions holds. */
+export function or(...conditions: Condition[]): Condition {
+  return { kind: 'or', conditions }
+}
+
+/** The column's value is among those that `select` has in the rows of `table` where `where` holds. */
+export function isIn(
+  column: string,
+  inner: { readonly table: string; readonly select: string; readonly where: Condition },
+): Condition {
+  return { kind: 'in', column, ...inner }
+}
+
+/** A where clause with `$1`, `$2` … and the texts they stand for. */
+export interface WhereClause {
+  readonly where: string
+  readonly params: readonly string[]
+}
+
+/**
+ * Prints a condition as SQL. Values never become SQL text: each is a parameter, shared only where
+ * the same column is compared with the same value (so that its type is never ambiguous).
+ *
+ * @example
+ * toWhereClause(and(equals('tenant_id', 't1'), equals('id', 's1')))
+ * // { where: '"tenant_id" = $1 AND "id" = $2', params: ['t1', 's1'] }
+ */
+export function toWhereClause(condition: Condition): WhereClause {
+  const params: string[] = []
+  const numbers = new Map<string, number>()
+  const parameter = (column: string, value: string): string => {
+    const key = JSON.stringify([column, value])
+    const number = numbers.get(key) ?? params.push(value)
+    numbers.set(key, number)
+    return `$${number}`
+  }
+  const print = (node: Condition): string => {
+    switch (node.kind) {
+      case 'equals':
+        return `${quoteIdentifier(node.column)} = ${parameter(node.column, node.value)}`
+      case 'and':
+        return join(node.conditions.map(print), 'AND')
+      case 'or':
+        return join(node.conditions.map(print), 'OR')
+      case 'in': {
+        const inner = `SELECT ${quoteIdentifier(node.select)} FROM ${quoteIdentifier(node.table)}`
+        return `${quoteIdentifier(node.column)} IN (${inner} WHERE ${print(node.where)})`
+      }
+    }
+  }
+  return { where: withoutOuterParentheses(condition, print), params }
+}
+
+function withoutOuterParentheses(condition: Condition, print: (node: Condition) => string): string {
+  return condition.kind === 'and' ? condition.conditions.map(print).join(' AND ') : print(condition)
+}
+
+function join(parts: readonly string[], operator: 'AND' | 'OR'): string {
+  return `(${parts.join(` ${operator} `)})`
+}
+
+function quoteIdentifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+/** A row as the database names it. */
+export type ColumnValues = Readonly<Record<string, unknown>>
+
+/**
+ * Decides in memory whether a row belongs to a shape.
+ *
+ * @param rowsOf all rows of a table, for conditions that look into another one.
+ * @example
+ * matches(equals('tenant_id', 't1'), { tenant_id: 't1' }, () => []) // true
+ */
+export function matches(
+  condition: Condition,
+  row: ColumnValues,
+  rowsOf: (table: string) => Iterable<ColumnValues>,
+): boolean {
+  switch (condition.kind) {
+    case 'equals':
+      return row[condition.column] === condition.value
+    case 'and':
+      return condition.conditions.every((part) => matches(part, row, rowsOf))
+    case 'or':
+      return condition.conditions.some((part) => matches(part, row, rowsOf))
+    case 'in':
+      return someRow(
+        rowsOf(condition.table),
+        (inner) =>
+          inner[condition.select] === row[condition.column] &&
+          matches(condition.where, inner, rowsOf),
+      )
+  }
+}
+
+function someRow(rows: Iterable<ColumnValues>, test: (row: ColumnValues) => boolean): boolean {
+  for (const row of rows) if (test(row)) return true
+  return false
+}

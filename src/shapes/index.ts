@@ -1,0 +1,13 @@
+export {
+  and,
+  type Condition,
+  equals,
+  isIn,
+  matches,
+  or,
+  toWhereClause,
+  type WhereClause,
+} from './condition.ts'
+export { defineShape, type ShapeDefinition, type ShapeRegistry } from './define-shape.ts'
+export { isRefusal, type ResolvedShape, resolveShape, type ShapeRefusal } from './resolve-shape.ts'
+export { sessionShapes } from './session-shapes.ts'

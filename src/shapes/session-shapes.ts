@@ -1,0 +1,66 @@
+import { z } from 'zod'
+import { chatMessageColumns } from '../schema/chat-message.ts'
+import { chatThreadColumns } from '../schema/chat-thread.ts'
+import { syncedColumnNames } from '../schema/columns.ts'
+import { idField } from '../schema/fields.ts'
+import type { Principal } from '../schema/principal.ts'
+import { sessionColumns } from '../schema/session.ts'
+import { timelineEventColumns } from '../schema/timeline-event.ts'
+import { and, type Condition, equals, isIn, or } from './condition.ts'
+import { defineShape } from './define-shape.ts'
+
+function visibleSessions(principal: Principal): Condition {
+  return and(
+    equals('tenant_id', principal.tenantId),
+    or(equals('owner_id', principal.userId), equals('visibility', 'tenant')),
+  )
+}
+
+/**
+ * Rows of one session or thread, while the session is visible. The tenant is compared twice:
+ * `tenant_id = const` is what Electric indexes, and the inner query stands on its own.
+ */
+function visibleChildren(principal: Principal, column: string, value: string): Condition {
+  return and(
+    equals('tenant_id', principal.tenantId),
+    equals(column, value),
+    isIn('session_id', { table: 'sessions', select: 'id', where: visibleSessions(principal) }),
+  )
+}
+
+const bySession = z.strictObject({ sessionId: idField })
+const byThread = z.strictObject({ threadId: idField })
+
+/** The five shapes of this library, by the name in their URL. */
+export const sessionShapes = {
+  sessions: defineShape({
+    table: 'sessions',
+    columns: syncedColumnNames(sessionColumns),
+    params: z.strictObject({}),
+    rows: visibleSessions,
+  }),
+  'session-timeline': defineShape({
+    table: 'timeline_events',
+    columns: syncedColumnNames(timelineEventColumns),
+    params: bySession,
+    rows: (principal, { sessionId }) => visibleChildren(principal, 'session_id', sessionId),
+  }),
+  'session-threads': defineShape({
+    table: 'chat_threads',
+    columns: syncedColumnNames(chatThreadColumns),
+    params: bySession,
+    rows: (principal, { sessionId }) => visibleChildren(principal, 'session_id', sessionId),
+  }),
+  'session-messages': defineShape({
+    table: 'chat_messages',
+    columns: syncedColumnNames(chatMessageColumns),
+    params: bySession,
+    rows: (principal, { sessionId }) => visibleChildren(principal, 'session_id', sessionId),
+  }),
+  'thread-messages': defineShape({
+    table: 'chat_messages',
+    columns: syncedColumnNames(chatMessageColumns),
+    params: byThread,
+    rows: (principal, { threadId }) => visibleChildren(principal, 'thread_id', threadId),
+  }),
+} as const

@@ -1,0 +1,42 @@
+import type { WriteBatchInput } from './batch.ts'
+import { fromWriteFailure, SessionDbError } from './errors.ts'
+import { type WriteOutcome, type WriteResult, writeOutcomeSchema } from './result.ts'
+
+/**
+ * How a browser hands a batch to the server: one function, usually a server function.
+ * It resolves to the server's answer (a result or a failure) or rejects.
+ *
+ * @example
+ * const writeAdapter: WriteAdapter = (batch) => writeBatch({ data: batch })
+ */
+export type WriteAdapter = (
+  batch: WriteBatchInput,
+  options?: { readonly signal?: AbortSignal },
+) => Promise<WriteOutcome>
+
+/** Sends a batch and returns the result; every failure is a `SessionDbError`. */
+export async function sendBatch(
+  adapter: WriteAdapter,
+  batch: WriteBatchInput,
+): Promise<WriteResult> {
+  const outcome = writeOutcomeSchema.safeParse(await callAdapter(adapter, batch))
+  if (!outcome.success) {
+    throw new SessionDbError(
+      'unavailable',
+      'The write adapter answered with neither a result nor an error.',
+    )
+  }
+  if ('error' in outcome.data) throw fromWriteFailure(outcome.data)
+  return outcome.data
+}
+
+async function callAdapter(adapter: WriteAdapter, batch: WriteBatchInput): Promise<WriteOutcome> {
+  try {
+    return await adapter(batch)
+  } catch (error) {
+    if (error instanceof SessionDbError) throw error
+    throw new SessionDbError('unavailable', 'The write did not reach the server. Try again.', {
+      cause: error,
+    })
+  }
+}

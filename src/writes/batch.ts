@@ -1,0 +1,89 @@
+import { z } from 'zod'
+import { chatMessageInsertSchema, chatMessageUpdateSchema } from '../schema/chat-message.ts'
+import { chatThreadInsertSchema, chatThreadUpdateSchema } from '../schema/chat-thread.ts'
+import { idField } from '../schema/fields.ts'
+import { sessionInsertSchema, sessionUpdateSchema } from '../schema/session.ts'
+import type { CollectionName } from '../schema/tables.ts'
+import { timelineEventInsertSchema, timelineEventUpdateSchema } from '../schema/timeline-event.ts'
+import { SessionDbError } from './errors.ts'
+
+/** Most mutations one batch may hold. */
+export const MAX_MUTATIONS = 500
+
+const expectedVersion = z.number().int().positive().optional()
+
+function mutationSchemas<
+  Name extends CollectionName,
+  Insert extends z.ZodType,
+  Update extends z.ZodType,
+>(collection: Name, insert: Insert, update: Update) {
+  const name = z.literal(collection)
+  return z.discriminatedUnion('type', [
+    z.strictObject({ collection: name, type: z.literal('insert'), value: insert }),
+    z.strictObject({
+      collection: name,
+      type: z.literal('update'),
+      id: idField,
+      changes: update,
+      expectedVersion,
+    }),
+    z.strictObject({ collection: name, type: z.literal('delete'), id: idField, expectedVersion }),
+  ])
+}
+
+/** One change to one row. Inserts carry the new row's id inside `value`. */
+export const mutationSchema = z.discriminatedUnion('collection', [
+  mutationSchemas('sessions', sessionInsertSchema, sessionUpdateSchema),
+  mutationSchemas('timelineEvents', timelineEventInsertSchema, timelineEventUpdateSchema),
+  mutationSchemas('chatThreads', chatThreadInsertSchema, chatThreadUpdateSchema),
+  mutationSchemas('chatMessages', chatMessageInsertSchema, chatMessageUpdateSchema),
+])
+
+/** One user action: 1 to 500 mutations that become one transaction, under an id made once. */
+export const writeBatchSchema = z.strictObject({
+  id: idField,
+  mutations: z.array(mutationSchema).min(1).max(MAX_MUTATIONS),
+})
+
+/** A mutation as a caller writes it (dates may be ISO strings). */
+export type MutationInput = z.input<typeof mutationSchema>
+/** A mutation after validation. */
+export type Mutation = z.output<typeof mutationSchema>
+/** A batch as a caller writes it. */
+export type WriteBatchInput = z.input<typeof writeBatchSchema>
+/** A batch after validation. */
+export type WriteBatch = z.output<typeof writeBatchSchema>
+
+/**
+ * Validates a batch from an untrusted caller.
+ *
+ * @throws SessionDbError `invalid`; `details.issues` names each mutation and field, for example
+ * `{ path: 'mutations[0].value.title', message: 'Too small: …' }`.
+ * @example
+ * parseWriteBatch({ id: 'b1', mutations: [{ collection: 'sessions', type: 'delete', id: 's1' }] })
+ */
+export function parseWriteBatch(input: unknown): WriteBatch {
+  const parsed = writeBatchSchema.safeParse(input)
+  if (parsed.success) return parsed.data
+  const issues = parsed.error.issues.slice(0, 10).map((issue) => ({
+    path: formatPath(issue.path),
+    message: issue.message,
+  }))
+  const first = issues[0]
+  const where = first === undefined || first.path === '' ? 'The batch' : first.path
+  throw new SessionDbError('invalid', `${where}: ${first?.message ?? 'is not valid'}`, {
+    details: { issues },
+  })
+}
+
+function formatPath(path: readonly PropertyKey[]): string {
+  return path.reduce<string>(
+    (text, key) =>
+      typeof key === 'number'
+        ? `${text}[${key}]`
+        : text === ''
+          ? String(key)
+          : `${text}.${String(key)}`,
+    '',
+  )
+}

@@ -1,0 +1,25 @@
+export { sendBatch, type WriteAdapter } from './adapter.ts'
+export {
+  MAX_MUTATIONS,
+  type Mutation,
+  type MutationInput,
+  parseWriteBatch,
+  type WriteBatch,
+  type WriteBatchInput,
+  writeBatchSchema,
+} from './batch.ts'
+export {
+  type ErrorCode,
+  errorStatus,
+  fromWriteFailure,
+  SessionDbError,
+  toWriteFailure,
+  type WriteFailure,
+} from './errors.ts'
+export { createHttpWriteAdapter, type HttpWriteAdapterOptions } from './http-adapter.ts'
+export {
+  type AppliedMutation,
+  type WriteOutcome,
+  type WriteResult,
+  writeResultSchema,
+} from './result.ts'
