@@ -1,0 +1,25 @@
+import { Client } from 'pg'
+import { expect, test } from 'vitest'
+import { freshDatabase } from '../../support/database.ts'
+
+async function query(url: string, statement: string) {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  try {
+    return (await client.query(statement)).rows
+  } finally {
+    await client.end()
+  }
+}
+
+test('a fresh database is empty, logical, and gone after drop', async () => {
+  const database = await freshDatabase()
+  expect(await query(database.url, 'SHOW wal_level')).toEqual([{ wal_level: 'logical' }])
+  await query(database.url, 'CREATE TABLE t (id int)')
+  const other = await freshDatabase()
+  expect(await query(other.url, "SELECT to_regclass('t') AS t")).toEqual([{ t: null }])
+  await query(other.url, "SELECT pg_create_logical_replication_slot('s', 'pgoutput')")
+  await database.drop()
+  await other.drop()
+  await expect(query(database.url, 'SELECT 1')).rejects.toThrow('does not exist')
+})
