@@ -1,4 +1,5 @@
 import { defineConfig, type Options } from 'tsup'
+import { browserGuard } from './tsup.browser-guard.ts'
 
 const shared: Options = {
   target: 'es2023',
@@ -16,7 +17,7 @@ export default defineConfig([
     entry: { index: 'src/index.ts' },
     format: ['esm', 'cjs'],
     platform: 'browser',
-    external: ['@tanstack/db', '@tanstack/electric-db-collection', '@electric-sql/client', 'zod'],
+    esbuildPlugins: [browserGuard],
   },
   {
     ...shared,

@@ -115,6 +115,7 @@ export function matches(
       return someRow(
         rowsOf(condition.table),
         (inner) =>
+          row[condition.column] != null && // NULL is in no list, not even beside NULL
           inner[condition.select] === row[condition.column] &&
           matches(condition.where, inner, rowsOf),
       )

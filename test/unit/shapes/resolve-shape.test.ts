@@ -1,0 +1,81 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { isRefusal, resolveShape, sessionShapes } from '../../../src/shapes/index.ts'
+
+const ann = { tenantId: 'acme', userId: 'ann' }
+
+function resolved(name: string, params: Record<string, string>, principal = ann) {
+  const shape = resolveShape(sessionShapes, name, params, principal)
+  if (isRefusal(shape)) throw new Error(shape.message)
+  return shape
+}
+
+describe('resolveShape', () => {
+  test('sessions: own ones and those shared with the tenant', () => {
+    expect(resolved('sessions', {})).toMatchObject({
+      table: 'sessions',
+      where: '"tenant_id" = $1 AND ("owner_id" = $2 OR "visibility" = $3)',
+      params: ['acme', 'ann', 'tenant'],
+    })
+  })
+
+  test('children: authorised by the session they belong to', () => {
+    expect(resolved('thread-messages', { threadId: 't1' })).toMatchObject({
+      table: 'chat_messages',
+      where:
+        '"tenant_id" = $1 AND "thread_id" = $2 AND "session_id" IN (SELECT "id" FROM "sessions" WHERE ' +
+        '("tenant_id" = $1 AND ("owner_id" = $3 OR "visibility" = $4)))',
+      params: ['acme', 't1', 'ann', 'tenant'],
+    })
+  })
+
+  test('server-only columns are in no shape', () => {
+    for (const [name, shape] of Object.entries(sessionShapes)) {
+      expect(shape.columns, name).not.toContain('content_ref')
+      expect(shape.columns, name).not.toContain('last_position')
+      expect(shape.columns.slice(0, 2), name).toEqual(['tenant_id', 'id'])
+    }
+  })
+
+  test.each([
+    '',
+    'Sessions',
+    'toString',
+    '__proto__',
+    'constructor',
+    'sessions ',
+    'session_threads',
+  ])('there is no shape %j', (name) => {
+    expect(resolveShape(sessionShapes, name, {}, ann)).toMatchObject({ reason: 'unknown_shape' })
+  })
+
+  test.each([
+    ['session-timeline', {}],
+    ['session-timeline', { sessionId: '' }],
+    ['session-timeline', { sessionId: 's', threadId: 't' }],
+    ['session-timeline', { sessionId: 'x'.repeat(129) }],
+    ['sessions', { tenantId: 'other' }],
+  ])('%s refuses the parameters %j', (name, params) => {
+    expect(resolveShape(sessionShapes, name, params, ann)).toMatchObject({
+      reason: 'invalid_params',
+    })
+  })
+
+  test('whatever the texts are, they become parameters and never SQL', () => {
+    const text = fc.string({ minLength: 1, maxLength: 128, unit: 'grapheme' })
+    const plain = resolved('session-messages', { sessionId: 'a' }, { tenantId: 'b', userId: 'c' })
+    fc.assert(
+      fc.property(text, text, text, (sessionId, tenantId, userId) => {
+        const shape = resolveShape(
+          sessionShapes,
+          'session-messages',
+          { sessionId },
+          { tenantId, userId },
+        )
+        if (isRefusal(shape)) return
+        expect(shape.where).toBe(plain.where)
+        expect(shape.params).toEqual([tenantId, sessionId, userId, 'tenant'])
+      }),
+    )
+  })
+})
