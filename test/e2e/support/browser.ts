@@ -1,0 +1,43 @@
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+/** Starts Chromium; `CHROMIUM` names another than Debian's. */
+export function launchBrowser(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    headless: true,
+    args: FLAGS,
+  })
+}
+
+/** A user's own window: cookies and storage of its own, and what its console complained about. */
+export interface Window {
+  readonly page: Page
+  readonly context: BrowserContext
+  /** Console errors and warnings, and uncaught exceptions. */
+  readonly complaints: string[]
+}
+
+/** Opens a window and signs in as one of the demo's users. */
+export async function openWindow(browser: Browser, url: string, user: string): Promise<Window> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 860 } })
+  const page = await context.newPage()
+  const complaints: string[] = []
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
+  })
+  page.on('pageerror', (error) => complaints.push(String(error)))
+  await page.goto(url)
+  await page.getByTestId(`sign-in-${user}`).click()
+  await page.getByTestId('session-list').waitFor()
+  return { page, context, complaints }
+}
