@@ -54,9 +54,8 @@ function layerOf(found: Import): string {
 describe('layers', () => {
   test('every folder of src has a rule', () => {
     expect(files.length).toBeGreaterThan(10)
-    expect(
-      new Set(imports.map(({ from }) => from)).difference(new Set(Object.keys(MAY_KNOW))),
-    ).toEqual(new Set())
+    const unknown = imports.filter(({ from }) => !Object.hasOwn(MAY_KNOW, from))
+    expect(unknown.map(({ file }) => file)).toEqual([])
   })
 
   test('a folder imports only from the folders below it', () => {
