@@ -1,0 +1,46 @@
+/** Every way a call to this library can fail, with the HTTP status that says the same. */
+export const errorStatus = {
+  unauthenticated: 401,
+  forbidden: 403,
+  not_found: 404,
+  invalid: 400,
+  conflict: 409,
+  too_large: 413,
+  rate_limited: 429,
+  unavailable: 503,
+  sync_timeout: 504,
+} as const
+
+export type ErrorCode = keyof typeof errorStatus
+
+/**
+ * The one error class of this library. `code` is stable; `message` says what to do;
+ * `details` holds only what the caller may know.
+ *
+ * @example
+ * try {
+ *   await store.write(principal, batch)
+ * } catch (error) {
+ *   if (error instanceof SessionDbError && error.code === 'conflict') reload()
+ * }
+ */
+export class SessionDbError extends Error {
+  override readonly name = 'SessionDbError'
+  readonly code: ErrorCode
+  readonly details: Readonly<Record<string, unknown>> | undefined
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { details?: Readonly<Record<string, unknown>>; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.details = options.details
+  }
+
+  /** The HTTP status for this error's code. */
+  get status(): number {
+    return errorStatus[this.code]
+  }
+}
