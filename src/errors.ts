@@ -13,6 +13,10 @@ export const errorStatus = {
 
 export type ErrorCode = keyof typeof errorStatus
 
+// The browser and the server entry are bundled apart and each holds a copy of the class: errors are
+// recognised by this mark, so that `instanceof` is right whichever copy threw.
+const MARK = Symbol.for('@org/session-db/SessionDbError')
+
 /**
  * The one error class of this library. `code` is stable; `message` says what to do;
  * `details` holds only what the caller may know.
@@ -28,6 +32,7 @@ export class SessionDbError extends Error {
   override readonly name = 'SessionDbError'
   readonly code: ErrorCode
   readonly details: Readonly<Record<string, unknown>> | undefined
+  protected readonly [MARK] = true
 
   constructor(
     code: ErrorCode,
@@ -37,6 +42,10 @@ export class SessionDbError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.details = options.details
+  }
+
+  static override [Symbol.hasInstance](value: unknown): value is SessionDbError {
+    return typeof value === 'object' && value !== null && Reflect.get(value, MARK) === true
   }
 
   /** The HTTP status for this error's code. */
