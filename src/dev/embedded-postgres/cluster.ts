@@ -1,0 +1,92 @@
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { chown, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join, parse } from 'node:path'
+import { SessionDbError } from '../../errors.ts'
+import { embeddedPostgresVersion, type PostgresBinaries } from './binaries.ts'
+import type { ServerUser } from './server-user.ts'
+import { plainEnvironment } from './supervised-server.ts'
+
+/** An initialised Postgres data directory and its superuser's password. */
+export type Cluster = { readonly dataDirectory: string; readonly password: string }
+
+/**
+ * Opens the cluster in a server directory, creating it first if there is none. Creation happens
+ * beside the final place, so that being killed half-way leaves nothing half made.
+ *
+ * @throws SessionDbError `unavailable` when initdb fails or the cluster is of another major version.
+ */
+export async function openCluster(options: {
+  serverDirectory: string
+  binaries: PostgresBinaries
+  user: ServerUser
+  log: (message: string) => void
+}): Promise<Cluster> {
+  const { serverDirectory } = options
+  const dataDirectory = join(serverDirectory, 'data')
+  const passwordFile = join(serverDirectory, 'password')
+  const version = await readFile(join(dataDirectory, 'PG_VERSION'), 'utf8').catch(() => undefined)
+  if (version === undefined) await createCluster(options, dataDirectory, passwordFile)
+  else refuseOtherVersion(version.trim(), dataDirectory)
+  return { dataDirectory, password: (await readFile(passwordFile, 'utf8')).trim() }
+}
+
+async function createCluster(
+  { serverDirectory, binaries, user, log }: Parameters<typeof openCluster>[0],
+  dataDirectory: string,
+  passwordFile: string,
+): Promise<void> {
+  log('creating the database (first start only)')
+  for (const name of await readdir(serverDirectory)) {
+    if (name.startsWith('data.')) await rm(join(serverDirectory, name), { recursive: true })
+  }
+  await writeFile(passwordFile, randomBytes(24).toString('hex'), { mode: 0o600 })
+  if (user.uid !== undefined && user.gid !== undefined) {
+    await chown(passwordFile, user.uid, user.gid)
+  }
+  const unfinished = `${dataDirectory}.${process.pid}`
+  await runInitdb(binaries.initdb, user, [
+    `--pgdata=${unfinished}`,
+    '--username=postgres',
+    '--auth=scram-sha-256',
+    `--pwfile=${passwordFile}`,
+    '--encoding=UTF8',
+    // Sorts and folds the same on every machine, whatever locales it has.
+    '--locale=C',
+    '--locale-provider=builtin',
+    '--builtin-locale=C.UTF-8',
+  ])
+  await rename(unfinished, dataDirectory)
+}
+
+async function runInitdb(initdb: string, user: ServerUser, args: string[]): Promise<void> {
+  const child = spawn(initdb, args, {
+    ...user,
+    cwd: parse(initdb).root,
+    env: plainEnvironment(),
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let errors = ''
+  child.stderr.on('data', (chunk) => {
+    errors += chunk
+  })
+  const outcome = await new Promise<number | string | null>((resolve) => {
+    child.once('error', (error) => resolve(error.message))
+    child.once('close', (code, signal) => resolve(signal ?? code))
+  })
+  if (outcome === 0) return
+  throw new SessionDbError(
+    'unavailable',
+    `Creating the Postgres data directory failed (initdb: ${outcome}). ${errors.trim()}`,
+  )
+}
+
+function refuseOtherVersion(found: string, dataDirectory: string): void {
+  const [major] = embeddedPostgresVersion.split('.')
+  if (found === major) return
+  throw new SessionDbError(
+    'unavailable',
+    `${dataDirectory} was made by Postgres ${found}, this is Postgres ${major}. ` +
+      'Move it away to start afresh, or dump it with the Postgres that made it.',
+  )
+}

@@ -1,0 +1,112 @@
+import { randomUUID } from 'node:crypto'
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { SessionDbError } from '../../errors.ts'
+import { identifyProcess, isRunning, type ProcessIdentity } from './process-identity.ts'
+
+/** Who runs the server of a directory: the process that started it, and its supervisor. */
+type OwnerRecord = { owner: ProcessIdentity; supervisor?: ProcessIdentity }
+
+export type Ownership = {
+  /** The supervisor a dead owner left behind, when it is still at work. */
+  readonly leftoverSupervisor: ProcessIdentity | undefined
+  /** Adds this owner's supervisor to the record. */
+  nameSupervisor(pid: number): Promise<void>
+  /** Gives the directory up. */
+  release(): Promise<void>
+}
+
+/**
+ * Makes this process the one owner of a directory's server, taking over from an owner that died.
+ *
+ * @param directory - The directory, existing and writable.
+ * @throws SessionDbError `conflict` naming the pid when the owner is still running.
+ */
+export async function takeOwnership(directory: string): Promise<Ownership> {
+  const file = join(directory, 'owner.json')
+  const owner = identifyProcess(process.pid) as ProcessIdentity
+  const previous = await replaceDeadOwner(directory, file, { owner })
+  const supervisor = previous?.supervisor
+  return {
+    leftoverSupervisor: supervisor && isRunning(supervisor) ? supervisor : undefined,
+    nameSupervisor: async (pid) => {
+      const identity = identifyProcess(pid)
+      if (identity !== undefined) await replaceFile(file, { owner, supervisor: identity })
+    },
+    release: () => rm(file, { force: true }),
+  }
+}
+
+async function replaceDeadOwner(
+  directory: string,
+  file: string,
+  mine: OwnerRecord,
+): Promise<OwnerRecord | undefined> {
+  let previous: OwnerRecord | undefined
+  while (!(await createFile(file, mine))) {
+    const found = await read(file)
+    if (found !== undefined && isRunning(found.owner)) throw inUse(directory, found.owner.pid)
+    previous = (await takeDeadRecord(file)) ?? previous
+  }
+  return previous
+}
+
+function inUse(directory: string, pid: number): SessionDbError {
+  return new SessionDbError(
+    'conflict',
+    `${directory} is in use by ${pid === process.pid ? 'this process' : `process ${pid}`}. ` +
+      'Stop it, or choose another data directory.',
+    { details: { pid } },
+  )
+}
+
+/** Renames before it looks: of two processes that both found a dead owner, one gets its record. */
+async function takeDeadRecord(file: string): Promise<OwnerRecord | undefined> {
+  const taken = draftOf(file)
+  try {
+    await rename(file, taken)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+  const record = await read(taken)
+  if (record !== undefined && isRunning(record.owner)) {
+    await rename(taken, file)
+    return undefined
+  }
+  await rm(taken, { force: true })
+  return record
+}
+
+/** Creates the file with its whole content at once; false when it exists. */
+async function createFile(file: string, record: OwnerRecord): Promise<boolean> {
+  const draft = draftOf(file)
+  await writeFile(draft, JSON.stringify(record))
+  try {
+    await link(draft, file)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  } finally {
+    await rm(draft, { force: true })
+  }
+}
+
+async function replaceFile(file: string, record: OwnerRecord): Promise<void> {
+  const draft = draftOf(file)
+  await writeFile(draft, JSON.stringify(record))
+  await rename(draft, file)
+}
+
+function draftOf(file: string): string {
+  return `${file}.${randomUUID()}`
+}
+
+async function read(file: string): Promise<OwnerRecord | undefined> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as OwnerRecord
+  } catch {
+    return undefined // gone meanwhile, or damaged: either way nobody's
+  }
+}

@@ -1,0 +1,48 @@
+import { spawnSync } from 'node:child_process'
+import { statSync } from 'node:fs'
+import { SessionDbError } from '../../errors.ts'
+
+/** The system user Postgres runs as; empty when it runs as the user who started it. */
+export type ServerUser = { readonly uid?: number; readonly gid?: number }
+
+/**
+ * Chooses the system user to run Postgres as. Postgres refuses to run as root, so root lends it
+ * the owner of an existing data directory, else the user `postgres`, else `nobody`.
+ *
+ * @param existingDataDirectory - A data directory made earlier, if there is one.
+ * @throws SessionDbError `unavailable` when root finds no user to lend.
+ */
+export function chooseServerUser(existingDataDirectory: string | undefined): ServerUser {
+  if (process.getuid?.() !== 0) return {}
+  if (existingDataDirectory !== undefined) {
+    const { uid, gid } = statSync(existingDataDirectory)
+    if (uid !== 0) return { uid, gid }
+  }
+  const user = findUser('postgres') ?? findUser('nobody')
+  if (user === undefined) {
+    throw new SessionDbError(
+      'unavailable',
+      'Postgres refuses to run as root and this system has neither a user "postgres" nor "nobody". ' +
+        'Create one (useradd --system postgres) or run as an ordinary user.',
+    )
+  }
+  return user
+}
+
+/** Whether `user` can enter `directory`, which depends on every directory above it too. */
+export function canEnter(user: ServerUser, directory: string): boolean {
+  if (user.uid === undefined) return true
+  return (
+    spawnSync('/bin/sh', ['-c', 'cd "$1"', 'sh', directory], { ...user, cwd: '/' }).status === 0
+  )
+}
+
+function findUser(name: string): ServerUser | undefined {
+  const id = (flag: '-u' | '-g') => {
+    const { status, stdout } = spawnSync('id', [flag, name], { encoding: 'utf8' })
+    return status === 0 ? Number(stdout) : undefined
+  }
+  const uid = id('-u')
+  const gid = id('-g')
+  return uid === undefined || gid === undefined ? undefined : { uid, gid }
+}

@@ -1,0 +1,6 @@
+export { type DevStack, type DevStackOptions, startDevStack } from './dev-stack.ts'
+export {
+  type EmbeddedPostgres,
+  type EmbeddedPostgresOptions,
+  startEmbeddedPostgres,
+} from './embedded-postgres/index.ts'
