@@ -1,0 +1,49 @@
+import { idField } from '../schema/fields.ts'
+import type { Principal } from '../schema/principal.ts'
+import { SessionDbError } from '../writes/errors.ts'
+
+/**
+ * The app's own authentication: looks at cookies or headers and says who is asking, or nothing.
+ *
+ * @example
+ * const authenticate: Authenticate = async (request) => {
+ *   const user = await verifyCookie(request.headers.get('cookie'))
+ *   return user && { tenantId: user.tenant, userId: user.id }
+ * }
+ */
+export type Authenticate = (
+  request: Request,
+) => Principal | null | undefined | Promise<Principal | null | undefined>
+
+/**
+ * Asks the app who sends a request; whatever is not clearly a principal is refused.
+ *
+ * @param onError hears of an exception in the app's authentication, which the client does not.
+ * @throws SessionDbError `unauthenticated`, or the `SessionDbError` that `authenticate` threw.
+ */
+export async function requirePrincipal(
+  authenticate: Authenticate,
+  request: Request,
+  onError: (error: unknown) => void,
+): Promise<Principal> {
+  const principal = await callAuthenticate(authenticate, request, onError)
+  const tenantId = idField.safeParse(principal?.tenantId)
+  const userId = idField.safeParse(principal?.userId)
+  if (tenantId.success && userId.success) return { tenantId: tenantId.data, userId: userId.data }
+  if (principal) onError(new TypeError('authenticate gave a principal without tenantId or userId'))
+  throw new SessionDbError('unauthenticated', 'Sign in, then try again.')
+}
+
+async function callAuthenticate(
+  authenticate: Authenticate,
+  request: Request,
+  onError: (error: unknown) => void,
+): Promise<Principal | null | undefined> {
+  try {
+    return await authenticate(request)
+  } catch (error) {
+    if (error instanceof SessionDbError) throw error
+    onError(error)
+    return null
+  }
+}

@@ -1,0 +1,50 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
+import type { ReadableStream } from 'node:stream/web'
+
+export type Served = {
+  url: string
+  close(): Promise<void>
+}
+
+/** Listens on a free port of 127.0.0.1 with a plain Node handler. */
+export async function listen(
+  handler: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<Served & { server: Server }> {
+  const server = createServer(handler)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return {
+    server,
+    url: `http://127.0.0.1:${port}`,
+    close: async () => {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
+
+/** Serves a `Request → Response` function over real HTTP; a client that goes away aborts it. */
+export function serve(handle: (request: Request) => Promise<Response>): Promise<Served> {
+  return listen((incoming, outgoing) => {
+    const gone = new AbortController()
+    outgoing.on('close', () => gone.abort())
+    const request = new Request(new URL(incoming.url ?? '/', 'http://app.test'), {
+      method: incoming.method ?? 'GET',
+      headers: new Headers(incoming.headers as Record<string, string>),
+      signal: gone.signal,
+    })
+    void handle(request).then((response) => {
+      outgoing.writeHead(response.status, Object.fromEntries(response.headers))
+      if (response.body === null) return outgoing.end()
+      const body = Readable.fromWeb(response.body as ReadableStream)
+      body.on('error', () => outgoing.destroy())
+      outgoing.on('close', () => body.destroy())
+      return body.pipe(outgoing)
+    })
+  })
+}

@@ -1,0 +1,392 @@
+import { once } from 'node:events'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { z } from 'zod'
+import type { ShapeLogEntry } from '../../../src/server/shape-proxy/log-entry.ts'
+import { createShapeProxy, type ShapeProxyOptions } from '../../../src/server/shape-proxy.ts'
+import { equals } from '../../../src/shapes/condition.ts'
+import { defineShape } from '../../../src/shapes/define-shape.ts'
+import { SessionDbError } from '../../../src/writes/errors.ts'
+import { answerSnapshot, type FakeElectric, startFakeElectric } from './fake-electric.ts'
+import { listen, type Served, serve } from './serve.ts'
+
+const SECRET = 'keep-this-to-yourself'
+const ann = { tenantId: 't1', userId: 'ann' }
+
+let electric: FakeElectric
+let app: Served
+let log: ShapeLogEntry[]
+
+async function start(options: Partial<ShapeProxyOptions> = {}): Promise<void> {
+  app = await serve(
+    createShapeProxy({
+      electricUrl: electric.url,
+      secret: SECRET,
+      authenticate: () => ann,
+      logger: (entry) => log.push(entry),
+      ...options,
+    }),
+  )
+}
+
+beforeEach(async () => {
+  log = []
+  electric = await startFakeElectric()
+})
+
+afterEach(async () => {
+  await app.close()
+  await electric.close()
+})
+
+const get = (path: string, init?: RequestInit) => fetch(`${app.url}${path}`, init)
+
+describe('a shape request', () => {
+  test('becomes table, columns, condition and protocol parameters', async () => {
+    await start()
+    const response = await get('/api/shapes/thread-messages?threadId=th1&offset=-1&log=full')
+    expect(response.status).toBe(200)
+    expect(await response.json()).toEqual([{ headers: { control: 'snapshot-end' } }])
+    const [asked] = electric.seen
+    expect(asked?.path).toBe('/v1/shape')
+    const { columns, queryable_columns, ...rest } = Object.fromEntries(asked?.query ?? [])
+    expect(rest).toEqual({
+      secret: SECRET,
+      offset: '-1',
+      log: 'full',
+      table: 'chat_messages',
+      where:
+        '"tenant_id" = $1 AND "thread_id" = $2 AND "session_id" IN (SELECT "id" FROM "sessions" WHERE ("tenant_id" = $1 AND ("owner_id" = $3 OR "visibility" = $4)))',
+      'params[1]': 't1',
+      'params[2]': 'th1',
+      'params[3]': 'ann',
+      'params[4]': 'tenant',
+    })
+    expect(columns?.split(',')).toContain('client_message_id')
+    expect(queryable_columns).toBe(columns)
+  })
+
+  test('quotes names with capitals, as the engine wants it', async () => {
+    const mixed = defineShape({
+      table: 'public.A_Camel',
+      columns: ['Id', 'userName', 'plain', 'weird "col'],
+      params: z.strictObject({}),
+      rows: (principal) => equals('Id', principal.userId),
+    })
+    await start({ shapes: { mixed } })
+    await get('/mixed?offset=-1')
+    expect(electric.seen[0]?.query.get('table')).toBe('public."A_Camel"')
+    expect(electric.seen[0]?.query.get('columns')).toBe('"Id","userName",plain,"weird ""col"')
+  })
+
+  test('keeps a path and parameters of electricUrl', async () => {
+    await start({ electricUrl: `${electric.url}/engine/?source_id=s7` })
+    await get('/sessions?offset=-1')
+    expect(electric.seen[0]?.path).toBe('/engine/v1/shape')
+    expect(electric.seen[0]?.query.get('source_id')).toBe('s7')
+  })
+
+  test('sends on no header of the client but a short ETag', async () => {
+    await start()
+    await get('/sessions?offset=-1', {
+      headers: { cookie: 'a=b', authorization: 'Bearer x', 'x-forwarded-for': '1.2.3.4' },
+    })
+    await get('/sessions?offset=-1', { headers: { 'if-none-match': `"${'e'.repeat(600)}"` } })
+    for (const { headers } of electric.seen) {
+      expect(Object.keys(headers).sort()).toEqual(
+        expect.not.arrayContaining(['cookie', 'authorization', 'x-forwarded-for', 'if-none-match']),
+      )
+    }
+  })
+})
+
+describe('the answer', () => {
+  test('is private, varies by user, and shows only the headers of the protocol', async () => {
+    await start()
+    const { headers } = await get('/sessions?offset=-1')
+    expect(headers.get('cache-control')).toBe('private, no-cache')
+    expect(headers.get('vary')).toBe('Cookie, Authorization')
+    expect(headers.get('etag')).toBe('"100-1:-1:0_0"')
+    expect(headers.get('electric-handle')).toBe('100-1')
+    expect(headers.get('access-control-expose-headers')).toContain('electric-schema')
+    for (const name of ['electric-server', 'set-cookie', 'access-control-allow-origin']) {
+      expect(headers.get(name), name).toBeNull()
+    }
+  })
+
+  test('to a live poll is never kept', async () => {
+    await start()
+    const { headers } = await get('/sessions?offset=0_0&handle=100-1&live=true')
+    expect(headers.get('cache-control')).toBe('private, no-store')
+  })
+
+  test('keeps 304', async () => {
+    await start()
+    electric.answerWith((request, response) => {
+      response.writeHead(304, { etag: String(request.headers['if-none-match']) }).end()
+    })
+    const response = await get('/sessions?offset=-1', { headers: { 'if-none-match': '"100-1"' } })
+    expect(response.status).toBe(304)
+    expect(response.headers.get('etag')).toBe('"100-1"')
+    expect(await response.text()).toBe('')
+  })
+
+  test('of HEAD has headers and no body', async () => {
+    await start()
+    const response = await get('/sessions?offset=-1', { method: 'HEAD' })
+    expect(response.status).toBe(200)
+    expect(response.headers.get('electric-handle')).toBe('100-1')
+    expect(electric.seen[0]?.method).toBe('HEAD')
+  })
+
+  test('streams: its start arrives before its end is known', async () => {
+    await start()
+    let finish = () => {}
+    electric.answerWith((_request, response) => {
+      response.writeHead(200, {
+        'content-type': 'application/json',
+        'content-encoding': 'identity',
+      })
+      response.write('[1')
+      finish = () => response.end(',2]')
+    })
+    const response = await get('/sessions?offset=-1')
+    expect(response.headers.get('content-encoding')).toBeNull()
+    const reader = response.body?.getReader()
+    expect(new TextDecoder().decode((await reader?.read())?.value)).toBe('[1')
+    finish()
+    expect(new TextDecoder().decode((await reader?.read())?.value)).toBe(',2]')
+  })
+
+  test('breaks off when the engine does, so that no half answer looks whole', async () => {
+    await start()
+    electric.answerWith((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      response.write('[1', () => response.destroy())
+    })
+    await expect(get('/sessions?offset=-1').then((response) => response.text())).rejects.toThrow()
+  })
+})
+
+describe('a client that goes away', () => {
+  test('while the engine holds a live poll ends that poll', async () => {
+    await start()
+    let upstreamClosed: Promise<unknown> | undefined
+    electric.answerWith((_request, _response, incoming) => {
+      upstreamClosed = once(incoming.socket, 'close')
+    })
+    const client = new AbortController()
+    const poll = get('/sessions?offset=0_0&handle=1-1&live=true', { signal: client.signal })
+    await vi.waitFor(() => expect(upstreamClosed).toBeDefined())
+    client.abort()
+    await expect(poll).rejects.toThrow()
+    await upstreamClosed
+    await vi.waitFor(() => expect(log).toMatchObject([{ status: 499, live: true }]))
+  })
+
+  test('while the body streams cancels it upstream', async () => {
+    await start()
+    const ended = new Promise((resolve) => {
+      electric.answerWith((_request, response) => {
+        response.writeHead(200, { 'content-type': 'application/json' })
+        response.write('[1')
+        response.on('close', resolve)
+      })
+    })
+    const response = await get('/sessions?offset=-1')
+    await response.body?.cancel()
+    await ended
+  })
+})
+
+describe('who asks', () => {
+  test.each([
+    ['nobody', () => null],
+    ['undefined', () => undefined],
+    ['a principal without a user', () => ({ tenantId: 't1' }) as never],
+    ['a principal with an empty tenant', () => ({ tenantId: '', userId: 'u' })],
+    ['a throwing authentication', () => Promise.reject(new Error('database is down: pw=hunter2'))],
+  ])('%s gets 401 and nothing else', async (_name, authenticate) => {
+    await start({ authenticate })
+    const response = await get('/sessions?offset=-1')
+    expect(response.status).toBe(401)
+    expect(await response.json()).toEqual({
+      error: { code: 'unauthenticated', message: 'Sign in, then try again.' },
+    })
+    expect(electric.seen).toEqual([])
+    expect(JSON.stringify(log)).not.toContain('hunter2')
+  })
+
+  test('an authentication that says why it refuses is believed', async () => {
+    await start({
+      authenticate: () => {
+        throw new SessionDbError('forbidden', 'This account is locked.')
+      },
+    })
+    expect((await get('/sessions?offset=-1')).status).toBe(403)
+  })
+
+  test.each(['POST', 'PUT', 'PATCH', 'DELETE'])('%s is refused', async (method) => {
+    await start()
+    const response = await get('/sessions?offset=-1', { method })
+    expect(response.status).toBe(405)
+    expect(response.headers.get('allow')).toBe('GET, HEAD, OPTIONS')
+    expect(electric.seen).toEqual([])
+  })
+
+  test('OPTIONS says what is allowed and lets no other origin in', async () => {
+    await start()
+    const response = await get('/sessions', {
+      method: 'OPTIONS',
+      headers: { origin: 'https://evil.example', 'access-control-request-method': 'GET' },
+    })
+    expect(response.status).toBe(204)
+    expect(response.headers.get('allow')).toBe('GET, HEAD, OPTIONS')
+    expect(response.headers.get('access-control-allow-origin')).toBeNull()
+  })
+})
+
+describe('when the engine fails', () => {
+  const SECRETIVE = JSON.stringify({ message: `secret=${SECRET} http://10.0.0.1:3000 owner_id` })
+
+  test.each([
+    [401, {}, 502, '1'],
+    [403, {}, 502, '1'],
+    [404, {}, 502, '1'],
+    [500, {}, 502, '1'],
+    [302, { location: 'http://10.0.0.1:3000/?secret=x' }, 502, '1'],
+    [429, { 'retry-after': '9' }, 503, '9'],
+    [503, { 'retry-after': '7' }, 503, '7'],
+    [503, { 'retry-after': 'Wed, 21 Oct 2025 07:28:00 GMT' }, 503, '5'],
+  ])('status %i (%o) becomes %i with Retry-After %s', async (status, headers, ours, retryAfter) => {
+    await start()
+    electric.answerWith((_request, response) => response.writeHead(status, headers).end(SECRETIVE))
+    const response = await get('/sessions?offset=-1')
+    const body = await response.text()
+    expect(response.status).toBe(ours)
+    expect(response.headers.get('retry-after')).toBe(retryAfter)
+    expect(JSON.parse(body)).toMatchObject({ error: { code: 'unavailable' } })
+    expect(body + JSON.stringify([...response.headers]) + JSON.stringify(log)).not.toMatch(
+      new RegExp(`${SECRET}|10\\.0\\.0\\.1|owner_id`),
+    )
+    expect(log[0]?.reason).toContain(String(status))
+  })
+
+  test('409 says must-refetch with the new handle and nothing of the old', async () => {
+    await start()
+    electric.answerWith((_request, response) => {
+      response.writeHead(409, {
+        'electric-handle': '200-2',
+        location: `/v1/shape?secret=${SECRET}`,
+      })
+      response.end(SECRETIVE)
+    })
+    const response = await get('/sessions?offset=0_0&handle=100-1')
+    expect(response.status).toBe(409)
+    expect(response.headers.get('electric-handle')).toBe('200-2')
+    expect(response.headers.get('location')).toBeNull()
+    expect(response.headers.get('cache-control')).toBe('private, no-store')
+    expect(await response.json()).toEqual([{ headers: { control: 'must-refetch' } }])
+  })
+
+  test("400 about the client's own parameters is told", async () => {
+    await start()
+    electric.answerWith((_request, response) => {
+      response.writeHead(400).end(JSON.stringify({ errors: { offset: ['has invalid format'] } }))
+    })
+    const response = await get('/sessions?offset=abc')
+    expect(response.status).toBe(400)
+    expect(await response.json()).toEqual({
+      error: {
+        code: 'invalid',
+        message: 'offset: has invalid format. Start again with offset=-1.',
+      },
+    })
+  })
+
+  test.each([
+    JSON.stringify({ errors: { where: ['owner_id does not exist'], offset: ['x'] } }),
+    'owner_id',
+    '',
+    '['.repeat(100_000),
+  ])('400 about anything else is ours to mend: %.40s', async (body) => {
+    await start()
+    electric.answerWith((_request, response) => response.writeHead(400).end(body))
+    const response = await get('/sessions?offset=-1')
+    expect(response.status).toBe(502)
+    expect(await response.text()).not.toContain('owner_id')
+    expect(log[0]?.reason).toMatch(/Electric refused the shape/)
+  })
+
+  test('a connection that the engine has just closed is tried once more', async () => {
+    await start()
+    electric.answerWith((request, response, incoming) => {
+      if (electric.seen.length === 1) incoming.socket.resetAndDestroy()
+      else answerSnapshot(request, response)
+    })
+    expect((await get('/sessions?offset=-1')).status).toBe(200)
+    expect(electric.seen).toHaveLength(2)
+  })
+
+  test('a connection that always breaks is 502 after two attempts', async () => {
+    await start()
+    electric.answerWith((_request, _response, incoming) => incoming.socket.resetAndDestroy())
+    const response = await get('/sessions?offset=-1')
+    expect(response.status).toBe(502)
+    expect(response.headers.get('retry-after')).toBe('1')
+    expect(electric.seen).toHaveLength(2)
+  })
+
+  test('an engine that is not there is 502', async () => {
+    const nobody = await listen(() => {})
+    await nobody.close()
+    await start({ electricUrl: nobody.url })
+    const response = await get('/sessions?offset=-1')
+    expect(response.status).toBe(502)
+    expect(await response.text()).not.toContain(nobody.url)
+    expect(log[0]?.reason).toContain('ECONNREFUSED')
+    expect(JSON.stringify(log)).not.toContain(SECRET)
+  })
+
+  test('a shape whose rows() throws is 503 and shows nothing', async () => {
+    const broken = defineShape({
+      table: 'notes',
+      columns: ['id'],
+      params: z.strictObject({}),
+      rows: () => {
+        throw new Error(SECRET)
+      },
+    })
+    await start({ shapes: { broken } })
+    const response = await get('/broken?offset=-1')
+    expect(response.status).toBe(503)
+    expect((await response.text()) + JSON.stringify(log)).not.toContain(SECRET)
+  })
+})
+
+test('the logger hears who asked for what, and may fail', async () => {
+  await start({
+    logger: (entry) => {
+      log.push(entry)
+      throw new Error('disk full')
+    },
+  })
+  expect((await get('/sessions?offset=-1')).status).toBe(200)
+  expect(log).toEqual([
+    {
+      method: 'GET',
+      shape: 'sessions',
+      principal: ann,
+      live: false,
+      status: 200,
+      durationMs: expect.any(Number),
+    },
+  ])
+})
+
+test.each(['', 'electric:3000', 'postgres://x/y', 'http://user:pw@electric:3000'])(
+  'electricUrl %j is refused at once',
+  async (electricUrl) => {
+    await start()
+    expect(() => createShapeProxy({ electricUrl, authenticate: () => ann })).toThrow(/electricUrl/)
+  },
+)
