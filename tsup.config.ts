@@ -40,4 +40,13 @@ export default defineConfig([
     dts: false,
     banner: { js: '#!/usr/bin/env node' },
   },
+  {
+    ...shared,
+    name: 'postgres-supervisor',
+    entry: { 'postgres-supervisor': 'src/dev/embedded-postgres/supervisor.ts' },
+    format: ['esm'],
+    platform: 'node',
+    dts: false,
+    sourcemap: false,
+  },
 ])
