@@ -1,0 +1,118 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { Pool } from 'pg'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { migrate } from '../../../src/server/migrate.ts'
+import type { Migration } from '../../../src/server/migrations/index.ts'
+import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+
+let database: TestDatabase
+let pool: Pool
+
+beforeEach(async () => {
+  database = await freshDatabase()
+  pool = new Pool({ connectionString: database.url })
+  onTestFinished(async () => {
+    await pool.end()
+    await database.drop()
+  })
+})
+
+const first: Migration = { name: '0001-first', sql: 'CREATE TABLE first (id int)' }
+const second: Migration = { name: '0002-second', sql: 'CREATE TABLE second (id int)' }
+
+async function tableNames(): Promise<string[]> {
+  const { rows } = await pool.query<{ table_name: string }>(
+    `SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1`,
+  )
+  return rows.map((row) => row.table_name)
+}
+
+describe('migrate', () => {
+  test('creates every table, and a second run finds nothing to do', async () => {
+    const once = await migrate({ database: database.url })
+    expect(once).toEqual({ applied: ['0001-initial'], alreadyApplied: [] })
+    expect(await tableNames()).toEqual([
+      'applied_batches',
+      'chat_messages',
+      'chat_threads',
+      'session_db_migrations',
+      'sessions',
+      'timeline_events',
+    ])
+    const twice = await migrate({ database: pool })
+    expect(twice).toEqual({ applied: [], alreadyApplied: ['0001-initial'] })
+  })
+
+  test('applies only what is new, in order', async () => {
+    await migrate({ database: pool, migrations: [first] })
+    const result = await migrate({ database: pool, migrations: [first, second] })
+    expect(result).toEqual({ applied: ['0002-second'], alreadyApplied: ['0001-first'] })
+  })
+
+  test('leaves migrations of a newer version alone', async () => {
+    await migrate({ database: pool, migrations: [first, second] })
+    const result = await migrate({ database: pool, migrations: [first] })
+    expect(result).toEqual({ applied: [], alreadyApplied: ['0001-first'] })
+  })
+
+  test('refuses an applied migration whose text has changed', async () => {
+    await migrate({ database: pool, migrations: [first] })
+    const changed = { ...first, sql: 'CREATE TABLE first (id bigint)' }
+    await expect(migrate({ database: pool, migrations: [changed, second] })).rejects.toThrow(
+      /0001-first was changed after it was applied/,
+    )
+    expect(await tableNames()).not.toContain('second')
+  })
+
+  test('a failing migration leaves nothing, and those before it stay', async () => {
+    const broken = { name: '0002-second', sql: 'CREATE TABLE second (id int); SELECT 1/0;' }
+    await expect(migrate({ database: pool, migrations: [first, broken] })).rejects.toThrow(
+      /0002-second failed and left nothing behind: division by zero/,
+    )
+    expect(await tableNames()).toEqual(['first', 'session_db_migrations'])
+    const repaired = await migrate({ database: pool, migrations: [first, second] })
+    expect(repaired).toEqual({ applied: ['0002-second'], alreadyApplied: ['0001-first'] })
+  })
+
+  test('says that the database cannot be reached', async () => {
+    const unreachable = 'postgresql://nobody:nothing@127.0.0.1:1/none'
+    await expect(migrate({ database: unreachable })).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('ECONNREFUSED'),
+    })
+  })
+
+  test('four processes at once: exactly one applies it', async () => {
+    const results = await Promise.all([1, 2, 3, 4].map(() => migrateInProcess(database.url)))
+    const applied = results.filter((result) => result.applied.length > 0)
+    expect(applied).toEqual([{ applied: ['0001-initial'], alreadyApplied: [] }])
+    expect(results.filter((result) => result.alreadyApplied.length > 0)).toHaveLength(3)
+  })
+})
+
+interface ProcessResult {
+  readonly applied: string[]
+  readonly alreadyApplied: string[]
+}
+
+function migrateInProcess(url: string): Promise<ProcessResult> {
+  const module = fileURLToPath(new URL('../../../src/server/migrate.ts', import.meta.url))
+  const script = `
+    import { migrate } from ${JSON.stringify(module)}
+    console.log(JSON.stringify(await migrate({ database: process.env.URL })))`
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    env: { ...process.env, URL: url },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  return new Promise((resolve, reject) => {
+    let output = ''
+    child.stdout.on('data', (chunk) => {
+      output += chunk
+    })
+    child.once('exit', (code) => {
+      if (code === 0) resolve(JSON.parse(output) as ProcessResult)
+      else reject(new Error(`The migrating process ended with ${code}`))
+    })
+  })
+}
