@@ -1,6 +1,13 @@
 import { z } from 'zod'
 import { type ColumnMap, column } from './columns.ts'
-import { countField, idField, jsonArrayField, jsonObjectField, textField } from './fields.ts'
+import {
+  countField,
+  idField,
+  integerField,
+  jsonArrayField,
+  jsonObjectField,
+  textField,
+} from './fields.ts'
 
 export const chatMessageRoleSchema = z.enum(['system', 'user', 'assistant', 'tool'])
 export const chatMessageStatusSchema = z.enum(['streaming', 'complete', 'error'])
@@ -23,7 +30,7 @@ export const chatMessageRowSchema = z.strictObject({
   status: chatMessageStatusSchema,
   position: countField,
   metadata: jsonObjectField,
-  version: countField,
+  version: integerField,
   createdAt: z.date(),
   updatedAt: z.date(),
 })
@@ -66,7 +73,7 @@ export const chatMessageColumns = {
   sessionId: column('session_id', 'text'),
   authorId: column('author_id', 'text'),
   role: column('role', 'text', { writable: 'insert' }),
-  content: column('content', 'text', { default: "''::text", writable: 'always' }),
+  content: column('content', 'text', { writable: 'always' }),
   parts: column('parts', 'jsonb', { default: "'[]'::jsonb", writable: 'always' }),
   parentId: column('parent_id', 'text', { nullable: true, writable: 'insert' }),
   clientMessageId: column('client_message_id', 'text', { nullable: true, writable: 'insert' }),

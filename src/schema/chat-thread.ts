@@ -3,9 +3,9 @@ import { type ColumnMap, column } from './columns.ts'
 import {
   countField,
   idField,
+  integerField,
   jsonObjectField,
-  PREVIEW_LENGTH,
-  textField,
+  previewField,
   titleField,
 } from './fields.ts'
 
@@ -21,12 +21,12 @@ export const chatThreadRowSchema = z.strictObject({
   mode: chatThreadModeSchema,
   title: titleField,
   status: chatThreadStatusSchema,
-  messageCount: countField,
+  messageCount: integerField,
   lastPosition: countField,
   lastMessageAt: z.date().nullable(),
-  lastMessagePreview: textField.max(PREVIEW_LENGTH).nullable(),
+  lastMessagePreview: previewField.nullable(),
   metadata: jsonObjectField,
-  version: countField,
+  version: integerField,
   createdAt: z.date(),
   updatedAt: z.date(),
 })

@@ -95,5 +95,14 @@ export const jsonArrayField = z
   .custom<readonly JsonValue[]>(Array.isArray, 'must be a JSON array')
   .superRefine(checkJson)
 
-/** A whole number of 0 or more that JavaScript holds exactly. */
+/** A whole number of 0 or more that JavaScript and a bigint column hold exactly. */
 export const countField = z.number().int().nonnegative()
+
+/** A whole number of 0 or more that an integer column holds. */
+export const integerField = countField.max(2_147_483_647)
+
+/** The beginning of a message. Postgres counts characters, so an emoji is one, not two. */
+export const previewField = textField.refine(
+  (text) => text.length <= PREVIEW_LENGTH || [...text].length <= PREVIEW_LENGTH,
+  `must have at most ${PREVIEW_LENGTH} characters`,
+)

@@ -3,6 +3,7 @@ import { type ColumnMap, column } from './columns.ts'
 import {
   countField,
   idField,
+  integerField,
   jsonObjectField,
   textField,
   timestampInput,
@@ -32,12 +33,12 @@ export const sessionRowSchema = z.strictObject({
   contentRef: textField.nullable(),
   contentSha256: textField.nullable(),
   contentBytes: countField.nullable(),
-  eventCount: countField,
+  eventCount: integerField,
   startedAt: z.date().nullable(),
   endedAt: z.date().nullable(),
   archivedAt: z.date().nullable(),
   metadata: jsonObjectField,
-  version: countField,
+  version: integerField,
   createdAt: z.date(),
   updatedAt: z.date(),
 })
@@ -63,6 +64,7 @@ export const sessionInsertSchema = z.strictObject({
   workspaceRoot: textField.nullable().optional(),
   startedAt: timestampInput.nullable().optional(),
   endedAt: timestampInput.nullable().optional(),
+  archivedAt: timestampInput.nullable().optional(),
   metadata: jsonObjectField.optional(),
 })
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type ColumnMap, column } from './columns.ts'
-import { countField, idField, jsonObjectField, textField, timestampInput } from './fields.ts'
+import { idField, integerField, jsonObjectField, textField, timestampInput } from './fields.ts'
 
 export const timelineEventKindSchema = z.enum([
   'message',
@@ -18,7 +18,7 @@ export const timelineEventRowSchema = z.strictObject({
   tenantId: idField,
   id: idField,
   sessionId: idField,
-  seq: countField,
+  seq: integerField,
   kind: timelineEventKindSchema,
   role: textField.nullable(),
   occurredAt: z.date().nullable(),
@@ -42,7 +42,7 @@ export type TimelineEvent = TimelineEventRow
 export const timelineEventInsertSchema = z.strictObject({
   id: idField,
   sessionId: idField,
-  seq: countField,
+  seq: integerField,
   kind: timelineEventKindSchema,
   role: textField.nullable().optional(),
   occurredAt: timestampInput.nullable().optional(),

@@ -98,7 +98,7 @@ CREATE TABLE chat_messages (
   session_id text NOT NULL,
   author_id text NOT NULL CHECK (char_length(author_id) BETWEEN 1 AND 128),
   role text NOT NULL CHECK (role IN ('system', 'user', 'assistant', 'tool')),
-  content text NOT NULL DEFAULT '',
+  content text NOT NULL,
   parts jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(parts) = 'array'),
   parent_id text,
   client_message_id text CHECK (char_length(client_message_id) BETWEEN 1 AND 128),

@@ -1,0 +1,143 @@
+import { Pool } from 'pg'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import * as schema from '../../../src/schema/index.ts'
+import { migrate } from '../../../src/server/migrate.ts'
+import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { readColumns } from './database-columns.ts'
+import { type EntityDescription, findDrift } from './schema-drift.ts'
+
+const entities: Record<schema.CollectionName, EntityDescription> = {
+  sessions: {
+    columns: schema.sessionColumns,
+    row: schema.sessionRowSchema,
+    insert: schema.sessionInsertSchema,
+    update: schema.sessionUpdateSchema,
+  },
+  timelineEvents: {
+    columns: schema.timelineEventColumns,
+    row: schema.timelineEventRowSchema,
+    insert: schema.timelineEventInsertSchema,
+    update: schema.timelineEventUpdateSchema,
+  },
+  chatThreads: {
+    columns: schema.chatThreadColumns,
+    row: schema.chatThreadRowSchema,
+    insert: schema.chatThreadInsertSchema,
+    update: schema.chatThreadUpdateSchema,
+  },
+  chatMessages: {
+    columns: schema.chatMessageColumns,
+    row: schema.chatMessageRowSchema,
+    insert: schema.chatMessageInsertSchema,
+    update: schema.chatMessageUpdateSchema,
+  },
+}
+const collections = Object.keys(entities) as schema.CollectionName[]
+
+let database: TestDatabase
+let pool: Pool
+
+beforeAll(async () => {
+  database = await freshDatabase()
+  pool = new Pool({ connectionString: database.url })
+  await migrate({ database: pool })
+})
+
+afterAll(async () => {
+  await pool.end()
+  await database.drop()
+})
+
+describe('the migrated database and src/schema agree', () => {
+  test.each(collections)('%s', async (name) => {
+    const columns = await readColumns(pool, schema.tables[name].name)
+    expect(findDrift(entities[name], columns)).toEqual([])
+  })
+
+  test.each(collections)('%s: keys, references and replica identity', async (name) => {
+    const table = schema.tables[name].name
+    const { rows } = await pool.query<{ definition: string; type: string }>(
+      `SELECT pg_get_constraintdef(oid) AS definition, contype AS type
+       FROM pg_constraint WHERE conrelid = $1::regclass AND contype IN ('p', 'f', 'u')`,
+      [table],
+    )
+    expect(rows.filter((row) => row.type === 'p')).toEqual([
+      { type: 'p', definition: 'PRIMARY KEY (tenant_id, id)' },
+    ])
+    for (const { definition } of rows.filter((row) => row.type === 'f')) {
+      expect(definition).toMatch(/^FOREIGN KEY \(tenant_id, .*\(tenant_id, .* ON DELETE CASCADE$/)
+    }
+    const identity = await pool.query('SELECT relreplident FROM pg_class WHERE relname = $1', [
+      table,
+    ])
+    expect(identity.rows).toEqual([{ relreplident: 'f' }])
+  })
+
+  test('an index leads with the columns of every foreign key', async () => {
+    const { rows } = await pool.query(
+      `SELECT conname FROM pg_constraint c WHERE contype = 'f' AND NOT EXISTS (
+         SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indpred IS NULL
+           AND (i.indkey::int2[])[0:cardinality(c.conkey) - 1] @> c.conkey)`,
+    )
+    expect(rows).toEqual([])
+  })
+})
+
+describe('drift is seen', () => {
+  const alterations: Record<string, string> = {
+    'a column more': 'ALTER TABLE sessions ADD COLUMN extra text',
+    'a column less': 'ALTER TABLE sessions DROP COLUMN repo_label',
+    'another name': 'ALTER TABLE sessions RENAME COLUMN repo_label TO label',
+    'another type': 'ALTER TABLE sessions ALTER COLUMN event_count TYPE bigint',
+    'no longer nullable': 'ALTER TABLE sessions ALTER COLUMN repo_label SET NOT NULL',
+    'no longer required': 'ALTER TABLE sessions ALTER COLUMN title DROP NOT NULL',
+    'another default': "ALTER TABLE sessions ALTER COLUMN visibility SET DEFAULT 'tenant'",
+    'no default': 'ALTER TABLE sessions ALTER COLUMN visibility DROP DEFAULT',
+  }
+  test.each(Object.keys(alterations))('in the database: %s', async (name) => {
+    const client = await pool.connect()
+    try {
+      await client.query('BEGIN')
+      await client.query(alterations[name] ?? '')
+      expect(findDrift(entities.sessions, await readColumns(client, 'sessions'))).not.toEqual([])
+    } finally {
+      await client.query('ROLLBACK')
+      client.release()
+    }
+  })
+
+  const { sessions } = entities
+  const mutants: Record<string, Partial<EntityDescription>> = {
+    'a column left out': { columns: without(sessions.columns, 'repo') },
+    'another writability': {
+      columns: {
+        ...sessions.columns,
+        ownerId: { ...schema.sessionColumns.ownerId, writable: 'always' },
+      },
+    },
+    'a row property more': { row: sessions.row.extend({ extra: z.string() }) },
+    'a row property less': { row: sessions.row.omit({ repo: true }) },
+    'a row property of another type': { row: sessions.row.extend({ eventCount: z.string() }) },
+    'a nullable row property': { row: sessions.row.extend({ title: z.string().nullable() }) },
+    'a row property not nullable': { row: sessions.row.extend({ repoLabel: z.string() }) },
+    'an insert property more': { insert: sessions.insert.extend({ ownerId: z.string() }) },
+    'an insert property less': { insert: sessions.insert.omit({ repo: true }) },
+    'an insert property required': {
+      insert: sessions.insert.extend({ visibility: schema.sessionVisibilitySchema }),
+    },
+    'an insert property optional': { insert: sessions.insert.partial({ title: true }) },
+    'an update property more': { update: sessions.update.extend({ id: z.string().optional() }) },
+    'an update property less': { update: sessions.update.omit({ title: true }) },
+    'an update property required': { update: sessions.update.extend({ title: z.string() }) },
+  }
+  test.each(Object.keys(mutants))('in src/schema: %s', async (name) => {
+    const columns = await readColumns(pool, 'sessions')
+    expect(findDrift({ ...sessions, ...mutants[name] }, columns)).not.toEqual([])
+  })
+})
+
+function without<Map extends object>(map: Map, key: keyof Map & string): Omit<Map, typeof key> {
+  const { [key]: _, ...rest } = map
+  return rest
+}

@@ -1,0 +1,146 @@
+import { z } from 'zod'
+import type { ColumnDefinition, ColumnMap } from '../../../src/schema/index.ts'
+import type { DatabaseColumn } from './database-columns.ts'
+
+/** Everything `src/schema` says about one entity. */
+export interface EntityDescription {
+  readonly columns: ColumnMap
+  readonly row: z.ZodObject
+  readonly insert: z.ZodObject
+  readonly update: z.ZodObject
+}
+
+/** Every way in which the TypeScript side and the database disagree about one table. */
+export function findDrift(
+  entity: EntityDescription,
+  database: readonly DatabaseColumn[],
+): string[] {
+  return [
+    ...columnDrift(entity.columns, database),
+    ...rowDrift(entity),
+    ...insertDrift(entity),
+    ...updateDrift(entity),
+  ]
+}
+
+function columnDrift(columns: ColumnMap, database: readonly DatabaseColumn[]): string[] {
+  const described = Object.values(columns)
+  const names = described.map((definition) => definition.name)
+  const inDatabase = new Map(database.map((column) => [column.name, column]))
+  return [
+    ...sameSet('columns.ts', names, 'the database', [...inDatabase.keys()]),
+    ...described.flatMap((definition) => {
+      const column = inDatabase.get(definition.name)
+      return column === undefined ? [] : differences(definition, column)
+    }),
+  ]
+}
+
+function differences(definition: ColumnDefinition, column: DatabaseColumn): string[] {
+  return (['type', 'nullable', 'default'] as const).flatMap((property) =>
+    definition[property] === column[property]
+      ? []
+      : [`${column.name}: ${property} is ${definition[property]}, not ${column[property]}`],
+  )
+}
+
+function rowDrift({ columns, row }: EntityDescription): string[] {
+  return [
+    ...sameSet('the row schema', Object.keys(row.shape), 'columns.ts', Object.keys(columns)),
+    ...Object.entries(columns).flatMap(([property, definition]) => {
+      const field = row.shape[property]
+      if (field === undefined) return []
+      const problems = typeDrift(property, field, definition)
+      const nullable = accepts(field, null)
+      if (nullable !== definition.nullable) problems.push(`${property}: nullable is ${nullable}`)
+      return problems
+    }),
+  ]
+}
+
+function insertDrift({ columns, insert }: EntityDescription): string[] {
+  const writable = writableKeys(columns, ['insert', 'always'])
+  return [
+    ...sameSet('the insert schema', Object.keys(insert.shape), 'writable columns', writable),
+    ...fields(insert, columns).flatMap(([property, field, definition]) => {
+      const optional = definition.nullable || definition.default !== null
+      const problems = typeDrift(property, field, definition)
+      if (accepts(field, undefined) !== optional) problems.push(`insert ${property}: optional`)
+      if (accepts(field, null) !== definition.nullable) problems.push(`insert ${property}: null`)
+      return problems
+    }),
+  ]
+}
+
+function updateDrift({ columns, update }: EntityDescription): string[] {
+  const writable = writableKeys(columns, ['always'])
+  return [
+    ...sameSet('the update schema', Object.keys(update.shape), 'updatable columns', writable),
+    ...fields(update, columns).flatMap(([property, field, definition]) => {
+      const problems = typeDrift(property, field, definition)
+      if (!accepts(field, undefined)) problems.push(`update ${property}: must be optional`)
+      if (accepts(field, null) !== definition.nullable) problems.push(`update ${property}: null`)
+      return problems
+    }),
+  ]
+}
+
+function fields(
+  schema: z.ZodObject,
+  columns: ColumnMap,
+): [string, z.core.$ZodType, ColumnDefinition][] {
+  return Object.entries(schema.shape).flatMap(([property, field]) => {
+    const definition = columns[property]
+    const entry: [string, z.core.$ZodType, ColumnDefinition] | undefined = definition && [
+      property,
+      field,
+      definition,
+    ]
+    return entry === undefined ? [] : [entry]
+  })
+}
+
+function writableKeys(columns: ColumnMap, when: readonly string[]): string[] {
+  return Object.keys(columns).filter((key) => when.includes(columns[key]?.writable ?? ''))
+}
+
+/** One value of each JavaScript category, tried to see which of them a zod type takes. */
+const samples: Record<string, unknown[]> = {
+  text: ['x', ...'private ready upload codex session active user complete message'.split(' ')],
+  integer: [1],
+  bigint: [1],
+  jsonb: [{}, []],
+  'timestamp with time zone': [new Date(0)],
+}
+
+/** Beyond what the column's type can hold. */
+const excessive: Record<string, unknown> = { integer: 2 ** 31, bigint: 2 ** 53 }
+
+function typeDrift(property: string, field: z.core.$ZodType, { type }: ColumnDefinition): string[] {
+  const taken = Object.keys(samples).filter((category) =>
+    samples[category]?.some((sample) => accepts(field, sample)),
+  )
+  const expected = type === 'integer' || type === 'bigint' ? ['integer', 'bigint'] : [type]
+  const problems =
+    taken.join() === expected.join() ? [] : [`${property}: takes ${taken.join()}, is ${type}`]
+  if (type in excessive && accepts(field, excessive[type])) {
+    problems.push(`${property}: takes ${excessive[type]}, more than ${type} holds`)
+  }
+  return problems
+}
+
+function accepts(field: z.core.$ZodType, value: unknown): boolean {
+  return z.safeParse(field, value).success
+}
+
+function sameSet(
+  oneName: string,
+  one: readonly string[],
+  otherName: string,
+  other: readonly string[],
+): string[] {
+  return [
+    ...one.filter((key) => !other.includes(key)).map((key) => `${key}: not in ${otherName}`),
+    ...other.filter((key) => !one.includes(key)).map((key) => `${key}: not in ${oneName}`),
+  ]
+}
