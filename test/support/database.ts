@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { Client } from 'pg'
 import { inject } from 'vitest'
+import { query } from './query.ts'
 
 export type TestDatabase = {
   /** Superuser url of the database. */
@@ -20,7 +20,7 @@ export type TestDatabase = {
 export async function freshDatabase(): Promise<TestDatabase> {
   const server = inject('postgresUrl')
   const name = `test_${randomUUID().replaceAll('-', '')}`
-  await runOn(server, `CREATE DATABASE ${name}`)
+  await query(server, `CREATE DATABASE ${name}`)
   const url = new URL(server)
   url.pathname = `/${name}`
   return { url: url.href, drop: () => dropDatabase(server, name) }
@@ -28,25 +28,15 @@ export async function freshDatabase(): Promise<TestDatabase> {
 
 async function dropDatabase(server: string, name: string): Promise<void> {
   // A slot keeps its database from being dropped, and a walsender ends only some time after its client.
-  await runOn(
+  await query(
     server,
     `SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots
      WHERE database = '${name}' AND active`,
   )
-  await runOn(
+  await query(
     server,
     `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
      WHERE database = '${name}' AND NOT active`,
   )
-  await runOn(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
-}
-
-async function runOn(url: string, statement: string): Promise<void> {
-  const client = new Client({ connectionString: url })
-  await client.connect()
-  try {
-    await client.query(statement)
-  } finally {
-    await client.end()
-  }
+  await query(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
 }

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Client } from 'pg'
+import { escapeIdentifier } from 'pg'
 import { startEmbeddedPostgres } from '../../src/dev/embedded-postgres/index.ts'
+import { query } from './query.ts'
 
 export type TestPostgres = {
   /** Superuser url of the database `postgres`. */
@@ -32,10 +33,7 @@ export async function startTestPostgres(): Promise<TestPostgres> {
   return {
     url: server.url,
     createDatabase: async (name = `test_${randomUUID().replaceAll('-', '')}`) => {
-      const client = new Client({ connectionString: server.url })
-      await client.connect()
-      await client.query(`CREATE DATABASE ${client.escapeIdentifier(name)}`)
-      await client.end()
+      await query(server.url, `CREATE DATABASE ${escapeIdentifier(name)}`)
       const url = new URL(server.url)
       url.pathname = `/${name}`
       return url.href

@@ -4,7 +4,7 @@ import { readPorts, rememberPort } from '../remembered-ports.ts'
 import { findPostgresBinaries } from './binaries.ts'
 import { openCluster } from './cluster.ts'
 import { createDatabase } from './create-database.ts'
-import { type DataDirectory, openDataDirectory } from './data-directory.ts'
+import { openDataDirectory, openServerDirectory } from './data-directory.ts'
 import { type LaunchedServer, launchServer, serverFailure } from './launch.ts'
 import { stopLeftoverServer } from './leftover-server.ts'
 import { type Ownership, takeOwnership } from './owner-record.ts'
@@ -69,10 +69,10 @@ const fixedSettings = {
 export async function startEmbeddedPostgres(
   options: EmbeddedPostgresOptions,
 ): Promise<EmbeddedPostgres> {
-  const place = await openDataDirectory(options.dataDir)
-  const ownership = await takeOwnership(place.directory)
+  const directory = await openDataDirectory(options.dataDir)
+  const ownership = await takeOwnership(directory)
   try {
-    return await startOwned(options, place, ownership)
+    return await startOwned(options, directory, ownership)
   } catch (error) {
     await ownership.release()
     throw error
@@ -81,9 +81,10 @@ export async function startEmbeddedPostgres(
 
 async function startOwned(
   options: EmbeddedPostgresOptions,
-  { directory, serverDirectory, user }: DataDirectory,
+  directory: string,
   ownership: Ownership,
 ): Promise<EmbeddedPostgres> {
+  const { serverDirectory, user } = await openServerDirectory(directory)
   const log = options.log ?? (() => {})
   const binaries = await findPostgresBinaries(user, serverDirectory)
   await stopLeftoverServer({

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SessionDbError } from '../../errors.ts'
+import { unusableDirectory } from './data-directory.ts'
 import { identifyProcess, isRunning, type ProcessIdentity } from './process-identity.ts'
 
 /** Who runs the server of a directory: the process that started it, and its supervisor. */
@@ -20,15 +21,19 @@ export type Ownership = {
  * Makes this process the one owner of a directory's server, taking over from an owner that died.
  *
  * @param directory - The directory, existing and writable.
- * @throws SessionDbError `conflict` naming the pid when the owner is still running.
+ * @throws SessionDbError `conflict` naming the pid when the owner is still running, `unavailable`
+ * when the directory is not writable.
  */
 export async function takeOwnership(directory: string): Promise<Ownership> {
   const file = join(directory, 'owner.json')
   const owner = identifyProcess(process.pid) as ProcessIdentity
-  const previous = await replaceDeadOwner(directory, file, { owner })
-  const supervisor = previous?.supervisor
+  const supervisor = await replaceDeadOwner(directory, file, { owner }).catch((cause) => {
+    throw unusableDirectory(directory, cause)
+  })
+  // Kept until it is gone, in case this owner dies while it waits for that.
+  if (supervisor !== undefined) await replaceFile(file, { owner, supervisor })
   return {
-    leftoverSupervisor: supervisor && isRunning(supervisor) ? supervisor : undefined,
+    leftoverSupervisor: supervisor,
     nameSupervisor: async (pid) => {
       const identity = identifyProcess(pid)
       if (identity !== undefined) await replaceFile(file, { owner, supervisor: identity })
@@ -41,14 +46,15 @@ async function replaceDeadOwner(
   directory: string,
   file: string,
   mine: OwnerRecord,
-): Promise<OwnerRecord | undefined> {
+): Promise<ProcessIdentity | undefined> {
   let previous: OwnerRecord | undefined
   while (!(await createFile(file, mine))) {
     const found = await read(file)
     if (found !== undefined && isRunning(found.owner)) throw inUse(directory, found.owner.pid)
     previous = (await takeDeadRecord(file)) ?? previous
   }
-  return previous
+  const supervisor = previous?.supervisor
+  return supervisor !== undefined && isRunning(supervisor) ? supervisor : undefined
 }
 
 function inUse(directory: string, pid: number): SessionDbError {

@@ -1,16 +1,6 @@
-import { Client } from 'pg'
 import { expect, test } from 'vitest'
 import { freshDatabase } from '../../support/database.ts'
-
-async function query(url: string, statement: string) {
-  const client = new Client({ connectionString: url })
-  await client.connect()
-  try {
-    return (await client.query(statement)).rows
-  } finally {
-    await client.end()
-  }
-}
+import { query } from '../../support/query.ts'
 
 test('a fresh database is empty, logical, and gone after drop', async () => {
   const database = await freshDatabase()
