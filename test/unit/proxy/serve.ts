@@ -33,18 +33,22 @@ export function serve(handle: (request: Request) => Promise<Response>): Promise<
   return listen((incoming, outgoing) => {
     const gone = new AbortController()
     outgoing.on('close', () => gone.abort())
+    const method = incoming.method ?? 'GET'
+    const body = method === 'GET' || method === 'HEAD' ? null : Readable.toWeb(incoming)
     const request = new Request(new URL(incoming.url ?? '/', 'http://app.test'), {
-      method: incoming.method ?? 'GET',
+      method,
+      body: body as BodyInit | null,
+      duplex: 'half',
       headers: new Headers(incoming.headers as Record<string, string>),
       signal: gone.signal,
-    })
+    } as RequestInit)
     void handle(request).then((response) => {
       outgoing.writeHead(response.status, Object.fromEntries(response.headers))
       if (response.body === null) return outgoing.end()
-      const body = Readable.fromWeb(response.body as ReadableStream)
-      body.on('error', () => outgoing.destroy())
-      outgoing.on('close', () => body.destroy())
-      return body.pipe(outgoing)
+      const answer = Readable.fromWeb(response.body as ReadableStream)
+      answer.on('error', () => outgoing.destroy())
+      outgoing.on('close', () => answer.destroy())
+      return answer.pipe(outgoing)
     })
   })
 }

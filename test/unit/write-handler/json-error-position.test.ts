@@ -1,0 +1,60 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { locateJsonError } from '../../../src/server/json-error-position.ts'
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+test.each([
+  ['', 0],
+  ['  ', 2],
+  ['nope', 0],
+  ['[1,]', 3],
+  ['[1 2]', 3],
+  ['{"a" 1}', 5],
+  ['{a:1}', 1],
+  ['{"a":1,}', 7],
+  ['["a\\x"]', 1],
+  ['["a\nb"]', 1],
+  ['[01]', 2],
+  ['1}', 1],
+  ['[1}', 2],
+  ['{"a":"b"', 8],
+])('%j goes wrong at %i', (text, offset) => {
+  expect(locateJsonError(text)).toBe(offset)
+})
+
+test('deep nesting does not overflow the stack', () => {
+  expect(locateJsonError('['.repeat(1_000_000))).toBe(1_000_000)
+})
+
+test('finds the end of every JSON text, and in a cut one never more than was cut', () => {
+  fc.assert(
+    fc.property(fc.json(), fc.nat(), (json, at) => {
+      expect(locateJsonError(json)).toBe(json.length)
+      const cut = json.slice(0, at % (json.length + 1))
+      if (!isJson(cut)) expect(locateJsonError(cut)).toBeLessThanOrEqual(cut.length)
+    }),
+  )
+})
+
+test('agrees with JSON.parse on what may stand before the error', () => {
+  const piece = fc.constantFrom('{', '}', '[', ']', ',', ':', '"a"', '1', ' ', 'null', '"', '-')
+  fc.assert(
+    fc.property(
+      fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join('')),
+      (text) => {
+        const offset = locateJsonError(text)
+        if (isJson(text)) expect(offset).toBe(text.length)
+        else if (offset < text.length) expect(isJson(text.slice(0, offset + 1))).toBe(false)
+      },
+    ),
+    { numRuns: 5_000 },
+  )
+})

@@ -1,0 +1,221 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Principal } from '../../../src/schema/principal.ts'
+import { runWrite } from '../../../src/server/write-handler/run-write.ts'
+import { createWriteHandler, type WriteHandlerOptions } from '../../../src/server/write-handler.ts'
+import { sendBatch } from '../../../src/writes/adapter.ts'
+import { parseWriteBatch, type WriteBatchInput } from '../../../src/writes/batch.ts'
+import { SessionDbError } from '../../../src/writes/errors.ts'
+import { createHttpWriteAdapter } from '../../../src/writes/http-adapter.ts'
+import { type Served, serve } from '../proxy/serve.ts'
+
+const ann = { tenantId: 't1', userId: 'ann' }
+const batch: WriteBatchInput = {
+  id: 'b1',
+  mutations: [{ collection: 'sessions', type: 'delete', id: 's1' }],
+}
+const result = {
+  batchId: 'b1',
+  txid: 7,
+  mutations: [{ collection: 'sessions', type: 'delete', id: 's1', version: null }],
+} as const
+
+let app: Served
+let written: { principal: Principal; batch: WriteBatchInput }[]
+let logged: unknown[]
+
+async function start(options: Partial<WriteHandlerOptions> = {}): Promise<void> {
+  const store = {
+    write: async (principal: Principal, input: WriteBatchInput) => {
+      const parsed = parseWriteBatch(input)
+      written.push({ principal, batch: parsed })
+      return { ...result, mutations: [...result.mutations] }
+    },
+  }
+  app = await serve(
+    createWriteHandler({
+      store,
+      authenticate: () => ann,
+      logger: (error) => logged.push(error),
+      ...options,
+    }),
+  )
+}
+
+beforeEach(() => {
+  written = []
+  logged = []
+})
+afterEach(() => app.close())
+
+function post(body: BodyInit, headers: Record<string, string> = {}): Promise<Response> {
+  const type = { 'content-type': 'application/json', ...headers }
+  return fetch(app.url, { method: 'POST', body, headers: type, duplex: 'half' } as RequestInit)
+}
+
+async function refused(
+  answer: Promise<Response>,
+): Promise<{ status: number; code: string; message: string }> {
+  const response = await answer
+  const { error } = await response.json()
+  expect(response.headers.get('cache-control')).toBe('no-store')
+  expect(written).toEqual([])
+  return { status: response.status, code: error.code, message: error.message }
+}
+
+test('a batch sent by the HTTP write adapter is applied for the principal', async () => {
+  await start()
+  await expect(sendBatch(createHttpWriteAdapter({ url: app.url }), batch)).resolves.toEqual(result)
+  expect(written).toEqual([{ principal: ann, batch }])
+})
+
+describe('a request is refused', () => {
+  test('with 405 when it is not POST', async () => {
+    await start()
+    const response = await fetch(app.url)
+    expect(response.headers.get('allow')).toBe('POST')
+    expect(await refused(Promise.resolve(response))).toMatchObject({ status: 405, code: 'invalid' })
+  })
+
+  test.each([
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data',
+    'application/jsonp',
+    'application/json; charset=utf-16',
+    'text/plain; application/json',
+  ])('with 415 as %s', async (type) => {
+    await start()
+    const answer = refused(post(JSON.stringify(batch), { 'content-type': type }))
+    expect(await answer).toMatchObject({ status: 415, code: 'invalid' })
+  })
+
+  test('with 401 when nobody is signed in', async () => {
+    await start({ authenticate: () => null })
+    expect(await refused(post(JSON.stringify(batch)))).toMatchObject({
+      status: 401,
+      code: 'unauthenticated',
+    })
+  })
+
+  test.each([
+    ['{"id": nope}', 1, 8],
+    ['{\n  "id": "b1",\n  "mutations": [,]\n}', 3, 17],
+    ['{"id": "b1"', 1, 12],
+    ['', 1, 1],
+    ['{"id": "b1"} extra', 1, 14],
+  ])('with 400 when %j is not JSON', async (body, line, column) => {
+    await start()
+    const answer = await refused(post(body))
+    expect(answer).toMatchObject({ status: 400, code: 'invalid' })
+    expect(answer.message).toContain(`line ${line}, column ${column}`)
+  })
+
+  test('with 400 when the body is not UTF-8', async () => {
+    await start()
+    const answer = await refused(post(new Uint8Array([0x22, 0xff, 0x22])))
+    expect(answer).toEqual({ status: 400, code: 'invalid', message: 'The body is not UTF-8.' })
+  })
+
+  test('with 400 naming the field when the batch is not one', async () => {
+    await start()
+    const extra = { ...batch, mutations: [{ ...batch.mutations[0], sql: 'DROP' }] }
+    const answer = await refused(post(JSON.stringify(extra)))
+    expect(answer).toMatchObject({ status: 400, code: 'invalid' })
+    expect(answer.message).toContain('mutations[0]')
+  })
+
+  test('with 413 when it says it is too large', async () => {
+    await start({ maxBodyBytes: 100 })
+    const answer = await refused(post(JSON.stringify({ id: 'x'.repeat(100) })))
+    expect(answer).toMatchObject({ status: 413, code: 'too_large' })
+  })
+
+  test('with 413 when it turns out too large, without reading to the end', async () => {
+    await start({ maxBodyBytes: 100 })
+    let pulled = 0
+    const endless = new ReadableStream({
+      pull: (controller) => {
+        pulled += 1
+        controller.enqueue(new TextEncoder().encode('x'.repeat(1_000)))
+      },
+    })
+    const handle = createWriteHandler({
+      store: { write: () => Promise.reject(new Error('must not be called')) },
+      authenticate: () => ann,
+      maxBodyBytes: 100,
+    })
+    const request = new Request('http://app.test', {
+      method: 'POST',
+      body: endless,
+      headers: { 'content-type': 'application/json' },
+      duplex: 'half',
+    } as RequestInit)
+    expect(await refused(handle(request))).toMatchObject({ status: 413, code: 'too_large' })
+    expect(pulled).toBeLessThan(5)
+  })
+
+  test.each([
+    [{ 'sec-fetch-site': 'cross-site' }],
+    [{ 'sec-fetch-site': 'same-site' }],
+    [{ origin: 'https://evil.example' }],
+    [{ origin: 'null' }],
+    [{ origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }],
+  ])('with 403 from another site: %o', async (headers) => {
+    await start()
+    const handled = refused(post(JSON.stringify(batch), headers))
+    expect(await handled).toMatchObject({ status: 403, code: 'forbidden' })
+  })
+})
+
+test.each([
+  [{ 'sec-fetch-site': 'same-origin' }],
+  [{ 'sec-fetch-site': 'none' }],
+  [{ origin: 'https://admin.example', 'sec-fetch-site': 'cross-site' }],
+])('the own site and allowed origins may write: %o', async (headers) => {
+  await start({ allowedOrigins: ['https://admin.example'] })
+  expect((await post(JSON.stringify(batch), headers)).status).toBe(200)
+})
+
+test('the own host may write', async () => {
+  await start()
+  const own = { origin: app.url }
+  expect((await post(JSON.stringify(batch), own)).status).toBe(200)
+})
+
+test.each([
+  ['forbidden', 403],
+  ['not_found', 404],
+  ['invalid', 400],
+  ['conflict', 409],
+  ['too_large', 413],
+  ['rate_limited', 429],
+  ['unavailable', 503],
+] as const)("the store's %s is answered with %i", async (code, status) => {
+  const error = new SessionDbError(code, 'Because.', { details: { id: 's1' } })
+  await start({ store: { write: () => Promise.reject(error) } })
+  const response = await post(JSON.stringify(batch))
+  expect(response.status).toBe(status)
+  expect(await response.json()).toEqual({
+    error: { code, message: 'Because.', details: { id: 's1' } },
+  })
+  expect(logged).toEqual([])
+})
+
+test('an unexpected error is logged and not shown', async () => {
+  const error = new Error('connect ECONNREFUSED db.internal pw=hunter2')
+  await start({ store: { write: () => Promise.reject(error) } })
+  const response = await post(JSON.stringify(batch))
+  expect(response.status).toBe(503)
+  expect(await response.text()).not.toMatch(/hunter2|db\.internal/)
+  expect(logged).toEqual([error])
+})
+
+test('runWrite returns a failure instead of throwing, even when the logger throws', async () => {
+  await start()
+  const outcome = await runWrite({ write: () => Promise.reject(new Error('boom')) }, ann, batch, {
+    logger: () => {
+      throw new Error('disk full')
+    },
+  })
+  expect(outcome).toMatchObject({ error: { code: 'unavailable' } })
+})
