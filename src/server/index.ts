@@ -1,2 +1,7 @@
+export type { Authenticate } from './authenticate.ts'
 export { type MigrateOptions, type MigrateResult, migrate } from './migrate.ts'
 export { type Migration, migrations } from './migrations/index.ts'
+export type { ShapeLogEntry, ShapeLogger } from './shape-proxy/log-entry.ts'
+export { createShapeProxy, type ShapeProxyOptions } from './shape-proxy.ts'
+export { type BatchWriter, type ErrorLogger, runWrite } from './write-handler/run-write.ts'
+export { createWriteHandler, type WriteHandlerOptions } from './write-handler.ts'
