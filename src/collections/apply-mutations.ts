@@ -1,0 +1,229 @@
+import type { ChatMessage } from '../schema/chat-message.ts'
+import type { ChatThread } from '../schema/chat-thread.ts'
+import type { Mutation } from '../writes/batch.ts'
+import type { SyncedCollection, SyncedRow, SyncStream } from './electric.ts'
+import {
+  given,
+  newMessage,
+  newSession,
+  newThread,
+  newTimelineEvent,
+  previewOf,
+  type WriterIdentity,
+} from './optimistic-rows.ts'
+import type { LiveSources } from './sources.ts'
+
+/** A collection in which a mutation will be seen. */
+export interface Touch {
+  readonly source: SyncStream
+  /** Which mutation of the batch. */
+  readonly index: number
+  /** Whether the mutation's own row is there, or only a row the database changes along with it. */
+  readonly holdsRow: boolean
+}
+
+/** What applying mutations needs to know. */
+export interface ApplyContext {
+  readonly live: LiveSources
+  readonly identity: WriterIdentity
+  readonly now: Date
+  /** Session of a thread, where the caller said it. */
+  readonly sessionOfThread: ReadonlyMap<string, string>
+}
+
+type Of<Name extends Mutation['collection']> = Extract<Mutation, { collection: Name }>
+type Touched = readonly SyncStream[]
+
+/**
+ * Changes the live collections as the server is expected to, and says which those are.
+ * Must run inside `showOptimistic`.
+ */
+export function applyMutations(mutations: readonly Mutation[], context: ApplyContext): Touch[] {
+  return mutations.flatMap((mutation, index) => {
+    const { own, along = [] } = apply(mutation, context)
+    return [
+      ...own.map((source) => ({ source, index, holdsRow: true })),
+      ...along.map((source) => ({ source, index, holdsRow: false })),
+    ]
+  })
+}
+
+interface Applied {
+  readonly own: Touched
+  readonly along?: Touched
+}
+
+function apply(mutation: Mutation, context: ApplyContext): Applied {
+  switch (mutation.collection) {
+    case 'sessions':
+      return { own: applySession(mutation, context) }
+    case 'timelineEvents':
+      return { own: applyTimelineEvent(mutation, context) }
+    case 'chatThreads':
+      return { own: applyThread(mutation, context) }
+    case 'chatMessages':
+      return applyMessage(mutation, context)
+  }
+}
+
+function applySession(mutation: Of<'sessions'>, { live, identity, now }: ApplyContext): Touched {
+  const sources = live.sessions()
+  if (mutation.type !== 'insert') return changeRow(sources, mutation, now)
+  return insertRow(sources, newSession(mutation.value, identity, now))
+}
+
+function applyTimelineEvent(
+  mutation: Of<'timelineEvents'>,
+  { live, identity, now }: ApplyContext,
+): Touched {
+  if (mutation.type !== 'insert') return changeRow(live.timelines(), mutation, now)
+  const row = newTimelineEvent(mutation.value, identity, now)
+  return insertRow(live.timelines(row.sessionId), row)
+}
+
+function applyThread(mutation: Of<'chatThreads'>, { live, identity, now }: ApplyContext): Touched {
+  if (mutation.type === 'insert') {
+    const row = newThread(mutation.value, identity, now)
+    const sources = live.threads(row.sessionId)
+    if (row.status === 'active') archiveOthers(sources, row, now)
+    return insertRow(sources, row)
+  }
+  const sources = live.threads()
+  if (mutation.type === 'update' && mutation.changes.status === 'active') {
+    for (const { collection } of sources) {
+      const thread = collection.get(mutation.id)
+      if (thread !== undefined) archiveOthers(live.threads(thread.sessionId), thread, now)
+    }
+  }
+  return changeRow(sources, mutation, now)
+}
+
+/** The database keeps one active thread per session and mode: the one activated last. */
+function archiveOthers(
+  sources: readonly SyncedCollection<ChatThread>[],
+  { id, sessionId, mode }: ChatThread,
+  now: Date,
+): void {
+  for (const source of sources) {
+    for (const other of source.collection.values()) {
+      const replaced = other.sessionId === sessionId && other.mode === mode
+      if (!replaced || other.status !== 'active' || other.id === id) continue
+      updateRow(source, other.id, { status: 'archived' }, now)
+    }
+  }
+}
+
+function applyMessage(mutation: Of<'chatMessages'>, context: ApplyContext): Applied {
+  const { live, identity, now } = context
+  if (mutation.type === 'insert') {
+    const { threadId, content } = mutation.value
+    const sessionId = sessionOf(threadId, context)
+    const sources = live.messagesOf(threadId, sessionId)
+    const position = lastPosition(sources, threadId) + 1
+    const row = newMessage(mutation.value, { sessionId, position }, identity, now)
+    const along = changeThread(threadId, context, (thread) => ({
+      messageCount: thread.messageCount + 1,
+      lastMessageAt: now,
+      lastMessagePreview: previewOf(content),
+    }))
+    return { own: insertRow(sources, row), along }
+  }
+  const sources = live.messages()
+  if (mutation.type === 'update') return { own: changeRow(sources, mutation, now) }
+  const known = find(sources, mutation.id)
+  const own = changeRow(sources, mutation, now)
+  if (known === undefined) return { own }
+  const along = changeThread(known.threadId, context, ({ messageCount }) => ({
+    messageCount: Math.max(0, messageCount - 1),
+  }))
+  return { own, along }
+}
+
+function changeThread(
+  threadId: string,
+  { live, now }: ApplyContext,
+  changes: (thread: ChatThread) => Partial<ChatThread>,
+): Touched {
+  return live.threads().filter((source) => {
+    const thread = source.collection.get(threadId)
+    if (thread === undefined) return false
+    updateRow(source, threadId, changes(thread), now)
+    return true
+  })
+}
+
+function sessionOf(threadId: string, { live, sessionOfThread }: ApplyContext): string | undefined {
+  const thread = find(live.threads(), threadId)
+  if (thread !== undefined) return thread.sessionId
+  return sessionOfThread.get(threadId) ?? sessionOfMessages(live.messages(), threadId)
+}
+
+function sessionOfMessages(
+  sources: readonly SyncedCollection<ChatMessage>[],
+  threadId: string,
+): string | undefined {
+  for (const { collection } of sources) {
+    for (const message of collection.values()) {
+      if (message.threadId === threadId) return message.sessionId
+    }
+  }
+  return undefined
+}
+
+function lastPosition(sources: readonly SyncedCollection<ChatMessage>[], threadId: string): number {
+  let last = 0
+  for (const { collection } of sources) {
+    for (const message of collection.values()) {
+      if (message.threadId === threadId) last = Math.max(last, message.position)
+    }
+  }
+  return last
+}
+
+function find<Row extends SyncedRow>(
+  sources: readonly SyncedCollection<Row>[],
+  id: string,
+): Row | undefined {
+  for (const { collection } of sources) {
+    const row = collection.get(id)
+    if (row !== undefined) return row
+  }
+  return undefined
+}
+
+function insertRow<Row extends SyncedRow>(
+  sources: readonly SyncedCollection<Row>[],
+  row: Row,
+): Touched {
+  for (const { collection } of sources) {
+    // Whether an id may be used again is the server's to say.
+    if (!collection.has(row.id)) collection.insert(row)
+  }
+  return sources
+}
+
+function changeRow<Row extends SyncedRow>(
+  sources: readonly SyncedCollection<Row>[],
+  mutation: Exclude<Mutation, { type: 'insert' }>,
+  now: Date,
+): Touched {
+  const holders = sources.filter(({ collection }) => collection.has(mutation.id))
+  for (const source of holders) {
+    if (mutation.type === 'delete') source.collection.delete(mutation.id)
+    else updateRow(source, mutation.id, mutation.changes, now)
+  }
+  return holders
+}
+
+/** Every update bumps version and time, as the database does. Timeline events have neither. */
+function updateRow<Row extends SyncedRow>(
+  { collection }: SyncedCollection<Row>,
+  id: string,
+  changes: object,
+  now: Date,
+): void {
+  collection.update(id, (row: object) => {
+    Object.assign(row, given(changes))
+    if ('version' in row) Object.assign(row, { version: Number(row.version) + 1, updatedAt: now })
+  })
+}

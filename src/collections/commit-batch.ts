@@ -1,0 +1,158 @@
+import { v7 as uuidv7 } from 'uuid'
+import { SessionDbError } from '../errors.ts'
+import { sendBatch, type WriteAdapter } from '../writes/adapter.ts'
+import { type MutationInput, parseWriteBatch, type WriteBatchInput } from '../writes/batch.ts'
+import type { WriteResult } from '../writes/result.ts'
+import { applyMutations, type Touch } from './apply-mutations.ts'
+import type { SyncStream } from './electric.ts'
+import { type OptimisticOverlay, showOptimistic } from './optimistic-overlay.ts'
+import type { WriterIdentity } from './optimistic-rows.ts'
+import type { LiveSources } from './sources.ts'
+import type { ExpectedRow } from './sync-evidence.ts'
+
+/** What committing a batch needs. */
+export interface CommitContext {
+  readonly live: LiveSources
+  readonly identity: WriterIdentity
+  readonly writeAdapter: WriteAdapter
+  /** How long to wait for a write the server has to come back through the stream, in ms. */
+  readonly syncTimeoutMs: number
+  readonly onError: (error: SessionDbError) => void
+}
+
+/** A write on its way. */
+export interface PendingWrite {
+  readonly batchId: string
+  /**
+   * Resolves when the server has the write and every collection that shows it has it from the
+   * server. Rejects with a `SessionDbError`. It is safe to ignore.
+   */
+  readonly committed: Promise<WriteResult>
+}
+
+/** After a timeout optimistic rows stay this many times longer, in case the stream catches up. */
+const GRACE = 6
+
+/**
+ * Shows the mutations at once in every live collection they touch, sends them as one batch, and
+ * takes the optimistic rows away when the server refuses or the stream has brought its own.
+ */
+export function commitBatch(
+  context: CommitContext,
+  mutations: readonly MutationInput[],
+  sessionOfThread: ReadonlyMap<string, string> = new Map(),
+): PendingWrite {
+  const batch: WriteBatchInput = { id: uuidv7(), mutations: [...mutations] }
+  const committed = settle(context, batch, sessionOfThread)
+  committed.catch(context.onError)
+  return { batchId: batch.id, committed }
+}
+
+/** Runs synchronously up to the adapter's call, so the rows show before it returns. */
+async function settle(
+  context: CommitContext,
+  batch: WriteBatchInput,
+  sessionOfThread: ReadonlyMap<string, string>,
+): Promise<WriteResult> {
+  const { live, identity } = context
+  const { mutations } = parseWriteBatch(batch)
+  let touches: Touch[] = []
+  const overlay = showOptimistic(() => {
+    touches = applyMutations(mutations, { live, identity, now: new Date(), sessionOfThread })
+  })
+  const result = await send(context, batch, overlay)
+  const expected = expectedIn(touches, batch, result)
+  if (result.txid === null || expected.size === 0) overlay.drop()
+  else await confirm(context, overlay, result.txid, expected)
+  return result
+}
+
+async function send(
+  { writeAdapter }: CommitContext,
+  batch: WriteBatchInput,
+  overlay: OptimisticOverlay,
+): Promise<WriteResult> {
+  try {
+    return await sendBatch(writeAdapter, batch)
+  } catch (error) {
+    overlay.drop()
+    throw error
+  }
+}
+
+/**
+ * Where the answered write will be seen, and with which rows. A mutation answered with another id
+ * changed nothing: the server had stored that message before.
+ */
+function expectedIn(
+  touches: readonly Touch[],
+  batch: WriteBatchInput,
+  result: WriteResult,
+): Map<SyncStream, ExpectedRow[]> {
+  const expected = new Map<SyncStream, ExpectedRow[]>()
+  for (const { source, index, holdsRow } of touches) {
+    const asked = batch.mutations[index]
+    const applied = result.mutations[index]
+    if (asked === undefined || applied?.id !== idOf(asked)) continue
+    const rows = expected.get(source) ?? []
+    expected.set(source, rows)
+    const isIn = holdsRow && (asked.type === 'insert' || applied.version !== null)
+    if (isIn && asked.type !== 'delete')
+      rows.push({ id: applied.id, version: applied.version ?? 0 })
+  }
+  return expected
+}
+
+function idOf(mutation: MutationInput): string {
+  return mutation.type === 'insert' ? mutation.value.id : mutation.id
+}
+
+async function confirm(
+  { syncTimeoutMs }: CommitContext,
+  overlay: OptimisticOverlay,
+  txid: number,
+  expected: ReadonlyMap<SyncStream, ExpectedRow[]>,
+): Promise<void> {
+  const missing = new Set(expected.keys())
+  const giveUp = new AbortController()
+  const waits = [...expected].map(async ([source, rows]) => {
+    await source.evidence.wait({ txid, rows }, giveUp.signal)
+    missing.delete(source)
+  })
+  const seen = Promise.all(waits).then(() => overlay.drop())
+  if (await isDoneWithin(seen, syncTimeoutMs)) return
+  // The server has the write: taking its rows away now would show the user a state that is not so.
+  void isDoneWithin(seen, syncTimeoutMs * GRACE).then(() => giveUp.abort())
+  throw syncTimeout([...missing], txid, syncTimeoutMs)
+}
+
+async function isDoneWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), milliseconds)
+  })
+  const done = await Promise.race([promise.then(() => true), late])
+  clearTimeout(timer)
+  return done
+}
+
+function syncTimeout(
+  missing: readonly SyncStream[],
+  txid: number,
+  syncTimeoutMs: number,
+): SessionDbError {
+  const waitingFor = missing.map(({ collectionId, shape, evidence, status }) => ({
+    collection: collectionId,
+    shape,
+    recentTxids: evidence.recentTxids(),
+    streamError: status.get().lastError?.message ?? null,
+  }))
+  const names = waitingFor.map(({ shape }) => shape).join(', ')
+  return new SessionDbError(
+    'sync_timeout',
+    `The server stored the write, but ${names} did not show transaction ${txid} within ${syncTimeoutMs} ms. ` +
+      'Do not send it again: it will appear. Check that the stream is up (status of the collection), ' +
+      'that the proxy does not buffer, and that the shape server follows this database.',
+    { details: { txid, waitingFor } },
+  )
+}

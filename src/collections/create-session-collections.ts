@@ -1,0 +1,144 @@
+import { SessionDbError } from '../errors.ts'
+import type { ChatMessage } from '../schema/chat-message.ts'
+import type { ChatThread } from '../schema/chat-thread.ts'
+import type { Session } from '../schema/session.ts'
+import type { TimelineEvent } from '../schema/timeline-event.ts'
+import type { WriteAdapter } from '../writes/adapter.ts'
+import { createActions, type SessionActions } from './actions.ts'
+import type { RowCollection, StreamOptions, SyncedCollection, SyncStream } from './electric.ts'
+import { UNKNOWN, type WriterIdentity } from './optimistic-rows.ts'
+import { createSources, liveSources, type Sources } from './sources.ts'
+import type { SyncStatusStore } from './sync-status.ts'
+
+/** How `createSessionCollections` reaches the server. */
+export interface SessionCollectionsOptions {
+  /**
+   * Base of the app's shape proxy, for example `/api/shapes` or `https://app.example/api/shapes`.
+   * A relative one belongs to the page's origin.
+   */
+  readonly electricUrl: string
+  /** Hands a batch to the server: a server function or `createHttpWriteAdapter({ url })`. */
+  readonly writeAdapter: WriteAdapter
+  /** Who is signed in. Fills rows until the server's own arrive; the server never trusts it. */
+  readonly identity?: WriterIdentity
+  /** Headers of shape requests: texts, or functions asked anew for every request. */
+  readonly headers?: NonNullable<StreamOptions['headers']>
+  /** Replaces `fetch` for shape requests. */
+  readonly fetchClient?: typeof fetch
+  /** Hears of every failed action and of every error that ends a stream. */
+  readonly onError?: (error: SessionDbError) => void
+  /** How long an answered write may take to come back through the stream, in ms. Default 10,000. */
+  readonly syncTimeoutMs?: number
+  /** How long a collection without subscribers goes on syncing, in ms. Default 300,000. */
+  readonly gcTimeMs?: number
+}
+
+/** The collections of one session. */
+export interface SessionScope {
+  readonly timeline: RowCollection<TimelineEvent>
+  readonly threads: RowCollection<ChatThread>
+  readonly messages: RowCollection<ChatMessage>
+}
+
+/** The collections of one thread. */
+export interface ThreadScope {
+  readonly messages: RowCollection<ChatMessage>
+}
+
+/** Sessions, timelines, threads and messages as this user may see them, live. */
+export interface SessionCollections {
+  readonly sessions: RowCollection<Session>
+  /** One session's collections: the same object for the same id, while it is held or syncs. */
+  session(sessionId: string): SessionScope
+  /** One thread's collections: the same object for the same id, while it is held or syncs. */
+  thread(threadId: string): ThreadScope
+  readonly actions: SessionActions
+  /**
+   * How a collection's sync is doing, to subscribe to.
+   *
+   * @throws SessionDbError `invalid` for a collection from elsewhere, such as a live query
+   */
+  status(collection: { readonly id: string }): SyncStatusStore
+  /** Stops all syncing and empties the collections. They start again when they are used again. */
+  cleanup(): Promise<void>
+}
+
+/**
+ * Creates the live collections of one signed-in user, and the actions that change them. Nothing is
+ * fetched until a collection is subscribed to or preloaded.
+ *
+ * @throws nothing; a relative `electricUrl` outside a page fails when a collection starts to sync
+ * @example
+ * const db = createSessionCollections({
+ *   electricUrl: '/api/shapes',
+ *   writeAdapter: (batch) => writeBatch({ data: batch }),
+ * })
+ * const { messages } = db.thread(threadId)
+ * db.actions.appendMessage({ threadId, role: 'user', content: 'Hello' })
+ */
+export function createSessionCollections(options: SessionCollectionsOptions): SessionCollections {
+  const sources = createSources(options)
+  const sessionScopes = new WeakMap<object, SessionScope>()
+  const threadScopes = new WeakMap<object, ThreadScope>()
+  const byCollection = new WeakMap<object, SyncStream>()
+
+  const open = <Row extends { readonly id: string }>(source: SyncedCollection<Row>) => {
+    byCollection.set(source.collection, source)
+    return source.collection
+  }
+
+  return {
+    sessions: open(sources.sessions),
+    session: (sessionId) =>
+      once(sessionScopes, sources.bySession.get(sessionId), ({ timeline, threads, messages }) => ({
+        timeline: open(timeline),
+        threads: open(threads),
+        messages: open(messages),
+      })),
+    thread: (threadId) =>
+      once(threadScopes, sources.byThread.get(threadId), ({ messages }) => ({
+        messages: open(messages),
+      })),
+    actions: createActions({
+      live: liveSources(sources),
+      identity: options.identity ?? { tenantId: UNKNOWN, userId: UNKNOWN },
+      writeAdapter: options.writeAdapter,
+      syncTimeoutMs: options.syncTimeoutMs ?? 10_000,
+      onError: (error) => options.onError?.(error),
+    }),
+    status(collection) {
+      const source = byCollection.get(collection)
+      if (source !== undefined) return source.status
+      throw new SessionDbError(
+        'invalid',
+        'This collection has no sync of its own. Ask for the status of sessions, or of a collection of session(id) or thread(id).',
+      )
+    },
+    cleanup: () => cleanup(sources),
+  }
+}
+
+function once<Key extends object, Value>(
+  known: WeakMap<object, Value>,
+  key: Key,
+  create: (key: Key) => Value,
+): Value {
+  const found = known.get(key)
+  if (found !== undefined) return found
+  const created = create(key)
+  known.set(key, created)
+  return created
+}
+
+async function cleanup({ sessions, bySession, byThread }: Sources): Promise<void> {
+  const ofSessions = bySession
+    .allLive()
+    .flatMap((scope) => [
+      scope.timeline.collection,
+      scope.threads.collection,
+      scope.messages.collection,
+    ])
+  const ofThreads = byThread.allLive().map((scope) => scope.messages.collection)
+  const all = [sessions.collection, ...ofSessions, ...ofThreads]
+  await Promise.all(all.map((collection) => collection.cleanup()))
+}

@@ -1,0 +1,206 @@
+import { createColumnMapper, type Row, type ShapeStreamOptions } from '@electric-sql/client'
+import { type Collection, createCollection, type SyncConfig } from '@tanstack/db'
+import { electricCollectionOptions } from '@tanstack/electric-db-collection'
+import type { SessionDbError } from '../errors.ts'
+import type { ColumnMap } from '../schema/columns.ts'
+import { parseTimestamp } from './parse-timestamp.ts'
+import { shapeUrl } from './shape-url.ts'
+import { toStreamError } from './stream-error.ts'
+import { createSyncEvidence, type StreamMessage, type SyncEvidence } from './sync-evidence.ts'
+import { createSyncStatus, type SyncStatusStore, type WritableSyncStatus } from './sync-status.ts'
+import { watchFetch } from './watch-fetch.ts'
+
+/** A row of any synced collection. */
+export interface SyncedRow {
+  readonly id: string
+}
+
+/** A live, read-only collection of rows by id. Changes go through the actions. */
+export type RowCollection<Synced extends SyncedRow> = Collection<Synced, string>
+
+/** How every stream of one `createSessionCollections` reaches the server. */
+export interface StreamOptions {
+  readonly electricUrl: string
+  readonly headers?: ShapeStreamOptions['headers']
+  readonly fetchClient?: typeof fetch
+  readonly gcTimeMs?: number
+  /** Hears of every error that ends a stream. */
+  readonly onError?: (error: SessionDbError) => void
+}
+
+/** Which shape a collection holds. */
+export interface ShapeSource {
+  /** Unique among all collections of the page. */
+  readonly collectionId: string
+  readonly shape: string
+  readonly params: Readonly<Record<string, string>>
+  readonly columns: ColumnMap
+  /** Called when syncing starts and when it ends. */
+  readonly onLiveChange: (live: boolean) => void
+}
+
+/** What the stream of a collection has shown and how it is doing, whatever its rows are. */
+export interface SyncStream {
+  readonly collectionId: string
+  /** Name and parameters of the shape, for messages. */
+  readonly shape: string
+  readonly evidence: SyncEvidence
+  readonly status: SyncStatusStore
+  /** Whether it syncs now, so that a write can be shown and confirmed in it. */
+  isLive(): boolean
+}
+
+/** A collection together with its stream. */
+export interface SyncedCollection<Synced extends SyncedRow> extends SyncStream {
+  readonly collection: RowCollection<Synced>
+}
+
+/** The longest delay a timer takes, in ms: for ever, as far as a page is concerned. */
+const FOR_EVER_MS = 2 ** 31 - 1
+
+const parser = {
+  timestamptz: parseTimestamp,
+  int8: Number,
+}
+
+/**
+ * Creates the collection of one shape. Nothing is fetched until somebody subscribes or preloads;
+ * without subscribers for `gcTimeMs` it stops again.
+ */
+export function createSyncedCollection<Synced extends SyncedRow>(
+  source: ShapeSource,
+  options: StreamOptions,
+): SyncedCollection<Synced> {
+  const shape = describeShape(source)
+  const status = createSyncStatus()
+  const evidence = createSyncEvidence()
+  const electric = electricCollectionOptions<Row>({
+    id: source.collectionId,
+    getKey: (row) => (row as unknown as Synced).id,
+    ...(options.gcTimeMs === undefined ? {} : { gcTime: options.gcTimeMs }),
+    shapeOptions: streamOptions(source, options, status),
+  })
+  const sync = watchSync(electric.sync as SyncConfig<Row>, source, status, evidence)
+  const collection = createCollection({ ...electric, sync })
+  return {
+    collection: collection as unknown as RowCollection<Synced>,
+    collectionId: source.collectionId,
+    shape,
+    evidence,
+    status,
+    isLive: () => collection.status === 'loading' || collection.status === 'ready',
+  }
+}
+
+function describeShape({ shape, params }: ShapeSource): string {
+  const query = new URLSearchParams(params).toString()
+  return query === '' ? shape : `${shape}?${query}`
+}
+
+function streamOptions(
+  source: ShapeSource,
+  options: StreamOptions,
+  status: WritableSyncStatus,
+): ShapeStreamOptions {
+  const properties = Object.entries(source.columns)
+  return {
+    // Asked for when the stream starts: on a server that renders the page there is no origin.
+    get url() {
+      return shapeUrl(options.electricUrl, source.shape)
+    },
+    params: source.params as unknown as NonNullable<ShapeStreamOptions['params']>,
+    ...(options.headers === undefined ? {} : { headers: options.headers }),
+    fetchClient: watchFetch(options.fetchClient, describeShape(source), status),
+    parser: parser as unknown as NonNullable<ShapeStreamOptions['parser']>,
+    columnMapper: createColumnMapper(
+      Object.fromEntries(properties.map(([property, { name }]) => [name, property])),
+    ),
+    warnOnHttp: false,
+    onError: (error) => {
+      const streamError = toStreamError(error, describeShape(source))
+      status.update({ lastError: streamError, isUpToDate: false })
+      options.onError?.(streamError)
+      // Returning nothing ends the stream: asking again with the same credentials cannot help.
+    },
+  }
+}
+
+/**
+ * Listens to a collection's stream from its start to its end.
+ *
+ * Synced rows are applied even while a write is on its way (`immediate`). TanStack DB would hold
+ * them back until no write is pending, so one slow write would freeze what others do in this
+ * collection; the rows of the write itself stay on top either way.
+ */
+function watchSync(
+  sync: SyncConfig<Row>,
+  source: ShapeSource,
+  status: WritableSyncStatus,
+  evidence: SyncEvidence,
+): SyncConfig<Row> {
+  return {
+    ...sync,
+    sync(params) {
+      const { collection } = params
+      evidence.start()
+      status.update({ status: 'loading', lastError: null, isUpToDate: false })
+      const stopListening = collection.on('status:change', (event) =>
+        status.update({ status: event.status }),
+      )
+      const begin = () => params.begin({ immediate: true })
+      const running = startStream(() => sync.sync({ ...params, begin }), source, status)
+      source.onLiveChange(true)
+      observeMessages(collection.utils as ElectricUtils, status, evidence)
+      return {
+        cleanup() {
+          stopRunning(running)
+          stopListening()
+          evidence.stop()
+          status.update({ status: 'cleaned-up', isUpToDate: false, handle: null, offset: null })
+          source.onLiveChange(false)
+        },
+      }
+    },
+  }
+}
+
+type RunningSync = ReturnType<SyncConfig<Row>['sync']>
+
+function startStream(
+  start: () => RunningSync,
+  source: ShapeSource,
+  status: WritableSyncStatus,
+): RunningSync {
+  try {
+    return start()
+  } catch (error) {
+    status.update({ status: 'error', lastError: toStreamError(error, describeShape(source)) })
+    throw error
+  }
+}
+
+function stopRunning(running: RunningSync): void {
+  if (typeof running === 'function') running()
+  else running?.cleanup?.()
+}
+
+interface ElectricUtils {
+  awaitMatch(observe: (message: StreamMessage) => boolean, timeout: number): Promise<boolean>
+}
+
+/** A match that never matches sees every message; it ends with the stream. */
+function observeMessages(
+  utils: ElectricUtils,
+  status: WritableSyncStatus,
+  evidence: SyncEvidence,
+): void {
+  const observe = (message: StreamMessage) => {
+    evidence.observe(message)
+    if (message.headers.control === 'must-refetch') status.update({ isUpToDate: false })
+    if (message.headers.control === 'up-to-date') {
+      status.update({ isUpToDate: true, lastSyncedAt: new Date(), lastError: null })
+    }
+    return false
+  }
+  utils.awaitMatch(observe, FOR_EVER_MS).catch(() => undefined)
+}

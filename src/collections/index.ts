@@ -1,0 +1,19 @@
+export {
+  createId,
+  type NewMessage,
+  type NewRow,
+  type PendingRowWrite,
+  type SessionActions,
+  type WriteGuard,
+} from './actions.ts'
+export type { PendingWrite } from './commit-batch.ts'
+export {
+  createSessionCollections,
+  type SessionCollections,
+  type SessionCollectionsOptions,
+  type SessionScope,
+  type ThreadScope,
+} from './create-session-collections.ts'
+export type { RowCollection } from './electric.ts'
+export type { WriterIdentity } from './optimistic-rows.ts'
+export type { SyncStatus, SyncStatusStore } from './sync-status.ts'

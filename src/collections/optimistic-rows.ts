@@ -1,0 +1,132 @@
+import type { ChatMessage } from '../schema/chat-message.ts'
+import type { ChatThread } from '../schema/chat-thread.ts'
+import { PREVIEW_LENGTH } from '../schema/fields.ts'
+import type { Session } from '../schema/session.ts'
+import type { TimelineEvent } from '../schema/timeline-event.ts'
+import type { Mutation } from '../writes/batch.ts'
+
+/** Who writes, as far as the browser knows: fills rows until the server's own arrive. */
+export interface WriterIdentity {
+  readonly tenantId: string
+  readonly userId: string
+}
+
+/** Stands where only the server knows better, until its row arrives. */
+export const UNKNOWN = 'pending'
+
+type Inserted<Name extends Mutation['collection']> = Extract<
+  Mutation,
+  { collection: Name; type: 'insert' }
+>['value']
+
+/** A session as the database will make it of this insert. */
+export function newSession(
+  value: Inserted<'sessions'>,
+  identity: WriterIdentity,
+  now: Date,
+): Session {
+  return {
+    tenantId: identity.tenantId,
+    ownerId: identity.userId,
+    visibility: 'private',
+    status: 'pending',
+    source: 'upload',
+    format: 'other',
+    originalName: null,
+    sourcePath: null,
+    repoLabel: null,
+    repo: null,
+    workspaceRoot: null,
+    contentBytes: null,
+    eventCount: 0,
+    startedAt: null,
+    endedAt: null,
+    archivedAt: null,
+    metadata: {},
+    version: 1,
+    createdAt: now,
+    updatedAt: now,
+    ...given(value),
+  }
+}
+
+/** A timeline event as the database will make it of this insert. */
+export function newTimelineEvent(
+  value: Inserted<'timelineEvents'>,
+  identity: WriterIdentity,
+  now: Date,
+): TimelineEvent {
+  return {
+    tenantId: identity.tenantId,
+    role: null,
+    occurredAt: null,
+    title: null,
+    text: null,
+    toolName: null,
+    callId: null,
+    parentId: null,
+    data: {},
+    createdAt: now,
+    ...given(value),
+  }
+}
+
+/** A thread as the database will make it of this insert. */
+export function newThread(
+  value: Inserted<'chatThreads'>,
+  identity: WriterIdentity,
+  now: Date,
+): ChatThread {
+  return {
+    tenantId: identity.tenantId,
+    createdBy: identity.userId,
+    status: 'active',
+    messageCount: 0,
+    lastMessageAt: null,
+    lastMessagePreview: null,
+    metadata: {},
+    version: 1,
+    createdAt: now,
+    updatedAt: now,
+    ...given(value),
+  }
+}
+
+/** A message as the database will make it of this insert, at a guessed position. */
+export function newMessage(
+  value: Inserted<'chatMessages'>,
+  place: { readonly sessionId: string | undefined; readonly position: number },
+  identity: WriterIdentity,
+  now: Date,
+): ChatMessage {
+  return {
+    tenantId: identity.tenantId,
+    sessionId: place.sessionId ?? UNKNOWN,
+    authorId: identity.userId,
+    parts: [],
+    parentId: null,
+    clientMessageId: null,
+    status: 'complete',
+    position: place.position,
+    metadata: {},
+    version: 1,
+    createdAt: now,
+    updatedAt: now,
+    ...given(value),
+  }
+}
+
+/** The start of a message as its thread shows it. The database counts characters, not UTF-16 units. */
+export function previewOf(content: string): string {
+  return Array.from(content.slice(0, 2 * PREVIEW_LENGTH))
+    .slice(0, PREVIEW_LENGTH)
+    .join('')
+}
+
+type Given<Value> = { [Key in keyof Value]: Exclude<Value[Key], undefined> }
+
+/** What was said: properties given as undefined count as left out. */
+export function given<Value extends object>(value: Value): Given<Value> {
+  const said = Object.entries(value).filter(([, entry]) => entry !== undefined)
+  return Object.fromEntries(said) as Given<Value>
+}

@@ -1,0 +1,102 @@
+import { type ChatMessage, chatMessageColumns } from '../schema/chat-message.ts'
+import { type ChatThread, chatThreadColumns } from '../schema/chat-thread.ts'
+import type { ColumnMap } from '../schema/columns.ts'
+import { type Session, sessionColumns } from '../schema/session.ts'
+import { type TimelineEvent, timelineEventColumns } from '../schema/timeline-event.ts'
+import type { sessionShapes } from '../shapes/session-shapes.ts'
+import {
+  createSyncedCollection,
+  type StreamOptions,
+  type SyncedCollection,
+  type SyncedRow,
+} from './electric.ts'
+import { createScopeRegistry, type ScopeRegistry } from './scope-registry.ts'
+
+/** The collections of one session. */
+export interface SessionSources {
+  readonly timeline: SyncedCollection<TimelineEvent>
+  readonly threads: SyncedCollection<ChatThread>
+  readonly messages: SyncedCollection<ChatMessage>
+}
+
+/** The collections of one thread. */
+export interface ThreadSources {
+  readonly messages: SyncedCollection<ChatMessage>
+}
+
+/** Every collection there is: the sessions, and those of each session and thread asked for. */
+export interface Sources {
+  readonly sessions: SyncedCollection<Session>
+  readonly bySession: ScopeRegistry<SessionSources>
+  readonly byThread: ScopeRegistry<ThreadSources>
+}
+
+let instances = 0
+
+/** Creates the sources of one `createSessionCollections`. */
+export function createSources(options: StreamOptions): Sources {
+  instances += 1
+  const prefix = `session-db-${instances}`
+
+  const make = <Row extends SyncedRow>(
+    shape: keyof typeof sessionShapes,
+    params: Readonly<Record<string, string>>,
+    columns: ColumnMap,
+    onLiveChange: (live: boolean) => void,
+  ) => {
+    const collectionId = [prefix, shape, ...Object.values(params)].join('/')
+    return createSyncedCollection<Row>(
+      { collectionId, shape, params, columns, onLiveChange },
+      options,
+    )
+  }
+
+  return {
+    sessions: make<Session>('sessions', {}, sessionColumns, () => {}),
+    bySession: createScopeRegistry((sessionId, onLive) => ({
+      timeline: make('session-timeline', { sessionId }, timelineEventColumns, onLive),
+      threads: make('session-threads', { sessionId }, chatThreadColumns, onLive),
+      messages: make('session-messages', { sessionId }, chatMessageColumns, onLive),
+    })),
+    byThread: createScopeRegistry((threadId, onLive) => ({
+      messages: make('thread-messages', { threadId }, chatMessageColumns, onLive),
+    })),
+  }
+}
+
+/** The collections that sync now, by what they hold: the only ones a write may touch. */
+export interface LiveSources {
+  sessions(): SyncedCollection<Session>[]
+  timelines(sessionId?: string): SyncedCollection<TimelineEvent>[]
+  threads(sessionId?: string): SyncedCollection<ChatThread>[]
+  messages(): SyncedCollection<ChatMessage>[]
+  messagesOf(threadId: string, sessionId: string | undefined): SyncedCollection<ChatMessage>[]
+}
+
+/** Sees of `sources` only what syncs. */
+export function liveSources({ sessions, bySession, byThread }: Sources): LiveSources {
+  const scopes = (sessionId: string | undefined) => {
+    if (sessionId === undefined) return bySession.allLive()
+    const scope = bySession.live(sessionId)
+    return scope === undefined ? [] : [scope]
+  }
+  return {
+    sessions: () => onlyLive([sessions]),
+    timelines: (sessionId) => onlyLive(scopes(sessionId).map(({ timeline }) => timeline)),
+    threads: (sessionId) => onlyLive(scopes(sessionId).map(({ threads }) => threads)),
+    messages: () =>
+      onlyLive([...bySession.allLive(), ...byThread.allLive()].map(({ messages }) => messages)),
+    messagesOf(threadId, sessionId) {
+      const ofSession = sessionId === undefined ? [] : scopes(sessionId)
+      const ofThread = byThread.live(threadId)
+      const both = ofThread === undefined ? ofSession : [...ofSession, ofThread]
+      return onlyLive(both.map(({ messages }) => messages))
+    },
+  }
+}
+
+function onlyLive<Row extends SyncedRow>(
+  sources: SyncedCollection<Row>[],
+): SyncedCollection<Row>[] {
+  return sources.filter((source) => source.isLive())
+}

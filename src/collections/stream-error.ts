@@ -1,0 +1,40 @@
+import { FetchError } from '@electric-sql/client'
+import { type ErrorCode, errorStatus, SessionDbError } from '../errors.ts'
+import { writeFailureSchema } from '../writes/errors.ts'
+
+const HINTS: Partial<Record<ErrorCode, string>> = {
+  unauthenticated: 'Sign in again, then reload the collection.',
+  forbidden: 'This user may not read it.',
+  not_found: 'The server has no shape of this name: check electricUrl.',
+  invalid: 'The server did not accept the parameters.',
+}
+
+/**
+ * Says what ended a shape stream, as the error of this library.
+ *
+ * @param shape name and parameters of the shape, for example `thread-messages?threadId=t1`
+ */
+export function toStreamError(error: unknown, shape: string): SessionDbError {
+  if (error instanceof SessionDbError) return error
+  if (!(error instanceof FetchError)) {
+    const reason = error instanceof Error ? error.message : String(error)
+    return new SessionDbError('unavailable', `The stream of ${shape} stopped: ${reason}`, {
+      details: { shape },
+      cause: error,
+    })
+  }
+  const code = codeOf(error)
+  const hint = HINTS[code] ?? 'Try again later.'
+  return new SessionDbError(code, `The server refused ${shape} with ${error.status}. ${hint}`, {
+    details: { shape, status: error.status },
+    cause: error,
+  })
+}
+
+function codeOf(error: FetchError): ErrorCode {
+  const failure = writeFailureSchema.safeParse(error.json)
+  if (failure.success) return failure.data.error.code
+  const known = Object.entries(errorStatus).find(([, status]) => status === error.status)
+  if (known !== undefined) return known[0] as ErrorCode
+  return error.status < 500 ? 'invalid' : 'unavailable'
+}
