@@ -57,6 +57,7 @@ export function createSyncEvidence(): SyncEvidence {
   const versions = new Map<string, number>()
   const waiters = new Set<Waiter>()
   let snapshot: Snapshot | undefined
+  let running = false
   let loading = true
 
   const isConfirmed = (write: ExpectedWrite) =>
@@ -91,6 +92,7 @@ export function createSyncEvidence(): SyncEvidence {
       txids.clear()
       versions.clear()
       snapshot = undefined
+      running = true
       loading = true
       unpublished = []
     },
@@ -107,11 +109,12 @@ export function createSyncEvidence(): SyncEvidence {
       unpublished.push(message.value === undefined ? message : trimmed(message))
     },
     stop() {
+      running = false
       unpublished = []
       release(() => true)
     },
     wait(write, signal) {
-      if (isConfirmed(write)) return Promise.resolve()
+      if (!running || isConfirmed(write)) return Promise.resolve()
       return new Promise((resolve) => {
         const waiter = { ...write, resolve }
         waiters.add(waiter)

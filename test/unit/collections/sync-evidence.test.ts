@@ -1,0 +1,141 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  createSyncEvidence,
+  type ExpectedRow,
+  type SyncEvidence,
+} from '../../../src/collections/sync-evidence.ts'
+
+const upToDate = { headers: { control: 'up-to-date' } }
+const mustRefetch = { headers: { control: 'must-refetch' } }
+
+function changed(txid: number, id = 'x', version?: number) {
+  return {
+    headers: { operation: 'update', txids: [txid] },
+    value: version === undefined ? { id } : { id, version },
+  }
+}
+
+function snapshotEnd(xmin: string, xmax: string, xip: string[] = []) {
+  return { headers: { control: 'snapshot-end', xmin, xmax, xip_list: xip } }
+}
+
+async function isSeen(evidence: SyncEvidence, txid: number, rows: ExpectedRow[] = []) {
+  const giveUp = new AbortController()
+  let seen = false
+  const waiting = evidence.wait({ txid, rows }, giveUp.signal).then(() => {
+    if (!giveUp.signal.aborted) seen = true
+  })
+  await Promise.resolve()
+  giveUp.abort()
+  await waiting
+  return seen
+}
+
+function started(...messages: Parameters<SyncEvidence['observe']>[0][]): SyncEvidence {
+  const evidence = createSyncEvidence()
+  evidence.start()
+  for (const message of messages) evidence.observe(message)
+  return evidence
+}
+
+describe('sync evidence', () => {
+  test('a txid counts once the stream is up to date, not before', async () => {
+    const evidence = started(upToDate, changed(7))
+    expect(await isSeen(evidence, 7)).toBe(false)
+    evidence.observe(upToDate)
+    expect(await isSeen(evidence, 7)).toBe(true)
+    expect(await isSeen(evidence, 8)).toBe(false)
+    expect(evidence.recentTxids()).toEqual([7])
+  })
+
+  test('who waits already is released', async () => {
+    const evidence = started(upToDate)
+    const waiting = evidence.wait({ txid: 7, rows: [] })
+    evidence.observe(changed(7))
+    evidence.observe(upToDate)
+    await waiting
+  })
+
+  test('a txid on a move-out counts', async () => {
+    const moveOut = { headers: { event: 'move-out', txids: [9], patterns: [] } }
+    expect(await isSeen(started(upToDate, moveOut, upToDate), 9)).toBe(true)
+  })
+
+  test('a first snapshot shows what was committed before it', async () => {
+    const evidence = started(snapshotEnd('10', '13', ['11']), upToDate)
+    const seen = await Promise.all([9, 10, 11, 12, 13].map((txid) => isSeen(evidence, txid)))
+    expect(seen).toEqual([true, true, false, true, false])
+  })
+
+  test('the snapshot of a move-in confirms its own rows only', async () => {
+    const movedIn = {
+      headers: { operation: 'insert', is_move_in: true },
+      value: { id: 'm1', version: 2 },
+    }
+    const evidence = started(upToDate, movedIn, snapshotEnd('100', '100'), upToDate)
+    expect(await isSeen(evidence, 50)).toBe(false)
+    expect(await isSeen(evidence, 50, [{ id: 'm1', version: 2 }])).toBe(true)
+    expect(await isSeen(evidence, 50, [{ id: 'm1', version: 3 }])).toBe(false)
+    expect(
+      await isSeen(evidence, 50, [
+        { id: 'm1', version: 2 },
+        { id: 'm2', version: 1 },
+      ]),
+    ).toBe(false)
+  })
+
+  test('the snapshot after must-refetch counts, what came just before it does not', async () => {
+    const evidence = started(upToDate, changed(20), mustRefetch, snapshotEnd('30', '30'), upToDate)
+    expect(await isSeen(evidence, 29)).toBe(true)
+    expect(await isSeen(evidence, 31)).toBe(false)
+    expect(evidence.recentTxids()).toEqual([])
+  })
+
+  test('a row without versions is seen when it is there', async () => {
+    const evidence = started(
+      upToDate,
+      { headers: { operation: 'insert' }, value: { id: 'e1' } },
+      upToDate,
+    )
+    expect(await isSeen(evidence, 1, [{ id: 'e1', version: 0 }])).toBe(true)
+    expect(await isSeen(evidence, 1, [{ id: 'e2', version: 0 }])).toBe(false)
+  })
+
+  test('nobody waits for a stream that has stopped', async () => {
+    const evidence = started(upToDate)
+    const waiting = evidence.wait({ txid: 7, rows: [] })
+    evidence.stop()
+    await waiting
+    await evidence.wait({ txid: 8, rows: [] })
+  })
+
+  test('a new start forgets the stream before', async () => {
+    const evidence = started(changed(7), upToDate)
+    evidence.start()
+    expect(await isSeen(evidence, 7)).toBe(false)
+  })
+
+  test('holds on to no more than the last 2,000 txids', async () => {
+    const evidence = started(upToDate)
+    for (let txid = 1; txid <= 2_500; txid++) evidence.observe(changed(txid, `r${txid}`, 1))
+    evidence.observe(upToDate)
+    expect(await isSeen(evidence, 500)).toBe(false)
+    expect(await isSeen(evidence, 501)).toBe(true)
+    expect(evidence.recentTxids()).toEqual([
+      2491, 2492, 2493, 2494, 2495, 2496, 2497, 2498, 2499, 2500,
+    ])
+  })
+
+  test('past epoch 0 a snapshot confirms exactly what is older, whatever the wraparound', async () => {
+    const xids = fc.bigInt({ min: 1n << 33n, max: 1n << 40n })
+    const distances = fc.bigInt({ min: -1_000_000n, max: 1_000_000n })
+    await fc.assert(
+      fc.asyncProperty(xids, distances, async (xmax, distance) => {
+        const evidence = started(snapshotEnd(`${xmax}`, `${xmax}`), upToDate)
+        const txid = Number(BigInt.asUintN(32, xmax + distance))
+        expect(await isSeen(evidence, txid)).toBe(distance < 0n)
+      }),
+    )
+  })
+})
