@@ -1,0 +1,111 @@
+import { Pool } from 'pg'
+import { SessionDbError } from '../../errors.ts'
+import type { Principal } from '../../schema/index.ts'
+import { type Mutation, parseWriteBatch, type WriteResult } from '../../writes/index.ts'
+import { mutationsJson, requestHash } from './applied-batches.ts'
+import { checkPrincipal } from './check-principal.ts'
+import { toSessionDbError } from './database-errors.ts'
+import { checkLimits, defaultLimits, type WriteLimits } from './limits.ts'
+import { planMutation } from './plan-mutation.ts'
+import { defaultPolicy, type SessionPolicy } from './policy.ts'
+import { createPreparer } from './prepare.ts'
+import { applySeveral } from './several-mutations.ts'
+import { applySingle } from './single-mutation.ts'
+
+export interface SessionStoreOptions<User extends Principal = Principal> {
+  /**
+   * A connection string, from which the store makes a pool of its own, or a pool. With a pool that
+   * has `pipeline: true` a batch of several mutations costs three round trips however many they are.
+   */
+  readonly database: string | Pool
+  /** Who may do what; `defaultPolicy` unless given. */
+  readonly policy?: SessionPolicy<User>
+  /** What is left out keeps its default: 1 MiB per message, 8 MiB and 500 mutations per batch. */
+  readonly limits?: Partial<WriteLimits>
+}
+
+/** The one way rows change on behalf of a user. */
+export interface SessionStore<User extends Principal = Principal> {
+  /**
+   * Applies a batch: all of it, in one transaction, exactly once.
+   *
+   * The same batch (id, user and content) again gets the same answer, for ever, whether it comes
+   * later or at the same time. So after `unavailable`, or no answer at all, send it again as it was.
+   *
+   * `txid` is null when no row changed. That is so for an update of a timeline event to what it was,
+   * and for a message whose `clientMessageId` its thread already has: nothing is stored then, and the
+   * mutation in the result has the `id` of the message that is there. Whoever shows an optimistic row
+   * under another id takes it away: the stored one is, or will be, in the stream.
+   *
+   * @param principal who is asking, as the app's own authentication says.
+   * @param batch anything: it is validated here.
+   * @throws SessionDbError `invalid`, `too_large`, `not_found`, `forbidden`, `conflict` (with
+   * `details.currentVersion` when `expectedVersion` did not match), `unavailable`, or
+   * `unauthenticated` when the principal is none. Nothing is written then.
+   * @example
+   * await store.write(
+   *   { tenantId: 'acme', userId: 'ada' },
+   *   { id: uuidv7(), mutations: [{ collection: 'sessions', type: 'delete', id: 's1' }] },
+   * )
+   */
+  write(principal: User, batch: unknown): Promise<WriteResult>
+  /** Ends the pool that the store made. A pool that was given stays open. */
+  close(): Promise<void>
+}
+
+/**
+ * Creates the store over a migrated database.
+ *
+ * @example
+ * const store = createSessionStore({ database: process.env.DATABASE_URL })
+ */
+export function createSessionStore<User extends Principal = Principal>(
+  options: SessionStoreOptions<User>,
+): SessionStore<User> {
+  const { database, policy = defaultPolicy } = options
+  const pool = typeof database === 'string' ? createPool(database) : database
+  const limits = { ...defaultLimits, ...options.limits }
+  const preparer = createPreparer()
+  return {
+    async write(principal, batch) {
+      checkPrincipal(principal)
+      const { id, mutations } = parseWriteBatch(batch)
+      const json = mutationsJson(mutations)
+      checkLimits(mutations, json, limits)
+      checkVersions(mutations)
+      const plans = mutations.map((mutation) => planMutation({ principal, policy }, mutation))
+      const claim = { principal, batchId: id, requestHash: requestHash(json) }
+      const run = { pool, preparer, claim, plans }
+      const [only, ...more] = plans
+      try {
+        return only !== undefined && more.length === 0
+          ? await applySingle(run, only)
+          : await applySeveral(run)
+      } catch (error) {
+        throw toSessionDbError(error)
+      }
+    },
+    async close() {
+      if (pool !== database) await pool.end()
+    },
+  }
+}
+
+function createPool(connectionString: string): Pool {
+  const pool = new Pool({ connectionString, pipeline: true })
+  // An idle connection that breaks is replaced; without a listener it would end the process.
+  pool.on('error', () => {})
+  return pool
+}
+
+function checkVersions(mutations: readonly Mutation[]): void {
+  for (const [index, mutation] of mutations.entries()) {
+    if (mutation.collection !== 'timelineEvents' || mutation.type === 'insert') continue
+    if (mutation.expectedVersion === undefined) continue
+    const path = `mutations[${index}].expectedVersion`
+    const message = 'timeline events have no version'
+    throw new SessionDbError('invalid', `${path}: ${message}. Leave it out.`, {
+      details: { issues: [{ path, message }] },
+    })
+  }
+}

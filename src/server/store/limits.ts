@@ -1,0 +1,61 @@
+import { SessionDbError } from '../../errors.ts'
+import { MAX_MUTATIONS, type Mutation } from '../../writes/index.ts'
+
+/** How large a write may be. */
+export interface WriteLimits {
+  /** UTF-8 bytes of the `content` and `parts` (as JSON) that one message mutation carries. */
+  readonly maxMessageBytes: number
+  /** UTF-8 bytes of a batch's mutations as JSON. */
+  readonly maxBatchBytes: number
+  /** Mutations in one batch; at most 500. */
+  readonly maxMutations: number
+}
+
+export const defaultLimits: WriteLimits = {
+  maxMessageBytes: 1024 * 1024,
+  maxBatchBytes: 8 * 1024 * 1024,
+  maxMutations: MAX_MUTATIONS,
+}
+
+/**
+ * Checks a validated batch against the limits.
+ *
+ * @param json the mutations as JSON.
+ * @throws SessionDbError `too_large`; `details` has the limit's name, its value and the size found.
+ */
+export function checkLimits(
+  mutations: readonly Mutation[],
+  json: string,
+  limits: WriteLimits,
+): void {
+  check('The batch', 'maxMutations', mutations.length, limits, 'mutations')
+  check('The batch', 'maxBatchBytes', Buffer.byteLength(json), limits, 'bytes')
+  for (const [index, mutation] of mutations.entries()) {
+    const size = messageBytes(mutation)
+    check(`mutations[${index}]`, 'maxMessageBytes', size, limits, 'bytes', { mutation: index })
+  }
+}
+
+function messageBytes(mutation: Mutation): number {
+  if (mutation.collection !== 'chatMessages' || mutation.type === 'delete') return 0
+  const { content, parts } = mutation.type === 'insert' ? mutation.value : mutation.changes
+  const text = content === undefined ? 0 : Buffer.byteLength(content)
+  return parts === undefined ? text : text + Buffer.byteLength(JSON.stringify(parts))
+}
+
+function check(
+  where: string,
+  name: keyof WriteLimits,
+  size: number,
+  limits: WriteLimits,
+  unit: string,
+  more: object = {},
+): void {
+  const limit = limits[name]
+  if (size <= limit) return
+  throw new SessionDbError(
+    'too_large',
+    `${where}: ${size} ${unit} are more than the ${limit} allowed (${name}). Send less at once.`,
+    { details: { ...more, limit, size, name } },
+  )
+}

@@ -1,0 +1,86 @@
+import { type RawBuilder, sql } from 'kysely'
+import type { Principal } from '../../schema/index.ts'
+import type { MutationPlan } from './mutation-plan.ts'
+
+/** What identifies a batch in `applied_batches`. */
+export interface BatchClaim {
+  readonly principal: Principal
+  readonly batchId: string
+  readonly requestHash: string
+}
+
+/** What became of a mutation. `permitted` is null when the principal sees no such row. */
+export interface MutationOutcome {
+  readonly permitted: boolean | null
+  readonly currentVersion: number | null
+}
+
+/** `result` is the batch's result as JSON, null when the batch was not applied now. */
+export interface BatchStatementRow extends MutationOutcome {
+  readonly result: string | null
+}
+
+/**
+ * A batch of one mutation as one statement: it decides, claims the batch id, stores the result, writes
+ * and answers. The claim comes after the decision, so that a refused batch claims nothing; and before
+ * the write, which does not happen when the same batch was applied in the meantime.
+ */
+export function batchStatement(
+  plan: MutationPlan,
+  { principal, batchId, requestHash }: BatchClaim,
+): RawBuilder<BatchStatementRow> {
+  const { collection, type } = plan.mutation
+  return sql`
+    WITH target AS MATERIALIZED (${plan.target}),
+    admitted AS (
+      INSERT INTO applied_batches (tenant_id, batch_id, user_id, request_hash, txid, result)
+      SELECT ${principal.tenantId}::text, ${batchId}::text, ${principal.userId}::text,
+        ${requestHash}::text, own.txid,
+        jsonb_build_object('batchId', ${batchId}::text, 'txid', own.txid, 'mutations',
+          jsonb_build_array(jsonb_build_object(
+            'collection', ${collection}::text, 'type', ${type}::text,
+            'id', target.result_id, 'version', target.result_version)))
+      FROM target, LATERAL (
+        SELECT CASE WHEN target.changes THEN ${TXID} END AS txid
+      ) own
+      WHERE ${isAdmitted(plan)}
+      ON CONFLICT DO NOTHING
+      RETURNING result::text
+    ),
+    written AS (${plan.write})
+    SELECT target.permitted, target.current_version AS "currentVersion", admitted.result
+    FROM (VALUES (1)) AS one
+    LEFT JOIN target ON true
+    LEFT JOIN admitted ON true`
+}
+
+/** `admitted` says whether the mutation was made, `txid` is null when that changed nothing. */
+export interface StepStatementRow extends MutationOutcome {
+  readonly admitted: boolean
+  readonly txid: string | null
+  readonly id: string | null
+  readonly version: number | null
+}
+
+/** One mutation of a batch of several, inside the batch's transaction. */
+export function stepStatement(plan: MutationPlan): RawBuilder<StepStatementRow> {
+  return sql`
+    WITH target AS MATERIALIZED (${plan.target}),
+    admitted AS MATERIALIZED (SELECT FROM target WHERE ${isAdmitted(plan)}),
+    written AS (${plan.write})
+    SELECT target.permitted, target.current_version AS "currentVersion",
+      EXISTS (SELECT FROM admitted) AS admitted, target.result_id AS id,
+      target.result_version AS version,
+      CASE WHEN target.changes THEN ${TXID}::text END AS txid
+    FROM (VALUES (1)) AS one
+    LEFT JOIN target ON true`
+}
+
+/** The 32 bits of the transaction id that replication carries. */
+const TXID = sql.raw('pg_current_xact_id()::xid::text::bigint')
+
+function isAdmitted({ mutation }: MutationPlan): RawBuilder<unknown> {
+  const expected = mutation.type === 'insert' ? undefined : mutation.expectedVersion
+  return sql`target.permitted
+    AND (${expected ?? null}::bigint IS NULL OR target.current_version = ${expected ?? null}::bigint)`
+}

@@ -1,0 +1,84 @@
+import { randomUUID } from 'node:crypto'
+import { Pool } from 'pg'
+import type { Principal } from '../../../src/schema/index.ts'
+import { migrate } from '../../../src/server/migrate.ts'
+import {
+  createSessionStore,
+  type SessionStore,
+  type SessionStoreOptions,
+} from '../../../src/server/store/index.ts'
+import type { MutationInput, WriteResult } from '../../../src/writes/index.ts'
+import { freshDatabase } from '../../support/database.ts'
+
+/** Two users of one tenant, and one of another with the same user id as the first. */
+export const ada: Principal = { tenantId: 'acme', userId: 'ada' }
+export const bob: Principal = { tenantId: 'acme', userId: 'bob' }
+export const stranger: Principal = { tenantId: 'rival', userId: 'ada' }
+
+export interface StoreFixture {
+  readonly url: string
+  /** A pool apart from the store's, to look at what is in the database. */
+  readonly pool: Pool
+  readonly store: SessionStore
+  /** Writes a batch under a new id. */
+  write(principal: Principal, ...mutations: MutationInput[]): Promise<WriteResult>
+  rows<Row extends object = Record<string, unknown>>(
+    sql: string,
+    values?: unknown[],
+  ): Promise<Row[]>
+  close(): Promise<void>
+}
+
+/** A migrated database of its own with a store. */
+export async function startStore(
+  options: Omit<SessionStoreOptions, 'database'> = {},
+): Promise<StoreFixture> {
+  const database = await freshDatabase()
+  await migrate({ database: database.url })
+  const pool = new Pool({ connectionString: database.url })
+  const store = createSessionStore({ database: database.url, ...options })
+  return {
+    url: database.url,
+    pool,
+    store,
+    write: (principal, ...mutations) => store.write(principal, { id: randomUUID(), mutations }),
+    rows: async (sql, values) => (await pool.query(sql, values)).rows,
+    close: async () => {
+      await store.close()
+      await pool.end()
+      await database.drop()
+    },
+  }
+}
+
+export function insertSession(id: string, more: object = {}): MutationInput {
+  return { collection: 'sessions', type: 'insert', value: { id, title: `Session ${id}`, ...more } }
+}
+
+export function insertEvent(sessionId: string, seq: number, more: object = {}): MutationInput {
+  const value = { id: `${sessionId}-${seq}`, sessionId, seq, kind: 'message' as const, ...more }
+  return { collection: 'timelineEvents', type: 'insert', value }
+}
+
+export function insertThread(sessionId: string, id: string, more: object = {}): MutationInput {
+  const value = { id, sessionId, mode: 'session' as const, title: `Thread ${id}`, ...more }
+  return { collection: 'chatThreads', type: 'insert', value }
+}
+
+export function insertMessage(threadId: string, id: string, more: object = {}): MutationInput {
+  const value = { id, threadId, role: 'user' as const, content: `Message ${id}`, ...more }
+  return { collection: 'chatMessages', type: 'insert', value }
+}
+
+/** The code and details of the error that a promise rejects with; fails when it does not. */
+export async function refusalOf(
+  write: Promise<unknown>,
+): Promise<{ code: string; message: string; details: unknown }> {
+  try {
+    await write
+  } catch (error) {
+    const { code, message, details } = error as { code: string; message: string; details: unknown }
+    return { code, message, details }
+  }
+  throw new Error('The write was expected to be refused, and was made')
+}
