@@ -22,8 +22,7 @@ interface Log {
   snapshot: Message[]
   /** One entry per live answer still to come or already given. */
   answers: Message[][]
-  wake: () => void
-  woken: Promise<void>
+  readonly held: Set<() => void>
   refusal: Response | undefined
 }
 
@@ -67,11 +66,9 @@ export function createHandDrivenShapes(): HandDrivenShapes {
       handle: newHandle(shape),
       snapshot: [],
       answers: [],
-      wake: () => {},
-      woken: Promise.resolve(),
+      held: new Set(),
       refusal: undefined,
     }
-    rearm(log)
     logs.set(shape, log)
     return log
   }
@@ -90,21 +87,19 @@ export function createHandDrivenShapes(): HandDrivenShapes {
     push(shape, messages) {
       const log = logOf(shape)
       log.answers.push([...messages, UP_TO_DATE])
-      log.wake()
-      rearm(log)
+      wake(log)
     },
     refuse(shape, status, body = { error: { code: 'forbidden', message: 'no' } }) {
       const log = logOf(shape)
       log.refusal = Response.json(body, { status })
-      log.wake()
+      wake(log)
     },
     rotate(shape, rows, snapshot) {
       const log = logOf(shape)
       log.handle = newHandle(shape)
       log.answers = []
       seed(shape, rows, snapshot)
-      log.wake()
-      rearm(log)
+      wake(log)
     },
     fetch: async (input, init) => {
       const url = new URL(String(input))
@@ -125,9 +120,21 @@ function newHandle(shape: string): string {
   return `${shape}-${handles}`
 }
 
-function rearm(log: Log): void {
-  log.woken = new Promise((resolve) => {
-    log.wake = resolve
+function wake({ held }: Log): void {
+  for (const release of held) release()
+}
+
+/** Waits for `wake`; a request that is aborted leaves nothing behind. */
+function hold({ held }: Log, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const release = () => {
+      held.delete(release)
+      if (signal?.aborted) reject(signal.reason)
+      else resolve()
+    }
+    held.add(release)
+    if (signal?.aborted) release()
+    signal?.addEventListener('abort', release, { once: true })
   })
 }
 
@@ -142,15 +149,8 @@ async function answer(log: Log, url: URL, signal: AbortSignal | undefined): Prom
   const next = log.answers[seen]
   if (next !== undefined)
     return respond(log, `${seen + 1}_0`, next, { upToDate: true, isLive: true })
-  await Promise.race([log.woken, aborted(signal)])
+  await hold(log, signal)
   return await answer(log, url, signal)
-}
-
-function aborted(signal: AbortSignal | undefined): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal?.aborted) reject(signal.reason)
-    signal?.addEventListener('abort', () => reject(signal.reason))
-  })
 }
 
 function mustRefetch(log: Log): Response {
