@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import {
   DummyDriver,
   Kysely,
@@ -41,7 +42,8 @@ export function createPreparer(): Preparer {
 
 function newName(names: Map<string, string>, text: string): string | undefined {
   if (names.size >= MAX_PREPARED) return undefined
-  const name = `session_db_${names.size + 1}`
+  // From the text: other stores may use the same connections.
+  const name = `session_db_${hash('sha256', text, 'hex').slice(0, 32)}`
   names.set(text, name)
   return name
 }

@@ -1,0 +1,84 @@
+import { connect, createServer, type Socket } from 'node:net'
+
+/** A TCP proxy in front of Postgres that counts what goes over the wire. */
+export interface WireTap {
+  /** The database's url, through the proxy. */
+  readonly url: string
+  /** How often the client spoke after the server had: the round trips. */
+  roundTrips(): number
+  /** How many times the client asked the server to answer: Sync and Query messages. */
+  requests(): number
+  reset(): void
+  /** Cuts every connection that is open now. */
+  cut(): void
+  close(): Promise<void>
+}
+
+export async function startWireTap(databaseUrl: string): Promise<WireTap> {
+  const target = new URL(databaseUrl)
+  const sockets = new Set<Socket>()
+  let [trips, requests, lastSpeaker] = [0, 0, 'server']
+
+  const server = createServer((client) => {
+    const upstream = connect(Number(target.port), target.hostname)
+    const countRequests = requestCounter()
+    for (const socket of [client, upstream]) {
+      sockets.add(socket)
+      socket.on('error', () => {})
+      socket.on('close', () => {
+        sockets.delete(socket)
+        client.destroy()
+        upstream.destroy()
+      })
+    }
+    client.on('data', (chunk) => {
+      if (lastSpeaker === 'server') trips += 1
+      lastSpeaker = 'client'
+      requests += countRequests(chunk)
+      upstream.write(chunk)
+    })
+    upstream.on('data', (chunk) => {
+      lastSpeaker = 'server'
+      client.write(chunk)
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = new URL(databaseUrl)
+  url.port = String((server.address() as { port: number }).port)
+
+  return {
+    url: url.href,
+    roundTrips: () => trips,
+    requests: () => requests,
+    reset() {
+      trips = 0
+      requests = 0
+    },
+    cut() {
+      for (const socket of sockets) socket.destroy()
+    },
+    close() {
+      for (const socket of sockets) socket.destroy()
+      return new Promise((resolve) => server.close(() => resolve()))
+    },
+  }
+}
+
+/** Counts the Sync and Query messages in a client's stream; the first message has no type byte. */
+function requestCounter(): (chunk: Buffer) => number {
+  let rest = Buffer.alloc(0)
+  let started = false
+  return (chunk) => {
+    rest = Buffer.concat([rest, chunk])
+    let count = 0
+    for (;;) {
+      const typeBytes = started ? 1 : 0
+      if (rest.length < typeBytes + 4) return count
+      const length = typeBytes + rest.readInt32BE(typeBytes)
+      if (rest.length < length) return count
+      if (started && 'SQ'.includes(String.fromCharCode(rest[0] ?? 0))) count += 1
+      started = true
+      rest = rest.subarray(length)
+    }
+  }
+}
