@@ -1,0 +1,64 @@
+import { CommanderError } from 'commander'
+import packageJson from '../../package.json' with { type: 'json' }
+import { SessionDbError } from '../errors.ts'
+import { colorsFor } from './colors.ts'
+
+/** The code of errors that a command raises itself, with `command.error()`. */
+const ownUsageError = 'commander.error'
+
+type Failure = { code: string; message: string; details?: Readonly<Record<string, unknown>> }
+
+/**
+ * Writes why a command failed to stderr: a line for people, or JSON when `--json` was asked for.
+ * The stack follows only with DEBUG=session-db.
+ */
+export function reportFailure(error: unknown, args: readonly string[]): void {
+  const failure = describeFailure(error)
+  if (args.includes('--json')) {
+    process.stderr.write(`${JSON.stringify({ error: failure })}\n`)
+  } else {
+    const { bold, red } = colorsFor(process.stderr)
+    process.stderr.write(`${bold(red('session-db:'))} ${failure.message}\n`)
+  }
+  if (debugging() && error instanceof Error) process.stderr.write(`${error.stack}\n`)
+}
+
+/** What a failure comes down to: a code for programs and a message saying what to do. */
+export function describeFailure(error: unknown): Failure {
+  if (error instanceof CommanderError) {
+    const message = error.message.replace(/^error: /, '').replaceAll('\n', ' ')
+    const hint = error.code === ownUsageError ? '' : ' (--help lists what is possible)'
+    return { code: 'usage', message: message + hint }
+  }
+  if (error instanceof SessionDbError) {
+    const { code, message, details } = error
+    return { code, message, ...(details !== undefined && { details }) }
+  }
+  const missing = missingPackage(error)
+  if (missing !== undefined) return { code: 'unavailable', message: missing }
+  return { code: 'failed', message: messageOf(error) }
+}
+
+function missingPackage(error: unknown): string | undefined {
+  if ((error as NodeJS.ErrnoException)?.code !== 'ERR_MODULE_NOT_FOUND') return undefined
+  const name = /Cannot find package '([^']+)'/.exec((error as Error).message)?.[1]
+  if (name === undefined) return undefined
+  const versions: Record<string, string> = packageJson.peerDependencies
+  return (
+    `This command needs the package ${name}, which is not installed. ` +
+    `Run: npm install "${name}@${versions[name] ?? 'latest'}"`
+  )
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  // A refused connection comes as an AggregateError with no message of its own.
+  const { code } = error as NodeJS.ErrnoException
+  return error.message || code || error.name
+}
+
+function debugging(): boolean {
+  return (process.env.DEBUG ?? '')
+    .split(/[\s,]+/)
+    .some((name) => ['session-db', '*'].includes(name))
+}
