@@ -1,0 +1,218 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import type { Pool, PoolClient } from 'pg'
+import { idField, MAX_TITLE_LENGTH } from '../../schema/fields.ts'
+import type { Principal } from '../../schema/principal.ts'
+import { SessionDbError } from '../../writes/errors.ts'
+import { deriveTimeline } from './derive-timeline.ts'
+import { insertEvents, type PlacedEvent } from './insert-events.ts'
+import { addToSummary, emptySummary, type SessionSummary } from './session-summary.ts'
+import { storableText } from './storable-text.ts'
+
+const BATCH_SIZE = 1_000
+const MAX_STREAM_BYTES = 64 * 1024 * 1024
+
+/** A log to make a session of, from a file or from a stream of at most 64 MiB. */
+export type SessionLog = {
+  /** The session's id; by default one made of owner and content, so the same log is one session. */
+  readonly id?: string
+  /** The log's own file name. */
+  readonly originalName: string
+  /** By default the first thing the user asked, else the file name. */
+  readonly title?: string
+  /** `private` unless given. */
+  readonly visibility?: 'private' | 'tenant'
+  /** `upload` unless given. */
+  readonly source?: 'upload' | 'bundled' | 'external'
+} & ({ readonly path: string } | { readonly stream: AsyncIterable<Uint8Array> })
+
+/** What became of a log. */
+export interface IngestedSession {
+  readonly sessionId: string
+  readonly eventCount: number
+  /** Lines that were not JSON; each is an `other` event. */
+  readonly unparseable: number
+  /** False when this session was there already; then nothing was written. */
+  readonly created: boolean
+}
+
+/**
+ * Makes a session of an agent's log: the session's row and one timeline event per line, in one
+ * transaction. Doing it again with the same log changes nothing.
+ *
+ * @throws SessionDbError `conflict` when the id is taken by another session, `too_large` when a
+ * stream is longer than 64 MiB, `invalid` for an id or title out of bounds.
+ * @example
+ * await ingestSessionLog(pool, principal, { path: 'rollout.jsonl', originalName: 'rollout.jsonl' })
+ */
+export async function ingestSessionLog(
+  pool: Pool,
+  principal: Principal,
+  log: SessionLog,
+): Promise<IngestedSession> {
+  const open = 'path' in log ? () => createReadStream(log.path) : await bufferStream(log.stream)
+  const content = await hashContent(open())
+  const sessionId = checkedId(log.id ?? contentId(principal, content.sha256))
+  const client = await pool.connect()
+  try {
+    await client.query('BEGIN')
+    const ingested = await ingest(client, principal, { ...log, ...content, sessionId }, open)
+    await client.query('COMMIT')
+    return ingested
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined)
+    throw error
+  } finally {
+    client.release()
+  }
+}
+
+interface Content {
+  readonly sha256: string
+  readonly bytes: number
+}
+
+type NewSession = SessionLog & Content & { readonly sessionId: string }
+
+async function ingest(
+  client: PoolClient,
+  principal: Principal,
+  session: NewSession,
+  open: () => AsyncIterable<Uint8Array>,
+): Promise<IngestedSession> {
+  const { sessionId } = session
+  if (!(await insertSession(client, principal, session))) {
+    return existingSession(client, principal, session)
+  }
+  const summary = emptySummary()
+  let batch: PlacedEvent[] = []
+  for await (const line of deriveTimeline(open())) {
+    batch.push({ ...line.event, seq: summary.eventCount })
+    addToSummary(summary, line)
+    if (batch.length >= BATCH_SIZE) {
+      await insertEvents(client, principal.tenantId, sessionId, batch)
+      batch = []
+    }
+  }
+  await insertEvents(client, principal.tenantId, sessionId, batch)
+  await completeSession(client, principal, session, summary)
+  const { eventCount, unparseable } = summary
+  return { sessionId, eventCount, unparseable, created: true }
+}
+
+async function insertSession(
+  client: PoolClient,
+  principal: Principal,
+  session: NewSession,
+): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `INSERT INTO sessions (tenant_id, id, owner_id, visibility, title, source, original_name,
+       content_sha256, content_bytes)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+     ON CONFLICT DO NOTHING`,
+    [
+      principal.tenantId,
+      session.sessionId,
+      principal.userId,
+      session.visibility ?? 'private',
+      title(session, null),
+      session.source ?? 'upload',
+      storableText(session.originalName),
+      session.sha256,
+      session.bytes,
+    ],
+  )
+  return rowCount === 1
+}
+
+async function completeSession(
+  client: PoolClient,
+  principal: Principal,
+  session: NewSession,
+  summary: SessionSummary,
+): Promise<void> {
+  const { agentSessionId, unparseable } = summary
+  await client.query(
+    `UPDATE sessions SET status = 'ready', title = $3, format = $4, event_count = $5,
+       started_at = $6, ended_at = $7, workspace_root = $8, repo = $9, repo_label = $10,
+       metadata = $11
+     WHERE tenant_id = $1 AND id = $2`,
+    [
+      principal.tenantId,
+      session.sessionId,
+      title(session, summary.firstPrompt),
+      summary.format,
+      summary.eventCount,
+      summary.startedAt,
+      summary.endedAt,
+      summary.workspaceRoot,
+      summary.repo,
+      summary.repoLabel,
+      { agentSessionId, unparseableLines: unparseable },
+    ],
+  )
+}
+
+async function existingSession(
+  client: PoolClient,
+  principal: Principal,
+  session: NewSession,
+): Promise<IngestedSession> {
+  const { rows } = await client.query<{ event_count: number; unparseable: number | null }>(
+    `SELECT event_count, (metadata ->> 'unparseableLines')::int AS unparseable FROM sessions
+     WHERE tenant_id = $1 AND id = $2 AND owner_id = $3 AND content_sha256 = $4`,
+    [principal.tenantId, session.sessionId, principal.userId, session.sha256],
+  )
+  const existing = rows[0]
+  if (existing === undefined) {
+    throw new SessionDbError('conflict', 'Another session has this id. Choose another id.', {
+      details: { id: session.sessionId },
+    })
+  }
+  const { event_count: eventCount, unparseable } = existing
+  return { sessionId: session.sessionId, eventCount, unparseable: unparseable ?? 0, created: false }
+}
+
+function title(session: NewSession, firstPrompt: string | null): string {
+  const chosen = session.title || firstPrompt || session.originalName || 'Session'
+  return [...storableText(chosen)].slice(0, MAX_TITLE_LENGTH).join('')
+}
+
+function contentId(principal: Principal, sha256: string): string {
+  const key = JSON.stringify([principal.tenantId, principal.userId, sha256])
+  return `session-${createHash('sha256').update(key).digest('hex').slice(0, 32)}`
+}
+
+function checkedId(id: string): string {
+  const parsed = idField.safeParse(id)
+  if (parsed.success) return parsed.data
+  throw new SessionDbError('invalid', `id: ${parsed.error.issues[0]?.message ?? 'is not valid'}`)
+}
+
+async function hashContent(content: AsyncIterable<Uint8Array>): Promise<Content> {
+  const hash = createHash('sha256')
+  let bytes = 0
+  for await (const chunk of content) {
+    hash.update(chunk)
+    bytes += chunk.byteLength
+  }
+  return { sha256: hash.digest('hex'), bytes }
+}
+
+async function bufferStream(
+  stream: AsyncIterable<Uint8Array>,
+): Promise<() => AsyncIterable<Uint8Array>> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of stream) {
+    size += chunk.byteLength
+    if (size > MAX_STREAM_BYTES) {
+      const message = `The log is larger than ${MAX_STREAM_BYTES} bytes. Give it as a file.`
+      throw new SessionDbError('too_large', message, { details: { limitBytes: MAX_STREAM_BYTES } })
+    }
+    chunks.push(chunk)
+  }
+  return async function* reopen() {
+    yield* chunks
+  }
+}
