@@ -1,5 +1,5 @@
 import { createColumnMapper, type Row, type ShapeStreamOptions } from '@electric-sql/client'
-import { type Collection, createCollection, type SyncConfig } from '@tanstack/db'
+import { BasicIndex, type Collection, createCollection, type SyncConfig } from '@tanstack/db'
 import { electricCollectionOptions } from '@tanstack/electric-db-collection'
 import type { SessionDbError } from '../errors.ts'
 import type { ColumnMap } from '../schema/columns.ts'
@@ -77,6 +77,8 @@ export function createSyncedCollection<Synced extends SyncedRow>(
   const electric = electricCollectionOptions<Row>({
     id: source.collectionId,
     getKey: (row) => (row as unknown as Synced).id,
+    autoIndex: 'eager',
+    defaultIndexType: BasicIndex,
     ...(options.gcTimeMs === undefined ? {} : { gcTime: options.gcTimeMs }),
     shapeOptions: streamOptions(source, options, status),
   })
