@@ -11,7 +11,6 @@ import {
   insertMessage,
   insertSession,
   insertThread,
-  refusalOf,
   type StoreFixture,
   startStore,
 } from './store-fixture.ts'
@@ -218,15 +217,45 @@ test('batches that deadlock are tried again', async () => {
   expect(rows[0]).toMatchObject({ version: 9 })
 })
 
-test('a write that had to wait decides on what the other one left', async () => {
-  await write(ada, insertSession('w', { visibility: 'tenant' }), insertThread('w', 'wt'))
-  const blocker = await fixture.pool.connect()
-  await blocker.query(`BEGIN; UPDATE chat_threads SET created_by = 'bob' WHERE id = 'wt'`)
+describe('a write that had to wait decides on what the other one left', () => {
   const rename = { collection: 'chatThreads', type: 'update', id: 'wt' } as const
-  const waiting = write(bob, { ...rename, changes: { title: 'mine now' } })
-  await blocker.query('COMMIT')
-  blocker.release()
-  expect((await waiting.catch((error) => error)).code ?? 'applied').toMatch(/applied|forbidden/)
-  const stale = refusalOf(write(ada, { ...rename, changes: { title: 'x' }, expectedVersion: 1 }))
-  expect((await stale).code).toBe('conflict')
+
+  async function afterWaiting(statement: string, waiter: () => Promise<unknown>) {
+    const blocker = await fixture.pool.connect()
+    await blocker.query('BEGIN')
+    await blocker.query(statement)
+    const waiting = waiter().catch((error) => error)
+    await fixture.untilBlocked()
+    await blocker.query('COMMIT')
+    blocker.release()
+    return waiting
+  }
+
+  beforeAll(() => write(ada, insertSession('w', { visibility: 'tenant' }), insertThread('w', 'wt')))
+
+  test('who may do it', async () => {
+    const byBob = () => write(bob, { ...rename, changes: { title: 'mine now' } })
+    const give = (user: string) => `UPDATE chat_threads SET created_by = '${user}' WHERE id = 'wt'`
+    expect(await afterWaiting(give('bob'), byBob)).toMatchObject({ txid: expect.any(Number) })
+    expect(await afterWaiting(give('ada'), byBob)).toMatchObject({ code: 'forbidden' })
+  })
+
+  test('which version it is at', async () => {
+    const [row] = await fixture.rows<{ version: number }>(
+      "SELECT version FROM chat_threads WHERE id = 'wt'",
+    )
+    const expectedVersion = row?.version ?? 0
+    const byAda = () => write(ada, { ...rename, changes: { title: 'x' }, expectedVersion })
+    const touch = "UPDATE chat_threads SET title = 'touched' WHERE id = 'wt'"
+    expect(await afterWaiting(touch, byAda)).toMatchObject({
+      code: 'conflict',
+      details: { currentVersion: expectedVersion + 1 },
+    })
+  })
+
+  test('whether it is still there', async () => {
+    const append = () => write(ada, insertMessage('wt', 'late'))
+    const remove = "DELETE FROM chat_threads WHERE id = 'wt'"
+    expect(await afterWaiting(remove, append)).toMatchObject({ code: 'not_found' })
+  })
 })

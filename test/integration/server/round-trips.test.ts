@@ -108,7 +108,7 @@ describe('when the database is away', () => {
     await blocker.query('BEGIN; LOCK TABLE sessions')
     const batch = { id: 'cut', mutations: [insertSession('cut')] }
     const refused = refusalOf(store.write(ada, batch))
-    await waitForBlockedWriter()
+    await fixture.untilBlocked()
     tap.cut()
     expect(await refused).toMatchObject({
       code: 'unavailable',
@@ -127,16 +127,6 @@ describe('when the database is away', () => {
     expect((await refusalOf(write)).code).toBe('unavailable')
     await unreachable.close()
   })
-
-  async function waitForBlockedWriter() {
-    for (;;) {
-      const blocked = await fixture.rows(
-        `SELECT FROM pg_locks JOIN pg_database d ON d.oid = database
-         WHERE NOT granted AND datname = current_database()`,
-      )
-      if (blocked.length > 0) return
-    }
-  }
 })
 
 test('a database without the schema says what to do', async () => {

@@ -26,8 +26,14 @@ export interface StoreFixture {
     sql: string,
     values?: unknown[],
   ): Promise<Row[]>
+  /** Resolves once some statement in this database waits for a lock. */
+  untilBlocked(): Promise<void>
   close(): Promise<void>
 }
+
+const BLOCKED = `
+  SELECT FROM pg_stat_activity
+  WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0`
 
 /** A migrated database of its own with a store. */
 export async function startStore(
@@ -43,6 +49,9 @@ export async function startStore(
     store,
     write: (principal, ...mutations) => store.write(principal, { id: randomUUID(), mutations }),
     rows: async (sql, values) => (await pool.query(sql, values)).rows,
+    untilBlocked: async () => {
+      while ((await pool.query(BLOCKED)).rows.length === 0);
+    },
     close: async () => {
       await store.close()
       await pool.end()

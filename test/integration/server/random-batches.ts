@@ -1,0 +1,122 @@
+import fc from 'fast-check'
+import type { Principal } from '../../../src/schema/index.ts'
+import type { MutationInput } from '../../../src/writes/index.ts'
+
+/** Few ids, the same in both tenants, so that batches meet each other's rows. */
+const ids = (prefix: string, count: number) =>
+  fc.integer({ min: 1, max: count }).map((number) => `${prefix}${number}`)
+const session = ids('s', 3)
+const thread = ids('t', 4)
+const message = ids('m', 8)
+const event = ids('e', 5)
+
+export const anyPrincipal: fc.Arbitrary<Principal> = fc.record({
+  tenantId: fc.constantFrom('red', 'blue'),
+  userId: fc.constantFrom('ada', 'bob'),
+})
+
+const title = fc.constantFrom('one', 'two', 'three')
+const content = fc.constantFrom('', 'short', '👋'.repeat(300), 'x'.repeat(290), 'y'.repeat(290))
+const visibility = fc.constantFrom('private' as const, 'tenant' as const)
+const mode = fc.constantFrom('session' as const, 'general' as const)
+const status = fc.constantFrom('active' as const, 'archived' as const)
+const expectedVersion = fc.integer({ min: 1, max: 4 })
+
+/** A record in which the named keys may be left out. */
+function partly<T extends object, K extends keyof T>(
+  all: { [Key in keyof T]: fc.Arbitrary<T[Key]> },
+  requiredKeys: K[],
+) {
+  return fc.record<T, K>(all, { requiredKeys })
+}
+
+const inserts: fc.Arbitrary<MutationInput>[] = [
+  partly({ id: session, title, visibility }, ['id', 'title']).map((value) => ({
+    collection: 'sessions',
+    type: 'insert',
+    value,
+  })),
+  partly(
+    { id: event, sessionId: session, seq: fc.nat(3), kind: fc.constant('other' as const), title },
+    ['id', 'sessionId', 'seq', 'kind'],
+  ).map((value) => ({ collection: 'timelineEvents', type: 'insert', value })),
+  partly({ id: thread, sessionId: session, mode, title, status }, [
+    'id',
+    'sessionId',
+    'mode',
+    'title',
+  ]).map((value) => ({ collection: 'chatThreads', type: 'insert', value })),
+  partly(
+    {
+      id: message,
+      threadId: thread,
+      role: fc.constant('user' as const),
+      content,
+      clientMessageId: fc.constantFrom('k1', 'k2'),
+    },
+    ['id', 'threadId', 'role', 'content'],
+  ).map((value) => ({ collection: 'chatMessages', type: 'insert', value })),
+]
+
+const updates: fc.Arbitrary<MutationInput>[] = [
+  partly({ id: session, changes: partly({ title, visibility }, []), expectedVersion }, [
+    'id',
+    'changes',
+  ]).map((update) => ({ collection: 'sessions', type: 'update', ...update })),
+  fc.record({ id: event, changes: partly({ title }, []) }).map((update) => ({
+    collection: 'timelineEvents',
+    type: 'update',
+    ...update,
+  })),
+  partly({ id: thread, changes: partly({ title, status }, []), expectedVersion }, [
+    'id',
+    'changes',
+  ]).map((update) => ({ collection: 'chatThreads', type: 'update', ...update })),
+  partly({ id: message, changes: partly({ content }, []), expectedVersion }, ['id', 'changes']).map(
+    (update) => ({ collection: 'chatMessages', type: 'update', ...update }),
+  ),
+]
+
+const deletes: fc.Arbitrary<MutationInput>[] = [
+  partly({ id: session, expectedVersion }, ['id']).map((which) => ({
+    collection: 'sessions',
+    type: 'delete',
+    ...which,
+  })),
+  event.map((id) => ({ collection: 'timelineEvents', type: 'delete', id })),
+  partly({ id: thread, expectedVersion }, ['id']).map((which) => ({
+    collection: 'chatThreads',
+    type: 'delete',
+    ...which,
+  })),
+  partly({ id: message, expectedVersion }, ['id']).map((which) => ({
+    collection: 'chatMessages',
+    type: 'delete',
+    ...which,
+  })),
+]
+
+const anyMutation = fc.oneof(
+  { weight: 6, arbitrary: fc.oneof(...inserts) },
+  { weight: 3, arbitrary: fc.oneof(...updates) },
+  { weight: 1, arbitrary: fc.oneof(...deletes) },
+)
+
+/** A batch as someone sends it, perhaps more than once. */
+export interface Sending {
+  readonly principal: Principal
+  readonly mutations: readonly MutationInput[]
+  /** Which earlier batch's id it takes; a new one when there is none. */
+  readonly reusedId: number | null
+  readonly sends: number
+}
+
+export const anySending: fc.Arbitrary<Sending> = fc.record({
+  principal: anyPrincipal,
+  mutations: fc.oneof(
+    { weight: 3, arbitrary: fc.array(anyMutation, { minLength: 1, maxLength: 1 }) },
+    { weight: 2, arbitrary: fc.array(anyMutation, { minLength: 2, maxLength: 4 }) },
+  ),
+  reusedId: fc.option(fc.nat(200), { freq: 12 }),
+  sends: fc.constantFrom(1, 1, 1, 2),
+})
