@@ -24,6 +24,13 @@ export const USER_HEADER = 'x-user'
 
 export async function startAppServer(): Promise<AppServer> {
   const database = await freshDatabase()
+  // Replication sends what is flushed; without this that is every 200 ms on the test Postgres.
+  await query(
+    database.url,
+    `DO $$ BEGIN
+       EXECUTE format('ALTER DATABASE %I SET synchronous_commit = on', current_database());
+     END $$`,
+  )
   await migrate({ database: database.url })
   const shapeServer = await createShapeServer({ databaseUrl: database.url })
   const { url: electricUrl } = await shapeServer.listen()
