@@ -1,0 +1,207 @@
+import type { Pool } from 'pg'
+import type { RowText } from '../../shape-log/row-key.ts'
+import type { Catalog, TableInfo } from './catalog.ts'
+import { allPlans, type QueryPlan } from './query-plan.ts'
+import type { RoutedTransaction } from './routed-transaction.ts'
+import { type EvaluationRequest, evaluateRows } from './row-evaluator.ts'
+import { feedTables, type ShapeFeed } from './shape-feed.ts'
+import type { StreamedTransactions } from './snapshot-query.ts'
+import type { RowChange, StreamRelation, Transaction } from './transaction.ts'
+import type { Leaf } from './where/condition.ts'
+
+/** Hands each transaction of the stream to the shapes it concerns. */
+export interface Dispatcher {
+  add(feed: ShapeFeed): void
+  remove(feed: ShapeFeed): void
+  feeds(): readonly ShapeFeed[]
+  dispatch(transaction: Transaction): Promise<void>
+  /** LSN up to which every live log is complete. */
+  lastSeenLsn(): bigint
+}
+
+/**
+ * Creates a dispatcher without feeds.
+ *
+ * @param options.onInvalid - told of feeds whose table was truncated or has another form now.
+ * @example
+ * await dispatcher.dispatch(transaction)
+ */
+export function createDispatcher(options: {
+  pool: Pool
+  catalog: Catalog
+  streamed: StreamedTransactions
+  startLsn: bigint
+  onInvalid: (feed: ShapeFeed, reason: string) => void
+}): Dispatcher {
+  const { catalog, onInvalid } = options
+  const feeds = new Set<ShapeFeed>()
+  const byTable = new Map<number, Set<ShapeFeed>>()
+  const checked = new WeakMap<StreamRelation, WeakSet<TableInfo>>()
+  let lastLsn = options.startLsn
+
+  function concerned(tables: Iterable<number>): Set<ShapeFeed> {
+    const found = new Set<ShapeFeed>()
+    for (const oid of tables) for (const feed of byTable.get(oid) ?? []) found.add(feed)
+    return found
+  }
+
+  async function tablesOf(relation: StreamRelation): Promise<number[]> {
+    return [relation.oid, ...(await catalog.ancestors(relation.oid))]
+  }
+
+  async function route(transaction: Transaction): Promise<Map<number, RowChange[]>> {
+    const changes = new Map<number, RowChange[]>()
+    const tables = new Map<StreamRelation, number[]>()
+    for (const change of transaction.changes) {
+      const known = tables.get(change.relation) ?? (await tablesOf(change.relation))
+      tables.set(change.relation, known)
+      for (const oid of known) {
+        const list = changes.get(oid)
+        if (list) list.push(change)
+        else changes.set(oid, [change])
+      }
+    }
+    for (const [relation, oids] of tables) checkForm(relation, oids)
+    return changes
+  }
+
+  /** Ends the shapes that a table's new form makes untrue. */
+  function checkForm(relation: StreamRelation, oids: readonly number[]): void {
+    const seen = checked.get(relation) ?? new WeakSet<TableInfo>()
+    checked.set(relation, seen)
+    for (const feed of concerned(oids)) {
+      for (const plan of allPlans(feed.shape.plan)) {
+        if (!oids.includes(plan.table.oid) || seen.has(plan.table)) continue
+        const reason = formChange(plan.table, relation, feed, oids[0] === plan.table.oid)
+        if (reason === 'other columns') catalog.forget(plan.table.relation)
+        else if (reason === undefined) seen.add(plan.table)
+        else {
+          catalog.forget(plan.table.relation)
+          onInvalid(feed, reason)
+        }
+      }
+    }
+  }
+
+  async function truncate(relations: readonly StreamRelation[]): Promise<void> {
+    for (const relation of relations) {
+      const tables = await tablesOf(relation)
+      for (const feed of concerned(tables)) onInvalid(feed, 'the table was truncated')
+    }
+  }
+
+  async function verdictsFor(
+    changes: ReadonlyMap<number, readonly RowChange[]>,
+    targets: ReadonlySet<ShapeFeed>,
+  ): Promise<RoutedTransaction['verdict']> {
+    const requests = new Map<TableInfo, { rows: RowText[]; leaves: Map<string, SqlLeaf> }>()
+    for (const feed of targets) {
+      for (const plan of allPlans(feed.shape.plan)) {
+        const touched = changes.get(plan.table.oid)
+        const leaves = sqlLeaves(plan)
+        if (!touched || leaves.length === 0) continue
+        const request = requests.get(plan.table) ?? { rows: rowsOf(touched), leaves: new Map() }
+        for (const leaf of leaves) request.leaves.set(leaf.sql, leaf)
+        requests.set(plan.table, request)
+      }
+    }
+    if (requests.size === 0) return noVerdict
+    const list: EvaluationRequest[] = [...requests].map(([table, { rows, leaves }]) => ({
+      table,
+      rows,
+      leaves: [...leaves.values()],
+    }))
+    const verdicts = await evaluateRows(options.pool, list)
+    return (row, sql) => verdicts.of(row, sql)
+  }
+
+  return {
+    add(feed) {
+      feeds.add(feed)
+      for (const oid of feedTables(feed)) {
+        const set = byTable.get(oid) ?? new Set()
+        byTable.set(oid, set.add(feed))
+      }
+    },
+    remove(feed) {
+      feeds.delete(feed)
+      for (const oid of feedTables(feed)) {
+        byTable.get(oid)?.delete(feed)
+        if (byTable.get(oid)?.size === 0) byTable.delete(oid)
+      }
+    },
+    feeds: () => [...feeds],
+    async dispatch(transaction) {
+      // First of all: from here on no snapshot may miss this transaction.
+      options.streamed.add(transaction.xid)
+      await truncate(transaction.truncated)
+      const changes = await route(transaction)
+      const targets = concerned(changes.keys())
+      const verdict = await verdictsFor(changes, targets)
+      const routed: RoutedTransaction = {
+        xid: transaction.xid,
+        lsn: transaction.lsn,
+        tables: new Set(changes.keys()),
+        changesOf: (oid) => changes.get(oid) ?? [],
+        verdict,
+      }
+      for (const feed of targets) feed.offer(routed)
+      lastLsn = transaction.lsn
+    },
+    lastSeenLsn() {
+      let lsn = lastLsn
+      for (const feed of feeds) {
+        const pending = feed.pendingLsn
+        if (pending !== undefined && pending <= lsn) lsn = pending - 1n
+      }
+      return lsn
+    },
+  }
+}
+
+type SqlLeaf = Extract<Leaf, { kind: 'sql' }>
+
+const noVerdict = (): never => {
+  throw new Error('no condition of this transaction needed Postgres')
+}
+
+function sqlLeaves(plan: QueryPlan): SqlLeaf[] {
+  return (plan.condition?.leaves ?? []).filter((leaf) => leaf.kind === 'sql')
+}
+
+function rowsOf(changes: readonly RowChange[]): RowText[] {
+  return changes.flatMap(({ old, row }) => [old, row].filter((side) => side !== undefined))
+}
+
+/** Why a table no longer is what a feed was made for; undefined while it is. */
+function formChange(
+  table: TableInfo,
+  relation: StreamRelation,
+  feed: ShapeFeed,
+  isSelf: boolean,
+): string | undefined {
+  const [schema, name] = table.relation
+  if (isSelf && (relation.schema !== schema || relation.name !== name)) return 'table renamed'
+  const types = new Map(relation.columns.map((column) => [column.name, column.typeOid]))
+  const stored = table.columns.filter((column) => !column.generated)
+  const changed = stored.filter((column) => types.get(column.name) !== column.typeOid)
+  const others = relation.columns.length !== stored.length || changed.length > 0
+  if (!others) return undefined
+  if (feed.shape.allColumns && feed.shape.plan.table === table) return 'columns changed'
+  const used = usedColumns(feed, table)
+  return changed.some((column) => used.has(column.name)) ? 'columns changed' : 'other columns'
+}
+
+function usedColumns(feed: ShapeFeed, table: TableInfo): Set<string> {
+  const used = new Set<string>(table.keyColumns)
+  for (const plan of allPlans(feed.shape.plan)) {
+    if (plan.table !== table) continue
+    if (plan === feed.shape.plan) for (const name of feed.shape.message.columns) used.add(name)
+    for (const leaf of plan.condition?.leaves ?? []) {
+      const names =
+        leaf.kind === 'membership' ? leaf.membership.columns.map(({ name }) => name) : leaf.columns
+      for (const name of names) used.add(name)
+    }
+  }
+  return used
+}

@@ -1,0 +1,72 @@
+/** A name that is none, in the engine's words. */
+export class IdentifierError extends Error {
+  override name = 'IdentifierError'
+}
+
+/**
+ * Reads one SQL identifier: quoted as it stands, unquoted in lower case.
+ *
+ * @throws IdentifierError
+ * @example
+ * parseIdentifier('"A_Camel"') // 'A_Camel'
+ */
+export function parseIdentifier(text: string): string {
+  if (text === '' || text === '""') {
+    throw new IdentifierError('Invalid zero-length delimited identifier')
+  }
+  if (text.length > 1 && text.startsWith('"') && text.endsWith('"')) {
+    const inner = text.slice(1, -1)
+    if (/(?<!")"(?!")/.test(inner)) {
+      throw new IdentifierError(`Invalid identifier with unescaped quote: ${inner}`)
+    }
+    return inner.replaceAll('""', '"')
+  }
+  if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(text)) {
+    throw new IdentifierError(`Invalid unquoted identifier contains special characters: ${text}`)
+  }
+  return text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase())
+}
+
+/**
+ * Reads a table name with or without schema; `public` where there is none.
+ *
+ * @throws IdentifierError
+ * @example
+ * parseRelation('app."Items"') // ['app', 'Items']
+ */
+export function parseRelation(text: string): readonly [schema: string, table: string] {
+  const parts = splitOutsideQuotes(text, '.')
+  if (parts.length > 2) {
+    throw new IdentifierError(`Invalid relation identifier, too many delimiters: ${text}`)
+  }
+  const [first = '', second] = parts
+  return second === undefined
+    ? ['public', parseIdentifier(first)]
+    : [parseIdentifier(first), parseIdentifier(second)]
+}
+
+/**
+ * Reads a list of columns, separated by commas without spaces.
+ *
+ * @throws IdentifierError
+ * @example
+ * parseColumns('id,"userName"') // ['id', 'userName']
+ */
+export function parseColumns(text: string): string[] {
+  return splitOutsideQuotes(text, ',').map(parseIdentifier)
+}
+
+function splitOutsideQuotes(text: string, separator: string): string[] {
+  const parts: string[] = []
+  let quoted = false
+  let start = 0
+  for (let i = 0; i < text.length; i++) {
+    if (text[i] === '"') quoted = !quoted
+    if (text[i] === separator && !quoted) {
+      parts.push(text.slice(start, i))
+      start = i + 1
+    }
+  }
+  parts.push(text.slice(start))
+  return parts
+}

@@ -1,0 +1,296 @@
+import { type RowText, rowKey } from '../../shape-log/row-key.ts'
+import { isVisible, type SnapshotBounds } from '../../shape-log/snapshot-visibility.ts'
+import { loadMembers, readMovedIn, type SelectedRow } from './member-queries.ts'
+import type { QueryPlan, SubqueryPlan } from './query-plan.ts'
+import type { RoutedTransaction } from './routed-transaction.ts'
+import { touches } from './routed-transaction.ts'
+import type { Querier } from './snapshot-query.ts'
+import {
+  createValueSet,
+  type ValueDelta,
+  type ValueReader,
+  type ValueSet,
+  valueReader,
+} from './value-set.ts'
+import { decideTree, type Truth } from './where/condition.ts'
+
+/** A change of one row, as members of a set see it. */
+export interface MemberChange {
+  readonly position: number
+  readonly old: RowText | undefined
+  readonly oldTags: MemberState | undefined
+  readonly row: RowText | undefined
+  readonly state: MemberState | undefined
+}
+
+/** Which values a member has at the subquery positions, and which conditions hold for it. */
+export interface MemberState {
+  /** By position; undefined at plain conditions. */
+  readonly values: readonly (string | null | undefined)[]
+  readonly active: readonly boolean[]
+}
+
+/** A value at a position, before it is named for clients. */
+export interface RawPattern {
+  readonly pos: number
+  readonly value: string
+}
+
+/** What a transaction did to a set, in the order clients must hear of it. */
+export interface MemberDelta {
+  readonly movedOut: readonly RawPattern[]
+  readonly changes: readonly MemberChange[]
+  readonly movedIn: readonly RawPattern[]
+  readonly rows: readonly { readonly row: RowText; readonly state: MemberState }[]
+  /** The snapshot that the rows come from. */
+  readonly bounds: SnapshotBounds | undefined
+}
+
+/** The rows that satisfy a condition with subqueries, kept up to date from the stream. */
+export interface MemberSet {
+  readonly plan: QueryPlan
+  /** The values of a subquery. */
+  readonly values: ValueSet
+  /** Reads everything within one snapshot; `onRow` gets the rows of this set in batches. */
+  load(client: Querier, onRows?: (rows: readonly SelectedRow[]) => void): Promise<void>
+  apply(transaction: RoutedTransaction): MemberDelta | Promise<MemberDelta>
+  stateOf(row: RowText, leafTruth: (sql: string) => Truth): MemberState
+}
+
+/** Asks Postgres for the rows that values moved in. */
+export type MoveInQuery = (
+  query: (client: Querier) => Promise<{ bounds: SnapshotBounds; rows: readonly SelectedRow[] }>,
+) => Promise<{ bounds: SnapshotBounds; rows: readonly SelectedRow[] }>
+
+interface Member {
+  active: boolean[]
+  readonly values: readonly (string | null | undefined)[]
+  /** What the row adds to the values of a subquery. */
+  readonly selected: string | null
+  /** The snapshot a moved-in row comes from: what that saw must not be applied again. */
+  readonly since: SnapshotBounds | undefined
+}
+
+/** The set cannot go on: the shape must be fetched anew. */
+export class MembershipLost extends Error {
+  override name = 'MembershipLost'
+}
+
+/**
+ * Creates the set of a plan, those of its subqueries included.
+ *
+ * The truth is mirrored, not assumed: the set holds exactly the keys that clients hold, so a row that a
+ * query brought early, or a transaction that a query already saw, is neither sent twice nor lost.
+ *
+ * @param columns - the columns rows must carry, keys and compared columns aside.
+ * @example
+ * const set = createMemberSet(plan, ['id', 'title'], moveInQuery)
+ */
+export function createMemberSet(
+  plan: QueryPlan,
+  columns: readonly string[],
+  moveIn: MoveInQuery,
+): MemberSet {
+  const members = new Map<string, Member>()
+  const values = createValueSet()
+  const subsets = plan.subqueries.map((subquery) =>
+    createMemberSet(subquery, subquery.columns, moveIn),
+  )
+  const positions = plan.form?.positions ?? []
+  const leafReaders = (plan.condition?.leaves ?? []).map((leaf) => {
+    if (leaf.kind !== 'membership') return undefined
+    return valueReader(
+      plan.table,
+      leaf.membership.columns.map((column) => column.name),
+    )
+  })
+  const compared = positions.map(({ leaf }) => leafReaders[leaf])
+  const selected =
+    'columns' in plan ? valueReader(plan.table, (plan as SubqueryPlan).columns) : undefined
+  const keyOf = (row: RowText) => rowKey(plan.table.relation, plan.table.keyColumns, row)
+
+  function stateOf(
+    row: RowText,
+    leafTruth: (sql: string) => Truth,
+    frozen?: readonly (ReadonlySet<string> | undefined)[],
+  ): MemberState {
+    const read = compared.map((reader) => reader?.(row))
+    const active = positions.map(({ leaf, negated }, pos) => {
+      const value = read[pos]
+      if (typeof value === 'string' && frozen?.[pos]?.has(value)) return false
+      const truth = leafValue(leaf, row, leafTruth)
+      return truth !== null && truth !== negated
+    })
+    return { values: read, active }
+  }
+
+  function leafValue(leaf: number, row: RowText, leafTruth: (sql: string) => Truth): Truth {
+    const part = plan.condition?.leaves[leaf]
+    if (!part) return null
+    if (part.kind === 'test') return part.test(row)
+    if (part.kind === 'sql') return leafTruth(part.sql)
+    const reader = leafReaders[leaf] as ValueReader
+    return (subsets[part.membership.subquery] as MemberSet).values.contains(reader(row))
+  }
+
+  function isMember(row: RowText, state: MemberState, leafTruth: (sql: string) => Truth): boolean {
+    if (plan.form) {
+      return plan.form.disjuncts.some((disjunct) => disjunct.every((pos) => state.active[pos]))
+    }
+    if (!plan.condition) return true
+    return decideTree(plan.condition.tree, (leaf) => leafValue(leaf, row, leafTruth)) === true
+  }
+
+  function enter(key: string, row: RowText, state: MemberState, since?: SnapshotBounds) {
+    leave(key)
+    const member = {
+      active: [...state.active],
+      values: state.values,
+      selected: selected?.(row) ?? null,
+      since,
+    }
+    members.set(key, member)
+    if (selected) values.add(member.selected)
+  }
+
+  function leave(key: string) {
+    const member = members.get(key)
+    if (!member) return
+    members.delete(key)
+    if (selected) values.remove(member.selected)
+  }
+
+  async function load(client: Querier, onRows?: (rows: readonly SelectedRow[]) => void) {
+    for (const subset of subsets) await subset.load(client)
+    await loadMembers(client, plan, columns, (rows) => {
+      for (const { row, truth } of rows) enter(keyOf(row), row, stateOf(row, truth))
+      onRows?.(rows)
+    })
+    values.takeDelta()
+  }
+
+  function apply(transaction: RoutedTransaction): MemberDelta | Promise<MemberDelta> {
+    const inner = subsets.map((subset) => {
+      if (!touches(transaction, subset.plan)) return undefined
+      const delta = subset.apply(transaction)
+      return delta instanceof Promise
+        ? delta.then(() => subset.values.takeDelta())
+        : subset.values.takeDelta()
+    })
+    if (inner.some((delta) => delta instanceof Promise)) {
+      return Promise.all(inner).then((deltas) => applyOuter(transaction, deltas))
+    }
+    return applyOuter(transaction, inner as (ValueDelta | undefined)[])
+  }
+
+  function applyOuter(
+    transaction: RoutedTransaction,
+    inner: readonly (ValueDelta | undefined)[],
+  ): MemberDelta | Promise<MemberDelta> {
+    const moves = movesOf(inner)
+    const movedOut = patternsOf(moves.map((move) => move?.off))
+    const movedIn = patternsOf(moves.map((move) => move?.on))
+    deactivate(moves)
+    const changes = applyChanges(transaction, moves)
+    if (movedIn.length === 0) return { movedOut, changes, movedIn, rows: [], bounds: undefined }
+    const onSets = moves.map((move) => move?.on)
+    return moveIn((client) => readMovedIn(client, plan, columns, subsets, onSets)).then(
+      ({ bounds, rows }) => {
+        const entered = activate(onSets, rows, bounds)
+        return { movedOut, changes, movedIn, rows: entered, bounds }
+      },
+    )
+  }
+
+  /** Per position, the values whose condition turns on, and off. */
+  function movesOf(inner: readonly (ValueDelta | undefined)[]) {
+    return positions.map(({ leaf, negated }) => {
+      const part = plan.condition?.leaves[leaf]
+      const delta = part?.kind === 'membership' ? inner[part.membership.subquery] : undefined
+      if (!delta) return undefined
+      if (negated && delta.nullnessChanged) {
+        throw new MembershipLost('a NOT IN subquery gained or lost its only rows or its nulls')
+      }
+      return negated
+        ? { on: delta.removed, off: delta.added }
+        : { on: delta.added, off: delta.removed }
+    })
+  }
+
+  function deactivate(moves: readonly ({ off: ReadonlySet<string> } | undefined)[]) {
+    if (!moves.some((move) => move && move.off.size > 0)) return
+    for (const [key, member] of members) {
+      for (const [pos, move] of moves.entries()) {
+        const value = member.values[pos]
+        if (typeof value === 'string' && move?.off.has(value)) member.active[pos] = false
+      }
+      if (!plan.form?.disjuncts.some((disjunct) => disjunct.every((pos) => member.active[pos]))) {
+        leave(key)
+      }
+    }
+  }
+
+  function applyChanges(
+    transaction: RoutedTransaction,
+    moves: readonly ({ on: ReadonlySet<string>; off: ReadonlySet<string> } | undefined)[],
+  ): MemberChange[] {
+    const frozen = moves.map((move) => move && new Set([...move.on, ...move.off]))
+    const changes: MemberChange[] = []
+    for (const { old, row, position } of transaction.changesOf(plan.table.oid)) {
+      const oldKey = old && keyOf(old)
+      const newKey = row && keyOf(row)
+      const before = oldKey === undefined ? undefined : members.get(oldKey)
+      const known = (member: Member | undefined) =>
+        member?.since !== undefined && isVisible(member.since, transaction.xid)
+      const wasMember = before !== undefined && !known(before)
+      const skipNew = newKey !== undefined && known(members.get(newKey))
+      if (wasMember && oldKey !== undefined) leave(oldKey)
+      let state: MemberState | undefined
+      if (row && newKey !== undefined && !skipNew) {
+        const truth = (sql: string) => transaction.verdict(row, sql)
+        const found = stateOf(row, truth, frozen)
+        if (isMember(row, found, truth)) {
+          state = found
+          enter(newKey, row, found)
+        }
+      }
+      if (!wasMember && !state) continue
+      changes.push({
+        position,
+        old: wasMember ? old : undefined,
+        oldTags: wasMember ? { active: before.active, values: before.values } : undefined,
+        row: state ? row : undefined,
+        state,
+      })
+    }
+    return changes
+  }
+
+  function activate(
+    on: readonly (ReadonlySet<string> | undefined)[],
+    rows: readonly SelectedRow[],
+    bounds: SnapshotBounds,
+  ) {
+    for (const member of members.values()) {
+      for (const [pos, set] of on.entries()) {
+        const value = member.values[pos]
+        if (typeof value === 'string' && set?.has(value)) member.active[pos] = true
+      }
+    }
+    const entered: { row: RowText; state: MemberState }[] = []
+    for (const { row, truth } of rows) {
+      const key = keyOf(row)
+      if (members.has(key)) continue
+      const state = stateOf(row, truth)
+      enter(key, row, state, bounds)
+      entered.push({ row, state })
+    }
+    return entered
+  }
+
+  return { plan, values, load, apply, stateOf }
+}
+
+function patternsOf(sets: readonly (ReadonlySet<string> | undefined)[]): RawPattern[] {
+  return sets.flatMap((set, pos) => [...(set ?? [])].map((value) => ({ pos, value })))
+}

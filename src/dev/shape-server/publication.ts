@@ -1,0 +1,120 @@
+import { randomBytes } from 'node:crypto'
+import type { Pool } from 'pg'
+import { ShapeFailure } from '../../shape-log/source.ts'
+import type { TableInfo } from './catalog.ts'
+import { sqlState, withConnection } from './connection.ts'
+import { quoteIdentifier } from './where/expression.ts'
+
+const prefix = 'session_db_shapes_'
+const lockTimeoutMs = 5000
+
+/** The publication this server reads, one of its own. */
+export interface Publication {
+  readonly name: string
+  /**
+   * Makes every later change of the table arrive in the stream, whole rows before and after included.
+   *
+   * @throws ShapeFailure 503 when a running transaction holds the table for longer than 5 s.
+   */
+  addTable(table: TableInfo): Promise<void>
+  /** Forgets a table that was dropped. */
+  forget(oid: number): void
+  drop(): Promise<void>
+}
+
+/**
+ * Creates an empty publication, and drops those that servers have left behind by ending abruptly.
+ *
+ * @example
+ * const publication = await createPublication(pool)
+ */
+export async function createPublication(pool: Pool): Promise<Publication> {
+  const name = `${prefix}${Date.now()}_${randomBytes(4).toString('hex')}`
+  await dropAbandoned(pool)
+  await pool.query(`CREATE PUBLICATION ${name}`)
+  const added = new Map<number, Promise<void>>()
+  return {
+    name,
+    addTable(table) {
+      const known = added.get(table.oid)
+      if (known) return known
+      const adding = addTable(pool, name, table)
+      added.set(table.oid, adding)
+      adding.catch(() => added.delete(table.oid))
+      return adding
+    },
+    forget(oid) {
+      added.delete(oid)
+    },
+    async drop() {
+      await pool.query(`DROP PUBLICATION IF EXISTS ${name}`)
+    },
+  }
+}
+
+/** A living server's publication has a slot of the same name; one that is starting is young. */
+async function dropAbandoned(pool: Pool): Promise<void> {
+  const { rows } = await pool.query<{ pubname: string }>(
+    `SELECT pubname FROM pg_publication p
+     WHERE starts_with(pubname, $1)
+       AND NOT EXISTS (SELECT FROM pg_replication_slots s WHERE s.slot_name = p.pubname)`,
+    [prefix],
+  )
+  for (const { pubname } of rows) {
+    const born = Number(pubname.slice(prefix.length).split('_')[0])
+    if (Date.now() - born < 60_000) continue
+    await pool.query(`DROP PUBLICATION IF EXISTS ${quoteIdentifier(pubname)}`)
+  }
+}
+
+async function addTable(pool: Pool, publication: string, table: TableInfo): Promise<void> {
+  await withConnection(pool, async (client) => {
+    const { rows } = await client.query<{ name: string }>(
+      `SELECT format('%I.%I', n.nspname, c.relname) AS name
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE c.relreplident <> 'f' AND (c.oid = $1 OR c.oid IN (SELECT relid FROM pg_partition_tree($1)))`,
+      [table.oid],
+    )
+    await client.query('BEGIN')
+    try {
+      await client.query(`SET LOCAL lock_timeout = ${lockTimeoutMs}`)
+      await client.query(`ALTER PUBLICATION ${publication} ADD TABLE ${table.sqlName}`)
+      for (const { name } of rows) await client.query(`ALTER TABLE ${name} REPLICA IDENTITY FULL`)
+      await client.query('COMMIT')
+    } catch (error) {
+      await client.query('ROLLBACK')
+      if (sqlState(error) === '55P03') throw lockTimeout()
+      throw error
+    }
+    if (rows.length === 0) await waitForWriters(client, table.oid)
+  })
+}
+
+/**
+ * A transaction that wrote to the table before it was published streams only its later changes, if any.
+ * `ALTER TABLE` waits for such transactions; a table that needs none must be waited for here.
+ */
+async function waitForWriters(client: { query: Pool['query'] }, oid: number): Promise<void> {
+  const writers = async () => {
+    const { rows } = await client.query<{ vxid: string }>(
+      `SELECT DISTINCT virtualtransaction AS vxid FROM pg_locks
+       WHERE relation IN (SELECT $1::oid UNION SELECT relid FROM pg_partition_tree($1))
+         AND mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'AccessExclusiveLock')
+         AND granted AND pid <> pg_backend_pid()`,
+      [oid],
+    )
+    return rows.map((row) => row.vxid)
+  }
+  const deadline = Date.now() + lockTimeoutMs
+  let waitingFor = await writers()
+  while (waitingFor.length > 0) {
+    if (Date.now() > deadline) throw lockTimeout()
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    const running = new Set(await writers())
+    waitingFor = waitingFor.filter((vxid) => running.has(vxid))
+  }
+}
+
+function lockTimeout(): ShapeFailure {
+  return new ShapeFailure(503, 'Snapshot timed out while waiting for a table lock', 10)
+}

@@ -1,0 +1,135 @@
+import type { MessageShape } from '../../shape-log/change-message.ts'
+import type { FieldErrors, ShapeDefinition, ShapeParams } from '../../shape-log/source.ts'
+import type { Catalog, TableInfo } from './catalog.ts'
+import { IdentifierError, parseColumns, parseRelation } from './identifiers.ts'
+import { findTable, hasColumn, planIdentity, planQuery, type QueryPlan } from './query-plan.ts'
+import { parseWhere } from './where/parse-where.ts'
+import { WhereError } from './where/where-error.ts'
+
+/** A checked shape of a Postgres table. */
+export interface PostgresShape extends ShapeDefinition {
+  readonly plan: QueryPlan
+  readonly message: MessageShape
+  /** Whether the request left out `columns`: then a new column of the table ends the shape. */
+  readonly allColumns: boolean
+  readonly log: 'full' | 'changes_only'
+}
+
+/**
+ * Checks a shape request against the database.
+ *
+ * @example
+ * const defined = await defineShape(catalog, { table: 'items', where: 'id > 1', … })
+ */
+export async function defineShape(
+  catalog: Catalog,
+  params: ShapeParams,
+): Promise<{ definition: PostgresShape } | { errors: FieldErrors }> {
+  try {
+    return { definition: await checkedShape(catalog, params) }
+  } catch (error) {
+    if (error instanceof WhereError) return { errors: { [error.field]: [error.message] } }
+    throw error
+  }
+}
+
+async function checkedShape(catalog: Catalog, params: ShapeParams): Promise<PostgresShape> {
+  const relation = named('table', () => parseRelation(params.table))
+  const table = await findTable(catalog, relation)
+  const columns = selectedColumns(table, params)
+  const parsed = params.where === undefined ? undefined : parseWhere(params.where)
+  const plan = await planQuery(catalog, table, parsed, params.params)
+  const names = table.columns.map((column) => column.name).filter((name) => columns.has(name))
+  const allColumns = params.columns === undefined && params.queryableColumns === undefined
+  const key = JSON.stringify([
+    relation,
+    planIdentity(plan),
+    names,
+    allColumns,
+    params.replica,
+    params.log,
+  ])
+  return {
+    key,
+    schema: JSON.stringify(schemaOf(table, columns)),
+    plan,
+    message: {
+      relation,
+      keyColumns: table.keyColumns,
+      columns: names,
+      replica: params.replica,
+    },
+    allColumns,
+    log: params.log,
+  }
+}
+
+/** The columns a shape sends; every check in the engine's words. */
+function selectedColumns(table: TableInfo, params: ShapeParams): Set<string> {
+  const queryable = queryableColumns(table, params)
+  const all = table.columns.map((column) => column.name)
+  const asked =
+    params.columns === undefined
+      ? (queryable ?? all)
+      : named('columns', () => parseColumns(params.columns as string))
+  const allowed = new Set(queryable ?? all)
+  const missing = asked.filter((name) => !allowed.has(name))
+  if (missing.length > 0) {
+    const message = `The following columns are not found on the table: ${missing.join(', ')}`
+    throw new WhereError(message, 'columns')
+  }
+  const keys = primaryKey(table).filter((name) => !asked.includes(name))
+  if (keys.length > 0) {
+    const message = `The list of columns must include all primary key columns, missing: ${keys.join(', ')}`
+    throw new WhereError(message, 'columns')
+  }
+  const generated = table.columns.filter(({ name, generated: is }) => is && asked.includes(name))
+  if (generated.length > 0) {
+    const list = generated.map((column) => column.name).join(', ')
+    throw new WhereError(
+      `The following columns are generated and cannot be included in the shape: ${list}. You can exclude them from the shape by explicitly listing which columns to fetch in the 'columns' query param`,
+      'columns',
+    )
+  }
+  return new Set(asked)
+}
+
+/** The columns a subset may speak of; undefined where the request does not restrict them. */
+export function queryableColumns(table: TableInfo, params: ShapeParams): string[] | undefined {
+  const text = params.queryableColumns
+  if (text === undefined) return undefined
+  const names = named('queryable_columns', () => parseColumns(text))
+  const missing = names.filter((name) => !hasColumn(table, name))
+  if (missing.length > 0) {
+    throw new WhereError(
+      `The following queryable columns are not found on the table: ${missing.join(', ')}`,
+      'queryable_columns',
+    )
+  }
+  const keys = primaryKey(table).filter((name) => !names.includes(name))
+  if (keys.length > 0) {
+    throw new WhereError(
+      `The list of queryable columns must include all primary key columns, missing: ${keys.join(', ')}`,
+      'queryable_columns',
+    )
+  }
+  return names
+}
+
+function primaryKey(table: TableInfo): string[] {
+  return table.columns.filter((column) => column.pkIndex !== undefined).map(({ name }) => name)
+}
+
+function schemaOf(table: TableInfo, columns: ReadonlySet<string>): Record<string, unknown> {
+  const selected = table.columns.filter((column) => columns.has(column.name))
+  return Object.fromEntries(selected.map((column) => [column.name, column.schemaEntry]))
+}
+
+function named<T>(field: string, parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    if (error instanceof IdentifierError) throw new WhereError(error.message, field)
+    throw error
+  }
+}

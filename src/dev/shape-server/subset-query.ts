@@ -1,0 +1,127 @@
+import { rowMessage } from '../../shape-log/change-message.ts'
+import type { RowText } from '../../shape-log/row-key.ts'
+import { parseSnapshot } from '../../shape-log/snapshot-visibility.ts'
+import type { FieldErrors, ShapeParams, SubsetParams, SubsetRows } from '../../shape-log/source.ts'
+import type { TableInfo } from './catalog.ts'
+import { whereSql } from './query-plan.ts'
+import { parseLsn } from './replication-stream.ts'
+import { type PostgresShape, queryableColumns } from './shape-definition.ts'
+import { booleanWriter } from './shape-feed.ts'
+import type { Querier } from './snapshot-query.ts'
+import { checkExpression, dotted } from './where/check-expression.ts'
+import { type Expression, quoteIdentifier, toSql } from './where/expression.ts'
+import { parseOrderBy, parseWhere } from './where/parse-where.ts'
+import { locationOf, nodeList, openNode, type PgFields, stringOf } from './where/pg-node.ts'
+import { WhereError } from './where/where-error.ts'
+
+/** A checked subset: what is ANDed to the shape's own condition, and which part of the rows. */
+export interface PostgresSubset {
+  readonly where: string
+  readonly tail: string
+}
+
+/**
+ * Checks a subset against its shape's table.
+ *
+ * @example
+ * defineSubset(shape, { where: 'n > $1', params: ['7'], … }, request)
+ */
+export function defineSubset(
+  shape: PostgresShape,
+  params: SubsetParams,
+  request: ShapeParams,
+): { subset: PostgresSubset } | { errors: FieldErrors } {
+  const { table } = shape.plan
+  const allowed = new Set(
+    queryableColumns(table, request) ?? table.columns.map((column) => column.name),
+  )
+  try {
+    const where = params.where === undefined ? 'true' : subsetWhere(table, allowed, params)
+    const order = params.orderBy === undefined ? '' : orderSql(params.orderBy, allowed)
+    const limit = params.limit === undefined ? '' : ` LIMIT ${params.limit}`
+    const offset = params.offset === undefined ? '' : ` OFFSET ${params.offset}`
+    return { subset: { where, tail: `${order}${limit}${offset}` } }
+  } catch (error) {
+    if (error instanceof WhereError) return { errors: { [error.field]: [error.message] } }
+    throw error
+  }
+}
+
+/** Reads the rows of a subset, and the snapshot they come from. */
+export async function readSubset(
+  client: Querier,
+  shape: PostgresShape,
+  subset: PostgresSubset,
+): Promise<SubsetRows & { bounds: SubsetRows['snapshot'] }> {
+  const { plan, message } = shape
+  const columns = [...new Set([...message.columns, ...message.keyColumns])]
+  const names = columns.map((name, i) => `${quoteIdentifier(name)} AS c${i}`)
+  const result = await client.query<(string | null)[]>({
+    text: `SELECT s.snapshot, s.lsn, r.* FROM
+        (SELECT pg_current_snapshot() AS snapshot, pg_current_wal_lsn() AS lsn) s
+      LEFT JOIN LATERAL (SELECT true, ${names.join(', ')} FROM ${plan.table.sqlName}
+        WHERE ${whereSql(plan)} AND ${subset.where}${subset.tail}) r ON true`,
+    rowMode: 'array',
+  })
+  const mark = Math.floor(Math.random() * 2 ** 31)
+  const asPrinted = booleanWriter(shape)
+  const messages = result.rows
+    .filter((cells) => cells[2] !== null)
+    .map((cells) => {
+      const row: RowText = Object.fromEntries(
+        columns.map((name, i) => [name, cells[i + 3] ?? null]),
+      )
+      return rowMessage(message, asPrinted(row), undefined, { snapshot_mark: mark })
+    })
+  const [snapshotText, lsn] = result.rows[0] ?? []
+  const snapshot = parseSnapshot(snapshotText ?? '')
+  return { messages, snapshot, bounds: snapshot, databaseLsn: parseLsn(lsn ?? null), mark }
+}
+
+function subsetWhere(
+  table: TableInfo,
+  allowed: ReadonlySet<string>,
+  { where = '', params }: SubsetParams,
+): string {
+  const parsed = parseWhere(where)
+  if (parsed.subqueries.length > 0) throw new WhereError('subqueries are not allowed in subsets')
+  const columns = table.columns.filter((column) => allowed.has(column.name))
+  const expression: Expression = checkExpression(parsed.root, {
+    columns: new Map(columns.map((column) => [column.name, column.type])),
+    params,
+    decided: new Map(),
+    subqueries: [],
+    met: 0,
+  })
+  if (expression.type !== 'bool' && expression.type !== 'unknown') {
+    throw new WhereError('WHERE clause must return a boolean')
+  }
+  return toSql(expression, { membership: () => 'false' })
+}
+
+function orderSql(text: string, allowed: ReadonlySet<string>): string {
+  const terms = parseOrderBy(text).map((sort) => {
+    const direction = sort.sortby_dir === 'SORTBY_DESC' ? ' DESC' : ''
+    const nulls = { SORTBY_NULLS_FIRST: ' NULLS FIRST', SORTBY_NULLS_LAST: ' NULLS LAST' }
+    const place = nulls[sort.sortby_nulls as keyof typeof nulls] ?? ''
+    return `${orderColumn(sort, allowed)}${direction}${place}`
+  })
+  return ` ORDER BY ${terms.join(', ')}`
+}
+
+/** Positions in errors are those of the parsed text, prefix included: so the engine has it here. */
+function orderColumn(sort: PgFields, allowed: ReadonlySet<string>): string {
+  const [type, fields] = openNode(sort.node)
+  const location = locationOf(fields)
+  if (type !== 'ColumnRef') {
+    const message = `At location ${location}: ${type} expressions are not allowed in ORDER BY clauses`
+    throw new WhereError(message, 'order_by')
+  }
+  const path = nodeList(fields.fields).map(stringOf)
+  const [name = ''] = path
+  if (path.length !== 1 || !allowed.has(name)) {
+    const message = `At location ${location}: unknown reference ${dotted(path)}`
+    throw new WhereError(message, 'order_by')
+  }
+  return quoteIdentifier(name)
+}

@@ -1,0 +1,121 @@
+import type { RowText } from '../../shape-log/row-key.ts'
+import type { TableInfo } from './catalog.ts'
+import type { Truth } from './where/condition.ts'
+
+/** What changed in a set of values. */
+export interface ValueDelta {
+  readonly added: ReadonlySet<string>
+  readonly removed: ReadonlySet<string>
+  /** Whether nulls, or having any value at all, changed: what `NOT IN` depends on. */
+  readonly nullnessChanged: boolean
+}
+
+/** The values a subquery has at a point of the stream, each with the number of rows that have it. */
+export interface ValueSet {
+  has(value: string): boolean
+  readonly values: Iterable<string>
+  readonly hasNull: boolean
+  /** SQL's `value IN (set)`. */
+  contains(value: string | null): Truth
+  add(value: string | null): void
+  remove(value: string | null): void
+  /** The net change since the last call. */
+  takeDelta(): ValueDelta
+}
+
+/**
+ * Creates an empty set.
+ *
+ * @example
+ * const set = createValueSet()
+ * set.add('s1')
+ * set.takeDelta().added // Set { 's1' }
+ */
+export function createValueSet(): ValueSet {
+  const counts = new Map<string, number>()
+  let touched = new Map<string, boolean>()
+  let nulls = 0
+  let before = { hasNull: false, isEmpty: true }
+
+  function change(value: string | null, step: 1 | -1) {
+    if (value === null) {
+      nulls += step
+      return
+    }
+    const count = counts.get(value) ?? 0
+    if (!touched.has(value)) touched.set(value, count > 0)
+    if (count + step > 0) counts.set(value, count + step)
+    else counts.delete(value)
+  }
+
+  return {
+    has: (value) => counts.has(value),
+    get values() {
+      return counts.keys()
+    },
+    get hasNull() {
+      return nulls > 0
+    },
+    contains(value) {
+      const isEmpty = counts.size === 0 && nulls === 0
+      if (isEmpty) return false
+      if (value === null) return null
+      if (counts.has(value)) return true
+      return nulls > 0 ? null : false
+    },
+    add: (value) => change(value, 1),
+    remove: (value) => change(value, -1),
+    takeDelta() {
+      const added = new Set<string>()
+      const removed = new Set<string>()
+      for (const [value, was] of touched) {
+        const is = counts.has(value)
+        if (is && !was) added.add(value)
+        if (was && !is) removed.add(value)
+      }
+      touched = new Map()
+      const now = { hasNull: nulls > 0, isEmpty: counts.size === 0 && nulls === 0 }
+      const nullnessChanged = now.hasNull !== before.hasNull || now.isEmpty !== before.isEmpty
+      before = now
+      return { added, removed, nullnessChanged }
+    },
+  }
+}
+
+/** Reads the value that a row has in some columns: equal values give equal texts. */
+export type ValueReader = (row: RowText) => string | null
+
+/**
+ * A reader of the given columns.
+ *
+ * @returns null where any of them is null: such a row equals nothing.
+ */
+export function valueReader(table: TableInfo, columns: readonly string[]): ValueReader {
+  const normals = columns.map((name) => {
+    const type = table.columns.find((column) => column.name === name)?.type ?? ''
+    return normalOf(type)
+  })
+  return (row) => {
+    const parts: string[] = []
+    for (const [i, name] of columns.entries()) {
+      const text = row[name] ?? null
+      if (text === null) return null
+      parts.push((normals[i] as (text: string) => string)(text))
+    }
+    return parts.length === 1 ? (parts[0] as string) : JSON.stringify(parts)
+  }
+}
+
+/** The texts of a value's columns. */
+export function valueParts(value: string, width: number): string[] {
+  return width === 1 ? [value] : (JSON.parse(value) as string[])
+}
+
+/** Some types print equal values in several ways. */
+function normalOf(type: string): (text: string) => string {
+  if (type === 'numeric') {
+    return (text) => (text.includes('.') ? text.replace(/\.?0+$/, '') : text)
+  }
+  if (type === 'bpchar') return (text) => text.trimEnd()
+  return (text) => text
+}

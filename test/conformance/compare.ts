@@ -1,0 +1,195 @@
+import { Difference, type Placeholders, short } from './placeholders.ts'
+import type { RecordedResponse, Recording } from './recording.ts'
+import { exchangesOf } from './recording.ts'
+
+/** An answer as it came. */
+export interface ActualResponse {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  /** Whether the server ended an SSE answer. */
+  readonly ended?: boolean
+}
+
+const standard = [
+  'content-type',
+  'cache-control',
+  'etag',
+  'retry-after',
+  'location',
+  'vary',
+  'access-control-expose-headers',
+]
+
+/** The headers that a recording speaks of: the standard ones, and others if it has them anywhere. */
+export function comparedHeaders(recording: Recording): Set<string> {
+  const names = new Set(standard)
+  for (const step of recording.steps) {
+    for (const { response } of exchangesOf(step)) {
+      for (const name of Object.keys(response.headers)) names.add(name)
+    }
+  }
+  return names
+}
+
+/**
+ * Compares an answer with the recorded one.
+ *
+ * @throws Difference naming the first thing that differs.
+ */
+export function compareResponse(
+  expected: RecordedResponse,
+  actual: ActualResponse,
+  headers: ReadonlySet<string>,
+  placeholders: Placeholders,
+): void {
+  if (expected.status !== actual.status) {
+    throw new Difference(
+      `status: expected ${expected.status}, got ${actual.status} ${short(actual.text)}`,
+    )
+  }
+  compareHeaders(expected, actual, headers, placeholders)
+  compareBody(expected, actual, placeholders)
+  if (expected.ended !== undefined && expected.ended !== actual.ended) {
+    throw new Difference(`ended: expected ${expected.ended}, got ${actual.ended}`)
+  }
+}
+
+function compareHeaders(
+  expected: RecordedResponse,
+  actual: ActualResponse,
+  headers: ReadonlySet<string>,
+  placeholders: Placeholders,
+): void {
+  const electric = [...actual.headers.keys()].filter(
+    (name) => name.startsWith('electric-') && name !== 'electric-server',
+  )
+  for (const name of new Set([...headers, ...electric])) {
+    const wanted = expected.headers[name]
+    const got = actual.headers.get(name)
+    const where = `header ${name}`
+    if (wanted === undefined) {
+      if (got !== null) throw new Difference(`${where}: expected none, got ${short(got)}`)
+    } else if (got === null) {
+      throw new Difference(`${where}: expected ${short(wanted)}, got none`)
+    } else if (typeof wanted === 'string') {
+      placeholders.matchText(wanted, got, where)
+    } else {
+      compareJson(wanted, parseJson(got, where), where, placeholders)
+    }
+  }
+}
+
+function compareBody(
+  expected: RecordedResponse,
+  actual: ActualResponse,
+  placeholders: Placeholders,
+): void {
+  const wanted = expected.body ?? ''
+  if (expected.headers['content-type'] === 'text/event-stream') {
+    return compareEvents(String(wanted), actual.text, placeholders)
+  }
+  if (typeof wanted === 'string') return placeholders.matchText(wanted, actual.text, 'body')
+  const got = parseJson(actual.text, 'body')
+  if (isSummary(wanted)) {
+    const { $summary: _, ...summary } = wanted
+    return compareJson(summary, summarize(got as Message[]), 'body', placeholders)
+  }
+  compareJson(wanted, got, 'body', placeholders)
+}
+
+function compareEvents(expected: string, actual: string, placeholders: Placeholders): void {
+  const events = (text: string) => text.split('\n\n').filter((event) => event.trim() !== '')
+  const wanted = events(expected)
+  const got = events(actual)
+  if (wanted.length !== got.length) {
+    throw new Difference(
+      `body: expected ${wanted.length} events, got ${got.length}: ${short(actual)}`,
+    )
+  }
+  for (const [i, event] of wanted.entries()) {
+    const other = got[i] ?? ''
+    const where = `event ${i}`
+    if (!event.startsWith('data: ')) placeholders.matchText(event, other, where)
+    else {
+      const parse = (text: string) => parseJson(text.replace(/^data: /, ''), where)
+      compareJson(parse(event), parse(other), where, placeholders)
+    }
+  }
+}
+
+interface Message {
+  readonly key?: string
+}
+
+function summarize(messages: readonly Message[]) {
+  const rows = messages.filter((message) => message.key !== undefined)
+  return {
+    rows: rows.length,
+    ...(rows.length > 0 ? { firstKey: rows[0]?.key, lastKey: rows.at(-1)?.key } : {}),
+    messages: messages.length,
+    control: messages.filter((message) => message.key === undefined),
+  }
+}
+
+function isSummary(body: unknown): body is Record<string, unknown> {
+  return typeof body === 'object' && body !== null && '$summary' in body
+}
+
+function compareJson(
+  expected: unknown,
+  actual: unknown,
+  where: string,
+  placeholders: Placeholders,
+): void {
+  if (typeof expected === 'string') {
+    const got = typeof actual === 'number' && expected.includes('{{') ? String(actual) : actual
+    if (typeof got !== 'string') {
+      throw new Difference(`${where}: expected ${short(expected)}, got ${short(actual)}`)
+    }
+    return placeholders.matchText(expected, got, where)
+  }
+  if (Array.isArray(expected)) return compareArrays(expected, actual, where, placeholders)
+  if (typeof expected !== 'object' || expected === null) {
+    if (expected === actual) return
+    throw new Difference(`${where}: expected ${short(expected)}, got ${short(actual)}`)
+  }
+  if (typeof actual !== 'object' || actual === null || Array.isArray(actual)) {
+    throw new Difference(`${where}: expected ${short(expected)}, got ${short(actual)}`)
+  }
+  const got = actual as Record<string, unknown>
+  const wanted = expected as Record<string, unknown>
+  for (const key of new Set([...Object.keys(wanted), ...Object.keys(got)])) {
+    if (!(key in wanted))
+      throw new Difference(`${where}.${key}: expected none, got ${short(got[key])}`)
+    if (!(key in got))
+      throw new Difference(`${where}.${key}: expected ${short(wanted[key])}, got none`)
+    compareJson(wanted[key], got[key], `${where}.${key}`, placeholders)
+  }
+}
+
+function compareArrays(
+  expected: readonly unknown[],
+  actual: unknown,
+  where: string,
+  placeholders: Placeholders,
+): void {
+  let got = actual as readonly unknown[]
+  if (where.endsWith('.xip_list') && Array.isArray(actual)) {
+    got = actual.filter((id) => placeholders.isOwnTxid(String(id)))
+  }
+  if (!Array.isArray(got) || got.length !== expected.length) {
+    throw new Difference(`${where}: expected ${short(expected)}, got ${short(actual)}`)
+  }
+  for (const [i, item] of expected.entries()) {
+    compareJson(item, got[i], `${where}[${i}]`, placeholders)
+  }
+}
+
+function parseJson(text: string, where: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new Difference(`${where}: expected JSON, got ${short(text)}`)
+  }
+}

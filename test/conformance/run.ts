@@ -1,0 +1,51 @@
+import { writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { readRecordings } from './recording.ts'
+import { type Outcome, replayAll } from './replay-all.ts'
+import { givenTarget, ownTarget } from './targets.ts'
+
+const here = dirname(fileURLToPath(import.meta.url))
+
+const { values } = parseArgs({
+  options: {
+    against: { type: 'string' },
+    database: { type: 'string' },
+    recordings: { type: 'string', default: join(here, 'recordings') },
+    json: { type: 'string' },
+    only: { type: 'string' },
+  },
+})
+
+if ((values.against === undefined) !== (values.database === undefined)) {
+  throw new Error('--against and --database go together: the shape server and its Postgres')
+}
+
+const { against, database } = values
+const recordings = await readRecordings(values.recordings, values.only)
+if (recordings.length === 0) throw new Error(`no recordings in ${values.recordings}`)
+const workers = against === undefined ? Math.min(3, recordings.length) : 1
+const providers = await Promise.all(
+  Array.from({ length: workers }, () =>
+    against !== undefined && database !== undefined
+      ? givenTarget({ url: against, databaseUrl: database })
+      : ownTarget(),
+  ),
+)
+const outcomes = await replayAll(recordings, providers, printOutcome)
+await Promise.all(providers.map((provider) => provider.stop()))
+
+const unexpected = outcomes.filter((outcome) => !outcome.same && outcome.intended === undefined)
+const same = outcomes.filter((outcome) => outcome.same).length
+console.log(`\n${same} of ${outcomes.length} same, ${unexpected.length} unexpected differences`)
+if (values.json) {
+  const lines = outcomes.map(({ recording, same, difference }) => ({ recording, same, difference }))
+  await writeFile(values.json, `${JSON.stringify(lines, null, 2)}\n`)
+}
+process.exitCode = unexpected.length > 0 ? 1 : 0
+
+function printOutcome({ recording, same, difference, intended }: Outcome): void {
+  const verdict = same ? 'same' : intended === undefined ? 'DIFFERS' : 'differs, intended'
+  console.log(`${recording.padEnd(46)} ${verdict.padEnd(18)} ${difference ?? ''}`)
+}
