@@ -1,0 +1,81 @@
+import pg from 'pg'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { LEGACY_THREAD } from './support/app.ts'
+import { type Demo, startDemo, temporaryDataDir } from './support/demo.ts'
+import { signIn } from './support/http.ts'
+
+let dataDir: Awaited<ReturnType<typeof temporaryDataDir>>
+let demo: Demo
+
+beforeAll(async () => {
+  dataDir = await temporaryDataDir()
+  demo = await startDemo({ dataDir: dataDir.path })
+})
+
+afterAll(async () => {
+  await demo?.stop()
+  await dataDir?.remove()
+})
+
+function message(number: number) {
+  const value = {
+    id: `burst-${number}`,
+    threadId: LEGACY_THREAD,
+    role: 'user',
+    content: `burst ${number}`,
+  }
+  return {
+    id: `batch-${number}`,
+    mutations: [{ collection: 'chatMessages', type: 'insert', value }],
+  }
+}
+
+test('kill -9 during a burst of writes loses and doubles nothing that was acknowledged', async () => {
+  const acknowledged = new Set<number>()
+  const sent = new Set<number>()
+  const session = await signIn(demo.url, 'ann')
+  let next = 0
+  const writer = async (): Promise<void> => {
+    for (;;) {
+      const number = next++
+      sent.add(number)
+      const response = await session.write(message(number)).catch(() => undefined)
+      if (response === undefined) return
+      if (response.status === 200) acknowledged.add(number)
+      if (acknowledged.size === 200) demo.process.kill('SIGKILL')
+    }
+  }
+  await Promise.all(Array.from({ length: 8 }, writer))
+  expect(acknowledged.size).toBeGreaterThanOrEqual(200)
+
+  await demo.kill()
+  demo = await startDemo({ dataDir: dataDir.path })
+  const again = await signIn(demo.url, 'ann')
+  const client = new pg.Client({ connectionString: demo.databaseUrl })
+  await client.connect()
+  const stored = async (): Promise<number[]> => {
+    const { rows } = await client.query<{ n: number }>(
+      `SELECT substr(id, 7)::int AS n FROM chat_messages WHERE id LIKE 'burst-%' ORDER BY 1`,
+    )
+    return rows.map(({ n }) => n)
+  }
+  const survived = await stored()
+  expect([...acknowledged].filter((number) => !survived.includes(number))).toEqual([])
+  expect(survived.filter((number) => !sent.has(number))).toEqual([])
+
+  // Whoever got no answer sends the same batch again: then everything is there, once.
+  for (const number of sent) {
+    expect((await again.write(message(number))).status).toBe(200)
+  }
+  expect(await stored()).toEqual([...sent].sort((a, b) => a - b))
+  const { rows } = await client.query<{ count: number; positions: number; total: number }>(
+    `SELECT message_count AS count, count(DISTINCT position)::int AS positions, count(*)::int AS total
+     FROM chat_threads t JOIN chat_messages m ON (m.tenant_id, m.thread_id) = (t.tenant_id, t.id)
+     WHERE t.id = $1 GROUP BY t.tenant_id, t.id`,
+    [LEGACY_THREAD],
+  )
+  expect(rows).toEqual([
+    { count: sent.size + 14, positions: sent.size + 14, total: sent.size + 14 },
+  ])
+  await client.end()
+})

@@ -1,0 +1,42 @@
+import type { Page } from 'playwright-core'
+
+/** The legacy snapshot's own session and its active thread, which the demo imports. */
+export const LEGACY_SESSION = 'session-default'
+export const LEGACY_THREAD = 'thread_3983efad-ab5b-40b6-a175-4a38cdfdbaeb'
+
+export async function openSession(page: Page, sessionId: string): Promise<void> {
+  await page.getByTestId(`session-${sessionId}`).getByRole('link').click()
+  await page.getByTestId('session-title').waitFor()
+}
+
+export async function sendMessage(page: Page, text: string): Promise<void> {
+  await page.getByTestId('composer').fill(text)
+  await page.getByTestId('composer').press('Enter')
+}
+
+/** Chooses an entry of a thread's menu. */
+export async function threadAction(page: Page, threadId: string, action: string): Promise<void> {
+  await page.getByTestId(`thread-menu-${threadId}`).click()
+  await page.getByTestId(action).click()
+}
+
+/** Texts of the messages on the screen, from top to bottom. */
+export function messageTexts(page: Page): Promise<string[]> {
+  return page.getByTestId('message-list').getByTestId('message-content').allInnerTexts()
+}
+
+/** A session id that nobody has yet, for a test of its own. */
+export async function createSession(page: Page, title: string): Promise<string> {
+  await page.getByTestId('new-session').click()
+  await page.getByTestId('title-input').fill(title)
+  await page.getByTestId('title-save').click()
+  await page.waitForURL(/\/sessions\/[^/?]+/)
+  return decodeURIComponent(new URL(page.url()).pathname.split('/').at(-1) ?? '')
+}
+
+/** Turns sharing with the tenant on or off and waits until the switch says so. */
+export async function setShared(page: Page, sessionId: string, shared: boolean): Promise<void> {
+  const control = page.getByTestId(`share-${sessionId}`)
+  if ((await control.getAttribute('aria-checked')) !== String(shared)) await control.click()
+  await page.locator(`[data-testid="share-${sessionId}"][aria-checked="${shared}"]`).waitFor()
+}

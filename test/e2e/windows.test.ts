@@ -1,0 +1,136 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  createSession,
+  LEGACY_SESSION,
+  LEGACY_THREAD,
+  messageTexts,
+  openSession,
+  sendMessage,
+  setShared,
+  threadAction,
+} from './support/app.ts'
+import { launchBrowser, openWindow, type Window } from './support/browser.ts'
+import { type Demo, startDemo, temporaryDataDir } from './support/demo.ts'
+
+const SNAPSHOT = resolve(import.meta.dirname, '../fixtures/legacy-data/7f9df6a/chat-messages.json')
+
+interface LegacyMessage {
+  readonly threadId?: string
+  readonly content: string
+  readonly createdAt: string
+}
+
+let dataDir: Awaited<ReturnType<typeof temporaryDataDir>>
+let demo: Demo
+let second: Demo
+let browser: Browser
+let ann: Window
+let bob: Window
+let eve: Window
+
+beforeAll(async () => {
+  dataDir = await temporaryDataDir()
+  demo = await startDemo({ dataDir: dataDir.path })
+  second = await startDemo({
+    dataDir: dataDir.path,
+    env: { DATABASE_URL: demo.databaseUrl, ELECTRIC_URL: demo.electricUrl },
+  })
+  browser = await launchBrowser()
+  ann = await openWindow(browser, demo.url, 'ann')
+  // Bob's window is served by the second instance, on the same database and shape server.
+  bob = await openWindow(browser, second.url, 'bob')
+  eve = await openWindow(browser, demo.url, 'eve')
+})
+
+afterAll(async () => {
+  await browser?.close()
+  await second?.stop()
+  await demo?.stop()
+  await dataDir?.remove()
+})
+
+describe('two app instances, three users, two tenants', () => {
+  test('the second instance uses the stack it was pointed at', () => {
+    expect(second.url).not.toBe(demo.url)
+    expect(second.databaseUrl).toBe(demo.databaseUrl)
+    expect(second.electricUrl).toBe(demo.electricUrl)
+  })
+
+  test('imported threads show their real messages in order', async () => {
+    const expected = (JSON.parse(readFileSync(SNAPSHOT, 'utf8')) as LegacyMessage[])
+      .filter(({ threadId }) => threadId === LEGACY_THREAD)
+      .sort((a, b) => a.createdAt.localeCompare(b.createdAt))
+    await openSession(ann.page, LEGACY_SESSION)
+    await ann.page.getByTestId(`thread-${LEGACY_THREAD}`).getByRole('button').first().click()
+    await expect.poll(() => messageTexts(ann.page)).toHaveLength(expected.length)
+    const shown = await messageTexts(ann.page)
+    const words = (text: string) => text.replace(/\s+/g, ' ').trim()
+    expect(shown.map(words)).toEqual(expected.map(({ content }) => words(content)))
+  })
+
+  test('a real session log shows its timeline', async () => {
+    await ann.page.getByTestId('session-list').getByRole('link', { name: /Codex/ }).first().click()
+    await ann.page.locator('[data-testid="timeline"] [data-kind="tool_call"]').first().waitFor()
+    expect(await ann.page.getByTestId('event-count').innerText()).toMatch(/230/)
+  })
+
+  test('what one user does shows in the window of another of the tenant, and never in the other tenant', async () => {
+    const sessionId = await createSession(ann.page, 'Shared by Ann')
+    await setShared(ann.page, sessionId, true)
+    await openSession(bob.page, sessionId)
+
+    await sendMessage(ann.page, 'Hello from Ann')
+    const sent = Date.now()
+    await bob.page.getByText('Hello from Ann').first().waitFor({ timeout: 5_000 })
+    console.info(`Ann's message was on Bob's screen ${Date.now() - sent} ms after she sent it`)
+    await sendMessage(bob.page, 'Hello from Bob')
+    await expect.poll(() => messageTexts(ann.page)).toEqual(['Hello from Ann', 'Hello from Bob'])
+
+    const item = ann.page.locator('[data-testid^="thread-"][data-status="active"]').first()
+    const threadId = ((await item.getAttribute('data-testid')) ?? '').slice('thread-'.length)
+    await threadAction(ann.page, threadId, 'rename-thread')
+    await ann.page.getByTestId('title-input').fill('Renamed by Ann')
+    await ann.page.getByTestId('title-save').click()
+    await bob.page.getByTestId('thread-list').getByText('Renamed by Ann').waitFor()
+
+    await threadAction(ann.page, threadId, 'archive-thread')
+    await bob.page.locator(`[data-testid="thread-${threadId}"][data-status="archived"]`).waitFor()
+    await threadAction(ann.page, threadId, 'activate-thread')
+    await bob.page.locator(`[data-testid="thread-${threadId}"][data-status="active"]`).waitFor()
+
+    await threadAction(ann.page, threadId, 'delete-thread')
+    await ann.page.getByTestId('confirm').click()
+    await bob.page.getByTestId(`thread-${threadId}`).waitFor({ state: 'detached' })
+
+    expect(await eve.page.getByTestId(`session-${sessionId}`).count()).toBe(0)
+    expect(await eve.page.getByText('Ann').count()).toBe(0)
+  })
+
+  test('making a session private empties the other window without a reload', async () => {
+    const sessionId = await createSession(ann.page, 'Soon private')
+    await setShared(ann.page, sessionId, true)
+    await openSession(bob.page, sessionId)
+    await sendMessage(ann.page, 'For a moment only')
+    await bob.page.getByTestId('message-list').getByText('For a moment only').waitFor()
+
+    await setShared(ann.page, sessionId, false)
+    await bob.page.getByTestId(`session-${sessionId}`).waitFor({ state: 'detached' })
+    await bob.page.getByText('For a moment only').waitFor({ state: 'detached' })
+    expect(await ann.page.getByTestId('message-list').getByText('For a moment only').count()).toBe(
+      1,
+    )
+
+    await setShared(ann.page, sessionId, true)
+    await openSession(bob.page, sessionId)
+    await bob.page.getByTestId('message-list').getByText('For a moment only').waitFor()
+  })
+
+  test('no window complained on its console', () => {
+    expect(ann.complaints).toEqual([])
+    expect(bob.complaints).toEqual([])
+    expect(eve.complaints).toEqual([])
+  })
+})
