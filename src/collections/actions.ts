@@ -27,7 +27,8 @@ export interface WriteGuard {
 
 /**
  * Everything a user can do. Each call shows its effect at once in every collection that syncs, and
- * goes to the server as one batch. None of them throws: `committed` rejects with a
+ * goes to the server as one batch, after earlier ones that concern the same rows: a message may be
+ * appended to a thread that was created just before. None of them throws: `committed` rejects with a
  * `SessionDbError`, the effect is taken back, and `onError` hears of it.
  */
 export interface SessionActions {

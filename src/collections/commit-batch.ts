@@ -9,12 +9,14 @@ import { type OptimisticOverlay, showOptimistic } from './optimistic-overlay.ts'
 import type { WriterIdentity } from './optimistic-rows.ts'
 import type { LiveSources } from './sources.ts'
 import type { ExpectedRow } from './sync-evidence.ts'
+import type { WriteOrder } from './write-order.ts'
 
 /** What committing a batch needs. */
 export interface CommitContext {
   readonly live: LiveSources
   readonly identity: WriterIdentity
   readonly writeAdapter: WriteAdapter
+  readonly order: WriteOrder
   /** How long to wait for a write the server has to come back through the stream, in ms. */
   readonly syncTimeoutMs: number
   readonly onError: (error: SessionDbError) => void
@@ -48,7 +50,7 @@ export function commitBatch(
   return { batchId: batch.id, committed }
 }
 
-/** Runs synchronously up to the adapter's call, so the rows show before it returns. */
+/** Runs synchronously until the batch is sent or queued, so the rows show before it returns. */
 async function settle(
   context: CommitContext,
   batch: WriteBatchInput,
@@ -68,12 +70,12 @@ async function settle(
 }
 
 async function send(
-  { writeAdapter }: CommitContext,
+  { writeAdapter, order }: CommitContext,
   batch: WriteBatchInput,
   overlay: OptimisticOverlay,
 ): Promise<WriteResult> {
   try {
-    return await sendBatch(writeAdapter, batch)
+    return await order.run(batch.mutations, () => sendBatch(writeAdapter, batch))
   } catch (error) {
     overlay.drop()
     throw error

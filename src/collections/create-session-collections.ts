@@ -9,6 +9,7 @@ import type { RowCollection, StreamOptions, SyncedCollection, SyncStream } from 
 import { UNKNOWN, type WriterIdentity } from './optimistic-rows.ts'
 import { createSources, liveSources, type Sources } from './sources.ts'
 import type { SyncStatusStore } from './sync-status.ts'
+import { createWriteOrder } from './write-order.ts'
 
 /** How `createSessionCollections` reaches the server. */
 export interface SessionCollectionsOptions {
@@ -103,6 +104,7 @@ export function createSessionCollections(options: SessionCollectionsOptions): Se
       live: liveSources(sources),
       identity: options.identity ?? { tenantId: UNKNOWN, userId: UNKNOWN },
       writeAdapter: options.writeAdapter,
+      order: createWriteOrder(),
       syncTimeoutMs: options.syncTimeoutMs ?? 10_000,
       onError: (error) => options.onError?.(error),
     }),

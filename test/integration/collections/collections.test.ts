@@ -69,8 +69,10 @@ describe('a write', () => {
     expect(messages.size).toBe(60)
     await Promise.all(writes.map(({ committed }) => committed))
     await vi.waitFor(() => expect(messages.toArray.every((row) => row.$synced)).toBe(true))
-    const positions = messages.toArray.map(({ position }) => position)
-    expect(positions.sort((a, b) => a - b)).toEqual(Array.from({ length: 60 }, (_, i) => i + 1))
+    const inOrder = messages.toArray.sort((a, b) => a.position - b.position)
+    expect(inOrder.map(({ position, content }) => [position, content])).toEqual(
+      Array.from({ length: 60 }, (_, index) => [index + 1, `${index}`]),
+    )
     expect(events.filter((event) => event.startsWith('delete'))).toEqual([])
   })
 
@@ -109,6 +111,15 @@ describe('a write', () => {
     expect(scope.threads.get(threadId)?.messageCount).toBe(1)
     for (const each of events)
       expect(each.filter((event) => event.startsWith('delete'))).toEqual([])
+  })
+
+  test('may follow at once on the one it needs', async () => {
+    const db = openAs(app, 'acme/ada')
+    const session = db.actions.createSession({ title: 'S' })
+    const thread = db.actions.createThread({ sessionId: session.id, mode: 'session', title: 'T' })
+    const message = db.actions.appendMessage({ threadId: thread.id, role: 'user', content: 'M' })
+    const update = db.actions.updateMessage(message.id, { content: 'N' })
+    await Promise.all([session, thread, message, update].map(({ committed }) => committed))
   })
 
   test('that fails is taken back and says why', async () => {
