@@ -1,3 +1,4 @@
 import { runCli } from './run-cli.ts'
 
-process.exitCode = await runCli(process.argv.slice(2))
+// Exits rather than waits: after a failure a library's timer may still be running.
+process.exit(await runCli(process.argv.slice(2)))

@@ -101,7 +101,7 @@ function refuseProduction(): void {
   throw new SessionDbError(
     'invalid',
     'The embedded stack is for development and tests and does not start with NODE_ENV=production. ' +
-      'In production run Postgres and Electric (https://electric-sql.com) themselves ' +
+      'In production run Postgres and Electric (https://electric.ax) themselves ' +
       'and set DATABASE_URL and ELECTRIC_URL to them.',
   )
 }

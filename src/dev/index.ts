@@ -4,3 +4,9 @@ export {
   type EmbeddedPostgresOptions,
   startEmbeddedPostgres,
 } from './embedded-postgres/index.ts'
+export {
+  createShapeServer,
+  type ShapeServer,
+  type ShapeServerEvent,
+  type ShapeServerOptions,
+} from './shape-server/index.ts'

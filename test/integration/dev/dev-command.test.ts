@@ -1,0 +1,121 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, afterEach, expect, test, vi } from 'vitest'
+import { postgresProcessesOf } from '../../../src/dev/embedded-postgres/process-identity.ts'
+import { temporaryDirectories } from '../../support/directories.ts'
+import { type Program, runProgram } from '../../support/program.ts'
+import { query } from '../../support/query.ts'
+
+const cli = join(import.meta.dirname, '../../../src/cli/main.ts')
+const directories = temporaryDirectories()
+const running: Program[] = []
+const env = { NODE_ENV: 'test', DATABASE_URL: undefined, NO_COLOR: '1' }
+
+function run(...args: string[]): Program {
+  const program = runProgram(cli, args, { env })
+  running.push(program)
+  return program
+}
+
+async function readyStack(dataDir: string, ...args: string[]) {
+  const program = run('dev', '--json', '--data-dir', dataDir, ...args)
+  const line = await program.firstLine
+  return { program, ...(JSON.parse(line) as { databaseUrl: string; electricUrl: string }) }
+}
+
+function health(electricUrl: string): Promise<number> {
+  return fetch(`${electricUrl}/v1/health`).then(({ status }) => status)
+}
+
+afterEach(async () => {
+  for (const program of running.splice(0)) {
+    program.kill('SIGKILL')
+    await program.ended
+  }
+})
+afterAll(directories.remove)
+
+test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+  'prints exactly one JSON line, serves, and %s stops everything cleanly',
+  async (signal) => {
+    const dataDir = await directories.create()
+    const { program, databaseUrl, electricUrl } = await readyStack(dataDir)
+    expect(await query(databaseUrl, 'SELECT current_database() AS name')).toEqual([
+      { name: 'session_db' },
+    ])
+    expect(await health(electricUrl)).toBe(200)
+    program.kill(signal, 'group')
+    expect(await program.ended).toEqual({ code: 0, signal: null })
+    expect(program.output.stdout).toBe(`${JSON.stringify({ databaseUrl, electricUrl, dataDir })}\n`)
+    expect(program.output.stderr).toBe(
+      'session-db: creating the database (first start only)\nsession-db: stopping\n',
+    )
+    expect(postgresProcessesOf(join(dataDir, 'postgres/data'))).toEqual([])
+    await expect(health(electricUrl)).rejects.toThrow('fetch failed')
+    const log = await readFile(join(dataDir, 'postgres/server.log'), 'utf8')
+    expect(log.trimEnd().split('\n').at(-1)).toContain('database system is shut down')
+  },
+)
+
+test('for people it prints one ready line to paste from', async () => {
+  const program = run('dev', '--data-dir', await directories.create())
+  expect(await program.firstLine).toMatch(
+    /^ready {2}DATABASE_URL=postgresql:\S+\/session_db {2}ELECTRIC_URL=http:\/\/127\.0\.0\.1:\d+ {2}\(Ctrl-C stops\)$/,
+  )
+})
+
+test('kill -9 of its whole group ends Postgres; the next start has the same urls and data', async () => {
+  const dataDir = await directories.create()
+  const first = await readyStack(dataDir)
+  await query(first.databaseUrl, "CREATE TABLE kept AS SELECT 'data' AS value")
+  first.program.kill('SIGKILL', 'group')
+  await vi.waitFor(() => expect(postgresProcessesOf(join(dataDir, 'postgres/data'))).toEqual([]), {
+    timeout: 10_000,
+    interval: 20,
+  })
+  const next = await readyStack(dataDir)
+  expect(next.databaseUrl).toBe(first.databaseUrl)
+  expect(next.electricUrl).toBe(first.electricUrl)
+  expect(await query(next.databaseUrl, 'SELECT value FROM kept')).toEqual([{ value: 'data' }])
+})
+
+test('a second one on the same directory is refused, naming the first', async () => {
+  const dataDir = await directories.create()
+  const { program, electricUrl } = await readyStack(dataDir)
+  const second = run('dev', '--data-dir', dataDir)
+  expect(await second.ended).toEqual({ code: 1, signal: null })
+  expect(second.output).toEqual({
+    stdout: '',
+    stderr: `session-db: ${dataDir} is in use by process ${program.pid}. Stop it, or choose another data directory.\n`,
+  })
+  expect(await health(electricUrl)).toBe(200)
+})
+
+test('a Postgres that ends by itself ends the command with the reason', async () => {
+  const { program, databaseUrl } = await readyStack(await directories.create())
+  const [row] = await query<{ file: string }>(
+    databaseUrl,
+    "SELECT current_setting('data_directory') || '/postmaster.pid' AS file",
+  )
+  process.kill(Number((await readFile(row?.file ?? '', 'utf8')).split('\n')[0]), 'SIGQUIT')
+  expect(await program.ended).toEqual({ code: 1, signal: null })
+  expect(JSON.parse(program.output.stderr.trimEnd().split('\n').at(-1) ?? '')).toEqual({
+    error: { code: 'unavailable', message: expect.stringContaining('Postgres ended') },
+  })
+})
+
+test('migrate applies every migration once, whoever runs it', async () => {
+  const { databaseUrl } = await readyStack(await directories.create())
+  const twice = [1, 2].map(() => run('migrate', '--json', '--database-url', databaseUrl))
+  for (const program of twice) expect((await program.ended).code).toBe(0)
+  const [one, two] = twice.map(({ output }) => JSON.parse(output.stdout))
+  expect(new Set([...one.applied, ...two.applied]).size).toBe(
+    one.applied.length + two.applied.length,
+  )
+  expect([...one.applied, ...one.alreadyApplied]).toEqual(
+    [...two.alreadyApplied, ...two.applied].sort(),
+  )
+  const again = run('migrate', '--database-url', databaseUrl)
+  expect((await again.ended).code).toBe(0)
+  expect(again.output.stdout).toMatch(/^up to date \(\d+ applied before\)\n$/)
+})

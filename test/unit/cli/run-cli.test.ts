@@ -1,0 +1,91 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { runCli } from '../../../src/cli/run-cli.ts'
+
+const written = { stdout: '', stderr: '' }
+
+beforeEach(() => {
+  vi.stubEnv('DATABASE_URL', undefined)
+  vi.stubEnv('DEBUG', undefined)
+  vi.stubEnv('NO_COLOR', '1')
+  for (const name of ['stdout', 'stderr'] as const) {
+    written[name] = ''
+    vi.spyOn(process[name], 'write').mockImplementation((text) => {
+      written[name] += text
+      return true
+    })
+  }
+})
+afterEach(() => {
+  vi.restoreAllMocks()
+  vi.unstubAllEnvs()
+})
+
+describe('bad usage ends with 2 and says what is wrong', () => {
+  test.each([
+    [['nope'], "unknown command 'nope' (--help lists what is possible)"],
+    [['migrate', '--jsn'], "unknown option '--jsn' (Did you mean --json?) (--help lists"],
+    [['dev', '--port', '0x1f'], "argument '0x1f' is invalid. It must be a whole number from 1 to"],
+    [['dev', '--electric-port', '65536'], 'whole number from 1 to 65535'],
+    [['dev', '--chunk-bytes', '-1'], 'argument'],
+    [['migrate'], 'no database given: set DATABASE_URL or pass --database-url'],
+  ])('%j', async (args, message) => {
+    expect(await runCli(args)).toBe(2)
+    expect(written.stderr).toContain(message)
+    expect(written.stderr.trimEnd().split('\n')).toHaveLength(1)
+    expect(written.stderr).toMatch(/^session-db: /)
+    expect(written.stdout).toBe('')
+  })
+
+  test('as JSON with --json', async () => {
+    expect(await runCli(['migrate', '--json'])).toBe(2)
+    expect(JSON.parse(written.stderr)).toEqual({
+      error: { code: 'usage', message: expect.stringContaining('no database given') },
+    })
+  })
+
+  test('without a command, with the help on stderr', async () => {
+    expect(await runCli([])).toBe(2)
+    expect(written.stderr).toMatch(/^Usage: session-db/)
+    expect(written.stderr).not.toContain('session-db:')
+  })
+})
+
+test.each([['--help'], ['--version'], ['dev', '--help']])(
+  '%s goes to stdout and ends with 0',
+  async (...args) => {
+    expect(await runCli(args)).toBe(0)
+    expect(written.stdout).not.toBe('')
+    expect(written.stderr).toBe('')
+  },
+)
+
+describe('a command that fails ends with 1', () => {
+  const args = ['migrate', '--database-url', 'postgresql://user:hidden@127.0.0.1:1/none']
+
+  test('with one line that keeps the password to itself', async () => {
+    expect(await runCli(args)).toBe(1)
+    expect(written.stderr).toMatch(/^session-db: .*ECONNREFUSED.*\n$/)
+    expect(written.stderr).not.toContain('hidden')
+  })
+
+  test('with its code as JSON', async () => {
+    expect(await runCli([...args, '--json'])).toBe(1)
+    expect(JSON.parse(written.stderr).error.code).toBe('unavailable')
+    expect(written.stdout).toBe('')
+  })
+
+  test('with its stack only when debugging', async () => {
+    vi.stubEnv('DEBUG', 'session-db')
+    expect(await runCli(args)).toBe(1)
+    expect(written.stderr).toMatch(/\n\s+at /)
+  })
+})
+
+test('NODE_ENV=production refuses the stack and says what to run instead', async () => {
+  vi.stubEnv('NODE_ENV', 'production')
+  expect(await runCli(['dev', '--json'])).toBe(1)
+  const { error } = JSON.parse(written.stderr)
+  expect(error.code).toBe('invalid')
+  expect(error.message).toMatch(/run Postgres and Electric .* set DATABASE_URL and ELECTRIC_URL/)
+  expect(written.stdout).toBe('')
+})
