@@ -1,0 +1,61 @@
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** What a build depends on, from the app's folder: its sources, the library, installed versions. */
+const INPUTS = ['src/**', 'public/**', 'vite.config.ts', 'package.json']
+const SHARED_INPUTS = ['../../dist/index.js', '../../package-lock.json']
+
+interface BuildOptions {
+  readonly appDir: string
+  readonly log: (message: string) => void
+}
+
+/** Builds the app into dist/, unless dist/ already is the build of just these sources. */
+export async function buildApp({ appDir, log }: BuildOptions): Promise<void> {
+  const keyFile = resolve(appDir, 'dist/build-key')
+  const key = await buildKey(appDir)
+  if ((await readFile(keyFile, 'utf8').catch(() => '')) === key) return
+  log('Building the app')
+  await rm(keyFile, { force: true })
+  await viteBuild(appDir)
+  await mkdir(dirname(keyFile), { recursive: true })
+  await writeFile(keyFile, key)
+}
+
+async function buildKey(appDir: string): Promise<string> {
+  const files: string[] = [...SHARED_INPUTS]
+  for await (const entry of glob(INPUTS, { cwd: appDir, withFileTypes: true })) {
+    if (entry.isFile() && entry.name !== 'routeTree.gen.ts') {
+      files.push(resolve(entry.parentPath, entry.name))
+    }
+  }
+  const hash = createHash('sha256').update(process.version)
+  for (const file of files.sort()) {
+    hash.update(`\0${file}\0`)
+    hash.update(await readFile(resolve(appDir, file)).catch(() => ''))
+  }
+  return hash.digest('hex')
+}
+
+/** In a process of its own, because a build sets NODE_ENV to production for whoever runs it. */
+async function viteBuild(appDir: string): Promise<void> {
+  const vite = resolve(
+    dirname(fileURLToPath(import.meta.resolve('vite/package.json'))),
+    'bin/vite.js',
+  )
+  const child = spawn(process.execPath, [vite, 'build', '--logLevel', 'warn'], {
+    cwd: appDir,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      output += chunk.toString()
+    })
+  }
+  const code = await new Promise((done, reject) => child.once('error', reject).once('close', done))
+  if (code !== 0) throw new Error(`vite build failed:\n${output}`)
+}

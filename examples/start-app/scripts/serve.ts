@@ -1,0 +1,59 @@
+import { resolve } from 'node:path'
+import { serve } from 'srvx'
+import { staticMiddleware } from 'srvx/static'
+
+// Serves the build: files with a hash in their name for ever, the other files and the pages fresh.
+// Takes its settings from the environment and ends when the process that forked it is gone.
+
+const MAX_BODY_BYTES = 16 * 1024 * 1024
+const dist = resolve(import.meta.dirname, '../dist')
+const app = (await import(resolve(dist, 'server/server.js'))) as {
+  default: { fetch: (request: Request) => Promise<Response> }
+}
+
+const files = staticMiddleware({ dir: resolve(dist, 'client') })
+const hashedFiles = staticMiddleware({
+  dir: resolve(dist, 'client'),
+  maxAge: 365 * 24 * 60 * 60,
+  immutable: true,
+})
+
+function listen(port: number) {
+  return serve({
+    fetch: (request) => app.default.fetch(request),
+    middleware: [
+      (request, next) =>
+        new URL(request.url).pathname.startsWith('/assets/')
+          ? hashedFiles(request, next)
+          : files(request, next),
+    ],
+    maxRequestBodySize: MAX_BODY_BYTES,
+    hostname: '127.0.0.1',
+    port,
+    silent: true,
+    gracefulShutdown: false,
+  }).ready()
+}
+
+async function listenSomewhere() {
+  const port = Number(process.env.PORT)
+  try {
+    return await listen(port)
+  } catch (error) {
+    const taken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+    if (!taken) throw error
+    if (!process.env.PORT_IS_FIXED) return listen(0)
+    console.error(`Port ${port} is taken. Choose another one with --port.`)
+    process.exit(1)
+  }
+}
+
+// Ctrl-C reaches every process of the terminal: the one that forked this says when to stop.
+for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
+
+const server = await listenSomewhere()
+process.once('disconnect', async () => {
+  await server.close(true)
+  process.exit(0)
+})
+process.send?.(server.url?.replace(/\/$/, ''))

@@ -1,0 +1,70 @@
+import { Link } from '@tanstack/react-router'
+import { LogOut, SunMoon } from 'lucide-react'
+import { toggleTheme } from '#/lib/theme'
+import { signOut } from '#/server/auth.functions'
+import { Avatar } from './avatar'
+import { Logo } from './logo'
+import { useSessionDb } from './session-db'
+import { SyncBadge } from './sync-badge'
+import { Button } from './ui/button'
+import { Menu, MenuItem, MenuLabel, MenuSeparator } from './ui/menu'
+import { Tooltip } from './ui/tooltip'
+
+export function AppHeader() {
+  const { user } = useSessionDb()
+  return (
+    <header className="flex h-13 shrink-0 items-center gap-2 border-b bg-surface px-3 sm:px-4">
+      <Link to="/" className="flex items-center gap-2.5 rounded-md font-semibold tracking-tight">
+        <Logo />
+        <span className="hidden sm:inline">Sessions</span>
+      </Link>
+      <span className="text-border" aria-hidden>
+        /
+      </span>
+      <span className="truncate text-sm text-muted-foreground" data-testid="tenant">
+        {user.tenantName}
+      </span>
+      <div className="ml-auto flex items-center gap-1.5">
+        <SyncBadge />
+        <Tooltip label="Light or dark">
+          <Button
+            variant="ghost"
+            size="icon"
+            aria-label="Switch between light and dark"
+            onClick={toggleTheme}
+          >
+            <SunMoon />
+          </Button>
+        </Tooltip>
+        <Menu
+          trigger={
+            <button
+              type="button"
+              data-testid="user-menu"
+              aria-label={`Signed in as ${user.name}`}
+              className="rounded-full"
+            >
+              <Avatar name={user.name} />
+            </button>
+          }
+        >
+          <MenuLabel>
+            Signed in as <strong className="font-medium text-foreground">{user.name}</strong>
+            <br />
+            {user.tenantName}
+          </MenuLabel>
+          <MenuSeparator />
+          <MenuItem data-testid="sign-out" onSelect={leave}>
+            <LogOut /> Sign out
+          </MenuItem>
+        </Menu>
+      </div>
+    </header>
+  )
+}
+
+/** A whole new page, so that nothing of this user stays in memory. */
+async function leave() {
+  await signOut()
+  window.location.assign('/sign-in')
+}

@@ -1,0 +1,71 @@
+import { type ErrorComponentProps, Link, useRouter } from '@tanstack/react-router'
+import { CircleAlert, Compass, type LucideIcon } from 'lucide-react'
+import type { ReactNode } from 'react'
+import { Button } from './ui/button'
+
+interface NoticeProps {
+  icon: LucideIcon
+  title: string
+  children?: ReactNode
+  testId?: string
+}
+
+/** What a pane shows instead of content: what is so, and what to do. */
+export function Notice({ icon: Icon, title, children, testId }: NoticeProps) {
+  return (
+    <div
+      data-testid={testId}
+      className="m-auto flex max-w-xs flex-col items-center p-6 text-center"
+    >
+      <div className="mb-3 rounded-full bg-muted p-3 text-muted-foreground">
+        <Icon className="size-5" aria-hidden />
+      </div>
+      <p className="text-sm font-medium">{title}</p>
+      {children && (
+        <div className="mt-1 text-[13px] leading-5 text-muted-foreground">{children}</div>
+      )}
+    </div>
+  )
+}
+
+export function ErrorScreen({ error }: ErrorComponentProps) {
+  const router = useRouter()
+  return (
+    <div className="flex min-h-dvh">
+      <Notice icon={CircleAlert} title="This page could not be shown">
+        <p className="break-words">
+          {error instanceof Error ? error.message : 'Something unexpected happened.'}
+        </p>
+        <Button className="mt-4" onClick={() => router.invalidate()}>
+          Try again
+        </Button>
+      </Notice>
+    </div>
+  )
+}
+
+export function NotFoundScreen() {
+  return (
+    <div className="flex min-h-dvh">
+      <Notice icon={Compass} title="There is no such page">
+        <Link to="/" className="font-medium text-accent-text underline underline-offset-4">
+          Go to your sessions
+        </Link>
+      </Notice>
+    </div>
+  )
+}
+
+/** Grey rows in place of content that is on its way. */
+export function Skeleton({ rows = 6 }: { rows?: number }) {
+  return (
+    <div className="space-y-4 p-4" role="status" aria-label="Loading">
+      {Array.from({ length: rows }, (_, index) => (
+        <div key={index} className="animate-pulse space-y-2">
+          <div className="h-3.5 w-2/3 rounded bg-muted" />
+          <div className="h-3 w-2/5 rounded bg-muted" />
+        </div>
+      ))}
+    </div>
+  )
+}

@@ -1,0 +1,55 @@
+import {
+  createSessionCollections,
+  type PendingWrite,
+  type SessionCollections,
+} from '@org/session-db'
+import { createContext, type ReactNode, useCallback, useContext, useEffect, useState } from 'react'
+import type { DemoUser } from '#/lib/demo-users'
+import { writeBatch } from '#/server/write.functions'
+import { useToast } from './ui/toaster'
+
+interface SessionDb {
+  readonly db: SessionCollections
+  readonly user: DemoUser
+}
+
+const SessionDbContext = createContext<SessionDb | null>(null)
+
+/** The signed-in user's live collections, for everything below. */
+export function SessionDbProvider({ user, children }: { user: DemoUser; children: ReactNode }) {
+  const [db] = useState(() =>
+    createSessionCollections({
+      electricUrl: '/api/shapes',
+      writeAdapter: (batch) => writeBatch({ data: batch }),
+      identity: { tenantId: user.tenantId, userId: user.id },
+      // Each live collection holds a connection, and a browser has six: a left session returns its own.
+      gcTimeMs: 50,
+    }),
+  )
+  useEffect(() => () => void db.cleanup(), [db])
+  return <SessionDbContext value={{ db, user }}>{children}</SessionDbContext>
+}
+
+/** The collections and who is signed in. */
+export function useSessionDb(): SessionDb {
+  const value = useContext(SessionDbContext)
+  if (value === null) throw new Error('useSessionDb is used outside SessionDbProvider')
+  return value
+}
+
+/**
+ * Tells the user when a write fails; its optimistic effect has been taken back by then.
+ *
+ * @example
+ * report('The thread was not renamed', db.actions.renameThread(id, title))
+ */
+export function useReport() {
+  const toast = useToast()
+  return useCallback(
+    <Write extends PendingWrite>(title: string, write: Write): Write => {
+      write.committed.catch((error: Error) => toast(title, error.message))
+      return write
+    },
+    [toast],
+  )
+}

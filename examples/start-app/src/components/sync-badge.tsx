@@ -1,0 +1,88 @@
+import type { SyncStatus, SyncStatusStore } from '@org/session-db'
+import { useParams } from '@tanstack/react-router'
+import { CloudCheck, CloudOff, Loader, type LucideIcon, RefreshCw } from 'lucide-react'
+import { useMemo, useSyncExternalStore } from 'react'
+import { cn } from '#/lib/cn'
+import { useSessionDb } from './session-db'
+import { Button } from './ui/button'
+import { Tooltip } from './ui/tooltip'
+
+type SyncState = 'synced' | 'loading' | 'reconnecting' | 'refused'
+
+const looks: Record<SyncState, { icon: LucideIcon; label: string; hint: string; tone: string }> = {
+  synced: {
+    icon: CloudCheck,
+    label: 'Synced',
+    hint: 'Everything the server knows is here, and changes arrive as they happen.',
+    tone: 'text-success',
+  },
+  loading: { icon: Loader, label: 'Loading', hint: 'Fetching what is new.', tone: '' },
+  reconnecting: {
+    icon: RefreshCw,
+    label: 'Reconnecting',
+    hint: 'The server cannot be reached. You see what was here last; new messages wait for it to return.',
+    tone: 'text-warning',
+  },
+  refused: { icon: CloudOff, label: 'Sync stopped', hint: '', tone: 'text-danger' },
+}
+
+function stateOf(status: SyncStatus): SyncState {
+  if (status.lastError !== null) {
+    return status.lastError.code === 'unavailable' ? 'reconnecting' : 'refused'
+  }
+  return status.isUpToDate || status.status === 'idle' ? 'synced' : 'loading'
+}
+
+const severity: readonly SyncState[] = ['synced', 'loading', 'reconnecting', 'refused']
+
+function worst(statuses: readonly SyncStatus[]): SyncStatus | undefined {
+  return statuses.toSorted((a, b) => severity.indexOf(stateOf(b)) - severity.indexOf(stateOf(a)))[0]
+}
+
+/** The status of whichever of the page's collections does worst. */
+function useSyncStatus(): SyncStatus | undefined {
+  const { db } = useSessionDb()
+  const { sessionId } = useParams({ strict: false })
+  const store = useMemo(() => {
+    const scope = sessionId === undefined ? undefined : db.session(sessionId)
+    const collections = [db.sessions, ...(scope ? [scope.timeline, scope.threads] : [])]
+    const stores: SyncStatusStore[] = collections.map((collection) => db.status(collection))
+    return {
+      scope, // The library keeps a scope only while somebody holds it.
+      get: () => worst(stores.map((each) => each.get())),
+      subscribe: (listener: () => void) => {
+        const stops = stores.map((each) => each.subscribe(listener))
+        return () => stops.forEach((stop) => stop())
+      },
+    }
+  }, [db, sessionId])
+  return useSyncExternalStore(store.subscribe, store.get)
+}
+
+/** Says in the header whether the page shows the truth. */
+export function SyncBadge() {
+  const status = useSyncStatus()
+  if (status === undefined) return null
+  const state = stateOf(status)
+  const { icon: Icon, label, hint, tone } = looks[state]
+  return (
+    <div className="flex items-center gap-1" role="status">
+      <Tooltip label={state === 'refused' ? status.lastError?.message : hint}>
+        <button
+          type="button"
+          data-testid="sync-status"
+          data-state={state}
+          className="flex items-center gap-1.5 rounded-lg px-2 py-1.5 text-xs font-medium text-muted-foreground"
+        >
+          <Icon className={cn('size-4', tone)} aria-hidden />
+          <span className={cn(state === 'synced' && 'sr-only sm:not-sr-only')}>{label}</span>
+        </button>
+      </Tooltip>
+      {state === 'refused' && (
+        <Button size="sm" data-testid="sync-reload" onClick={() => window.location.reload()}>
+          {status.lastError?.code === 'unauthenticated' ? 'Sign in again' : 'Reload'}
+        </Button>
+      )}
+    </div>
+  )
+}

@@ -1,0 +1,47 @@
+import { createRootRoute, HeadContent, Outlet, Scripts } from '@tanstack/react-router'
+import { Tooltip } from 'radix-ui'
+import type { ReactNode } from 'react'
+import { Toaster } from '#/components/ui/toaster'
+import { themeScript } from '#/lib/theme'
+import { currentUser } from '#/server/auth.functions'
+import styles from '#/styles.css?url'
+
+export const Route = createRootRoute({
+  beforeLoad: async () => ({ user: await currentUser() }),
+  head: () => ({
+    meta: [
+      { charSet: 'utf-8' },
+      { name: 'viewport', content: 'width=device-width, initial-scale=1' },
+      { name: 'description', content: 'Coding sessions and the chats about them, live.' },
+      { title: 'Sessions' },
+    ],
+    links: [
+      { rel: 'stylesheet', href: styles },
+      { rel: 'icon', href: '/icon.svg', type: 'image/svg+xml' },
+    ],
+    scripts: [{ children: themeScript }],
+  }),
+  shellComponent: Document,
+  component: () => (
+    <Tooltip.Provider delayDuration={300}>
+      <Toaster>
+        <Outlet />
+      </Toaster>
+    </Tooltip.Provider>
+  ),
+})
+
+// The theme script may add a class to <html> before React looks at it.
+function Document({ children }: { children: ReactNode }) {
+  return (
+    <html lang="en" suppressHydrationWarning>
+      <head>
+        <HeadContent />
+      </head>
+      <body>
+        {children}
+        <Scripts />
+      </body>
+    </html>
+  )
+}

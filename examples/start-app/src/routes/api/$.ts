@@ -1,0 +1,13 @@
+import { SessionDbError } from '@org/session-db'
+import { createFileRoute } from '@tanstack/react-router'
+import { failureResponse } from '#/server/typed-failures'
+
+// Whatever else is asked under /api gets a typed 404, not the app's "page not found".
+export const Route = createFileRoute('/api/$')({
+  server: {
+    handlers: {
+      ANY: () =>
+        failureResponse(new SessionDbError('not_found', 'There is nothing at this address.')),
+    },
+  },
+})

@@ -1,0 +1,33 @@
+import { createServerFn } from '@tanstack/react-start'
+import { deleteCookie, getCookie, getRequestUrl, setCookie } from '@tanstack/react-start/server'
+import { type DemoUser, findDemoUser } from '#/lib/demo-users'
+import { issueSignIn, SIGN_IN_COOKIE, SIGN_IN_SECONDS, verifySignIn } from './sign-in-cookie.server'
+
+function parseUserId(input: unknown): DemoUser {
+  const user = findDemoUser(input)
+  if (user === undefined) throw new Error('There is no demo user of this name.')
+  return user
+}
+
+/** Who is signed in, for pages to decide what to show. Data is guarded where it is read. */
+export const currentUser = createServerFn().handler(
+  () => verifySignIn(getCookie(SIGN_IN_COOKIE)) ?? null,
+)
+
+/** Signs in as one of the demo's users: no password, this is a demo. */
+export const signIn = createServerFn({ method: 'POST' })
+  .validator((input: string) => parseUserId(input))
+  .handler(({ data: user }) => {
+    setCookie(SIGN_IN_COOKIE, issueSignIn(user), {
+      httpOnly: true,
+      sameSite: 'lax',
+      secure: getRequestUrl().protocol === 'https:',
+      path: '/',
+      maxAge: SIGN_IN_SECONDS,
+    })
+    return user
+  })
+
+export const signOut = createServerFn({ method: 'POST' }).handler(() => {
+  deleteCookie(SIGN_IN_COOKIE, { path: '/' })
+})

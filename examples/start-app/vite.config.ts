@@ -1,0 +1,18 @@
+import { fileURLToPath } from 'node:url'
+import tailwindcss from '@tailwindcss/vite'
+import { tanstackStart } from '@tanstack/react-start/plugin/vite'
+import react from '@vitejs/plugin-react'
+import { defineConfig } from 'vite'
+
+export default defineConfig({
+  resolve: {
+    alias: { '#': fileURLToPath(new URL('./src', import.meta.url)) },
+    // One copy of each: two copies of @tanstack/db do not recognise each other's collections.
+    dedupe: ['react', 'react-dom', '@tanstack/db', '@tanstack/react-db'],
+  },
+  environments: {
+    // The server loads the library from node_modules, as it loads pg: neither is bundled.
+    ssr: { resolve: { external: ['@org/session-db', 'pg'] } },
+  },
+  plugins: [tailwindcss(), tanstackStart(), react()],
+})
