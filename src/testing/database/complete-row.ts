@@ -1,0 +1,117 @@
+import type { ZodType } from 'zod'
+import { SessionDbError } from '../../errors.ts'
+import {
+  type CollectionName,
+  type ColumnDefinition,
+  chatMessageRowSchema,
+  chatThreadRowSchema,
+  type Principal,
+  tables as schemaTables,
+  sessionRowSchema,
+  timelineEventRowSchema,
+} from '../../schema/index.ts'
+import type { RowInput, Rows } from '../rows.ts'
+import { childrenOf, keyOf } from './tables.ts'
+import type { Transaction } from './transaction.ts'
+
+const rowSchemas: { readonly [Name in CollectionName]: ZodType<Rows[Name]> } = {
+  sessions: sessionRowSchema,
+  timelineEvents: timelineEventRowSchema,
+  chatThreads: chatThreadRowSchema,
+  chatMessages: chatMessageRowSchema,
+}
+
+const idPrefixes: Readonly<Record<CollectionName, string>> = {
+  sessions: 'session',
+  timelineEvents: 'event',
+  chatThreads: 'thread',
+  chatMessages: 'message',
+}
+
+/**
+ * Fills a row up: first with the defaults of the database, then with what a test seldom cares about.
+ *
+ * @throws SessionDbError `invalid`, naming the property that the database would not take
+ * @example
+ * completeRow(transaction, 'chatMessages', { threadId: 't1', content: 'Hi' }, principal)
+ */
+export function completeRow<Name extends CollectionName>(
+  transaction: Transaction,
+  collection: Name,
+  given: RowInput<Name>,
+  principal: Principal,
+): Rows[Name] {
+  const tenantId = given.tenantId ?? principal.tenantId
+  const id = given.id ?? unusedId(transaction, collection, tenantId)
+  const said = Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== undefined),
+  ) as RowInput<Name>
+  const row = {
+    ...databaseDefaults(collection, transaction.now),
+    ...plausible(transaction, collection, { ...said, tenantId, id }, principal),
+    ...said,
+    tenantId,
+    id,
+  }
+  const parsed = rowSchemas[collection].safeParse(row)
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]
+  const path = [collection, `'${id}'`, ...(issue?.path.map(String) ?? [])].join(' ')
+  throw new SessionDbError('invalid', `${path}: ${issue?.message ?? 'is not valid'}`)
+}
+
+function unusedId(transaction: Transaction, collection: CollectionName, tenantId: string): string {
+  const rows = transaction.tables[collection]
+  for (let number = 1; ; number += 1) {
+    const id = `${idPrefixes[collection]}-${number}`
+    if (!rows.has(keyOf({ tenantId, id }))) return id
+  }
+}
+
+function databaseDefaults(collection: CollectionName, now: Date): Record<string, unknown> {
+  const columns = Object.entries<ColumnDefinition>(schemaTables[collection].columns)
+  return Object.fromEntries(
+    columns
+      .filter(([, column]) => column.default !== null || column.nullable)
+      .map(([property, column]) => [property, defaultValue(column, now)]),
+  )
+}
+
+/** The value of a default expression as `pg_get_expr` prints it. */
+function defaultValue({ default: expression, type }: ColumnDefinition, now: Date): unknown {
+  if (expression === null) return null
+  if (expression === 'now()') return now
+  const text = /^'(.*)'::/.exec(expression)?.[1] ?? expression
+  return type === 'text' ? text : JSON.parse(text)
+}
+
+type Known = { readonly tenantId: string; readonly id: string }
+
+/** Values of columns that have no default: the database would insist on them. */
+function plausible(
+  { tables }: Transaction,
+  collection: CollectionName,
+  row: Known & RowInput<CollectionName>,
+  { userId }: Principal,
+): object {
+  const { tenantId, id } = row
+  switch (collection) {
+    case 'sessions':
+      return { ownerId: userId, title: `Session ${id}` }
+    case 'timelineEvents': {
+      const session = { tenantId, id: (row as RowInput<'timelineEvents'>).sessionId ?? '' }
+      const events = childrenOf<'timelineEvents'>(tables.timelineEvents, session)
+      return { kind: 'message', seq: Math.max(-1, ...events.map(({ seq }) => seq)) + 1 }
+    }
+    case 'chatThreads':
+      return { createdBy: userId, mode: 'session', title: `Thread ${id}` }
+    case 'chatMessages': {
+      const threadId = (row as RowInput<'chatMessages'>).threadId ?? ''
+      const thread = tables.chatThreads.get(keyOf({ tenantId, id: threadId }))
+      const position = (thread?.lastPosition ?? 0) + 1
+      const content = `Message ${id}`
+      const sessionId = thread?.sessionId ?? 'unknown'
+      return { authorId: userId, role: 'user', content, position, sessionId }
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import { createShapeProtocol } from '../shape-log/protocol.ts'
+import { errorResponse } from '../shape-log/responses.ts'
+import { createShapeStore, type ShapeStore } from '../shape-log/shape-store.ts'
+import type { ShapeParams } from '../shape-log/source.ts'
+import { toWhereClause } from '../shapes/condition.ts'
+import type { ShapeDefinition, ShapeRegistry } from '../shapes/define-shape.ts'
+import {
+  createMemoryShapes,
+  type MemoryShape,
+  type MemoryShapes,
+  type NamedCondition,
+} from './memory/memory-shapes.ts'
+import type { RowSource } from './memory/row-source.ts'
+import type { OpenRequest } from './requests.ts'
+
+/** The shape engine that stands behind the proxy. */
+export interface Engine {
+  /** The registry, so that the engine knows which condition the proxy has made a where clause of. */
+  readonly registry: ShapeRegistry
+  readonly shapes: MemoryShapes
+  /** Answers one request of the proxy. */
+  fetchFor(open: OpenRequest): typeof fetch
+  /** Expires the shapes of a name (all when undefined): their clients are told to start over. */
+  expire(shape: string | undefined): void
+  isRetired(handle: string): boolean
+  /** Expires all shapes; their handles are good for nothing from now on. */
+  retire(): void
+}
+
+const SSE_KEEP_ALIVE_MS = 21_000
+const SSE_DURATION_MS = 60_000
+const CHUNK_BYTES = 10_485_760
+const MAX_BYTES = 2 ** 28
+
+/**
+ * Creates the engine over rows in memory.
+ *
+ * @param options.salt - makes its handles differ from those of other engines.
+ * @example
+ * const engine = createEngine(database, { registry: sessionShapes, longPollMs: 20_000, salt: 'a' })
+ */
+export function createEngine(
+  source: RowSource,
+  options: { readonly registry: ShapeRegistry; readonly longPollMs: number; readonly salt: string },
+): Engine {
+  const asked = new Map<string, NamedCondition>()
+  const retired = new Set<string>()
+
+  const shapes = createMemoryShapes(source, {
+    salt: options.salt,
+    conditionOf: (params) => asked.get(identity(params)),
+  })
+  const store: ShapeStore<MemoryShape> = createShapeStore<MemoryShape>({
+    chunkBytes: CHUNK_BYTES,
+    maxBytes: MAX_BYTES,
+    onRemove: ({ log }) => shapes.close(log),
+  })
+  const answer = createShapeProtocol(shapes, store, {
+    longPollMs: options.longPollMs,
+    sseKeepAliveMs: SSE_KEEP_ALIVE_MS,
+    sseDurationMs: SSE_DURATION_MS,
+    secret: undefined,
+    allowShapeDeletion: false,
+    onError: (error) => console.error('The shape mock failed; please report this.', error),
+  })
+
+  function listening(name: string, definition: ShapeDefinition): ShapeDefinition {
+    return {
+      ...definition,
+      rows(principal, params) {
+        const condition = definition.rows(principal, params)
+        const { where, params: values } = toWhereClause(condition)
+        asked.set(identity({ table: definition.table, where, params: values }), { name, condition })
+        return condition
+      },
+    }
+  }
+
+  return {
+    registry: Object.fromEntries(
+      Object.entries(options.registry).map(([name, shape]) => [name, listening(name, shape)]),
+    ),
+    shapes,
+    fetchFor: (open) => async (input, init) => {
+      const { method = 'GET', headers } = init ?? {}
+      if (open.interruption?.status === 503) {
+        const context = { method, origin: null }
+        const message = 'The replication stream is not running yet'
+        return errorResponse(context, 503, { message }, open.interruption.retryAfterSeconds)
+      }
+      const request = new Request(String(input), { method, ...(headers ? { headers } : {}) })
+      // Given to the constructor, a signal must be of the same realm: in jsdom it is not.
+      Object.defineProperty(request, 'signal', { value: open.signal })
+      return answer(request)
+    },
+    expire(shape) {
+      for (const { definition, log } of store.all()) {
+        if (shape === undefined || definition.name === shape) store.remove(log.handle)
+      }
+    },
+    isRetired: (handle) => retired.has(handle),
+    retire() {
+      for (const { log } of store.all()) {
+        retired.add(log.handle)
+        store.remove(log.handle)
+      }
+      asked.clear()
+    },
+  }
+}
+
+/** What a where clause and its parameters are known by. */
+function identity({ table, where, params }: Pick<ShapeParams, 'table' | 'where' | 'params'>) {
+  return JSON.stringify([table, where, params])
+}

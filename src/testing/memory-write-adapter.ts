@@ -1,0 +1,101 @@
+import { SessionDbError } from '../errors.ts'
+import type { Principal } from '../schema/index.ts'
+import { checkPrincipal } from '../server/store/check-principal.ts'
+import {
+  type Mutation,
+  parseWriteBatch,
+  toWriteFailure,
+  type WriteAdapter,
+  type WriteResult,
+} from '../writes/index.ts'
+import { ConstraintViolation } from './database/constraints.ts'
+import type { MemoryDatabase } from './database/memory-database.ts'
+import { type AppliedBatches, databaseOf, defaultPrincipal, type ShapeMock } from './shape-mock.ts'
+import { applyMutation } from './writes/apply-mutation.ts'
+import { checkLimits } from './writes/write-limits.ts'
+
+export interface MemoryWriteAdapterOptions {
+  /** Who writes. Default `defaultPrincipal`. */
+  readonly principal?: Principal
+}
+
+/**
+ * Creates a write adapter that does in memory what the server's store does in Postgres, under the
+ * default policy: the same answers and errors, the same rows afterwards. The txid it answers with is
+ * the one that the mock's streams carry.
+ *
+ * @throws SessionDbError `invalid` when `mock` is none
+ * @example
+ * const db = createSessionCollections({
+ *   electricUrl: 'http://app.test/api/shapes',
+ *   writeAdapter: createMemoryWriteAdapter(mock, { principal: { tenantId: 'acme', userId: 'ann' } }),
+ * })
+ */
+export function createMemoryWriteAdapter(
+  mock: ShapeMock,
+  { principal = defaultPrincipal }: MemoryWriteAdapterOptions = {},
+): WriteAdapter {
+  const { database, applied } = databaseOf(mock)
+  return async (batch) => {
+    try {
+      return write(database, applied, principal, batch)
+    } catch (error) {
+      if (isExpected(error)) return toWriteFailure(toSessionDbError(error))
+      throw error
+    }
+  }
+}
+
+function write(
+  database: MemoryDatabase,
+  applied: AppliedBatches,
+  principal: Principal,
+  batch: unknown,
+): WriteResult {
+  checkPrincipal(principal)
+  const { id, mutations } = parseWriteBatch(batch)
+  const json = JSON.stringify(mutations)
+  checkLimits(mutations, json)
+  checkVersions(mutations)
+  const key = JSON.stringify([principal.tenantId, id])
+  const request = JSON.stringify([principal.userId, json])
+  const earlier = applied.get(key)
+  if (earlier) {
+    if (earlier.request === request) return earlier.result
+    throw new SessionDbError(
+      'conflict',
+      'This batch id has been used for another batch. Give every batch an id of its own.',
+    )
+  }
+  const { result: done, txid } = database.transaction((transaction) =>
+    mutations.map((mutation, index) => applyMutation(transaction, principal, mutation, index)),
+  )
+  const result = { batchId: id, txid, mutations: done }
+  applied.set(key, { request, result })
+  return result
+}
+
+function checkVersions(mutations: readonly Mutation[]): void {
+  for (const [index, mutation] of mutations.entries()) {
+    if (mutation.collection !== 'timelineEvents' || mutation.type === 'insert') continue
+    if (mutation.expectedVersion === undefined) continue
+    const path = `mutations[${index}].expectedVersion`
+    const message = 'timeline events have no version'
+    throw new SessionDbError('invalid', `${path}: ${message}. Leave it out.`, {
+      details: { issues: [{ path, message }] },
+    })
+  }
+}
+
+function isExpected(error: unknown): boolean {
+  return error instanceof SessionDbError || error instanceof ConstraintViolation
+}
+
+function toSessionDbError(error: unknown): unknown {
+  if (!(error instanceof ConstraintViolation)) return error
+  const isSeq = error.constraint === 'seq'
+  const what = isSeq
+    ? 'A seq in this batch is taken in its session'
+    : 'An id in this batch is taken'
+  return new SessionDbError('conflict', `${what}. Use another one.`)
+}

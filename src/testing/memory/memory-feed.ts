@@ -1,0 +1,118 @@
+import {
+  changeMessages,
+  finishTransaction,
+  type MessageShape,
+  rowMessage,
+  type ShapeChange,
+} from '../../shape-log/change-message.ts'
+import { moveEventMessage, type RowTags, tagValue } from '../../shape-log/move-tags.ts'
+import { nextOffset } from '../../shape-log/offset.ts'
+import { rowKey } from '../../shape-log/row-key.ts'
+import type { LogEntry, ShapeLog } from '../../shape-log/shape-log.ts'
+import { type SnapshotBounds, snapshotEndMessage } from '../../shape-log/snapshot-visibility.ts'
+import type { Condition } from '../../shapes/condition.ts'
+import { conditionForm, type Leaf } from './condition-form.ts'
+import type { CommittedTransaction, RowSource } from './row-source.ts'
+import {
+  createShapeMembers,
+  type Member,
+  type MemberChange,
+  type MovedValue,
+} from './shape-members.ts'
+
+/** What a feed fills a log with. */
+export interface FeedShape {
+  readonly table: string
+  readonly condition: Condition
+  readonly message: MessageShape
+  /** Whether the snapshot holds rows: not with `log=changes_only`. */
+  readonly sendsRows: boolean
+}
+
+/** Keeps the log of one shape in step with the rows in memory. */
+export type MemoryFeed = (transaction: CommittedTransaction) => void
+
+/**
+ * Fills a log with a snapshot; the feed it returns puts transactions after it.
+ *
+ * @example
+ * const feed = startMemoryFeed(shape, log, source)
+ * feed({ txid: 7, lsn: 42n, changes: [{ table: 'sessions', old: undefined, row }] })
+ */
+export function startMemoryFeed(shape: FeedShape, log: ShapeLog, source: RowSource): MemoryFeed {
+  const { message } = shape
+  const form = conditionForm(shape.condition)
+  const { leaves, disjuncts } = form
+  const isTagged = leaves.some(({ kind }) => kind === 'in')
+  const members = createShapeMembers(
+    {
+      table: shape.table,
+      condition: shape.condition,
+      form,
+      keyOf: (row) => rowKey(message.relation, message.keyColumns, row),
+    },
+    source,
+  )
+
+  function tagsOf({ row, on }: Member): RowTags | undefined {
+    if (!isTagged) return undefined
+    const part = (leaf: Leaf) =>
+      leaf.kind === 'equals' ? '1' : tagValue(log.handle, [row[leaf.column] ?? null])
+    const tags = disjuncts.map((disjunct) =>
+      leaves.map((leaf, at) => (disjunct.includes(at) ? part(leaf) : '')).join('/'),
+    )
+    return { tags, active: on }
+  }
+
+  function shapeChange({ old, now }: MemberChange): ShapeChange | undefined {
+    const tags = tagged('tags', now && tagsOf(now))
+    const oldTags = old && tagsOf(old)
+    if (old && now) {
+      const both = { ...tags, ...tagged('oldTags', oldTags) }
+      return { operation: 'update', old: old.row, row: now.row, ...both }
+    }
+    if (now) return { operation: 'insert', row: now.row, ...tags }
+    return old && { operation: 'delete', row: old.row, ...tagged('tags', oldTags) }
+  }
+
+  function moveEvent(event: 'move-in' | 'move-out', moved: readonly MovedValue[], txid: number) {
+    const patterns = moved.map(({ pos, value }) => ({ pos, value: tagValue(log.handle, [value]) }))
+    return moveEventMessage(event, patterns, txid)
+  }
+
+  function bounds(): SnapshotBounds {
+    const next = BigInt(source.nextTxid())
+    return { xmin: next, xmax: next, xip: new Set() }
+  }
+
+  for (const member of members.load()) {
+    if (shape.sendsRows) log.addSnapshotMessage(rowMessage(message, member.row, tagsOf(member)))
+  }
+  log.endSnapshot(snapshotEndMessage(bounds()))
+
+  return (transaction) => {
+    const { txid, lsn } = transaction
+    const { movedOut, changes, movedIn, entered } = members.apply(transaction)
+    const entries: LogEntry[] = []
+    const add = (json: string) => {
+      const last = entries.at(-1)?.offset ?? log.lastOffset
+      entries.push({ offset: nextOffset(last), json })
+    }
+    if (movedOut.length > 0) add(moveEvent('move-out', movedOut, txid))
+    const drafts = changes.flatMap((change) => {
+      const seen = shapeChange(change)
+      return seen ? changeMessages(message, seen, { txid, lsn, position: change.index * 2 }) : []
+    })
+    entries.push(...finishTransaction(drafts))
+    if (movedIn.length > 0) add(moveEvent('move-in', movedIn, txid))
+    for (const member of entered) {
+      add(rowMessage(message, member.row, tagsOf(member), { is_move_in: true }))
+    }
+    if (entered.length > 0) add(snapshotEndMessage(bounds()))
+    log.append(entries)
+  }
+}
+
+function tagged<Name extends string>(name: Name, tags: RowTags | undefined) {
+  return (tags ? { [name]: tags } : {}) as { readonly [Key in Name]?: RowTags }
+}

@@ -1,0 +1,167 @@
+import type { RowText } from '../../shape-log/row-key.ts'
+import { type Condition, matches } from '../../shapes/condition.ts'
+import { type ConditionForm, type Leaf, subqueryTables } from './condition-form.ts'
+import type { CommittedTransaction, RowSource, TableChange } from './row-source.ts'
+
+/** A row that clients hold, and which conditions are on for it, by position. */
+export interface Member {
+  readonly row: RowText
+  readonly on: readonly boolean[]
+}
+
+/** A value that came into, or left, the subquery at a position. */
+export interface MovedValue {
+  readonly pos: number
+  readonly value: string
+}
+
+/** One change of the table, as far as the shape is concerned. */
+export interface MemberChange {
+  /** Its place among all changes of the transaction. */
+  readonly index: number
+  readonly old: Member | undefined
+  readonly now: Member | undefined
+}
+
+/** What a transaction did to a shape, in the order in which clients can apply it. */
+export interface MemberDelta {
+  readonly movedOut: readonly MovedValue[]
+  readonly changes: readonly MemberChange[]
+  readonly movedIn: readonly MovedValue[]
+  /** Rows that came in with the values, and that no client holds yet. */
+  readonly entered: readonly Member[]
+}
+
+/** The rows of one shape, mirrored as its clients hold them. */
+export interface ShapeMembers {
+  /** Reads the rows that belong to the shape now. */
+  load(): Iterable<Member>
+  apply(transaction: CommittedTransaction): MemberDelta
+}
+
+/** Values that come into and leave one subquery; undefined at plain conditions. */
+type Move = { readonly on: ReadonlySet<string>; readonly off: ReadonlySet<string> } | undefined
+
+const NO_MOVES: readonly Move[] = []
+
+/**
+ * Creates the members of a shape; none before `load`.
+ *
+ * @param shape.keyOf - what tells rows apart.
+ * @example
+ * const members = createShapeMembers({ table: 'chat_messages', condition, form, keyOf }, source)
+ */
+export function createShapeMembers(
+  shape: {
+    readonly table: string
+    readonly condition: Condition
+    readonly form: ConditionForm
+    readonly keyOf: (row: RowText) => string
+  },
+  source: RowSource,
+): ShapeMembers {
+  const { leaves, disjuncts } = shape.form
+  const innerTables = new Set(subqueryTables(shape.condition))
+  const members = new Map<string, Member>()
+  let values = leaves.map(() => undefined as ReadonlySet<string> | undefined)
+
+  const belongs = ({ on }: Member) =>
+    disjuncts.some((disjunct) => disjunct.every((position) => on[position]))
+
+  /** A value on its way in or out counts as outside: the move events speak for it. */
+  function memberOf(row: RowText, moves: readonly Move[]): Member {
+    const on = leaves.map((leaf, position) => {
+      const value = row[leaf.column] ?? null
+      if (leaf.kind === 'equals') return value === leaf.value
+      if (value === null || moves[position]?.on.has(value)) return false
+      return values[position]?.has(value) === true
+    })
+    return { row, on }
+  }
+
+  function valuesOf(leaf: Leaf): ReadonlySet<string> | undefined {
+    if (leaf.kind === 'equals') return undefined
+    const found = new Set<string>()
+    for (const row of source.rowsOf(leaf.table)) {
+      const value = row[leaf.select]
+      if (value != null && matches(leaf.where, row, source.rowsOf)) found.add(value)
+    }
+    return found
+  }
+
+  function moveValues(): readonly Move[] {
+    const before = values
+    values = leaves.map(valuesOf)
+    return values.map((now, position) => {
+      const was = before[position]
+      return now && was && { on: without(now, was), off: without(was, now) }
+    })
+  }
+
+  const isMoved = (row: RowText, position: number, moved: ReadonlySet<string> | undefined) =>
+    moved?.has(row[leaves[position]?.column ?? ''] ?? '') === true
+
+  function turnOff(moves: readonly Move[]): void {
+    for (const [key, { row, on }] of members) {
+      const left = on.map((was, position) => was && !isMoved(row, position, moves[position]?.off))
+      const member = { row, on: left }
+      if (belongs(member)) members.set(key, member)
+      else members.delete(key)
+    }
+  }
+
+  function change({ old, row }: TableChange, index: number, moves: readonly Move[]): MemberChange {
+    const oldKey = old && shape.keyOf(old)
+    const was = oldKey === undefined ? undefined : members.get(oldKey)
+    if (oldKey !== undefined) members.delete(oldKey)
+    const now = row && memberOf(row, moves)
+    if (!now || !belongs(now)) return { index, old: was, now: undefined }
+    members.set(shape.keyOf(now.row), now)
+    return { index, old: was, now }
+  }
+
+  function turnOn(moves: readonly Move[]): Member[] {
+    const entered: Member[] = []
+    for (const row of source.rowsOf(shape.table)) {
+      if (!moves.some((move, position) => isMoved(row, position, move?.on))) continue
+      const member = memberOf(row, NO_MOVES)
+      if (!belongs(member)) continue
+      if (!members.has(shape.keyOf(row))) entered.push(member)
+      members.set(shape.keyOf(row), member)
+    }
+    return entered
+  }
+
+  return {
+    *load() {
+      values = leaves.map(valuesOf)
+      for (const row of source.rowsOf(shape.table)) {
+        const member = memberOf(row, NO_MOVES)
+        if (!belongs(member)) continue
+        members.set(shape.keyOf(row), member)
+        yield member
+      }
+    },
+    apply({ changes }) {
+      const isInnerTouched = changes.some(({ table }) => innerTables.has(table))
+      const moves = isInnerTouched ? moveValues() : NO_MOVES
+      const movedOut = movedValues(moves, 'off')
+      const movedIn = movedValues(moves, 'on')
+      if (movedOut.length > 0) turnOff(moves)
+      const seen = changes.flatMap((entry, index) => {
+        if (entry.table !== shape.table) return []
+        const found = change(entry, index, moves)
+        return found.old || found.now ? [found] : []
+      })
+      return { movedOut, changes: seen, movedIn, entered: movedIn.length > 0 ? turnOn(moves) : [] }
+    },
+  }
+}
+
+function movedValues(moves: readonly Move[], side: 'on' | 'off'): MovedValue[] {
+  return moves.flatMap((move, pos) => [...(move?.[side] ?? [])].map((value) => ({ pos, value })))
+}
+
+function without(one: ReadonlySet<string>, other: ReadonlySet<string>): ReadonlySet<string> {
+  return new Set([...one].filter((value) => !other.has(value)))
+}

@@ -1,0 +1,111 @@
+import { pause } from './pause.ts'
+
+/** What the next request of a shape is answered with instead of rows. */
+export type Interruption =
+  | { readonly status: 401 }
+  | { readonly status: 503; readonly retryAfterSeconds: number }
+
+/** One request that has not been answered yet. */
+export interface OpenRequest {
+  readonly shape: string
+  /** What it is answered with instead, when it was the next one. */
+  readonly interruption: Interruption | undefined
+  /** Aborted when the client has gone, and when a long poll is to end early, as if by its timeout. */
+  readonly signal: AbortSignal
+}
+
+/** The requests of a mock, and what happens to them. */
+export interface Requests {
+  /**
+   * Answers a request: with what `answer` gives, after the delay, unless it is cut short.
+   */
+  run(request: Request, answer: (open: OpenRequest) => Promise<Response>): Promise<Response>
+  /** Every answer takes so much longer, in ms. */
+  delay(ms: number): void
+  /** The first page of every shape takes so much longer, in ms. */
+  slowFirstPage(ms: number): void
+  /** Interrupts the next request of a shape (of any when undefined), ending the polls that wait. */
+  interrupt(shape: string | undefined, interruption: Interruption): void
+  /** Answers all open requests at once with what `cut` makes. */
+  cutAll(cut: () => Response): void
+  /** Ends all delays and interruptions. */
+  reset(): void
+}
+
+interface Flight {
+  readonly shape: string
+  readonly polling: AbortController
+  cut(response: Response): void
+}
+
+/** Creates an empty set of requests, without delays. */
+export function createRequests(): Requests {
+  const flights = new Set<Flight>()
+  let pending: { readonly shape: string | undefined; readonly interruption: Interruption }[] = []
+  let delayMs = 0
+  let firstPageMs = 0
+
+  function takeInterruption(shape: string): Interruption | undefined {
+    const found = pending.find((entry) => (entry.shape ?? shape) === shape)
+    pending = pending.filter((entry) => entry !== found)
+    return found?.interruption
+  }
+
+  async function answerLate(
+    request: Request,
+    open: OpenRequest,
+    answer: (open: OpenRequest) => Promise<Response>,
+  ): Promise<Response> {
+    const isFirst = new URL(request.url).searchParams.get('offset') === '-1'
+    const response = await answer(open)
+    await pause(delayMs + (isFirst ? firstPageMs : 0), request.signal)
+    return response
+  }
+
+  return {
+    run(request, answer) {
+      const shape = new URL(request.url).pathname.split('/').at(-1) ?? ''
+      const polling = new AbortController()
+      const endPoll = () => polling.abort()
+      request.signal.addEventListener('abort', endPoll, { once: true })
+      const open = { shape, interruption: takeInterruption(shape), signal: polling.signal }
+      return new Promise<Response>((resolve, reject) => {
+        const flight: Flight = {
+          shape,
+          polling,
+          cut(response) {
+            endPoll()
+            resolve(response)
+          },
+        }
+        flights.add(flight)
+        answerLate(request, open, answer)
+          .then(resolve, reject)
+          .finally(() => {
+            flights.delete(flight)
+            request.signal.removeEventListener('abort', endPoll)
+          })
+      })
+    },
+    delay(ms) {
+      delayMs = ms
+    },
+    slowFirstPage(ms) {
+      firstPageMs = ms
+    },
+    interrupt(shape, interruption) {
+      pending.push({ shape, interruption })
+      for (const flight of flights) {
+        if ((shape ?? flight.shape) === flight.shape) flight.polling.abort()
+      }
+    },
+    cutAll(cut) {
+      for (const flight of [...flights]) flight.cut(cut())
+    },
+    reset() {
+      pending = []
+      delayMs = 0
+      firstPageMs = 0
+    },
+  }
+}

@@ -1,0 +1,217 @@
+import { HttpResponse, http, type RequestHandler } from 'msw'
+import { SessionDbError } from '../errors.ts'
+import { type CollectionName, type Principal, tables as schemaTables } from '../schema/index.ts'
+import { createShapeProxy } from '../server/shape-proxy.ts'
+import { type ShapeRegistry, sessionShapes } from '../shapes/index.ts'
+import { toWriteFailure, type WriteResult } from '../writes/index.ts'
+import { clearClientStorage } from './client-caches.ts'
+import { completeRow } from './database/complete-row.ts'
+import { createMemoryDatabase, type MemoryDatabase } from './database/memory-database.ts'
+import { seedRows } from './database/seed-rows.ts'
+import { keyOf } from './database/tables.ts'
+import type { Transaction } from './database/transaction.ts'
+import { createEngine } from './engine.ts'
+import { createRequests, type OpenRequest } from './requests.ts'
+import type { RowChanges, RowId, RowInput, RowInputs, Rows } from './rows.ts'
+
+/** Who asks, unless a test says otherwise. */
+export const defaultPrincipal: Principal = { tenantId: 'tenant-1', userId: 'user-1' }
+
+export interface ShapeMockOptions {
+  /** What `createSessionCollections` is given. Relative ones are for pages only. */
+  readonly electricUrl: string
+  /** Who sends every request, and whom new rows belong to. Default `defaultPrincipal`. */
+  readonly principal?: Principal
+  /** Says who sends a request, for tests with several users; null is answered with 401. */
+  readonly authenticate?: (request: Request) => Principal | null | Promise<Principal | null>
+  /** The rows there are at first, and again after `reset`. */
+  readonly tables?: RowInputs
+  /** How long a live request without news is held, in ms. Default 20,000, as the engine has it. */
+  readonly longPollMs?: number
+  /** The shapes on offer; by default the five of this library. */
+  readonly shapes?: ShapeRegistry
+}
+
+/** Which shape a control is about, by the name in its URL; all when left out. */
+export type ShapeName = string
+
+/** Shape streams for tests: rows in memory behind MSW handlers, and what may go wrong with them. */
+export interface ShapeMock {
+  /** For `setupServer`, `setupWorker` or `server.use`. */
+  readonly handlers: RequestHandler[]
+  /** Puts a row in as an INSERT does, triggers and constraints included. Returns it as stored. */
+  insert<Name extends CollectionName>(collection: Name, row?: RowInput<Name>): Rows[Name]
+  /** Changes a row as an UPDATE does: its version rises. Returns it as stored. */
+  update<Name extends CollectionName>(
+    collection: Name,
+    id: RowId,
+    changes: RowChanges<Name>,
+  ): Rows[Name]
+  /** Deletes a row, and what belongs to it. */
+  delete(collection: CollectionName, id: RowId): void
+  /**
+   * Makes one transaction of what `work` does. Returns its txid, null when nothing changed. When
+   * `work` throws, nothing has happened.
+   */
+  transaction(work: () => void): number | null
+  /** All rows of a collection, of every tenant, columns that browsers never see included. */
+  rows<Name extends CollectionName>(collection: Name): Rows[Name][]
+  /** Shares a session with its tenant. */
+  grant(sessionId: RowId): void
+  /** Takes a session away from everybody but its owner; from `principal` even when it owns it. */
+  revoke(sessionId: RowId): void
+  /** Every answer takes `ms` longer from now on; 0 ends that. */
+  delay(ms: number): void
+  /** The first page of every shape takes `ms` longer from now on; 0 ends that. */
+  slowFirstPage(ms: number): void
+  /** Breaks every open request, as a network does; the next ones are answered again. */
+  dropConnection(): void
+  /** What the next request is answered with. Requests that wait for news are ended to make it soon. */
+  readonly next: {
+    /** 401, once: the stream ends until its collection is started again. */
+    unauthorized(shape?: ShapeName): void
+    /** 409 at once, to every client: it starts over with a new snapshot. */
+    mustRefetch(shape?: ShapeName): void
+    /** 503 with Retry-After, once: the stream tries again by itself. */
+    unavailable(options?: { readonly retryAfterSeconds?: number; readonly shape?: ShapeName }): void
+  }
+  /**
+   * Back to the beginning: the first rows, no delays, no request left open, every shape new. Streams
+   * of before that were not cleaned up are ended with 410. Call it after each test.
+   */
+  reset(): void
+}
+
+const databases = new WeakMap<ShapeMock, { database: MemoryDatabase; applied: AppliedBatches }>()
+
+/** The batches that have been written, by tenant and id, with their first answers. */
+export type AppliedBatches = Map<string, { readonly request: string; readonly result: WriteResult }>
+
+/** What stands behind a mock. */
+export function databaseOf(mock: ShapeMock) {
+  const found = databases.get(mock)
+  if (found) return found
+  throw new SessionDbError('invalid', 'This is no mock that createShapeMock has made.')
+}
+
+/**
+ * Creates shape streams for tests. They are answered by the same proxy and protocol code as in
+ * production, over rows in memory.
+ *
+ * @throws SessionDbError `invalid` for a row that the database would not take, or a shape of a table
+ * that the mock does not have
+ * @example
+ * const mock = createShapeMock({
+ *   electricUrl: 'http://app.test/api/shapes',
+ *   tables: { sessions: [{ id: 's1', title: 'Fix the login' }] },
+ * })
+ * const server = setupServer(...mock.handlers)
+ */
+export function createShapeMock(options: ShapeMockOptions): ShapeMock {
+  const { principal = defaultPrincipal, tables: firstRows = {} } = options
+  const registry = options.shapes ?? sessionShapes
+  checkTables(registry)
+  const applied: AppliedBatches = new Map()
+  const requests = createRequests()
+  const database = createMemoryDatabase((transaction) => engine.shapes.publish(transaction))
+  const engine = createEngine(database, {
+    registry,
+    longPollMs: options.longPollMs ?? 20_000,
+    salt: crypto.randomUUID(),
+  })
+  const authenticate = options.authenticate ?? (() => principal)
+  seedRows(database, firstRows, principal)
+
+  function serve(request: Request): Promise<Response> {
+    const handle = new URL(request.url).searchParams.get('handle')
+    if (handle !== null && engine.isRetired(handle)) return Promise.resolve(gone())
+    return requests.run(request, (open: OpenRequest) => {
+      const proxy = createShapeProxy({
+        electricUrl: 'http://engine.invalid',
+        shapes: engine.registry,
+        authenticate: (asked) => (open.interruption?.status === 401 ? null : authenticate(asked)),
+        fetch: engine.fetchFor(open),
+      })
+      return proxy(request)
+    })
+  }
+
+  function write<Result>(work: (transaction: Transaction) => Result): Result {
+    return database.transaction(work).result
+  }
+
+  function find<Name extends CollectionName>(collection: Name, id: RowId): Rows[Name] {
+    const key = typeof id === 'string' ? { tenantId: principal.tenantId, id } : id
+    const row = database.tables[collection].get(keyOf(key)) as Rows[Name] | undefined
+    if (row) return row
+    const message = `There is no row '${key.id}' in ${collection} of tenant '${key.tenantId}'. Insert it first, or name another tenant with { tenantId, id }.`
+    throw new SessionDbError('invalid', message)
+  }
+
+  const mock: ShapeMock = {
+    handlers: [
+      http.all(`${options.electricUrl.replace(/\/+$/, '')}/*`, ({ request }) => serve(request)),
+    ],
+    insert: (collection, row = {}) =>
+      write((transaction) => {
+        const stored = completeRow(transaction, collection, row, principal)
+        transaction.insert(collection, stored)
+        return stored
+      }),
+    update: (collection, id, changes) =>
+      write((transaction) => {
+        const old = find(collection, id)
+        const row = { ...old, ...changes }
+        completeRow(transaction, collection, row, principal)
+        return transaction.update(collection, old, row)
+      }),
+    delete: (collection, id) =>
+      write((transaction) => transaction.delete(collection, find(collection, id))),
+    transaction: (work) => database.transaction(work).txid,
+    rows: (collection) => [...database.tables[collection].values()] as never,
+    grant: (sessionId) => void mock.update('sessions', sessionId, { visibility: 'tenant' }),
+    revoke(sessionId) {
+      const { ownerId } = find('sessions', sessionId)
+      const owner = ownerId === principal.userId ? { ownerId: `not-${ownerId}` } : {}
+      mock.update('sessions', sessionId, { visibility: 'private', ...owner })
+    },
+    delay: requests.delay,
+    slowFirstPage: requests.slowFirstPage,
+    dropConnection: () => requests.cutAll(() => HttpResponse.error()),
+    next: {
+      unauthorized: (shape) => requests.interrupt(shape, { status: 401 }),
+      mustRefetch: engine.expire,
+      unavailable: ({ retryAfterSeconds = 1, shape } = {}) =>
+        requests.interrupt(shape, { status: 503, retryAfterSeconds }),
+    },
+    reset() {
+      requests.reset()
+      requests.cutAll(gone)
+      engine.retire()
+      applied.clear()
+      database.clear()
+      clearClientStorage()
+      seedRows(database, firstRows, principal)
+    },
+  }
+  databases.set(mock, { database, applied })
+  return mock
+}
+
+function checkTables(registry: ShapeRegistry): void {
+  const known: string[] = Object.values(schemaTables).map(({ name }) => name)
+  for (const [name, { table }] of Object.entries(registry)) {
+    if (known.includes(table)) continue
+    const message = `Shape '${name}' is about table '${table}', which the mock does not have: it has ${known.join(', ')}.`
+    throw new SessionDbError('invalid', message)
+  }
+}
+
+/** Ends a stream that outlived its test: any other answer would make it ask again. */
+function gone(): Response {
+  const error = new SessionDbError(
+    'unavailable',
+    'The shape mock has been reset since this stream began. Call cleanup() on the collections of a test when it ends.',
+  )
+  return Response.json(toWriteFailure(error), { status: 410 })
+}
