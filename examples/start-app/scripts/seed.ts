@@ -21,14 +21,16 @@ export async function seed({ databaseUrl, fixtures }: SeedOptions): Promise<void
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 2 })
   try {
     await migrate({ database: pool })
-    await once(pool, 'legacy-chats', () =>
-      importLegacySnapshots({
+    await once(pool, 'legacy-chats', async () => {
+      const dataDir = resolve(fixtures, 'legacy-data/7f9df6a')
+      const report = await importLegacySnapshots({
         database: pool,
-        dataDir: resolve(fixtures, 'legacy-data/7f9df6a'),
+        dataDir,
         ...ann,
         visibility: 'tenant',
-      }),
-    )
+      })
+      if (!report.ok) throw new Error(`The legacy chats of ${dataDir} did not import completely.`)
+    })
     await once(pool, 'codex-log', () =>
       ingestSessionLog(pool, ann, {
         path: resolve(fixtures, 'session-logs/codex/agentv-195k.jsonl'),

@@ -18,9 +18,16 @@ const hashedFiles = staticMiddleware({
   immutable: true,
 })
 
+/** A reader who leaves is nothing to report; Start logs every error that has no client's status. */
+function withQuietAbort(request: Request): Request {
+  const { signal } = request
+  signal.addEventListener('abort', () => Object.assign(signal.reason, { status: 499 }))
+  return request
+}
+
 function listen(port: number) {
   return serve({
-    fetch: (request) => app.default.fetch(request),
+    fetch: (request) => app.default.fetch(withQuietAbort(request)),
     middleware: [
       (request, next) =>
         new URL(request.url).pathname.startsWith('/assets/')

@@ -1,26 +1,26 @@
-import { Bot } from 'lucide-react'
+import type { ChatMessage } from '@org/session-db'
+import { Bot, Settings2, Wrench } from 'lucide-react'
 import { cn } from '#/lib/cn'
 
-/** Initial of a person, or the assistant's sign. */
-export function Avatar({
-  name,
-  bot = false,
-  className,
-}: {
+const icons = { assistant: Bot, system: Settings2, tool: Wrench }
+
+interface AvatarProps {
   name: string
-  bot?: boolean
-  className?: string
-}) {
+  role?: ChatMessage['role']
+}
+
+/** A person's initial, or the sign of whatever else spoke. */
+export function Avatar({ name, role = 'user' }: AvatarProps) {
+  const Icon = role === 'user' ? null : icons[role]
   return (
     <span
       aria-hidden
       className={cn(
         'flex size-7 shrink-0 items-center justify-center rounded-full text-xs font-semibold uppercase',
-        bot ? 'bg-muted text-muted-foreground' : 'bg-accent-soft text-accent-text',
-        className,
+        Icon ? 'bg-muted text-muted-foreground' : 'bg-accent-soft text-accent-text',
       )}
     >
-      {bot ? <Bot className="size-4" /> : name.slice(0, 1)}
+      {Icon ? <Icon className="size-4" /> : name.slice(0, 1)}
     </span>
   )
 }

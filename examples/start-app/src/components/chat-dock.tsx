@@ -1,4 +1,4 @@
-import { type ChatThread, createId } from '@org/session-db'
+import { type ChatThread, createId, type Session } from '@org/session-db'
 import { and, eq } from '@tanstack/db'
 import { useLiveQuery } from '@tanstack/react-db'
 import { useNavigate, useSearch } from '@tanstack/react-router'
@@ -15,11 +15,13 @@ type Mode = ChatThread['mode']
 
 const titles: Record<Mode, string> = { session: 'Session chat', general: 'General chat' }
 
-export function ChatDock({ sessionId }: { sessionId: string }) {
-  const { db } = useSessionDb()
+export function ChatDock({ session }: { session: Session }) {
+  const { db, user } = useSessionDb()
   const report = useReport()
   const navigate = useNavigate({ from: '/sessions/$sessionId' })
   const search = useSearch({ from: '/_app/sessions/$sessionId' })
+  const sessionId = session.id
+  const ownSession = session.ownerId === user.id
   const mode: Mode = search.mode ?? 'session'
   const { threads: collection } = db.session(sessionId)
   const { data: threads, isReady } = useLiveQuery({
@@ -91,11 +93,16 @@ export function ChatDock({ sessionId }: { sessionId: string }) {
       {!isReady && threads.length === 0 ? (
         <Skeleton rows={3} />
       ) : (
-        <ThreadList threads={threads} chosenId={chosen?.id} onChoose={choose} />
+        <ThreadList
+          threads={threads}
+          chosenId={chosen?.id}
+          onChoose={choose}
+          canChange={(thread) => ownSession || thread.createdBy === user.id}
+        />
       )}
       <div className="flex min-h-0 flex-1 flex-col border-t">
         {chosen ? (
-          <MessageList key={chosen.id} thread={chosen} />
+          <MessageList key={chosen.id} thread={chosen} ownSession={ownSession} />
         ) : (
           isReady && (
             <Notice icon={MessageSquarePlus} title="No thread yet">

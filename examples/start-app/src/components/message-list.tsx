@@ -1,7 +1,7 @@
 import type { ChatThread } from '@org/session-db'
 import { useLiveQuery } from '@tanstack/react-db'
 import { MessageCircle } from 'lucide-react'
-import { useLayoutEffect, useRef } from 'react'
+import { useCallback, useEffect, useLayoutEffect, useRef } from 'react'
 import { Message } from './message'
 import { Notice, Skeleton } from './screens'
 import { useSessionDb } from './session-db'
@@ -9,8 +9,14 @@ import { useSessionDb } from './session-db'
 /** How close to its end, in pixels, a list counts as being there. */
 const NEAR_END = 120
 
-export function MessageList({ thread }: { thread: ChatThread }) {
-  const { db } = useSessionDb()
+interface MessageListProps {
+  thread: ChatThread
+  /** Whether the session is the user's own, and with it all that is said about it. */
+  ownSession: boolean
+}
+
+export function MessageList({ thread, ownSession }: MessageListProps) {
+  const { db, user } = useSessionDb()
   const { messages: collection } = db.thread(thread.id)
   const { data: messages, isReady } = useLiveQuery({
     query: (q) =>
@@ -36,7 +42,12 @@ export function MessageList({ thread }: { thread: ChatThread }) {
         </Notice>
       )}
       {messages.map((message) => (
-        <Message key={message.id} message={message} />
+        <Message
+          key={message.id}
+          message={message}
+          canEdit={message.authorId === user.id}
+          canDelete={ownSession || message.authorId === user.id}
+        />
       ))}
     </div>
   )
@@ -46,10 +57,19 @@ export function MessageList({ thread }: { thread: ChatThread }) {
 function useFollowEnd(lastId: string | undefined) {
   const list = useRef<HTMLDivElement>(null)
   const following = useRef(true)
+  const follow = useCallback(() => {
+    if (following.current) list.current?.scrollTo({ top: list.current.scrollHeight })
+  }, [])
   useLayoutEffect(() => {
-    if (lastId === undefined || !following.current) return
-    list.current?.scrollTo({ top: list.current.scrollHeight })
-  }, [lastId])
+    if (lastId !== undefined) follow()
+  }, [lastId, follow])
+  // The height changes when the composer grows and when a small screen switches to the chat.
+  useEffect(() => {
+    if (list.current === null) return
+    const observer = new ResizeObserver(follow)
+    observer.observe(list.current)
+    return () => observer.disconnect()
+  }, [follow])
   const onScroll = () => {
     if (list.current === null) return
     const { scrollHeight, scrollTop, clientHeight } = list.current

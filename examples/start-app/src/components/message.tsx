@@ -12,17 +12,25 @@ import { Tooltip } from './ui/tooltip'
 
 const roleNames = { assistant: 'Assistant', system: 'System', tool: 'Tool' }
 
-export const Message = memo(function Message({ message }: { message: ChatMessage }) {
+interface MessageProps {
+  message: ChatMessage
+  canEdit: boolean
+  canDelete: boolean
+}
+
+export const Message = memo(function Message({ message, canEdit, canDelete }: MessageProps) {
   const [editing, setEditing] = useState(false)
-  const bot = message.role !== 'user'
   const name = message.role === 'user' ? userName(message.authorId) : roleNames[message.role]
   return (
     <article
       data-testid={`message-${message.id}`}
       data-role={message.role}
-      className={cn('group relative flex gap-2.5 px-3 py-2.5', bot && 'bg-muted/50')}
+      className={cn(
+        'group relative flex gap-2.5 px-3 py-2.5',
+        message.role !== 'user' && 'bg-muted/50',
+      )}
     >
-      <Avatar name={name} bot={bot} />
+      <Avatar name={name} role={message.role} />
       <div className="min-w-0 flex-1">
         <p className="flex h-7 items-center gap-2 text-[13px]">
           <span className="font-medium">{name}</span>
@@ -46,54 +54,61 @@ export const Message = memo(function Message({ message }: { message: ChatMessage
           </p>
         )}
       </div>
-      {!editing && <OwnActions message={message} onEdit={() => setEditing(true)} />}
+      {!editing && (canEdit || canDelete) && (
+        <div className="absolute top-1.5 right-2 flex rounded-lg border bg-raised opacity-0 shadow-xs transition-opacity group-focus-within:opacity-100 group-hover:opacity-100 pointer-coarse:opacity-100">
+          {canEdit && <EditButton id={message.id} onEdit={() => setEditing(true)} />}
+          {canDelete && <DeleteButton id={message.id} />}
+        </div>
+      )}
     </article>
   )
 })
 
-function OwnActions({ message, onEdit }: { message: ChatMessage; onEdit: () => void }) {
-  const { db, user } = useSessionDb()
-  const report = useReport()
-  const [deleting, setDeleting] = useState(false)
-  if (message.authorId !== user.id) return null
+function EditButton({ id, onEdit }: { id: string; onEdit: () => void }) {
   return (
-    <div className="absolute top-1.5 right-2 flex rounded-lg border bg-raised opacity-0 shadow-xs transition-opacity group-focus-within:opacity-100 group-hover:opacity-100 pointer-coarse:opacity-100">
-      <Tooltip label="Edit">
-        <Button
-          variant="ghost"
-          size="icon"
-          className="size-7"
-          aria-label="Edit message"
-          data-testid={`edit-${message.id}`}
-          onClick={onEdit}
-        >
-          <Pencil className="size-3.5!" />
-        </Button>
-      </Tooltip>
+    <Tooltip label="Edit">
+      <Button
+        variant="ghost"
+        size="icon"
+        className="[&_svg]:size-3.5"
+        aria-label="Edit message"
+        data-testid={`edit-${id}`}
+        onClick={onEdit}
+      >
+        <Pencil />
+      </Button>
+    </Tooltip>
+  )
+}
+
+function DeleteButton({ id }: { id: string }) {
+  const { db } = useSessionDb()
+  const report = useReport()
+  const [asking, setAsking] = useState(false)
+  return (
+    <>
       <Tooltip label="Delete">
         <Button
           variant="ghost"
           size="icon"
-          className="size-7"
+          className="[&_svg]:size-3.5"
           aria-label="Delete message"
-          data-testid={`delete-${message.id}`}
-          onClick={() => setDeleting(true)}
+          data-testid={`delete-${id}`}
+          onClick={() => setAsking(true)}
         >
-          <Trash2 className="size-3.5!" />
+          <Trash2 />
         </Button>
       </Tooltip>
-      {deleting && (
+      {asking && (
         <ConfirmDialog
           title="Delete this message?"
           description="It goes for everyone in this thread."
           action="Delete"
-          onClose={() => setDeleting(false)}
-          onConfirm={() =>
-            report('The message was not deleted', db.actions.deleteMessage(message.id))
-          }
+          onClose={() => setAsking(false)}
+          onConfirm={() => report('The message was not deleted', db.actions.deleteMessage(id))}
         />
       )}
-    </div>
+    </>
   )
 }
 

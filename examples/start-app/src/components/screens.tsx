@@ -56,12 +56,14 @@ export function NotFoundScreen() {
   )
 }
 
+const rowNames = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+
 /** Grey rows in place of content that is on its way. */
 export function Skeleton({ rows = 6 }: { rows?: number }) {
   return (
     <div className="space-y-4 p-4" role="status" aria-label="Loading">
-      {Array.from({ length: rows }, (_, index) => (
-        <div key={index} className="animate-pulse space-y-2">
+      {rowNames.slice(0, rows).map((name) => (
+        <div key={name} className="animate-pulse space-y-2">
           <div className="h-3.5 w-2/3 rounded bg-muted" />
           <div className="h-3 w-2/5 rounded bg-muted" />
         </div>

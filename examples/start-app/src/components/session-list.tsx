@@ -1,7 +1,7 @@
 import type { Session } from '@org/session-db'
 import { useLiveQuery } from '@tanstack/react-db'
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
-import { Archive, CircleAlert, Inbox, Plus } from 'lucide-react'
+import { Archive, CircleAlert, Inbox, Plus, Users } from 'lucide-react'
 import { useState } from 'react'
 import { userName } from '#/lib/demo-users'
 import { count, shortTime } from '#/lib/format'
@@ -103,29 +103,35 @@ function SessionItem({ session }: { session: Session }) {
       >
         {session.title}
       </Link>
-      <p className="mt-1 flex flex-wrap items-center gap-x-1.5 gap-y-1 text-xs text-muted-foreground">
+      <p className="mt-1 flex items-center gap-1.5 text-xs text-muted-foreground">
         <Badge>{formatNames[session.format]}</Badge>
-        <StatusBadge status={session.status} />
-        {session.repoLabel && <span className="max-w-36 truncate">{session.repoLabel}</span>}
-        <span>{own ? 'You' : userName(session.ownerId)}</span>
-        <span aria-hidden>·</span>
-        <time dateTime={session.createdAt.toISOString()}>{shortTime(session.createdAt)}</time>
+        <StatusBadge session={session} />
+        <span className="min-w-0 flex-1 truncate">{session.repoLabel}</span>
+        <time dateTime={session.createdAt.toISOString()} className="shrink-0">
+          {shortTime(session.createdAt)}
+        </time>
       </p>
-      {own && <ShareSwitch session={session} />}
+      {own ? (
+        <ShareSwitch session={session} />
+      ) : (
+        <p className="mt-1.5 flex items-center gap-1.5 text-xs text-muted-foreground">
+          <Users className="size-3.5" aria-hidden /> Shared by {userName(session.ownerId)}
+        </p>
+      )}
     </li>
   )
 }
 
-function StatusBadge({ status }: { status: Session['status'] }) {
-  if (status === 'ready') return null
-  if (status === 'failed') {
+function StatusBadge({ session }: { session: Session }) {
+  if (session.status === 'failed') {
     return (
       <Badge tone="danger">
         <CircleAlert className="size-3" aria-hidden /> Failed
       </Badge>
     )
   }
-  return <Badge>No log yet</Badge>
+  const waitsForLog = session.status === 'pending' && session.source === 'upload'
+  return waitsForLog && <Badge tone="accent">Processing</Badge>
 }
 
 function ShareSwitch({ session }: { session: Session }) {

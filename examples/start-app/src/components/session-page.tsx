@@ -68,9 +68,9 @@ export function SessionPage({ sessionId }: { sessionId: string }) {
             replace: true,
           })
         }
-        className="mx-3 my-2 flex xl:hidden"
+        className="mx-3 mb-2 xl:hidden"
       />
-      <div className="flex min-h-0 flex-1 xl:border-t">
+      <div className="flex min-h-0 flex-1 border-t">
         <section
           aria-label="Timeline"
           className={cn('min-w-0 flex-1 flex-col xl:flex', view === 'timeline' ? 'flex' : 'hidden')}
@@ -80,11 +80,11 @@ export function SessionPage({ sessionId }: { sessionId: string }) {
         <section
           aria-label="Chat"
           className={cn(
-            'min-w-0 flex-1 flex-col border-l bg-surface xl:flex xl:max-w-md xl:min-w-96',
+            'min-w-0 flex-1 flex-col bg-surface xl:flex xl:max-w-md xl:min-w-96 xl:border-l 2xl:max-w-lg',
             view === 'chat' ? 'flex' : 'hidden',
           )}
         >
-          <ChatDock sessionId={session.id} />
+          <ChatDock session={session} />
         </section>
       </div>
     </div>

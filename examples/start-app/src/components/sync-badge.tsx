@@ -52,7 +52,9 @@ function useSyncStatus(): SyncStatus | undefined {
       get: () => worst(stores.map((each) => each.get())),
       subscribe: (listener: () => void) => {
         const stops = stores.map((each) => each.subscribe(listener))
-        return () => stops.forEach((stop) => stop())
+        return () => {
+          for (const stop of stops) stop()
+        }
       },
     }
   }, [db, sessionId])

@@ -12,9 +12,11 @@ interface ThreadListProps {
   threads: readonly ChatThread[]
   chosenId: string | undefined
   onChoose: (id: string) => void
+  /** The server decides; this only spares the user what it would refuse. */
+  canChange: (thread: ChatThread) => boolean
 }
 
-export function ThreadList({ threads, chosenId, onChoose }: ThreadListProps) {
+export function ThreadList({ threads, chosenId, onChoose, canChange }: ThreadListProps) {
   return (
     <ul
       data-testid="thread-list"
@@ -27,6 +29,7 @@ export function ThreadList({ threads, chosenId, onChoose }: ThreadListProps) {
           thread={thread}
           chosen={thread.id === chosenId}
           onChoose={() => onChoose(thread.id)}
+          canChange={canChange(thread)}
         />
       ))}
     </ul>
@@ -37,9 +40,10 @@ interface ThreadItemProps {
   thread: ChatThread
   chosen: boolean
   onChoose: () => void
+  canChange: boolean
 }
 
-function ThreadItem({ thread, chosen, onChoose }: ThreadItemProps) {
+function ThreadItem({ thread, chosen, onChoose, canChange }: ThreadItemProps) {
   const active = thread.status === 'active'
   return (
     <li
@@ -66,7 +70,7 @@ function ThreadItem({ thread, chosen, onChoose }: ThreadItemProps) {
             : `${count(thread.messageCount, 'message')}${thread.lastMessageAt ? ` · ${shortTime(thread.lastMessageAt)}` : ''} · ${thread.lastMessagePreview ?? ''}`}
         </p>
       </div>
-      <ThreadMenu thread={thread} />
+      {canChange && <ThreadMenu thread={thread} />}
     </li>
   )
 }

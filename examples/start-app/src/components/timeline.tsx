@@ -2,7 +2,7 @@ import type { TimelineEvent } from '@org/session-db'
 import { useLiveQuery } from '@tanstack/react-db'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { ListX } from 'lucide-react'
-import { useEffect, useRef, useState } from 'react'
+import { useEffect, useEffectEvent, useRef, useState } from 'react'
 import { count } from '#/lib/format'
 import { Notice, Skeleton } from './screens'
 import { useSessionDb } from './session-db'
@@ -67,17 +67,6 @@ export function Timeline({ sessionId }: { sessionId: string }) {
 /** Renders a page of events, and the next one whenever its end comes near the screen. */
 function EventList({ events }: { events: readonly TimelineEvent[] }) {
   const [shown, setShown] = useState(PAGE)
-  const end = useRef<HTMLDivElement>(null)
-  const more = shown < events.length
-  useEffect(() => {
-    if (!more || end.current === null) return
-    const observer = new IntersectionObserver(
-      ([entry]) => entry?.isIntersecting && setShown((count) => count + PAGE),
-      { rootMargin: '1500px' },
-    )
-    observer.observe(end.current)
-    return () => observer.disconnect()
-  }, [more, shown])
   return (
     <>
       <ol className="px-3 pb-6 sm:px-4">
@@ -85,7 +74,22 @@ function EventList({ events }: { events: readonly TimelineEvent[] }) {
           <TimelineRow key={event.id} event={event} />
         ))}
       </ol>
-      {more && <div ref={end} className="h-px shrink-0" />}
+      {shown < events.length && <NearScreen key={shown} onNear={() => setShown(shown + PAGE)} />}
     </>
   )
+}
+
+/** Calls once when the user has scrolled close to it. */
+function NearScreen({ onNear }: { onNear: () => void }) {
+  const place = useRef<HTMLDivElement>(null)
+  const notify = useEffectEvent(onNear)
+  useEffect(() => {
+    if (place.current === null) return
+    const observer = new IntersectionObserver(([entry]) => entry?.isIntersecting && notify(), {
+      rootMargin: '1500px',
+    })
+    observer.observe(place.current)
+    return () => observer.disconnect()
+  }, [])
+  return <div ref={place} className="h-px shrink-0" />
 }

@@ -28,7 +28,7 @@ function App() {
           <nav
             aria-label="Sessions"
             className={cn(
-              'min-h-0 w-full shrink-0 flex-col border-r bg-surface md:flex md:w-72 2xl:w-80',
+              'min-h-0 w-full shrink-0 flex-col bg-surface md:flex md:w-72 md:border-r 2xl:w-80',
               sessionId === undefined ? 'flex' : 'hidden',
             )}
           >

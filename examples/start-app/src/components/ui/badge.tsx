@@ -2,8 +2,8 @@ import type { ReactNode } from 'react'
 import { cn } from '#/lib/cn'
 
 const tones = {
-  neutral: 'bg-muted text-muted-foreground',
-  accent: 'bg-accent-soft text-accent-text',
+  neutral: 'bg-foreground/7 text-muted-foreground',
+  accent: 'bg-accent/12 text-accent-text dark:bg-accent/30',
   danger: 'bg-danger-soft text-danger',
 }
 

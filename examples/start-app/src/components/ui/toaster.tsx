@@ -22,14 +22,14 @@ export function Toaster({ children }: { children: ReactNode }) {
   }, [])
   return (
     <ToastContext value={toast}>
-      <Toast.Provider duration={8000} swipeDirection="right">
+      <Toast.Provider duration={8000} swipeDirection="up">
         {children}
         {notices.map((notice) => (
           <Toast.Root
             key={notice.id}
             data-testid="toast"
             onOpenChange={() => setNotices((shown) => shown.filter(({ id }) => id !== notice.id))}
-            className="flex animate-rise gap-3 rounded-xl border bg-raised p-3.5 shadow-lg"
+            className="pointer-events-auto flex animate-rise gap-3 rounded-xl border bg-raised p-3.5 shadow-lg"
           >
             <CircleAlert className="mt-0.5 size-4 shrink-0 text-danger" aria-hidden />
             <div className="min-w-0 flex-1">
@@ -46,7 +46,7 @@ export function Toaster({ children }: { children: ReactNode }) {
             </Toast.Close>
           </Toast.Root>
         ))}
-        <Toast.Viewport className="fixed right-0 bottom-0 z-60 flex w-full max-w-sm flex-col gap-2 p-4 outline-none" />
+        <Toast.Viewport className="pointer-events-none fixed inset-x-0 top-12 z-60 mx-auto flex w-full max-w-sm flex-col gap-2 p-4 outline-none" />
       </Toast.Provider>
     </ToastContext>
   )
