@@ -68,7 +68,6 @@ export function subsetHeaders(
   headers.set('electric-handle', answer.handle)
   headers.set('electric-offset', formatOffset(answer.end))
   headers.set('electric-snapshot', 'true')
-  headers.set('electric-has-data', 'true')
   if (answer.schema !== undefined) headers.set('electric-schema', asciiJson(answer.schema))
   return headers
 }
@@ -86,7 +85,6 @@ export function refetchResponse(context: AnswerContext, handle?: string): Respon
   const age = handle === undefined ? 1 : 60
   const cached = context.method === 'GET' || context.method === 'HEAD'
   headers.set('cache-control', cached ? `public, max-age=${age}, must-revalidate` : 'no-cache')
-  headers.set('electric-has-data', 'true')
   if (handle !== undefined) {
     headers.set('etag', `"${handle}::"`)
     headers.set('electric-handle', handle)
@@ -110,7 +108,6 @@ export function errorResponse(
   const cached = context.method === 'GET' || context.method === 'HEAD'
   headers.set('cache-control', cached ? 'no-store' : 'no-cache')
   if (cached) headers.set('surrogate-control', 'no-store')
-  headers.set('electric-has-data', 'true')
   if (retryAfter !== undefined) {
     headers.set('retry-after', String(retryAfter))
     headers.set('electric-internal-known-error', 'true')

@@ -87,15 +87,15 @@ function compareBody(
 ): void {
   const wanted = expected.body ?? ''
   if (expected.headers['content-type'] === 'text/event-stream') {
-    return compareEvents(String(wanted), actual.text, placeholders)
+    compareEvents(String(wanted), actual.text, placeholders)
+  } else if (typeof wanted === 'string') {
+    placeholders.matchText(wanted, actual.text, 'body')
+  } else {
+    const got = parseJson(actual.text, 'body')
+    const { $summary, ...rest } = wanted as Record<string, unknown>
+    if ($summary) compareJson(rest, summarize(got as Message[]), 'body', placeholders)
+    else compareJson(wanted, got, 'body', placeholders)
   }
-  if (typeof wanted === 'string') return placeholders.matchText(wanted, actual.text, 'body')
-  const got = parseJson(actual.text, 'body')
-  if (isSummary(wanted)) {
-    const { $summary: _, ...summary } = wanted
-    return compareJson(summary, summarize(got as Message[]), 'body', placeholders)
-  }
-  compareJson(wanted, got, 'body', placeholders)
 }
 
 function compareEvents(expected: string, actual: string, placeholders: Placeholders): void {
@@ -132,40 +132,45 @@ function summarize(messages: readonly Message[]) {
   }
 }
 
-function isSummary(body: unknown): body is Record<string, unknown> {
-  return typeof body === 'object' && body !== null && '$summary' in body
-}
-
 function compareJson(
   expected: unknown,
   actual: unknown,
   where: string,
   placeholders: Placeholders,
 ): void {
-  if (typeof expected === 'string') {
+  if (Array.isArray(expected)) {
+    compareArrays(expected, actual, where, placeholders)
+  } else if (typeof expected === 'string') {
     const got = typeof actual === 'number' && expected.includes('{{') ? String(actual) : actual
-    if (typeof got !== 'string') {
-      throw new Difference(`${where}: expected ${short(expected)}, got ${short(actual)}`)
-    }
-    return placeholders.matchText(expected, got, where)
+    if (typeof got !== 'string') throw mismatch(where, expected, actual)
+    placeholders.matchText(expected, got, where)
+  } else if (isObject(expected)) {
+    if (!isObject(actual)) throw mismatch(where, expected, actual)
+    compareObjects(expected, actual, where, placeholders)
+  } else if (expected !== actual) {
+    throw mismatch(where, expected, actual)
   }
-  if (Array.isArray(expected)) return compareArrays(expected, actual, where, placeholders)
-  if (typeof expected !== 'object' || expected === null) {
-    if (expected === actual) return
-    throw new Difference(`${where}: expected ${short(expected)}, got ${short(actual)}`)
+}
+
+function compareObjects(
+  expected: Record<string, unknown>,
+  actual: Record<string, unknown>,
+  where: string,
+  placeholders: Placeholders,
+): void {
+  for (const key of new Set([...Object.keys(expected), ...Object.keys(actual)])) {
+    const at = `${where}.${key}`
+    if (!(key in expected) || !(key in actual)) throw mismatch(at, expected[key], actual[key])
+    compareJson(expected[key], actual[key], at, placeholders)
   }
-  if (typeof actual !== 'object' || actual === null || Array.isArray(actual)) {
-    throw new Difference(`${where}: expected ${short(expected)}, got ${short(actual)}`)
-  }
-  const got = actual as Record<string, unknown>
-  const wanted = expected as Record<string, unknown>
-  for (const key of new Set([...Object.keys(wanted), ...Object.keys(got)])) {
-    if (!(key in wanted))
-      throw new Difference(`${where}.${key}: expected none, got ${short(got[key])}`)
-    if (!(key in got))
-      throw new Difference(`${where}.${key}: expected ${short(wanted[key])}, got none`)
-    compareJson(wanted[key], got[key], `${where}.${key}`, placeholders)
-  }
+}
+
+function mismatch(where: string, expected: unknown, actual: unknown): Difference {
+  return new Difference(`${where}: expected ${short(expected)}, got ${short(actual)}`)
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function compareArrays(
@@ -179,7 +184,7 @@ function compareArrays(
     got = actual.filter((id) => placeholders.isOwnTxid(String(id)))
   }
   if (!Array.isArray(got) || got.length !== expected.length) {
-    throw new Difference(`${where}: expected ${short(expected)}, got ${short(actual)}`)
+    throw mismatch(where, expected, actual)
   }
   for (const [i, item] of expected.entries()) {
     compareJson(item, got[i], `${where}[${i}]`, placeholders)

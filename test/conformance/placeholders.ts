@@ -72,7 +72,7 @@ export function createPlaceholders(recording: Recording): Placeholders {
       const text = expand(expected)
       for (const match of text.matchAll(placeholder)) {
         const [name, kind = ''] = match
-        pattern += escapeRegExp(text.slice(end, match.index)) + `(${patterns[kind] ?? '.*'})`
+        pattern += `${escapeRegExp(text.slice(end, match.index))}(${patterns[kind] ?? '.*'})`
         end = match.index + name.length
         names.push([name, kind])
       }

@@ -58,9 +58,8 @@ async function runStep(step: Step, run: Run): Promise<void> {
     await run.open.get(step.close)?.query(step.how)
     await sleep(settleMs)
   } else if ('parallel' in step) {
-    const writes = commitDuring(step.during ?? [], run)
-    const answers = await Promise.all(step.parallel.map((exchange) => send(exchange, run)))
-    await writes
+    const sending = Promise.all(step.parallel.map((exchange) => send(exchange, run)))
+    const [answers] = await Promise.all([sending, commitDuring(step.during ?? [], run)])
     for (const [i, exchange] of step.parallel.entries()) {
       compareResponse(
         exchange.response,
@@ -72,9 +71,8 @@ async function runStep(step: Step, run: Run): Promise<void> {
     if (step.parallel.some((exchange) => exchange.request.method === 'DELETE'))
       await sleep(settleMs)
   } else if ('request' in step) {
-    const writes = commitDuring(step.during ?? [], run)
-    const answer = await send(step, run)
-    await writes
+    const sending = send(step, run)
+    const [answer] = await Promise.all([sending, commitDuring(step.during ?? [], run)])
     compareResponse(step.response, answer, run.headers, run.placeholders)
     await pauseAfter(step)
   } else {

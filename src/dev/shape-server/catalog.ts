@@ -11,6 +11,7 @@ export interface ColumnInfo {
   /** With modifiers and schema, to name in SQL. */
   readonly typeSql: string
   readonly generated: boolean
+  readonly notNull: boolean
   /** Place in the primary key. */
   readonly pkIndex: number | undefined
   /** Its entry of the `electric-schema` header. */
@@ -157,6 +158,7 @@ function columnInfo(row: ColumnRow): ColumnInfo {
     typeOid: Number(row.type_oid),
     typeSql: row.type_sql,
     generated: row.generated === 't',
+    notNull: row.not_null === 't',
     pkIndex,
     schemaEntry: {
       type: row.element_name ?? row.type_name,

@@ -185,7 +185,8 @@ function formChange(
   const types = new Map(relation.columns.map((column) => [column.name, column.typeOid]))
   const stored = table.columns.filter((column) => !column.generated)
   const changed = stored.filter((column) => types.get(column.name) !== column.typeOid)
-  const others = relation.columns.length !== stored.length || changed.length > 0
+  const known = new Set(table.columns.map((column) => column.name))
+  const others = changed.length > 0 || relation.columns.some((column) => !known.has(column.name))
   if (!others) return undefined
   if (feed.shape.allColumns && feed.shape.plan.table === table) return 'columns changed'
   const used = usedColumns(feed, table)

@@ -49,6 +49,8 @@ async function answer(
     return
   }
   outgoing.statusCode = response.status
+  // The engine leaves the connection to HTTP's default, which keeps it open.
+  outgoing.removeHeader('connection')
   for (const [name, value] of response.headers) outgoing.setHeader(name, value)
   if (!response.body || incoming.method === 'HEAD') {
     outgoing.end()

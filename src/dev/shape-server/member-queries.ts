@@ -60,7 +60,7 @@ export async function readMovedIn(
   plan: QueryPlan,
   columns: readonly string[],
   subsets: readonly { readonly values: ValueSet }[],
-  on: readonly (ReadonlySet<string> | undefined)[],
+  on: readonly (ReadonlySet<string | null> | undefined)[],
 ): Promise<{ bounds: SnapshotBounds; rows: SelectedRow[] }> {
   const selection = selectionOf(plan, columns)
   const values: unknown[] = []
@@ -78,7 +78,9 @@ export async function readMovedIn(
   const touched = on.flatMap((set, pos) => {
     const leaf = plan.condition?.leaves[plan.form?.positions[pos]?.leaf ?? -1]
     if (!set || set.size === 0 || leaf?.kind !== 'membership') return []
-    return [memberOf(leaf.membership, set)]
+    const values = [...set].filter((value) => value !== null)
+    const isNull = leaf.membership.columns.map(({ name }) => `${quoteIdentifier(name)} IS NULL`)
+    return [memberOf(leaf.membership, values), ...(set.has(null) ? isNull : [])]
   })
   const result = await client.query<(string | null)[]>({
     text: `SELECT s.snapshot, r.* FROM (SELECT pg_current_snapshot() AS snapshot) s

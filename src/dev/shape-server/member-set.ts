@@ -12,7 +12,7 @@ import {
   type ValueSet,
   valueReader,
 } from './value-set.ts'
-import { decideTree, type Truth } from './where/condition.ts'
+import { decideTree, type Leaf, type Truth } from './where/condition.ts'
 
 /** A change of one row, as members of a set see it. */
 export interface MemberChange {
@@ -33,7 +33,16 @@ export interface MemberState {
 /** A value at a position, before it is named for clients. */
 export interface RawPattern {
   readonly pos: number
-  readonly value: string
+  /** Null stands for the rows whose compared column is null. */
+  readonly value: string | null
+}
+
+/** Values whose condition turns on or off at a position. */
+export type MovedValues = ReadonlySet<string | null>
+
+interface Move {
+  readonly on: MovedValues
+  readonly off: MovedValues
 }
 
 /** What a transaction did to a set, in the order clients must hear of it. */
@@ -112,12 +121,12 @@ export function createMemberSet(
   function stateOf(
     row: RowText,
     leafTruth: (sql: string) => Truth,
-    frozen?: readonly (ReadonlySet<string> | undefined)[],
+    frozen?: readonly (MovedValues | undefined)[],
   ): MemberState {
     const read = compared.map((reader) => reader?.(row))
     const active = positions.map(({ leaf, negated }, pos) => {
       const value = read[pos]
-      if (typeof value === 'string' && frozen?.[pos]?.has(value)) return false
+      if (value !== undefined && frozen?.[pos]?.has(value)) return false
       const truth = leafValue(leaf, row, leafTruth)
       return truth !== null && truth !== negated
     })
@@ -203,26 +212,36 @@ export function createMemberSet(
   }
 
   /** Per position, the values whose condition turns on, and off. */
-  function movesOf(inner: readonly (ValueDelta | undefined)[]) {
+  function movesOf(inner: readonly (ValueDelta | undefined)[]): (Move | undefined)[] {
     return positions.map(({ leaf, negated }) => {
       const part = plan.condition?.leaves[leaf]
       const delta = part?.kind === 'membership' ? inner[part.membership.subquery] : undefined
-      if (!delta) return undefined
-      if (negated && delta.nullnessChanged) {
-        throw new MembershipLost('a NOT IN subquery gained or lost its only rows or its nulls')
+      if (!delta || !negated) return delta && { on: delta.added, off: delta.removed }
+      if (delta.hasNullChanged) {
+        throw new MembershipLost('a NOT IN subquery gained its first null or lost its last')
       }
-      return negated
-        ? { on: delta.removed, off: delta.added }
-        : { on: delta.added, off: delta.removed }
+      const on = new Set<string | null>(delta.removed)
+      const off = new Set<string | null>(delta.added)
+      if (canBeNull(part)) {
+        if (delta.emptiness === 'now-empty') on.add(null)
+        if (delta.emptiness === 'now-filled') off.add(null)
+      }
+      return { on, off }
     })
   }
 
-  function deactivate(moves: readonly ({ off: ReadonlySet<string> } | undefined)[]) {
+  function canBeNull(leaf: Leaf | undefined): boolean {
+    if (leaf?.kind !== 'membership') return false
+    const names = leaf.membership.columns.map((column) => column.name)
+    return plan.table.columns.some((column) => names.includes(column.name) && !column.notNull)
+  }
+
+  function deactivate(moves: readonly (Move | undefined)[]) {
     if (!moves.some((move) => move && move.off.size > 0)) return
     for (const [key, member] of members) {
       for (const [pos, move] of moves.entries()) {
         const value = member.values[pos]
-        if (typeof value === 'string' && move?.off.has(value)) member.active[pos] = false
+        if (value !== undefined && move?.off.has(value)) member.active[pos] = false
       }
       if (!plan.form?.disjuncts.some((disjunct) => disjunct.every((pos) => member.active[pos]))) {
         leave(key)
@@ -232,7 +251,7 @@ export function createMemberSet(
 
   function applyChanges(
     transaction: RoutedTransaction,
-    moves: readonly ({ on: ReadonlySet<string>; off: ReadonlySet<string> } | undefined)[],
+    moves: readonly (Move | undefined)[],
   ): MemberChange[] {
     const frozen = moves.map((move) => move && new Set([...move.on, ...move.off]))
     const changes: MemberChange[] = []
@@ -267,14 +286,14 @@ export function createMemberSet(
   }
 
   function activate(
-    on: readonly (ReadonlySet<string> | undefined)[],
+    on: readonly (MovedValues | undefined)[],
     rows: readonly SelectedRow[],
     bounds: SnapshotBounds,
   ) {
     for (const member of members.values()) {
       for (const [pos, set] of on.entries()) {
         const value = member.values[pos]
-        if (typeof value === 'string' && set?.has(value)) member.active[pos] = true
+        if (value !== undefined && set?.has(value)) member.active[pos] = true
       }
     }
     const entered: { row: RowText; state: MemberState }[] = []
@@ -291,6 +310,6 @@ export function createMemberSet(
   return { plan, values, load, apply, stateOf }
 }
 
-function patternsOf(sets: readonly (ReadonlySet<string> | undefined)[]): RawPattern[] {
+function patternsOf(sets: readonly (MovedValues | undefined)[]): RawPattern[] {
   return sets.flatMap((set, pos) => [...(set ?? [])].map((value) => ({ pos, value })))
 }

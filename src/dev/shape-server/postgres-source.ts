@@ -31,7 +31,7 @@ export interface PostgresSource extends ShapeSource<PostgresShape, PostgresSubse
   reconcile(): Promise<void>
 }
 
-const droppedAfterMs = 60_000
+const droppedAfterMs = 30_000
 
 /**
  * Creates the source; the stream that feeds it is started by the caller.
@@ -152,7 +152,7 @@ export async function createPostgresSource(
     },
   }
 
-  /** The engine serves a dropped table's shapes until it looks again, every minute. */
+  /** The engine serves a dropped table's shapes until it looks again, after up to a minute. */
   function isLongGone(oid: number): boolean {
     const since = missingSince.get(oid) ?? Date.now()
     missingSince.set(oid, since)

@@ -31,7 +31,7 @@ export interface Publication {
 export async function createPublication(pool: Pool): Promise<Publication> {
   const name = `${prefix}${Date.now()}_${randomBytes(4).toString('hex')}`
   await dropAbandoned(pool)
-  await pool.query(`CREATE PUBLICATION ${name}`)
+  await pool.query(`CREATE PUBLICATION ${name}${await generatedColumnsOption(pool)}`)
   const added = new Map<number, Promise<void>>()
   return {
     name,
@@ -67,6 +67,30 @@ async function dropAbandoned(pool: Pool): Promise<void> {
   }
 }
 
+/** From Postgres 18 on, a table cannot be updated while REPLICA IDENTITY FULL has unpublished columns. */
+async function generatedColumnsOption(pool: Pool): Promise<string> {
+  const { rows } = await pool.query<{ version: string }>(
+    "SELECT current_setting('server_version_num') AS version",
+  )
+  return Number(rows[0]?.version) >= 180_000 ? ' WITH (publish_generated_columns = stored)' : ''
+}
+
+/** Virtual columns cannot be published: full replica identity would make every update of the table fail. */
+async function refuseVirtualColumns(
+  client: { query: Pool['query'] },
+  table: TableInfo,
+): Promise<void> {
+  const { rows } = await client.query<{ name: string }>(
+    "SELECT attname AS name FROM pg_attribute WHERE attrelid = $1 AND attgenerated = 'v'",
+    [table.oid],
+  )
+  const [column] = rows
+  if (!column) return
+  throw new Error(
+    `column "${column.name}" of ${table.sqlName} is generated and virtual, which logical replication cannot carry: make it STORED`,
+  )
+}
+
 async function addTable(pool: Pool, publication: string, table: TableInfo): Promise<void> {
   await withConnection(pool, async (client) => {
     const { rows } = await client.query<{ name: string }>(
@@ -75,6 +99,7 @@ async function addTable(pool: Pool, publication: string, table: TableInfo): Prom
        WHERE c.relreplident <> 'f' AND (c.oid = $1 OR c.oid IN (SELECT relid FROM pg_partition_tree($1)))`,
       [table.oid],
     )
+    await refuseVirtualColumns(client, table)
     await client.query('BEGIN')
     try {
       await client.query(`SET LOCAL lock_timeout = ${lockTimeoutMs}`)

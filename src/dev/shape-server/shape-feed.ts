@@ -196,15 +196,15 @@ export function createShapeFeed(
       const parts = new Array<string>(width).fill('')
       for (const pos of disjunct) {
         const value = state.values[pos]
-        if (value === undefined) parts[pos] = '1'
-        else parts[pos] = value === null ? tagValue(log.handle, [null]) : nameValue(value, pos)
+        parts[pos] = value === undefined ? '1' : nameValue(value, pos)
       }
       return parts.join('/')
     })
     return { tags, active: state.active }
   }
 
-  function nameValue(value: string, pos: number): string {
+  function nameValue(value: string | null, pos: number): string {
+    if (value === null) return tagValue(log.handle, [null])
     const leaf = plan.condition?.leaves[plan.form?.positions[pos]?.leaf ?? -1]
     const width = leaf?.kind === 'membership' ? leaf.membership.columns.length : 1
     return tagValue(log.handle, valueParts(value, width))

@@ -6,8 +6,10 @@ import type { Truth } from './where/condition.ts'
 export interface ValueDelta {
   readonly added: ReadonlySet<string>
   readonly removed: ReadonlySet<string>
-  /** Whether nulls, or having any value at all, changed: what `NOT IN` depends on. */
-  readonly nullnessChanged: boolean
+  /** Whether the set gained its first null or lost its last: then `NOT IN` changes for every row. */
+  readonly hasNullChanged: boolean
+  /** Whether it became empty or ceased to be: then `NOT IN` changes for rows with a null. */
+  readonly emptiness: 'same' | 'now-empty' | 'now-filled'
 }
 
 /** The values a subquery has at a point of the stream, each with the number of rows that have it. */
@@ -75,9 +77,11 @@ export function createValueSet(): ValueSet {
       }
       touched = new Map()
       const now = { hasNull: nulls > 0, isEmpty: counts.size === 0 && nulls === 0 }
-      const nullnessChanged = now.hasNull !== before.hasNull || now.isEmpty !== before.isEmpty
+      const hasNullChanged = now.hasNull !== before.hasNull
+      let emptiness: ValueDelta['emptiness'] = 'same'
+      if (now.isEmpty !== before.isEmpty) emptiness = now.isEmpty ? 'now-empty' : 'now-filled'
       before = now
-      return { added, removed, nullnessChanged }
+      return { added, removed, hasNullChanged, emptiness }
     },
   }
 }
