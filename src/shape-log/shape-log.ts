@@ -194,7 +194,13 @@ export function createShapeLog(options: { handle: string; chunkBytes: number }):
           resolve(result)
         }
         const abort = () => done('aborted')
-        const timer = setTimeout(() => done('timeout'), timeoutMs)
+        const timer: ReturnType<typeof setTimeout> | number = setTimeout(
+          () => done('timeout'),
+          timeoutMs,
+        )
+        // A server lives by its sockets; what waits in memory must not keep a test's process alive.
+        // In a browser a timer is a number.
+        if (typeof timer === 'object') timer.unref()
         signal?.addEventListener('abort', abort)
         waiters.add(done)
       })
