@@ -1,21 +1,33 @@
+import { SessionDbError } from '@org/session-db'
 import { createServerFn } from '@tanstack/react-start'
-import { deleteCookie, getCookie, getRequestUrl, setCookie } from '@tanstack/react-start/server'
+import {
+  deleteCookie,
+  getCookie,
+  getRequestUrl,
+  setCookie,
+  setResponseHeader,
+} from '@tanstack/react-start/server'
 import { type DemoUser, findDemoUser } from '#/lib/demo-users'
 import { issueSignIn, SIGN_IN_COOKIE, SIGN_IN_SECONDS, verifySignIn } from './sign-in-cookie.server'
+import { typedFailures } from './typed-failures'
 
 function parseUserId(input: unknown): DemoUser {
   const user = findDemoUser(input)
-  if (user === undefined) throw new Error('There is no demo user of this name.')
+  if (user === undefined) {
+    throw new SessionDbError('invalid', 'There is no demo user of this name.')
+  }
   return user
 }
 
 /** Who is signed in, for pages to decide what to show. Data is guarded where it is read. */
-export const currentUser = createServerFn().handler(
-  () => verifySignIn(getCookie(SIGN_IN_COOKIE)) ?? null,
-)
+export const currentUser = createServerFn().handler(() => {
+  setResponseHeader('cache-control', 'no-store')
+  return verifySignIn(getCookie(SIGN_IN_COOKIE)) ?? null
+})
 
 /** Signs in as one of the demo's users: no password, this is a demo. */
 export const signIn = createServerFn({ method: 'POST' })
+  .middleware([typedFailures])
   .validator((input: string) => parseUserId(input))
   .handler(({ data: user }) => {
     setCookie(SIGN_IN_COOKIE, issueSignIn(user), {
