@@ -2,9 +2,13 @@
  * Tables, keys, checks and indexes.
  *
  * Every key starts with `tenant_id` and every foreign key is composite, so that a child cannot point
- * into another tenant. REPLICA IDENTITY FULL is set here because a replication engine that has to set
- * it later must wait for an exclusive lock. `chat_threads` is updated by every message: no index holds
- * a column that changes then, and pages keep free space, so that those updates stay heap-only.
+ * into another tenant. Other indexes start with what is most selective: before a table's first
+ * ANALYZE the planner takes any index that starts with `tenant_id` for as good as another, and a plan
+ * made then lives as long as its connection.
+ *
+ * REPLICA IDENTITY FULL is set here because a replication engine that has to set it later must wait
+ * for an exclusive lock. `chat_threads` is updated by every message: no index holds a column that
+ * changes then, and pages keep free space, so that those updates stay heap-only.
  */
 export const initialTables = `
 CREATE TABLE sessions (
@@ -37,8 +41,9 @@ CREATE TABLE sessions (
   CONSTRAINT sessions_pkey PRIMARY KEY (tenant_id, id)
 );
 ALTER TABLE sessions REPLICA IDENTITY FULL;
-CREATE INDEX sessions_owner_idx ON sessions (tenant_id, owner_id, created_at);
-CREATE INDEX sessions_visibility_idx ON sessions (tenant_id, visibility, created_at);
+CREATE INDEX sessions_owner_idx ON sessions (owner_id, tenant_id, created_at);
+CREATE INDEX sessions_shared_idx ON sessions (tenant_id, created_at)
+  WHERE visibility = 'tenant';
 
 CREATE TABLE timeline_events (
   tenant_id text NOT NULL CHECK (char_length(tenant_id) BETWEEN 1 AND 128),
@@ -57,12 +62,12 @@ CREATE TABLE timeline_events (
   data jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(data) = 'object'),
   created_at timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT timeline_events_pkey PRIMARY KEY (tenant_id, id),
-  CONSTRAINT timeline_events_seq_key UNIQUE (tenant_id, session_id, seq),
+  CONSTRAINT timeline_events_seq_key UNIQUE (session_id, tenant_id, seq),
   CONSTRAINT timeline_events_session_fkey FOREIGN KEY (tenant_id, session_id)
     REFERENCES sessions (tenant_id, id) ON DELETE CASCADE
 );
 ALTER TABLE timeline_events REPLICA IDENTITY FULL;
-CREATE INDEX timeline_events_time_idx ON timeline_events (tenant_id, session_id, occurred_at);
+CREATE INDEX timeline_events_time_idx ON timeline_events (session_id, tenant_id, occurred_at);
 
 CREATE TABLE chat_threads (
   tenant_id text NOT NULL CHECK (char_length(tenant_id) BETWEEN 1 AND 128),
@@ -81,15 +86,16 @@ CREATE TABLE chat_threads (
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT chat_threads_pkey PRIMARY KEY (tenant_id, id),
-  CONSTRAINT chat_threads_session_key UNIQUE (tenant_id, session_id, id),
   CONSTRAINT chat_threads_session_fkey FOREIGN KEY (tenant_id, session_id)
     REFERENCES sessions (tenant_id, id) ON DELETE CASCADE
 ) WITH (fillfactor = 70);
 ALTER TABLE chat_threads REPLICA IDENTITY FULL;
-CREATE UNIQUE INDEX chat_threads_active_key ON chat_threads (tenant_id, session_id, mode)
+CREATE UNIQUE INDEX chat_threads_active_key ON chat_threads (session_id, tenant_id, mode)
   WHERE status = 'active';
-CREATE INDEX chat_threads_time_idx ON chat_threads (tenant_id, session_id, created_at);
-CREATE INDEX chat_threads_creator_idx ON chat_threads (tenant_id, created_by, created_at);
+CREATE INDEX chat_threads_time_idx ON chat_threads (session_id, tenant_id, created_at);
+CREATE INDEX chat_threads_creator_idx ON chat_threads (created_by, tenant_id, created_at);
+-- What a message's thread is looked up by. After the others: of equals, the planner takes the newest.
+CREATE UNIQUE INDEX chat_threads_session_key ON chat_threads (session_id, tenant_id, id);
 
 CREATE TABLE chat_messages (
   tenant_id text NOT NULL CHECK (char_length(tenant_id) BETWEEN 1 AND 128),
@@ -109,15 +115,15 @@ CREATE TABLE chat_messages (
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT chat_messages_pkey PRIMARY KEY (tenant_id, id),
-  CONSTRAINT chat_messages_position_key UNIQUE (tenant_id, thread_id, position),
+  CONSTRAINT chat_messages_position_key UNIQUE (thread_id, tenant_id, position),
   CONSTRAINT chat_messages_thread_fkey FOREIGN KEY (tenant_id, session_id, thread_id)
     REFERENCES chat_threads (tenant_id, session_id, id) ON DELETE CASCADE
 );
 ALTER TABLE chat_messages REPLICA IDENTITY FULL;
 CREATE UNIQUE INDEX chat_messages_client_message_id_key
-  ON chat_messages (tenant_id, thread_id, client_message_id)
+  ON chat_messages (thread_id, tenant_id, client_message_id)
   WHERE client_message_id IS NOT NULL;
-CREATE INDEX chat_messages_session_idx ON chat_messages (tenant_id, session_id, thread_id);
+CREATE INDEX chat_messages_session_idx ON chat_messages (session_id, tenant_id, thread_id);
 CREATE INDEX chat_messages_time_idx ON chat_messages USING brin (created_at);
 
 CREATE TABLE applied_batches (

@@ -13,9 +13,23 @@ export interface CollectionSql {
   readonly versioned: boolean
 }
 
-const sessionOf = (child: RawBuilder<unknown>) => sql`
-  JOIN sessions AS session
-    ON session.tenant_id = ${child}.tenant_id AND session.id = ${child}.session_id`
+/**
+ * Joins the session of a row. OFFSET 0 keeps the planner from joining on `tenant_id` alone, which it
+ * takes for just as good until the tables have been analyzed for the first time.
+ */
+export function joinSession(child: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`
+  CROSS JOIN LATERAL (
+    SELECT * FROM sessions s
+    WHERE s.tenant_id = ${child}.tenant_id AND s.id = ${child}.session_id OFFSET 0
+  ) AS session`
+}
+
+const joinThreadOfMessage = sql`
+  CROSS JOIN LATERAL (
+    SELECT * FROM chat_threads t
+    WHERE t.tenant_id = message.tenant_id AND t.id = message.thread_id OFFSET 0
+  ) AS thread`
 
 function describe(collection: CollectionName, alias: string, parents: RawBuilder<unknown>) {
   const { name, columns } = tables[collection]
@@ -31,13 +45,11 @@ function describe(collection: CollectionName, alias: string, parents: RawBuilder
 
 export const collectionSql: Readonly<Record<CollectionName, CollectionSql>> = {
   sessions: describe('sessions', 'session', sql``),
-  timelineEvents: describe('timelineEvents', 'event', sessionOf(sql.id('event'))),
-  chatThreads: describe('chatThreads', 'thread', sessionOf(sql.id('thread'))),
+  timelineEvents: describe('timelineEvents', 'event', joinSession(sql.id('event'))),
+  chatThreads: describe('chatThreads', 'thread', joinSession(sql.id('thread'))),
   chatMessages: describe(
     'chatMessages',
     'message',
-    sql`JOIN chat_threads AS thread
-        ON thread.tenant_id = message.tenant_id AND thread.id = message.thread_id
-      ${sessionOf(sql.id('message'))}`,
+    sql`${joinThreadOfMessage} ${joinSession(sql.id('message'))}`,
   ),
 }

@@ -6,6 +6,7 @@ import {
   sessionColumns,
   timelineEventColumns,
 } from '../../schema/index.ts'
+import { joinSession } from './collection-sql.ts'
 import { insertValues } from './column-values.ts'
 import type { MutationPlan, PlanContext } from './mutation-plan.ts'
 import type { MutationOf } from './policy.ts'
@@ -99,8 +100,7 @@ export function planMessageInsert<User extends Principal>(
         coalesce(earlier.version, 1) AS result_version,
         thread.session_id, thread.last_position + 1 AS position
       FROM chat_threads AS thread
-      JOIN sessions AS session
-        ON session.tenant_id = thread.tenant_id AND session.id = thread.session_id
+      ${joinSession(sql.id('thread'))}
       LEFT JOIN chat_messages AS earlier
         ON earlier.tenant_id = thread.tenant_id AND earlier.thread_id = thread.id
           AND earlier.client_message_id = ${clientMessageId ?? null}::text

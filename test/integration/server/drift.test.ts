@@ -74,6 +74,22 @@ describe('the migrated database and src/schema agree', () => {
     expect(identity.rows).toEqual([{ relreplident: 'f' }])
   })
 
+  test.each(collections)('%s: the values that a column may have', async (name) => {
+    const { rows } = await pool.query<{ definition: string }>(
+      `SELECT pg_get_constraintdef(oid) AS definition FROM pg_constraint
+       WHERE conrelid = $1::regclass AND contype = 'c'`,
+      [schema.tables[name].name],
+    )
+    const { columns, row } = entities[name]
+    for (const [property, { name: column }] of Object.entries(columns)) {
+      const field = row.shape[property]
+      const inCode = field instanceof z.ZodEnum ? [...field.options].sort() : []
+      const check = rows.find(({ definition }) => definition.includes(`((${column} = ANY`))
+      const inDatabase = [...(check?.definition ?? '').matchAll(/'([^']+)'::text/g)]
+      expect([column, inDatabase.map((match) => match[1]).sort()]).toEqual([column, inCode])
+    }
+  })
+
   test('an index leads with the columns of every foreign key', async () => {
     const { rows } = await pool.query(
       `SELECT conname FROM pg_constraint c WHERE contype = 'f' AND NOT EXISTS (
