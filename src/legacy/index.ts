@@ -1,0 +1,14 @@
+export { formatImportReport } from './format-import-report.ts'
+export {
+  type ImportOptions,
+  type ImportProgress,
+  importLegacySnapshots,
+} from './import-legacy-snapshots.ts'
+export type {
+  ImportReport,
+  RecordIssue,
+  RowCounts,
+  SnapshotFileName,
+  SnapshotFileReport,
+  ThreadReport,
+} from './import-report.ts'

@@ -1,0 +1,108 @@
+import { MAX_ID_LENGTH } from '../schema/fields.ts'
+import { storableText } from '../server/timeline/storable-text.ts'
+import { type LegacyMessage, legacyModes } from './legacy-records.ts'
+import { BadRecordError, type RecordFields } from './record-fields.ts'
+import { storableObject } from './storable-json.ts'
+
+const PLACE = ['id', 'sessionId', 'threadId'] as const
+
+/**
+ * Understands one record of `chat-messages.json`. Fields without a column (misalignmentId,
+ * evidence, contextEvents and whatever else there is) go to metadata.
+ *
+ * @param previousTime stands in for a missing time, so that the message keeps its place in the file.
+ * @throws BadRecordError when the message cannot be placed, or has no text or role.
+ */
+export function parseMessage(
+  fields: RecordFields,
+  index: number,
+  previousTime: Date,
+): LegacyMessage {
+  const role = fields.oneOf('role', ['system', 'user', 'assistant', 'tool'])
+  if (role === undefined) {
+    throw new BadRecordError('role: must be system, user, assistant or tool')
+  }
+  const content = fields.text('content')
+  if (content === undefined) throw new BadRecordError('content: must be a text')
+  const mode = fields.oneOf('mode', legacyModes) ?? null
+  const threadId = fields.optionalId('threadId')
+  if (threadId === null && mode === null) {
+    throw new BadRecordError('mode: must be session or general where there is no threadId')
+  }
+  const createdAt = readTime(fields, 'createdAt', previousTime)
+  const clientMessageId = readClientMessageId(fields)
+  const kept = clientMessageId === null ? [] : ['clientMessageId']
+  return {
+    file: 'chat-messages.json',
+    index,
+    id: fields.id('id'),
+    sessionId: fields.id('sessionId'),
+    mode,
+    threadId,
+    role,
+    content,
+    parts: [],
+    clientMessageId,
+    createdAt,
+    updatedAt: fields.time('updatedAt') ?? createdAt,
+    metadata: fields.others(...PLACE, 'mode', 'role', 'content', 'createdAt', 'updatedAt', ...kept),
+  }
+}
+
+/**
+ * Understands one record of `chat-tool-events.json`: a message with role `tool` at the time the
+ * tool was started, its call as one part as the AI SDK has it.
+ *
+ * @throws BadRecordError when it cannot be placed or names no tool.
+ */
+export function parseToolEvent(
+  fields: RecordFields,
+  index: number,
+  previousTime: Date,
+): LegacyMessage {
+  const toolName = fields.text('toolName')
+  if (!toolName) throw new BadRecordError('toolName: must be a text')
+  const threadId = fields.id('threadId')
+  const createdAt = readTime(fields, 'startedAt', previousTime)
+  const part = storableObject(
+    {
+      type: 'dynamic-tool',
+      toolName,
+      toolCallId: fields.value('toolCallId') ?? fields.value('id'),
+      state: 'input-available',
+      input: fields.value('arguments') ?? {},
+    },
+    () => fields.note('arguments: what Postgres cannot store was replaced'),
+  )
+  return {
+    file: 'chat-tool-events.json',
+    index,
+    id: fields.id('id'),
+    sessionId: fields.id('sessionId'),
+    mode: fields.oneOf('mode', legacyModes) ?? null,
+    threadId,
+    role: 'tool',
+    content: toolName,
+    parts: [part],
+    clientMessageId: null,
+    createdAt,
+    updatedAt: createdAt,
+    metadata: fields.others(...PLACE, 'mode', 'toolName', 'toolCallId', 'arguments'),
+  }
+}
+
+function readTime(fields: RecordFields, name: string, previousTime: Date): Date {
+  const time = fields.time(name)
+  if (time !== undefined) return time
+  fields.note(`${name}: is no time, that of the record before was put`)
+  return fields.time('updatedAt') ?? previousTime
+}
+
+function readClientMessageId(fields: RecordFields): string | null {
+  const value = fields.value('clientMessageId')
+  if (value === undefined || value === null) return null
+  const isId = typeof value === 'string' && value !== '' && value.length <= MAX_ID_LENGTH
+  if (isId && storableText(value) === value) return value
+  fields.note('clientMessageId: is no id, kept in metadata')
+  return null
+}

@@ -1,0 +1,58 @@
+import { MAX_TITLE_LENGTH } from '../schema/fields.ts'
+import {
+  defaultThreadTitle,
+  type LegacyMode,
+  type LegacyThread,
+  legacyModes,
+} from './legacy-records.ts'
+import { BadRecordError, type RecordFields } from './record-fields.ts'
+
+const EPOCH = new Date(0)
+
+/**
+ * Understands one record of `chat-threads.json`. What is derived from messages (count, preview,
+ * last time) is left to the database; fields it does not know go to metadata.
+ *
+ * @throws BadRecordError without id, session or mode.
+ */
+export function parseThread(fields: RecordFields, index: number): LegacyThread {
+  const id = fields.id('id')
+  const sessionId = fields.id('sessionId')
+  const mode = fields.oneOf('mode', legacyModes)
+  if (mode === undefined) throw new BadRecordError('mode: must be session or general')
+  const createdAt = fields.time('createdAt') ?? fields.time('updatedAt') ?? EPOCH
+  if (fields.time('createdAt') === undefined) fields.note('createdAt: is no time')
+  return {
+    index,
+    id,
+    sessionId,
+    mode,
+    title: readTitle(fields, mode),
+    status: readStatus(fields),
+    declaredCount: fields.count('messageCount') ?? null,
+    createdAt,
+    updatedAt: fields.time('updatedAt') ?? createdAt,
+    metadata: fields.others(
+      ...['id', 'sessionId', 'mode', 'title', 'status', 'createdAt', 'updatedAt'],
+      ...['messageCount', 'lastMessagePreview', 'lastMessageAt'],
+    ),
+  }
+}
+
+function readTitle(fields: RecordFields, mode: LegacyMode): string {
+  const title = fields.text('title')
+  if (!title) {
+    fields.note('title: is missing, the default was put')
+    return defaultThreadTitle(mode, 1)
+  }
+  const characters = [...title]
+  if (characters.length <= MAX_TITLE_LENGTH) return title
+  fields.note(`title: was cut to ${MAX_TITLE_LENGTH} characters`)
+  return characters.slice(0, MAX_TITLE_LENGTH).join('')
+}
+
+function readStatus(fields: RecordFields): 'active' | 'archived' {
+  const status = fields.oneOf('status', ['active', 'archived'])
+  if (status === undefined) fields.note('status: is neither active nor archived, taken as archived')
+  return status ?? 'archived'
+}

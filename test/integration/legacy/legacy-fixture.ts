@@ -1,0 +1,90 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Pool } from 'pg'
+import { afterAll, afterEach, beforeAll } from 'vitest'
+import { migrate } from '../../../src/server/migrate.ts'
+import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+
+/** The real snapshots, oldest first. */
+export const snapshots = [
+  '3cc7c26',
+  'ea1025b',
+  '373e623',
+  '10db7d7',
+  'c8ad375',
+  '1cb2c27',
+  '8edad58',
+  '7f9df6a',
+] as const
+
+/** Directory of a real snapshot. */
+export function snapshotDir(name: string): string {
+  return fileURLToPath(new URL(`../../fixtures/legacy-data/${name}`, import.meta.url))
+}
+
+/** A record of a real snapshot, as far as the tests look at it. */
+export type FileRecord = {
+  id: string
+  sessionId: string
+  threadId: string
+  mode: string
+  title: string
+  status: string
+  role: string
+  content: string
+  clientMessageId?: string
+  createdAt: string
+  updatedAt: string
+}
+
+/** Reads a file of a snapshot with nothing of the importer. */
+export async function readJson(dataDir: string, name: string): Promise<FileRecord[]> {
+  return JSON.parse(await readFile(join(dataDir, name), 'utf8'))
+}
+
+/** A migrated database for the tests of one file. */
+export function useDatabase(): { readonly pool: Pool; everyRow(): Promise<unknown[]> } {
+  let database: TestDatabase
+  let pool: Pool
+  beforeAll(async () => {
+    database = await freshDatabase()
+    await migrate({ database: database.url })
+    pool = new Pool({ connectionString: database.url })
+  })
+  afterAll(async () => {
+    await pool.end()
+    await database.drop()
+  })
+  return {
+    get pool() {
+      return pool
+    },
+    /** Identity and version of every row: differs after any write. */
+    async everyRow() {
+      const parts = ['sessions', 'chat_threads', 'chat_messages', 'timeline_events'].map(
+        (table) => `SELECT '${table}' AS what, tenant_id, id, ctid::text, xmin::text FROM ${table}`,
+      )
+      const { rows } = await pool.query(`${parts.join(' UNION ALL ')} ORDER BY 1, 2, 3`)
+      return rows
+    },
+  }
+}
+
+/** Writes snapshot files into directories that are removed after each test. */
+export function useDataDirs(): (files: Record<string, unknown>) => Promise<string> {
+  const directories: string[] = []
+  afterEach(async () => {
+    await Promise.all(directories.splice(0).map((path) => rm(path, { recursive: true })))
+  })
+  return async (files) => {
+    const directory = await mkdtemp(join(tmpdir(), 'session-db-legacy-'))
+    directories.push(directory)
+    for (const [name, content] of Object.entries(files)) {
+      const text = typeof content === 'string' ? content : JSON.stringify(content)
+      await writeFile(join(directory, name), text)
+    }
+    return directory
+  }
+}
