@@ -18,11 +18,22 @@ const NOT_STORABLE = 'must not hold U+0000 or a lone surrogate: Postgres cannot 
 /** Any text Postgres can store. */
 export const textField = z.string().refine(isStorable, NOT_STORABLE)
 
+/** Text of at most this many characters, counted as Postgres counts them (an emoji is one). */
+export function textUpTo(characters: number) {
+  const message = `must not be longer than ${characters} characters`
+  return textField.refine((text) => hasAtMost(text, characters), message)
+}
+
+function hasAtMost(text: string, characters: number): boolean {
+  if (text.length <= characters) return true
+  return text.length <= 2 * characters && Array.from(text).length <= characters
+}
+
 /** An id: 1 to 128 characters. */
-export const idField = textField.min(1).max(MAX_ID_LENGTH)
+export const idField = textUpTo(MAX_ID_LENGTH).min(1)
 
 /** A title: 1 to 1,000 characters. */
-export const titleField = textField.min(1).max(MAX_TITLE_LENGTH)
+export const titleField = textUpTo(MAX_TITLE_LENGTH).min(1)
 
 /** A point in time. Rows hold a `Date`; on the wire an ISO 8601 string with offset does too. */
 export const timestampInput = z.union([

@@ -74,7 +74,7 @@ describe('two app instances, three users, two tenants', () => {
   test('a real session log shows its timeline', async () => {
     await ann.page.getByTestId('session-list').getByRole('link', { name: /Codex/ }).first().click()
     await ann.page.locator('[data-testid="timeline"] [data-kind="tool_call"]').first().waitFor()
-    expect(await ann.page.getByTestId('event-count').innerText()).toMatch(/230/)
+    expect(await ann.page.getByTestId('event-count').textContent()).toMatch(/230/)
   })
 
   test('what one user does shows in the window of another of the tenant, and never in the other tenant', async () => {
