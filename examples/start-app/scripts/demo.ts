@@ -88,17 +88,14 @@ async function serve({ databaseUrl, electricUrl }: Backend): Promise<string> {
 }
 
 function readOptions() {
-  const { values } = parseArgs({
-    options: {
-      port: { type: 'string' },
-      'data-dir': { type: 'string' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help) {
+  const { values, error } = readArguments()
+  if (values?.help) {
     process.stdout.write(`${HELP}\n`)
     process.exit(0)
+  }
+  if (values === undefined) {
+    process.stderr.write(`${error}\n\n${HELP}\n`)
+    process.exit(2)
   }
   const port = values.port ?? process.env.PORT
   if (port !== undefined && !(/^\d+$/.test(port) && Number(port) <= 65_535)) {
@@ -110,6 +107,22 @@ function readOptions() {
     ? resolve(process.env.INIT_CWD ?? '.', values['data-dir'])
     : resolve(appDir, '.session-db')
   return { port: port === undefined ? undefined : Number(port), dataDir, json: values.json }
+}
+
+function readArguments() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        port: { type: 'string' },
+        'data-dir': { type: 'string' },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    })
+    return { values, error: null }
+  } catch (error) {
+    return { values: undefined, error: error instanceof Error ? error.message : String(error) }
+  }
 }
 
 function progress(message: string): void {

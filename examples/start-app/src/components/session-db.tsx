@@ -3,7 +3,7 @@ import {
   type PendingWrite,
   type SessionCollections,
 } from '@org/session-db'
-import { createContext, type ReactNode, useCallback, useContext, useEffect, useState } from 'react'
+import { createContext, type ReactNode, useCallback, useContext, useState } from 'react'
 import type { DemoUser } from '#/lib/demo-users'
 import { writeBatch } from '#/server/write.functions'
 import { useToast } from './ui/toaster'
@@ -26,7 +26,6 @@ export function SessionDbProvider({ user, children }: { user: DemoUser; children
       gcTimeMs: 50,
     }),
   )
-  useEffect(() => () => void db.cleanup(), [db])
   return <SessionDbContext value={{ db, user }}>{children}</SessionDbContext>
 }
 

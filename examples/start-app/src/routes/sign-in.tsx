@@ -1,6 +1,5 @@
-import { createFileRoute, redirect, useRouter } from '@tanstack/react-router'
+import { createFileRoute, redirect } from '@tanstack/react-router'
 import { ChevronRight } from 'lucide-react'
-import { useState } from 'react'
 import { Avatar } from '#/components/avatar'
 import { Logo } from '#/components/logo'
 import { demoUsers } from '#/lib/demo-users'
@@ -15,27 +14,11 @@ export const Route = createFileRoute('/sign-in')({
 
 const tenants = [...new Set(demoUsers.map((user) => user.tenantName))]
 
+// A plain form, so that it works before the page's script has loaded.
 function SignIn() {
-  const router = useRouter()
-  const [signingIn, setSigningIn] = useState<string | null>(null)
-  const [problem, setProblem] = useState<string | null>(null)
-
-  async function signInAs(id: string) {
-    setSigningIn(id)
-    setProblem(null)
-    try {
-      await signIn({ data: id })
-      await router.invalidate()
-      await router.navigate({ to: '/' })
-    } catch {
-      setProblem('The server could not be reached. Check that it runs, then try again.')
-      setSigningIn(null)
-    }
-  }
-
   return (
     <main className="flex min-h-dvh flex-col items-center justify-center px-5 py-10">
-      <div className="w-full max-w-sm">
+      <form method="post" action={signIn.url} className="w-full max-w-sm">
         <Logo className="size-10" />
         <h1 className="mt-5 text-2xl font-semibold tracking-tight">Sign in to Sessions</h1>
         <p className="mt-2 text-sm leading-6 text-muted-foreground">
@@ -53,12 +36,11 @@ function SignIn() {
                 .map((user) => (
                   <li key={user.id}>
                     <button
-                      type="button"
+                      type="submit"
+                      name="user"
+                      value={user.id}
                       data-testid={`sign-in-${user.id}`}
-                      disabled={signingIn !== null}
-                      aria-busy={signingIn === user.id}
-                      onClick={() => signInAs(user.id)}
-                      className="flex w-full items-center gap-3 px-4 py-3 text-left text-sm font-medium hover:bg-muted focus-visible:-outline-offset-2 disabled:opacity-60"
+                      className="flex w-full items-center gap-3 px-4 py-3 text-left text-sm font-medium hover:bg-muted focus-visible:-outline-offset-2"
                     >
                       <Avatar name={user.name} />
                       <span className="flex-1">Continue as {user.name}</span>
@@ -69,10 +51,7 @@ function SignIn() {
             </ul>
           </section>
         ))}
-        <p role="alert" className="mt-4 min-h-5 text-sm text-danger">
-          {problem}
-        </p>
-      </div>
+      </form>
     </main>
   )
 }

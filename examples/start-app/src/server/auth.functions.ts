@@ -1,4 +1,5 @@
 import { SessionDbError } from '@org/session-db'
+import { redirect } from '@tanstack/react-router'
 import { createServerFn } from '@tanstack/react-start'
 import {
   deleteCookie,
@@ -11,8 +12,8 @@ import { type DemoUser, findDemoUser } from '#/lib/demo-users'
 import { issueSignIn, SIGN_IN_COOKIE, SIGN_IN_SECONDS, verifySignIn } from './sign-in-cookie.server'
 import { typedFailures } from './typed-failures'
 
-function parseUserId(input: unknown): DemoUser {
-  const user = findDemoUser(input)
+function parseChoice(form: unknown): DemoUser {
+  const user = form instanceof FormData ? findDemoUser(form.get('user')) : undefined
   if (user === undefined) {
     throw new SessionDbError('invalid', 'There is no demo user of this name.')
   }
@@ -25,10 +26,10 @@ export const currentUser = createServerFn().handler(() => {
   return verifySignIn(getCookie(SIGN_IN_COOKIE)) ?? null
 })
 
-/** Signs in as one of the demo's users: no password, this is a demo. */
+/** Signs in as one of the demo's users, from a plain form: no password, this is a demo. */
 export const signIn = createServerFn({ method: 'POST' })
   .middleware([typedFailures])
-  .validator((input: string) => parseUserId(input))
+  .validator((form: FormData) => parseChoice(form))
   .handler(({ data: user }) => {
     setCookie(SIGN_IN_COOKIE, issueSignIn(user), {
       httpOnly: true,
@@ -37,7 +38,7 @@ export const signIn = createServerFn({ method: 'POST' })
       path: '/',
       maxAge: SIGN_IN_SECONDS,
     })
-    return user
+    throw redirect({ to: '/', statusCode: 303 })
   })
 
 export const signOut = createServerFn({ method: 'POST' }).handler(() => {

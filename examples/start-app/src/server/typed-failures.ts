@@ -28,6 +28,8 @@ export const typedFailures = createMiddleware({ type: 'function' })
     try {
       return await next()
     } catch (error) {
+      // An answer that was thrown, such as a redirect, is one already.
+      if (error instanceof Response) throw error
       if (!(error instanceof SessionDbError)) console.error(error)
       throw failureResponse(error)
     }
