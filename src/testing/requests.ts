@@ -1,3 +1,4 @@
+import { HttpResponse } from 'msw'
 import { pause } from './pause.ts'
 
 /** What the next request of a shape is answered with instead of rows. */
@@ -28,6 +29,8 @@ export interface Requests {
   interrupt(shape: string | undefined, interruption: Interruption): void
   /** Answers all open requests at once with what `cut` makes. */
   cutAll(cut: () => Response): void
+  /** Breaks all open requests, and every further one while `isDown`. */
+  setConnection(isDown: boolean): void
   /** Ends all delays and interruptions. */
   reset(): void
 }
@@ -44,6 +47,11 @@ export function createRequests(): Requests {
   let pending: { readonly shape: string | undefined; readonly interruption: Interruption }[] = []
   let delayMs = 0
   let firstPageMs = 0
+  let isDown = false
+
+  function cutAll(cut: () => Response): void {
+    for (const flight of [...flights]) flight.cut(cut())
+  }
 
   function takeInterruption(shape: string): Interruption | undefined {
     const found = pending.find((entry) => (entry.shape ?? shape) === shape)
@@ -64,6 +72,7 @@ export function createRequests(): Requests {
 
   return {
     run(request, answer) {
+      if (isDown) return Promise.resolve(HttpResponse.error())
       const shape = new URL(request.url).pathname.split('/').at(-1) ?? ''
       const polling = new AbortController()
       const endPoll = () => polling.abort()
@@ -99,10 +108,13 @@ export function createRequests(): Requests {
         if ((shape ?? flight.shape) === flight.shape) flight.polling.abort()
       }
     },
-    cutAll(cut) {
-      for (const flight of [...flights]) flight.cut(cut())
+    cutAll,
+    setConnection(down) {
+      isDown = down
+      if (isDown) cutAll(() => HttpResponse.error())
     },
     reset() {
+      isDown = false
       pending = []
       delayMs = 0
       firstPageMs = 0

@@ -1,4 +1,4 @@
-import { HttpResponse, http, type RequestHandler } from 'msw'
+import { http, type RequestHandler } from 'msw'
 import { SessionDbError } from '../errors.ts'
 import { type CollectionName, type Principal, tables as schemaTables } from '../schema/index.ts'
 import { createShapeProxy } from '../server/shape-proxy.ts'
@@ -64,8 +64,10 @@ export interface ShapeMock {
   delay(ms: number): void
   /** The first page of every shape takes `ms` longer from now on; 0 ends that. */
   slowFirstPage(ms: number): void
-  /** Breaks every open request, as a network does; the next ones are answered again. */
+  /** Breaks every open request, as a network does, and every further one until it is restored. */
   dropConnection(): void
+  /** Lets requests through again. Streams notice by themselves, as soon as they try again. */
+  restoreConnection(): void
   /** What the next request is answered with. Requests that wait for news are ended to make it soon. */
   readonly next: {
     /** 401, once: the stream ends until its collection is started again. */
@@ -177,7 +179,8 @@ export function createShapeMock(options: ShapeMockOptions): ShapeMock {
     },
     delay: requests.delay,
     slowFirstPage: requests.slowFirstPage,
-    dropConnection: () => requests.cutAll(() => HttpResponse.error()),
+    dropConnection: () => requests.setConnection(true),
+    restoreConnection: () => requests.setConnection(false),
     next: {
       unauthorized: (shape) => requests.interrupt(shape, { status: 401 }),
       mustRefetch: engine.expire,

@@ -1,0 +1,118 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { SessionDbError } from '../../../src/errors.ts'
+import { type CollectionName, type Principal, tables } from '../../../src/schema/index.ts'
+import {
+  createMemoryWriteAdapter,
+  createShapeMock,
+  type ShapeMock,
+} from '../../../src/testing/index.ts'
+import { rowText } from '../../../src/testing/memory/wire-text.ts'
+import type { WriteBatchInput, WriteOutcome } from '../../../src/writes/index.ts'
+import { toWriteFailure } from '../../../src/writes/index.ts'
+import { anySending, type Sending } from '../../integration/server/random-batches.ts'
+import { type StoreFixture, startStore } from '../../integration/server/store-fixture.ts'
+
+let fixture: StoreFixture
+
+beforeAll(async () => {
+  fixture = await startStore()
+})
+afterAll(() => fixture.close())
+
+const TIMES = /_at$/
+
+test('random batches have the same outcome in memory as in Postgres', async () => {
+  const runs = fc.array(anySending, { minLength: 5, maxLength: 40 })
+  await fc.assert(
+    fc.asyncProperty(runs, async (sendings) => {
+      await empty()
+      const mock = createShapeMock({ electricUrl: 'http://app.test/api/shapes' })
+      for (const [index, sending] of sendings.entries()) {
+        const batch = batchOf(sending, index)
+        for (let sends = 0; sends < sending.sends; sends += 1) {
+          const inPostgres = await writeToStore(sending.principal, batch)
+          const inMemory = await writeToMock(mock, sending.principal, batch)
+          expect(comparable(inMemory)).toEqual(comparable(inPostgres))
+        }
+      }
+      for (const collection of Object.keys(tables) as CollectionName[]) {
+        expect(rowsInMemory(mock, collection)).toEqual(await rowsInPostgres(collection))
+      }
+    }),
+    { numRuns: 100 },
+  )
+}, 120_000)
+
+test('refuses what the store refuses before it looks at any row', async () => {
+  const ann = { tenantId: 'red', userId: 'ann' }
+  const nobody = { tenantId: '', userId: 'ann' }
+  const event = { collection: 'timelineEvents', type: 'delete', id: 'e1' } as const
+  const huge = { id: 'm1', threadId: 't1', role: 'user', content: '€'.repeat(400_000) } as const
+  const cases: [Principal, unknown][] = [
+    [ann, {}],
+    [ann, { id: 'b', mutations: [{ collection: 'sessions', type: 'insert', value: { id: 's' } }] }],
+    [ann, { id: 'b', mutations: [{ ...event, expectedVersion: 1 }] }],
+    [ann, { id: 'b', mutations: [{ collection: 'chatMessages', type: 'insert', value: huge }] }],
+    [nobody, { id: 'b', mutations: [event] }],
+  ]
+  const mock = createShapeMock({ electricUrl: 'http://app.test/api/shapes' })
+  for (const [principal, batch] of cases) {
+    const inPostgres = await writeToStore(principal, batch as WriteBatchInput)
+    expect(inPostgres).toHaveProperty('error')
+    const inMemory = await writeToMock(mock, principal, batch as WriteBatchInput)
+    expect(inMemory).toEqual(inPostgres)
+  }
+})
+
+function batchOf({ mutations, reusedId }: Sending, index: number): WriteBatchInput {
+  const id = reusedId === null ? `batch-${index}` : `batch-${reusedId % (index + 1)}`
+  return { id, mutations: [...mutations] }
+}
+
+async function empty(): Promise<void> {
+  await fixture.pool.query('TRUNCATE sessions, applied_batches CASCADE')
+}
+
+async function writeToStore(principal: Principal, batch: WriteBatchInput): Promise<WriteOutcome> {
+  try {
+    return await fixture.store.write(principal, batch)
+  } catch (error) {
+    if (error instanceof SessionDbError) return toWriteFailure(error)
+    throw error
+  }
+}
+
+function writeToMock(mock: ShapeMock, principal: Principal, batch: WriteBatchInput) {
+  return createMemoryWriteAdapter(mock, { principal })(batch)
+}
+
+/** Two databases count transactions differently; whether there was one they agree on. */
+function comparable(outcome: WriteOutcome): unknown {
+  return 'txid' in outcome ? { ...outcome, txid: outcome.txid !== null } : outcome
+}
+
+function rowsInMemory(mock: ShapeMock, collection: CollectionName) {
+  const { columns } = tables[collection]
+  return sorted(mock.rows(collection).map((row) => withoutTimes(rowText(columns, row))))
+}
+
+async function rowsInPostgres(collection: CollectionName) {
+  const { name, columns } = tables[collection]
+  const texts = Object.values(columns).map((column) => `${column.name}::text`)
+  return sorted((await fixture.rows(`SELECT ${texts.join(', ')} FROM ${name}`)).map(withoutTimes))
+}
+
+/** The two have different clocks: of a time only whether there is one is compared. */
+function withoutTimes(row: Record<string, unknown>) {
+  const entries = Object.entries(row).map(([name, value]) => [
+    name,
+    TIMES.test(name) ? value !== null : value,
+  ])
+  return Object.fromEntries(entries)
+}
+
+function sorted(rows: Record<string, unknown>[]) {
+  const keyOf = (row: Record<string, unknown>) => JSON.stringify([row.tenant_id, row.id])
+  return rows.sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1))
+}
