@@ -93,7 +93,8 @@ async function locked<T>(client: ClientBase, work: () => Promise<T>): Promise<T>
     await client.query('COMMIT')
     return result
   } catch (error) {
-    await client.query('ROLLBACK')
+    // Without a connection there is nothing to roll back, and the first error says more.
+    await client.query('ROLLBACK').catch(() => {})
     throw error
   }
 }
@@ -104,13 +105,16 @@ async function withClient<T>(
 ): Promise<T> {
   if (typeof database !== 'string') {
     const client = await database.connect().catch(refuseUnreachable)
+    client.on('error', ignoreBreak)
     try {
       return await work(client)
     } finally {
+      client.off('error', ignoreBreak)
       client.release()
     }
   }
   const client = new Client({ connectionString: database })
+  client.on('error', ignoreBreak)
   await client.connect().catch(refuseUnreachable)
   try {
     return await work(client)
@@ -118,6 +122,9 @@ async function withClient<T>(
     await client.end()
   }
 }
+
+/** A connection that breaks between two queries would end the process. The next query fails instead. */
+function ignoreBreak(): void {}
 
 function refuseUnreachable(cause: unknown): never {
   const reason = cause instanceof Error ? cause.message || cause.name : String(cause)

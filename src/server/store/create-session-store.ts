@@ -86,7 +86,7 @@ export function createSessionStore<User extends Principal = Principal>(
       }
     },
     async close() {
-      if (pool !== database) await pool.end()
+      if (pool !== database && !pool.ending) await pool.end()
     },
   }
 }

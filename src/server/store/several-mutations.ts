@@ -19,6 +19,7 @@ export async function applySeveral(run: BatchRun): Promise<WriteResult> {
 /** The result, or undefined when the batch id was claimed before. */
 async function inTransaction(run: BatchRun): Promise<WriteResult | undefined> {
   const client = await run.pool.connect()
+  client.on('error', ignoreBreak)
   let broken = false
   try {
     const claim = run.preparer.prepare(claimBatch(run.claim))
@@ -32,6 +33,7 @@ async function inTransaction(run: BatchRun): Promise<WriteResult | undefined> {
     broken = await failsToRollBack(client)
     throw error
   } finally {
+    client.off('error', ignoreBreak)
     // Closing the connection rolls back too.
     client.release(broken)
   }
@@ -55,6 +57,9 @@ async function applySteps(run: BatchRun, client: PoolClient): Promise<WriteResul
   await collectRows(client, [store, 'COMMIT'])
   return result
 }
+
+/** A connection that breaks between two queries would end the process. The next query fails instead. */
+function ignoreBreak(): void {}
 
 function failsToRollBack(client: PoolClient): Promise<boolean> {
   return client.query('ROLLBACK').then(

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { Pool } from 'pg'
+import type { Pool } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Principal } from '../../../src/schema/index.ts'
 import { createSessionStore, type SessionStore } from '../../../src/server/store/index.ts'
@@ -14,6 +14,7 @@ import {
   type StoreFixture,
   startStore,
 } from './store-fixture.ts'
+import { createTestPool } from './test-pool.ts'
 import { expectTrueCounters } from './true-counters.ts'
 
 let fixture: StoreFixture
@@ -27,7 +28,7 @@ beforeAll(async () => {
     `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = 20', current_database());
      END $$`,
   )
-  pool = new Pool({ connectionString: fixture.url, max: 20 })
+  pool = createTestPool(fixture.url, { max: 20 })
   other = createSessionStore({ database: pool })
 })
 afterAll(async () => {

@@ -1,4 +1,4 @@
-import { Pool } from 'pg'
+import type { Pool } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import * as schema from '../../../src/schema/index.ts'
@@ -6,6 +6,7 @@ import { migrate } from '../../../src/server/migrate.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
 import { readColumns } from './database-columns.ts'
 import { type EntityDescription, findDrift } from './schema-drift.ts'
+import { createTestPool } from './test-pool.ts'
 
 const entities: Record<schema.CollectionName, EntityDescription> = {
   sessions: {
@@ -40,7 +41,7 @@ let pool: Pool
 
 beforeAll(async () => {
   database = await freshDatabase()
-  pool = new Pool({ connectionString: database.url })
+  pool = createTestPool(database.url)
   await migrate({ database: pool })
 })
 

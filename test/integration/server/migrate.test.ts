@@ -1,17 +1,18 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { Pool } from 'pg'
+import type { Pool } from 'pg'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { migrate } from '../../../src/server/migrate.ts'
 import type { Migration } from '../../../src/server/migrations/index.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { createTestPool } from './test-pool.ts'
 
 let database: TestDatabase
 let pool: Pool
 
 beforeEach(async () => {
   database = await freshDatabase()
-  pool = new Pool({ connectionString: database.url })
+  pool = createTestPool(database.url)
   onTestFinished(async () => {
     await pool.end()
     await database.drop()

@@ -1,4 +1,3 @@
-import { Pool } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createSessionStore, type SessionStore } from '../../../src/server/store/index.ts'
 import type { MutationInput } from '../../../src/writes/index.ts'
@@ -13,6 +12,7 @@ import {
   type StoreFixture,
   startStore,
 } from './store-fixture.ts'
+import { createTestPool } from './test-pool.ts'
 import { startWireTap, type WireTap } from './wire-tap.ts'
 
 let fixture: StoreFixture
@@ -92,7 +92,7 @@ describe('a batch of twenty mutations', () => {
   })
 
   test('works on a pool without pipelining too', async () => {
-    const pool = new Pool({ connectionString: tap.url })
+    const pool = createTestPool(tap.url)
     const plain = createSessionStore({ database: pool })
     const result = await plain.write(ada, { id: 'plain-pool', mutations: mutations('plain') })
     expect(result.mutations).toHaveLength(20)
@@ -119,6 +119,56 @@ describe('when the database is away', () => {
     const result = await store.write(ada, batch)
     expect(result.mutations).toHaveLength(1)
     expect(await fixture.rows("SELECT FROM sessions WHERE id = 'cut'")).toHaveLength(1)
+  })
+
+  test('an answer that is lost after the commit is given again to the retry', async () => {
+    for (const mutations of [[insertSession('l1')], [insertSession('l2'), insertSession('l3')]]) {
+      const batch = { id: `lost-${mutations.length}`, mutations }
+      // The answers of a batch of several come in three parts; the last one says that it committed.
+      const result = await loseAnswerTo(batch, mutations.length === 1 ? 0 : 2)
+      const [applied] = await fixture.rows('SELECT txid FROM applied_batches WHERE batch_id = $1', [
+        batch.id,
+      ])
+      expect(result).toMatchObject({ txid: Number(applied?.txid), batchId: batch.id })
+    }
+  })
+
+  async function loseAnswerTo(batch: { id: string; mutations: MutationInput[] }, after: number) {
+    tap.reset()
+    const write = store.write(ada, batch)
+    while (tap.roundTrips() <= after) await new Promise((resolve) => setImmediate(resolve))
+    tap.loseNextAnswer()
+    expect((await refusalOf(write)).code).toBe('unavailable')
+    return store.write(ada, batch)
+  }
+
+  test('connections that break at any time: each append is there once, in order', async () => {
+    await store.write(ada, { id: 'k', mutations: [insertSession('k'), insertThread('k', 'kt')] })
+    const acknowledged = await Promise.all(
+      Array.from({ length: 60 }, async (_, index) => {
+        const append = insertMessage('kt', `k${index}`)
+        const more = index % 2 === 0 ? [] : [insertEvent('k', index)]
+        const batch = { id: `k${index}`, mutations: [append, ...more] }
+        for (;;) {
+          if (index % 5 === 0 && Math.random() < 0.5) tap.cut()
+          try {
+            return await store.write(ada, batch)
+          } catch (error) {
+            expect(error).toMatchObject({ code: 'unavailable' })
+          }
+        }
+      }),
+    )
+    const stored = await fixture.rows<{ id: string; position: number }>(
+      "SELECT id, position::int FROM chat_messages WHERE thread_id = 'kt' ORDER BY position",
+    )
+    expect(stored.map((row) => row.position)).toEqual(stored.map((_, index) => index + 1))
+    expect(stored.map((row) => row.id).sort()).toEqual(
+      acknowledged.map((result) => result.mutations[0]?.id).sort(),
+    )
+    expect(await fixture.rows("SELECT FROM timeline_events WHERE session_id = 'k'")).toHaveLength(
+      30,
+    )
   })
 
   test('a database that cannot be reached is `unavailable`', async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { Pool } from 'pg'
+import type { Pool } from 'pg'
 import type { Principal } from '../../../src/schema/index.ts'
 import { migrate } from '../../../src/server/migrate.ts'
 import {
@@ -9,6 +9,7 @@ import {
 } from '../../../src/server/store/index.ts'
 import type { MutationInput, WriteResult } from '../../../src/writes/index.ts'
 import { freshDatabase } from '../../support/database.ts'
+import { createTestPool } from './test-pool.ts'
 
 /** Two users of one tenant, and one of another with the same user id as the first. */
 export const ada: Principal = { tenantId: 'acme', userId: 'ada' }
@@ -41,7 +42,7 @@ export async function startStore(
 ): Promise<StoreFixture> {
   const database = await freshDatabase()
   await migrate({ database: database.url })
-  const pool = new Pool({ connectionString: database.url })
+  const pool = createTestPool(database.url)
   const store = createSessionStore({ database: database.url, ...options })
   return {
     url: database.url,

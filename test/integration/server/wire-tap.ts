@@ -9,6 +9,8 @@ export interface WireTap {
   /** How many times the client asked the server to answer: Sync and Query messages. */
   requests(): number
   reset(): void
+  /** Cuts the connection on which the server answers next, before the client gets the answer. */
+  loseNextAnswer(): void
   /** Cuts every connection that is open now. */
   cut(): void
   close(): Promise<void>
@@ -18,6 +20,7 @@ export async function startWireTap(databaseUrl: string): Promise<WireTap> {
   const target = new URL(databaseUrl)
   const sockets = new Set<Socket>()
   let [trips, requests, lastSpeaker] = [0, 0, 'server']
+  let losing = false
 
   const server = createServer((client) => {
     const upstream = connect(Number(target.port), target.hostname)
@@ -39,7 +42,12 @@ export async function startWireTap(databaseUrl: string): Promise<WireTap> {
     })
     upstream.on('data', (chunk) => {
       lastSpeaker = 'server'
-      client.write(chunk)
+      if (losing) {
+        losing = false
+        client.destroy()
+      } else {
+        client.write(chunk)
+      }
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -53,6 +61,9 @@ export async function startWireTap(databaseUrl: string): Promise<WireTap> {
     reset() {
       trips = 0
       requests = 0
+    },
+    loseNextAnswer() {
+      losing = true
     },
     cut() {
       for (const socket of sockets) socket.destroy()
