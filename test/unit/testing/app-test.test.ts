@@ -6,15 +6,16 @@ import {
 } from '../../../src/collections/index.ts'
 import { createMemoryWriteAdapter, createShapeMock } from '../../../src/testing/index.ts'
 
+const electricUrl = 'http://app.test/api/shapes'
 const ann = { tenantId: 'acme', userId: 'ann' }
 
 const mock = createShapeMock({
-  electricUrl: 'http://app.test/api/shapes',
+  electricUrl,
   principal: ann,
   tables: {
     sessions: [{ id: 's1', title: 'Fix the login' }],
     chatThreads: [{ id: 't1', sessionId: 's1' }],
-    chatMessages: [{ threadId: 't1', content: 'Why does it fail?' }],
+    chatMessages: [{ id: 'm1', threadId: 't1', content: 'Why does it fail?' }],
   },
 })
 
@@ -25,9 +26,9 @@ afterAll(() => server.close())
 
 function openCollections(options: Partial<SessionCollectionsOptions> = {}) {
   const db = createSessionCollections({
-    electricUrl: 'http://app.test/api/shapes',
-    writeAdapter: createMemoryWriteAdapter(mock, { principal: ann }),
+    electricUrl,
     identity: ann,
+    writeAdapter: createMemoryWriteAdapter(mock, { principal: ann }),
     ...options,
   })
   onTestFinished(() => db.cleanup())
@@ -35,16 +36,15 @@ function openCollections(options: Partial<SessionCollectionsOptions> = {}) {
 }
 
 test('rows appear, and stay up to date', async () => {
-  const db = openCollections()
-  const { messages } = db.thread('t1')
+  const { messages } = openCollections().thread('t1')
   await messages.preload()
-  expect(messages.toArray.map(({ content }) => content)).toEqual(['Why does it fail?'])
+  expect(messages.toArray.map((row) => row.content)).toEqual(['Why does it fail?'])
 
   mock.insert('chatMessages', { threadId: 't1', role: 'assistant', content: 'Let me look.' })
   await vi.waitFor(() => expect(messages.size).toBe(2))
 })
 
-test('a message shows at once and is confirmed', async () => {
+test('a message shows at once, and is confirmed', async () => {
   const db = openCollections()
   const { messages } = db.thread('t1')
   await messages.preload()
@@ -53,23 +53,33 @@ test('a message shows at once and is confirmed', async () => {
   expect(messages.get(write.id)?.$synced).toBe(false)
 
   await write.committed
-  expect(mock.rows('chatMessages').map(({ content }) => content)).toContain('And now?')
-  await vi.waitFor(() => expect(messages.get(write.id)?.$synced).toBe(true))
+  expect(messages.get(write.id)).toMatchObject({ content: 'And now?', position: 2 })
+  expect(mock.rows('chatThreads')[0]?.messageCount).toBe(2)
 })
 
-test('401 is shown', async () => {
+test('a write that the server refuses is taken back', async () => {
+  const bob = { tenantId: 'acme', userId: 'bob' }
+  mock.update('sessions', 's1', { visibility: 'tenant' })
+  const db = openCollections({ writeAdapter: createMemoryWriteAdapter(mock, { principal: bob }) })
+  await db.sessions.preload()
+
+  const write = db.actions.updateSession('s1', { title: 'Mine now' })
+  expect(db.sessions.get('s1')?.title).toBe('Mine now')
+  await expect(write.committed).rejects.toMatchObject({ code: 'forbidden' })
+  await vi.waitFor(() => expect(db.sessions.get('s1')?.title).toBe('Fix the login'))
+})
+
+test('a session that has ended is shown', async () => {
   const onError = vi.fn()
   const db = openCollections({ onError })
   await db.sessions.preload()
 
   mock.next.unauthorized('sessions')
-  await vi.waitFor(() =>
-    expect(db.status(db.sessions).get().lastError?.code).toBe('unauthenticated'),
-  )
-  expect(onError).toHaveBeenCalledOnce()
+  await vi.waitFor(() => expect(onError).toHaveBeenCalled())
+  expect(db.status(db.sessions).get().lastError?.code).toBe('unauthenticated')
 })
 
-test('409 recovers', async () => {
+test('a shape that is made anew is fetched anew', async () => {
   const db = openCollections()
   await db.sessions.preload()
   const { handle } = db.status(db.sessions).get()
@@ -79,7 +89,7 @@ test('409 recovers', async () => {
   await vi.waitFor(() => expect(db.sessions.get('s1')?.title).toBe('Fix the login'))
 })
 
-test('503 is tried again', async () => {
+test('an overloaded server is asked again', async () => {
   const db = openCollections()
   mock.next.unavailable({ retryAfterSeconds: 1 })
   const loading = db.sessions.preload()
@@ -87,16 +97,65 @@ test('503 is tried again', async () => {
 
   await loading
   expect(db.sessions.size).toBe(1)
-  await vi.waitFor(() => expect(db.status(db.sessions).get().lastError).toBeNull())
 })
 
-test('a revoked session disappears with all that is in it', async () => {
+test('offline shows, and is over by itself', async () => {
+  const db = openCollections()
+  await db.sessions.preload()
+
+  mock.dropConnection()
+  await vi.waitFor(() => expect(db.status(db.sessions).get().isUpToDate).toBe(false))
+  mock.update('sessions', 's1', { title: 'Changed meanwhile' })
+
+  mock.restoreConnection()
+  await vi.waitFor(() => expect(db.sessions.get('s1')?.title).toBe('Changed meanwhile'), 10_000)
+})
+
+test('a collection is loading while its first page is on its way', async () => {
+  const db = openCollections()
+  mock.slowFirstPage(50)
+  const loading = db.sessions.preload()
+  expect(db.status(db.sessions).get().status).toBe('loading')
+  await loading
+  expect(db.status(db.sessions).get().status).toBe('ready')
+})
+
+test('a session that is taken away disappears with all that is in it', async () => {
   const db = openCollections()
   const { messages } = db.thread('t1')
   await Promise.all([db.sessions.preload(), messages.preload()])
 
   mock.revoke('s1')
   await vi.waitFor(() => expect(db.sessions.size + messages.size).toBe(0))
+
   mock.grant('s1')
   await vi.waitFor(() => expect(db.sessions.size + messages.size).toBe(2))
+})
+
+test('two users talk', async () => {
+  const users = { ann, bob: { tenantId: 'acme', userId: 'bob' } }
+  const shared = createShapeMock({
+    electricUrl,
+    principal: ann,
+    authenticate: (request) =>
+      users[request.headers.get('authorization') as keyof typeof users] ?? null,
+    tables: {
+      sessions: [{ id: 's1', visibility: 'tenant' }],
+      chatThreads: [{ id: 't1', sessionId: 's1' }],
+    },
+  })
+  server.use(...shared.handlers)
+  onTestFinished(() => server.resetHandlers())
+  const openAs = (user: keyof typeof users) =>
+    openCollections({
+      headers: { authorization: user },
+      identity: users[user],
+      writeAdapter: createMemoryWriteAdapter(shared, { principal: users[user] }),
+    })
+  const [forAnn, forBob] = [openAs('ann'), openAs('bob')]
+  await Promise.all([forAnn, forBob].map((db) => db.thread('t1').messages.preload()))
+
+  forAnn.actions.appendMessage({ threadId: 't1', role: 'user', content: 'Hello' })
+  const seenByBob = forBob.thread('t1').messages
+  await vi.waitFor(() => expect(seenByBob.toArray[0]).toMatchObject({ authorId: 'ann' }))
 })
