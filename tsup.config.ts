@@ -23,7 +23,7 @@ export default defineConfig([
     ...shared,
     name: 'node',
     entry: {
-      server: 'src/server/index.ts',
+      server: 'src/server.ts',
       testing: 'src/testing/index.ts',
       dev: 'src/dev/index.ts',
     },

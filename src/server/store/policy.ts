@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { CollectionName, Principal } from '../../schema/index.ts'
-import type { Mutation } from '../../writes/index.ts'
+import type { Mutation } from '../../writes/batch.ts'
 
 /** The mutations of one collection and one type. */
 export type MutationOf<Collection extends CollectionName, Type extends Mutation['type']> = Extract<

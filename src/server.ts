@@ -1,0 +1,15 @@
+/** The entry `@org/session-db/server`: everything an app's server needs. */
+export { type ErrorCode, errorStatus, SessionDbError } from './errors.ts'
+export * from './legacy/index.ts'
+export {
+  type CollectionName,
+  type JsonObject,
+  type JsonValue,
+  type Principal,
+  timelineEventKindSchema,
+} from './schema/index.ts'
+export * from './server/index.ts'
+export * from './shapes/index.ts'
+export type { Mutation, WriteBatch, WriteBatchInput } from './writes/batch.ts'
+export type { WriteFailure } from './writes/errors.ts'
+export type { AppliedMutation, WriteOutcome, WriteResult } from './writes/result.ts'
