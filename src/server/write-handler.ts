@@ -7,14 +7,14 @@ import { readJsonBody } from './write-handler/read-json-body.ts'
 import { requireOwnOrigin } from './write-handler/request-origin.ts'
 import { type BatchWriter, type ErrorLogger, report, runWrite } from './write-handler/run-write.ts'
 
-const DEFAULT_MAX_BODY_BYTES = 4 * 1024 * 1024
+const DEFAULT_MAX_BODY_BYTES = 8 * 1024 * 1024
 
 /** Whose batches are applied where. */
 export interface WriteHandlerOptions {
   readonly store: BatchWriter
   /** Says who sends a request. Nobody, or an exception, is answered with 401. */
   readonly authenticate: Authenticate
-  /** Largest body in bytes; 4 MiB unless given. */
+  /** Largest body in bytes; 8 MiB unless given. */
   readonly maxBodyBytes?: number
   /** Origins that may write besides the app's own, such as `https://app.example`. */
   readonly allowedOrigins?: readonly string[]

@@ -1,0 +1,258 @@
+import {
+  isChangeMessage,
+  type Row,
+  Shape,
+  ShapeStream,
+  type ShapeStreamInterface,
+} from '@electric-sql/client'
+import fc from 'fast-check'
+import { Pool } from 'pg'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { createShapeServer, type ShapeServer } from '../../../src/dev/shape-server/index.ts'
+import type { Principal } from '../../../src/schema/principal.ts'
+import { migrate } from '../../../src/server/migrate.ts'
+import { createShapeProxy } from '../../../src/server/shape-proxy.ts'
+import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { type Served, serve } from '../../unit/proxy/serve.ts'
+import { createMaterializedClient } from '../shape-server/materialized-client.ts'
+
+const SECRET = 'keep-this-to-yourself'
+
+let database: TestDatabase
+let pool: Pool
+let electric: ShapeServer
+let app: Served
+const streams: AbortController[] = []
+
+beforeAll(async () => {
+  database = await freshDatabase()
+  await migrate({ database: database.url })
+  pool = new Pool({ connectionString: database.url })
+  await fill()
+  electric = await createShapeServer({ databaseUrl: database.url, secret: SECRET })
+  const { url } = await electric.listen()
+  app = await serve(
+    createShapeProxy({
+      electricUrl: url,
+      secret: SECRET,
+      authenticate: (request) => {
+        const [tenantId, userId] = (request.headers.get('authorization') ?? '').split('/')
+        return tenantId && userId ? { tenantId, userId } : null
+      },
+    }),
+  )
+})
+
+afterEach(() => {
+  for (const stream of streams.splice(0)) stream.abort()
+})
+
+afterAll(async () => {
+  await app?.close()
+  await electric?.close()
+  await pool?.end()
+  await database?.drop()
+})
+
+/** Two tenants with the same session, thread and message ids: only the tenant tells them apart. */
+async function fill(): Promise<void> {
+  await pool.query(`
+    INSERT INTO sessions (tenant_id, id, owner_id, visibility, title, content_ref)
+    SELECT t, 's' || n, u, v, t || ' s' || n, 'pg:hidden-' || t
+    FROM unnest(ARRAY['t1', 't2']) t, (VALUES
+      (1, 'ann', 'private'), (2, 'ann', 'tenant'), (3, 'bob', 'private'), (4, 'bob', 'tenant')
+    ) AS s(n, u, v);
+    INSERT INTO chat_threads (tenant_id, id, session_id, created_by, mode, title)
+    SELECT tenant_id, 'th-' || id, id, owner_id, 'session', tenant_id || ' thread of ' || id
+    FROM sessions;
+    INSERT INTO chat_messages (tenant_id, id, thread_id, session_id, author_id, role, content, position)
+    SELECT t.tenant_id, 'm-' || t.id || '-' || n, t.id, t.session_id, t.created_by, 'user',
+      t.tenant_id || ' message ' || n, n
+    FROM chat_threads t, generate_series(1, 3) n;
+    INSERT INTO timeline_events (tenant_id, id, session_id, seq, kind, text)
+    SELECT tenant_id, 'e-' || id || '-' || n, id, n, 'message', tenant_id || ' event ' || n
+    FROM sessions, generate_series(0, 2) n;`)
+}
+
+const as = ({ tenantId, userId }: Principal) => ({ authorization: `${tenantId}/${userId}` })
+
+/** Follows a shape as a browser does. */
+function follow(
+  principal: Principal,
+  name: string,
+  params: Record<string, string> = {},
+): Shape<Row> {
+  const controller = new AbortController()
+  streams.push(controller)
+  const url = `${app.url}/api/shapes/${name}`
+  const options = {
+    url,
+    params,
+    headers: as(principal),
+    signal: controller.signal,
+    warnOnHttp: false,
+  }
+  return new Shape(
+    new ShapeStream(
+      options as ConstructorParameters<typeof ShapeStream>[0],
+    ) as unknown as ShapeStreamInterface<Row>,
+  )
+}
+
+/** Follows a shape and applies what moves in and out of it, as the collections do. */
+function materialize(principal: Principal, name: string, params: Record<string, string> = {}) {
+  const viaProxy = (request: Request) =>
+    fetch(`${app.url}/api/shapes/${name}${new URL(request.url).search}`, { headers: as(principal) })
+  return createMaterializedClient(viaProxy, params)
+}
+
+const ids = (rows: Row[]) => rows.map(({ id }) => String(id)).sort()
+
+/** The keys a shape's snapshot holds, read request by request until it is up to date. */
+async function snapshot(principal: Principal, path: string): Promise<Row[]> {
+  const rows: Row[] = []
+  let query = 'offset=-1'
+  for (;;) {
+    const separator = path.includes('?') ? '&' : '?'
+    const response = await fetch(`${app.url}/${path}${separator}${query}`, {
+      headers: as(principal),
+    })
+    expect(response.status).toBe(200)
+    const messages = await response.json()
+    for (const message of messages) if (isChangeMessage(message)) rows.push(message.value)
+    if (response.headers.has('electric-up-to-date')) return rows
+    const handle = response.headers.get('electric-handle')
+    query = `offset=${response.headers.get('electric-offset')}&handle=${handle}`
+  }
+}
+
+const visible = `(s.owner_id = $2 OR s.visibility = 'tenant')`
+const truth: Record<string, { sql: string; param?: 'sessionId' | 'threadId' }> = {
+  sessions: {
+    sql: `SELECT s.id FROM sessions s WHERE s.tenant_id = $1 AND ${visible} AND $3 <> ''`,
+  },
+  'session-threads': childTruth('chat_threads', 'session_id', 'sessionId'),
+  'session-messages': childTruth('chat_messages', 'session_id', 'sessionId'),
+  'session-timeline': childTruth('timeline_events', 'session_id', 'sessionId'),
+  'thread-messages': childTruth('chat_messages', 'thread_id', 'threadId'),
+}
+
+function childTruth(table: string, column: string, param: 'sessionId' | 'threadId') {
+  const join = 'JOIN sessions s ON s.tenant_id = c.tenant_id AND s.id = c.session_id'
+  const sql = `SELECT c.id FROM ${table} c ${join}
+    WHERE c.tenant_id = $1 AND ${visible} AND c.${column} = $3`
+  return { sql, param }
+}
+
+test('whoever asks for whatever sees exactly the rows that SQL says are theirs', async () => {
+  const principal = fc.record({
+    tenantId: fc.constantFrom('t1', 't2', 't3'),
+    userId: fc.constantFrom('ann', 'bob', 'eve'),
+  })
+  const id = fc.oneof(
+    fc.constantFrom('s1', 's2', 's3', 's4', 'th-s1', 'th-s2', 'th-s3', 'th-s4'),
+    fc.constantFrom("s1' OR '1'='1", 's1) OR (1=1', '$1', 'none'),
+  )
+  const cases = fc.asyncProperty(
+    principal,
+    fc.constantFrom(...Object.keys(truth)),
+    id,
+    async (who, name, value) => {
+      const { sql, param } = truth[name] ?? { sql: '' }
+      const query = param === undefined ? '' : `?${param}=${encodeURIComponent(value)}`
+      const rows = await snapshot(who, `${name}${query}`)
+      const expected = await pool.query(sql, [who.tenantId, who.userId, value])
+      expect(ids(rows)).toEqual(ids(expected.rows))
+      for (const row of rows) {
+        expect(row.tenant_id).toBe(who.tenantId)
+        expect(row).not.toHaveProperty('content_ref')
+      }
+    },
+  )
+  await fc.assert(cases, { numRuns: 150 })
+})
+
+describe('a browser that follows a shape', () => {
+  test('gets rows as they are written', async () => {
+    const messages = follow({ tenantId: 't1', userId: 'eve' }, 'thread-messages', {
+      threadId: 'th-s2',
+    })
+    await vi.waitFor(() => expect(ids(messages.currentRows)).toHaveLength(3), 10_000)
+    await pool.query(`INSERT INTO chat_messages
+      (tenant_id, id, thread_id, session_id, author_id, role, content, position)
+      SELECT t, 'live', 'th-s2', 's2', 'ann', 'user', t, 4 FROM unnest(ARRAY['t1', 't2']) t`)
+    await vi.waitFor(() => expect(ids(messages.currentRows)).toContain('live'), 10_000)
+    expect(messages.currentRows.find(({ id }) => id === 'live')).toMatchObject({ content: 't1' })
+  })
+
+  test('loses a session and all below it at once when it is made private, and gets them back', async () => {
+    const eve = { tenantId: 't2', userId: 'eve' }
+    const sessions = materialize(eve, 'sessions')
+    const children = [
+      materialize(eve, 'session-messages', { sessionId: 's4' }),
+      materialize(eve, 'session-timeline', { sessionId: 's4' }),
+      materialize(eve, 'thread-messages', { threadId: 'th-s4' }),
+    ]
+    const clients = [sessions, ...children]
+    const expectAfter = async (visibility: string, sizes: number[]) => {
+      await pool.query(`UPDATE sessions SET visibility = $1 WHERE tenant_id = 't2' AND id = 's4'`, [
+        visibility,
+      ])
+      await vi.waitFor(async () => {
+        await Promise.all(clients.map((client) => client.poll()))
+        expect(clients.map(({ rows }) => rows.size)).toEqual(sizes)
+      }, 10_000)
+      expect(clients.map(({ refetches }) => refetches)).toEqual([0, 0, 0, 0])
+    }
+    await expectAfter('tenant', [2, 3, 3, 3])
+    await expectAfter('private', [1, 0, 0, 0])
+    await expectAfter('tenant', [2, 3, 3, 3])
+  })
+})
+
+test("another's handle gives nobody another's rows", async () => {
+  const ann = { tenantId: 't1', userId: 'ann' }
+  const own = await fetch(`${app.url}/sessions?offset=-1`, { headers: as(ann) })
+  const query = `offset=${own.headers.get('electric-offset')}&handle=${own.headers.get('electric-handle')}`
+  for (const live of ['', '&live=true']) {
+    const stolen = await fetch(`${app.url}/sessions?${query}${live}`, {
+      headers: as({ tenantId: 't2', userId: 'ann' }),
+    })
+    expect(stolen.status).toBe(409)
+    expect(await stolen.json()).toEqual([{ headers: { control: 'must-refetch' } }])
+    expect(stolen.headers.get('electric-handle')).not.toBe(own.headers.get('electric-handle'))
+  }
+})
+
+test('an ETag answers 304 to its owner and a whole answer to anyone else', async () => {
+  const ask = (who: Principal, etag?: string) =>
+    fetch(`${app.url}/sessions?offset=-1`, {
+      headers: { ...as(who), ...(etag === undefined ? {} : { 'if-none-match': etag }) },
+    })
+  const ann = { tenantId: 't1', userId: 'ann' }
+  const etag = (await ask(ann)).headers.get('etag') ?? ''
+  expect((await ask(ann, etag)).status).toBe(304)
+  expect((await ask({ tenantId: 't1', userId: 'bob' }, etag)).status).toBe(200)
+})
+
+test('a protocol parameter that the engine refuses is 400, without its other words', async () => {
+  const response = await fetch(`${app.url}/sessions?offset=abc`, {
+    headers: as({ tenantId: 't1', userId: 'ann' }),
+  })
+  expect(response.status).toBe(400)
+  expect(await response.json()).toMatchObject({
+    error: { code: 'invalid', message: expect.stringContaining('offset') },
+  })
+})
+
+test('a wrong secret is the operator’s fault, not the user’s', async () => {
+  const { url } = await electric.listen()
+  const serveShape = createShapeProxy({
+    electricUrl: url,
+    secret: 'wrong',
+    authenticate: () => ({ tenantId: 't1', userId: 'ann' }),
+  })
+  const response = await serveShape(new Request('http://app.test/sessions?offset=-1'))
+  expect(response.status).toBe(502)
+  expect(await response.text()).not.toMatch(/secret|wrong/)
+})
