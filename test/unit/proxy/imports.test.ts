@@ -1,0 +1,23 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+
+/** Every module that a file imports, directly or not: own files by URL, packages by name. */
+function importsOf(entry: URL, seen = new Set<string>()): Set<string> {
+  if (seen.has(entry.href)) return seen
+  seen.add(entry.href)
+  const source = readFileSync(entry, 'utf8')
+  for (const [, specifier = ''] of source.matchAll(/from '([^']+)'/g)) {
+    if (specifier.startsWith('.')) importsOf(new URL(specifier, entry), seen)
+    else seen.add(specifier)
+  }
+  return seen
+}
+
+test.each(['shape-proxy.ts', 'write-handler.ts'])('%s needs nothing of Node', (name) => {
+  const imports = importsOf(new URL(`../../../src/server/${name}`, import.meta.url))
+  const packages = [...imports].filter((specifier) => !specifier.startsWith('file:'))
+  expect(packages.every((specifier) => ['zod', '@electric-sql/client'].includes(specifier))).toBe(
+    true,
+  )
+  expect(imports.size).toBeGreaterThan(8)
+})
