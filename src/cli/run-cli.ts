@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { devCommand } from './commands/dev.ts'
+import { importCommand } from './commands/import.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { reportFailure } from './failure.ts'
 
@@ -33,7 +34,8 @@ function createProgram(): Command {
   const program = new Command('session-db')
     .description(packageJson.description)
     .version(packageJson.version)
-  for (const command of [devCommand(), migrateCommand()]) program.addCommand(command)
+  for (const command of [devCommand(), migrateCommand(), importCommand()])
+    program.addCommand(command)
   for (const command of [program, ...program.commands]) {
     command.exitOverride()
     // Errors are thrown, and written by reportFailure in one way.

@@ -27,6 +27,8 @@ describe('bad usage ends with 2 and says what is wrong', () => {
     [['dev', '--port', '0x1f'], "argument '0x1f' is invalid. It must be a whole number from 1 to"],
     [['dev', '--electric-port', '65536'], 'whole number from 1 to 65535'],
     [['dev', '--chunk-bytes', '-1'], 'argument'],
+    [['import'], "required option '--data <dir>' not specified"],
+    [['import', '--visibility', 'all'], 'Allowed choices are private, tenant'],
     [['migrate'], 'no database given: set DATABASE_URL or pass --database-url'],
   ])('%j', async (args, message) => {
     expect(await runCli(args)).toBe(2)

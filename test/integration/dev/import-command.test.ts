@@ -1,0 +1,91 @@
+import { cp, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
+import { migrate } from '../../../src/server/index.ts'
+import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { temporaryDirectories } from '../../support/directories.ts'
+import { runProgram } from '../../support/program.ts'
+import { query } from '../../support/query.ts'
+
+const root = join(import.meta.dirname, '../../..')
+const snapshots = join(root, 'test/fixtures/legacy-data/10db7d7')
+const directories = temporaryDirectories()
+let database: TestDatabase
+
+beforeEach(async () => {
+  database = await freshDatabase()
+  await migrate({ database: database.url })
+})
+afterEach(() => database.drop())
+afterAll(directories.remove)
+
+async function runImport(data: string, ...args: string[]) {
+  const program = runProgram(
+    join(root, 'src/cli/main.ts'),
+    ['import', '--data', data, '--tenant', 'acme', '--user', 'ada', ...args],
+    { env: { DATABASE_URL: database.url, NO_COLOR: '1' } },
+  )
+  const { code } = await program.ended
+  return { code, ...program.output }
+}
+
+async function messageCount(): Promise<number> {
+  const rows = await query<{ count: number }>(
+    database.url,
+    "SELECT count(*)::int AS count FROM chat_messages WHERE tenant_id = 'acme'",
+  )
+  return rows[0]?.count ?? -1
+}
+
+test('a dry run writes nothing, a run imports, a second run changes nothing', async () => {
+  const dryRun = await runImport(snapshots, '--dry-run', '--json')
+  expect(dryRun.code).toBe(0)
+  expect(await messageCount()).toBe(0)
+  const first = await runImport(snapshots, '--json')
+  expect(first).toMatchObject({ code: 0, stderr: '' })
+  expect(first.stdout.trimEnd().split('\n')).toHaveLength(1)
+  const report = JSON.parse(first.stdout)
+  expect(report).toMatchObject({ ok: true, changed: true })
+  expect(report.messages).toEqual(JSON.parse(dryRun.stdout).messages)
+  expect(await messageCount()).toBe(report.messages.inserted)
+  const second = await runImport(snapshots)
+  expect(second.code).toBe(0)
+  expect(second.stdout).toContain('Nothing changed: everything was there already.')
+})
+
+test('visibility is that of the sessions made', async () => {
+  await runImport(snapshots, '--visibility', 'tenant')
+  expect(await query(database.url, 'SELECT DISTINCT visibility FROM sessions')).toEqual([
+    { visibility: 'tenant' },
+  ])
+})
+
+test('a record that could not be imported ends with 1, the report on stdout', async () => {
+  const data = await directories.create()
+  await cp(snapshots, data, { recursive: true })
+  const file = join(data, 'chat-messages.json')
+  const records = JSON.parse(await readFile(file, 'utf8'))
+  await writeFile(file, JSON.stringify([...records, 'no record']))
+  const { code, stdout } = await runImport(data)
+  expect(code).toBe(1)
+  expect(stdout).toContain(`chat-messages.json[${records.length}]`)
+})
+
+test('a directory without snapshots ends with 1, saying so', async () => {
+  const data = await directories.create()
+  const { code, stderr, stdout } = await runImport(data)
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  expect(stderr).toContain(`session-db: There is nothing to import in ${data}`)
+})
+
+test('a file that is not JSON ends with 1, naming file and place, with nothing written', async () => {
+  const data = await directories.create()
+  await cp(snapshots, data, { recursive: true })
+  await writeFile(join(data, 'chat-messages.json'), '[{"id": ')
+  const { code, stderr } = await runImport(data, '--json')
+  expect(code).toBe(1)
+  const { error } = JSON.parse(stderr)
+  expect(error.code).toBe('invalid')
+  expect(error.message).toContain('chat-messages.json')
+  expect(await messageCount()).toBe(0)
+})
