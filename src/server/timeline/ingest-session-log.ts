@@ -1,16 +1,15 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import type { Pool, PoolClient } from 'pg'
 import { idField, MAX_TITLE_LENGTH } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { deriveTimeline } from './derive-timeline.ts'
 import { insertEvents, type PlacedEvent } from './insert-events.ts'
+import { type LogContent, openLogContent } from './log-content.ts'
 import { addToSummary, emptySummary, type SessionSummary } from './session-summary.ts'
 import { storableText } from './storable-text.ts'
 
 const BATCH_SIZE = 1_000
-const MAX_STREAM_BYTES = 64 * 1024 * 1024
 
 /** A log to make a session of, from a file or from a stream of at most 64 MiB. */
 export type SessionLog = {
@@ -50,13 +49,12 @@ export async function ingestSessionLog(
   principal: Principal,
   log: SessionLog,
 ): Promise<IngestedSession> {
-  const open = 'path' in log ? () => createReadStream(log.path) : await bufferStream(log.stream)
-  const content = await hashContent(open())
+  const content = await openLogContent(log)
   const sessionId = checkedId(log.id ?? contentId(principal, content.sha256))
   const client = await pool.connect()
   try {
     await client.query('BEGIN')
-    const ingested = await ingest(client, principal, { ...log, ...content, sessionId }, open)
+    const ingested = await ingest(client, principal, { ...log, ...content, sessionId })
     await client.query('COMMIT')
     return ingested
   } catch (error) {
@@ -67,18 +65,12 @@ export async function ingestSessionLog(
   }
 }
 
-interface Content {
-  readonly sha256: string
-  readonly bytes: number
-}
-
-type NewSession = SessionLog & Content & { readonly sessionId: string }
+type NewSession = SessionLog & LogContent & { readonly sessionId: string }
 
 async function ingest(
   client: PoolClient,
   principal: Principal,
   session: NewSession,
-  open: () => AsyncIterable<Uint8Array>,
 ): Promise<IngestedSession> {
   const { sessionId } = session
   if (!(await insertSession(client, principal, session))) {
@@ -86,7 +78,7 @@ async function ingest(
   }
   const summary = emptySummary()
   let batch: PlacedEvent[] = []
-  for await (const line of deriveTimeline(open())) {
+  for await (const line of deriveTimeline(session.read())) {
     batch.push({ ...line.event, seq: summary.eventCount })
     addToSummary(summary, line)
     if (batch.length >= BATCH_SIZE) {
@@ -187,32 +179,4 @@ function checkedId(id: string): string {
   const parsed = idField.safeParse(id)
   if (parsed.success) return parsed.data
   throw new SessionDbError('invalid', `id: ${parsed.error.issues[0]?.message ?? 'is not valid'}`)
-}
-
-async function hashContent(content: AsyncIterable<Uint8Array>): Promise<Content> {
-  const hash = createHash('sha256')
-  let bytes = 0
-  for await (const chunk of content) {
-    hash.update(chunk)
-    bytes += chunk.byteLength
-  }
-  return { sha256: hash.digest('hex'), bytes }
-}
-
-async function bufferStream(
-  stream: AsyncIterable<Uint8Array>,
-): Promise<() => AsyncIterable<Uint8Array>> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of stream) {
-    size += chunk.byteLength
-    if (size > MAX_STREAM_BYTES) {
-      const message = `The log is larger than ${MAX_STREAM_BYTES} bytes. Give it as a file.`
-      throw new SessionDbError('too_large', message, { details: { limitBytes: MAX_STREAM_BYTES } })
-    }
-    chunks.push(chunk)
-  }
-  return async function* reopen() {
-    yield* chunks
-  }
 }
