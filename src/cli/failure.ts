@@ -6,6 +6,9 @@ import { colorsFor } from './colors.ts'
 /** The code of errors that a command raises itself, with `command.error()`. */
 const ownUsageError = 'commander.error'
 
+/** Postgres' code for a table that is not there. */
+const undefinedTable = '42P01'
+
 type Failure = { code: string; message: string; details?: Readonly<Record<string, unknown>> }
 
 /**
@@ -36,7 +39,9 @@ export function describeFailure(error: unknown): Failure {
   }
   const missing = missingPackage(error)
   if (missing !== undefined) return { code: 'unavailable', message: missing }
-  return { code: 'failed', message: messageOf(error) }
+  const message = messageOf(error)
+  if ((error as { code?: unknown })?.code !== undefinedTable) return { code: 'failed', message }
+  return { code: 'failed', message: `${message}. Create the tables first: session-db migrate` }
 }
 
 function missingPackage(error: unknown): string | undefined {

@@ -28,3 +28,10 @@ test.each([
 ])('an error without a message still says something: %s', (error, message) => {
   expect(describeFailure(error)).toEqual({ code: 'failed', message })
 })
+
+test('a database without the tables says which command makes them', () => {
+  const error = Object.assign(new Error('relation "sessions" does not exist'), { code: '42P01' })
+  expect(describeFailure(error).message).toBe(
+    'relation "sessions" does not exist. Create the tables first: session-db migrate',
+  )
+})
