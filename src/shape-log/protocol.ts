@@ -215,13 +215,13 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
       if (result !== 'changed') {
         const monotonic = String(Math.round(performance.now() * 1e6))
         return logResponse(context, { ...answerFor(true, page.end), monotonic }, [
-          upToDateMessage(source.lastSeenLsn()),
+          upToDateMessage(source.lastSeenLsn(log)),
         ])
       }
       page = await read(log, page.end)
     }
     const messages = page.complete
-      ? [...page.messages, upToDateMessage(reachedLsn(page, request.live))]
+      ? [...page.messages, upToDateMessage(reachedLsn(log, page, request.live))]
       : page.messages
     return logResponse(context, answerFor(page.complete, page.end), messages)
   }
@@ -238,8 +238,8 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
     }
   }
 
-  function reachedLsn(page: LogPage, live: boolean): bigint {
-    const seen = source.lastSeenLsn()
+  function reachedLsn(log: ShapeLog, page: LogPage, live: boolean): bigint {
+    const seen = source.lastSeenLsn(log)
     return live || page.end.tx > seen ? page.end.tx : seen
   }
 
@@ -259,7 +259,7 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
       schema: shape.definition.schema,
       monotonic: String(Math.round(performance.now() * 1e6)),
     }
-    return logResponse(context, answered, [upToDateMessage(source.lastSeenLsn())])
+    return logResponse(context, answered, [upToDateMessage(source.lastSeenLsn(shape.log))])
   }
 
   async function serveSubset(

@@ -59,8 +59,8 @@ export interface ShapeSource<Definition extends ShapeDefinition, Subset> {
   /** Stops feeding a log that has expired. */
   close(log: ShapeLog): void
   readSubset(definition: Definition, subset: Subset): Promise<SubsetRows>
-  /** LSN of the last transaction that every live log has. */
-  lastSeenLsn(): bigint
+  /** LSN up to which a log is complete. */
+  lastSeenLsn(log: ShapeLog): bigint
   status(): SourceStatus
 }
 

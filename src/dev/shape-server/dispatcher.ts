@@ -15,8 +15,8 @@ export interface Dispatcher {
   remove(feed: ShapeFeed): void
   feeds(): readonly ShapeFeed[]
   dispatch(transaction: Transaction): Promise<void>
-  /** LSN up to which every live log is complete. */
-  lastSeenLsn(): bigint
+  /** LSN of the last transaction that was handed out. */
+  lastLsn(): bigint
 }
 
 /**
@@ -148,14 +148,7 @@ export function createDispatcher(options: {
       for (const feed of targets) feed.offer(routed)
       lastLsn = transaction.lsn
     },
-    lastSeenLsn() {
-      let lsn = lastLsn
-      for (const feed of feeds) {
-        const pending = feed.pendingLsn
-        if (pending !== undefined && pending <= lsn) lsn = pending - 1n
-      }
-      return lsn
-    },
+    lastLsn: () => lastLsn,
   }
 }
 

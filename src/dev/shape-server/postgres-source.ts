@@ -129,7 +129,10 @@ export async function createPostgresSource(
     },
     readSubset: (definition, subset) =>
       seeingStreamed(streamed, () => readSubset(pool, definition, subset)),
-    lastSeenLsn: () => dispatcher.lastSeenLsn(),
+    lastSeenLsn(shapeLog) {
+      const pending = feedsByHandle.get(shapeLog.handle)?.pendingLsn
+      return pending === undefined ? dispatcher.lastLsn() : pending - 1n
+    },
     status: () => (streaming ? 'active' : 'starting'),
     onTransaction: (transaction) => dispatcher.dispatch(transaction),
     setStreaming(now) {

@@ -38,7 +38,7 @@ import { decideTree } from './where/condition.ts'
 export interface ShapeFeed {
   readonly shape: PostgresShape
   readonly log: ShapeLog
-  /** LSN of the first transaction that is still waiting. */
+  /** LSN of the first transaction that the log may not have yet. */
   readonly pendingLsn: bigint | undefined
   start(): void
   offer(transaction: RoutedTransaction): void
@@ -77,6 +77,7 @@ export function createShapeFeed(
   const members = plan.form && createMemberSet(plan, message.columns, context.moveIn)
   const asPrinted = booleanWriter(shape)
   let queue: RoutedTransaction[] = []
+  let current: RoutedTransaction | undefined
   let busy = true
   let stopped = false
   let bounds: SnapshotBounds | undefined
@@ -102,6 +103,7 @@ export function createShapeFeed(
         const working = apply(transaction)
         if (working) {
           busy = true
+          current = transaction
           working.then(resume, fail)
         }
       } catch (error) {
@@ -112,6 +114,7 @@ export function createShapeFeed(
 
   function resume(): void {
     busy = false
+    current = undefined
     pump()
   }
 
@@ -214,7 +217,7 @@ export function createShapeFeed(
     shape,
     log,
     get pendingLsn() {
-      return queue[0]?.lsn
+      return (current ?? queue[0])?.lsn
     },
     start() {
       context
