@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import type { Principal } from '../../../src/schema/index.ts'
 import type { MutationInput } from '../../../src/writes/index.ts'
+import { insertEvent, insertMessage, insertSession, insertThread } from './store-fixture.ts'
 
 /** Few ids, the same in both tenants, so that batches meet each other's rows. */
 const ids = (prefix: string, count: number) =>
@@ -119,4 +120,21 @@ export const anySending: fc.Arbitrary<Sending> = fc.record({
   ),
   reusedId: fc.option(fc.nat(200), { freq: 12 }),
   sends: fc.constantFrom(1, 1, 1, 2),
+})
+
+/** What there is before the random batches: most of them would find nothing otherwise. */
+export const firstSendings: readonly Sending[] = ['red', 'blue'].flatMap((tenantId) => {
+  const by = (userId: string, ...mutations: MutationInput[]): Sending => ({
+    principal: { tenantId, userId },
+    mutations,
+    reusedId: null,
+    sends: 1,
+  })
+  return [
+    by('ada', insertSession('s1', { visibility: 'tenant' }), insertSession('s2')),
+    by('bob', insertSession('s3', { visibility: 'tenant' }), insertThread('s1', 't1')),
+    by('ada', insertThread('s3', 't2'), insertThread('s2', 't3')),
+    by('ada', insertMessage('t1', 'm1'), insertMessage('t2', 'm2'), insertMessage('t3', 'm3')),
+    by('bob', insertEvent('s3', 0, { id: 'e1' }), insertMessage('t1', 'm4')),
+  ]
 })

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { SessionDbError } from '../../../src/errors.ts'
 import type { Principal } from '../../../src/schema/index.ts'
 import { parseWriteBatch, type WriteBatch } from '../../../src/writes/index.ts'
-import { anySending, type Sending } from './random-batches.ts'
+import { anySending, firstSendings, type Sending } from './random-batches.ts'
 import { type StoreFixture, startStore } from './store-fixture.ts'
 import { createOracle, type OracleAnswer } from './store-oracle.ts'
 import { expectTrueCounters } from './true-counters.ts'
@@ -67,14 +67,14 @@ function oracleState(oracle: Oracle, name: keyof typeof FINAL_STATE): unknown[][
 
 const inOrder = (rows: unknown[][]) => rows.map((row) => JSON.stringify(row)).sort()
 
-describe('any batches by any principals', () => {
+describe('any batches by any principals', { timeout: 120_000 }, () => {
   test('one after the other: every answer and the final state are the oracle’s', async () => {
     const seen = new Map<string, number>()
     await fc.assert(
       fc.asyncProperty(fc.array(anySending, { minLength: 20, maxLength: 60 }), async (sendings) => {
-        await fixture.rows('TRUNCATE sessions, applied_batches CASCADE')
+        await fixture.rows('DELETE FROM sessions; DELETE FROM applied_batches')
         const oracle = createOracle()
-        for (const [index, sending] of sendings.entries()) {
+        for (const [index, sending] of [...firstSendings, ...sendings].entries()) {
           const batch = batchOf(sending, index)
           for (let send = 0; send < sending.sends; send += 1) {
             const expected = oracle.apply(sending.principal, batch)
@@ -90,21 +90,24 @@ describe('any batches by any principals', () => {
           )
         }
       }),
-      { numRuns: 60, interruptAfterTimeLimit: 20_000 },
+      { numRuns: 40 },
     )
     // The batches are of use only when they meet every answer there is.
     expect([...seen.keys()].sort()).toEqual(['applied', 'conflict', 'forbidden', 'not_found'])
-    expect(seen.get('applied')).toBeGreaterThan(200)
+    expect(seen.get('applied')).toBeGreaterThan([...seen.values()].reduce((a, b) => a + b) / 4)
   })
 
   test('all at once: counters true, tenants apart, each batch applied once', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(anySending, { minLength: 20, maxLength: 60 }), async (sendings) => {
-        await fixture.rows('TRUNCATE sessions, applied_batches CASCADE')
-        const writes = sendings.flatMap((sending, index) => {
-          const batch = batchOf({ ...sending, reusedId: null }, index)
+        await fixture.rows('DELETE FROM sessions; DELETE FROM applied_batches')
+        for (const [index, sending] of firstSendings.entries()) {
+          await answerOf(sending.principal, batchOf(sending, index))
+        }
+        const writes = sendings.map((sending, index) => {
+          const batch = batchOf({ ...sending, reusedId: null }, firstSendings.length + index)
           const send = () => answerOf(sending.principal, batch)
-          return [{ batch, answers: Promise.all([send(), send()]) }]
+          return { batch, answers: Promise.all([send(), send()]) }
         })
         for (const { batch, answers } of writes) {
           const [one, other] = await answers
@@ -123,7 +126,7 @@ describe('any batches by any principals', () => {
         )
         expect(strays).toEqual([])
       }),
-      { numRuns: 40, interruptAfterTimeLimit: 20_000 },
+      { numRuns: 25 },
     )
   })
 })
