@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** What a build depends on, from the app's folder: its sources, the library, installed versions. */
-const INPUTS = ['src/**', 'public/**', 'vite.config.ts', 'package.json']
+const INPUTS = ['src/**', 'public/**', 'scripts/build-app.ts', 'vite.config.ts', 'package.json']
 const SHARED_INPUTS = ['../../dist/index.js', '../../package-lock.json']
 
 interface BuildOptions {
@@ -40,7 +40,10 @@ async function buildKey(appDir: string): Promise<string> {
   return hash.digest('hex')
 }
 
-/** In a process of its own, because a build sets NODE_ENV to production for whoever runs it. */
+/**
+ * In a process of its own, because NODE_ENV is production for a build and must not be for the
+ * embedded stack. Inherited as `test`, say, it would yield a build that production cannot run.
+ */
 async function viteBuild(appDir: string): Promise<void> {
   const vite = resolve(
     dirname(fileURLToPath(import.meta.resolve('vite/package.json'))),
@@ -48,6 +51,7 @@ async function viteBuild(appDir: string): Promise<void> {
   )
   const child = spawn(process.execPath, [vite, 'build', '--logLevel', 'warn'], {
     cwd: appDir,
+    env: { ...process.env, NODE_ENV: 'production' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''
