@@ -15,12 +15,14 @@ export type TestPostgres = {
   stop(): Promise<void>
 }
 
-/** Safe against nothing but fast: a test database need not outlive its machine. */
+/**
+ * Fast rather than safe: a test database need not outlive its machine. Not `synchronous_commit: off`,
+ * though: a commit that the WAL writer flushes later reaches the replication stream later, too.
+ */
 const settings = {
   max_connections: '300',
   fsync: 'off',
   full_page_writes: 'off',
-  synchronous_commit: 'off',
 }
 
 /**
