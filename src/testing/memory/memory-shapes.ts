@@ -49,7 +49,10 @@ export function createMemoryShapes(
   function define(params: ShapeParams): { definition: MemoryShape } | { errors: FieldErrors } {
     const table = params.table.replaceAll('"', '')
     const form = source.form(table)
-    if (!form) return { errors: { table: [`Table "public"."${table}" does not exist`] } }
+    if (!form) {
+      const message = `Table "public"."${table}" does not exist. If the table name contains capitals or special characters you must quote it.`
+      return { errors: { table: [message] } }
+    }
     const known = options.conditionOf(params)
     if (!known) return { errors: { where: ['is not one of the conditions known here'] } }
     const { name, condition } = known
