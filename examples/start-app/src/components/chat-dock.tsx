@@ -1,6 +1,5 @@
 import { type ChatThread, createId, type Session } from '@org/session-db'
-import { and, eq } from '@tanstack/db'
-import { useLiveQuery } from '@tanstack/react-db'
+import { and, eq, useLiveQuery } from '@tanstack/react-db'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { MessageSquarePlus } from 'lucide-react'
 import { Composer } from './composer'

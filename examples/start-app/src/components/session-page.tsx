@@ -1,6 +1,5 @@
 import type { Session } from '@org/session-db'
-import { eq } from '@tanstack/db'
-import { useLiveQuery } from '@tanstack/react-db'
+import { eq, useLiveQuery } from '@tanstack/react-db'
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import {
   Archive,
