@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
+  conversation,
   createSession,
   LEGACY_SESSION,
   LEGACY_THREAD,
@@ -65,14 +66,18 @@ describe('two app instances, three users, two tenants', () => {
       .sort((a, b) => a.createdAt.localeCompare(b.createdAt))
     await openSession(ann.page, LEGACY_SESSION)
     await ann.page.getByTestId(`thread-${LEGACY_THREAD}`).getByRole('button').first().click()
-    await expect.poll(() => messageTexts(ann.page)).toHaveLength(expected.length)
-    const shown = await messageTexts(ann.page)
+    await expect.poll(() => conversation(ann.page)).toHaveLength(expected.length)
+    const shown = await conversation(ann.page)
     const words = (text: string) => text.replace(/\s+/g, ' ').trim()
     expect(shown.map(words)).toEqual(expected.map(({ content }) => words(content)))
   })
 
   test('a real session log shows its timeline', async () => {
-    await ann.page.getByTestId('session-list').getByRole('link', { name: /Codex/ }).first().click()
+    await ann.page
+      .getByTestId('session-list')
+      .getByRole('link')
+      .filter({ hasText: 'agentv' })
+      .click()
     await ann.page.locator('[data-testid="timeline"] [data-kind="tool_call"]').first().waitFor()
     expect(await ann.page.getByTestId('event-count').textContent()).toMatch(/230/)
   })

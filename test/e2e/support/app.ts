@@ -25,6 +25,15 @@ export function messageTexts(page: Page): Promise<string[]> {
   return page.getByTestId('message-list').getByTestId('message-content').allInnerTexts()
 }
 
+/** The same without what tools did (the legacy tool events are messages of the role `tool`). */
+export function conversation(page: Page): Promise<string[]> {
+  return page
+    .getByTestId('message-list')
+    .locator('[data-role]:not([data-role="tool"])')
+    .getByTestId('message-content')
+    .allInnerTexts()
+}
+
 /** A session id that nobody has yet, for a test of its own. */
 export async function createSession(page: Page, title: string): Promise<string> {
   await page.getByTestId('new-session').click()
