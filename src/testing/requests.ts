@@ -37,7 +37,7 @@ export interface Requests {
 
 interface Flight {
   readonly shape: string
-  readonly polling: AbortController
+  endPoll(): void
   cut(response: Response): void
 }
 
@@ -61,12 +61,12 @@ export function createRequests(): Requests {
 
   async function answerLate(
     request: Request,
-    open: OpenRequest,
-    answer: (open: OpenRequest) => Promise<Response>,
+    over: AbortSignal,
+    answer: () => Promise<Response>,
   ): Promise<Response> {
     const isFirst = new URL(request.url).searchParams.get('offset') === '-1'
-    const response = await answer(open)
-    await pause(delayMs + (isFirst ? firstPageMs : 0), request.signal)
+    const response = await answer()
+    await pause(delayMs + (isFirst ? firstPageMs : 0), over)
     return response
   }
 
@@ -74,25 +74,29 @@ export function createRequests(): Requests {
     run(request, answer) {
       if (isDown) return Promise.resolve(HttpResponse.error())
       const shape = new URL(request.url).pathname.split('/').at(-1) ?? ''
-      const polling = new AbortController()
-      const endPoll = () => polling.abort()
-      request.signal.addEventListener('abort', endPoll, { once: true })
+      const [polling, over] = [new AbortController(), new AbortController()]
       const open = { shape, interruption: takeInterruption(shape), signal: polling.signal }
+      const end = () => {
+        polling.abort()
+        over.abort()
+      }
+      if (request.signal.aborted) end()
+      request.signal.addEventListener('abort', end, { once: true })
       return new Promise<Response>((resolve, reject) => {
         const flight: Flight = {
           shape,
-          polling,
+          endPoll: () => polling.abort(),
           cut(response) {
-            endPoll()
+            end()
             resolve(response)
           },
         }
         flights.add(flight)
-        answerLate(request, open, answer)
+        answerLate(request, over.signal, () => answer(open))
           .then(resolve, reject)
           .finally(() => {
             flights.delete(flight)
-            request.signal.removeEventListener('abort', endPoll)
+            request.signal.removeEventListener('abort', end)
           })
       })
     },
@@ -105,7 +109,7 @@ export function createRequests(): Requests {
     interrupt(shape, interruption) {
       pending.push({ shape, interruption })
       for (const flight of flights) {
-        if ((shape ?? flight.shape) === flight.shape) flight.polling.abort()
+        if ((shape ?? flight.shape) === flight.shape) flight.endPoll()
       }
     },
     cutAll,

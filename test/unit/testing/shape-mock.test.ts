@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { z } from 'zod'
 import { and, defineShape, equals } from '../../../src/shapes/index.ts'
 import { createMemoryWriteAdapter, createShapeMock } from '../../../src/testing/index.ts'
@@ -359,6 +359,29 @@ describe('time', () => {
     } finally {
       vi.useRealTimers()
     }
+  })
+
+  test('holds no timer any more after reset', async () => {
+    const set = vi.spyOn(globalThis, 'setTimeout')
+    const cleared = vi.spyOn(globalThis, 'clearTimeout')
+    onTestFinished(() => void vi.restoreAllMocks())
+    const { mock } = openMock({ longPollMs: 50_000 })
+    const poll = ask(await liveQuery('sessions'))
+    mock.delay(60_000)
+    const slow = ask({ offset: '-1' })
+    const timersOf = (ms: number) =>
+      set.mock.results.filter((_, index) => set.mock.calls[index]?.[1] === ms)
+    await vi.waitFor(() => expect([timersOf(50_000), timersOf(60_000)].flat()).toHaveLength(2))
+
+    mock.reset()
+    const answers = await Promise.all([poll, slow])
+    expect(answers.map(({ response }) => response.status)).toEqual([410, 410])
+    await vi.waitFor(() => {
+      for (const { value } of [timersOf(50_000), timersOf(60_000)].flat()) {
+        expect(cleared).toHaveBeenCalledWith(value)
+      }
+    })
+    expect(timersOf(60_000)).toHaveLength(1)
   })
 
   test('an abandoned poll leaves no listener, and no process waits for it', async () => {
