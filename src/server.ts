@@ -10,6 +10,11 @@ export {
 } from './schema/index.ts'
 export * from './server/index.ts'
 export * from './shapes/index.ts'
-export type { Mutation, WriteBatch, WriteBatchInput } from './writes/batch.ts'
-export type { WriteFailure } from './writes/errors.ts'
+export {
+  type Mutation,
+  parseWriteBatch,
+  type WriteBatch,
+  type WriteBatchInput,
+} from './writes/batch.ts'
+export { fromWriteFailure, toWriteFailure, type WriteFailure } from './writes/errors.ts'
 export type { AppliedMutation, WriteOutcome, WriteResult } from './writes/result.ts'

@@ -24,7 +24,7 @@ export interface SyncStatus {
 export interface SyncStatusStore {
   /** The status now; the same object until something changes. */
   readonly get: () => SyncStatus
-  /** Calls `listener` after each change; returns the way to stop. */
+  /** Calls `listener` soon after each change; returns the way to stop. */
   readonly subscribe: (listener: () => void) => () => void
 }
 
@@ -54,7 +54,9 @@ export function createSyncStatus(): WritableSyncStatus {
     },
     update(changes) {
       current = { ...current, ...changes }
-      for (const listener of [...listeners]) listener()
+      // A live query starts its collection while a component renders: whoever listens must not be
+      // made to render in the middle of that.
+      for (const listener of listeners) queueMicrotask(() => listeners.has(listener) && listener())
     },
   }
 }

@@ -29,10 +29,14 @@ const TABLES = ['sessions', 'timeline_events', 'chat_threads', 'chat_messages', 
 
 /** A digest of everything that is stored. */
 async function everything(): Promise<unknown[]> {
-  const digests = TABLES.map((table) =>
-    client.query(`SELECT count(*), md5(string_agg(t::text, '' ORDER BY t::text)) FROM ${table} t`),
-  )
-  return (await Promise.all(digests)).map(({ rows }) => rows)
+  const digests = []
+  for (const table of TABLES) {
+    const { rows } = await client.query(
+      `SELECT count(*), md5(string_agg(t::text, '' ORDER BY t::text)) FROM ${table} t`,
+    )
+    digests.push(rows)
+  }
+  return digests
 }
 
 async function refusal(response: Response): Promise<[number, string]> {

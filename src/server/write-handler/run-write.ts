@@ -30,9 +30,14 @@ export async function runWrite(
   try {
     return await store.write(principal, batch)
   } catch (error) {
-    if (!(error instanceof SessionDbError)) report(options.logger, error, principal)
+    if (hidesItsCause(error)) report(options.logger, error, principal)
     return toWriteFailure(error)
   }
+}
+
+/** Whether the client is told less than there is to know: bugs, and a database that fails. */
+export function hidesItsCause(error: unknown): boolean {
+  return !(error instanceof SessionDbError) || error.cause !== undefined
 }
 
 /** Tells the logger, whose own failure must not change the answer. */

@@ -51,8 +51,7 @@ function useSyncStatus(): SyncStatus | undefined {
       scope, // The library keeps a scope only while somebody holds it.
       get: () => worst(stores.map((each) => each.get())),
       subscribe: (listener: () => void) => {
-        // A live query starts its collection while React renders: tell React once it is done.
-        const stops = stores.map((each) => each.subscribe(() => queueMicrotask(listener)))
+        const stops = stores.map((each) => each.subscribe(listener))
         return () => {
           for (const stop of stops) stop()
         }
