@@ -5,7 +5,7 @@ import { type Catalog, createCatalog, type TableInfo } from './catalog.ts'
 import { sqlState } from './connection.ts'
 import { createDispatcher, type Dispatcher } from './dispatcher.ts'
 import type { MoveInQuery } from './member-set.ts'
-import { createPublication, type Publication } from './publication.ts'
+import { createPublication, lockTimeout, type Publication } from './publication.ts'
 import { allPlans } from './query-plan.ts'
 import { parseLsn } from './replication-stream.ts'
 import { defineShape, type PostgresShape } from './shape-definition.ts'
@@ -169,6 +169,7 @@ function snapshotFailure(error: unknown): ShapeFailure {
   if (gone.includes(sqlState(error) ?? '')) {
     return new ShapeFailure(409, 'the table is gone or has other columns')
   }
+  if (sqlState(error) === '55P03') return lockTimeout()
   const message = error instanceof Error ? error.message : String(error)
   return new ShapeFailure(500, `Unexpected error while creating snapshot: ${message}`)
 }

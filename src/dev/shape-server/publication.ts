@@ -140,6 +140,7 @@ async function waitForWriters(client: { query: Pool['query'] }, oid: number): Pr
   }
 }
 
-function lockTimeout(): ShapeFailure {
+/** What waiting clients get when a table stays locked. */
+export function lockTimeout(): ShapeFailure {
   return new ShapeFailure(503, 'Snapshot timed out while waiting for a table lock', 10)
 }

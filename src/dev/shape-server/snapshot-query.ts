@@ -34,6 +34,7 @@ export function createStreamedTransactions(): StreamedTransactions {
 }
 
 const attempts = 500
+const lockTimeoutMs = 5000
 
 /**
  * Runs `query` until its snapshot saw every transaction the stream has handed over. A commit reaches the
@@ -66,7 +67,9 @@ export async function inSnapshot<T>(
   return withConnection(pool, async (client) => {
     const { bounds } = await seeingStreamed(streamed, async () => {
       await client.query('ROLLBACK')
-      await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+      await client.query(
+        `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = ${lockTimeoutMs}`,
+      )
       const { rows } = await client.query<{ snapshot: string }>(
         'SELECT pg_current_snapshot() AS snapshot',
       )

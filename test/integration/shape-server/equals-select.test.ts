@@ -177,7 +177,7 @@ test(
       fc.asyncProperty(fc.array(command, { minLength: 5, maxLength: 60 }), async (commands) => {
         await runCommands(commands)
       }),
-      { numRuns: runs, endOnFailure: false, interruptAfterTimeLimit: 20 * 60_000 },
+      { numRuns: runs, endOnFailure: true },
     )
     expect(failures).toEqual([])
   },
@@ -209,6 +209,8 @@ async function runCommands(commands: readonly Command[]): Promise<void> {
         open[step.writer] = true
         // Conflicts and locks of other writers undo the transaction; that, too, is to be survived.
         await client.query(step.sql).catch(() => end(step.writer, 'ROLLBACK'))
+        // TRUNCATE shuts out readers until it commits, snapshots among them.
+        if (step.sql.startsWith('TRUNCATE')) await end(step.writer, 'COMMIT')
       } else if (step.do === 'commit') await end(step.writer, 'COMMIT')
       else if (step.do === 'rollback') await end(step.writer, 'ROLLBACK')
       else if (step.do === 'join') {
