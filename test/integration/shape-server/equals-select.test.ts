@@ -5,8 +5,8 @@ import { createShapeServer, type ShapeServer } from '../../../src/dev/shape-serv
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
 import { createMaterializedClient, type MaterializedClient } from './materialized-client.ts'
 
-// More with SHAPE_RUNS=5000: each run is a few dozen transactions' worth of work.
-const runs = Number(process.env.SHAPE_RUNS ?? 150)
+// More with SHAPE_RUNS=10000; about a hundred runs take a second.
+const runs = Number(process.env.SHAPE_RUNS ?? 1000)
 
 const visible = "SELECT id FROM sessions WHERE owner = 'ann' OR visibility = 'tenant'"
 const shapes: readonly { table: string; where?: string; replica?: string }[] = [
