@@ -38,13 +38,19 @@ export async function loadMembers(
     `DECLARE ${name} NO SCROLL CURSOR FOR
      SELECT ${selection.list} FROM ${plan.table.sqlName} WHERE ${whereSql(plan)}`,
   )
-  for (;;) {
-    const { rows } = await client.query<(string | null)[]>({
-      text: `FETCH ${batchSize} FROM ${name}`,
-      rowMode: 'array',
-    })
+  const fetch = () =>
+    client.query<(string | null)[]>({ text: `FETCH ${batchSize} FROM ${name}`, rowMode: 'array' })
+  // Postgres reads the next batch while this one is written.
+  let next = fetch()
+  for (let more = true; more; ) {
+    const { rows } = await next
+    more = rows.length === batchSize
+    if (more) {
+      next = fetch()
+      // Should writing fail, nobody waits for this one any more.
+      next.catch(() => undefined)
+    }
     if (rows.length > 0) onRows(rows.map((cells) => selectedRow(selection, cells, 0)))
-    if (rows.length < batchSize) break
   }
   await client.query(`CLOSE ${name}`)
 }

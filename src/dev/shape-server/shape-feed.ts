@@ -1,8 +1,8 @@
 import {
   changeMessages,
+  createRowWriter,
   type DraftEntry,
   finishTransaction,
-  rowMessage,
   type ShapeChange,
 } from '../../shape-log/change-message.ts'
 import {
@@ -76,6 +76,7 @@ export function createShapeFeed(
   const sendsRows = shape.log === 'full'
   const members = plan.form && createMemberSet(plan, message.columns, context.moveIn)
   const asPrinted = booleanWriter(shape)
+  const writeRow = createRowWriter(message)
   let queue: RoutedTransaction[] = []
   let current: RoutedTransaction | undefined
   let busy = true
@@ -87,7 +88,7 @@ export function createShapeFeed(
       if (!sendsRows) return
       for (const { row, truth } of rows) {
         const tags = members && nameTags(members.stateOf(row, truth))
-        log.addSnapshotMessage(rowMessage(message, asPrinted(row), tags))
+        log.addSnapshotMessage(writeRow(asPrinted(row), tags))
       }
     }
     if (members) await members.load(client, send)
@@ -175,7 +176,7 @@ export function createShapeFeed(
     entries.push(...finishTransaction(drafts))
     if (delta.movedIn.length > 0) add(moveEvent('move-in', delta.movedIn, transaction))
     for (const { row, state } of delta.rows) {
-      add(rowMessage(message, asPrinted(row), nameTags(state), { is_move_in: true }))
+      add(writeRow(asPrinted(row), nameTags(state), { is_move_in: true }))
     }
     if (delta.rows.length > 0 && delta.bounds) add(snapshotEndMessage(delta.bounds))
     return entries

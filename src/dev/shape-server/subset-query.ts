@@ -1,4 +1,4 @@
-import { rowMessage } from '../../shape-log/change-message.ts'
+import { createRowWriter } from '../../shape-log/change-message.ts'
 import type { RowText } from '../../shape-log/row-key.ts'
 import { parseSnapshot } from '../../shape-log/snapshot-visibility.ts'
 import type { FieldErrors, ShapeParams, SubsetParams, SubsetRows } from '../../shape-log/source.ts'
@@ -65,13 +65,14 @@ export async function readSubset(
   })
   const mark = Math.floor(Math.random() * 2 ** 31)
   const asPrinted = booleanWriter(shape)
+  const writeRow = createRowWriter(message)
   const messages = result.rows
     .filter((cells) => cells[2] !== null)
     .map((cells) => {
       const row: RowText = Object.fromEntries(
         columns.map((name, i) => [name, cells[i + 3] ?? null]),
       )
-      return rowMessage(message, asPrinted(row), undefined, { snapshot_mark: mark })
+      return writeRow(asPrinted(row), undefined, { snapshot_mark: mark })
     })
   const [snapshotText, lsn] = result.rows[0] ?? []
   const snapshot = parseSnapshot(snapshotText ?? '')
