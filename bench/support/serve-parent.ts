@@ -1,0 +1,30 @@
+import type { ProcessUsage, ServerReply, ServerRequest } from './server-process.ts'
+
+/**
+ * Tells the benchmark where the server listens, and answers what it asks until it says stop.
+ *
+ * @example
+ * serveParent(url, () => server.close())
+ */
+export function serveParent(url: string, close: () => Promise<void>): void {
+  const tell = (reply: ServerReply) => process.send?.(reply)
+  const stop = async () => {
+    await close()
+    // Not `exit`: a CPU profile is written when the process ends by itself.
+    process.disconnect?.()
+  }
+  process.on('message', (request: ServerRequest) => {
+    if (request.ask === 'stop') void stop()
+    else tell({ usage: currentUsage(request.collectGarbage) })
+  })
+  // The benchmark may have been killed; a server must not outlive it.
+  process.on('disconnect', () => setTimeout(() => process.exit(), 2000).unref())
+  tell({ url })
+}
+
+function currentUsage(collectGarbage: boolean): ProcessUsage {
+  if (collectGarbage) globalThis.gc?.()
+  const { rss, heapUsed, external } = process.memoryUsage()
+  const { user, system } = process.cpuUsage()
+  return { rss, heapUsed, external, cpuMs: (user + system) / 1000 }
+}

@@ -1,0 +1,84 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+/** What a server process uses, garbage collected first. */
+export interface ProcessUsage {
+  /** Bytes. */
+  readonly rss: number
+  readonly heapUsed: number
+  readonly external: number
+  /** Milliseconds of CPU time since the process began. */
+  readonly cpuMs: number
+}
+
+/** A server in a process of its own, so that its time and memory are not the benchmark's. */
+export interface ServerProcess {
+  readonly url: string
+  usage(options?: { collectGarbage?: boolean }): Promise<ProcessUsage>
+  stop(): Promise<void>
+}
+
+/** What a server process is asked, and what it answers. */
+export type ServerRequest =
+  | { readonly ask: 'usage'; readonly collectGarbage: boolean }
+  | { readonly ask: 'stop' }
+export type ServerReply = { readonly url: string } | { readonly usage: ProcessUsage }
+
+/**
+ * Starts one of the programs beside this file.
+ *
+ * @param options.argument - handed to the program as JSON.
+ * @param options.cpuProfileDirectory - where its CPU profile is written when it stops.
+ * @throws when it ends before it listens.
+ * @example
+ * const server = await startServerProcess({ program: 'shape-server', argument: { databaseUrl } })
+ */
+export async function startServerProcess(options: {
+  program: 'shape-server' | 'bare-poll-server'
+  argument: unknown
+  cpuProfileDirectory?: string | undefined
+}): Promise<ServerProcess> {
+  const file = fileURLToPath(new URL(`./${options.program}.program.ts`, import.meta.url))
+  const profile = options.cpuProfileDirectory
+  const child = fork(file, [JSON.stringify(options.argument)], {
+    execArgv: ['--expose-gc', ...(profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : [])],
+  })
+  const { url } = await reply<{ url: string }>(child, 'url')
+  return {
+    url,
+    async usage({ collectGarbage = true } = {}) {
+      send(child, { ask: 'usage', collectGarbage })
+      return (await reply<{ usage: ProcessUsage }>(child, 'usage')).usage
+    },
+    async stop() {
+      const gone = once(child, 'exit')
+      send(child, { ask: 'stop' })
+      await gone
+    },
+  }
+}
+
+function send(child: ChildProcess, request: ServerRequest): void {
+  child.send(request)
+}
+
+function reply<Reply extends ServerReply>(child: ChildProcess, field: string): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const onMessage = (message: ServerReply) => {
+      if (!(field in message)) return
+      finish()
+      resolve(message as Reply)
+    }
+    const onExit = (code: number | null) => {
+      finish()
+      reject(new Error(`the server process ended with ${code} before it answered`))
+    }
+    const finish = () => {
+      child.off('message', onMessage)
+      child.off('exit', onExit)
+    }
+    child.on('message', onMessage)
+    child.on('exit', onExit)
+  })
+}

@@ -1,0 +1,104 @@
+import type { HttpAnswer, HttpClient } from './http-get.ts'
+
+/** What a shape is asked for by. */
+export type ShapeQuery = Readonly<Record<string, string>>
+
+/** A place in a shape's log that a client has read up to. */
+export interface ShapePosition {
+  readonly handle: string
+  readonly offset: string
+  readonly cursor: string
+}
+
+/** An answer of a shape: its bytes, and where it ends. */
+export interface ShapeAnswer {
+  readonly body: Buffer
+  readonly position: ShapePosition
+  readonly upToDate: boolean
+  /** The shape was rotated: the client must start over. */
+  readonly mustRefetch: boolean
+}
+
+/**
+ * Asks for what follows a position, or for the beginning.
+ *
+ * @throws when the server answers anything but 200 or 409.
+ */
+export async function readShape(
+  http: HttpClient,
+  serverUrl: string,
+  query: ShapeQuery,
+  position?: ShapePosition,
+  live = false,
+): Promise<ShapeAnswer> {
+  const answer = await http.get(shapeUrl(serverUrl, query, position, live))
+  if (answer.status !== 200 && answer.status !== 409) throw refusal(answer)
+  return {
+    body: answer.body,
+    position: {
+      handle: header(answer, 'electric-handle'),
+      offset: header(answer, 'electric-offset'),
+      cursor: header(answer, 'electric-cursor'),
+    },
+    upToDate: answer.headers['electric-up-to-date'] !== undefined,
+    mustRefetch: answer.status === 409,
+  }
+}
+
+/**
+ * Reads a shape from its beginning until it is up to date.
+ *
+ * @param onBody - gets each page's bytes.
+ * @returns where to go on from.
+ */
+export async function readWholeShape(
+  http: HttpClient,
+  serverUrl: string,
+  query: ShapeQuery,
+  onBody: (body: Buffer) => void = () => {},
+): Promise<ShapePosition> {
+  let position: ShapePosition | undefined
+  for (;;) {
+    const answer = await readShape(http, serverUrl, query, position)
+    if (answer.mustRefetch) {
+      position = undefined
+      continue
+    }
+    onBody(answer.body)
+    position = answer.position
+    if (answer.upToDate) return position
+  }
+}
+
+/** Makes the server forget a shape, so that the next request finds it cold. */
+export async function deleteShape(
+  http: HttpClient,
+  serverUrl: string,
+  query: ShapeQuery,
+): Promise<void> {
+  const answer = await http.delete(shapeUrl(serverUrl, query))
+  if (answer.status !== 202 && answer.status !== 404) throw refusal(answer)
+}
+
+function shapeUrl(
+  serverUrl: string,
+  query: ShapeQuery,
+  position?: ShapePosition,
+  live = false,
+): string {
+  const params = new URLSearchParams({ ...query, offset: position?.offset ?? '-1' })
+  if (position) {
+    params.set('handle', position.handle)
+    if (position.cursor !== '') params.set('cursor', position.cursor)
+  }
+  if (live) params.set('live', 'true')
+  return `${serverUrl}/v1/shape?${params}`
+}
+
+function header({ headers }: HttpAnswer, name: string): string {
+  return String(headers[name] ?? '')
+}
+
+function refusal({ status, body }: HttpAnswer): Error {
+  return new Error(`the shape server answered ${status}: ${body.toString('utf8').slice(0, 500)}`)
+}
