@@ -21,8 +21,12 @@ const stream = await startBareStream({
   onInsert: (row) => rows.push(row),
   onCommit() {
     answer('*', rows)
-    const byGroup = Map.groupBy(rows, (row) => String(row.group_id))
-    for (const [group, inserted] of byGroup) answer(group, inserted)
+    for (const group of new Set(rows.map((row) => String(row.group_id)))) {
+      answer(
+        group,
+        rows.filter((row) => String(row.group_id) === group),
+      )
+    }
     rows = []
   },
 })

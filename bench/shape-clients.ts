@@ -1,0 +1,213 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Client } from 'pg'
+import {
+  type BenchContext,
+  type Benchmark,
+  type Comparison,
+  compare,
+  interleave,
+  timed,
+} from './harness.ts'
+import { type BenchPostgres, withPostgres } from './support/bench-postgres.ts'
+import { createGroups, insertRow, writeBurst } from './support/grouped-rows.ts'
+import { createHttpClient, type HttpClient } from './support/http-get.ts'
+import { followShape } from './support/live-client.ts'
+import { type ServerProcess, startServerProcess } from './support/server-process.ts'
+
+const clientCount = 1000
+const burstTransactions = 3000
+/** Long enough for all polls to reach the server and wait there. */
+const settleMs = 500
+
+/** A thousand live clients, against a server that only holds requests and answers them from the stream. */
+export const benchmark: Benchmark = { name: 'shape-clients', run }
+
+/** A poll that resolves with the answer's body. */
+interface Follower {
+  poll(): Promise<Buffer>
+}
+
+/** One of the two servers, and how to follow a group of its table: `*` for every row. */
+interface Side {
+  readonly table: string
+  readonly server: ServerProcess
+  readonly http: HttpClient
+  follow(group: string): Promise<Follower>
+}
+
+async function run(context: BenchContext): Promise<Comparison[]> {
+  const comparisons: Comparison[] = []
+  for (const shapes of ['one shape', '1,000 shapes'] as const) {
+    context.note(`1,000 clients on ${shapes}`)
+    comparisons.push(...(await withPostgres((postgres) => measure(context, postgres, shapes))))
+  }
+  return comparisons
+}
+
+async function measure(
+  context: BenchContext,
+  postgres: BenchPostgres,
+  shapes: 'one shape' | '1,000 shapes',
+): Promise<Comparison[]> {
+  const database = await postgres.connect()
+  const ours = await startOurs(context, postgres, database)
+  const reference = await startReference(postgres, database)
+  const groupOf = (n: number) => (shapes === 'one shape' ? '*' : String(n))
+  const against = { referenceName: 'bare long-poll server on pgoutput' }
+  try {
+    const oursCrowd = await gather(ours, groupOf)
+    const referenceCrowd = await gather(reference, groupOf)
+    const answered = await interleave(context.rounds, {
+      ours: () => oursCrowd.timeCommit(database),
+      reference: () => referenceCrowd.timeCommit(database),
+    })
+    const burst = await interleave(Math.min(3, context.rounds), {
+      ours: () => oursCrowd.timeBurst(database),
+      reference: () => referenceCrowd.timeBurst(database),
+    })
+    return [
+      compare({
+        ...against,
+        name:
+          shapes === 'one shape'
+            ? 'commit to the last of 1,000 clients, one shape'
+            : 'commit to the one concerned of 1,000 clients, 1,000 shapes',
+        unit: 'ms',
+        ...answered,
+      }),
+      compare({
+        ...against,
+        name: `memory per idle client, ${shapes}`,
+        unit: 'kB',
+        ours: [oursCrowd.idleKb],
+        reference: [referenceCrowd.idleKb],
+      }),
+      compare({
+        ...against,
+        name: `time per write in a burst of ${burstTransactions}, ${shapes}`,
+        unit: 'ms',
+        ours: burst.ours.map((ms) => ms / burstTransactions),
+        reference: burst.reference.map((ms) => ms / burstTransactions),
+      }),
+    ]
+  } finally {
+    for (const side of [ours, reference]) {
+      side.http.close()
+      await side.server.stop()
+    }
+  }
+}
+
+async function startOurs(
+  context: BenchContext,
+  postgres: BenchPostgres,
+  database: Client,
+): Promise<Side> {
+  const table = 'items'
+  await createGroups(database, table)
+  const server = await startServerProcess({
+    program: 'shape-server',
+    // The clients wait while others are opened and measured; none may give up meanwhile.
+    argument: { databaseUrl: postgres.url, longPollMs: 600_000 },
+    cpuProfileDirectory: context.cpuProfileDirectory,
+  })
+  const http = createHttpClient()
+  return {
+    table,
+    server,
+    http,
+    follow: (group) => {
+      const where = group === '*' ? {} : { where: 'group_id = $1', 'params[1]': group }
+      return followShape(http, server.url, { table, ...where })
+    },
+  }
+}
+
+async function startReference(postgres: BenchPostgres, database: Client): Promise<Side> {
+  const table = 'bare_items'
+  await createGroups(database, table)
+  const server = await startServerProcess({
+    program: 'bare-poll-server',
+    argument: { databaseUrl: postgres.url, table },
+  })
+  const http = createHttpClient()
+  return {
+    table,
+    server,
+    http,
+    follow: async (group) => {
+      const url = `${server.url}/?group=${encodeURIComponent(group)}`
+      return { poll: async () => (await http.get(url)).body }
+    },
+  }
+}
+
+/** Opens the clients, in waves as a machine can take them, and lets each hold a poll. */
+async function gather(side: Side, groupOf: (n: number) => string) {
+  const followers: Follower[] = []
+  while (followers.length < clientCount) {
+    const wave = Array.from({ length: 50 }, (_, i) => groupOf(followers.length + i))
+    followers.push(...(await Promise.all(wave.map((group) => side.follow(group)))))
+  }
+  const before = await side.server.usage()
+  const polls = followers.map((follower) => follower.poll())
+  await delay(settleMs)
+  const after = await side.server.usage()
+  const shared = groupOf(0) === '*'
+  let next = 0
+
+  /** Lets those poll again that were answered. */
+  async function renew(answered: readonly number[]): Promise<void> {
+    for (const n of answered) polls[n] = (followers[n] as Follower).poll()
+    await delay(settleMs)
+  }
+
+  return {
+    idleKb: (after.rss - before.rss) / 1024 / clientCount,
+    async timeCommit(database: Client): Promise<number> {
+      next = (next + 1) % clientCount
+      const concerned = shared ? polls.map((_, n) => n) : [next]
+      const time = await timed(() =>
+        Promise.all([insertRow(database, side.table, next), ...concerned.map((n) => polls[n])]),
+      )
+      await renew(concerned)
+      return time
+    },
+    /** Writes as fast as Postgres can; ends when a client has been told of the last write. */
+    async timeBurst(database: Client): Promise<number> {
+      const watcher = await side.follow('last')
+      const told = watcher.poll()
+      const others = polls.map((poll, n) => keepPolling(poll, followers[n] as Follower))
+      await delay(settleMs)
+      const time = await timed(async () => {
+        await writeBurst(database, side.table, burstTransactions)
+        await told
+      })
+      for (const [n, other] of others.entries()) polls[n] = other.stop()
+      await delay(settleMs)
+      return time
+    },
+  }
+}
+
+/** Polls again after every answer. */
+function keepPolling(first: Promise<Buffer>, follower: Follower) {
+  let poll = first
+  let stopped = false
+  const loop = async () => {
+    while (!stopped) {
+      await poll
+      if (!stopped) poll = follower.poll()
+    }
+  }
+  loop().catch(() => {
+    stopped = true
+  })
+  return {
+    /** Returns the poll that is under way. */
+    stop(): Promise<Buffer> {
+      stopped = true
+      return poll
+    },
+  }
+}
