@@ -1,0 +1,173 @@
+import { describe, expect, test } from 'vitest'
+import { nextCursor } from '../../../src/shape-log/cursor.ts'
+import { createShapeProtocol } from '../../../src/shape-log/protocol.ts'
+import type { ShapeLog } from '../../../src/shape-log/shape-log.ts'
+import { createShapeStore } from '../../../src/shape-log/shape-store.ts'
+import { parseSnapshot } from '../../../src/shape-log/snapshot-visibility.ts'
+import {
+  type ShapeDefinition,
+  ShapeFailure,
+  type ShapeSource,
+} from '../../../src/shape-log/source.ts'
+
+/** A source whose snapshots are one row, and whose changes the test makes. */
+function start(options: { longPollMs?: number; secret?: string; failure?: ShapeFailure } = {}) {
+  const logs: ShapeLog[] = []
+  const source: ShapeSource<ShapeDefinition, string> = {
+    define: async ({ table }) => ({ definition: { key: table, schema: '{"id":{"type":"int4"}}' } }),
+    defineSubset: async () => ({ subset: 'all' }),
+    open(_definition, log) {
+      logs.push(log)
+      if (options.failure) return log.fail(options.failure)
+      log.addSnapshotMessage('{"key":"1"}')
+      log.endSnapshot('{"headers":{"control":"snapshot-end"}}')
+    },
+    close: () => undefined,
+    readSubset: async () => ({
+      messages: ['{"key":"1"}'],
+      snapshot: parseSnapshot('5:9:7'),
+      databaseLsn: 3n,
+      mark: 1,
+    }),
+    lastSeenLsn: () => 99n,
+    status: () => 'active',
+  }
+  const store = createShapeStore<ShapeDefinition>({
+    chunkBytes: 1000,
+    maxBytes: 100_000,
+    onRemove: ({ log }) => source.close(log),
+  })
+  const answer = createShapeProtocol(source, store, {
+    longPollMs: options.longPollMs ?? 20,
+    sseKeepAliveMs: 1000,
+    sseDurationMs: 2000,
+    secret: options.secret,
+    allowShapeDeletion: true,
+    onError: () => undefined,
+  })
+  const ask = (query: string, init: RequestInit = {}) =>
+    answer(new Request(`http://x/v1/shape?${query}`, init))
+  const change = (json: string, tx = 7n, op = 0) =>
+    logs.at(-1)?.append([{ offset: { tx, op }, json }])
+  return { ask, answer, logs, change, store }
+}
+
+async function handleOf(ask: (query: string) => Promise<Response>): Promise<string> {
+  return (await ask('table=a&offset=-1')).headers.get('electric-handle') ?? ''
+}
+
+describe('live requests', () => {
+  test('one that waits is answered by the next change', async () => {
+    const { ask, change } = start({ longPollMs: 5000 })
+    const handle = await handleOf(ask)
+    const live = ask(`table=a&handle=${handle}&offset=0_inf&live=true`)
+    await new Promise((resolve) => setImmediate(resolve))
+    change('{"key":"2"}')
+    const response = await live
+    expect(await response.json()).toEqual([
+      { key: '2' },
+      { headers: { control: 'up-to-date', global_last_seen_lsn: '7' } },
+    ])
+    expect(response.headers.get('electric-offset')).toBe('7_0')
+    expect(response.headers.get('electric-cursor')).not.toBeNull()
+    expect(response.headers.get('electric-schema')).toBeNull()
+  })
+
+  test('one without changes is up to date in the end, under an etag of its own', async () => {
+    const { ask } = start()
+    const handle = await handleOf(ask)
+    const poll = () => ask(`table=a&handle=${handle}&offset=0_inf&live=true`)
+    const [a, b] = [await poll(), await poll()]
+    expect(a.headers.get('electric-has-data')).toBe('false')
+    expect(a.headers.get('etag')).not.toBe(b.headers.get('etag'))
+  })
+
+  test('an empty cursor is no cursor, and an unknown parameter is ignored', async () => {
+    const { ask } = start()
+    const handle = await handleOf(ask)
+    const query = `table=a&handle=${handle}&offset=0_inf&live=true&cursor=&expired_handle=x&cache-buster=1`
+    expect((await ask(query)).status).toBe(200)
+  })
+
+  test('one pending on a shape that expires gets 409 without a handle', async () => {
+    const { ask, store } = start({ longPollMs: 5000 })
+    const handle = await handleOf(ask)
+    const live = ask(`table=a&handle=${handle}&offset=0_inf&live=true`)
+    await new Promise((resolve) => setImmediate(resolve))
+    store.remove(handle)
+    const response = await live
+    expect(response.status).toBe(409)
+    expect(response.headers.get('electric-handle')).toBeNull()
+    expect(response.headers.get('cache-control')).toBe('public, max-age=1, must-revalidate')
+  })
+
+  test('one that the client aborts ends at once', async () => {
+    const { ask, logs } = start({ longPollMs: 60_000 })
+    const handle = await handleOf(ask)
+    const abort = new AbortController()
+    const live = ask(`table=a&handle=${handle}&offset=0_inf&live=true`, { signal: abort.signal })
+    await new Promise((resolve) => setImmediate(resolve))
+    abort.abort()
+    await live
+    expect(logs[0]?.waiting).toBe(0)
+  })
+})
+
+test('the cursor is never the one the client has just sent', () => {
+  const now = Date.UTC(2026, 0, 1)
+  const first = nextCursor(20_000, undefined, now)
+  expect(nextCursor(20_000, undefined, now + 1)).not.toBe('')
+  expect(nextCursor(20_000, first, now)).not.toBe(first)
+})
+
+test('an unknown handle is told the living one, and that is the one it then gets', async () => {
+  const { ask } = start()
+  const refused = await ask('table=a&handle=1-2&offset=0_0')
+  expect(refused.status).toBe(409)
+  expect(refused.headers.get('electric-handle')).toBe(await handleOf(ask))
+})
+
+test('an offset beyond the log is out of bounds', async () => {
+  const { ask } = start()
+  const response = await ask(`table=a&handle=${await handleOf(ask)}&offset=500_0`)
+  expect(response.status).toBe(400)
+  expect(await response.json()).toMatchObject({
+    errors: { offset: ['out of bounds for this shape'] },
+  })
+})
+
+test('a snapshot that fails answers with its failure, and the next request tries again', async () => {
+  const { ask, logs } = start({ failure: new ShapeFailure(503, 'locked', 10) })
+  for (const attempt of [1, 2]) {
+    const response = await ask('table=a&offset=-1')
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '10'])
+    expect(logs).toHaveLength(attempt)
+  }
+})
+
+test.each(['/v1/shape', '/v1/shape/', '/v1/shape//'])(
+  'the secret is asked for under the path %s',
+  async (path) => {
+    const { answer } = start({ secret: 's3cret' })
+    const status = async (query: string) =>
+      (await answer(new Request(`http://x${path}?table=a&offset=-1${query}`))).status
+    expect(await status('')).toBe(401)
+    expect(await status('&secret=wrong')).toBe(401)
+    expect(await status('&secret=s3cret')).toBe(200)
+    expect(await status('&api_secret=s3cret')).toBe(200)
+  },
+)
+
+test('a subset carries the bounds of its snapshot and is never cached', async () => {
+  const { ask } = start()
+  const response = await ask('table=a&offset=-1&subset__limit=1&subset__order_by=id')
+  expect(response.headers.get('cache-control')).toBe('no-cache')
+  expect(response.headers.get('electric-snapshot')).toBe('true')
+  expect((await response.json()).metadata).toEqual({
+    xmin: '5',
+    xmax: '9',
+    xip_list: ['7'],
+    snapshot_mark: 1,
+    database_lsn: '3',
+  })
+})
