@@ -46,13 +46,14 @@ const tableSql = `
   SELECT c.oid, a.attname AS name, a.atttypid AS type_oid, a.atttypmod AS typmod,
     a.attnotnull AS not_null, a.attndims AS dims, a.attgenerated <> '' AS generated,
     format_type(a.atttypid, a.atttypmod) AS type_sql, t.typname AS type_name, t.typtype AS type_kind,
-    e.typname AS element_name, e.typtype AS element_kind,
+    e.typname AS element_name, e.typtype AS element_kind, b.typname AS base_name,
     array_position(i.indkey::int2[], a.attnum) AS pk_position
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
   JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
+  LEFT JOIN pg_type b ON b.oid = t.typbasetype AND b.typcategory <> 'A'
   LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
   WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')
   ORDER BY a.attnum`
@@ -70,6 +71,8 @@ interface ColumnRow {
   type_kind: string
   element_name: string | null
   element_kind: string | null
+  /** Of a domain. */
+  base_name: string | null
   pk_position: string | null
 }
 
@@ -149,7 +152,7 @@ function columnInfo(row: ColumnRow): ColumnInfo {
   const named = (name: string, kind: string) => (kind === 'e' ? `enum ${name}` : name)
   const type =
     row.element_name === null
-      ? named(row.type_name, row.type_kind)
+      ? named(row.base_name ?? row.type_name, row.type_kind)
       : `${named(row.element_name, row.element_kind ?? 'b')}[]`
   const pkIndex = row.pk_position === null ? undefined : Number(row.pk_position)
   return {

@@ -93,6 +93,7 @@ function subsetWhere(
     decided: new Map(),
     subqueries: [],
     met: 0,
+    allowEnums: true,
   })
   if (expression.type !== 'bool' && expression.type !== 'unknown') {
     throw new WhereError('WHERE clause must return a boolean')

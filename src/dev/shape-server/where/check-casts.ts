@@ -10,8 +10,13 @@ import { errorAt } from './where-error.ts'
  *
  * @throws WhereError where its text is none of the type.
  */
-export function castConstant(constant: Constant, type: PgType): Constant {
-  if (constant.value !== null && !isLiteralOf(constant.value, type)) {
+export function castConstant(
+  constant: Constant,
+  type: PgType,
+  allowEnums: boolean | undefined,
+): Constant {
+  const known = allowEnums && type.startsWith('enum ')
+  if (constant.value !== null && !known && !isLiteralOf(constant.value, type)) {
     const message = `invalid syntax for type ${type}: ${constant.value}`
     throw errorAt(constant.location, message)
   }

@@ -16,6 +16,8 @@ export interface CheckContext {
   readonly subqueries: readonly (readonly PgType[])[]
   /** Subqueries met so far. */
   met: number
+  /** Whether literals may be of enum types, as in subsets, which only Postgres ever decides. */
+  readonly allowEnums?: boolean
 }
 
 /**
@@ -237,7 +239,7 @@ function indexSql(node: unknown, context: CheckContext): string {
 /** Gives a literal the type that its place asks for; everything else stays as it is. */
 export function decide(expression: Expression, type: PgType, context: CheckContext): Expression {
   if (expression.kind !== 'constant' || expression.type !== 'unknown') return expression
-  const typed = castConstant(expression, type)
+  const typed = castConstant(expression, type, context.allowEnums)
   if (typed.param !== undefined) context.decided.set(typed.param, typed)
   return typed
 }

@@ -75,7 +75,7 @@ export function toSql(expression: Expression, writer: SqlWriter): string {
       return quoteIdentifier(expression.name)
     case 'constant': {
       const text = expression.value === null ? 'NULL' : quoteLiteral(expression.value)
-      const typed = expression.type === 'unknown' ? text : `${text}::${typeSql(expression.type)}`
+      const typed = hasName(expression.type) ? `${text}::pg_catalog.${expression.type}` : text
       return writer.markParams && expression.param ? `$${expression.param}=${typed}` : typed
     }
     case 'membership':
@@ -103,8 +103,9 @@ export function quoteLiteral(text: string): string {
   return text.includes('\\') ? `E${quoted.replaceAll('\\', '\\\\')}` : quoted
 }
 
-function typeSql(type: PgType): string {
-  return type.startsWith('enum ') ? 'text' : `pg_catalog.${type}`
+/** Enums may live in any schema; Postgres finds their type by the other operand. */
+function hasName(type: PgType): boolean {
+  return type !== 'unknown' && !type.startsWith('enum ')
 }
 
 /** Every column an expression reads, memberships included. */

@@ -26,6 +26,7 @@ function define(name: string, args: readonly PgType[], returns: PgType) {
 for (const type of comparable) {
   for (const name of ['=', '<>', '<', '>', '<=', '>=']) operator(name, [type, type], 'bool')
 }
+for (const name of ['=', '<>', '<', '>', '<=', '>=']) operator(name, ['anyenum', 'anyenum'], 'bool')
 for (const name of ['=', '<>']) {
   for (const type of ['bool', 'interval', 'anyarray']) operator(name, [type, type], 'bool')
 }

@@ -50,7 +50,7 @@ function byImplicitCast(choices: readonly Signature[], types: readonly PgType[])
   })
 }
 
-/** Replaces `anyarray` and `anyelement` by the one type that all arguments agree on. */
+/** Replaces `anyarray`, `anyelement` and `anyenum` by the one type that all arguments agree on. */
 function withoutPolymorphism(choice: Signature, types: readonly PgType[]): Signature | undefined {
   if (!choice.args.some((arg) => arg.startsWith('any'))) return choice
   let element: PgType | undefined
@@ -58,13 +58,15 @@ function withoutPolymorphism(choice: Signature, types: readonly PgType[]): Signa
     const type = types[i]
     if (type === undefined || type === 'unknown' || !arg.startsWith('any')) continue
     if (arg === 'anyarray' && !isArray(type)) return undefined
+    if (arg === 'anyenum' && (!type.startsWith('enum ') || isArray(type))) return undefined
     const candidate = arg === 'anyarray' ? elementOf(type) : type
     if (element === undefined || castsImplicitly(element, candidate)) element = candidate
     else if (!castsImplicitly(candidate, element)) return undefined
   }
+  if (element === undefined && choice.args.includes('anyenum')) return undefined
   const resolve = (arg: PgType) => {
     if (arg === 'anyarray') return `${element ?? 'text'}[]`
-    return arg === 'anyelement' ? (element ?? 'text') : arg
+    return arg === 'anyelement' || arg === 'anyenum' ? (element ?? 'text') : arg
   }
   return { args: choice.args.map(resolve), returns: resolve(choice.returns) }
 }
