@@ -2,17 +2,16 @@ import { SessionDbError } from '../errors.ts'
 import type { Principal } from '../schema/index.ts'
 import { checkPrincipal } from '../server/store/check-principal.ts'
 import {
-  type Mutation,
   parseWriteBatch,
   toWriteFailure,
   type WriteAdapter,
   type WriteResult,
 } from '../writes/index.ts'
+import { checkLimits, defaultLimits } from '../writes/limits.ts'
 import { ConstraintViolation } from './database/constraints.ts'
 import type { MemoryDatabase } from './database/memory-database.ts'
 import { type AppliedBatches, databaseOf, defaultPrincipal, type ShapeMock } from './shape-mock.ts'
 import { applyMutation } from './writes/apply-mutation.ts'
-import { checkLimits } from './writes/write-limits.ts'
 
 export interface MemoryWriteAdapterOptions {
   /** Who writes. Default `defaultPrincipal`. */
@@ -55,8 +54,7 @@ function write(
   checkPrincipal(principal)
   const { id, mutations } = parseWriteBatch(batch)
   const json = JSON.stringify(mutations)
-  checkLimits(mutations, json)
-  checkVersions(mutations)
+  checkLimits(mutations, json, defaultLimits)
   const key = JSON.stringify([principal.tenantId, id])
   const request = JSON.stringify([principal.userId, json])
   const earlier = applied.get(key)
@@ -73,18 +71,6 @@ function write(
   const result = { batchId: id, txid, mutations: done }
   applied.set(key, { request, result })
   return result
-}
-
-function checkVersions(mutations: readonly Mutation[]): void {
-  for (const [index, mutation] of mutations.entries()) {
-    if (mutation.collection !== 'timelineEvents' || mutation.type === 'insert') continue
-    if (mutation.expectedVersion === undefined) continue
-    const path = `mutations[${index}].expectedVersion`
-    const message = 'timeline events have no version'
-    throw new SessionDbError('invalid', `${path}: ${message}. Leave it out.`, {
-      details: { issues: [{ path, message }] },
-    })
-  }
 }
 
 function isExpected(error: unknown): boolean {

@@ -10,13 +10,16 @@ import { SessionDbError } from './errors.ts'
 /** Most mutations one batch may hold. */
 export const MAX_MUTATIONS = 500
 
-const expectedVersion = z.number().int().positive().optional()
+const version = z.number().int().positive()
+const noVersion = z.undefined({ error: 'rows of this collection have no version; leave it out' })
 
 function mutationSchemas<
   Name extends CollectionName,
   Insert extends z.ZodType,
   Update extends z.ZodType,
->(collection: Name, insert: Insert, update: Update) {
+  Version extends z.ZodType<number | undefined>,
+>(collection: Name, insert: Insert, update: Update, ofVersion: Version) {
+  const expectedVersion = ofVersion.optional()
   const name = z.literal(collection)
   return z.discriminatedUnion('type', [
     z.strictObject({ collection: name, type: z.literal('insert'), value: insert }),
@@ -33,10 +36,15 @@ function mutationSchemas<
 
 /** One change to one row. Inserts carry the new row's id inside `value`. */
 export const mutationSchema = z.discriminatedUnion('collection', [
-  mutationSchemas('sessions', sessionInsertSchema, sessionUpdateSchema),
-  mutationSchemas('timelineEvents', timelineEventInsertSchema, timelineEventUpdateSchema),
-  mutationSchemas('chatThreads', chatThreadInsertSchema, chatThreadUpdateSchema),
-  mutationSchemas('chatMessages', chatMessageInsertSchema, chatMessageUpdateSchema),
+  mutationSchemas('sessions', sessionInsertSchema, sessionUpdateSchema, version),
+  mutationSchemas(
+    'timelineEvents',
+    timelineEventInsertSchema,
+    timelineEventUpdateSchema,
+    noVersion,
+  ),
+  mutationSchemas('chatThreads', chatThreadInsertSchema, chatThreadUpdateSchema, version),
+  mutationSchemas('chatMessages', chatMessageInsertSchema, chatMessageUpdateSchema, version),
 ])
 
 /** One user action: 1 to 500 mutations that become one transaction, under an id made once. */

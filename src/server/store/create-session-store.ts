@@ -1,11 +1,10 @@
 import { Pool } from 'pg'
-import { SessionDbError } from '../../errors.ts'
 import type { Principal } from '../../schema/index.ts'
-import { type Mutation, parseWriteBatch, type WriteResult } from '../../writes/index.ts'
+import { parseWriteBatch, type WriteResult } from '../../writes/index.ts'
+import { checkLimits, defaultLimits, type WriteLimits } from '../../writes/limits.ts'
 import { mutationsJson, requestHash } from './applied-batches.ts'
 import { checkPrincipal } from './check-principal.ts'
 import { toSessionDbError } from './database-errors.ts'
-import { checkLimits, defaultLimits, type WriteLimits } from './limits.ts'
 import { planMutation } from './plan-mutation.ts'
 import { defaultPolicy, type SessionPolicy } from './policy.ts'
 import { createPreparer } from './prepare.ts'
@@ -72,7 +71,6 @@ export function createSessionStore<User extends Principal = Principal>(
       const { id, mutations } = parseWriteBatch(batch)
       const json = mutationsJson(mutations)
       checkLimits(mutations, json, limits)
-      checkVersions(mutations)
       const plans = mutations.map((mutation) => planMutation({ principal, policy }, mutation))
       const claim = { principal, batchId: id, requestHash: requestHash(json) }
       const run = { pool, preparer, claim, plans }
@@ -96,16 +94,4 @@ function createPool(connectionString: string): Pool {
   // An idle connection that breaks is replaced; without a listener it would end the process.
   pool.on('error', () => {})
   return pool
-}
-
-function checkVersions(mutations: readonly Mutation[]): void {
-  for (const [index, mutation] of mutations.entries()) {
-    if (mutation.collection !== 'timelineEvents' || mutation.type === 'insert') continue
-    if (mutation.expectedVersion === undefined) continue
-    const path = `mutations[${index}].expectedVersion`
-    const message = 'timeline events have no version'
-    throw new SessionDbError('invalid', `${path}: ${message}. Leave it out.`, {
-      details: { issues: [{ path, message }] },
-    })
-  }
 }

@@ -1,9 +1,9 @@
+export { defaultLimits, type WriteLimits } from '../../writes/limits.ts'
 export {
   createSessionStore,
   type SessionStore,
   type SessionStoreOptions,
 } from './create-session-store.ts'
-export { defaultLimits, type WriteLimits } from './limits.ts'
 export {
   defaultPolicy,
   type MutationOf,

@@ -1,5 +1,8 @@
-import { SessionDbError } from '../../errors.ts'
-import { MAX_MUTATIONS, type Mutation } from '../../writes/index.ts'
+import { SessionDbError } from '../errors.ts'
+import { MAX_MUTATIONS, type Mutation } from './batch.ts'
+
+const encoder = new TextEncoder()
+const bytesOf = (text: string) => encoder.encode(text).length
 
 /** How large a write may be. */
 export interface WriteLimits {
@@ -29,7 +32,7 @@ export function checkLimits(
   limits: WriteLimits,
 ): void {
   check('The batch', 'maxMutations', mutations.length, limits, 'mutations')
-  check('The batch', 'maxBatchBytes', Buffer.byteLength(json), limits, 'bytes')
+  check('The batch', 'maxBatchBytes', bytesOf(json), limits, 'bytes')
   for (const [index, mutation] of mutations.entries()) {
     const size = messageBytes(mutation)
     check(`mutations[${index}]`, 'maxMessageBytes', size, limits, 'bytes', { mutation: index })
@@ -39,8 +42,8 @@ export function checkLimits(
 function messageBytes(mutation: Mutation): number {
   if (mutation.collection !== 'chatMessages' || mutation.type === 'delete') return 0
   const { content, parts } = mutation.type === 'insert' ? mutation.value : mutation.changes
-  const text = content === undefined ? 0 : Buffer.byteLength(content)
-  return parts === undefined ? text : text + Buffer.byteLength(JSON.stringify(parts))
+  const text = content === undefined ? 0 : bytesOf(content)
+  return parts === undefined ? text : text + bytesOf(JSON.stringify(parts))
 }
 
 function check(
