@@ -42,6 +42,9 @@ export interface ShapeLog {
   wait(timeoutMs: number, signal?: AbortSignal): Promise<WaitResult>
 }
 
+/** What an entry takes beside its text, roughly. */
+const entryOverhead = 150
+
 interface Chunk {
   readonly messages: string[]
   size: number
@@ -153,7 +156,7 @@ export function createShapeLog(options: { handle: string; chunkBytes: number }):
       if (state === 'expired' || added.length === 0) return
       for (const entry of added) {
         openLogSize += entry.json.length
-        size += entry.json.length
+        size += entry.json.length + entryOverhead
         const endsChunk = openLogSize >= chunkBytes
         if (endsChunk) openLogSize = 0
         entries.push({ ...entry, endsChunk })

@@ -16,6 +16,8 @@ export interface ShapeStore<Definition extends ShapeDefinition> {
   remove(handle: string): boolean
   /** Marks a shape as just used, and expires others where memory is short. */
   touch(handle: string): void
+  /** Expires the shapes unused for longest while the logs take more than they may. */
+  enforceLimit(): void
   all(): Iterable<StoredShape<Definition>>
 }
 
@@ -48,7 +50,7 @@ export function createShapeStore<Definition extends ShapeDefinition>(options: {
     return true
   }
 
-  function enforceLimit(keep: string) {
+  function enforceLimit(keep?: string) {
     let total = 0
     for (const shape of byHandle.values()) total += shape.log.size
     for (const handle of [...byHandle.keys()]) {
@@ -78,6 +80,7 @@ export function createShapeStore<Definition extends ShapeDefinition>(options: {
       byHandle.set(handle, shape)
       enforceLimit(handle)
     },
+    enforceLimit: () => enforceLimit(),
     all: () => [...byHandle.values()],
   }
 }

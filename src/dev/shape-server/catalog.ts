@@ -38,8 +38,6 @@ export interface Catalog {
   clear(): void
   /** The partitioned tables above a partition, nearest first. */
   ancestors(oid: number): Promise<readonly number[]>
-  /** The present oid of each name; undefined where it is gone. */
-  currentOids(relations: readonly Relation[]): Promise<(number | undefined)[]>
 }
 
 const tableSql = `
@@ -122,16 +120,21 @@ export function createCatalog(pool: Pool): Catalog {
       loading.catch(() => parents.delete(oid))
       return loading
     },
-    async currentOids(relations) {
-      const { rows } = await pool.query<{ oid: string | null }>(
-        `SELECT (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-           WHERE n.nspname = r.value->>0 AND c.relname = r.value->>1) AS oid
-         FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS r(value, place) ORDER BY place`,
-        [JSON.stringify(relations)],
-      )
-      return rows.map((row) => (row.oid === null ? undefined : Number(row.oid)))
-    },
   }
+}
+
+/** The present oid of each table name; undefined where there is no such table. */
+export async function currentOids(
+  client: Pick<Pool, 'query'>,
+  relations: readonly Relation[],
+): Promise<(number | undefined)[]> {
+  const { rows } = await client.query<{ oid: string | null }>(
+    `SELECT (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname = r.value->>0 AND c.relname = r.value->>1) AS oid
+     FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS r(value, place) ORDER BY place`,
+    [JSON.stringify(relations)],
+  )
+  return rows.map((row) => (row.oid === null ? undefined : Number(row.oid)))
 }
 
 function tableInfo(relation: Relation, rows: readonly ColumnRow[]): TableInfo {

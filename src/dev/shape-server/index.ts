@@ -21,7 +21,7 @@ export interface ShapeServerOptions {
   sseKeepAliveMs?: number
   /** Size at which an answer ends. Default: 10 MiB, as the engine. */
   chunkBytes?: number
-  /** Memory all logs together may take before the least used shapes expire. Default: 1 GiB. */
+  /** Memory all logs together may take before the least used shapes expire. Default: 512 MiB. */
   maxLogBytes?: number
   /** Whether DELETE removes shapes, for tests. Default: true. */
   allowShapeDeletion?: boolean
@@ -65,7 +65,7 @@ export async function createShapeServer(options: ShapeServerOptions): Promise<Sh
     const source = await createPostgresSource(pool, () => store, log)
     store = createShapeStore<PostgresShape>({
       chunkBytes: options.chunkBytes ?? 10 * 1024 * 1024,
-      maxBytes: options.maxLogBytes ?? 1024 ** 3,
+      maxBytes: options.maxLogBytes ?? 512 * 1024 * 1024,
       onRemove: (shape) => source.close(shape.log),
     })
     const stream = await keepStreaming({ databaseUrl: options.databaseUrl, source, log })

@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import type { ShapeStore } from '../../shape-log/shape-store.ts'
 import { ShapeFailure, type ShapeSource } from '../../shape-log/source.ts'
-import { type Catalog, createCatalog, type TableInfo } from './catalog.ts'
+import { type Catalog, createCatalog, currentOids, type TableInfo } from './catalog.ts'
 import { sqlState } from './connection.ts'
 import { createDispatcher, type Dispatcher } from './dispatcher.ts'
 import type { MoveInQuery } from './member-set.ts'
@@ -72,7 +72,10 @@ export async function createPostgresSource(
       const tables = allPlans(shape.plan).map((plan) => plan.table)
       for (const table of tables) await publication.addTable(table)
       await inSnapshot(pool, streamed, async (client, bounds) => {
-        const oids = await catalog.currentOids(tables.map((table) => table.relation))
+        const oids = await currentOids(
+          client,
+          tables.map((table) => table.relation),
+        )
         const replaced = tables.filter((table, i) => oids[i] !== table.oid)
         if (replaced.length > 0) {
           for (const table of replaced) dropTable(table)
@@ -134,7 +137,10 @@ export async function createPostgresSource(
       return pending === undefined ? dispatcher.lastLsn() : pending - 1n
     },
     status: () => (streaming ? 'active' : 'starting'),
-    onTransaction: (transaction) => dispatcher.dispatch(transaction),
+    async onTransaction(transaction) {
+      await dispatcher.dispatch(transaction)
+      store().enforceLimit()
+    },
     setStreaming(now) {
       streaming = now
       if (now) return
@@ -147,7 +153,10 @@ export async function createPostgresSource(
         for (const { table } of allPlans(feed.shape.plan)) tables.set(table.oid, table)
       }
       const list = [...tables.values()]
-      const oids = await catalog.currentOids(list.map((table) => table.relation))
+      const oids = await currentOids(
+        pool,
+        list.map((table) => table.relation),
+      )
       for (const [i, table] of list.entries()) {
         if (oids[i] === table.oid) missingSince.delete(table.oid)
         else if (oids[i] !== undefined || isLongGone(table.oid)) dropTable(table)
