@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { createShapeServer } from '../../../src/dev/shape-server/index.ts'
 import type { Principal } from '../../../src/schema/index.ts'
 import {
@@ -22,20 +23,29 @@ export interface AppServer {
 /** The header that signs a request in: `tenant/user`. */
 export const USER_HEADER = 'x-user'
 
+/** The database and the engine that an app runs on. */
+interface Backend {
+  readonly databaseUrl: string
+  readonly electricUrl: string
+  readonly secret: string | undefined
+  close(): Promise<void>
+}
+
+/**
+ * Starts the app on a database of its own and our shape server; where DATABASE_URL and ELECTRIC_URL
+ * are set, on those. What others left there is in other tenants: each start has its own.
+ */
 export async function startAppServer(): Promise<AppServer> {
-  const database = await freshDatabase()
-  // Replication sends what is flushed; without this that is every 200 ms on the test Postgres.
-  await query(
-    database.url,
-    `DO $$ BEGIN
-       EXECUTE format('ALTER DATABASE %I SET synchronous_commit = on', current_database());
-     END $$`,
-  )
-  await migrate({ database: database.url })
-  const shapeServer = await createShapeServer({ databaseUrl: database.url })
-  const { url: electricUrl } = await shapeServer.listen()
-  const store = createSessionStore({ database: database.url })
-  const serveShape = createShapeProxy({ electricUrl, authenticate })
+  const backend = externalBackend() ?? (await ownBackend())
+  const { databaseUrl, electricUrl, secret } = backend
+  await migrate({ database: databaseUrl })
+  const store = createSessionStore({ database: databaseUrl })
+  const authenticate = createAuthenticate(randomUUID())
+  const serveShape = createShapeProxy({
+    electricUrl,
+    authenticate,
+    ...(secret === undefined ? {} : { secret }),
+  })
   const serveWrite = createWriteHandler({ store, authenticate })
   const server = await serve((request) =>
     new URL(request.url).pathname.startsWith('/api/shapes/')
@@ -44,17 +54,45 @@ export async function startAppServer(): Promise<AppServer> {
   )
   return {
     url: server.url,
-    sql: (statement, values) => query(database.url, statement, values),
+    sql: (statement, values) => query(databaseUrl, statement, values),
     async close() {
       await server.close()
-      await shapeServer.close()
       await store.close()
+      await backend.close()
+    },
+  }
+}
+
+function externalBackend(): Backend | undefined {
+  const { DATABASE_URL, ELECTRIC_URL, ELECTRIC_SECRET } = process.env
+  if (DATABASE_URL === undefined || ELECTRIC_URL === undefined) return undefined
+  return {
+    databaseUrl: DATABASE_URL,
+    electricUrl: ELECTRIC_URL,
+    secret: ELECTRIC_SECRET,
+    close: async () => {},
+  }
+}
+
+async function ownBackend(): Promise<Backend> {
+  const database = await freshDatabase()
+  const shapeServer = await createShapeServer({ databaseUrl: database.url })
+  const { url: electricUrl } = await shapeServer.listen()
+  return {
+    databaseUrl: database.url,
+    electricUrl,
+    secret: undefined,
+    async close() {
+      await shapeServer.close()
       await database.drop()
     },
   }
 }
 
-function authenticate(request: Request): Principal | null {
-  const [tenantId, userId] = request.headers.get(USER_HEADER)?.split('/') ?? []
-  return tenantId === undefined || userId === undefined ? null : { tenantId, userId }
+function createAuthenticate(run: string): (request: Request) => Principal | null {
+  return (request) => {
+    const [tenant, userId] = request.headers.get(USER_HEADER)?.split('/') ?? []
+    if (tenant === undefined || userId === undefined) return null
+    return { tenantId: `${tenant}-${run}`, userId }
+  }
 }
