@@ -28,13 +28,12 @@ test('two transactions in flight around a snapshot are neither lost nor doubled'
     await writer.query(`INSERT INTO items VALUES (${10 + i}, 'in flight')`)
   }
   await writers[0]?.query('COMMIT')
-  const open = await writers[1]?.query('SELECT pg_current_xact_id()::text AS id')
   // A later transaction that is over puts the open one into xip_list, not beyond xmax.
   await fixture.sql.query('SELECT pg_current_xact_id()')
   const snapshot = await fixture.get({ table: 'items', where: 'id > 0', offset: '-1' })
   const handle = snapshot.headers.get('electric-handle') ?? ''
   const messages = (await snapshot.json()) as { key?: string; headers: { xip_list?: string[] } }[]
-  await writers[0]?.query('COMMIT')
+  await writers[1]?.query('COMMIT')
   const live = await fixture.get({
     table: 'items',
     where: 'id > 0',
@@ -43,9 +42,9 @@ test('two transactions in flight around a snapshot are neither lost nor doubled'
     live: 'true',
   })
   const changes = (await live.json()) as { key?: string }[]
-  expect(messages.flatMap(({ key }) => key ?? [])).toContain('"public"."items"/"11"')
-  expect(messages.at(-1)?.headers.xip_list).toContain(open?.rows[0].id)
-  expect(changes.flatMap(({ key }) => key ?? [])).toEqual(['"public"."items"/"10"'])
+  expect(messages.flatMap(({ key }) => key ?? [])).toContain('"public"."items"/"10"')
+  expect(messages.at(-1)?.headers.xip_list).toHaveLength(1)
+  expect(changes.flatMap(({ key }) => key ?? [])).toEqual(['"public"."items"/"11"'])
   for (const writer of writers) await writer.end()
 })
 
