@@ -1,10 +1,11 @@
 import type { Pool } from 'pg'
 import type { RowText } from '../../shape-log/row-key.ts'
 import type { Catalog, TableInfo } from './catalog.ts'
+import { createFeedIndex } from './feed-index.ts'
 import { allPlans, type QueryPlan } from './query-plan.ts'
 import type { RoutedTransaction } from './routed-transaction.ts'
 import { type EvaluationRequest, evaluateRows } from './row-evaluator.ts'
-import { feedTables, type ShapeFeed } from './shape-feed.ts'
+import type { ShapeFeed } from './shape-feed.ts'
 import type { StreamedTransactions } from './snapshot-query.ts'
 import type { RowChange, StreamRelation, Transaction } from './transaction.ts'
 import type { Leaf } from './where/condition.ts'
@@ -35,13 +36,13 @@ export function createDispatcher(options: {
 }): Dispatcher {
   const { catalog, onInvalid } = options
   const feeds = new Set<ShapeFeed>()
-  const byTable = new Map<number, Set<ShapeFeed>>()
+  const index = createFeedIndex()
   const checked = new WeakMap<StreamRelation, WeakSet<TableInfo>>()
   let lastLsn = options.startLsn
 
   function concerned(tables: Iterable<number>): Set<ShapeFeed> {
     const found = new Set<ShapeFeed>()
-    for (const oid of tables) for (const feed of byTable.get(oid) ?? []) found.add(feed)
+    for (const oid of tables) for (const feed of index.ofTable(oid)) found.add(feed)
     return found
   }
 
@@ -118,17 +119,11 @@ export function createDispatcher(options: {
   return {
     add(feed) {
       feeds.add(feed)
-      for (const oid of feedTables(feed)) {
-        const set = byTable.get(oid) ?? new Set()
-        byTable.set(oid, set.add(feed))
-      }
+      index.add(feed)
     },
     remove(feed) {
       feeds.delete(feed)
-      for (const oid of feedTables(feed)) {
-        byTable.get(oid)?.delete(feed)
-        if (byTable.get(oid)?.size === 0) byTable.delete(oid)
-      }
+      index.remove(feed)
     },
     feeds: () => [...feeds],
     async dispatch(transaction) {
@@ -136,7 +131,10 @@ export function createDispatcher(options: {
       options.streamed.add(transaction.xid)
       await truncate(transaction.truncated)
       const changes = await route(transaction)
-      const targets = concerned(changes.keys())
+      const targets = new Set<ShapeFeed>()
+      for (const [oid, list] of changes) {
+        for (const feed of index.ofChanges(oid, list)) targets.add(feed)
+      }
       const verdict = await verdictsFor(changes, targets)
       const routed: RoutedTransaction = {
         xid: transaction.xid,

@@ -80,6 +80,10 @@ interface Member {
   readonly since: SnapshotBounds | undefined
 }
 
+/** Shared by all members of sets without subqueries, of which there may be many thousands. */
+const noConditions: boolean[] = []
+const plainState: MemberState = { values: [], active: noConditions }
+
 /** The set cannot go on: the shape must be fetched anew. */
 export class MembershipLost extends Error {
   override name = 'MembershipLost'
@@ -123,6 +127,7 @@ export function createMemberSet(
     leafTruth: (sql: string) => Truth,
     frozen?: readonly (MovedValues | undefined)[],
   ): MemberState {
+    if (positions.length === 0) return plainState
     const read = compared.map((reader) => reader?.(row))
     const active = positions.map(({ leaf, negated }, pos) => {
       const value = read[pos]
@@ -153,7 +158,7 @@ export function createMemberSet(
   function enter(key: string, row: RowText, state: MemberState, since?: SnapshotBounds) {
     leave(key)
     const member = {
-      active: [...state.active],
+      active: positions.length === 0 ? noConditions : [...state.active],
       values: state.values,
       selected: selected?.(row) ?? null,
       since,

@@ -27,7 +27,6 @@ import {
   type MoveInQuery,
   type RawPattern,
 } from './member-set.ts'
-import { allPlans } from './query-plan.ts'
 import { type RoutedTransaction, touches } from './routed-transaction.ts'
 import type { PostgresShape } from './shape-definition.ts'
 import type { Querier } from './snapshot-query.ts'
@@ -281,9 +280,4 @@ export function booleanWriter(shape: PostgresShape): (row: RowText) => RowText {
     }
     return written
   }
-}
-
-/** The tables a feed follows. */
-export function feedTables(feed: ShapeFeed): number[] {
-  return allPlans(feed.shape.plan).map(({ table }) => table.oid)
 }

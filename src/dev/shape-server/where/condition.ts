@@ -13,11 +13,19 @@ export type Leaf =
       readonly kind: 'test'
       readonly test: (row: RowText) => Truth
       readonly columns: readonly string[]
+      /** Set where the test is that a column has one text. */
+      readonly equals?: ColumnText
     }
   /** Decided by Postgres. */
   | { readonly kind: 'sql'; readonly sql: string; readonly columns: readonly string[] }
   /** Decided by the values a subquery has at the moment. */
   | { readonly kind: 'membership'; readonly membership: Membership }
+
+/** A column and the only text that satisfies a test of it. */
+export interface ColumnText {
+  readonly column: string
+  readonly text: string
+}
 
 /** How a condition joins its leaves. */
 export type Tree =
@@ -94,7 +102,10 @@ function compileLeaf(part: Expression): Leaf {
   if (part.kind === 'membership') return { kind: 'membership', membership: part }
   const test = simpleTest(part)
   const columns = [...new Set(columnsOf(part))]
-  if (test) return { kind: 'test', test, columns }
+  if (test) {
+    const equals = equalsOf(part)
+    return { kind: 'test', test, columns, ...(equals ? { equals } : {}) }
+  }
   const sql = toSql(part, {
     membership: () => {
       throw new WhereError('subqueries can only be combined with AND, OR and NOT')
@@ -123,6 +134,31 @@ function simpleTest(part: Expression): ((row: RowText) => Truth) | undefined {
   if (part.name !== '=' && part.name !== '<>') return undefined
   if (left?.kind === 'column') return equality(left, right, part.name === '=')
   return right?.kind === 'column' ? equality(right, left, part.name === '=') : undefined
+}
+
+/**
+ * The equalities that every row of a condition satisfies.
+ *
+ * @example
+ * requiredTexts(compileCondition(checked)) // [{ column: 'tenant_id', text: 't1' }]
+ */
+export function requiredTexts(condition: Condition | undefined): ColumnText[] {
+  const collect = (tree: Tree): ColumnText[] => {
+    if (tree.kind === 'and') return tree.args.flatMap(collect)
+    const leaf = tree.kind === 'leaf' ? condition?.leaves[tree.leaf] : undefined
+    return leaf?.kind === 'test' && leaf.equals ? [leaf.equals] : []
+  }
+  return condition ? collect(condition.tree) : []
+}
+
+/** Called for parts that have a simple test only: then the constant prints in one way. */
+function equalsOf(part: Expression): ColumnText | undefined {
+  if (part.kind !== 'call' || part.name !== '=') return undefined
+  const column = part.args.find((arg) => arg.kind === 'column')
+  const constant = part.args.find((arg) => arg.kind === 'constant')
+  if (!column || !constant || constant.value === null) return undefined
+  const text = canonicalText(constant.value, constant.type)
+  return text === undefined ? undefined : { column: column.name, text }
 }
 
 const integers = new Set(['int2', 'int4', 'int8'])
