@@ -13,11 +13,13 @@ import { createGroups, insertRow, writeBurst } from './support/grouped-rows.ts'
 import { createHttpClient, type HttpClient } from './support/http-get.ts'
 import { followShape } from './support/live-client.ts'
 import { type ServerProcess, startServerProcess } from './support/server-process.ts'
+import { within } from './support/within.ts'
 
 const clientCount = 1000
 const burstTransactions = 3000
-/** Long enough for all polls to reach the server and wait there. */
+/** Long enough for all polls to reach the shape server, whose log bears with those that are late. */
 const settleMs = 500
+const patienceMs = 120_000
 
 /** A thousand live clients, against a server that only holds requests and answers them from the stream. */
 export const benchmark: Benchmark = { name: 'shape-clients', run }
@@ -33,6 +35,8 @@ interface Side {
   readonly server: ServerProcess
   readonly http: HttpClient
   follow(group: string): Promise<Follower>
+  /** Resolves when so many polls have reached the server. */
+  settled(polls: number): Promise<void>
 }
 
 async function run(context: BenchContext): Promise<Comparison[]> {
@@ -120,6 +124,7 @@ async function startOurs(
       const where = group === '*' ? {} : { where: 'group_id = $1', 'params[1]': group }
       return followShape(http, server.url, { table, ...where })
     },
+    settled: () => delay(settleMs),
   }
 }
 
@@ -139,19 +144,33 @@ async function startReference(postgres: BenchPostgres, database: Client): Promis
       const url = `${server.url}/?group=${encodeURIComponent(group)}`
       return { poll: async () => (await http.get(url)).body }
     },
+    async settled(polls) {
+      const isTrue = async () =>
+        String((await http.get(`${server.url}/waiting`)).body) === `${polls}`
+      const all = async () => {
+        while (!(await isTrue())) await delay(10)
+        await delay(settleMs)
+      }
+      await within(patienceMs, `${polls} polls wait`, all())
+    },
   }
 }
 
 /** Opens the clients, in waves as a machine can take them, and lets each hold a poll. */
 async function gather(side: Side, groupOf: (n: number) => string) {
+  const before = await side.server.usage()
   const followers: Follower[] = []
   while (followers.length < clientCount) {
     const wave = Array.from({ length: 50 }, (_, i) => groupOf(followers.length + i))
     followers.push(...(await Promise.all(wave.map((group) => side.follow(group)))))
   }
-  const before = await side.server.usage()
-  const polls = followers.map((follower) => follower.poll())
-  await delay(settleMs)
+  const polls: Promise<Buffer>[] = []
+  for (const [n, follower] of followers.entries()) {
+    polls.push(follower.poll())
+    // Connections that come all at once overflow the listening socket's queue.
+    if (n % 50 === 0) await delay(20)
+  }
+  await side.settled(clientCount)
   const after = await side.server.usage()
   const shared = groupOf(0) === '*'
   let next = 0
@@ -159,7 +178,7 @@ async function gather(side: Side, groupOf: (n: number) => string) {
   /** Lets those poll again that were answered. */
   async function renew(answered: readonly number[]): Promise<void> {
     for (const n of answered) polls[n] = (followers[n] as Follower).poll()
-    await delay(settleMs)
+    await side.settled(clientCount)
   }
 
   return {
@@ -167,8 +186,13 @@ async function gather(side: Side, groupOf: (n: number) => string) {
     async timeCommit(database: Client): Promise<number> {
       next = (next + 1) % clientCount
       const concerned = shared ? polls.map((_, n) => n) : [next]
+      const answers = concerned.map((n) => polls[n])
       const time = await timed(() =>
-        Promise.all([insertRow(database, side.table, next), ...concerned.map((n) => polls[n])]),
+        within(
+          patienceMs,
+          'every client concerned is answered',
+          Promise.all([insertRow(database, side.table, next), ...answers]),
+        ),
       )
       await renew(concerned)
       return time
@@ -178,13 +202,13 @@ async function gather(side: Side, groupOf: (n: number) => string) {
       const watcher = await side.follow('last')
       const told = watcher.poll()
       const others = polls.map((poll, n) => keepPolling(poll, followers[n] as Follower))
-      await delay(settleMs)
+      await side.settled(clientCount + 1)
       const time = await timed(async () => {
         await writeBurst(database, side.table, burstTransactions)
-        await told
+        await within(patienceMs, 'a client is told of the last write', told)
       })
+      await side.settled(clientCount)
       for (const [n, other] of others.entries()) polls[n] = other.stop()
-      await delay(settleMs)
       return time
     },
   }

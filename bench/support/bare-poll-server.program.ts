@@ -5,7 +5,8 @@ import { serveParent } from './serve-parent.ts'
 
 /**
  * The least a server of live polls can do: it holds requests, by group, and answers those of a group
- * with the rows that a commit inserted into it. `?group=*` is told of every row.
+ * with the rows that a commit inserted into it. `?group=*` is told of every row. It keeps no log: who is
+ * not waiting when a commit comes never hears of it, so `/waiting` tells how many are.
  */
 const { databaseUrl, table } = JSON.parse(process.argv[2] ?? '{}') as {
   databaseUrl: string
@@ -33,6 +34,10 @@ const stream = await startBareStream({
 
 const server = createServer((request, response) => {
   const url = new URL(request.url ?? '/', 'http://localhost')
+  if (url.pathname === '/waiting') {
+    response.end(String([...waiting.values()].reduce((sum, group) => sum + group.length, 0)))
+    return
+  }
   const group = url.searchParams.get('group') ?? '*'
   const others = waiting.get(group)
   if (others) others.push(response)

@@ -1,0 +1,142 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Client } from 'pg'
+import { type BenchContext, type Benchmark, type Comparison, compare } from './harness.ts'
+import { type BenchPostgres, withPostgres } from './support/bench-postgres.ts'
+import { createGroups } from './support/grouped-rows.ts'
+import { createHttpClient, type HttpClient } from './support/http-get.ts'
+import { followShape, type LiveClient } from './support/live-client.ts'
+import { type ServerProcess, startServerProcess } from './support/server-process.ts'
+import type { ShapeQuery } from './support/shape-reader.ts'
+
+const writesPerSecond = 200
+const rowCount = 1000
+const clientsPerShape = 2
+const mb = 1024 ** 2
+
+/** What the logs may take together in this run: less than it writes, so that the bound is reached. */
+const maxLogBytes = 32 * mb
+/** A server without shapes, the logs as two-byte strings, and as much again that waits to be collected. */
+const boundMb = 150 + (maxLogBytes * 4) / mb
+
+/** Memory while shapes that clients follow are written to without end, against the bound it must keep. */
+export const benchmark: Benchmark = { name: 'shape-soak', run }
+
+async function run(context: BenchContext): Promise<Comparison[]> {
+  return withPostgres(async (postgres) => {
+    const database = await postgres.connect()
+    await createGroups(database, 'items')
+    await database.query(
+      `INSERT INTO items (group_id, body)
+       SELECT (n % 10)::text, repeat('x', 300) FROM generate_series(1, ${rowCount}) n`,
+    )
+    const server = await startServerProcess({
+      program: 'shape-server',
+      argument: { databaseUrl: postgres.url, maxLogBytes },
+      cpuProfileDirectory: context.cpuProfileDirectory,
+    })
+    const http = createHttpClient()
+    try {
+      const crowd = await gather(http, server.url)
+      const peakMb = await soak(context, postgres, server, crowd)
+      await crowd.stop(database)
+      return [
+        compare({
+          name: `peak memory in ${context.seconds} s at ${writesPerSecond} writes/s`,
+          unit: 'MB',
+          ours: [peakMb],
+          reference: [boundMb],
+          referenceName: `bound: 150 MB and 4 x maxLogBytes of ${maxLogBytes / mb} MB`,
+          goal: { ratio: 1 },
+        }),
+      ]
+    } finally {
+      http.close()
+      await server.stop()
+    }
+  })
+}
+
+/** Clients of the whole table and of three groups, who read everything they are sent. */
+async function gather(http: HttpClient, url: string) {
+  const groups = ['0', '1', '2'].map((group) => ({ where: 'group_id = $1', 'params[1]': group }))
+  const queries: ShapeQuery[] = [{}, ...groups].map((rows) => ({ table: 'items', ...rows }))
+  const clients: LiveClient[] = []
+  for (const query of queries) {
+    for (let n = 0; n < clientsPerShape; n++) clients.push(await followShape(http, url, query))
+  }
+  let stopped = false
+  let read = 0
+  const loops = clients.map(async (client) => {
+    while (!stopped) read += (await client.poll()).length
+  })
+  return {
+    /** Bytes of all live answers so far. */
+    read: () => read,
+    refetches: () => clients.reduce((sum, client) => sum + client.refetches, 0),
+    /** A last write to every shape ends the polls. */
+    async stop(database: Client) {
+      stopped = true
+      await database.query(`UPDATE items SET body = 'the end'`)
+      await Promise.all(loops)
+    },
+  }
+}
+
+/** @returns the most memory the server had, in MB. */
+async function soak(
+  context: BenchContext,
+  postgres: BenchPostgres,
+  server: ServerProcess,
+  crowd: Awaited<ReturnType<typeof gather>>,
+): Promise<number> {
+  const writer = startWriter(await postgres.connect())
+  const reports = Math.min(20, context.seconds)
+  let peak = 0
+  for (let second = 1; second <= context.seconds; second++) {
+    await Promise.race([delay(1000), writer.failed])
+    const { rss, heapUsed, external, cpuMs } = await server.usage({ collectGarbage: false })
+    peak = Math.max(peak, rss / mb)
+    if (second % Math.floor(context.seconds / reports) === 0) {
+      context.note(
+        `${second} s: rss ${(rss / mb).toFixed(0)} MB, heap ${(heapUsed / mb).toFixed(0)} MB, ` +
+          `buffers ${(external / mb).toFixed(0)} MB, cpu ${(cpuMs / second / 10).toFixed(0)} %, ` +
+          `${writer.written()} writes, clients read ${(crowd.read() / mb).toFixed(0)} MB ` +
+          `and started over ${crowd.refetches()} times`,
+      )
+    }
+  }
+  await writer.stop()
+  return peak
+}
+
+/** Updates rows at an even pace; what the machine kept it from is caught up on. */
+function startWriter(database: Client) {
+  const start = performance.now()
+  let written = 0
+  let stopped = false
+  const loop = async () => {
+    while (!stopped) {
+      const due = ((performance.now() - start) / 1000) * writesPerSecond
+      if (written >= due) {
+        await delay(1000 / writesPerSecond)
+        continue
+      }
+      written += 1
+      await database.query({
+        name: 'write',
+        text: 'UPDATE items SET body = $2 WHERE id = $1',
+        values: [1 + (written % rowCount), String(written).padEnd(300, 'x')],
+      })
+    }
+  }
+  const done = loop()
+  return {
+    written: () => written,
+    /** Rejects when a write does; resolves only at the end. */
+    failed: done,
+    async stop() {
+      stopped = true
+      await done
+    },
+  }
+}
