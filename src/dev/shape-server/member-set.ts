@@ -12,7 +12,7 @@ import {
   type ValueSet,
   valueReader,
 } from './value-set.ts'
-import { decideTree, type Leaf, type Truth } from './where/condition.ts'
+import { decideTree, type Leaf, requiredTexts, type Truth } from './where/condition.ts'
 
 /** A change of one row, as members of a set see it. */
 export interface MemberChange {
@@ -110,6 +110,7 @@ export function createMemberSet(
     createMemberSet(subquery, subquery.columns, moveIn),
   )
   const positions = plan.form?.positions ?? []
+  const required = requiredTexts(plan.condition)
   const leafReaders = (plan.condition?.leaves ?? []).map((leaf) => {
     if (leaf.kind !== 'membership') return undefined
     return valueReader(
@@ -208,12 +209,23 @@ export function createMemberSet(
     const changes = applyChanges(transaction, moves)
     if (movedIn.length === 0) return { movedOut, changes, movedIn, rows: [], bounds: undefined }
     const onSets = moves.map((move) => move?.on)
+    if (!movedIn.some(mayMatchRows)) {
+      return { movedOut, changes, movedIn, rows: [], bounds: undefined }
+    }
     return moveIn((client) => readMovedIn(client, plan, columns, subsets, onSets)).then(
       ({ bounds, rows }) => {
         const entered = activate(onSets, rows, bounds)
         return { movedOut, changes, movedIn, rows: entered, bounds }
       },
     )
+  }
+
+  /** `session_id = 's1' AND session_id IN (…)`: that other sessions came in moves no row. */
+  function mayMatchRows({ pos, value }: RawPattern): boolean {
+    const part = plan.condition?.leaves[positions[pos]?.leaf ?? -1]
+    const columns = part?.kind === 'membership' ? part.membership.columns : []
+    if (columns.length !== 1) return true
+    return required.every(({ column, text }) => column !== columns[0]?.name || text === value)
   }
 
   /** Per position, the values whose condition turns on, and off. */

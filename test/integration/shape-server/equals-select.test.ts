@@ -16,6 +16,7 @@ const shapes: readonly { table: string; where?: string; replica?: string }[] = [
   { table: 'messages', where: "body LIKE 'a%' OR n IS NULL" },
   { table: 'messages', where: `session_id IN (${visible})` },
   { table: 'messages', where: `n > 2 AND session_id IN (${visible})` },
+  { table: 'messages', where: `session_id = 3 AND session_id IN (${visible})` },
   { table: 'messages', where: `session_id NOT IN (${visible})` },
   { table: 'messages', where: `body = 'a' OR session_id IN (${visible})`, replica: 'full' },
   {

@@ -1,0 +1,47 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import {
+  canonicalText,
+  isLiteralOf,
+  parseArray,
+} from '../../../src/dev/shape-server/where/constants.ts'
+
+test.each([
+  ['7', 'int4', true],
+  ['2147483648', 'int4', false],
+  ['9223372036854775807', 'int8', true],
+  ['9223372036854775808', 'int8', false],
+  ['abc', 'int4', false],
+  ['', 'int4', false],
+  ['NaN', 'numeric', true],
+  ['-Infinity', 'float8', true],
+  ['2024-01-15', 'timestamptz', false],
+  ['2024-02-01T01:00:00+01:00', 'timestamptz', true],
+  ['2024-03-01 10:00:00+00', 'timestamptz', true],
+  ['{1,2,NULL}', 'int4[]', true],
+  ['{1,x}', 'int4[]', false],
+  ['1,2', 'int4[]', false],
+])('%s as %s: %s', (value, type, expected) => {
+  expect(isLiteralOf(value, type)).toBe(expected)
+})
+
+test('array literals are read back as they were written', () => {
+  const element = fc.option(fc.string({ maxLength: 8 }), { nil: null })
+  fc.assert(
+    fc.property(fc.array(element), (elements) => {
+      const quoted = elements.map((text) =>
+        text === null ? 'NULL' : `"${text.replaceAll(/["\\]/g, '\\$&')}"`,
+      )
+      expect(parseArray(`{${quoted.join(',')}}`)).toEqual(elements)
+    }),
+  )
+})
+
+test('equal values of a type get one text', () => {
+  expect(canonicalText(' +007', 'int4')).toBe('7')
+  expect(canonicalText('{A0EEBC99-9C0B4EF8BB6D6BB9BD380A11}', 'uuid')).toBe(
+    'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11',
+  )
+  expect([canonicalText('Yes', 'bool'), canonicalText('0', 'bool')]).toEqual(['t', 'f'])
+  expect(canonicalText('1.0', 'numeric')).toBeUndefined()
+})
