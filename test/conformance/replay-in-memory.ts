@@ -1,16 +1,9 @@
-import { createShapeProtocol } from '../../../../src/shape-log/protocol.ts'
-import { createShapeStore } from '../../../../src/shape-log/shape-store.ts'
-import {
-  createMemoryShapes,
-  type MemoryShape,
-} from '../../../../src/testing/memory/memory-shapes.ts'
-import {
-  type ActualResponse,
-  comparedHeaders,
-  compareResponse,
-} from '../../../conformance/compare.ts'
-import { createPlaceholders, Difference } from '../../../conformance/placeholders.ts'
-import type { Exchange, RecordedTransaction, Recording } from '../../../conformance/recording.ts'
+import { createShapeProtocol } from '../../src/shape-log/protocol.ts'
+import { createShapeStore } from '../../src/shape-log/shape-store.ts'
+import { createMemoryShapes, type MemoryShape } from '../../src/testing/memory/memory-shapes.ts'
+import { type ActualResponse, comparedHeaders, compareResponse } from './compare.ts'
+import { createPlaceholders, Difference } from './placeholders.ts'
+import type { Exchange, RecordedTransaction, Recording } from './recording.ts'
 import { BeyondMemory, createSqlInMemory } from './sql-in-memory.ts'
 
 /** What became of a recording: the first difference, undefined when there was none. */

@@ -1,14 +1,14 @@
 import { loadModule, parseSync } from 'libpg-query'
-import { type RowText, rowKey } from '../../../../src/shape-log/row-key.ts'
-import type { ShapeParams } from '../../../../src/shape-log/source.ts'
-import { and, type Condition, equals, isIn, or } from '../../../../src/shapes/condition.ts'
+import { type RowText, rowKey } from '../../src/shape-log/row-key.ts'
+import type { ShapeParams } from '../../src/shape-log/source.ts'
+import { and, type Condition, equals, isIn, or } from '../../src/shapes/condition.ts'
 import type {
   CommittedTransaction,
   RowSource,
   TableChange,
   TableForm,
-} from '../../../../src/testing/memory/row-source.ts'
-import { timestamptzText } from '../../../../src/testing/memory/wire-text.ts'
+} from '../../src/testing/memory/row-source.ts'
+import { timestamptzText } from '../../src/testing/memory/wire-text.ts'
 
 /** SQL of a recording that rows in memory, or the conditions of shapes, have no word for. */
 export class BeyondMemory extends Error {
