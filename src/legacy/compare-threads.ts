@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { PoolClient } from 'pg'
+import type { ClientBase } from 'pg'
 import type { DatabaseState } from './database-state.ts'
 import type { ThreadReport } from './import-report.ts'
 import type { ExpectedThread } from './plan-import.ts'
@@ -20,7 +20,7 @@ interface MessageRow {
 
 /** Reads back every thread of the files and compares it with them, message by message. */
 export async function compareThreads(
-  client: PoolClient,
+  client: ClientBase,
   tenantId: string,
   expected: readonly ExpectedThread[],
   before: DatabaseState,

@@ -1,4 +1,4 @@
-import type { PoolClient } from 'pg'
+import type { ClientBase } from 'pg'
 import type { LegacyMode, LegacyRecords } from './legacy-records.ts'
 
 /** A thread as it is in the database before the import. */
@@ -30,7 +30,7 @@ export interface DatabaseState {
  * write can make another thread active or take a position meanwhile.
  */
 export async function readDatabaseState(
-  client: PoolClient,
+  client: ClientBase,
   tenantId: string,
   { threads, messages }: LegacyRecords,
 ): Promise<DatabaseState> {

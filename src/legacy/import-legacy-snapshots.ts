@@ -1,6 +1,7 @@
-import { Pool, type PoolClient } from 'pg'
+import type { ClientBase, Pool } from 'pg'
 import { SessionDbError } from '../errors.ts'
 import { idField } from '../schema/fields.ts'
+import { inTransaction } from '../server/in-transaction.ts'
 import { compareThreads } from './compare-threads.ts'
 import { readDatabaseState } from './database-state.ts'
 import type { ImportReport, RowCounts } from './import-report.ts'
@@ -39,7 +40,8 @@ export interface ImportOptions {
  *
  * @returns the report; `ok` only when every record was understood and every thread agrees.
  * @throws SessionDbError `invalid` for a file that is not a JSON array (naming file and position),
- * or a tenant or user that is no id. Nothing is written then.
+ * or a tenant or user that is no id; `unavailable` when the database cannot be reached. Nothing is
+ * written then.
  * @example
  * const report = await importLegacySnapshots({
  *   database: process.env.DATABASE_URL,
@@ -60,7 +62,7 @@ export async function importLegacySnapshots(options: ImportOptions): Promise<Imp
     toolEvents: await readSnapshotFile(options.dataDir, 'chat-tool-events.json'),
   }
   const snapshot = parseSnapshot(files)
-  return inTransaction(options, async (client) => {
+  const work = async (client: ClientBase): Promise<ImportReport> => {
     await lockImports(client, owner.tenantId)
     const before = await readDatabaseState(client, owner.tenantId, snapshot)
     const plan = planImport(snapshot, before)
@@ -76,7 +78,8 @@ export async function importLegacySnapshots(options: ImportOptions): Promise<Imp
       dryRun: options.dryRun ?? false,
       perThread,
     }
-  })
+  }
+  return inTransaction(options.database, work, { commit: options.dryRun !== true })
 }
 
 function checkedOwner({ tenantId, userId, visibility = 'private' }: ImportOptions): ImportOwner {
@@ -88,7 +91,7 @@ function checkedOwner({ tenantId, userId, visibility = 'private' }: ImportOption
 }
 
 /** One import per tenant at a time; the lock ends with the transaction. */
-async function lockImports(client: PoolClient, tenantId: string): Promise<void> {
+async function lockImports(client: ClientBase, tenantId: string): Promise<void> {
   await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
     `session-db import ${tenantId}`,
   ])
@@ -122,27 +125,4 @@ function summarise(
 
 function rowCounts(inFiles: number, inserted: number): RowCounts {
   return { inFiles, inserted, alreadyThere: inFiles - inserted }
-}
-
-async function inTransaction<Result>(
-  { database, dryRun = false }: ImportOptions,
-  work: (client: PoolClient) => Promise<Result>,
-): Promise<Result> {
-  const pool = typeof database === 'string' ? new Pool({ connectionString: database }) : database
-  try {
-    const client = await pool.connect()
-    try {
-      await client.query('BEGIN')
-      const result = await work(client)
-      await client.query(dryRun ? 'ROLLBACK' : 'COMMIT')
-      return result
-    } catch (error) {
-      await client.query('ROLLBACK').catch(() => undefined)
-      throw error
-    } finally {
-      client.release()
-    }
-  } finally {
-    if (pool !== database) await pool.end()
-  }
 }

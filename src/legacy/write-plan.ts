@@ -1,4 +1,4 @@
-import type { PoolClient } from 'pg'
+import type { ClientBase } from 'pg'
 import type { ImportPlan, NewMessage } from './plan-import.ts'
 
 const CHUNK_SIZE = 1_000
@@ -17,7 +17,7 @@ export interface ImportOwner {
  * @param onMessages hears how many messages have been written so far.
  */
 export async function writePlan(
-  client: PoolClient,
+  client: ClientBase,
   owner: ImportOwner,
   plan: ImportPlan,
   onMessages: (done: number) => void,
@@ -33,7 +33,7 @@ export async function writePlan(
 }
 
 async function insertSessions(
-  client: PoolClient,
+  client: ClientBase,
   { tenantId, userId, visibility }: ImportOwner,
   { sessions }: ImportPlan,
 ): Promise<void> {
@@ -48,7 +48,7 @@ async function insertSessions(
 }
 
 async function insertThreads(
-  client: PoolClient,
+  client: ClientBase,
   { tenantId, userId }: ImportOwner,
   { threads }: ImportPlan,
 ): Promise<void> {
@@ -63,7 +63,7 @@ async function insertThreads(
 }
 
 async function insertMessages(
-  client: PoolClient,
+  client: ClientBase,
   { tenantId, userId }: ImportOwner,
   messages: readonly NewMessage[],
 ): Promise<void> {
@@ -80,7 +80,7 @@ async function insertMessages(
 }
 
 async function restoreTimes(
-  client: PoolClient,
+  client: ClientBase,
   { tenantId }: ImportOwner,
   { threads }: ImportPlan,
 ): Promise<void> {

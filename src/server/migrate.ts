@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { Client, type ClientBase, type Pool } from 'pg'
-import { SessionDbError } from '../errors.ts'
+import type { ClientBase, Pool } from 'pg'
 import { type Migration, migrations as ownMigrations } from './migrations/index.ts'
+import { withClient } from './with-client.ts'
 
 /** What `migrate` did, by migration name, in order. */
 export interface MigrateResult {
@@ -97,40 +97,4 @@ async function locked<T>(client: ClientBase, work: () => Promise<T>): Promise<T>
     await client.query('ROLLBACK').catch(() => {})
     throw error
   }
-}
-
-async function withClient<T>(
-  database: string | Pool,
-  work: (client: ClientBase) => Promise<T>,
-): Promise<T> {
-  if (typeof database !== 'string') {
-    const client = await database.connect().catch(refuseUnreachable)
-    client.on('error', ignoreBreak)
-    try {
-      return await work(client)
-    } finally {
-      client.off('error', ignoreBreak)
-      client.release()
-    }
-  }
-  const client = new Client({ connectionString: database })
-  client.on('error', ignoreBreak)
-  await client.connect().catch(refuseUnreachable)
-  try {
-    return await work(client)
-  } finally {
-    await client.end()
-  }
-}
-
-/** A connection that breaks between two queries would end the process. The next query fails instead. */
-function ignoreBreak(): void {}
-
-function refuseUnreachable(cause: unknown): never {
-  const reason = cause instanceof Error ? cause.message || cause.name : String(cause)
-  throw new SessionDbError(
-    'unavailable',
-    `Cannot connect to the database to migrate it (${reason}). Check its URL, and that it runs.`,
-    { cause },
-  )
 }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import type { Pool, PoolClient } from 'pg'
+import type { ClientBase, Pool } from 'pg'
 import { idField, MAX_TITLE_LENGTH } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
 import { SessionDbError } from '../../writes/errors.ts'
+import { inTransaction } from '../in-transaction.ts'
 import { deriveTimeline } from './derive-timeline.ts'
 import { insertEvents, type PlacedEvent } from './insert-events.ts'
 import { type LogContent, openLogContent } from './log-content.ts'
@@ -51,24 +52,15 @@ export async function ingestSessionLog(
 ): Promise<IngestedSession> {
   const content = await openLogContent(log)
   const sessionId = checkedId(log.id ?? contentId(principal, content.sha256))
-  const client = await pool.connect()
-  try {
-    await client.query('BEGIN')
-    const ingested = await ingest(client, principal, { ...log, ...content, sessionId })
-    await client.query('COMMIT')
-    return ingested
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined)
-    throw error
-  } finally {
-    client.release()
-  }
+  return inTransaction(pool, (client) =>
+    ingest(client, principal, { ...log, ...content, sessionId }),
+  )
 }
 
 type NewSession = SessionLog & LogContent & { readonly sessionId: string }
 
 async function ingest(
-  client: PoolClient,
+  client: ClientBase,
   principal: Principal,
   session: NewSession,
 ): Promise<IngestedSession> {
@@ -93,7 +85,7 @@ async function ingest(
 }
 
 async function insertSession(
-  client: PoolClient,
+  client: ClientBase,
   principal: Principal,
   session: NewSession,
 ): Promise<boolean> {
@@ -118,7 +110,7 @@ async function insertSession(
 }
 
 async function completeSession(
-  client: PoolClient,
+  client: ClientBase,
   principal: Principal,
   session: NewSession,
   summary: SessionSummary,
@@ -146,7 +138,7 @@ async function completeSession(
 }
 
 async function existingSession(
-  client: PoolClient,
+  client: ClientBase,
   principal: Principal,
   session: NewSession,
 ): Promise<IngestedSession> {
