@@ -24,7 +24,6 @@ const patienceMs = 120_000
 /** A thousand live clients, against a server that only holds requests and answers them from the stream. */
 export const benchmark: Benchmark = { name: 'shape-clients', run }
 
-/** A poll that resolves with the answer's body. */
 interface Follower {
   poll(): Promise<Buffer>
 }
@@ -35,6 +34,8 @@ interface Side {
   readonly server: ServerProcess
   readonly http: HttpClient
   follow(group: string): Promise<Follower>
+  /** Whether a client hears of what was written while it did not poll. */
+  readonly keepsLog: boolean
   /** Resolves when so many polls have reached the server. */
   settled(polls: number): Promise<void>
 }
@@ -58,9 +59,11 @@ async function measure(
   const reference = await startReference(postgres, database)
   const groupOf = (n: number) => (shapes === 'one shape' ? '*' : String(n))
   const against = { referenceName: 'bare long-poll server on pgoutput' }
+  const crowds: { stop(): void }[] = []
   try {
     const oursCrowd = await gather(ours, groupOf)
     const referenceCrowd = await gather(reference, groupOf)
+    crowds.push(oursCrowd, referenceCrowd)
     const answered = await interleave(context.rounds, {
       ours: () => oursCrowd.timeCommit(database),
       reference: () => referenceCrowd.timeCommit(database),
@@ -95,6 +98,7 @@ async function measure(
       }),
     ]
   } finally {
+    for (const crowd of crowds) crowd.stop()
     for (const side of [ours, reference]) {
       side.http.close()
       await side.server.stop()
@@ -124,6 +128,7 @@ async function startOurs(
       const where = group === '*' ? {} : { where: 'group_id = $1', 'params[1]': group }
       return followShape(http, server.url, { table, ...where })
     },
+    keepsLog: true,
     settled: () => delay(settleMs),
   }
 }
@@ -144,6 +149,7 @@ async function startReference(postgres: BenchPostgres, database: Client): Promis
       const url = `${server.url}/?group=${encodeURIComponent(group)}`
       return { poll: async () => (await http.get(url)).body }
     },
+    keepsLog: false,
     async settled(polls) {
       const isTrue = async () =>
         String((await http.get(`${server.url}/waiting`)).body) === `${polls}`
@@ -156,37 +162,34 @@ async function startReference(postgres: BenchPostgres, database: Client): Promis
   }
 }
 
-/** Opens the clients, in waves as a machine can take them, and lets each hold a poll. */
+/** Opens the clients, in waves as a machine can take them, and one that waits for the end of a burst. */
 async function gather(side: Side, groupOf: (n: number) => string) {
+  const shared = groupOf(0) === '*'
   const before = await side.server.usage()
-  const followers: Follower[] = []
-  while (followers.length < clientCount) {
-    const wave = Array.from({ length: 50 }, (_, i) => groupOf(followers.length + i))
-    followers.push(...(await Promise.all(wave.map((group) => side.follow(group)))))
+  const crowd: PollingClient[] = []
+  while (crowd.length < clientCount) {
+    const wave = Array.from({ length: 50 }, (_, i) => groupOf(crowd.length + i))
+    const followers = await Promise.all(wave.map((group) => side.follow(group)))
+    crowd.push(...followers.map(createPollingClient))
   }
-  const polls: Promise<Buffer>[] = []
-  for (const [n, follower] of followers.entries()) {
-    polls.push(follower.poll())
+  const watcher = createPollingClient(await side.follow('last'))
+  for (const [n, client] of [...crowd, watcher].entries()) {
+    client.start()
     // Connections that come all at once overflow the listening socket's queue.
     if (n % 50 === 0) await delay(20)
   }
-  await side.settled(clientCount)
+  const settled = () => side.settled(clientCount + 1)
+  await settled()
   const after = await side.server.usage()
-  const shared = groupOf(0) === '*'
+  const burstEnds = shared && side.keepsLog ? [...crowd, watcher] : [watcher]
   let next = 0
-
-  /** Lets those poll again that were answered. */
-  async function renew(answered: readonly number[]): Promise<void> {
-    for (const n of answered) polls[n] = (followers[n] as Follower).poll()
-    await side.settled(clientCount)
-  }
 
   return {
     idleKb: (after.rss - before.rss) / 1024 / clientCount,
     async timeCommit(database: Client): Promise<number> {
       next = (next + 1) % clientCount
-      const concerned = shared ? polls.map((_, n) => n) : [next]
-      const answers = concerned.map((n) => polls[n])
+      const concerned = shared ? crowd : crowd.slice(next, next + 1)
+      const answers = concerned.map((client) => client.answered())
       const time = await timed(() =>
         within(
           patienceMs,
@@ -194,44 +197,60 @@ async function gather(side: Side, groupOf: (n: number) => string) {
           Promise.all([insertRow(database, side.table, next), ...answers]),
         ),
       )
-      await renew(concerned)
+      await settled()
       return time
     },
-    /** Writes as fast as Postgres can; ends when a client has been told of the last write. */
+    /**
+     * Writes as fast as Postgres can; ends when every client concerned has read the last write. Where
+     * there is no log, that is one client.
+     */
     async timeBurst(database: Client): Promise<number> {
-      const watcher = await side.follow('last')
-      const told = watcher.poll()
-      const others = polls.map((poll, n) => keepPolling(poll, followers[n] as Follower))
-      await side.settled(clientCount + 1)
+      const told = burstEnds.map((client) => client.answered('"last"'))
       const time = await timed(async () => {
         await writeBurst(database, side.table, burstTransactions)
-        await within(patienceMs, 'a client is told of the last write', told)
+        await within(patienceMs, 'clients are told of the last write', Promise.all(told))
       })
-      await side.settled(clientCount)
-      for (const [n, other] of others.entries()) polls[n] = other.stop()
+      await settled()
       return time
+    },
+    stop() {
+      for (const client of [...crowd, watcher]) client.stop()
     },
   }
 }
 
+type PollingClient = ReturnType<typeof createPollingClient>
+
 /** Polls again after every answer. */
-function keepPolling(first: Promise<Buffer>, follower: Follower) {
-  let poll = first
+function createPollingClient(follower: Follower) {
+  const listeners = new Set<{ text: string; resolve: () => void }>()
   let stopped = false
-  const loop = async () => {
+
+  async function loop(): Promise<void> {
     while (!stopped) {
-      await poll
-      if (!stopped) poll = follower.poll()
+      const body = await follower.poll()
+      for (const listener of listeners) {
+        if (!body.includes(listener.text)) continue
+        listeners.delete(listener)
+        listener.resolve()
+      }
     }
   }
-  loop().catch(() => {
-    stopped = true
-  })
+
   return {
-    /** Returns the poll that is under way. */
-    stop(): Promise<Buffer> {
-      stopped = true
-      return poll
+    start() {
+      // What is cut off at the end matters to nobody; cut off before, a listener waits in vain.
+      loop().catch((error: unknown) => {
+        if (!stopped) console.error('a client broke off', error)
+      })
     },
+    stop() {
+      stopped = true
+    },
+    /** Resolves with the next answer that contains a text. */
+    answered: (text = '') =>
+      new Promise<void>((resolve) => {
+        listeners.add({ text, resolve })
+      }),
   }
 }

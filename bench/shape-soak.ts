@@ -67,7 +67,10 @@ async function gather(http: HttpClient, url: string) {
   let stopped = false
   let read = 0
   const loops = clients.map(async (client) => {
-    while (!stopped) read += (await client.poll()).length
+    while (!stopped) {
+      const body = await client.poll()
+      read += body.length
+    }
   })
   return {
     /** Bytes of all live answers so far. */
