@@ -220,10 +220,10 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
       }
       page = await read(log, page.end)
     }
-    const messages = page.complete
-      ? [...page.messages, upToDateMessage(reachedLsn(log, page, request.live))]
-      : page.messages
-    return logResponse(context, answerFor(page.complete, page.end), messages)
+    const answered = answerFor(page.complete, page.end)
+    if (!page.complete) return logResponse(context, answered, page.body ?? page.messages)
+    const upToDate = upToDateMessage(reachedLsn(log, page, request.live))
+    return logResponse(context, answered, [...page.messages, upToDate])
   }
 
   /** A page of the log; a shape that fails or expires meanwhile is a 409 or the failure itself. */
@@ -323,10 +323,22 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
 function logResponse(
   context: AnswerContext,
   answer: ShapeAnswer,
-  messages: readonly string[],
+  messages: readonly string[] | Uint8Array<ArrayBuffer>,
 ): Response {
-  const body = context.method === 'HEAD' ? null : `[${messages.join('\n,')}]`
-  return new Response(body, { headers: shapeHeaders(context, answer) })
+  const headers = shapeHeaders(context, answer)
+  if (context.method === 'HEAD') return new Response(null, { headers })
+  const body = messages instanceof Uint8Array ? streamOf(messages) : `[${messages.join('\n,')}]`
+  return new Response(body, { headers })
+}
+
+/** `Response` would copy the bytes, several megabytes for each client. */
+function streamOf(bytes: Uint8Array<ArrayBuffer>): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream({
+    start(controller) {
+      controller.enqueue(bytes)
+      controller.close()
+    },
+  })
 }
 
 function upToDateMessage(lsn: bigint): string {

@@ -1,4 +1,11 @@
 import { afterSnapshot, compareOffsets, type LogOffset } from './offset.ts'
+import {
+  createSnapshotChunk,
+  type MessageWriter,
+  maxBytesOf,
+  messagesOf,
+  textWriter,
+} from './snapshot-chunk.ts'
 
 /** One message of the log, already in its wire form. */
 export interface LogEntry {
@@ -9,6 +16,8 @@ export interface LogEntry {
 /** What one request gets: messages as JSON texts, and where they end. */
 export interface LogPage {
   readonly messages: readonly string[]
+  /** The same as the bytes of a whole answer, where the log has them so: pages of a snapshot. */
+  readonly body?: Uint8Array<ArrayBuffer>
   readonly end: LogOffset
   /** Whether the page reaches the end of the log. */
   readonly complete: boolean
@@ -27,11 +36,13 @@ export interface ShapeLog {
   readonly failure: unknown
   /** The offset of the last message, `0_inf` before the first change. */
   readonly lastOffset: LogOffset
-  /** Characters held in memory. */
+  /** What it holds in memory: the snapshot in bytes, changes in characters and overhead. */
   readonly size: number
   /** Clients waiting for a change. */
   readonly waiting: number
   addSnapshotMessage(json: string): void
+  /** Adds a message of at most `maxBytes` that `write` puts straight into the log's memory. */
+  writeSnapshotMessage(maxBytes: number, write: MessageWriter): void
   endSnapshot(controlJson: string): void
   fail(error: unknown): void
   append(entries: readonly LogEntry[]): void
@@ -44,11 +55,6 @@ export interface ShapeLog {
 
 /** What an entry takes beside its text, roughly. */
 const entryOverhead = 150
-
-interface Chunk {
-  readonly messages: string[]
-  size: number
-}
 
 interface StoredEntry extends LogEntry {
   readonly endsChunk: boolean
@@ -68,26 +74,32 @@ interface StoredEntry extends LogEntry {
  */
 export function createShapeLog(options: { handle: string; chunkBytes: number }): ShapeLog {
   const { handle, chunkBytes } = options
-  const chunks: Chunk[] = []
+  const chunks: Uint8Array<ArrayBuffer>[] = []
   const entries: StoredEntry[] = []
   const waiters = new Set<(result: WaitResult) => void>()
   const progress = new Set<() => void>()
-  let open: Chunk = emptyChunk()
+  let open = createSnapshotChunk({ chunkBytes, first: true })
   let state: ShapeState = 'building'
   let failure: unknown
   let size = 0
   let openLogSize = 0
 
   function closeChunk() {
-    chunks.push(open)
-    open = emptyChunk()
+    chunks.push(open.close())
     wake(progress)
   }
 
-  function addToChunk(json: string) {
-    open.messages.push(json)
-    open.size += json.length
-    size += json.length
+  function addToChunk(maxBytes: number, write: MessageWriter) {
+    const before = open.size
+    open.add(maxBytes, write)
+    size += open.size - before
+  }
+
+  function writeSnapshotMessage(maxBytes: number, write: MessageWriter) {
+    addToChunk(maxBytes, write)
+    if (open.size < chunkBytes) return
+    closeChunk()
+    open = createSnapshotChunk({ chunkBytes, first: false })
   }
 
   function finish(result: WaitResult) {
@@ -110,7 +122,7 @@ export function createShapeLog(options: { handle: string; chunkBytes: number }):
     }
   }
 
-  async function chunkAt(index: number): Promise<Chunk | undefined> {
+  async function chunkAt(index: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
     while (!chunks[index]) {
       if (failure !== undefined) throw failure
       if (state !== 'building') return undefined
@@ -136,12 +148,10 @@ export function createShapeLog(options: { handle: string; chunkBytes: number }):
     get waiting() {
       return waiters.size
     },
-    addSnapshotMessage(json) {
-      addToChunk(json)
-      if (open.size >= chunkBytes) closeChunk()
-    },
+    addSnapshotMessage: (json) => writeSnapshotMessage(maxBytesOf(json), textWriter(json)),
+    writeSnapshotMessage,
     endSnapshot(controlJson) {
-      addToChunk(controlJson)
+      addToChunk(maxBytesOf(controlJson), textWriter(controlJson))
       closeChunk()
       if (state === 'building') state = 'live'
       wake(progress)
@@ -176,11 +186,8 @@ export function createShapeLog(options: { handle: string; chunkBytes: number }):
     async read(offset) {
       if (offset === 'before-all' || (offset.tx === 0n && Number.isFinite(offset.op))) {
         const index = offset === 'before-all' ? 0 : offset.op + 1
-        const chunk = await chunkAt(index)
-        if (chunk) {
-          const end = { tx: 0n, op: index }
-          return { messages: chunk.messages, end, complete: false }
-        }
+        const body = await chunkAt(index)
+        if (body) return snapshotPage(body, index)
       } else {
         while (state === 'building') await chunkAt(chunks.length)
       }
@@ -211,8 +218,15 @@ export function createShapeLog(options: { handle: string; chunkBytes: number }):
   }
 }
 
-function emptyChunk(): Chunk {
-  return { messages: [], size: 0 }
+function snapshotPage(body: Uint8Array<ArrayBuffer>, index: number): LogPage {
+  return {
+    get messages() {
+      return messagesOf(body)
+    },
+    body,
+    end: { tx: 0n, op: index },
+    complete: false,
+  }
 }
 
 function wake(listeners: Set<() => void>) {

@@ -19,7 +19,7 @@ import {
   type SnapshotBounds,
   snapshotEndMessage,
 } from '../../shape-log/snapshot-visibility.ts'
-import { loadMembers, type SelectedRow } from './member-queries.ts'
+import type { SelectedRow } from './member-queries.ts'
 import {
   createMemberSet,
   type MemberDelta,
@@ -27,6 +27,7 @@ import {
   type MoveInQuery,
   type RawPattern,
 } from './member-set.ts'
+import { writePlainSnapshot } from './plain-snapshot.ts'
 import { type RoutedTransaction, touches } from './routed-transaction.ts'
 import type { PostgresShape } from './shape-definition.ts'
 import type { Querier } from './snapshot-query.ts'
@@ -86,12 +87,12 @@ export function createShapeFeed(
     const send = (rows: readonly SelectedRow[]) => {
       if (!sendsRows) return
       for (const { row, truth } of rows) {
-        const tags = members && nameTags(members.stateOf(row, truth))
-        log.addSnapshotMessage(writeRow(asPrinted(row), tags))
+        const state = members?.stateOf(row, truth)
+        log.addSnapshotMessage(writeRow(asPrinted(row), state && nameTags(state)))
       }
     }
     if (members) await members.load(client, send)
-    else if (sendsRows) await loadMembers(client, plan, message.columns, send)
+    else if (sendsRows) await writePlainSnapshot(client, shape, log)
     bounds = seen
   }
 

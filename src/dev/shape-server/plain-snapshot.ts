@@ -1,0 +1,35 @@
+import type { ShapeLog } from '../../shape-log/shape-log.ts'
+import { createCopyRowWriter } from './copy-row-writer.ts'
+import { copyRows } from './copy-rows.ts'
+import { whereSql } from './query-plan.ts'
+import type { PostgresShape } from './shape-definition.ts'
+import type { Querier } from './snapshot-query.ts'
+import { quoteIdentifier } from './where/expression.ts'
+
+/**
+ * Writes the rows of a shape without subqueries to its log; call it within a transaction.
+ *
+ * @example
+ * await writePlainSnapshot(client, shape, log)
+ */
+export async function writePlainSnapshot(
+  client: Querier,
+  shape: PostgresShape,
+  log: ShapeLog,
+): Promise<void> {
+  const { plan, message } = shape
+  const writer = createCopyRowWriter(message)
+  const list = [...message.keyColumns, ...message.columns].map((name) => columnSql(shape, name))
+  const select = `SELECT ${list.join(', ')} FROM ${plan.table.sqlName} WHERE ${whereSql(plan)}`
+  await copyRows(client, select, (row) => {
+    log.writeSnapshotMessage(writer.maxBytes(row), (target, start) =>
+      writer.write(row, target, start),
+    )
+  })
+}
+
+/** Rows that queries read carry booleans as `true` and `false`, those of the stream `t` and `f`. */
+function columnSql(shape: PostgresShape, name: string): string {
+  const column = shape.plan.table.columns.find((each) => each.name === name)
+  return `${quoteIdentifier(name)}${column?.type === 'bool' ? '::text' : ''}`
+}
