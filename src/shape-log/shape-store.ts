@@ -14,18 +14,33 @@ export interface ShapeStore<Definition extends ShapeDefinition> {
   create(definition: Definition): StoredShape<Definition>
   /** Expires a shape: its waiting clients are told, its handle is dead. */
   remove(handle: string): boolean
-  /** Marks a shape as just used, and expires others where memory is short. */
+  /** Marks a shape as just used: of those that must go, it goes last. */
   touch(handle: string): void
-  /** Expires the shapes unused for longest while the logs take more than they may. */
-  enforceLimit(): void
   all(): Iterable<StoredShape<Definition>>
 }
+
+/** A shape with what its log took when it was last measured. */
+interface MeasuredShape<Definition extends ShapeDefinition> extends StoredShape<Definition> {
+  size: number
+  /** What the snapshot alone takes; undefined while it is being taken. */
+  snapshotSize: number | undefined
+}
+
+/**
+ * The changes of a log must take this share of what all logs may take before they cost it its life:
+ * else many small logs would start over all the time.
+ */
+const rotationShare = 1 / 8
 
 /**
  * Creates an empty store.
  *
- * @param options.maxBytes - characters all logs may hold together; beyond it the shapes
- * unused for longest expire, and their clients start over with a new snapshot.
+ * The logs together take at most `maxBytes`, or twice the largest snapshot where that is more, and
+ * beside that the snapshots that are being taken. Whenever a log has grown beyond it, shapes expire, and
+ * their clients start over with a new snapshot: first those that a new snapshot makes smaller by most,
+ * busy as they may be, then those unused for longest.
+ *
+ * @param options.maxBytes - see above, in the unit of `ShapeLog.size`.
  * @param options.onRemove - called once for every shape that has expired.
  * @example
  * const store = createShapeStore({ chunkBytes: 10_485_760, maxBytes: 2 ** 29, onRemove: () => {} })
@@ -35,31 +50,58 @@ export function createShapeStore<Definition extends ShapeDefinition>(options: {
   maxBytes: number
   onRemove: (shape: StoredShape<Definition>) => void
 }): ShapeStore<Definition> {
-  const byKey = new Map<string, StoredShape<Definition>>()
+  const { chunkBytes, maxBytes } = options
+  type Shape = MeasuredShape<Definition>
+  const byKey = new Map<string, Shape>()
   // A Map keeps insertion order: touching moves a shape to the end, so the front is the least used.
-  const byHandle = new Map<string, StoredShape<Definition>>()
+  const byHandle = new Map<string, Shape>()
   const nextHandle = handleFactory()
+  let total = 0
 
   function remove(handle: string): boolean {
     const shape = byHandle.get(handle)
     if (!shape) return false
     byHandle.delete(handle)
     if (byKey.get(shape.definition.key) === shape) byKey.delete(shape.definition.key)
+    total -= shape.size
     shape.log.expire()
     options.onRemove(shape)
     return true
   }
 
-  function enforceLimit(keep?: string) {
-    let total = 0
-    for (const shape of byHandle.values()) total += shape.log.size
-    for (const handle of [...byHandle.keys()]) {
-      if (total <= options.maxBytes) return
-      const shape = byHandle.get(handle)
-      if (!shape || handle === keep) continue
-      total -= shape.log.size
-      remove(handle)
+  function measure(shape: Shape): void {
+    const { handle, size } = shape.log
+    if (byHandle.get(handle) !== shape) return
+    shape.snapshotSize ??= size
+    total += size - shape.size
+    shape.size = size
+    while (total > maxBytes) {
+      const victim = mostGrown() ?? leastUsed(shape)
+      if (!victim) return
+      remove(victim.log.handle)
     }
+  }
+
+  /** The log whose changes take most, if it is worth a new snapshot. */
+  function mostGrown(): Shape | undefined {
+    let most: Shape | undefined
+    let mostGrowth = 0
+    for (const shape of byHandle.values()) {
+      const { size, snapshotSize = size } = shape
+      const growth = size - snapshotSize
+      if (growth < Math.max(maxBytes * rotationShare, snapshotSize, mostGrowth)) continue
+      most = shape
+      mostGrowth = growth
+    }
+    return most
+  }
+
+  /** Not one whose snapshot is being taken: two large ones would keep each other from the end. */
+  function leastUsed(inUse: Shape): Shape | undefined {
+    for (const shape of byHandle.values()) {
+      if (shape !== inUse && shape.snapshotSize !== undefined) return shape
+    }
+    return undefined
   }
 
   return {
@@ -67,7 +109,8 @@ export function createShapeStore<Definition extends ShapeDefinition>(options: {
     byHandle: (handle) => byHandle.get(handle),
     create(definition) {
       const handle = nextHandle(definition.key)
-      const shape = { definition, log: createShapeLog({ handle, chunkBytes: options.chunkBytes }) }
+      const log = measuredLog(createShapeLog({ handle, chunkBytes }), () => measure(shape))
+      const shape: Shape = { definition, log, size: 0, snapshotSize: undefined }
       byKey.set(definition.key, shape)
       byHandle.set(handle, shape)
       return shape
@@ -78,11 +121,24 @@ export function createShapeStore<Definition extends ShapeDefinition>(options: {
       if (!shape) return
       byHandle.delete(handle)
       byHandle.set(handle, shape)
-      enforceLimit(handle)
     },
-    enforceLimit: () => enforceLimit(),
     all: () => [...byHandle.values()],
   }
+}
+
+/** The log, telling when it has grown: by its snapshot as a whole, then by each transaction. */
+function measuredLog(log: ShapeLog, onGrowth: () => void): ShapeLog {
+  const telling: Pick<ShapeLog, 'append' | 'endSnapshot'> = {
+    append(entries) {
+      log.append(entries)
+      onGrowth()
+    },
+    endSnapshot(controlJson) {
+      log.endSnapshot(controlJson)
+      onGrowth()
+    },
+  }
+  return Object.assign(Object.create(log) as ShapeLog, telling)
 }
 
 /** Handles look like the engine's: digits of the definition, then microseconds that only grow. */

@@ -122,13 +122,7 @@ function put(target: Uint8Array, at: number, bytes: Uint8Array): number {
   return at + bytes.length
 }
 
-function copyRun(
-  row: Buffer,
-  start: number,
-  end: number,
-  target: Uint8Array,
-  at: number,
-): number {
+function copyRun(row: Buffer, start: number, end: number, target: Uint8Array, at: number): number {
   if (end - start > longRun) row.copy(target, at, start, end)
   else for (let i = start; i < end; i++) target[at + i - start] = row[i] as number
   return at + end - start

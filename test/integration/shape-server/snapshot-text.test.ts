@@ -15,8 +15,14 @@ afterAll(() => fixture?.close())
 
 const oddCharacters = ['"', '\\', '/', '\\N', '\t', '\n', '\v', '\b', '\u0001', '\u007f', '\u2028']
 const text = fc
-  .array(fc.oneof(fc.constantFrom(...oddCharacters, 'ä', '😀', ' '), fc.string({ unit: 'binary' })))
-  .map((parts) => parts.join('').replaceAll('\0', '').toWellFormed())
+  .array(
+    fc.oneof(
+      fc.constantFrom(...oddCharacters, 'ä', '😀', ' '),
+      fc.string({ unit: 'binary-ascii' }),
+      fc.string({ unit: 'grapheme' }),
+    ),
+  )
+  .map((parts) => parts.join('').replaceAll('\0', ''))
 
 test('the rows of a snapshot are written byte for byte as single rows are', async () => {
   const cells = fc.record({
@@ -37,5 +43,5 @@ test('the rows of a snapshot are written byte for byte as single rows are', asyn
   })
   const answer = await fixture.get({ table: '"odd "" table"', offset: '-1' })
   const lines = (await answer.text()).slice(1, -1).split('\n,')
-  expect(lines.slice(0, -1)).toEqual(rows.map((row) => writeRow(row)))
+  expect(lines.slice(0, -1).sort()).toEqual(rows.map((row) => writeRow(row)).sort())
 })
