@@ -10,6 +10,7 @@ import {
   messageTexts,
   openSession,
   sendMessage,
+  sessionAction,
   setShared,
   threadAction,
 } from './support/app.ts'
@@ -112,6 +113,28 @@ describe('two app instances, three users, two tenants', () => {
 
     expect(await eve.page.getByTestId(`session-${sessionId}`).count()).toBe(0)
     expect(await eve.page.getByText('Ann').count()).toBe(0)
+  })
+
+  test('a session that is renamed, archived and deleted is so in the other window', async () => {
+    const sessionId = await createSession(ann.page, 'Short-lived')
+    await setShared(ann.page, sessionId, true)
+    const inBobsList = bob.page.getByTestId(`session-${sessionId}`)
+    await inBobsList.getByText('Short-lived').waitFor()
+
+    await sessionAction(ann.page, 'rename-session')
+    await ann.page.getByTestId('title-input').fill('Renamed session')
+    await ann.page.getByTestId('title-save').click()
+    await inBobsList.getByText('Renamed session').waitFor()
+
+    await sessionAction(ann.page, 'archive-session')
+    await inBobsList.waitFor({ state: 'detached' })
+    await bob.page.getByTestId('show-archived').click()
+    await inBobsList.waitFor()
+
+    await sessionAction(ann.page, 'delete-session')
+    await ann.page.getByTestId('confirm').click()
+    await inBobsList.waitFor({ state: 'detached' })
+    expect(await eve.page.getByText('Renamed session').count()).toBe(0)
   })
 
   test('making a session private empties the other window without a reload', async () => {

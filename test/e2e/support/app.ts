@@ -20,6 +20,12 @@ export async function threadAction(page: Page, threadId: string, action: string)
   await page.getByTestId(action).click()
 }
 
+/** Chooses an entry of the open session's menu. */
+export async function sessionAction(page: Page, action: string): Promise<void> {
+  await page.getByTestId('session-menu').click()
+  await page.getByTestId(action).click()
+}
+
 /** Texts of the messages on the screen, from top to bottom. */
 export function messageTexts(page: Page): Promise<string[]> {
   return page.getByTestId('message-list').getByTestId('message-content').allInnerTexts()
