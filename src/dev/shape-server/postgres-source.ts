@@ -137,10 +137,7 @@ export async function createPostgresSource(
       return pending === undefined ? dispatcher.lastLsn() : pending - 1n
     },
     status: () => (streaming ? 'active' : 'starting'),
-    async onTransaction(transaction) {
-      await dispatcher.dispatch(transaction)
-      store().enforceLimit()
-    },
+    onTransaction: (transaction) => dispatcher.dispatch(transaction),
     setStreaming(now) {
       streaming = now
       if (now) return
