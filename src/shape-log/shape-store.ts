@@ -87,7 +87,8 @@ export function createShapeStore<Definition extends ShapeDefinition>(options: {
     let most: Shape | undefined
     let mostGrowth = 0
     for (const shape of byHandle.values()) {
-      const { size, snapshotSize = size } = shape
+      const { size, snapshotSize } = shape
+      if (snapshotSize === undefined) continue
       const growth = size - snapshotSize
       if (growth < Math.max(maxBytes * rotationShare, snapshotSize, mostGrowth)) continue
       most = shape
