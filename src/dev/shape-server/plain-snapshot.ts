@@ -21,10 +21,12 @@ export async function writePlainSnapshot(
   const writer = createCopyRowWriter(message)
   const list = [...message.keyColumns, ...message.columns].map((name) => columnSql(shape, name))
   const select = `SELECT ${list.join(', ')} FROM ${plan.table.sqlName} WHERE ${whereSql(plan)}`
+  let current: Buffer
+  // One function for all rows: a hundred thousand of them would be work for the garbage collector.
+  const write = (target: Uint8Array, start: number) => writer.write(current, target, start)
   await copyRows(client, select, (row) => {
-    log.writeSnapshotMessage(writer.maxBytes(row), (target, start) =>
-      writer.write(row, target, start),
-    )
+    current = row
+    log.writeSnapshotMessage(writer.maxBytes(row), write)
   })
 }
 
