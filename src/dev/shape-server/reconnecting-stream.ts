@@ -19,6 +19,8 @@ export async function keepStreaming(options: {
   const { source, log } = options
   let current: ReplicationStream | undefined
   let retry: NodeJS.Timeout | undefined
+  let retrying: Promise<void> | undefined
+  let ending: Promise<void> | undefined
   let stopped = false
 
   async function start(): Promise<void> {
@@ -42,17 +44,22 @@ export async function keepStreaming(options: {
   function restart(): void {
     if (stopped) return
     source.setStreaming(false)
-    const old = current
+    // At once: a broken stream still has timers, and its connection may be open.
+    ending = current?.stop() ?? ending
     current = undefined
     clearTimeout(retry)
-    retry = setTimeout(async () => {
-      await old?.stop()
-      if (stopped) return
-      await start().catch((error: unknown) => {
-        log({ level: 'warn', message: 'replication could not be started again', error })
-        restart()
-      })
+    retry = setTimeout(() => {
+      retrying = startAgain()
     }, retryMs)
+  }
+
+  async function startAgain(): Promise<void> {
+    await ending
+    if (stopped) return
+    await start().catch((error: unknown) => {
+      log({ level: 'warn', message: 'replication could not be started again', error })
+      restart()
+    })
   }
 
   await start()
@@ -68,6 +75,8 @@ export async function keepStreaming(options: {
       stopped = true
       clearInterval(reconciling)
       clearTimeout(retry)
+      await retrying
+      await ending
       await current?.stop()
     },
   }
