@@ -4,6 +4,9 @@ import type { RowText } from '../../shape-log/row-key.ts'
 import { connectionConfig } from './connection.ts'
 import type { RowChange, StreamRelation, Transaction } from './transaction.ts'
 
+/** Each acknowledgement is a write to the socket, and Postgres needs none to send on. */
+const acknowledgeEveryMs = 100
+
 /** A running replication stream. */
 export interface ReplicationStream {
   stop(): Promise<void>
@@ -30,9 +33,13 @@ export async function startReplicationStream(options: {
     flowControl: { enabled: true },
   })
   const assemble = transactionAssembler(options.onTransaction)
+  let acknowledgedAt = Number.NEGATIVE_INFINITY
   service.on('data', async (lsn: string, message: Pgoutput.Message) => {
     await assemble(message)
-    if (message.tag === 'commit') await service.acknowledge(lsn)
+    // The last commits of a burst are left to the service, which acknowledges every few seconds.
+    if (message.tag !== 'commit' || performance.now() - acknowledgedAt < acknowledgeEveryMs) return
+    acknowledgedAt = performance.now()
+    await service.acknowledge(lsn)
   })
   service.on('heartbeat', async (lsn: string, _time: number, shouldRespond: boolean) => {
     if (shouldRespond) await service.acknowledge(lsn)
@@ -58,6 +65,9 @@ export async function startReplicationStream(options: {
         end(error)
       },
     )
+  }).catch(async (error: unknown) => {
+    await service.destroy().catch(() => undefined)
+    throw error
   })
   return {
     async stop() {
