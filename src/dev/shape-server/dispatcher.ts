@@ -37,7 +37,9 @@ export function createDispatcher(options: {
   const { catalog, onInvalid } = options
   const feeds = new Set<ShapeFeed>()
   const index = createFeedIndex()
-  const checked = new WeakMap<StreamRelation, WeakSet<TableInfo>>()
+  /** How many feeds had been added when the form of a relation was found to suit all of them. */
+  const checked = new WeakMap<StreamRelation, number>()
+  let added = 0
   let lastLsn = options.startLsn
 
   function concerned(tables: Iterable<number>): Set<ShapeFeed> {
@@ -66,22 +68,25 @@ export function createDispatcher(options: {
     return changes
   }
 
-  /** Ends the shapes that a table's new form makes untrue. */
+  /** Ends the shapes that a table's new form makes untrue. A relation is a new object when it has one. */
   function checkForm(relation: StreamRelation, oids: readonly number[]): void {
-    const seen = checked.get(relation) ?? new WeakSet<TableInfo>()
-    checked.set(relation, seen)
+    if (checked.get(relation) === added) return
+    const suiting = new Set<TableInfo>()
+    let allSuit = true
     for (const feed of concerned(oids)) {
       for (const plan of allPlans(feed.shape.plan)) {
-        if (!oids.includes(plan.table.oid) || seen.has(plan.table)) continue
+        if (!oids.includes(plan.table.oid) || suiting.has(plan.table)) continue
         const reason = formChange(plan.table, relation, feed, oids[0] === plan.table.oid)
-        if (reason === 'other columns') catalog.forget(plan.table.relation)
-        else if (reason === undefined) seen.add(plan.table)
-        else {
-          catalog.forget(plan.table.relation)
-          onInvalid(feed, reason)
+        if (reason === undefined) {
+          suiting.add(plan.table)
+          continue
         }
+        allSuit = false
+        catalog.forget(plan.table.relation)
+        if (reason !== 'other columns') onInvalid(feed, reason)
       }
     }
+    if (allSuit) checked.set(relation, added)
   }
 
   async function truncate(relations: readonly StreamRelation[]): Promise<void> {
@@ -118,6 +123,7 @@ export function createDispatcher(options: {
 
   return {
     add(feed) {
+      added += 1
       feeds.add(feed)
       index.add(feed)
     },
