@@ -36,7 +36,7 @@ export interface ShapeLog {
   readonly failure: unknown
   /** The offset of the last message, `0_inf` before the first change. */
   readonly lastOffset: LogOffset
-  /** What it holds in memory: the snapshot in bytes, changes in characters and overhead. */
+  /** What it holds in memory: the snapshot in bytes, changes in characters, what its source keeps for it. */
   readonly size: number
   /** Clients waiting for a change. */
   readonly waiting: number
@@ -44,6 +44,8 @@ export interface ShapeLog {
   /** Adds a message of at most `maxBytes` that `write` puts straight into the log's memory. */
   writeSnapshotMessage(maxBytes: number, write: MessageWriter): void
   endSnapshot(controlJson: string): void
+  /** Counts memory that the source keeps for this shape beside the log, in bytes, in place of what was counted before. */
+  hold(bytes: number): void
   fail(error: unknown): void
   append(entries: readonly LogEntry[]): void
   expire(): void
@@ -82,6 +84,7 @@ export function createShapeLog(options: { handle: string; chunkBytes: number }):
   let state: ShapeState = 'building'
   let failure: unknown
   let size = 0
+  let held = 0
   let openLogSize = 0
 
   function closeChunk() {
@@ -143,7 +146,7 @@ export function createShapeLog(options: { handle: string; chunkBytes: number }):
       return entries.at(-1)?.offset ?? afterSnapshot
     },
     get size() {
-      return size
+      return size + held
     },
     get waiting() {
       return waiters.size
@@ -155,6 +158,9 @@ export function createShapeLog(options: { handle: string; chunkBytes: number }):
       closeChunk()
       if (state === 'building') state = 'live'
       wake(progress)
+    },
+    hold(bytes) {
+      held = bytes
     },
     fail(error) {
       failure = error

@@ -1,5 +1,6 @@
 import { type RowText, rowKey } from '../../shape-log/row-key.ts'
 import { isVisible, type SnapshotBounds } from '../../shape-log/snapshot-visibility.ts'
+import { type InnerMembers, type Member, noConditions } from './inner-members.ts'
 import { loadMembers, readMovedIn, type SelectedRow } from './member-queries.ts'
 import type { QueryPlan, SubqueryPlan } from './query-plan.ts'
 import type { RoutedTransaction } from './routed-transaction.ts'
@@ -64,24 +65,21 @@ export interface MemberSet {
   load(client: Querier, onRows?: (rows: readonly SelectedRow[]) => void): Promise<void>
   apply(transaction: RoutedTransaction): MemberDelta | Promise<MemberDelta>
   stateOf(row: RowText, leafTruth: (sql: string) => Truth): MemberState
+  /** Bytes it takes in memory, roughly, those of its subqueries included. */
+  readonly size: number
+  /** Gives back what it shares with other sets; it is of no use any more. */
+  release(): void
 }
+
+/** What a row takes in a set, and in the pool that all sets share: measured, with texts of 36 characters. */
+const memberBytes = 400
+const sharedMemberBytes = 100
 
 /** Asks Postgres for the rows that values moved in. */
 export type MoveInQuery = (
   query: (client: Querier) => Promise<{ bounds: SnapshotBounds; rows: readonly SelectedRow[] }>,
 ) => Promise<{ bounds: SnapshotBounds; rows: readonly SelectedRow[] }>
 
-interface Member {
-  active: boolean[]
-  readonly values: readonly (string | null | undefined)[]
-  /** What the row adds to the values of a subquery. */
-  readonly selected: string | null
-  /** The snapshot a moved-in row comes from: what that saw must not be applied again. */
-  readonly since: SnapshotBounds | undefined
-}
-
-/** Shared by all members of sets without subqueries, of which there may be many thousands. */
-const noConditions: boolean[] = []
 const plainState: MemberState = { values: [], active: noConditions }
 
 /** The set cannot go on: the shape must be fetched anew. */
@@ -96,20 +94,24 @@ export class MembershipLost extends Error {
  * query brought early, or a transaction that a query already saw, is neither sent twice nor lost.
  *
  * @param columns - the columns rows must carry, keys and compared columns aside.
+ * @param pool - where the rows of subqueries are, for all sets.
  * @example
- * const set = createMemberSet(plan, ['id', 'title'], moveInQuery)
+ * const set = createMemberSet(plan, ['id', 'title'], moveInQuery, createInnerMembers())
  */
 export function createMemberSet(
   plan: QueryPlan,
   columns: readonly string[],
   moveIn: MoveInQuery,
+  pool: InnerMembers,
 ): MemberSet {
   const members = new Map<string, Member>()
   const values = createValueSet()
   const subsets = plan.subqueries.map((subquery) =>
-    createMemberSet(subquery, subquery.columns, moveIn),
+    createMemberSet(subquery, subquery.columns, moveIn, pool),
   )
   const positions = plan.form?.positions ?? []
+  const isShared = positions.length === 0
+  let released = false
   const required = requiredTexts(plan.condition)
   const leafReaders = (plan.condition?.leaves ?? []).map((leaf) => {
     if (leaf.kind !== 'membership') return undefined
@@ -158,12 +160,16 @@ export function createMemberSet(
 
   function enter(key: string, row: RowText, state: MemberState, since?: SnapshotBounds) {
     leave(key)
-    const member = {
-      active: positions.length === 0 ? noConditions : [...state.active],
-      values: state.values,
-      selected: selected?.(row) ?? null,
-      since,
+    // A snapshot may still be read for a shape that has expired.
+    if (released) return
+    const value = selected?.(row) ?? null
+    if (isShared) {
+      const shared = pool.share(key, value)
+      members.set(shared.key, shared)
+      values.add(shared.selected)
+      return
     }
+    const member = { active: [...state.active], values: state.values, selected: value, since }
     members.set(key, member)
     if (selected) values.add(member.selected)
   }
@@ -173,6 +179,14 @@ export function createMemberSet(
     if (!member) return
     members.delete(key)
     if (selected) values.remove(member.selected)
+    if (isShared) pool.release(key, member)
+  }
+
+  function release() {
+    released = true
+    for (const [key, member] of isShared ? members : []) pool.release(key, member)
+    members.clear()
+    for (const subset of subsets) subset.release()
   }
 
   async function load(client: Querier, onRows?: (rows: readonly SelectedRow[]) => void) {
@@ -324,7 +338,18 @@ export function createMemberSet(
     return entered
   }
 
-  return { plan, values, load, apply, stateOf }
+  return {
+    plan,
+    values,
+    load,
+    apply,
+    stateOf,
+    get size() {
+      const own = members.size * (isShared ? sharedMemberBytes : memberBytes)
+      return subsets.reduce((sum, subset) => sum + subset.size, own)
+    },
+    release,
+  }
 }
 
 function patternsOf(sets: readonly (MovedValues | undefined)[]): RawPattern[] {

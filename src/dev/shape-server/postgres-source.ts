@@ -4,6 +4,7 @@ import { ShapeFailure, type ShapeSource } from '../../shape-log/source.ts'
 import { type Catalog, createCatalog, currentOids, type TableInfo } from './catalog.ts'
 import { sqlState } from './connection.ts'
 import { createDispatcher, type Dispatcher } from './dispatcher.ts'
+import { createInnerMembers } from './inner-members.ts'
 import type { MoveInQuery } from './member-set.ts'
 import { createPublication, lockTimeout, type Publication } from './publication.ts'
 import { allPlans } from './query-plan.ts'
@@ -68,6 +69,7 @@ export async function createPostgresSource(
 
   const context: FeedContext = {
     moveIn,
+    innerMembers: createInnerMembers(),
     async snapshot(shape, work) {
       const tables = allPlans(shape.plan).map((plan) => plan.table)
       for (const table of tables) await publication.addTable(table)

@@ -19,6 +19,7 @@ import {
   type SnapshotBounds,
   snapshotEndMessage,
 } from '../../shape-log/snapshot-visibility.ts'
+import type { InnerMembers } from './inner-members.ts'
 import type { SelectedRow } from './member-queries.ts'
 import {
   createMemberSet,
@@ -53,6 +54,8 @@ export interface FeedContext {
     work: (client: Querier, bounds: SnapshotBounds) => Promise<void>,
   ) => Promise<void>
   readonly moveIn: MoveInQuery
+  /** The rows of subqueries, of all feeds. */
+  readonly innerMembers: InnerMembers
   /** The snapshot could not be taken. */
   readonly onSnapshotFailure: (feed: ShapeFeed, error: unknown) => void
   /** The feed cannot go on; its clients must start over. */
@@ -74,7 +77,8 @@ export function createShapeFeed(
 ): ShapeFeed {
   const { plan, message } = shape
   const sendsRows = shape.log === 'full'
-  const members = plan.form && createMemberSet(plan, message.columns, context.moveIn)
+  const members =
+    plan.form && createMemberSet(plan, message.columns, context.moveIn, context.innerMembers)
   const asPrinted = booleanWriter(shape)
   const writeRow = createRowWriter(message)
   let queue: RoutedTransaction[] = []
@@ -91,8 +95,10 @@ export function createShapeFeed(
         log.addSnapshotMessage(writeRow(asPrinted(row), state && nameTags(state)))
       }
     }
-    if (members) await members.load(client, send)
-    else if (sendsRows) await writePlainSnapshot(client, shape, log)
+    if (members) {
+      await members.load(client, send)
+      log.hold(members.size)
+    } else if (sendsRows) await writePlainSnapshot(client, shape, log)
     bounds = seen
   }
 
@@ -132,11 +138,13 @@ export function createShapeFeed(
       log.append(finishTransaction(plainChanges(transaction)))
       return undefined
     }
-    const delta = members.apply(transaction)
-    if (delta instanceof Promise) {
-      return delta.then((settled) => log.append(memberEntries(transaction, settled)))
+    const add = (delta: MemberDelta) => {
+      log.hold(members.size)
+      log.append(memberEntries(transaction, delta))
     }
-    log.append(memberEntries(transaction, delta))
+    const delta = members.apply(transaction)
+    if (delta instanceof Promise) return delta.then(add)
+    add(delta)
     return undefined
   }
 
@@ -239,6 +247,7 @@ export function createShapeFeed(
     stop() {
       stopped = true
       queue = []
+      members?.release()
     },
   }
   return feed

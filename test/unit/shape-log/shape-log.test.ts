@@ -83,6 +83,15 @@ describe('the log of a shape', () => {
     expect(log.waiting).toBe(0)
   })
 
+  test('what the source keeps for the shape counts as its size, as it is now', () => {
+    const log = createShapeLog({ handle: 'h', chunkBytes: 100 })
+    log.endSnapshot(end)
+    const alone = log.size
+    log.hold(5000)
+    log.hold(1000)
+    expect(log.size).toBe(alone + 1000)
+  })
+
   test('an expired log takes nothing more', async () => {
     const log = createShapeLog({ handle: 'h', chunkBytes: 100 })
     log.endSnapshot(end)
