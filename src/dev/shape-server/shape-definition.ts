@@ -2,7 +2,14 @@ import type { MessageShape } from '../../shape-log/change-message.ts'
 import type { FieldErrors, ShapeDefinition, ShapeParams } from '../../shape-log/source.ts'
 import type { Catalog, TableInfo } from './catalog.ts'
 import { IdentifierError, parseColumns, parseRelation } from './identifiers.ts'
-import { findTable, hasColumn, planIdentity, planQuery, type QueryPlan } from './query-plan.ts'
+import {
+  allPlans,
+  findTable,
+  hasColumn,
+  planIdentity,
+  planQuery,
+  type QueryPlan,
+} from './query-plan.ts'
 import { parseWhere } from './where/parse-where.ts'
 import { WhereError } from './where/where-error.ts'
 
@@ -15,8 +22,13 @@ export interface PostgresShape extends ShapeDefinition {
   readonly log: 'full' | 'changes_only'
 }
 
+/** Shapes that have been checked lately, for a client asks for the same again with every poll. */
+const checkedByCatalog = new WeakMap<Catalog, Map<string, PostgresShape>>()
+const checkedLimit = 2000
+
 /**
- * Checks a shape request against the database.
+ * Checks a shape request against the database. What was checked before is remembered while the catalog
+ * knows its tables as they were.
  *
  * @example
  * const defined = await defineShape(catalog, { table: 'items', where: 'id > 1', … })
@@ -26,11 +38,39 @@ export async function defineShape(
   params: ShapeParams,
 ): Promise<{ definition: PostgresShape } | { errors: FieldErrors }> {
   try {
-    return { definition: await checkedShape(catalog, params) }
+    return { definition: await rememberedShape(catalog, params) }
   } catch (error) {
     if (error instanceof WhereError) return { errors: { [error.field]: [error.message] } }
     throw error
   }
+}
+
+async function rememberedShape(catalog: Catalog, params: ShapeParams): Promise<PostgresShape> {
+  const checked = checkedByCatalog.get(catalog) ?? new Map<string, PostgresShape>()
+  checkedByCatalog.set(catalog, checked)
+  const { table, where, columns, queryableColumns, replica, log } = params
+  const key = JSON.stringify([table, where, params.params, columns, queryableColumns, replica, log])
+  const known = checked.get(key)
+  const shape =
+    known && (await hasSameTables(catalog, known.plan))
+      ? known
+      : await checkedShape(catalog, params)
+  // A Map keeps insertion order: the front is what was asked for longest ago.
+  checked.delete(key)
+  checked.set(key, shape)
+  for (const oldest of checked.keys()) {
+    if (checked.size <= checkedLimit) break
+    checked.delete(oldest)
+  }
+  return shape
+}
+
+/** Whether the catalog has not forgotten any of the plan's tables since. */
+async function hasSameTables(catalog: Catalog, plan: QueryPlan): Promise<boolean> {
+  for (const { table } of allPlans(plan)) {
+    if ((await catalog.find(table.relation)) !== table) return false
+  }
+  return true
 }
 
 async function checkedShape(catalog: Catalog, params: ShapeParams): Promise<PostgresShape> {
