@@ -56,9 +56,24 @@ async function answer(
     outgoing.end()
     return
   }
-  outgoing.flushHeaders()
-  const body = Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0])
-  await pipeline(body, outgoing).catch(() => outgoing.destroy())
+  if (response.headers.get('content-type')?.startsWith('text/event-stream')) {
+    outgoing.flushHeaders()
+    const body = Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0])
+    await pipeline(body, outgoing).catch(() => outgoing.destroy())
+    return
+  }
+  const body = await bytesOf(response.body)
+  if (outgoing.destroyed) return
+  outgoing.setHeader('content-length', body.length)
+  outgoing.end(body)
+}
+
+/** A whole body, not copied where it is one piece. What is short costs least as one write of known length. */
+async function bytesOf(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = []
+  for await (const piece of body) pieces.push(piece)
+  const [only] = pieces
+  return pieces.length === 1 && only ? only : Buffer.concat(pieces)
 }
 
 async function webRequest(incoming: IncomingMessage, signal: AbortSignal): Promise<Request> {
