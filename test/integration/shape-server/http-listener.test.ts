@@ -37,7 +37,7 @@ test('a body has its length in bytes, however many pieces it came in', async () 
     ['/empty', '0', ''],
     ['/none', '0', ''],
     ['/one', '13', '["one piece"]'],
-    ['/many', '13', '["a","b","é"]'],
+    ['/many', '14', '["a","b","é"]'],
   ])
 })
 
