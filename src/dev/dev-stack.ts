@@ -11,6 +11,10 @@ export type DevStackOptions = {
   port?: number | undefined
   /** TCP port of the shape server. Default as for `port`. */
   electricPort?: number | undefined
+  /** The database that the stack serves. Default `session_db`. */
+  database?: string | undefined
+  /** The Postgres superuser's password when the data is created. Default: a generated one. */
+  password?: string | undefined
   /** Asks every shape request for this secret, as Electric's `ELECTRIC_SECRET` does. */
   secret?: string | undefined
   /** Size at which a shape's log is cut into several answers, in bytes. */
@@ -22,7 +26,7 @@ export type DevStackOptions = {
 }
 
 export type DevStack = {
-  /** Superuser url of the database `session_db`: what to set as `DATABASE_URL`. */
+  /** Superuser url of the database: what to set as `DATABASE_URL`. */
   readonly databaseUrl: string
   /** Base url of the shape server, without a slash at its end: what to set as `ELECTRIC_URL`. */
   readonly electricUrl: string
@@ -52,7 +56,8 @@ export async function startDevStack(options: DevStackOptions = {}): Promise<DevS
   const postgres = await startEmbeddedPostgres({
     dataDir: options.dataDir ?? '.session-db',
     port: options.port,
-    database: 'session_db',
+    database: options.database ?? 'session_db',
+    password: options.password,
     log: options.log,
     onUnexpectedExit: options.onUnexpectedExit,
   })

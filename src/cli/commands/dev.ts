@@ -5,7 +5,7 @@ import { parseBytes, parsePort } from '../option-parsers.ts'
 
 type DevOptions = Pick<
   DevStackOptions,
-  'dataDir' | 'port' | 'electricPort' | 'chunkBytes' | 'secret'
+  'dataDir' | 'database' | 'password' | 'port' | 'electricPort' | 'chunkBytes' | 'secret'
 > & { json?: true }
 
 /** `session-db dev`: runs the embedded stack until it is told to stop. */
@@ -13,6 +13,8 @@ export function devCommand(): Command {
   return new Command('dev')
     .description('run Postgres and a shape server for development, until Ctrl-C')
     .option('--data-dir <dir>', 'where the data stays', '.session-db')
+    .option('--database <name>', 'the database to serve (default: session_db)')
+    .option('--password <password>', "the superuser's, for new data (default: a generated one)")
     .option(
       '--port <port>',
       'TCP port of Postgres (default: as last time, or a free one)',

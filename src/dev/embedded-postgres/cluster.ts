@@ -14,12 +14,15 @@ export type Cluster = { readonly dataDirectory: string; readonly password: strin
  * Opens the cluster in a server directory, creating it first if there is none. Creation happens
  * beside the final place, so that being killed half-way leaves nothing half made.
  *
- * @throws SessionDbError `unavailable` when initdb fails or the cluster is of another major version.
+ * @throws SessionDbError `unavailable` when initdb fails or the cluster is of another major version,
+ * `invalid` when it was made with another password.
  */
 export async function openCluster(options: {
   serverDirectory: string
   binaries: PostgresBinaries
   user: ServerUser
+  /** The superuser's, when it is not to be a generated one. */
+  password: string | undefined
   log: (message: string) => void
 }): Promise<Cluster> {
   const { serverDirectory } = options
@@ -28,11 +31,13 @@ export async function openCluster(options: {
   const version = await readFile(join(dataDirectory, 'PG_VERSION'), 'utf8').catch(() => undefined)
   if (version === undefined) await createCluster(options, dataDirectory, passwordFile)
   else refuseOtherVersion(version.trim(), dataDirectory)
-  return { dataDirectory, password: (await readFile(passwordFile, 'utf8')).trim() }
+  const password = (await readFile(passwordFile, 'utf8')).trim()
+  refuseOtherPassword(options.password, password, dataDirectory)
+  return { dataDirectory, password }
 }
 
 async function createCluster(
-  { serverDirectory, binaries, user, log }: Parameters<typeof openCluster>[0],
+  { serverDirectory, binaries, user, password, log }: Parameters<typeof openCluster>[0],
   dataDirectory: string,
   passwordFile: string,
 ): Promise<void> {
@@ -40,7 +45,7 @@ async function createCluster(
   for (const name of await readdir(serverDirectory)) {
     if (name.startsWith('data.')) await rm(join(serverDirectory, name), { recursive: true })
   }
-  await writeFile(passwordFile, randomBytes(24).toString('hex'), { mode: 0o600 })
+  await writeFile(passwordFile, password ?? randomBytes(24).toString('hex'), { mode: 0o600 })
   if (user.uid !== undefined && user.gid !== undefined) {
     await chown(passwordFile, user.uid, user.gid)
   }
@@ -88,5 +93,18 @@ function refuseOtherVersion(found: string, dataDirectory: string): void {
     'unavailable',
     `${dataDirectory} was made by Postgres ${found}, this is Postgres ${major}. ` +
       'Move it away to start afresh, or dump it with the Postgres that made it.',
+  )
+}
+
+function refuseOtherPassword(
+  asked: string | undefined,
+  actual: string,
+  dataDirectory: string,
+): void {
+  if (asked === undefined || asked === actual) return
+  throw new SessionDbError(
+    'invalid',
+    `${dataDirectory} was made with another password. Leave the password out to use that one, ` +
+      'or choose another data directory.',
   )
 }

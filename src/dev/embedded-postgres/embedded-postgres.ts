@@ -17,6 +17,8 @@ export type EmbeddedPostgresOptions = {
   port?: number | undefined
   /** The database that `url` names; created if missing. Default `postgres`. */
   database?: string | undefined
+  /** The superuser's password when the data is created. Default: a generated one. */
+  password?: string | undefined
   /** Further server settings, as in postgresql.conf. */
   settings?: Readonly<Record<string, string>> | undefined
   /** Told what takes a while, in words for people. */
@@ -54,7 +56,7 @@ const fixedSettings = {
 /**
  * Starts a real Postgres 18, for development and tests, keeping its data in a directory.
  *
- * It listens on 127.0.0.1 only, with a generated password, and ends with this process however that
+ * It listens on 127.0.0.1 only, with a password, and ends with this process however that
  * ends, kill -9 included. A server that an earlier run left over in the directory is stopped first.
  *
  * @throws SessionDbError `conflict` when another running process owns the directory, `unavailable`
@@ -94,7 +96,13 @@ async function startOwned(
     supervisor: ownership.leftoverSupervisor,
     log,
   })
-  const { password } = await openCluster({ serverDirectory, binaries, user, log })
+  const { password } = await openCluster({
+    serverDirectory,
+    binaries,
+    user,
+    password: options.password,
+    log,
+  })
   const launched = await launchServer({
     binaries,
     user,
@@ -121,7 +129,7 @@ async function openDatabase(
   database: string,
 ): Promise<string> {
   const urlOf = (name: string) =>
-    `postgresql://postgres:${password}@127.0.0.1:${port}/${encodeURIComponent(name)}`
+    `postgresql://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/${encodeURIComponent(name)}`
   if (database !== 'postgres') await createDatabase(urlOf('postgres'), database)
   return urlOf(database)
 }

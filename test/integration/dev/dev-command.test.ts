@@ -57,6 +57,20 @@ test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
   },
 )
 
+test('serves the database, and takes the password, that it was told', async () => {
+  const dataDir = await directories.create()
+  const chosen = ['--database', 'app', '--password', "it's s:cret"]
+  const { program, databaseUrl } = await readyStack(dataDir, ...chosen)
+  const url = new URL(databaseUrl)
+  expect([url.pathname, decodeURIComponent(url.password)]).toEqual(['/app', "it's s:cret"])
+  expect(await query(databaseUrl, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+  program.kill('SIGINT')
+  await program.ended
+  const other = run('dev', '--data-dir', dataDir, '--password', 'another')
+  expect((await other.ended).code).toBe(1)
+  expect(other.output.stderr).toContain('was made with another password')
+})
+
 test('for people it prints one ready line to paste from', async () => {
   const program = run('dev', '--data-dir', await directories.create())
   expect(await program.firstLine).toMatch(
