@@ -8,7 +8,9 @@ import { followShape, type LiveClient } from './support/live-client.ts'
 import { type ServerProcess, startServerProcess } from './support/server-process.ts'
 import type { ShapeQuery } from './support/shape-reader.ts'
 
-const writesPerSecond = 200
+/** Writes per second; more of them reach the bound sooner. */
+const rateVariable = 'SHAPE_SOAK_WRITES_PER_SECOND'
+const defaultRate = 200
 const rowCount = 1000
 const clientsPerShape = 2
 const mb = 1024 ** 2
@@ -22,6 +24,7 @@ const boundMb = 150 + (maxLogBytes * 4) / mb
 export const benchmark: Benchmark = { name: 'shape-soak', run }
 
 async function run(context: BenchContext): Promise<Comparison[]> {
+  const rate = writesPerSecond()
   return withPostgres(async (postgres) => {
     const database = await postgres.connect()
     await createGroups(database, 'items')
@@ -37,11 +40,11 @@ async function run(context: BenchContext): Promise<Comparison[]> {
     const http = createHttpClient()
     try {
       const crowd = await gather(http, server.url)
-      const peakMb = await soak(context, postgres, server, crowd)
+      const peakMb = await soak({ context, postgres, server, crowd, rate })
       await crowd.stop(database)
       return [
         compare({
-          name: `peak memory in ${context.seconds} s at ${writesPerSecond} writes/s`,
+          name: `peak memory in ${context.seconds} s at ${rate} writes/s`,
           unit: 'MB',
           ours: [peakMb],
           reference: [boundMb],
@@ -85,14 +88,23 @@ async function gather(http: HttpClient, url: string) {
   }
 }
 
+function writesPerSecond(): number {
+  const text = process.env[rateVariable] ?? String(defaultRate)
+  const rate = Number(text)
+  if (rate > 0 && rate <= 100_000) return rate
+  throw new Error(`${rateVariable} must be a number from 1 to 100000, not "${text}"`)
+}
+
 /** @returns the most memory the server had, in MB. */
-async function soak(
-  context: BenchContext,
-  postgres: BenchPostgres,
-  server: ServerProcess,
-  crowd: Awaited<ReturnType<typeof gather>>,
-): Promise<number> {
-  const writer = startWriter(await postgres.connect())
+async function soak(options: {
+  context: BenchContext
+  postgres: BenchPostgres
+  server: ServerProcess
+  crowd: Awaited<ReturnType<typeof gather>>
+  rate: number
+}): Promise<number> {
+  const { context, postgres, server, crowd, rate } = options
+  const writer = startWriter(await postgres.connect(), rate)
   const reports = Math.min(20, context.seconds)
   let peak = 0
   for (let second = 1; second <= context.seconds; second++) {
@@ -113,15 +125,15 @@ async function soak(
 }
 
 /** Updates rows at an even pace; what the machine kept it from is caught up on. */
-function startWriter(database: Client) {
+function startWriter(database: Client, rate: number) {
   const start = performance.now()
   let written = 0
   let stopped = false
   const loop = async () => {
     while (!stopped) {
-      const due = ((performance.now() - start) / 1000) * writesPerSecond
+      const due = ((performance.now() - start) / 1000) * rate
       if (written >= due) {
-        await delay(1000 / writesPerSecond)
+        await delay(1000 / rate)
         continue
       }
       written += 1
