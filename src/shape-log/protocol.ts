@@ -136,7 +136,9 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
       const defined = await source.define(params.value)
       if ('errors' in defined) return invalidResponse(context, defined.errors)
       shape = store.byKey(defined.definition.key)
-      if (handle !== undefined && shape?.log.handle !== handle) shape = undefined
+      if (shape && handle !== undefined && shape.log.handle !== handle) {
+        return errorResponse(context, 400, { message: otherShape })
+      }
     }
     if (!shape) return errorResponse(context, 404, { message: 'No existing shape found' })
     store.remove(shape.log.handle)
@@ -270,7 +272,7 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
   ): Promise<Response> {
     const { log, definition } = shape
     const page = await read(log, request.offset === 'now' ? 'before-all' : request.offset)
-    const rows = await source.readSubset(definition, subset)
+    const rows = await source.readSubset(definition, subset, log)
     const end = request.offset === 'now' ? log.lastOffset : page.end
     const metadata: Json = {
       ...snapshotFields(rows.snapshot),
@@ -319,6 +321,10 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
 
   return answer
 }
+
+const otherShape =
+  'The specified shape definition and handle do not match. Please ensure the shape definition is ' +
+  'correct or omit the shape handle from the request to obtain a new one.'
 
 function logResponse(
   context: AnswerContext,

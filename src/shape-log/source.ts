@@ -58,7 +58,7 @@ export interface ShapeSource<Definition extends ShapeDefinition, Subset> {
   open(definition: Definition, log: ShapeLog): void
   /** Stops feeding a log that has expired. */
   close(log: ShapeLog): void
-  readSubset(definition: Definition, subset: Subset): Promise<SubsetRows>
+  readSubset(definition: Definition, subset: Subset, log: ShapeLog): Promise<SubsetRows>
   /** LSN up to which a log is complete. */
   lastSeenLsn(log: ShapeLog): bigint
   status(): SourceStatus

@@ -64,11 +64,12 @@ async function answer(
   }
   const body = await bytesOf(response.body)
   if (outgoing.destroyed) return
-  outgoing.setHeader('content-length', body.length)
+  // Chunked unless it says its length, as the engine answers: Node would add the length by itself.
+  if (!outgoing.hasHeader('content-length')) outgoing.setHeader('transfer-encoding', 'chunked')
   outgoing.end(body)
 }
 
-/** A whole body, not copied where it is one piece. What is short costs least as one write of known length. */
+/** A whole body, not copied where it is one piece. One write costs least. */
 async function bytesOf(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
   const pieces: Uint8Array[] = []
   for await (const piece of body) pieces.push(piece)

@@ -119,7 +119,8 @@ function inArraysSql(
   return `(${rowSql(membership)} IN (SELECT * FROM unnest(${arrays.join(', ')})))`
 }
 
-function selectionOf(plan: QueryPlan, columns: readonly string[]): Selection {
+/** What has to be selected of a plan's rows to know them and their conditions. */
+export function selectionOf(plan: QueryPlan, columns: readonly string[]): Selection {
   const names = new Set([...columns, ...plan.table.keyColumns])
   const leaves: string[] = []
   // Without subqueries a row that was read is a member, and nobody asks for its conditions.
@@ -133,7 +134,8 @@ function selectionOf(plan: QueryPlan, columns: readonly string[]): Selection {
   return { columns: [...names], leaves, list: aliased.join(', ') }
 }
 
-function selectedRow(
+/** Reads one row of a selection whose first cell is at `start`. */
+export function selectedRow(
   selection: Selection,
   cells: readonly (string | null)[],
   start: number,

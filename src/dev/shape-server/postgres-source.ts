@@ -132,8 +132,12 @@ export async function createPostgresSource(
       dispatcher.remove(feed)
       feed.stop()
     },
-    readSubset: (definition, subset) =>
-      seeingStreamed(streamed, () => readSubset(pool, definition, subset)),
+    readSubset(definition, subset, shapeLog) {
+      const feed = feedsByHandle.get(shapeLog.handle)
+      return seeingStreamed(streamed, () =>
+        readSubset(pool, definition, subset, (row) => feed?.tagsOf(row)),
+      )
+    },
     lastSeenLsn(shapeLog) {
       const pending = feedsByHandle.get(shapeLog.handle)?.pendingLsn
       return pending === undefined ? dispatcher.lastLsn() : pending - 1n

@@ -41,6 +41,8 @@ export interface ShapeFeed {
   readonly log: ShapeLog
   /** LSN of the first transaction that the log may not have yet. */
   readonly pendingLsn: bigint | undefined
+  /** The tags of a row that a query read; undefined where the shape has no subqueries. */
+  tagsOf(row: SelectedRow): RowTags | undefined
   start(): void
   offer(transaction: RoutedTransaction): void
   stop(): void
@@ -90,10 +92,7 @@ export function createShapeFeed(
   async function takeSnapshot(client: Querier, seen: SnapshotBounds): Promise<void> {
     const send = (rows: readonly SelectedRow[]) => {
       if (!sendsRows) return
-      for (const { row, truth } of rows) {
-        const state = members?.stateOf(row, truth)
-        log.addSnapshotMessage(writeRow(asPrinted(row), state && nameTags(state)))
-      }
+      for (const row of rows) log.addSnapshotMessage(writeRow(asPrinted(row.row), tagsOf(row)))
     }
     if (members) {
       await members.load(client, send)
@@ -202,6 +201,10 @@ export function createShapeFeed(
     return moveEventMessage(event, named, transaction.xid)
   }
 
+  function tagsOf({ row, truth }: SelectedRow): RowTags | undefined {
+    return members && nameTags(members.stateOf(row, truth))
+  }
+
   function nameTags(state: MemberState): RowTags {
     const width = plan.form?.positions.length ?? 0
     const tags = (plan.form?.disjuncts ?? []).map((disjunct) => {
@@ -228,6 +231,7 @@ export function createShapeFeed(
     get pendingLsn() {
       return (current ?? queue[0])?.lsn
     },
+    tagsOf,
     start() {
       context
         .snapshot(shape, takeSnapshot)

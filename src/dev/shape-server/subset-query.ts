@@ -1,8 +1,9 @@
 import { createRowWriter } from '../../shape-log/change-message.ts'
-import type { RowText } from '../../shape-log/row-key.ts'
+import type { RowTags } from '../../shape-log/move-tags.ts'
 import { parseSnapshot } from '../../shape-log/snapshot-visibility.ts'
 import type { FieldErrors, ShapeParams, SubsetParams, SubsetRows } from '../../shape-log/source.ts'
 import type { TableInfo } from './catalog.ts'
+import { type SelectedRow, selectedRow, selectionOf } from './member-queries.ts'
 import { whereSql } from './query-plan.ts'
 import { parseLsn } from './replication-stream.ts'
 import { type PostgresShape, queryableColumns } from './shape-definition.ts'
@@ -47,19 +48,23 @@ export function defineSubset(
   }
 }
 
-/** Reads the rows of a subset, and the snapshot they come from. */
+/**
+ * Reads the rows of a subset, and the snapshot they come from.
+ *
+ * @param tagsOf - tells the tags of a row, by which clients move it out again.
+ */
 export async function readSubset(
   client: Querier,
   shape: PostgresShape,
   subset: PostgresSubset,
+  tagsOf: (row: SelectedRow) => RowTags | undefined,
 ): Promise<SubsetRows & { bounds: SubsetRows['snapshot'] }> {
   const { plan, message } = shape
-  const columns = [...new Set([...message.columns, ...message.keyColumns])]
-  const names = columns.map((name, i) => `${quoteIdentifier(name)} AS c${i}`)
+  const selection = selectionOf(plan, [...message.columns, ...message.keyColumns])
   const result = await client.query<(string | null)[]>({
     text: `SELECT s.snapshot, s.lsn, r.* FROM
         (SELECT pg_current_snapshot() AS snapshot, pg_current_wal_lsn() AS lsn) s
-      LEFT JOIN LATERAL (SELECT true, ${names.join(', ')} FROM ${plan.table.sqlName}
+      LEFT JOIN LATERAL (SELECT true, ${selection.list} FROM ${plan.table.sqlName}
         WHERE ${whereSql(plan)} AND ${subset.where}${subset.tail}) r ON true`,
     rowMode: 'array',
   })
@@ -69,10 +74,8 @@ export async function readSubset(
   const messages = result.rows
     .filter((cells) => cells[2] !== null)
     .map((cells) => {
-      const row: RowText = Object.fromEntries(
-        columns.map((name, i) => [name, cells[i + 3] ?? null]),
-      )
-      return writeRow(asPrinted(row), undefined, { snapshot_mark: mark })
+      const selected = selectedRow(selection, cells, 3)
+      return writeRow(asPrinted(selected.row), tagsOf(selected), { snapshot_mark: mark })
     })
   const [snapshotText, lsn] = result.rows[0] ?? []
   const snapshot = parseSnapshot(snapshotText ?? '')

@@ -1,0 +1,61 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type ShapeFixture, startFixture } from './fixture.ts'
+
+let fixture: ShapeFixture
+
+beforeAll(async () => {
+  fixture = await startFixture(`
+    CREATE TABLE rooms (id text PRIMARY KEY, open bool);
+    CREATE TABLE notes (id text PRIMARY KEY, room text, n int);
+    INSERT INTO rooms VALUES ('r1', true), ('r2', false);
+    INSERT INTO notes VALUES ('a', 'r1', 1), ('b', 'r1', 2), ('c', 'r2', 3)`)
+})
+afterAll(() => fixture?.close())
+
+interface Answer {
+  readonly headers: {
+    readonly tags?: string[]
+    readonly active_conditions?: boolean[]
+    readonly event?: string
+    readonly patterns?: { pos: number; value: string }[]
+  }
+  readonly value?: { id: string }
+}
+
+test('rows of a subset carry the tags by which they move out', async () => {
+  const shape = {
+    table: 'notes',
+    where: 'n > 0 AND room IN (SELECT id FROM rooms WHERE open)',
+    log: 'changes_only',
+  }
+  const subset = await fixture.get({ ...shape, offset: 'now', subset__where: 'n > 1' })
+  const { data } = (await subset.json()) as { data: Answer[] }
+  expect(data.map(({ value, headers }) => [value?.id, headers.active_conditions])).toEqual([
+    ['b', [true, true]],
+  ])
+  const handle = subset.headers.get('electric-handle') ?? ''
+  const offset = subset.headers.get('electric-offset') ?? ''
+  const live = fixture.get({ ...shape, handle, offset, live: 'true' })
+  await fixture.sql.query(`UPDATE rooms SET open = false WHERE id = 'r1'`)
+  const [event] = (await (await live).json()) as Answer[]
+  expect(event?.headers.event).toBe('move-out')
+  const { pos, value } = event?.headers.patterns?.[0] ?? { pos: -1, value: '' }
+  expect(data[0]?.headers.tags?.[0]?.split('/')[pos]).toBe(value)
+})
+
+test('a handle that is not the one of the definition deletes nothing', async () => {
+  const shape = { table: 'notes', where: 'n > 0' }
+  const snapshot = await fixture.get({ ...shape, offset: '-1' })
+  const handle = snapshot.headers.get('electric-handle')
+  const remove = (given: string) => {
+    const query = new URLSearchParams({ ...shape, handle: given })
+    return fetch(`${fixture.url}?${query}`, { method: 'DELETE' })
+  }
+  const refused = await remove('1-2')
+  expect([refused.status, await refused.json()]).toEqual([
+    400,
+    { message: expect.stringContaining('definition and handle do not match') },
+  ])
+  expect((await remove(handle ?? '')).status).toBe(202)
+  expect((await remove(handle ?? '')).status).toBe(404)
+})
