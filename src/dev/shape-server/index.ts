@@ -21,7 +21,7 @@ export interface ShapeServerOptions {
   sseKeepAliveMs?: number
   /** Size at which an answer ends. Default: 10 MiB, as the engine. */
   chunkBytes?: number
-  /** Memory all logs together may take before the least used shapes expire. Default: 512 MiB. */
+  /** Bytes that all logs together may take: beyond it the log that has grown most starts over. Default: 512 MiB. */
   maxLogBytes?: number
   /** Whether DELETE removes shapes, for tests. Default: true. */
   allowShapeDeletion?: boolean
