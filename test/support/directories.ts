@@ -10,6 +10,9 @@ export type TemporaryDirectories = {
   remove(): Promise<void>
 }
 
+// A Postgres whose owner has just gone still writes for a moment.
+const removal = { recursive: true, force: true, maxRetries: 20, retryDelay: 50 } as const
+
 /** Keeps track of temporary directories so that a suite can remove what it made. */
 export function temporaryDirectories(): TemporaryDirectories {
   const made: string[] = []
@@ -24,8 +27,8 @@ export function temporaryDirectories(): TemporaryDirectories {
     remove: async () => {
       for (const directory of made.splice(0)) {
         const elsewhere = await readlink(join(directory, 'postgres')).catch(() => undefined)
-        if (elsewhere !== undefined) await rm(elsewhere, { recursive: true, force: true })
-        await rm(directory, { recursive: true, force: true })
+        if (elsewhere !== undefined) await rm(elsewhere, removal)
+        await rm(directory, removal)
       }
     },
   }
