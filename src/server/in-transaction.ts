@@ -1,27 +1,38 @@
 import type { ClientBase, Pool } from 'pg'
 import { withClient } from './with-client.ts'
 
+/** What a transaction ends with: true for COMMIT, false for a rehearsal that is taken back. */
+interface TransactionEnd {
+  readonly commit?: boolean
+}
+
+/** Runs `work` between BEGIN and the end on a connection. What it throws rolls everything back. */
+export async function transaction<Result>(
+  client: ClientBase,
+  work: () => Promise<Result>,
+  { commit = true }: TransactionEnd = {},
+): Promise<Result> {
+  await client.query('BEGIN')
+  try {
+    const result = await work()
+    await client.query(commit ? 'COMMIT' : 'ROLLBACK')
+    return result
+  } catch (error) {
+    // Without a connection there is nothing to roll back, and the first error says more.
+    await client.query('ROLLBACK').catch(() => undefined)
+    throw error
+  }
+}
+
 /**
- * Runs `work` in one transaction on one connection. What it throws rolls everything back.
+ * Runs `work` in one transaction on a connection of its own.
  *
- * @param options.commit false takes everything back at the end, too: a rehearsal.
  * @throws SessionDbError `unavailable` when the database cannot be reached.
  */
 export function inTransaction<Result>(
   database: string | Pool,
   work: (client: ClientBase) => Promise<Result>,
-  { commit = true }: { readonly commit?: boolean } = {},
+  end?: TransactionEnd,
 ): Promise<Result> {
-  return withClient(database, async (client) => {
-    await client.query('BEGIN')
-    try {
-      const result = await work(client)
-      await client.query(commit ? 'COMMIT' : 'ROLLBACK')
-      return result
-    } catch (error) {
-      // Without a connection there is nothing to roll back, and the first error says more.
-      await client.query('ROLLBACK').catch(() => undefined)
-      throw error
-    }
-  })
+  return withClient(database, (client) => transaction(client, () => work(client), end))
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ClientBase, Pool } from 'pg'
+import { transaction } from './in-transaction.ts'
 import { type Migration, migrations as ownMigrations } from './migrations/index.ts'
 import { withClient } from './with-client.ts'
 
@@ -85,16 +86,9 @@ async function applyOnce(client: ClientBase, migration: Migration): Promise<bool
 }
 
 /** Runs `work` in a transaction that no other migrator shares. The lock ends with it. */
-async function locked<T>(client: ClientBase, work: () => Promise<T>): Promise<T> {
-  await client.query('BEGIN')
-  try {
+function locked<T>(client: ClientBase, work: () => Promise<T>): Promise<T> {
+  return transaction(client, async () => {
     await client.query('SELECT pg_advisory_xact_lock($1)', [LOCK_KEY])
-    const result = await work()
-    await client.query('COMMIT')
-    return result
-  } catch (error) {
-    // Without a connection there is nothing to roll back, and the first error says more.
-    await client.query('ROLLBACK').catch(() => {})
-    throw error
-  }
+    return work()
+  })
 }

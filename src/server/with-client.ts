@@ -31,7 +31,7 @@ export async function withClient<T>(
 }
 
 /** A connection that breaks between two queries would end the process. The next query fails instead. */
-function ignoreBreak(): void {}
+export function ignoreBreak(): void {}
 
 function refuseUnreachable(cause: unknown): never {
   const reason = cause instanceof Error ? cause.message || cause.name : String(cause)

@@ -63,8 +63,9 @@ async function replayAllInMemory(all: readonly Recording[]): Promise<Outcome[]> 
     if (!outcome.applies) continue
     const difference = outcome.difference ?? null
     const same = difference === null
-    done.push({ recording: recording.name, same, difference, intended: undefined })
-    printOutcome({ recording: recording.name, same, difference, intended: undefined })
+    const shown = { recording: recording.name, same, difference, intended: undefined }
+    done.push(shown)
+    printOutcome(shown)
   }
   console.log(`\n${done.filter(({ same }) => same).length} of ${done.length} same in memory`)
   return done

@@ -1,5 +1,6 @@
 import type { PoolClient } from 'pg'
 import type { AppliedMutation, Mutation, WriteResult } from '../../writes/index.ts'
+import { ignoreBreak } from '../with-client.ts'
 import { answerAgain, claimBatch, findAppliedBatch, storeResult } from './applied-batches.ts'
 import { type BatchRun, runAlone } from './batch-run.ts'
 import { refusal } from './refusal.ts'
@@ -57,9 +58,6 @@ async function applySteps(run: BatchRun, client: PoolClient): Promise<WriteResul
   await collectRows(client, [store, 'COMMIT'])
   return result
 }
-
-/** A connection that breaks between two queries would end the process. The next query fails instead. */
-function ignoreBreak(): void {}
 
 function failsToRollBack(client: PoolClient): Promise<boolean> {
   return client.query('ROLLBACK').then(

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createId, type SessionCollections } from '../../../src/collections/index.ts'
 import { chatMessageSchema, chatThreadSchema, sessionSchema } from '../../../src/schema/index.ts'
+import { record } from '../../support/record-changes.ts'
 import { type AppServer, startAppServer } from './app-server.ts'
-import { openAs, record } from './open-as.ts'
+import { openAs } from './open-as.ts'
 
 let app: AppServer
 beforeAll(async () => {

@@ -4,8 +4,9 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import type { PendingWrite } from '../../../src/collections/index.ts'
 import type { WriteAdapter } from '../../../src/writes/index.ts'
 import { createHttpWriteAdapter } from '../../../src/writes/index.ts'
+import { record } from '../../support/record-changes.ts'
 import { type AppServer, startAppServer, USER_HEADER } from './app-server.ts'
-import { openAs, record } from './open-as.ts'
+import { openAs } from './open-as.ts'
 
 let app: AppServer
 beforeAll(async () => {

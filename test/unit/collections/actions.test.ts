@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { SessionDbError } from '../../../src/errors.ts'
+import { record } from '../../support/record-changes.ts'
 import { change } from './support/hand-driven-shapes.ts'
-import { accepted, open, record } from './support/open.ts'
+import { accepted, open } from './support/open.ts'
 import { message, session, thread } from './support/rows.ts'
 
 const unhandled: unknown[] = []

@@ -1,7 +1,6 @@
 import { onTestFinished } from 'vitest'
 import {
   createSessionCollections,
-  type RowCollection,
   type SessionCollections,
   type SessionCollectionsOptions,
 } from '../../../../src/collections/index.ts'
@@ -50,21 +49,4 @@ export function accepted(batch: WriteBatchInput, txid: number | null, version = 
       version: mutation.type === 'delete' ? null : version,
     })),
   }
-}
-
-/** Every change event of a collection from now on, as short texts: `insert m1 Hello`. */
-export function record<Row extends { readonly id: string }>(
-  collection: RowCollection<Row>,
-  show: (row: Row) => unknown,
-): string[] {
-  const events: string[] = []
-  const subscription = collection.subscribeChanges(
-    (changes) => {
-      for (const { type, value } of changes) events.push(`${type} ${value.id} ${show(value)}`)
-    },
-    { includeInitialState: true },
-  )
-  onTestFinished(() => subscription.unsubscribe())
-  events.length = 0
-  return events
 }
