@@ -1,0 +1,49 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+
+const root = join(import.meta.dirname, '../../..')
+
+/**
+ * Where the TypeScript examples of each guide run: every block marked `ts` is in one of these tests,
+ * word for word. A guide with such blocks has to be listed.
+ */
+const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
+  'testing.md': ['test/unit/testing/app-test.test.ts'],
+}
+
+/** Code without what the formatter decides, and without where it is imported from. */
+function bare(code: string): string {
+  return code
+    .replaceAll(/from '[^']*'/g, 'from …')
+    .replaceAll(/[\s;]+/g, ' ')
+    .replaceAll(/,? ([)}\]])/g, '$1')
+    .replaceAll(/([({[]) /g, '$1')
+    .trim()
+}
+
+async function examplesIn(guide: string): Promise<string[]> {
+  const text = await readFile(join(root, 'docs', guide), 'utf8')
+  return [...text.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code = '']) => bare(code))
+}
+
+const guides = (await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md'))
+const examples = new Map(
+  await Promise.all(guides.map(async (guide) => [guide, await examplesIn(guide)] as const)),
+)
+
+describe('every example of a guide is in a test', () => {
+  test.each(Object.keys(TESTS_OF))('docs/%s', async (guide) => {
+    const files = TESTS_OF[guide] ?? []
+    const texts = await Promise.all(files.map((file) => readFile(join(root, file), 'utf8')))
+    const tests = texts.map(bare).join('\n')
+    const ofGuide = examples.get(guide) ?? []
+    expect(ofGuide.length).toBeGreaterThan(0)
+    expect(ofGuide.filter((example) => !tests.includes(example))).toEqual([])
+  })
+
+  test('no guide has examples that nothing runs', () => {
+    const withExamples = guides.filter((guide) => examples.get(guide)?.length)
+    expect(withExamples.filter((guide) => !(guide in TESTS_OF))).toEqual([])
+  })
+})
