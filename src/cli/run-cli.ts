@@ -1,8 +1,10 @@
 import { Command, CommanderError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { devCommand } from './commands/dev.ts'
+import { doctorCommand } from './commands/doctor.ts'
 import { importCommand } from './commands/import.ts'
 import { migrateCommand } from './commands/migrate.ts'
+import { setupElectricCommand } from './commands/setup-electric.ts'
 import { reportFailure } from './failure.ts'
 
 const usageFailure = 2
@@ -34,8 +36,14 @@ function createProgram(): Command {
   const program = new Command('session-db')
     .description(packageJson.description)
     .version(packageJson.version)
-  for (const command of [devCommand(), migrateCommand(), importCommand()])
-    program.addCommand(command)
+  const commands = [
+    devCommand(),
+    migrateCommand(),
+    importCommand(),
+    setupElectricCommand(),
+    doctorCommand(),
+  ]
+  for (const command of commands) program.addCommand(command)
   for (const command of [program, ...program.commands]) {
     command.exitOverride()
     // Errors are thrown, and written by reportFailure in one way.

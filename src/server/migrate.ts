@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
 import type { ClientBase, Pool } from 'pg'
 import { transaction } from './in-transaction.ts'
+import { migrationChecksum } from './migration-state.ts'
 import { type Migration, migrations as ownMigrations } from './migrations/index.ts'
 import { withClient } from './with-client.ts'
 
@@ -57,7 +57,7 @@ const CREATE_MIGRATIONS_TABLE = `
 
 /** Whether the migration had to be applied. */
 async function applyOnce(client: ClientBase, migration: Migration): Promise<boolean> {
-  const checksum = createHash('sha256').update(migration.sql).digest('hex')
+  const checksum = migrationChecksum(migration)
   const known = await client.query<{ checksum: string }>(
     'SELECT checksum FROM session_db_migrations WHERE name = $1',
     [migration.name],

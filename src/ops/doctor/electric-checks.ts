@@ -1,0 +1,179 @@
+import { request as httpRequest } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import type { Finding } from '../finding.ts'
+
+/** Where Electric is. */
+export interface ElectricTarget {
+  /** Its base URL, without `/v1/shape`. */
+  readonly url: string
+  /** Its `ELECTRIC_SECRET`. */
+  readonly secret?: string | undefined
+}
+
+interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: string
+}
+
+const TIMEOUT_MS = 5_000
+const LARGEST_BODY = 64 * 1024
+
+/** The oldest Electric whose secret protects every path (GHSA-m4f6-p2j8-rq76). */
+const OLDEST = [1, 7, 12] as const
+const BYPASSES = ['/v1/shape/', '/v1//shape', '/v1/%73hape']
+// Enough for an answer that shows whether the secret is asked for; it makes no shape of a real table.
+const PROBE = '?table=session_db_doctor_probe&offset=-1'
+
+/** Whether Electric is up, new enough, and keeps out whoever has no secret. */
+export async function checkElectric(target: ElectricTarget): Promise<Finding[]> {
+  const health = await ask(target, '/v1/health')
+  if (health instanceof Error) return [unreachable(target, health)]
+  return [
+    checkHealth(health),
+    checkVersion(health),
+    await checkSecret(target),
+    await checkBypasses(target),
+  ]
+}
+
+/** Electric's answer to the question whether it is ready; an error when it gave none. */
+export function askHealth(target: ElectricTarget): Promise<{ readonly status: number } | Error> {
+  return ask(target, '/v1/health')
+}
+
+function unreachable({ url }: ElectricTarget, error: Error): Finding {
+  const { host } = new URL(url)
+  return {
+    check: 'electric-health',
+    level: 'error',
+    message: `no answer from ${host}: ${reasonOf(error)}`,
+    fix: 'Start Electric, or correct ELECTRIC_URL.',
+  }
+}
+
+function reasonOf(error: Error): string {
+  return error.message || (error as NodeJS.ErrnoException).code || error.name
+}
+
+function checkHealth({ status, body }: Answer): Finding {
+  const check = 'electric-health'
+  if (status === 200) return { check, level: 'ok', message: 'active' }
+  return {
+    check,
+    level: 'error',
+    message: `/v1/health answers ${status}${status === 202 ? ' (waiting or starting, not ready)' : ''}: ${body.slice(0, 200)}`,
+    fix: 'Electric serves once it holds its lock and its slot: look at its log, and that no other instance runs on this stream id.',
+  }
+}
+
+function checkVersion({ headers }: Answer): Finding {
+  const check = 'electric-version'
+  const server = String(headers['electric-server'] ?? '')
+  const found = /(\d+)\.(\d+)\.(\d+)/.exec(server)
+  if (found === null) {
+    return {
+      check,
+      level: 'warning',
+      message: server === '' ? 'it does not say its version' : `unknown version ${server}`,
+      fix: 'Make sure by its image tag that it is 1.7.12 or newer.',
+    }
+  }
+  const version = found.slice(1).map(Number)
+  if (compare(version, OLDEST) >= 0) return { check, level: 'ok', message: found[0] }
+  return {
+    check,
+    level: 'error',
+    message: `${found[0]} answers some paths without its secret (GHSA-m4f6-p2j8-rq76)`,
+    fix: 'Upgrade Electric to 1.7.12 or newer.',
+  }
+}
+
+function compare(one: readonly number[], other: readonly number[]): number {
+  const index = one.findIndex((part, at) => part !== other[at])
+  return index < 0 ? 0 : (one[index] ?? 0) - (other[index] ?? 0)
+}
+
+async function checkSecret(target: ElectricTarget): Promise<Finding> {
+  const check = 'electric-secret'
+  const without = await ask(target, `/v1/shape${PROBE}`)
+  if (without instanceof Error) return failedProbe(check, without)
+  if (without.status !== 401) {
+    return {
+      check,
+      level: 'error',
+      message: `/v1/shape answers ${without.status} without a secret: whoever reaches it reads everything`,
+      fix: 'Set ELECTRIC_SECRET on Electric and on the app, and do not set ELECTRIC_INSECURE.',
+    }
+  }
+  if (target.secret === undefined) {
+    return {
+      check,
+      level: 'error',
+      message: 'a secret is asked for, and none is known here',
+      fix: 'Set ELECTRIC_SECRET to the one Electric has.',
+    }
+  }
+  const secret = encodeURIComponent(target.secret)
+  const withIt = await ask(target, `/v1/shape${PROBE}&secret=${secret}`)
+  if (withIt instanceof Error) return failedProbe(check, withIt)
+  if (withIt.status !== 401) return { check, level: 'ok', message: 'required, and ours is right' }
+  return {
+    check,
+    level: 'error',
+    message: 'our secret is refused',
+    fix: 'Set ELECTRIC_SECRET to the one Electric has.',
+  }
+}
+
+async function checkBypasses(target: ElectricTarget): Promise<Finding> {
+  const check = 'electric-auth-bypass'
+  const open: string[] = []
+  for (const path of BYPASSES) {
+    const answer = await ask(target, `${path}${PROBE}`)
+    if (answer instanceof Error) return failedProbe(check, answer)
+    if (answer.status !== 401 && answer.status !== 404) open.push(`${path} (${answer.status})`)
+  }
+  if (open.length === 0) return { check, level: 'ok', message: 'no path gets around the secret' }
+  return {
+    check,
+    level: 'error',
+    message: `answered without the secret: ${open.join(', ')}`,
+    fix: 'Upgrade Electric to 1.7.12 or newer, and let nobody but the app reach it.',
+  }
+}
+
+function failedProbe(check: string, error: Error): Finding {
+  return { check, level: 'error', message: `no answer: ${reasonOf(error)}`, fix: 'Run it again.' }
+}
+
+/** Not `fetch`: that would tidy up the very paths which are tried here. */
+function ask({ url }: ElectricTarget, pathAndQuery: string): Promise<Answer | Error> {
+  const { protocol, hostname, port, pathname } = new URL(url)
+  const base = pathname.replace(/\/+$/, '')
+  const send = protocol === 'https:' ? httpsRequest : httpRequest
+  return new Promise((resolve) => {
+    const request = send({
+      protocol,
+      hostname: hostname.replace(/^\[|\]$/g, ''),
+      port,
+      path: `${base}${pathAndQuery}`,
+      timeout: TIMEOUT_MS,
+      agent: false,
+    })
+    request.on('timeout', () => request.destroy(new Error(`nothing within ${TIMEOUT_MS} ms`)))
+    request.on('error', resolve)
+    request.on('response', (response) => {
+      let body = ''
+      response.setEncoding('utf8')
+      response.on('data', (chunk: string) => {
+        if (body.length < LARGEST_BODY) body += chunk
+      })
+      response.on('error', resolve)
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body }),
+      )
+    })
+    request.end()
+  })
+}

@@ -1,0 +1,202 @@
+import type { ClientBase } from 'pg'
+import { SessionDbError } from '../../errors.ts'
+import { migrationsTable, serverTables } from '../own-tables.ts'
+import type { SetupNames } from './setup-options.ts'
+
+/** A role as the database has it. */
+export interface RoleState {
+  readonly canLogin: boolean
+  readonly replication: boolean
+  readonly superuser: boolean
+  readonly createRole: boolean
+  readonly createDatabase: boolean
+}
+
+/** A table as one role may use it. */
+export interface TableState {
+  /** As SQL spells it: quoted where needed, with its schema. */
+  readonly sqlName: string
+  readonly schema: string
+  readonly replicaIdentityFull: boolean
+  readonly published: boolean
+  readonly storedColumns: boolean
+  readonly electricMaySelect: boolean
+  /** Which of SELECT, INSERT, UPDATE and DELETE the app's role lacks. */
+  readonly appLacks: readonly string[]
+}
+
+export interface PublicationState {
+  readonly owner: string
+  readonly publishesAll: boolean
+  readonly allTables: boolean
+}
+
+/** What is there of a set-up. */
+export interface SetupState {
+  /** As `server_version_num`: 150018 is 15.18. */
+  readonly version: number
+  readonly database: string
+  readonly me: { readonly name: string; readonly superuser: boolean; readonly mayCreate: boolean }
+  /** RDS and Aurora give replication by membership of this role instead of the attribute. */
+  readonly rdsReplication: boolean
+  readonly electric: (RoleState & { readonly rdsMember: boolean }) | null
+  readonly app: RoleState | null
+  readonly electricMayConnect: boolean
+  readonly appMayConnect: boolean
+  readonly electricMayCreateInDatabase: boolean
+  readonly iMaySetElectric: boolean
+  readonly publication: PublicationState | null
+  readonly replicated: readonly TableState[]
+  readonly server: readonly TableState[]
+  readonly migrations: TableState
+  readonly schemas: readonly SchemaState[]
+}
+
+export interface SchemaState {
+  readonly sqlName: string
+  readonly electricMayUse: boolean
+  readonly appMayUse: boolean
+  readonly appMayCreate: boolean
+}
+
+/**
+ * Reads what there is of a set-up.
+ *
+ * @throws SessionDbError `invalid` when a table that shapes read is not there.
+ */
+export async function readSetupState(client: ClientBase, names: SetupNames): Promise<SetupState> {
+  const [replicated, server, migrations] = [
+    await readTables(client, names, names.replicated),
+    await readTables(client, names, serverTables),
+    await readTables(client, names, [migrationsTable]),
+  ]
+  const all = [...replicated, ...server, ...migrations]
+  return {
+    ...(await readDatabase(client, names)),
+    electric: await readElectricRole(client, names.electricRole),
+    app: await readRole(client, names.appRole),
+    publication: await readPublication(client, names.publication),
+    replicated,
+    server,
+    migrations: migrations[0] as TableState,
+    schemas: await readSchemas(client, names, [...new Set(all.map(({ schema }) => schema))]),
+  }
+}
+
+type DatabaseState = Pick<
+  SetupState,
+  | 'version'
+  | 'database'
+  | 'me'
+  | 'rdsReplication'
+  | 'electricMayConnect'
+  | 'appMayConnect'
+  | 'electricMayCreateInDatabase'
+  | 'iMaySetElectric'
+>
+
+async function readDatabase(client: ClientBase, names: SetupNames): Promise<DatabaseState> {
+  const { rows } = await client.query<{ state: DatabaseState }>(
+    `SELECT json_build_object(
+       'version', current_setting('server_version_num')::int,
+       'database', current_database(),
+       'me', json_build_object('name', current_user,
+         'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+         'mayCreate', has_database_privilege(current_database(), 'CREATE')),
+       'rdsReplication', EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_replication'),
+       'electricMayConnect', ${ofRole(1, "has_database_privilege(role.oid, current_database(), 'CONNECT')")},
+       'electricMayCreateInDatabase', ${ofRole(1, "has_database_privilege(role.oid, current_database(), 'CREATE')")},
+       'iMaySetElectric', ${ofRole(1, "pg_has_role(role.oid, 'MEMBER')")},
+       'appMayConnect', ${ofRole(2, "has_database_privilege(role.oid, current_database(), 'CONNECT')")}
+     ) AS state`,
+    [names.electricRole, names.appRole],
+  )
+  return (rows[0] as { state: DatabaseState }).state
+}
+
+/** A privilege of the role that parameter `n` names; false where there is no such role. */
+function ofRole(n: number, privilege: string): string {
+  return `coalesce((SELECT ${privilege} FROM pg_roles AS role WHERE role.rolname = $${n}), false)`
+}
+
+const ROLE_STATE = `SELECT rolcanlogin AS "canLogin", rolreplication AS replication,
+    rolsuper AS superuser, rolcreaterole AS "createRole", rolcreatedb AS "createDatabase"`
+
+async function readRole(client: ClientBase, role: string): Promise<RoleState | null> {
+  const { rows } = await client.query<RoleState>(`${ROLE_STATE} FROM pg_roles WHERE rolname = $1`, [
+    role,
+  ])
+  return rows[0] ?? null
+}
+
+async function readElectricRole(client: ClientBase, role: string): Promise<SetupState['electric']> {
+  const { rows } = await client.query<RoleState & { rdsMember: boolean }>(
+    `${ROLE_STATE}, coalesce((SELECT pg_has_role(me.oid, rds.oid, 'USAGE')
+       FROM pg_roles AS rds WHERE rds.rolname = 'rds_replication'), false) AS "rdsMember"
+     FROM pg_roles AS me WHERE rolname = $1`,
+    [role],
+  )
+  return rows[0] ?? null
+}
+
+async function readPublication(client: ClientBase, name: string): Promise<PublicationState | null> {
+  const { rows } = await client.query<PublicationState>(
+    `SELECT pg_get_userbyid(pubowner) AS owner, puballtables AS "allTables",
+       pubinsert AND pubupdate AND pubdelete AND pubtruncate AS "publishesAll"
+     FROM pg_publication WHERE pubname = $1`,
+    [name],
+  )
+  return rows[0] ?? null
+}
+
+async function readTables(
+  client: ClientBase,
+  names: SetupNames,
+  tables: readonly string[],
+): Promise<TableState[]> {
+  const states: TableState[] = []
+  for (const table of tables) states.push(await readTable(client, names, table))
+  return states
+}
+
+async function readTable(
+  client: ClientBase,
+  { electricRole, appRole, publication }: SetupNames,
+  table: string,
+): Promise<TableState> {
+  const { rows } = await client.query<TableState>(
+    `SELECT format('%I.%I', n.nspname, c.relname) AS "sqlName", quote_ident(n.nspname) AS schema,
+       c.relreplident = 'f' AS "replicaIdentityFull",
+       EXISTS (SELECT FROM pg_publication_tables p WHERE p.pubname = $4
+         AND p.schemaname = n.nspname AND p.tablename = c.relname) AS published,
+       EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attgenerated = 's')
+         AS "storedColumns",
+       ${ofRole(2, "has_table_privilege(role.oid, c.oid, 'SELECT')")} AS "electricMaySelect",
+       array(SELECT verb FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS verb
+         WHERE NOT ${ofRole(3, 'has_table_privilege(role.oid, c.oid, verb)')}) AS "appLacks"
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)`,
+    [table, electricRole, appRole, publication],
+  )
+  const [state] = rows
+  if (state !== undefined) return state
+  throw new SessionDbError(
+    'invalid',
+    `There is no table ${table} in this database. Create the tables first (session-db migrate), and spell tables of your own as schema.table.`,
+  )
+}
+
+async function readSchemas(
+  client: ClientBase,
+  { electricRole, appRole }: SetupNames,
+  schemas: readonly string[],
+): Promise<SchemaState[]> {
+  const { rows } = await client.query<SchemaState>(
+    `SELECT quote_ident(nspname) AS "sqlName",
+       ${ofRole(2, "has_schema_privilege(role.oid, n.oid, 'USAGE')")} AS "electricMayUse",
+       ${ofRole(3, "has_schema_privilege(role.oid, n.oid, 'USAGE')")} AS "appMayUse",
+       ${ofRole(3, "has_schema_privilege(role.oid, n.oid, 'CREATE')")} AS "appMayCreate"
+     FROM pg_namespace AS n WHERE quote_ident(nspname) = ANY($1) ORDER BY 1`,
+    [schemas, electricRole, appRole],
+  )
+  return rows
+}

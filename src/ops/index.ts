@@ -1,0 +1,6 @@
+export { type FindingStyle, formatFinding, summarizeFindings } from './doctor/format-findings.ts'
+export { type DoctorOptions, runDoctor } from './doctor/run-doctor.ts'
+export type { SetupStep, SetupTopic } from './electric-setup/plan-electric-setup.ts'
+export { applySetup, type ElectricSetup, planSetup } from './electric-setup/setup-electric.ts'
+export type { ElectricSetupOptions } from './electric-setup/setup-options.ts'
+export type { Finding, FindingLevel } from './finding.ts'

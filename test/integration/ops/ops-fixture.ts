@@ -1,0 +1,65 @@
+import { randomBytes } from 'node:crypto'
+import { migrate } from '../../../src/server/index.ts'
+import { freshDatabase } from '../../support/database.ts'
+import { hasDebianPostgres, startDebianPostgres } from '../../support/debian-postgres.ts'
+import { query } from '../../support/query.ts'
+
+/** A migrated database, and names for roles and streams that no other test of the server uses. */
+export interface OpsDatabase {
+  readonly url: string
+  readonly names: { electricRole: string; appRole: string; streamId: string }
+  /** The same database as somebody else. */
+  as(role: string, password: string): string
+  drop(): Promise<void>
+}
+
+/** The servers that operations are tested on: the embedded one, and Debian's where it is installed. */
+export const servers = [
+  { name: 'embedded Postgres', start: async () => ({ create: embedded, stop: async () => {} }) },
+  ...(hasDebianPostgres ? [{ name: 'Debian’s Postgres 15', start: debian }] : []),
+]
+
+async function embedded(): Promise<OpsDatabase> {
+  const database = await freshDatabase()
+  return prepare(database.url, () => database.drop())
+}
+
+async function debian() {
+  const server = await startDebianPostgres()
+  const create = async () => {
+    const name = `test_${suffix()}`
+    await query(server.url, `CREATE DATABASE ${name}`)
+    const url = new URL(server.url)
+    url.pathname = `/${name}`
+    return prepare(url.href, async () => {})
+  }
+  return { create, stop: () => server.stop() }
+}
+
+async function prepare(url: string, dropDatabase: () => Promise<void>): Promise<OpsDatabase> {
+  await migrate({ database: url })
+  const own = suffix()
+  const names = { electricRole: `electric_${own}`, appRole: `app_${own}`, streamId: own }
+  return {
+    url,
+    names,
+    as: (role, password) => {
+      const other = new URL(url)
+      other.username = role
+      other.password = password
+      return other.href
+    },
+    async drop() {
+      await dropDatabase()
+      const admin = new URL(url)
+      admin.pathname = '/postgres'
+      for (const role of [names.electricRole, names.appRole]) {
+        await query(admin.href, `DROP ROLE IF EXISTS ${role}`).catch(() => undefined)
+      }
+    },
+  }
+}
+
+function suffix(): string {
+  return randomBytes(6).toString('hex')
+}
