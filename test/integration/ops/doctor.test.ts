@@ -1,0 +1,362 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { Client } from 'pg'
+import { LogicalReplicationService, PgoutputPlugin } from 'pg-logical-replication'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { createShapeServer } from '../../../src/dev/shape-server/index.ts'
+import { electricNames } from '../../../src/ops/electric-setup/electric-names.ts'
+import { applySetup, type DoctorOptions, type Finding, runDoctor } from '../../../src/ops/index.ts'
+import { createShapeProxy } from '../../../src/server/index.ts'
+import { hasDebianPostgres, startDebianPostgres } from '../../support/debian-postgres.ts'
+import { temporaryDirectories } from '../../support/directories.ts'
+import { query } from '../../support/query.ts'
+import { serve } from '../../unit/proxy/serve.ts'
+import { type OpsDatabase, servers } from './ops-fixture.ts'
+
+const directories = temporaryDirectories()
+afterAll(directories.remove)
+
+/** The finding of one check among all. */
+async function find(check: string, options: DoctorOptions): Promise<Finding | undefined> {
+  const directory = await directories.create()
+  return (await runDoctor({ directory, ...options })).find((finding) => finding.check === check)
+}
+
+/** Reads a slot as Electric would, until it is ended. */
+async function readSlot(url: string, streamId: string): Promise<() => Promise<void>> {
+  const { slot, publication } = electricNames(streamId)
+  await query(url, `SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`)
+  const service = new LogicalReplicationService({ connectionString: url })
+  const plugin = new PgoutputPlugin({ protoVersion: 1, publicationNames: [publication] })
+  const running = service.subscribe(plugin, slot)
+  await waitUntil(() => slotActive(url, slot))
+  return async () => {
+    await service.stop()
+    await running.catch(() => undefined)
+    await waitUntil(async () => !(await slotActive(url, slot)))
+  }
+}
+
+async function slotActive(url: string, slot: string): Promise<boolean> {
+  const [row] = await query<{ active: boolean }>(
+    url,
+    'SELECT active FROM pg_replication_slots WHERE slot_name = $1',
+    [slot],
+  )
+  return row?.active === true
+}
+
+async function waitUntil(condition: () => Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + 10_000; !(await condition()); ) {
+    if (Date.now() > deadline) throw new Error('waited 10 s in vain')
+  }
+}
+
+describe.each(servers)('doctor on $name', ({ start }) => {
+  let server: Awaited<ReturnType<typeof start>>
+  let database: OpsDatabase
+  let options: DoctorOptions
+  let stopReading: (() => Promise<void>) | undefined
+
+  beforeAll(async () => {
+    server = await start()
+  })
+  afterAll(() => server.stop())
+  beforeEach(async () => {
+    database = await server.create()
+    await applySetup({ database: database.url, ...database.names })
+    options = { databaseUrl: database.url, ...database.names }
+    stopReading = undefined
+  })
+  afterEach(async () => {
+    await stopReading?.()
+    const { slot } = electricNames(database.names.streamId)
+    await query(
+      database.url,
+      'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1',
+      [slot],
+    )
+    await database.drop()
+  })
+
+  test('after setup-electric, with a reader on its slot, nothing is wrong', async () => {
+    stopReading = await readSlot(database.url, database.names.streamId)
+    const directory = await directories.create()
+    const findings = await runDoctor({ ...options, directory })
+    expect(findings.filter(({ level }) => level === 'error')).toEqual([])
+    expect(findings.filter(({ level }) => level === 'ok').length).toBeGreaterThan(10)
+  })
+
+  test('a slot that is missing, and one that nobody reads, are found', async () => {
+    expect(await find('slot', options)).toMatchObject({
+      level: 'error',
+      message: expect.stringContaining('there is no slot'),
+    })
+    const stop = await readSlot(database.url, database.names.streamId)
+    await stop()
+    expect(await find('slot', options)).toMatchObject({
+      level: 'error',
+      message: expect.stringContaining('nobody reads'),
+    })
+  })
+
+  const electric = () => database.names.electricRole
+  const breaks: [check: string, sql: () => string, message: string][] = [
+    ['electric-role', () => `REVOKE SELECT ON sessions FROM ${electric()}`, 'GRANT SELECT'],
+    ['electric-role', () => `ALTER ROLE ${electric()} NOREPLICATION`, 'REPLICATION'],
+    ['electric-role', () => `ALTER ROLE ${electric()} NOLOGIN`, 'LOGIN'],
+    ['electric-role', () => `GRANT SELECT ON applied_batches TO ${electric()}`, 'REVOKE'],
+    ['app-role', () => `ALTER ROLE ${database.names.appRole} REPLICATION`, 'NOREPLICATION'],
+    ['app-role', () => `REVOKE UPDATE ON sessions FROM ${database.names.appRole}`, 'GRANT'],
+    ['app-role', () => `GRANT CREATE ON SCHEMA public TO ${database.names.appRole}`, 'REVOKE'],
+    ['superuser', () => `ALTER ROLE ${electric()} SUPERUSER`, 'superuser'],
+    ['publication', () => `DROP PUBLICATION ${publication()}`, 'CREATE PUBLICATION'],
+    ['publication', () => `ALTER PUBLICATION ${publication()} DROP TABLE sessions`, 'ADD TABLE'],
+    ['publication', () => `ALTER PUBLICATION ${publication()} OWNER TO CURRENT_USER`, 'OWNER TO'],
+    ['publication', () => `ALTER PUBLICATION ${publication()} SET (publish = 'insert')`, 'publish'],
+    [
+      'publication-all-tables',
+      () => `DROP PUBLICATION ${publication()}; CREATE PUBLICATION ${publication()} FOR ALL TABLES`,
+      'every table',
+    ],
+    ['replica-identity', () => 'ALTER TABLE chat_messages REPLICA IDENTITY DEFAULT', 'FULL'],
+    ['migrations', () => 'DELETE FROM session_db_migrations', 'not applied: 0001'],
+    ['migrations', () => "UPDATE session_db_migrations SET checksum = 'x'", 'changed after'],
+    [
+      'migrations',
+      () => "INSERT INTO session_db_migrations (name, checksum) VALUES ('9999-later', 'x')",
+      'newer than this package: 9999-later',
+    ],
+    ['drift', () => 'ALTER TABLE sessions ADD COLUMN more text', 'sessions.more is not of'],
+    ['drift', () => 'ALTER TABLE sessions DROP COLUMN repo_label', 'repo_label is missing'],
+    ['drift', () => 'ALTER TABLE sessions ALTER COLUMN title DROP NOT NULL', 'title may be null'],
+    ['drift', () => 'ALTER TABLE sessions ALTER event_count TYPE bigint', 'is bigint, not integer'],
+  ]
+  const publication = () => electricNames(database.names.streamId).publication
+
+  test.each(breaks)('%s: %s', async (check, sql, message) => {
+    await query(database.url, sql())
+    const found = await find(check, options)
+    expect(found).toMatchObject({ message: expect.stringContaining(message) })
+    expect(['error', 'warning']).toContain(found?.level)
+    expect(found?.fix).toEqual(expect.any(String))
+  })
+
+  test('a table of the app’s own that is not there is named', async () => {
+    expect(await find('doctor', { ...options, extraTables: ['notes'] })).toMatchObject({
+      level: 'error',
+      message: expect.stringContaining('notes'),
+    })
+  })
+})
+
+test('a database that cannot be reached is the one finding about it', async () => {
+  const databaseUrl = 'postgresql://nobody:secret@127.0.0.1:1/none'
+  const found = await find('connection', { databaseUrl })
+  expect(found).toMatchObject({ level: 'error', fix: expect.stringContaining('DATABASE_URL') })
+  expect(JSON.stringify(found)).not.toContain('secret')
+})
+
+describe.runIf(hasDebianPostgres)('doctor on servers set up badly', () => {
+  const badly: [string, Record<string, string>, string, Finding['level']][] = [
+    ['wal-level', { wal_level: 'replica' }, 'wal_level is replica', 'error'],
+    ['replication-slots', { max_replication_slots: '0' }, '0 of 0', 'error'],
+    ['wal-senders', { max_wal_senders: '0', wal_level: 'logical' }, '0 of 0', 'error'],
+    ['slot-wal-limit', { max_slot_wal_keep_size: '-1' }, 'can fill the disk', 'warning'],
+  ]
+  test.each(badly)('%s with %o', async (check, settings, message, level) => {
+    const server = await startDebianPostgres(settings)
+    const found = await find(check, { databaseUrl: server.url }).finally(() => server.stop())
+    expect(found).toMatchObject({ level, message: expect.stringContaining(message) })
+  })
+
+  test('a slot whose WAL is gone is lost, and said to need clearing', async () => {
+    const settings = { max_slot_wal_keep_size: '16MB', max_wal_size: '32MB', min_wal_size: '32MB' }
+    const server = await startDebianPostgres(settings)
+    const { slot } = electricNames()
+    const client = new Client({ connectionString: server.url })
+    await client.connect()
+    await client.query(`SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`)
+    for (let segment = 0; segment < 6; segment += 1) {
+      await client.query("SELECT pg_logical_emit_message(false, 'x', repeat('x', 1000000))")
+      await client.query('SELECT pg_switch_wal()')
+      await client.query('CHECKPOINT')
+    }
+    await client.end()
+    const found = await find('slot', { databaseUrl: server.url }).finally(() => server.stop())
+    expect(found).toMatchObject({
+      level: 'error',
+      message: expect.stringContaining('is lost'),
+      fix: expect.stringContaining('ELECTRIC_STORAGE_DIR'),
+    })
+  })
+})
+
+/** An HTTP server that answers as it is told, for what a healthy one would not do. */
+async function serving(
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<{ url: string; close(): void }> {
+  const server: Server = createServer(answer)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return { url: `http://127.0.0.1:${port}`, close: () => void server.close() }
+}
+
+describe('doctor on Electric', () => {
+  test('an engine that is up, with a secret, is fine; a wrong or missing secret is found', async () => {
+    const database = await servers[0]?.start().then(({ create }) => create())
+    const shapes = await createShapeServer({ databaseUrl: database?.url ?? '', secret: 'right' })
+    const { url } = await shapes.listen()
+    const electricUrl = url.replace(/\/$/, '')
+    for (const check of [
+      'electric-health',
+      'electric-version',
+      'electric-secret',
+      'electric-auth-bypass',
+    ]) {
+      const found = await find(check, { electricUrl, electricSecret: 'right' })
+      expect(found).toMatchObject({ check, level: 'ok' })
+    }
+    const wrong = await find('electric-secret', { electricUrl, electricSecret: 'wrong' })
+    expect(wrong).toMatchObject({ level: 'error', message: 'our secret is refused' })
+    const none = await find('electric-secret', { electricUrl })
+    expect(none).toMatchObject({
+      level: 'error',
+      message: expect.stringContaining('none is known'),
+    })
+    await shapes.close()
+    const open = await createShapeServer({ databaseUrl: database?.url ?? '' })
+    const opened = await open.listen()
+    const insecure = await find('electric-secret', { electricUrl: opened.url.replace(/\/$/, '') })
+    expect(insecure).toMatchObject({
+      level: 'error',
+      message: expect.stringContaining('without a secret'),
+    })
+    await open.close()
+    await database?.drop()
+  })
+
+  test('one that is down, starting, too old, or lets requests pass by another path', async () => {
+    expect(await find('electric-health', { electricUrl: 'http://127.0.0.1:1' })).toMatchObject({
+      level: 'error',
+      message: expect.stringContaining('no answer from 127.0.0.1:1'),
+    })
+    const engine = await serving((request, response) => {
+      response.setHeader('electric-server', 'ElectricSQL/1.7.11')
+      const { pathname } = new URL(request.url ?? '/', 'http://electric')
+      if (pathname === '/v1/health') return response.writeHead(202).end('{"status":"waiting"}')
+      // As engines before 1.7.12 did: only this very spelling is guarded.
+      return response.writeHead(request.url?.startsWith('/v1/shape?') ? 401 : 200).end()
+    })
+    const electricUrl = engine.url
+    expect(await find('electric-health', { electricUrl })).toMatchObject({
+      level: 'error',
+      message: expect.stringContaining('202'),
+    })
+    expect(await find('electric-version', { electricUrl })).toMatchObject({
+      level: 'error',
+      message: expect.stringContaining('1.7.11'),
+    })
+    const bypass = await find('electric-auth-bypass', { electricUrl })
+    expect(bypass).toMatchObject({
+      level: 'error',
+      message: 'answered without the secret: /v1/shape/ (200), /v1//shape (200), /v1/%73hape (200)',
+    })
+    engine.close()
+  })
+})
+
+describe('doctor on the app’s shape route', () => {
+  test('our proxy refuses strangers, and its answers are private', async () => {
+    const database = await servers[0]?.start().then(({ create }) => create())
+    const shapes = await createShapeServer({ databaseUrl: database?.url ?? '' })
+    const { url: electricUrl } = await shapes.listen()
+    const proxy = createShapeProxy({
+      electricUrl,
+      authenticate: (request) =>
+        request.headers.get('authorization') === 'Bearer ada'
+          ? { tenantId: 'acme', userId: 'ada' }
+          : null,
+    })
+    const app = await serve(proxy)
+    const signedIn = { url: app.url, headers: { authorization: 'Bearer ada' } }
+    for (const check of ['proxy-auth', 'proxy-cache']) {
+      expect(await find(check, { proxy: signedIn })).toMatchObject({ level: 'ok' })
+    }
+    expect(await find('proxy-cache', { proxy: { url: app.url } })).toMatchObject({
+      level: 'skipped',
+    })
+    expect(await find('live-connections', { proxy: signedIn })).toMatchObject({
+      level: 'warning',
+      message: expect.stringContaining('six connections'),
+    })
+    await app.close()
+    await shapes.close()
+    await database?.drop()
+  })
+
+  test('a route that lets strangers in, or whose answers a cache may keep, is found', async () => {
+    const app = await serving((_, response) => {
+      response.setHeader('cache-control', 'public, max-age=604800')
+      response.end('[]')
+    })
+    const proxy = { url: app.url, headers: { cookie: 'session=1' } }
+    expect(await find('proxy-auth', { proxy })).toMatchObject({ level: 'error' })
+    expect(await find('proxy-cache', { proxy })).toMatchObject({
+      level: 'error',
+      message: expect.stringContaining('public, max-age=604800'),
+    })
+    app.close()
+  })
+})
+
+describe('doctor on metrics that nobody scrapes', () => {
+  test('asks Prometheus for its targets', async () => {
+    const electric = await serving((_, response) => response.end('# metrics'))
+    const electricMetricsUrl = `${electric.url}/metrics`
+    expect(await find('prometheus', { electricMetricsUrl })).toMatchObject({ level: 'warning' })
+    let scrapeUrl = 'http://127.0.0.1:1/metrics'
+    const prometheus = await serving((_, response) =>
+      response.end(JSON.stringify({ data: { activeTargets: [{ scrapeUrl, health: 'up' }] } })),
+    )
+    const options = { electricMetricsUrl, prometheusUrl: prometheus.url }
+    expect(await find('prometheus', options)).toMatchObject({ level: 'error' })
+    scrapeUrl = electricMetricsUrl
+    expect(await find('prometheus', options)).toMatchObject({ level: 'ok' })
+    electric.close()
+    expect(
+      await find('prometheus', { electricMetricsUrl: 'http://127.0.0.1:1/metrics' }),
+    ).toMatchObject({ level: 'ok' })
+    prometheus.close()
+  })
+})
+
+test('two copies of @tanstack/db are found, one is fine', async () => {
+  const directory = await directories.create()
+  const install = async (path: string, version: string) => {
+    await mkdir(join(directory, path), { recursive: true })
+    await writeFile(join(directory, path, 'package.json'), JSON.stringify({ version }))
+  }
+  expect(await find('tanstack-copies', { directory })).toMatchObject({ level: 'skipped' })
+  await install('node_modules/@tanstack/db', '0.9.2')
+  expect(await find('tanstack-copies', { directory })).toMatchObject({ level: 'ok' })
+  await install('node_modules/@tanstack/react-db/node_modules/@tanstack/db', '0.15.0')
+  expect(await find('tanstack-copies', { directory })).toMatchObject({
+    level: 'error',
+    message: expect.stringMatching(/2 copies.*0\.15\.0/),
+  })
+})
+
+test('clocks that disagree are found', async () => {
+  const database = await servers[0]?.start().then(({ create }) => create())
+  const options = { databaseUrl: database?.url, ...database?.names }
+  expect(await find('clock-skew', options)).toMatchObject({ level: 'ok' })
+  const now = () => Date.now() - 60_000
+  expect(await find('clock-skew', { ...options, now })).toMatchObject({
+    level: 'warning',
+    message: expect.stringMatching(/(59|60)\.\d s apart/),
+  })
+  await database?.drop()
+})
