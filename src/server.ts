@@ -6,7 +6,12 @@ export {
   type JsonObject,
   type JsonValue,
   type Principal,
+  type StreamError,
+  type StreamState,
+  streamStateOf,
   timelineEventKindSchema,
+  toUIMessage,
+  type UIMessageLike,
 } from './schema/index.ts'
 export * from './server/index.ts'
 export * from './shapes/index.ts'
@@ -17,4 +22,5 @@ export {
   type WriteBatchInput,
 } from './writes/batch.ts'
 export { fromWriteFailure, toWriteFailure, type WriteFailure } from './writes/errors.ts'
+export type { MessageStream, MessageStreamOptions } from './writes/message-stream.ts'
 export type { AppliedMutation, WriteOutcome, WriteResult } from './writes/result.ts'

@@ -4,6 +4,7 @@ import type { ChatThreadInsert } from '../schema/chat-thread.ts'
 import type { SessionInsert, SessionUpdate } from '../schema/session.ts'
 import type { MutationInput } from '../writes/batch.ts'
 import { type CommitContext, commitBatch, type PendingWrite } from './commit-batch.ts'
+import { createStreamActions, type StreamActions } from './stream-actions.ts'
 
 /** A write of one row. */
 export interface PendingRowWrite extends PendingWrite {
@@ -31,7 +32,7 @@ export interface WriteGuard {
  * appended to a thread that was created just before. None of them throws: `committed` rejects with a
  * `SessionDbError`, the effect is taken back, and `onError` hears of it.
  */
-export interface SessionActions {
+export interface SessionActions extends StreamActions {
   createSession(session: NewRow<SessionInsert>): PendingRowWrite
   updateSession(id: string, changes: SessionUpdate, guard?: WriteGuard): PendingRowWrite
   /** Sets `archivedAt`; `updateSession(id, { archivedAt: null })` brings the session back. */
@@ -112,6 +113,7 @@ export function createActions(context: CommitContext): SessionActions {
     deleteMessage: (id, guard) =>
       row(id, { collection: 'chatMessages', type: 'delete', id, ...guard }),
     write: (mutations) => commitBatch(context, mutations),
+    ...createStreamActions(context),
   }
 }
 

@@ -128,6 +128,8 @@ function applyMessage(mutation: Of<'chatMessages'>, context: ApplyContext): Appl
     }))
     return { own: insertRow(sources, row), along }
   }
+  // What is appended comes with the stream, a moment later: it is confirmed by nobody's waiting.
+  if (mutation.type === 'append') return { own: [] }
   const sources = live.messages()
   if (mutation.type === 'update') return { own: changeRow(sources, mutation, now) }
   const known = find(sources, mutation.id)
@@ -204,7 +206,7 @@ function insertRow<Row extends SyncedRow>(
 
 function changeRow<Row extends SyncedRow>(
   sources: readonly SyncedCollection<Row>[],
-  mutation: Exclude<Mutation, { type: 'insert' }>,
+  mutation: Extract<Mutation, { type: 'update' | 'delete' }>,
   now: Date,
 ): Touched {
   const holders = sources.filter(({ collection }) => collection.has(mutation.id))

@@ -6,6 +6,7 @@ import type { ColumnMap } from '../schema/columns.ts'
 import { parseTimestamp } from './parse-timestamp.ts'
 import { shapeUrl } from './shape-url.ts'
 import { toStreamError } from './stream-error.ts'
+import type { CreateSyncOverlay, SyncOverlay } from './stream-overlay.ts'
 import { createSyncEvidence, type StreamMessage, type SyncEvidence } from './sync-evidence.ts'
 import { createSyncStatus, type SyncStatusStore, type WritableSyncStatus } from './sync-status.ts'
 import { watchFetch } from './watch-fetch.ts'
@@ -35,6 +36,8 @@ export interface ShapeSource {
   readonly shape: string
   readonly params: Readonly<Record<string, string>>
   readonly columns: ColumnMap
+  /** What shows on top of the shape's rows; nothing unless given. */
+  readonly overlay?: CreateSyncOverlay
   /** Called when syncing starts and when it ends. */
   readonly onLiveChange: (live: boolean) => void
 }
@@ -82,7 +85,9 @@ export function createSyncedCollection<Synced extends SyncedRow>(
     ...(options.gcTimeMs === undefined ? {} : { gcTime: options.gcTimeMs }),
     shapeOptions: streamOptions(source, options, status),
   })
-  const sync = watchSync(electric.sync as SyncConfig<Row>, source, status, evidence)
+  const overlay = (params: SyncOverlay['params']) =>
+    source.overlay?.(params, options) ?? { params, stop() {} }
+  const sync = watchSync(electric.sync as SyncConfig<Row>, source, status, evidence, overlay)
   const collection = createCollection({ ...electric, sync })
   return {
     collection: collection as unknown as RowCollection<Synced>,
@@ -139,6 +144,7 @@ function watchSync(
   source: ShapeSource,
   status: WritableSyncStatus,
   evidence: SyncEvidence,
+  overlay: (params: SyncOverlay['params']) => SyncOverlay,
 ): SyncConfig<Row> {
   return {
     ...sync,
@@ -150,12 +156,15 @@ function watchSync(
         status.update({ status: event.status }),
       )
       const begin = () => params.begin({ immediate: true })
-      const running = startStream(() => sync.sync({ ...params, begin }), source, status)
+      const overlaid = overlay({ ...params, begin } as unknown as SyncOverlay['params'])
+      const over = overlaid.params as unknown as typeof params
+      const running = startStream(() => sync.sync(over), source, status)
       source.onLiveChange(true)
       observeMessages(collection.utils as ElectricUtils, status, evidence)
       return {
         cleanup() {
           stopRunning(running)
+          overlaid.stop()
           stopListening()
           evidence.stop()
           status.update({ status: 'cleaned-up', isUpToDate: false, handle: null, offset: null })

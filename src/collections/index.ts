@@ -16,4 +16,5 @@ export {
 } from './create-session-collections.ts'
 export type { RowCollection } from './electric.ts'
 export type { WriterIdentity } from './optimistic-rows.ts'
+export type { NewStreamedMessage, StreamActions } from './stream-actions.ts'
 export type { SyncStatus, SyncStatusStore } from './sync-status.ts'

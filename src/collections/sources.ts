@@ -11,6 +11,7 @@ import {
   type SyncedRow,
 } from './electric.ts'
 import { createScopeRegistry, type ScopeRegistry } from './scope-registry.ts'
+import { type CreateSyncOverlay, overlayStreams } from './stream-overlay.ts'
 
 /** The collections of one session. */
 export interface SessionSources {
@@ -43,10 +44,11 @@ export function createSources(options: StreamOptions): Sources {
     params: Readonly<Record<string, string>>,
     columns: ColumnMap,
     onLiveChange: (live: boolean) => void,
+    overlay?: CreateSyncOverlay,
   ) => {
     const collectionId = [prefix, shape, ...Object.values(params)].join('/')
     return createSyncedCollection<Row>(
-      { collectionId, shape, params, columns, onLiveChange },
+      { collectionId, shape, params, columns, onLiveChange, ...(overlay && { overlay }) },
       options,
     )
   }
@@ -56,10 +58,10 @@ export function createSources(options: StreamOptions): Sources {
     bySession: createScopeRegistry((sessionId, onLive) => ({
       timeline: make('session-timeline', { sessionId }, timelineEventColumns, onLive),
       threads: make('session-threads', { sessionId }, chatThreadColumns, onLive),
-      messages: make('session-messages', { sessionId }, chatMessageColumns, onLive),
+      messages: make('session-messages', { sessionId }, chatMessageColumns, onLive, overlayStreams),
     })),
     byThread: createScopeRegistry((threadId, onLive) => ({
-      messages: make('thread-messages', { threadId }, chatMessageColumns, onLive),
+      messages: make('thread-messages', { threadId }, chatMessageColumns, onLive, overlayStreams),
     })),
   }
 }

@@ -1,4 +1,5 @@
 export * from './chat-message.ts'
+export * from './chat-message-delta.ts'
 export * from './chat-thread.ts'
 export * from './columns.ts'
 export {
@@ -10,5 +11,6 @@ export {
 } from './fields.ts'
 export type { Principal } from './principal.ts'
 export * from './session.ts'
+export * from './streamed-message.ts'
 export * from './tables.ts'
 export * from './timeline-event.ts'

@@ -1,4 +1,5 @@
 import { chatMessageColumns } from './chat-message.ts'
+import { chatMessageDeltaColumns } from './chat-message-delta.ts'
 import { chatThreadColumns } from './chat-thread.ts'
 import { sessionColumns } from './session.ts'
 import { timelineEventColumns } from './timeline-event.ts'
@@ -13,3 +14,9 @@ export const tables = {
 
 /** Name of a collection as code and mutations spell it. */
 export type CollectionName = keyof typeof tables
+
+/** Every table that is replicated: those of the collections, and the deltas of streamed messages. */
+export const replicatedTables = {
+  ...tables,
+  chatMessageDeltas: { name: 'chat_message_deltas', columns: chatMessageDeltaColumns },
+} as const

@@ -4,6 +4,7 @@ export { type Migration, migrations } from './migrations/index.ts'
 export type { ShapeLogEntry, ShapeLogger } from './shape-proxy/log-entry.ts'
 export { createShapeProxy, type ShapeProxyOptions } from './shape-proxy.ts'
 export * from './store/index.ts'
+export * from './streaming/index.ts'
 export {
   type DerivedEvent,
   type DerivedLine,

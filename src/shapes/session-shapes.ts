@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { chatMessageColumns } from '../schema/chat-message.ts'
+import { chatMessageDeltaColumns } from '../schema/chat-message-delta.ts'
 import { chatThreadColumns } from '../schema/chat-thread.ts'
 import { syncedColumnNames } from '../schema/columns.ts'
 import { idField } from '../schema/fields.ts'
@@ -20,18 +21,25 @@ function visibleSessions(principal: Principal): Condition {
  * Rows of one session or thread, while the session is visible. The tenant is compared twice:
  * `tenant_id = const` is what Electric indexes, and the inner query stands on its own.
  */
-function visibleChildren(principal: Principal, column: string, value: string): Condition {
+function visibleChildren(
+  principal: Principal,
+  column: string,
+  value: string,
+  ...more: Condition[]
+): Condition {
   return and(
     equals('tenant_id', principal.tenantId),
     equals(column, value),
+    ...more,
     isIn('session_id', { table: 'sessions', select: 'id', where: visibleSessions(principal) }),
   )
 }
 
 const bySession = z.strictObject({ sessionId: idField })
 const byThread = z.strictObject({ threadId: idField })
+const byEpoch = z.strictObject({ sessionId: idField, epoch: z.string().regex(/^\d{1,12}$/) })
 
-/** The five shapes of this library, by the name in their URL. */
+/** The six shapes of this library, by the name in their URL. */
 export const sessionShapes = {
   sessions: defineShape({
     table: 'sessions',
@@ -62,5 +70,13 @@ export const sessionShapes = {
     columns: syncedColumnNames(chatMessageColumns),
     params: byThread,
     rows: (principal, { threadId }) => visibleChildren(principal, 'thread_id', threadId),
+  }),
+  // What is being said right now; a collection adds it to its messages while one of them streams.
+  'session-deltas': defineShape({
+    table: 'chat_message_deltas',
+    columns: syncedColumnNames(chatMessageDeltaColumns),
+    params: byEpoch,
+    rows: (principal, { sessionId, epoch }) =>
+      visibleChildren(principal, 'session_id', sessionId, equals('epoch', epoch)),
   }),
 } as const

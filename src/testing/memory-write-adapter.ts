@@ -57,7 +57,9 @@ function write(
   checkLimits(mutations, json, defaultLimits)
   const key = JSON.stringify([principal.tenantId, id])
   const request = JSON.stringify([principal.userId, json])
-  const earlier = applied.get(key)
+  // The numbers of deltas tell whether they have been sent before, not the batch.
+  const isAppend = mutations.length === 1 && mutations[0]?.type === 'append'
+  const earlier = isAppend ? undefined : applied.get(key)
   if (earlier) {
     if (earlier.request === request) return earlier.result
     throw new SessionDbError(
@@ -69,7 +71,7 @@ function write(
     mutations.map((mutation, index) => applyMutation(transaction, principal, mutation, index)),
   )
   const result = { batchId: id, txid, mutations: done }
-  applied.set(key, { request, result })
+  if (!isAppend) applied.set(key, { request, result })
   return result
 }
 

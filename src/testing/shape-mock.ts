@@ -1,6 +1,10 @@
 import { http, type RequestHandler } from 'msw'
 import { SessionDbError } from '../errors.ts'
-import { type CollectionName, type Principal, tables as schemaTables } from '../schema/index.ts'
+import {
+  type CollectionName,
+  type Principal,
+  replicatedTables as schemaTables,
+} from '../schema/index.ts'
 import { createShapeProxy } from '../server/shape-proxy.ts'
 import { type ShapeRegistry, sessionShapes } from '../shapes/index.ts'
 import { toWriteFailure, type WriteResult } from '../writes/index.ts'
@@ -28,7 +32,7 @@ export interface ShapeMockOptions {
   readonly tables?: RowInputs
   /** How long a live request without news is held, in ms. Default 20,000, as the engine has it. */
   readonly longPollMs?: number
-  /** The shapes on offer; by default the five of this library. */
+  /** The shapes on offer; by default the six of this library. */
   readonly shapes?: ShapeRegistry
 }
 

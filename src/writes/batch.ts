@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { chatMessageInsertSchema, chatMessageUpdateSchema } from '../schema/chat-message.ts'
 import { chatThreadInsertSchema, chatThreadUpdateSchema } from '../schema/chat-thread.ts'
-import { idField } from '../schema/fields.ts'
+import { idField, integerField, jsonObjectField, textField } from '../schema/fields.ts'
 import { sessionInsertSchema, sessionUpdateSchema } from '../schema/session.ts'
 import type { CollectionName } from '../schema/tables.ts'
 import { timelineEventInsertSchema, timelineEventUpdateSchema } from '../schema/timeline-event.ts'
@@ -34,6 +34,28 @@ function mutationSchemas<
   ])
 }
 
+/** Most deltas one mutation may append. */
+export const MAX_DELTAS = 1_000
+
+/**
+ * Adds to a message that is being streamed, by its writer. Nothing but the deltas is stored: their
+ * numbers, not the batch id, keep one that is sent again from being stored again.
+ */
+const appendSchema = z.strictObject({
+  collection: z.literal('chatMessages'),
+  type: z.literal('append'),
+  /** The message. */
+  id: idField,
+  /** The writer that the message was begun or resumed with. */
+  writer: idField,
+  /** Number of the first delta; the others follow. */
+  seq: integerField,
+  deltas: z
+    .array(z.strictObject({ delta: textField, part: jsonObjectField.optional() }))
+    .min(1)
+    .max(MAX_DELTAS),
+})
+
 /** One change to one row. Inserts carry the new row's id inside `value`. */
 export const mutationSchema = z.discriminatedUnion('collection', [
   mutationSchemas('sessions', sessionInsertSchema, sessionUpdateSchema, version),
@@ -44,7 +66,11 @@ export const mutationSchema = z.discriminatedUnion('collection', [
     noVersion,
   ),
   mutationSchemas('chatThreads', chatThreadInsertSchema, chatThreadUpdateSchema, version),
-  mutationSchemas('chatMessages', chatMessageInsertSchema, chatMessageUpdateSchema, version),
+  z.discriminatedUnion('type', [
+    ...mutationSchemas('chatMessages', chatMessageInsertSchema, chatMessageUpdateSchema, version)
+      .options,
+    appendSchema,
+  ]),
 ])
 
 /** One user action: 1 to 500 mutations that become one transaction, under an id made once. */

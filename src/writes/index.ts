@@ -1,5 +1,6 @@
 export { sendBatch, type WriteAdapter } from './adapter.ts'
 export {
+  MAX_DELTAS,
   MAX_MUTATIONS,
   type Mutation,
   type MutationInput,
@@ -17,6 +18,8 @@ export {
   type WriteFailure,
 } from './errors.ts'
 export { createHttpWriteAdapter, type HttpWriteAdapterOptions } from './http-adapter.ts'
+export type { MessageStream, MessageStreamOptions } from './message-stream.ts'
+export type { UIMessageChunks } from './pipe-ui-message-stream.ts'
 export {
   type AppliedMutation,
   type WriteOutcome,

@@ -41,6 +41,7 @@ export function checkLimits(
 
 function messageBytes(mutation: Mutation): number {
   if (mutation.collection !== 'chatMessages' || mutation.type === 'delete') return 0
+  if (mutation.type === 'append') return bytesOf(JSON.stringify(mutation.deltas))
   const { content, parts } = mutation.type === 'insert' ? mutation.value : mutation.changes
   const text = content === undefined ? 0 : bytesOf(content)
   return parts === undefined ? text : text + bytesOf(JSON.stringify(parts))

@@ -3,7 +3,7 @@ import { writeFailureSchema } from './errors.ts'
 
 const appliedMutationSchema = z.object({
   collection: z.enum(['sessions', 'timelineEvents', 'chatThreads', 'chatMessages']),
-  type: z.enum(['insert', 'update', 'delete']),
+  type: z.enum(['insert', 'update', 'delete', 'append']),
   id: z.string(),
   /** The row's version after the write; null for deletes and for rows without a version. */
   version: z.number().int().nullable(),

@@ -51,7 +51,8 @@ function send(
 
 const shapeUrls = Object.keys(sessionShapes).map((name) => {
   const own = name === 'sessions' ? '' : name.startsWith('thread') ? 'threadId=x&' : 'sessionId=x&'
-  return [name, `/api/shapes/${name}?${own}offset=-1`] as const
+  const epoch = name === 'session-deltas' ? 'epoch=7&' : ''
+  return [name, `/api/shapes/${name}?${own}${epoch}offset=-1`] as const
 })
 
 const forbiddenParameters = [

@@ -111,7 +111,9 @@ function expectOwnRows([asked, ...more]: URL[], who: Principal): void {
         ? {}
         : name === 'thread-messages'
           ? { threadId: given }
-          : { sessionId: given }
+          : name === 'session-deltas'
+            ? { sessionId: given, epoch: query.get('params[3]') ?? '' }
+            : { sessionId: given }
     const shape = resolveShape(sessionShapes, name, params, who)
     return 'reason' in shape ? [] : [shape]
   })

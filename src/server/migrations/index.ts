@@ -1,7 +1,8 @@
 import { initial } from './0001-initial.ts'
+import { messageDeltas } from './0003-message-deltas.ts'
 import type { Migration } from './migration.ts'
 
 export type { Migration } from './migration.ts'
 
 /** Every migration, in the order they are applied. */
-export const migrations: readonly Migration[] = [initial]
+export const migrations: readonly Migration[] = [initial, messageDeltas]

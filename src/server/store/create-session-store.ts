@@ -1,13 +1,15 @@
 import { Pool } from 'pg'
-import type { Principal } from '../../schema/index.ts'
+import type { ChatMessage, Principal } from '../../schema/index.ts'
 import { parseWriteBatch, type WriteResult } from '../../writes/index.ts'
 import { checkLimits, defaultLimits, type WriteLimits } from '../../writes/limits.ts'
+import { applyAppend } from './append.ts'
 import { mutationsJson, requestHash } from './applied-batches.ts'
 import { checkPrincipal } from './check-principal.ts'
 import { toSessionDbError } from './database-errors.ts'
 import { planMutation } from './plan-mutation.ts'
 import { defaultPolicy, type SessionPolicy } from './policy.ts'
 import { createPreparer } from './prepare.ts'
+import { readMessage } from './read-message.ts'
 import { applySeveral } from './several-mutations.ts'
 import { applySingle } from './single-mutation.ts'
 
@@ -48,6 +50,12 @@ export interface SessionStore<User extends Principal = Principal> {
    * )
    */
   write(principal: User, batch: unknown): Promise<WriteResult>
+  /**
+   * Reads a message with all that has been streamed of it so far.
+   *
+   * @returns undefined when there is none that the principal may see.
+   */
+  readMessage(principal: User, id: string): Promise<ChatMessage | undefined>
   /** Ends the pool that the store made. A pool that was given stays open. */
   close(): Promise<void>
 }
@@ -76,9 +84,20 @@ export function createSessionStore<User extends Principal = Principal>(
       const run = { pool, preparer, claim, plans }
       const [only, ...more] = plans
       try {
+        if (only?.mutation.type === 'append' && more.length === 0) {
+          return await applyAppend(run, only)
+        }
         return only !== undefined && more.length === 0
           ? await applySingle(run, only)
           : await applySeveral(run)
+      } catch (error) {
+        throw toSessionDbError(error)
+      }
+    },
+    async readMessage(principal, id) {
+      checkPrincipal(principal)
+      try {
+        return await readMessage({ pool, preparer }, { principal, policy }, id)
       } catch (error) {
         throw toSessionDbError(error)
       }

@@ -26,3 +26,4 @@ export interface MutationPlan {
 
 export type UpdateMutation = Extract<Mutation, { type: 'update' }>
 export type DeleteMutation = Extract<Mutation, { type: 'delete' }>
+export type AppendMutation = Extract<Mutation, { type: 'append' }>

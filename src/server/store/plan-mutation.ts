@@ -2,6 +2,7 @@ import type { RawBuilder } from 'kysely'
 import type { Principal } from '../../schema/index.ts'
 import type { Mutation } from '../../writes/index.ts'
 import type { DeleteMutation, MutationPlan, PlanContext, UpdateMutation } from './mutation-plan.ts'
+import { planAppend } from './plan-append.ts'
 import { planDelete } from './plan-delete.ts'
 import {
   planMessageInsert,
@@ -23,6 +24,8 @@ export function planMutation<User extends Principal>(
       return planUpdate(context, mutation, updateRule(context, mutation))
     case 'delete':
       return planDelete(context, mutation, deleteRule(context, mutation))
+    case 'append':
+      return planAppend(context, mutation)
   }
 }
 

@@ -15,9 +15,9 @@ export type PolicyRule<
   Type extends Mutation['type'],
 > = (principal: User, mutation: MutationOf<Collection, Type>) => RawBuilder<boolean>
 
-/** The rules for one collection. */
+/** The rules for one collection. To append to a message that is being streamed is to update it. */
 export type PolicyRules<User extends Principal, Collection extends CollectionName> = {
-  readonly [Type in Mutation['type']]: PolicyRule<User, Collection, Type>
+  readonly [Type in Exclude<Mutation['type'], 'append'>]: PolicyRule<User, Collection, Type>
 }
 
 /**

@@ -20,6 +20,12 @@ export function refusal(
     const message = `${where}: you can see this, but you are not allowed to ${deed(mutation)}.`
     return new SessionDbError('forbidden', message, { details })
   }
+  if (mutation.type === 'append') {
+    const message =
+      `${where}: the message does not take this delta: it has ended, has another writer by now, or ` +
+      'has another delta of this number. Resume it to go on.'
+    return new SessionDbError('conflict', message, { details })
+  }
   return new SessionDbError(
     'conflict',
     `${where}: the row has changed since you read it; it is at version ${currentVersion} now. ` +
@@ -37,5 +43,7 @@ function missing(mutation: Mutation): string {
 }
 
 function deed({ type, collection }: Mutation): string {
-  return type === 'insert' ? `add to its ${collection}` : `${type} it`
+  return type === 'insert'
+    ? `add to its ${collection}`
+    : `${type}${type === 'append' ? ' to' : ''} it`
 }

@@ -1,6 +1,8 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Principal } from '../../schema/index.ts'
+import type { Mutation } from '../../writes/index.ts'
 import type { MutationPlan } from './mutation-plan.ts'
+import { MAY_APPEND } from './plan-append.ts'
 
 /** What identifies a batch in `applied_batches`. */
 export interface BatchClaim {
@@ -80,7 +82,13 @@ export function stepStatement(plan: MutationPlan): RawBuilder<StepStatementRow> 
 const TXID = sql.raw('pg_current_xact_id()::xid::text::bigint')
 
 function isAdmitted({ mutation }: MutationPlan): RawBuilder<unknown> {
-  const expected = mutation.type === 'insert' ? undefined : mutation.expectedVersion
+  const expected = expectedVersion(mutation)
   return sql`target.permitted
     AND (${expected ?? null}::bigint IS NULL OR target.current_version = ${expected ?? null}::bigint)`
+}
+
+/** What `target.current_version` must be; undefined for anything. */
+function expectedVersion(mutation: Mutation): number | undefined {
+  if (mutation.type === 'append') return MAY_APPEND
+  return mutation.type === 'insert' ? undefined : mutation.expectedVersion
 }

@@ -1,14 +1,12 @@
 import {
-  type CollectionName,
   type ColumnDefinition,
   type ColumnType,
-  tables as schemaTables,
+  replicatedTables as schemaTables,
 } from '../../schema/index.ts'
 import type { RowText } from '../../shape-log/row-key.ts'
 import type { CommittedTransaction, RowSource, TableForm } from '../memory/row-source.ts'
 import { rowText } from '../memory/wire-text.ts'
-import type { Rows } from '../rows.ts'
-import { copyTables, emptyTables, type Tables } from './tables.ts'
+import { copyTables, emptyTables, type TableRows, type Tables } from './tables.ts'
 import { beginTransaction, type RowChange, type Transaction } from './transaction.ts'
 
 /** What a transaction was, when it has been committed; `txid` is null when it changed nothing. */
@@ -17,7 +15,9 @@ export interface Committed<Result> {
   readonly txid: number | null
 }
 
-/** The four tables in memory. */
+type TableName = keyof TableRows
+
+/** The tables in memory. */
 export interface MemoryDatabase extends RowSource {
   readonly tables: Tables
   /**
@@ -41,8 +41,8 @@ const wireTypes: Readonly<Record<ColumnType, string>> = {
   'timestamp with time zone': 'timestamptz',
 }
 
-const collections = new Map<string, CollectionName>(
-  (Object.keys(schemaTables) as CollectionName[]).map((name) => [schemaTables[name].name, name]),
+const collections = new Map<string, TableName>(
+  (Object.keys(schemaTables) as TableName[]).map((name) => [schemaTables[name].name, name]),
 )
 
 /**
@@ -61,7 +61,7 @@ export function createMemoryDatabase(
   let current: Transaction | undefined
   const texts = new WeakMap<object, RowText>()
 
-  function textOf<Name extends CollectionName>(collection: Name, row: Rows[Name]): RowText {
+  function textOf<Name extends TableName>(collection: Name, row: TableRows[Name]): RowText {
     const known = texts.get(row)
     if (known) return known
     const text = rowText(schemaTables[collection].columns, row)
@@ -124,11 +124,12 @@ export function createMemoryDatabase(
   }
 }
 
-function tableForm(collection: CollectionName): TableForm {
+function tableForm(collection: TableName): TableForm {
   const { name, columns } = schemaTables[collection]
   return {
     relation: ['public', name],
-    keyColumns: ['tenant_id', 'id'],
+    keyColumns:
+      collection === 'chatMessageDeltas' ? ['tenant_id', 'message_id', 'seq'] : ['tenant_id', 'id'],
     columns: Object.values<ColumnDefinition>(columns).map((column) => ({
       name: column.name,
       type: wireTypes[column.type],

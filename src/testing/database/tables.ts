@@ -1,8 +1,28 @@
-import type { CollectionName } from '../../schema/index.ts'
+import type { ChatMessageDeltaRow } from '../../schema/index.ts'
 import type { Rows } from '../rows.ts'
 
-/** All rows, by collection and key. Rows are never changed, only replaced. */
-export type Tables = { readonly [Name in CollectionName]: Map<string, Rows[Name]> }
+/** The rows of every table there is: those of the collections, and the deltas of messages. */
+export interface TableRows extends Rows {
+  readonly chatMessageDeltas: ChatMessageDeltaRow
+}
+
+/** All rows, by table and key. Rows are never changed, only replaced. */
+export type Tables = { readonly [Name in keyof TableRows]: Map<string, TableRows[Name]> }
+
+/** What tells two deltas apart. */
+export function deltaKeyOf(row: Pick<ChatMessageDeltaRow, 'tenantId' | 'messageId' | 'seq'>) {
+  return JSON.stringify([row.tenantId, row.messageId, row.seq])
+}
+
+/** The deltas of a message, in order. */
+export function deltasOf(
+  tables: Tables,
+  message: { readonly tenantId: string; readonly id: string },
+): ChatMessageDeltaRow[] {
+  return [...tables.chatMessageDeltas.values()]
+    .filter((row) => row.tenantId === message.tenantId && row.messageId === message.id)
+    .sort((one, other) => one.seq - other.seq)
+}
 
 /** What tells two rows of a collection apart. */
 export function keyOf(row: { readonly tenantId: string; readonly id: string }): string {
@@ -15,6 +35,7 @@ export function emptyTables(): Tables {
     timelineEvents: new Map(),
     chatThreads: new Map(),
     chatMessages: new Map(),
+    chatMessageDeltas: new Map(),
   }
 }
 
@@ -25,6 +46,7 @@ export function copyTables(tables: Tables): Tables {
     timelineEvents: new Map(tables.timelineEvents),
     chatThreads: new Map(tables.chatThreads),
     chatMessages: new Map(tables.chatMessages),
+    chatMessageDeltas: new Map(tables.chatMessageDeltas),
   }
 }
 

@@ -1,17 +1,26 @@
-import type { ChatThreadRow, CollectionName } from '../../schema/index.ts'
+import type { ChatMessageDeltaRow, ChatThreadRow, CollectionName } from '../../schema/index.ts'
 import type { Rows } from '../rows.ts'
 import { checkInsert } from './constraints.ts'
+import { foldStream } from './fold-stream.ts'
 import { createMessageCounters } from './message-counters.ts'
-import { childrenOf, keyOf, messagesOf, type Tables } from './tables.ts'
+import {
+  childrenOf,
+  deltaKeyOf,
+  deltasOf,
+  keyOf,
+  messagesOf,
+  type TableRows,
+  type Tables,
+} from './tables.ts'
 
 /** One change of one row, in the order in which the database logs them. */
 export type RowChange = {
-  readonly [Name in CollectionName]: {
+  readonly [Name in keyof TableRows]: {
     readonly collection: Name
-    readonly old: Rows[Name] | undefined
-    readonly row: Rows[Name] | undefined
+    readonly old: TableRows[Name] | undefined
+    readonly row: TableRows[Name] | undefined
   }
-}[CollectionName]
+}[keyof TableRows]
 
 /** INSERT, UPDATE and DELETE, with the constraints and triggers that the database has. */
 export interface Transaction {
@@ -26,6 +35,8 @@ export interface Transaction {
     changes: Partial<Rows[Name]>,
   ): Rows[Name]
   delete<Name extends CollectionName>(collection: Name, row: Rows[Name]): void
+  /** Puts a delta of a streamed message in. */
+  addDelta(row: ChatMessageDeltaRow): void
   /** Puts a row in place as it is: no trigger sees it. */
   load<Name extends CollectionName>(collection: Name, row: Rows[Name]): void
 }
@@ -42,9 +53,21 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
     old: Rows[Name] | undefined,
     row: Rows[Name] | undefined,
   ): void {
-    if (row) tables[collection].set(keyOf(row), row)
+    if (row) (tables[collection] as Map<string, Rows[Name]>).set(keyOf(row), row)
     else if (old) tables[collection].delete(keyOf(old))
     changes.push({ collection, old, row } as RowChange)
+  }
+
+  function addDelta(row: ChatMessageDeltaRow): void {
+    tables.chatMessageDeltas.set(deltaKeyOf(row), row)
+    changes.push({ collection: 'chatMessageDeltas', old: undefined, row })
+  }
+
+  function removeDeltas(message: Rows['chatMessages']): void {
+    for (const delta of deltasOf(tables, message)) {
+      tables.chatMessageDeltas.delete(deltaKeyOf(delta))
+      changes.push({ collection: 'chatMessageDeltas', old: delta, row: undefined })
+    }
   }
 
   function insert<Name extends CollectionName>(collection: Name, row: Rows[Name]): void {
@@ -59,7 +82,7 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
     old: Rows[Name],
     given: Partial<Rows[Name]>,
   ): Rows[Name] {
-    const row = touched(old, { ...old, ...given })
+    const row = touched(old, { ...old, ...given, ...folded(collection, old, given) })
     if (collection === 'chatThreads' && (old as ChatThreadRow).status !== 'active') {
       archiveOthers(row as ChatThreadRow)
     }
@@ -68,6 +91,19 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
       counters.updated(old as Rows['chatMessages'], row as Rows['chatMessages'])
     }
     return row
+  }
+
+  /** A message whose stream ends takes in its deltas. */
+  function folded<Name extends CollectionName>(
+    collection: Name,
+    old: Rows[Name],
+    given: Partial<Rows[Name]>,
+  ): object {
+    if (collection !== 'chatMessages') return {}
+    const message = old as Rows['chatMessages']
+    const changed = foldStream(tables, message, { ...message, ...given })
+    if (changed !== undefined) removeDeltas(message)
+    return changed ?? {}
   }
 
   /** Every update raises the version; a time of change that is given is kept. */
@@ -94,6 +130,7 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
 
   function remove<Name extends CollectionName>(collection: Name, row: Rows[Name]): void {
     record(collection, row, undefined)
+    if (collection === 'chatMessages') removeDeltas(row as Rows['chatMessages'])
     if (collection === 'sessions') removeChildren(row as Rows['sessions'])
     if (collection === 'chatThreads') removeMessages([row as ChatThreadRow])
     if (collection === 'chatMessages') counters.deleted(row as Rows['chatMessages'])
@@ -110,7 +147,10 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
 
   function removeMessages(threads: readonly ChatThreadRow[]): void {
     for (const thread of threads) {
-      for (const message of messagesOf(tables, thread)) record('chatMessages', message, undefined)
+      for (const message of messagesOf(tables, thread)) {
+        record('chatMessages', message, undefined)
+        removeDeltas(message)
+      }
     }
   }
 
@@ -121,6 +161,8 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
     insert,
     update,
     delete: remove,
-    load: (collection, row) => void tables[collection].set(keyOf(row), row),
+    addDelta,
+    load: (collection, row) =>
+      void (tables[collection] as Map<string, unknown>).set(keyOf(row), row),
   }
 }

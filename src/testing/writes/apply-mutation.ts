@@ -6,6 +6,7 @@ import { keyOf } from '../database/tables.ts'
 import type { Transaction } from '../database/transaction.ts'
 import { rowText } from '../memory/wire-text.ts'
 import type { RowInput, Rows } from '../rows.ts'
+import { appendDeltas, mayAppend } from './append-deltas.ts'
 import { findTarget } from './find-target.ts'
 
 /**
@@ -21,7 +22,7 @@ export function applyMutation(
 ): AppliedMutation {
   const target = findTarget(transaction.tables, principal, mutation)
   const { permitted = null, currentVersion = null } = target ?? {}
-  if (permitted !== true || !isExpected(mutation, currentVersion)) {
+  if (permitted !== true || !isExpected(transaction, principal, mutation, currentVersion)) {
     throw refusal(mutation, index, { permitted, currentVersion })
   }
   switch (mutation.type) {
@@ -34,10 +35,18 @@ export function applyMutation(
       transaction.delete(collection, existing(transaction, principal, mutation))
       return { collection, type, id, version: null }
     }
+    case 'append':
+      return appendDeltas(transaction, principal, mutation)
   }
 }
 
-function isExpected(mutation: Mutation, currentVersion: number | null): boolean {
+function isExpected(
+  transaction: Transaction,
+  principal: Principal,
+  mutation: Mutation,
+  currentVersion: number | null,
+): boolean {
+  if (mutation.type === 'append') return mayAppend(transaction.tables, principal, mutation)
   if (mutation.type === 'insert' || mutation.expectedVersion === undefined) return true
   return mutation.expectedVersion === currentVersion
 }

@@ -15,6 +15,9 @@ import { serve } from '../../unit/proxy/serve.ts'
 export interface AppServer {
   /** Base URL, without a slash at its end. */
   readonly url: string
+  readonly databaseUrl: string
+  /** Who signs in as `tenant/user`. */
+  principal(user: string): Principal
   /** Runs SQL behind the app's back. */
   sql(statement: string, values?: unknown[]): Promise<unknown[]>
   close(): Promise<void>
@@ -40,7 +43,11 @@ export async function startAppServer(): Promise<AppServer> {
   const { databaseUrl, electricUrl, secret } = backend
   await migrate({ database: databaseUrl })
   const store = createSessionStore({ database: databaseUrl })
-  const authenticate = createAuthenticate(randomUUID())
+  const principal = createPrincipals(randomUUID())
+  const authenticate = (request: Request) => {
+    const user = request.headers.get(USER_HEADER)
+    return user?.includes('/') ? principal(user) : null
+  }
   const serveShape = createShapeProxy({
     electricUrl,
     authenticate,
@@ -54,6 +61,8 @@ export async function startAppServer(): Promise<AppServer> {
   )
   return {
     url: server.url,
+    databaseUrl,
+    principal,
     sql: (statement, values) => query(databaseUrl, statement, values),
     async close() {
       await server.close()
@@ -89,10 +98,9 @@ async function ownBackend(): Promise<Backend> {
   }
 }
 
-function createAuthenticate(run: string): (request: Request) => Principal | null {
-  return (request) => {
-    const [tenant, userId] = request.headers.get(USER_HEADER)?.split('/') ?? []
-    if (tenant === undefined || userId === undefined) return null
+function createPrincipals(run: string): (user: string) => Principal {
+  return (user) => {
+    const [tenant = '', userId = ''] = user.split('/')
     return { tenantId: `${tenant}-${run}`, userId }
   }
 }

@@ -91,6 +91,24 @@ describe('the migrated database and src/schema agree', () => {
     }
   })
 
+  test('the deltas of streamed messages', async () => {
+    const columns = await readColumns(pool, schema.replicatedTables.chatMessageDeltas.name)
+    const nothing = z.object({})
+    const deltas = {
+      columns: schema.chatMessageDeltaColumns,
+      row: schema.chatMessageDeltaRowSchema,
+      insert: nothing,
+      update: nothing,
+    }
+    expect(findDrift(deltas, columns)).toEqual([])
+    const extra = { ...deltas, row: deltas.row.extend({ extra: z.string() }) }
+    expect(findDrift(extra, columns)).not.toEqual([])
+    const { rows } = await pool.query(
+      `SELECT relreplident FROM pg_class WHERE relname = 'chat_message_deltas'`,
+    )
+    expect(rows).toEqual([{ relreplident: 'f' }])
+  })
+
   test('an index leads with the columns of every foreign key', async () => {
     const { rows } = await pool.query(
       `SELECT conname FROM pg_constraint c WHERE contype = 'f' AND NOT EXISTS (

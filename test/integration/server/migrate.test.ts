@@ -3,9 +3,11 @@ import { fileURLToPath } from 'node:url'
 import type { Pool } from 'pg'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { migrate } from '../../../src/server/migrate.ts'
-import type { Migration } from '../../../src/server/migrations/index.ts'
+import { type Migration, migrations } from '../../../src/server/migrations/index.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
 import { createTestPool } from './test-pool.ts'
+
+const ours = migrations.map(({ name }) => name)
 
 let database: TestDatabase
 let pool: Pool
@@ -32,9 +34,10 @@ async function tableNames(): Promise<string[]> {
 describe('migrate', () => {
   test('creates every table, and a second run finds nothing to do', async () => {
     const once = await migrate({ database: database.url })
-    expect(once).toEqual({ applied: ['0001-initial'], alreadyApplied: [] })
+    expect(once).toEqual({ applied: ours, alreadyApplied: [] })
     expect(await tableNames()).toEqual([
       'applied_batches',
+      'chat_message_deltas',
       'chat_messages',
       'chat_threads',
       'session_db_migrations',
@@ -42,7 +45,7 @@ describe('migrate', () => {
       'timeline_events',
     ])
     const twice = await migrate({ database: pool })
-    expect(twice).toEqual({ applied: [], alreadyApplied: ['0001-initial'] })
+    expect(twice).toEqual({ applied: [], alreadyApplied: ours })
   })
 
   test('applies only what is new, in order', async () => {
@@ -87,7 +90,7 @@ describe('migrate', () => {
   test('four processes at once: exactly one applies it', async () => {
     const results = await Promise.all([1, 2, 3, 4].map(() => migrateInProcess(database.url)))
     const applied = results.filter((result) => result.applied.length > 0)
-    expect(applied).toEqual([{ applied: ['0001-initial'], alreadyApplied: [] }])
+    expect(applied).toEqual([{ applied: ours, alreadyApplied: [] }])
     expect(results.filter((result) => result.alreadyApplied.length > 0)).toHaveLength(3)
   })
 })

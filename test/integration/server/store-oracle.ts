@@ -85,6 +85,7 @@ interface Step {
 
 function applyMutation(tables: Tables, principal: Principal, mutation: Mutation): Step {
   const { collection, type } = mutation
+  if (mutation.type === 'append') throw new Error('The oracle knows nothing of streams')
   if (type === 'insert') return insert(tables, principal, mutation)
   const row = tables[collection].get(keyOf(principal.tenantId, mutation.id))
   if (row === undefined) throw new Refused('not_found')

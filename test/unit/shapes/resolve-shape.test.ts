@@ -33,7 +33,8 @@ describe('resolveShape', () => {
     for (const [name, shape] of Object.entries(sessionShapes)) {
       expect(shape.columns, name).not.toContain('content_ref')
       expect(shape.columns, name).not.toContain('last_position')
-      expect(shape.columns.slice(0, 2), name).toEqual(['tenant_id', 'id'])
+      const id = name === 'session-deltas' ? 'message_id' : 'id'
+      expect(shape.columns.slice(0, 2), name).toEqual(['tenant_id', id])
     }
   })
 
@@ -55,6 +56,8 @@ describe('resolveShape', () => {
     ['session-timeline', { sessionId: 's', threadId: 't' }],
     ['session-timeline', { sessionId: 'x'.repeat(129) }],
     ['sessions', { tenantId: 'other' }],
+    ['session-deltas', { sessionId: 's' }],
+    ['session-deltas', { sessionId: 's', epoch: "1' OR '1'='1" }],
   ])('%s refuses the parameters %j', (name, params) => {
     expect(resolveShape(sessionShapes, name, params, ann)).toMatchObject({
       reason: 'invalid_params',

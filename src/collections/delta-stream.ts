@@ -1,0 +1,62 @@
+import { createColumnMapper, isChangeMessage, ShapeStream } from '@electric-sql/client'
+import { chatMessageDeltaColumns } from '../schema/chat-message-delta.ts'
+import type { JsonObject } from '../schema/fields.ts'
+import type { StreamOptions } from './electric.ts'
+import { shapeUrl } from './shape-url.ts'
+import { toStreamError } from './stream-error.ts'
+
+/** A piece of a message, as the stream brings it. */
+export interface StreamedDelta {
+  readonly messageId: string
+  readonly seq: number
+  readonly delta: string
+  readonly part: JsonObject | null
+}
+
+/** A stream of deltas that is open. */
+export interface DeltaStream {
+  close(): void
+}
+
+const SHAPE = 'session-deltas'
+
+/**
+ * Follows what is being said in a session, in one epoch. Deltas of before it was opened come first.
+ *
+ * @param onDeltas called with what each answer brings
+ */
+export function openDeltaStream(
+  params: { readonly sessionId: string; readonly epoch: string },
+  options: StreamOptions,
+  onDeltas: (deltas: readonly StreamedDelta[]) => void,
+): DeltaStream {
+  const end = new AbortController()
+  const columns = Object.entries(chatMessageDeltaColumns)
+  const stream = new ShapeStream({
+    url: shapeUrl(options.electricUrl, SHAPE),
+    params: { ...params },
+    ...(options.headers === undefined ? {} : { headers: options.headers }),
+    // Looked up per request: a page may replace fetch after this was made, as mocks do.
+    fetchClient: (input, init) => (options.fetchClient ?? fetch)(input, init),
+    columnMapper: createColumnMapper(
+      Object.fromEntries(columns.map(([property, { name }]) => [name, property])),
+    ),
+    signal: end.signal,
+    warnOnHttp: false,
+    onError: (error) => {
+      if (!end.signal.aborted) {
+        options.onError?.(toStreamError(error, `${SHAPE}?${new URLSearchParams(params)}`))
+      }
+      // Returning nothing ends the stream: the message itself comes when it is complete.
+    },
+  })
+  stream.subscribe((messages) => {
+    const deltas = messages.flatMap((message) =>
+      isChangeMessage(message) && message.headers.operation === 'insert'
+        ? [message.value as unknown as StreamedDelta]
+        : [],
+    )
+    if (deltas.length > 0) onDeltas(deltas)
+  })
+  return { close: () => end.abort() }
+}

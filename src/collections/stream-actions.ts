@@ -1,0 +1,131 @@
+import { v7 as uuidv7 } from 'uuid'
+import { SessionDbError } from '../errors.ts'
+import type { ChatMessage, ChatMessageInsert } from '../schema/chat-message.ts'
+import { streamStateOf } from '../schema/streamed-message.ts'
+import { sendBatch } from '../writes/adapter.ts'
+import type { WriteBatchInput } from '../writes/batch.ts'
+import {
+  createMessageStream,
+  type MessageStream,
+  type MessageStreamOptions,
+} from '../writes/message-stream.ts'
+import { type CommitContext, commitBatch, type PendingWrite } from './commit-batch.ts'
+
+/** A message that is to be streamed: what it says comes later, its id may be left to the library. */
+export interface NewStreamedMessage
+  extends Omit<ChatMessageInsert, 'id' | 'content' | 'parts' | 'status'>,
+    MessageStreamOptions {
+  readonly id?: string
+  /** Helps to show it at once where only its thread is open. */
+  readonly sessionId?: string
+}
+
+/** Actions on messages that are written piece by piece. */
+export interface StreamActions {
+  /**
+   * Begins a message that is written piece by piece. It shows at once, and grows in every window.
+   *
+   * @example
+   * const stream = actions.streamMessage({ threadId, role: 'assistant' })
+   * for await (const delta of answer) stream.append(delta)
+   * await stream.finish()
+   */
+  streamMessage(message: NewStreamedMessage): MessageStream
+  /**
+   * Goes on with a message of an open collection whose stream has ended in an error, or whose writer
+   * is gone. A writer that is still there can append no more.
+   *
+   * @throws SessionDbError `not_found` when no open collection has the message, `conflict` when it is
+   * complete or has changed meanwhile, or why the server refuses
+   */
+  resumeMessage(id: string, options?: MessageStreamOptions): Promise<MessageStream>
+}
+
+/** Creates the streaming actions over one set of collections. */
+export function createStreamActions(context: CommitContext): StreamActions {
+  const write = (batch: WriteBatchInput) =>
+    context.order.run(batch.mutations, () => sendBatch(context.writeAdapter, batch))
+
+  return {
+    streamMessage({ sessionId, flushMs, heartbeatMs, retryForMs, ...message }) {
+      const id = message.id ?? uuidv7()
+      const writer = uuidv7()
+      const metadata = message.metadata ?? {}
+      const value: ChatMessageInsert = {
+        ...message,
+        id,
+        content: '',
+        status: 'streaming',
+        metadata: { ...metadata, stream: { writer } },
+      }
+      const insert = { collection: 'chatMessages', type: 'insert', value } as const
+      const sessions = sessionId === undefined ? [] : [[message.threadId, sessionId] as const]
+      const begun = commitBatch(context, [insert], new Map(sessions))
+      return createMessageStream({
+        id,
+        writer,
+        seq: 0,
+        before: { content: '', parts: [] },
+        metadata,
+        write,
+        refused: refusalOf(begun),
+        options: {
+          ...(flushMs === undefined ? {} : { flushMs }),
+          ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
+          ...(retryForMs === undefined ? {} : { retryForMs }),
+        },
+      })
+    },
+    async resumeMessage(id, options = {}) {
+      const message = find(context, id)
+      if (message.status === 'complete') {
+        throw new SessionDbError(
+          'conflict',
+          'This message is complete: there is nothing to resume.',
+        )
+      }
+      const writer = uuidv7()
+      const { stream: _, ...metadata } = message.metadata
+      const { from } = streamStateOf(message.metadata)
+      const stream = from === undefined ? { writer } : { writer, from }
+      const changes = { status: 'streaming', metadata: { ...metadata, stream } } as const
+      const { version: expectedVersion } = message
+      await commitBatch(context, [
+        { collection: 'chatMessages', type: 'update', id, changes, expectedVersion },
+      ]).committed
+      // The optimistic row gives place to the stored one after the promise has been resolved.
+      await new Promise((resolve) => setTimeout(resolve))
+      const taken = find(context, id)
+      return createMessageStream({
+        id,
+        writer,
+        seq: streamStateOf(taken.metadata).from ?? 0,
+        before: taken,
+        metadata,
+        write,
+        options,
+      })
+    },
+  }
+}
+
+/** Resolves when the server does not take the message. That it shows late is no refusal. */
+async function refusalOf({ committed }: PendingWrite): Promise<unknown> {
+  try {
+    await committed
+  } catch (error) {
+    if (!(error instanceof SessionDbError) || error.code !== 'sync_timeout') return error
+  }
+  return new Promise<never>(() => {})
+}
+
+function find({ live }: CommitContext, id: string): ChatMessage {
+  for (const { collection } of live.messages()) {
+    const message = collection.get(id)
+    if (message !== undefined) return message
+  }
+  throw new SessionDbError(
+    'not_found',
+    'No open collection has this message. Open its thread first.',
+  )
+}

@@ -1,0 +1,125 @@
+import { randomUUID } from 'node:crypto'
+import { v7 as uuidv7 } from 'uuid'
+import { SessionDbError } from '../../errors.ts'
+import type { ChatMessage, ChatMessageInsert, Principal } from '../../schema/index.ts'
+import { streamStateOf } from '../../schema/index.ts'
+import {
+  createMessageStream,
+  type MessageStream,
+  type MessageStreamOptions,
+} from '../../writes/message-stream.ts'
+import type { SessionStore } from '../store/index.ts'
+
+/** A message that is to be streamed: what it says comes later, its id may be left to the library. */
+export interface StreamedMessage
+  extends Omit<ChatMessageInsert, 'id' | 'content' | 'parts' | 'status'>,
+    MessageStreamOptions {
+  readonly id?: string
+}
+
+type Store<User extends Principal> = Pick<SessionStore<User>, 'write' | 'readMessage'>
+
+/**
+ * Begins a message that is written piece by piece, an assistant's answer for example. It stands in
+ * its thread, with the status `streaming`, once this resolves.
+ *
+ * @throws SessionDbError as `store.write` does
+ * @example
+ * const stream = await streamMessage(store, principal, { threadId, role: 'assistant' })
+ * await stream.pipe(streamText({ model, messages }).toUIMessageStream())
+ */
+export async function streamMessage<User extends Principal>(
+  store: Store<User>,
+  principal: User,
+  { flushMs, heartbeatMs, retryForMs, ...message }: StreamedMessage,
+): Promise<MessageStream> {
+  const id = message.id ?? uuidv7()
+  const writer = randomUUID()
+  const metadata = message.metadata ?? {}
+  const value = {
+    ...message,
+    id,
+    content: '',
+    status: 'streaming',
+    metadata: { ...metadata, stream: { writer } },
+  } as const
+  const insert = { collection: 'chatMessages', type: 'insert', value } as const
+  const begun = await store.write(principal, { id: uuidv7(), mutations: [insert] })
+  if (begun.mutations[0]?.id !== id) {
+    throw new SessionDbError(
+      'conflict',
+      `The thread has a message of this clientMessageId: '${begun.mutations[0]?.id}'. Resume that one.`,
+    )
+  }
+  return createMessageStream({
+    id,
+    writer,
+    seq: 0,
+    before: { content: '', parts: [] },
+    metadata,
+    write: (batch) => store.write(principal, batch),
+    options: given({ flushMs, heartbeatMs, retryForMs }),
+  })
+}
+
+/**
+ * Goes on with a message whose stream has ended in an error, or whose writer is gone: with what is
+ * stored of it, in `content` and `parts`. A writer that is still there can append no more.
+ *
+ * @throws SessionDbError `not_found`, `forbidden`, or `conflict` when the message is complete or
+ * somebody else resumed it at the same time
+ * @example
+ * const stream = await resumeMessage(store, principal, messageId)
+ * stream.append(await theRestOf(stream.content))
+ */
+export async function resumeMessage<User extends Principal>(
+  store: Store<User>,
+  principal: User,
+  id: string,
+  options: MessageStreamOptions = {},
+): Promise<MessageStream> {
+  const message = await existing(store, principal, id)
+  if (message.status === 'complete') {
+    throw new SessionDbError('conflict', 'This message is complete: there is nothing to resume.')
+  }
+  const writer = randomUUID()
+  const { stream: _, ...metadata } = message.metadata
+  const { from } = streamStateOf(message.metadata)
+  const state = from === undefined ? { writer } : { writer, from }
+  const changes = { status: 'streaming', metadata: { ...metadata, stream: state } } as const
+  const { version: expectedVersion } = message
+  const update = {
+    collection: 'chatMessages',
+    type: 'update',
+    id,
+    changes,
+    expectedVersion,
+  } as const
+  await store.write(principal, { id: uuidv7(), mutations: [update] })
+  // What the writer before this one had streamed is part of the message only now.
+  const taken = await existing(store, principal, id)
+  return createMessageStream({
+    id,
+    writer,
+    seq: streamStateOf(taken.metadata).from ?? 0,
+    before: taken,
+    metadata,
+    write: (batch) => store.write(principal, batch),
+    options,
+  })
+}
+
+async function existing<User extends Principal>(
+  store: Store<User>,
+  principal: User,
+  id: string,
+): Promise<ChatMessage> {
+  const message = await store.readMessage(principal, id)
+  if (message !== undefined) return message
+  throw new SessionDbError('not_found', 'There is no such message, or it is not shared with you.')
+}
+
+function given(options: { [Key in keyof MessageStreamOptions]: number | undefined }) {
+  const said = Object.entries(options).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(said) as MessageStreamOptions
+}

@@ -1,0 +1,233 @@
+import { randomUUID } from 'node:crypto'
+import fc from 'fast-check'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { foldDelta, type JsonObject, type MessageDelta } from '../../../src/schema/index.ts'
+import type { MutationInput } from '../../../src/writes/index.ts'
+import {
+  ada,
+  bob,
+  insertMessage,
+  insertSession,
+  insertThread,
+  refusalOf,
+  type StoreFixture,
+  startStore,
+  stranger,
+} from './store-fixture.ts'
+
+let fixture: StoreFixture
+
+beforeAll(async () => {
+  fixture = await startStore()
+})
+afterAll(() => fixture.close())
+
+beforeEach(async () => {
+  await fixture.rows('DELETE FROM sessions')
+  await fixture.write(
+    ada,
+    insertSession('s', { visibility: 'tenant' }),
+    insertThread('s', 't'),
+    streaming('m'),
+  )
+})
+
+function streaming(id: string, more: object = {}): MutationInput {
+  const metadata = { stream: { writer: 'w1' }, kept: true }
+  return insertMessage('t', id, {
+    role: 'assistant',
+    content: '',
+    status: 'streaming',
+    metadata,
+    ...more,
+  })
+}
+
+function append(seq: number, ...texts: (string | MessageDelta)[]): MutationInput {
+  const deltas = texts.map((text) => (typeof text === 'string' ? { delta: text } : text)) as {
+    delta: string
+    part?: JsonObject
+  }[]
+  return { collection: 'chatMessages', type: 'append', id: 'm', writer: 'w1', seq, deltas }
+}
+
+function update(changes: object): MutationInput {
+  return { collection: 'chatMessages', type: 'update', id: 'm', changes }
+}
+
+async function message(id = 'm') {
+  const [row] = await fixture.rows('SELECT * FROM chat_messages WHERE id = $1', [id])
+  return row
+}
+
+const deltaCount = async () => (await fixture.rows('SELECT FROM chat_message_deltas')).length
+
+describe('appending', () => {
+  test('costs the message nothing, and its end puts the text together', async () => {
+    await fixture.write(ada, append(0, 'Hel', 'lo'))
+    const { txid, mutations } = await fixture.write(ada, append(2, ' world'))
+    expect(txid).toEqual(expect.any(Number))
+    expect(mutations).toEqual([{ collection: 'chatMessages', type: 'append', id: 'm', version: 1 }])
+    expect(await message()).toMatchObject({ content: '', version: 1, status: 'streaming' })
+    expect((await fixture.store.readMessage(ada, 'm'))?.content).toBe('Hello world')
+    await fixture.write(ada, update({ status: 'complete' }))
+    expect(await message()).toMatchObject({
+      content: 'Hello world',
+      parts: [],
+      status: 'complete',
+      version: 2,
+      metadata: { kept: true },
+    })
+    expect(await deltaCount()).toBe(0)
+    const [thread] = await fixture.rows('SELECT last_message_preview FROM chat_threads')
+    expect(thread).toEqual({ last_message_preview: 'Hello world' })
+  })
+
+  test('remembers no batch: what is sent again is stored once', async () => {
+    const batch = { id: randomUUID(), mutations: [append(0, 'a', 'b')] }
+    const before = await fixture.rows('SELECT FROM applied_batches')
+    await fixture.store.write(ada, batch)
+    const again = await fixture.store.write(ada, batch)
+    const underAnotherId = await fixture.write(ada, append(0, 'a', 'b'))
+    expect([again.txid, underAnotherId.txid]).toEqual([null, null])
+    expect((await fixture.rows('SELECT FROM applied_batches')).length).toBe(before.length)
+    expect((await fixture.store.readMessage(ada, 'm'))?.content).toBe('ab')
+  })
+
+  test('at the same time twice is stored once', async () => {
+    const sends = Array.from({ length: 8 }, () => fixture.write(ada, append(0, 'a', 'b')))
+    const txids = (await Promise.all(sends)).map(({ txid }) => txid)
+    expect(txids.filter((txid) => txid !== null)).toHaveLength(1)
+    expect((await fixture.store.readMessage(ada, 'm'))?.content).toBe('ab')
+  })
+
+  test.each([
+    ['a gap', append(2, 'x')],
+    ['other text under the same number', append(0, 'x')],
+    ['half of it new', append(0, 'a', 'x')],
+    ['another writer', { ...append(1, 'x'), writer: 'w2' } as MutationInput],
+  ])('%s is a conflict', async (_, mutation) => {
+    await fixture.write(ada, append(0, 'a'))
+    expect(await refusalOf(fixture.write(ada, mutation))).toMatchObject({ code: 'conflict' })
+    expect((await fixture.store.readMessage(ada, 'm'))?.content).toBe('a')
+  })
+
+  test('to a message that has ended is a conflict', async () => {
+    await fixture.write(ada, update({ status: 'error' }))
+    expect(await refusalOf(fixture.write(ada, append(0, 'a')))).toMatchObject({ code: 'conflict' })
+  })
+
+  test('is for its author and the owner of the session, and strangers see no message', async () => {
+    expect(await refusalOf(fixture.write(bob, append(0, 'a')))).toMatchObject({ code: 'forbidden' })
+    expect(await refusalOf(fixture.write(stranger, append(0, 'a')))).toMatchObject({
+      code: 'not_found',
+    })
+    expect(await fixture.store.readMessage(stranger, 'm')).toBeUndefined()
+    expect((await fixture.store.readMessage(bob, 'm'))?.id).toBe('m')
+    expect(await deltaCount()).toBe(0)
+  })
+
+  test('within a batch of several is part of its transaction', async () => {
+    const bad = update({ status: 'complete' })
+    const batch = [append(0, 'a'), { ...bad, expectedVersion: 9 } as MutationInput]
+    expect(await refusalOf(fixture.write(ada, ...batch))).toMatchObject({ code: 'conflict' })
+    expect(await deltaCount()).toBe(0)
+    await fixture.write(ada, append(0, 'a'), bad)
+    expect(await message()).toMatchObject({ content: 'a', status: 'complete' })
+  })
+
+  test('a deleted message leaves no deltas', async () => {
+    await fixture.write(ada, append(0, 'a'))
+    await fixture.write(ada, { collection: 'sessions', type: 'delete', id: 's' })
+    expect(await deltaCount()).toBe(0)
+  })
+})
+
+describe('the end of a stream', () => {
+  test('waits for a delta that is being stored', async () => {
+    const client = await fixture.pool.connect()
+    await client.query('BEGIN')
+    await client.query(`SELECT FROM chat_messages WHERE id = 'm' FOR SHARE`)
+    await client.query(`INSERT INTO chat_message_deltas VALUES ('acme', 'm', 0, 's', '1', 'late')`)
+    const ended = fixture.write(ada, update({ status: 'complete' }))
+    await fixture.untilBlocked()
+    await client.query('COMMIT')
+    client.release()
+    await ended
+    expect(await message()).toMatchObject({ content: 'late', status: 'complete' })
+  })
+
+  test('keeps what a statement says itself', async () => {
+    await fixture.write(ada, append(0, 'streamed'))
+    await fixture.write(ada, update({ status: 'complete', content: 'Edited.' }))
+    expect(await message()).toMatchObject({ content: 'Edited.' })
+    expect(await deltaCount()).toBe(0)
+  })
+
+  test('another writer goes on where the one before it stopped, and shuts it out', async () => {
+    await fixture.write(ada, append(0, 'one '))
+    await fixture.write(ada, update({ metadata: { stream: { writer: 'w2' } } }))
+    expect(await message()).toMatchObject({
+      content: 'one ',
+      status: 'streaming',
+      metadata: { stream: { writer: 'w2', from: 1 } },
+    })
+    expect(await refusalOf(fixture.write(ada, append(1, 'old')))).toMatchObject({
+      code: 'conflict',
+    })
+    await fixture.write(ada, { ...append(1, 'two'), writer: 'w2' } as MutationInput)
+    expect((await fixture.store.readMessage(ada, 'm'))?.content).toBe('one two')
+    await fixture.write(ada, update({ status: 'error' }))
+    expect(await message()).toMatchObject({ content: 'one two', metadata: { stream: { from: 2 } } })
+  })
+
+  test('metadata that is nonsense stops nobody', async () => {
+    await fixture.rows(
+      `UPDATE chat_messages SET metadata = '{"stream": {"writer": "w1", "from": "x"}}'`,
+    )
+    await fixture.write(ada, append(0, 'a'))
+    await fixture.rows(`UPDATE chat_messages SET metadata = '{"stream": [1]}'`)
+    await fixture.write(ada, update({ status: 'error' }))
+    expect(await message()).toMatchObject({ content: 'a', metadata: { stream: { from: 1 } } })
+  })
+})
+
+const text = fc.constantFrom('', 'a', 'é ', '👋', '"\\')
+const part = fc.oneof(
+  fc.record({ type: fc.constantFrom('text', 'reasoning', 'step-start') }),
+  fc.record({
+    type: fc.constant('tool-search'),
+    toolCallId: fc.constantFrom('c1', 'c2'),
+    state: fc.constantFrom('input-available', 'output-available'),
+  }),
+  fc.record({
+    type: fc.constantFrom('data-a', 'data-b'),
+    id: fc.constantFrom('1', '2'),
+    n: fc.nat(9),
+  }),
+)
+const anyDelta: fc.Arbitrary<MessageDelta> = fc.oneof(
+  fc.record({ delta: text }),
+  fc.record({ delta: text, part }),
+)
+
+test('the database puts a message together as the browser does', async () => {
+  let count = 0
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom('', 'before'),
+      fc.constantFrom([], [{ type: 'text', text: 'before' }], [{ type: 'x' }, 1], ['text']),
+      fc.array(anyDelta, { minLength: 1, maxLength: 8 }),
+      async (content, parts, deltas) => {
+        const id = `p${count++}`
+        await fixture.write(ada, streaming(id, { content, parts }))
+        await fixture.write(ada, { ...append(0, ...deltas), id } as MutationInput)
+        const expected = deltas.reduce(foldDelta, { content, parts })
+        expect(await fixture.store.readMessage(ada, id)).toMatchObject(expected)
+        await fixture.write(ada, { ...update({ status: 'complete' }), id } as MutationInput)
+        expect(await message(id)).toMatchObject(expected)
+      },
+    ),
+    { numRuns: 150 },
+  )
+})
