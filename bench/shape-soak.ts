@@ -109,11 +109,13 @@ async function soak(options: {
   let peak = 0
   for (let second = 1; second <= context.seconds; second++) {
     await Promise.race([delay(1000), writer.failed])
-    const { rss, heapUsed, external, cpuMs } = await server.usage({ collectGarbage: false })
+    const { rss, heapTotal, heapUsed, external, cpuMs } = await server.usage({
+      collectGarbage: false,
+    })
     peak = Math.max(peak, rss / mb)
     if (second % Math.floor(context.seconds / reports) === 0) {
       context.note(
-        `${second} s: rss ${(rss / mb).toFixed(0)} MB, heap ${(heapUsed / mb).toFixed(0)} MB, ` +
+        `${second} s: rss ${(rss / mb).toFixed(0)} MB, heap ${(heapUsed / mb).toFixed(0)} of ${(heapTotal / mb).toFixed(0)} MB, ` +
           `buffers ${(external / mb).toFixed(0)} MB, cpu ${(cpuMs / second / 10).toFixed(0)} %, ` +
           `${writer.written()} writes, clients read ${(crowd.read() / mb).toFixed(0)} MB ` +
           `and started over ${crowd.refetches()} times`,

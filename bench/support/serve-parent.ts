@@ -24,7 +24,7 @@ export function serveParent(url: string, close: () => Promise<void>): void {
 
 function currentUsage(collectGarbage: boolean): ProcessUsage {
   if (collectGarbage) globalThis.gc?.()
-  const { rss, heapUsed, external } = process.memoryUsage()
+  const { rss, heapTotal, heapUsed, external } = process.memoryUsage()
   const { user, system } = process.cpuUsage()
-  return { rss, heapUsed, external, cpuMs: (user + system) / 1000 }
+  return { rss, heapTotal, heapUsed, external, cpuMs: (user + system) / 1000 }
 }

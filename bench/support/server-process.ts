@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url'
 export interface ProcessUsage {
   /** Bytes. */
   readonly rss: number
+  /** What V8 has taken from the system for its heap. */
+  readonly heapTotal: number
   readonly heapUsed: number
   readonly external: number
   /** Milliseconds of CPU time since the process began. */

@@ -32,10 +32,17 @@ export function connectionConfig(databaseUrl: string): ClientConfig {
   }
 }
 
-/** A pool of connections for snapshots and queries. */
-export function createPool(databaseUrl: string, onError: (error: Error) => void): Pool {
-  const pool = new Pool({ ...connectionConfig(databaseUrl), max: 10, idleTimeoutMillis: 10_000 })
-  // An idle connection that breaks is replaced; without a listener it would end the process.
+/**
+ * A pool of connections for snapshots and queries.
+ *
+ * @param onError - told of idle connections that break; they are replaced.
+ * @param max - how many there are at most.
+ */
+export function createPool(databaseUrl: string, onError: (error: Error) => void, max = 10): Pool {
+  // A lone connection is there for speed, and stays open.
+  const idleTimeoutMillis = max === 1 ? 0 : 10_000
+  const pool = new Pool({ ...connectionConfig(databaseUrl), max, idleTimeoutMillis })
+  // Without a listener a broken connection would end the process.
   pool.on('error', onError)
   return pool
 }

@@ -6,8 +6,8 @@ import { allPlans, type QueryPlan } from './query-plan.ts'
 import type { RoutedTransaction } from './routed-transaction.ts'
 import { type EvaluationRequest, evaluateRows } from './row-evaluator.ts'
 import type { ShapeFeed } from './shape-feed.ts'
-import type { StreamedTransactions } from './snapshot-query.ts'
 import type { RowChange, StreamRelation, Transaction } from './transaction.ts'
+import type { VisibleCommits } from './visible-commits.ts'
 import type { Leaf } from './where/condition.ts'
 
 /** Hands each transaction of the stream to the shapes it concerns. */
@@ -30,7 +30,7 @@ export interface Dispatcher {
 export function createDispatcher(options: {
   pool: Pool
   catalog: Catalog
-  streamed: StreamedTransactions
+  commits: VisibleCommits
   startLsn: bigint
   onInvalid: (feed: ShapeFeed, reason: string) => void
 }): Dispatcher {
@@ -133,8 +133,8 @@ export function createDispatcher(options: {
     },
     feeds: () => [...feeds],
     async dispatch(transaction) {
-      // First of all: from here on no snapshot may miss this transaction.
-      options.streamed.add(transaction.xid)
+      // First of all: no snapshot taken from here on misses this transaction.
+      await options.commits.waitFor(transaction.xid)
       await truncate(transaction.truncated)
       const changes = await route(transaction)
       const targets = new Set<ShapeFeed>()

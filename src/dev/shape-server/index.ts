@@ -57,12 +57,14 @@ export async function createShapeServer(options: ShapeServerOptions): Promise<Sh
   }
   await loadParser()
   const log = options.logger ?? (() => {})
-  const pool = createPool(options.databaseUrl, (error) =>
-    log({ level: 'warn', message: 'a database connection broke', error }),
-  )
+  const onBroken = (error: Error) =>
+    log({ level: 'warn', message: 'a database connection broke', error })
+  const pool = createPool(options.databaseUrl, onBroken)
+  const commitPool = createPool(options.databaseUrl, onBroken, 1)
+  const endPools = () => Promise.all([pool.end(), commitPool.end()])
   try {
     let store: ShapeStore<PostgresShape>
-    const source = await createPostgresSource(pool, () => store, log)
+    const source = await createPostgresSource({ pool, commitPool, store: () => store, log })
     store = createShapeStore<PostgresShape>({
       chunkBytes: options.chunkBytes ?? 10 * 1024 * 1024,
       maxBytes: options.maxLogBytes ?? 512 * 1024 * 1024,
@@ -92,11 +94,11 @@ export async function createShapeServer(options: ShapeServerOptions): Promise<Sh
         await source.publication.drop().catch((error: unknown) => {
           log({ level: 'warn', message: 'the publication could not be dropped', error })
         })
-        await pool.end()
+        await endPools()
       },
     }
   } catch (error) {
-    await pool.end()
+    await endPools()
     throw error
   }
 }

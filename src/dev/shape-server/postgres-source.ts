@@ -11,9 +11,10 @@ import { allPlans } from './query-plan.ts'
 import { parseLsn } from './replication-stream.ts'
 import { defineShape, type PostgresShape } from './shape-definition.ts'
 import { createShapeFeed, type FeedContext, type ShapeFeed } from './shape-feed.ts'
-import { createStreamedTransactions, inSnapshot, seeingStreamed } from './snapshot-query.ts'
+import { inSnapshot } from './snapshot-query.ts'
 import { defineSubset, type PostgresSubset, readSubset } from './subset-query.ts'
 import type { Transaction } from './transaction.ts'
+import { createVisibleCommits } from './visible-commits.ts'
 
 /** Something worth a line in a log. */
 export interface ShapeServerEvent {
@@ -37,17 +38,20 @@ const droppedAfterMs = 30_000
 /**
  * Creates the source; the stream that feeds it is started by the caller.
  *
- * @param store - where the logs live; returned by a function because each needs the other.
+ * @param options.pool - for snapshots and queries.
+ * @param options.commitPool - one connection that tells which commits are visible.
+ * @param options.store - where the logs live; returned by a function because each needs the other.
  * @example
- * const source = await createPostgresSource(pool, () => store, log)
+ * const source = await createPostgresSource({ pool, commitPool, store: () => store, log })
  */
-export async function createPostgresSource(
-  pool: Pool,
-  store: () => ShapeStore<PostgresShape>,
-  log: (event: ShapeServerEvent) => void,
-): Promise<PostgresSource> {
+export async function createPostgresSource(options: {
+  pool: Pool
+  commitPool: Pool
+  store: () => ShapeStore<PostgresShape>
+  log: (event: ShapeServerEvent) => void
+}): Promise<PostgresSource> {
+  const { pool, store, log } = options
   const catalog: Catalog = createCatalog(pool)
-  const streamed = createStreamedTransactions()
   const publication = await createPublication(pool)
   const feedsByHandle = new Map<string, ShapeFeed>()
   const missingSince = new Map<number, number>()
@@ -57,7 +61,7 @@ export async function createPostgresSource(
   const dispatcher: Dispatcher = createDispatcher({
     pool,
     catalog,
-    streamed,
+    commits: createVisibleCommits(options.commitPool),
     startLsn: parseLsn(rows[0]?.lsn ?? null),
     onInvalid: (feed, reason) => {
       log({ level: 'info', message: `shape ${feed.log.handle} ends: ${reason}` })
@@ -65,7 +69,7 @@ export async function createPostgresSource(
     },
   })
 
-  const moveIn: MoveInQuery = (query) => seeingStreamed(streamed, () => query(pool))
+  const moveIn: MoveInQuery = (query) => query(pool)
 
   const context: FeedContext = {
     moveIn,
@@ -73,7 +77,7 @@ export async function createPostgresSource(
     async snapshot(shape, work) {
       const tables = allPlans(shape.plan).map((plan) => plan.table)
       for (const table of tables) await publication.addTable(table)
-      await inSnapshot(pool, streamed, async (client, bounds) => {
+      await inSnapshot(pool, async (client, bounds) => {
         const oids = await currentOids(
           client,
           tables.map((table) => table.relation),
@@ -134,9 +138,7 @@ export async function createPostgresSource(
     },
     readSubset(definition, subset, shapeLog) {
       const feed = feedsByHandle.get(shapeLog.handle)
-      return seeingStreamed(streamed, () =>
-        readSubset(pool, definition, subset, (row) => feed?.tagsOf(row)),
-      )
+      return readSubset(pool, definition, subset, (row) => feed?.tagsOf(row))
     },
     lastSeenLsn(shapeLog) {
       const pending = feedsByHandle.get(shapeLog.handle)?.pendingLsn

@@ -58,7 +58,7 @@ export async function readSubset(
   shape: PostgresShape,
   subset: PostgresSubset,
   tagsOf: (row: SelectedRow) => RowTags | undefined,
-): Promise<SubsetRows & { bounds: SubsetRows['snapshot'] }> {
+): Promise<SubsetRows> {
   const { plan, message } = shape
   const selection = selectionOf(plan, [...message.columns, ...message.keyColumns])
   const result = await client.query<(string | null)[]>({
@@ -79,7 +79,7 @@ export async function readSubset(
     })
   const [snapshotText, lsn] = result.rows[0] ?? []
   const snapshot = parseSnapshot(snapshotText ?? '')
-  return { messages, snapshot, bounds: snapshot, databaseLsn: parseLsn(lsn ?? null), mark }
+  return { messages, snapshot, databaseLsn: parseLsn(lsn ?? null), mark }
 }
 
 function subsetWhere(
