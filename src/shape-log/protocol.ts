@@ -1,6 +1,5 @@
-import { nextCursor } from './cursor.ts'
-import { eventStream } from './event-stream.ts'
-import { compareOffsets, type LogOffset } from './offset.ts'
+import type { ProtocolAnswer, ProtocolRequest } from './http-message.ts'
+import { compareOffsets } from './offset.ts'
 import {
   type Checked,
   given,
@@ -13,21 +12,15 @@ import {
   badBodyResponse,
   deletedResponse,
   errorResponse,
-  etag,
   healthResponse,
   invalidResponse,
-  notModified,
   plainResponse,
   preflightResponse,
   refetchResponse,
-  type ShapeAnswer,
-  shapeHeaders,
-  subsetHeaders,
   unauthorizedResponse,
 } from './responses.ts'
-import type { LogPage, ShapeLog } from './shape-log.ts'
+import { type AnswerTimes, createShapeAnswers } from './shape-answers.ts'
 import type { ShapeStore, StoredShape } from './shape-store.ts'
-import { snapshotFields } from './snapshot-visibility.ts'
 import { type ShapeDefinition, ShapeFailure, type ShapeSource } from './source.ts'
 import {
   BodyError,
@@ -37,21 +30,14 @@ import {
   subsetFromQuery,
 } from './subset-params.ts'
 
-/** How the protocol behaves; times in milliseconds. */
-export interface ProtocolOptions {
-  readonly longPollMs: number
-  /** An SSE answer sends a comment after so long without an event. */
-  readonly sseKeepAliveMs: number
-  /** An SSE answer ends after so long. */
-  readonly sseDurationMs: number
+/** How the protocol behaves. */
+export interface ProtocolOptions extends AnswerTimes {
   /** Required as `secret` or `api_secret` when set. */
   readonly secret: string | undefined
   readonly allowShapeDeletion: boolean
   /** Told of errors that are nobody's fault but ours. */
   readonly onError: (error: unknown) => void
 }
-
-type Json = { readonly [key: string]: unknown }
 
 /**
  * The HTTP protocol over a source of shapes: `/v1/shape` and `/v1/health`, as Electric 1.7.12 speaks it.
@@ -68,10 +54,11 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
   source: ShapeSource<Definition, Subset>,
   store: ShapeStore<Definition>,
   options: ProtocolOptions,
-): (request: Request) => Promise<Response> {
+): (request: ProtocolRequest) => Promise<ProtocolAnswer> {
   type Shape = StoredShape<Definition>
+  const answers = createShapeAnswers(source, store, options)
 
-  async function answer(request: Request): Promise<Response> {
+  async function answer(request: ProtocolRequest): Promise<ProtocolAnswer> {
     const context = { method: request.method, origin: request.headers.get('origin') }
     try {
       return await route(request, context)
@@ -83,7 +70,7 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
     }
   }
 
-  async function route(request: Request, context: AnswerContext): Promise<Response> {
+  async function route(request: ProtocolRequest, context: AnswerContext): Promise<ProtocolAnswer> {
     const url = new URL(request.url)
     const path = url.pathname.replace(/\/+$/, '')
     const { method } = request
@@ -118,7 +105,10 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
     return [query.get('secret'), query.get('api_secret')].includes(options.secret)
   }
 
-  async function deleteShape(query: URLSearchParams, context: AnswerContext): Promise<Response> {
+  async function deleteShape(
+    query: URLSearchParams,
+    context: AnswerContext,
+  ): Promise<ProtocolAnswer> {
     if (!options.allowShapeDeletion) {
       return errorResponse(context, 405, { message: 'DELETE not allowed' })
     }
@@ -146,11 +136,11 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
   }
 
   async function serve(
-    request: Request,
+    request: ProtocolRequest,
     query: URLSearchParams,
     context: AnswerContext,
     rawSubset: RawSubset | undefined,
-  ): Promise<Response> {
+  ): Promise<ProtocolAnswer> {
     const parsed = parseShapeRequest(query)
     if ('errors' in parsed) return invalidResponse(context, parsed.errors)
     const shapeRequest = parsed.value
@@ -170,9 +160,10 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
     if (typeof asked === 'object' && compareOffsets(asked, shape.log.lastOffset) > 0) {
       return invalidResponse(context, { offset: ['out of bounds for this shape'] })
     }
-    if (subset) return serveSubset(shape, subset.value, shapeRequest, context)
-    if (shapeRequest.sse) return serveEvents(shape, shapeRequest, context, request.signal)
-    return serveLog(shape, shapeRequest, context, request)
+    const checked = { shape, request: shapeRequest, context }
+    if (subset) return answers.subset(checked, subset.value)
+    if (shapeRequest.sse) return answers.events(checked, request.signal)
+    return answers.log(checked, request)
   }
 
   async function checkSubset(
@@ -192,133 +183,6 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
     return shape
   }
 
-  async function serveLog(
-    shape: Shape,
-    request: ShapeRequest,
-    context: AnswerContext,
-    { signal, headers }: Request,
-  ): Promise<Response> {
-    const { log, definition } = shape
-    if (request.offset === 'now') return serveNow(shape, request, context)
-    let page = await read(log, request.offset)
-    const base = { handle: log.handle, requested: request.offset, live: request.live }
-    const answerFor = (upToDate: boolean, end: LogOffset): ShapeAnswer => ({
-      ...base,
-      end,
-      upToDate,
-      ...(request.live ? { cursor: cursorFor(request) } : { schema: definition.schema }),
-    })
-    if (matches(headers.get('if-none-match'), etag(answerFor(page.complete, page.end)))) {
-      return notModified(context, answerFor(page.complete, page.end))
-    }
-    while (request.live && page.complete && page.messages.length === 0) {
-      const result = await log.wait(options.longPollMs, signal)
-      if (result === 'expired') return refetchResponse(context)
-      if (result !== 'changed') {
-        const monotonic = String(Math.round(performance.now() * 1e6))
-        return logResponse(context, { ...answerFor(true, page.end), monotonic }, [
-          upToDateMessage(source.lastSeenLsn(log)),
-        ])
-      }
-      page = await read(log, page.end)
-    }
-    const answered = answerFor(page.complete, page.end)
-    if (!page.complete) return logResponse(context, answered, page.body ?? page.messages)
-    const upToDate = upToDateMessage(reachedLsn(log, page, request.live))
-    return logResponse(context, answered, [...page.messages, upToDate])
-  }
-
-  /** A page of the log; a shape that fails or expires meanwhile is a 409 or the failure itself. */
-  async function read(log: ShapeLog, offset: LogOffset | 'before-all'): Promise<LogPage> {
-    try {
-      const page = await log.read(offset)
-      if (log.state === 'expired') throw new ShapeFailure(409, 'the shape has expired')
-      return page
-    } catch (error) {
-      store.remove(log.handle)
-      throw error
-    }
-  }
-
-  function reachedLsn(log: ShapeLog, page: LogPage, live: boolean): bigint {
-    const seen = source.lastSeenLsn(log)
-    return live || page.end.tx > seen ? page.end.tx : seen
-  }
-
-  async function serveNow(
-    shape: Shape,
-    request: ShapeRequest,
-    context: AnswerContext,
-  ): Promise<Response> {
-    // Only once the snapshot is taken is every later change sure to be in the log.
-    await read(shape.log, 'before-all')
-    const answered: ShapeAnswer = {
-      handle: shape.log.handle,
-      requested: request.offset,
-      end: shape.log.lastOffset,
-      upToDate: true,
-      live: false,
-      schema: shape.definition.schema,
-      monotonic: String(Math.round(performance.now() * 1e6)),
-    }
-    return logResponse(context, answered, [upToDateMessage(source.lastSeenLsn(shape.log))])
-  }
-
-  async function serveSubset(
-    shape: Shape,
-    subset: Subset,
-    request: ShapeRequest,
-    context: AnswerContext,
-  ): Promise<Response> {
-    const { log, definition } = shape
-    const page = await read(log, request.offset === 'now' ? 'before-all' : request.offset)
-    const rows = await source.readSubset(definition, subset, log)
-    const end = request.offset === 'now' ? log.lastOffset : page.end
-    const metadata: Json = {
-      ...snapshotFields(rows.snapshot),
-      snapshot_mark: rows.mark,
-      database_lsn: String(rows.databaseLsn),
-    }
-    const body = `{"metadata":${JSON.stringify(metadata)},"data":[${rows.messages.join(',')}]}`
-    const schema = request.live ? undefined : definition.schema
-    return new Response(context.method === 'HEAD' ? null : body, {
-      headers: subsetHeaders(context, { handle: log.handle, end, schema }),
-    })
-  }
-
-  async function serveEvents(
-    shape: Shape,
-    request: ShapeRequest,
-    context: AnswerContext,
-    signal: AbortSignal,
-  ): Promise<Response> {
-    const { log } = shape
-    const from = request.offset as LogOffset
-    await read(log, from)
-    const headers = shapeHeaders(context, {
-      handle: log.handle,
-      requested: from,
-      end: from,
-      upToDate: true,
-      live: true,
-      sse: true,
-      cursor: cursorFor(request),
-    })
-    const stream = eventStream({
-      log,
-      from,
-      keepAliveMs: options.sseKeepAliveMs,
-      durationMs: options.sseDurationMs,
-      upToDate: (end) => upToDateMessage(end.tx),
-      signal,
-    })
-    return new Response(stream, { headers })
-  }
-
-  function cursorFor(request: ShapeRequest): string {
-    return nextCursor(options.longPollMs, request.cursor, Date.now())
-  }
-
   return answer
 }
 
@@ -326,38 +190,7 @@ const otherShape =
   'The specified shape definition and handle do not match. Please ensure the shape definition is ' +
   'correct or omit the shape handle from the request to obtain a new one.'
 
-function logResponse(
-  context: AnswerContext,
-  answer: ShapeAnswer,
-  messages: readonly string[] | Uint8Array<ArrayBuffer>,
-): Response {
-  const headers = shapeHeaders(context, answer)
-  if (context.method === 'HEAD') return new Response(null, { headers })
-  const body = messages instanceof Uint8Array ? streamOf(messages) : `[${messages.join('\n,')}]`
-  return new Response(body, { headers })
-}
-
-/** `Response` would copy the bytes, several megabytes for each client. */
-function streamOf(bytes: Uint8Array<ArrayBuffer>): ReadableStream<Uint8Array<ArrayBuffer>> {
-  return new ReadableStream({
-    start(controller) {
-      controller.enqueue(bytes)
-      controller.close()
-    },
-  })
-}
-
-function upToDateMessage(lsn: bigint): string {
-  return `{"headers":{"control":"up-to-date","global_last_seen_lsn":"${lsn}"}}`
-}
-
-function failureResponse(context: AnswerContext, failure: ShapeFailure): Response {
+function failureResponse(context: AnswerContext, failure: ShapeFailure): ProtocolAnswer {
   if (failure.status === 409) return refetchResponse(context)
   return errorResponse(context, failure.status, { message: failure.message }, failure.retryAfter)
-}
-
-function matches(ifNoneMatch: string | null, tag: string): boolean {
-  if (ifNoneMatch === null) return false
-  const bare = (text: string) => text.trim().replaceAll('"', '')
-  return ifNoneMatch.split(',').some((entry) => bare(entry) === bare(tag))
 }

@@ -1,3 +1,4 @@
+import type { ProtocolAnswer } from './http-message.ts'
 import { formatOffset, type LogOffset, type RequestedOffset } from './offset.ts'
 import type { FieldErrors } from './source.ts'
 
@@ -7,6 +8,9 @@ const exposed =
   'electric-cursor,electric-handle,electric-has-data,electric-offset,electric-schema,electric-up-to-date,electric-internal-known-error,retry-after'
 const plugDefault = 'max-age=0, private, must-revalidate'
 const server = 'ElectricSQL/1.7.12'
+
+/** Headers while an answer is made. */
+type AnswerHeaders = Map<string, string>
 
 export const mustRefetch = '[{"headers":{"control":"must-refetch"}}]'
 
@@ -36,9 +40,9 @@ export interface ShapeAnswer {
  * Headers of a 200 with messages.
  *
  * @example
- * new Response(body, { headers: shapeHeaders(context, answer) })
+ * return { status: 200, headers: shapeHeaders(context, answer), body }
  */
-export function shapeHeaders(context: AnswerContext, answer: ShapeAnswer): Headers {
+export function shapeHeaders(context: AnswerContext, answer: ShapeAnswer): AnswerHeaders {
   const headers = baseHeaders(context, answer.sse ? 'text/event-stream' : json)
   headers.set('cache-control', cacheControl(context.method, answer))
   headers.set('etag', etag(answer))
@@ -62,7 +66,7 @@ export function etag(answer: ShapeAnswer): string {
 export function subsetHeaders(
   context: AnswerContext,
   answer: { handle: string; end: LogOffset; schema: string | undefined },
-): Headers {
+): AnswerHeaders {
   const headers = baseHeaders(context, json)
   headers.set('cache-control', 'no-cache')
   headers.set('electric-handle', answer.handle)
@@ -73,14 +77,14 @@ export function subsetHeaders(
 }
 
 /** 304: what the cache needs to go on with what it has. */
-export function notModified(context: AnswerContext, answer: ShapeAnswer): Response {
+export function notModified(context: AnswerContext, answer: ShapeAnswer): ProtocolAnswer {
   const headers = shapeHeaders(context, answer)
   headers.delete('electric-schema')
-  return new Response(null, { status: 304, headers })
+  return { status: 304, headers, body: null }
 }
 
 /** 409: start over, with the new handle where there is one. */
-export function refetchResponse(context: AnswerContext, handle?: string): Response {
+export function refetchResponse(context: AnswerContext, handle?: string): ProtocolAnswer {
   const headers = baseHeaders(context, json)
   const age = handle === undefined ? 1 : 60
   const cached = context.method === 'GET' || context.method === 'HEAD'
@@ -89,11 +93,11 @@ export function refetchResponse(context: AnswerContext, handle?: string): Respon
     headers.set('etag', `"${handle}::"`)
     headers.set('electric-handle', handle)
   }
-  return new Response(mustRefetch, { status: 409, headers })
+  return { status: 409, headers, body: mustRefetch }
 }
 
 /** 400: what is wrong, parameter by parameter. */
-export function invalidResponse(context: AnswerContext, errors: FieldErrors): Response {
+export function invalidResponse(context: AnswerContext, errors: FieldErrors): ProtocolAnswer {
   return errorResponse(context, 400, { message: 'Invalid request', errors })
 }
 
@@ -103,7 +107,7 @@ export function errorResponse(
   status: number,
   body: Record<string, unknown>,
   retryAfter?: number,
-): Response {
+): ProtocolAnswer {
   const headers = baseHeaders(context, json)
   const cached = context.method === 'GET' || context.method === 'HEAD'
   headers.set('cache-control', cached ? 'no-store' : 'no-cache')
@@ -116,14 +120,17 @@ export function errorResponse(
 }
 
 /** 400 for a body that is no JSON object. */
-export function badBodyResponse(context: AnswerContext, body: Record<string, string>): Response {
+export function badBodyResponse(
+  context: AnswerContext,
+  body: Record<string, string>,
+): ProtocolAnswer {
   const headers = baseHeaders(context, json)
   headers.set('cache-control', plugDefault)
   return sized(JSON.stringify(body), 400, headers)
 }
 
 /** 202 for a deleted shape. */
-export function deletedResponse(context: AnswerContext): Response {
+export function deletedResponse(context: AnswerContext): ProtocolAnswer {
   const headers = baseHeaders(context, json)
   headers.set('cache-control', 'no-cache')
   headers.set('electric-has-data', 'true')
@@ -131,17 +138,20 @@ export function deletedResponse(context: AnswerContext): Response {
 }
 
 /** 401; without CORS headers, as the engine has it. */
-export function unauthorizedResponse(): Response {
-  const headers = new Headers({ 'cache-control': plugDefault, vary: 'accept-encoding' })
-  headers.set('electric-server', server)
-  return sized('{"message":"Unauthorized - Invalid API secret"}', 401, headers, '')
+export function unauthorizedResponse(): ProtocolAnswer {
+  const headers = new Map([
+    ['cache-control', plugDefault],
+    ['vary', 'accept-encoding'],
+    ['electric-server', server],
+  ])
+  return sized('{"message":"Unauthorized - Invalid API secret"}', 401, headers)
 }
 
 /** The answer to a CORS preflight. */
 export function preflightResponse(
   context: AnswerContext,
   requestedHeaders: string | null,
-): Response {
+): ProtocolAnswer {
   const headers = baseHeaders(context, '')
   headers.delete('vary')
   headers.set('access-control-max-age', '86400')
@@ -150,41 +160,47 @@ export function preflightResponse(
   if (requestedHeaders === 'if-none-match') {
     headers.set('access-control-allow-headers', requestedHeaders)
   }
-  return new Response(null, { status: 204, headers })
+  return { status: 204, headers, body: null }
 }
 
 /** Text outside the shape API: the root path and unknown ones. */
-export function plainResponse(context: AnswerContext, status: number, text: string): Response {
+export function plainResponse(
+  context: AnswerContext,
+  status: number,
+  text: string,
+): ProtocolAnswer {
   const headers = baseHeaders(context, '', 'GET, HEAD')
   headers.set('cache-control', plugDefault)
-  return sized(text, status, headers, '')
+  return sized(text, status, headers)
 }
 
 /** `GET /v1/health`: 200 when shapes are served, 202 before. */
-export function healthResponse(context: AnswerContext, status: string): Response {
+export function healthResponse(context: AnswerContext, status: string): ProtocolAnswer {
   const headers = baseHeaders(context, json, 'GET, HEAD')
   headers.set('cache-control', 'no-cache, no-store, must-revalidate')
   return sized(JSON.stringify({ status }), status === 'active' ? 200 : 202, headers)
 }
 
-function baseHeaders(context: AnswerContext, contentType: string, methods = shapeMethods): Headers {
-  const headers = new Headers({
-    'access-control-allow-origin': context.origin ?? '*',
-    'access-control-expose-headers': exposed,
-    'access-control-allow-methods': methods,
-    'electric-server': server,
-    vary: 'accept-encoding',
-  })
+function baseHeaders(
+  context: AnswerContext,
+  contentType: string,
+  methods = shapeMethods,
+): AnswerHeaders {
+  const headers = new Map([
+    ['access-control-allow-origin', context.origin ?? '*'],
+    ['access-control-expose-headers', exposed],
+    ['access-control-allow-methods', methods],
+    ['electric-server', server],
+    ['vary', 'accept-encoding'],
+  ])
   if (contentType !== '') headers.set('content-type', contentType)
   return headers
 }
 
-/** A body of known length; `Response` would add a content type of its own to a string. */
-function sized(body: string, status: number, headers: Headers, type?: ''): Response {
-  const bytes = new TextEncoder().encode(body)
-  headers.set('content-length', String(bytes.length))
-  if (type === '') headers.delete('content-type')
-  return new Response(bytes, { status, headers })
+/** A body that says its length. */
+function sized(body: string, status: number, headers: AnswerHeaders): ProtocolAnswer {
+  headers.set('content-length', String(new TextEncoder().encode(body).length))
+  return { status, headers, body }
 }
 
 function cacheControl(method: string, answer: ShapeAnswer): string {

@@ -1,3 +1,4 @@
+import { toResponse } from '../shape-log/http-message.ts'
 import { createShapeProtocol } from '../shape-log/protocol.ts'
 import { errorResponse } from '../shape-log/responses.ts'
 import { createShapeStore, type ShapeStore } from '../shape-log/shape-store.ts'
@@ -86,12 +87,13 @@ export function createEngine(
       if (open.interruption?.status === 503) {
         const context = { method, origin: null }
         const message = 'The replication stream is not running yet'
-        return errorResponse(context, 503, { message }, open.interruption.retryAfterSeconds)
+        const { retryAfterSeconds } = open.interruption
+        return toResponse(errorResponse(context, 503, { message }, retryAfterSeconds))
       }
       const request = new Request(String(input), { method, ...(headers ? { headers } : {}) })
       // Given to the constructor, a signal must be of the same realm: in jsdom it is not.
       Object.defineProperty(request, 'signal', { value: open.signal })
-      return answer(request)
+      return toResponse(await answer(request))
     },
     expire(shape) {
       for (const { definition, log } of store.all()) {

@@ -1,3 +1,4 @@
+import { toResponse } from '../../src/shape-log/http-message.ts'
 import { createShapeProtocol } from '../../src/shape-log/protocol.ts'
 import { createShapeStore } from '../../src/shape-log/shape-store.ts'
 import { createMemoryShapes, type MemoryShape } from '../../src/testing/memory/memory-shapes.ts'
@@ -70,13 +71,12 @@ async function startRun(recording: Recording) {
       url.searchParams.append(name, placeholders.fill(value))
     }
     const given = Object.entries(request.headers)
-    const response = await answer(
-      new Request(url, {
-        method: request.method,
-        headers: Object.fromEntries(given.map(([name, value]) => [name, placeholders.fill(value)])),
-        ...(request.body === null ? {} : { body: JSON.stringify(request.body) }),
-      }),
-    )
+    const asked = new Request(url, {
+      method: request.method,
+      headers: Object.fromEntries(given.map(([name, value]) => [name, placeholders.fill(value)])),
+      ...(request.body === null ? {} : { body: JSON.stringify(request.body) }),
+    })
+    const response = toResponse(await answer(asked))
     const beyond = failures.find((failure) => failure instanceof BeyondMemory)
     if (beyond) throw beyond
     // What carries an answer to HEAD leaves its body out.

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { ProtocolAnswer, ProtocolRequest } from '../../shape-log/http-message.ts'
 
 /** A listening HTTP server. */
 export interface HttpListener {
@@ -9,16 +10,18 @@ export interface HttpListener {
   close(): Promise<void>
 }
 
+type Handler = (request: ProtocolRequest) => Promise<ProtocolAnswer>
+
 /**
- * Serves a fetch handler over HTTP. A client that goes away aborts its request's signal.
+ * Serves the protocol over HTTP. A client that goes away aborts its request's signal.
  *
  * @param options.port - 0, the default, for any free one.
  * @throws when the port is taken.
  * @example
- * const { url, close } = await listen(handler, { port: 3000 })
+ * const { url, close } = await listen(answer, { port: 3000 })
  */
 export async function listen(
-  handler: (request: Request) => Promise<Response>,
+  handler: Handler,
   { port = 0, host = '127.0.0.1' }: { port?: number; host?: string } = {},
 ): Promise<HttpListener> {
   const server = createServer((incoming, outgoing) => {
@@ -35,7 +38,7 @@ export async function listen(
 }
 
 async function answer(
-  handler: (request: Request) => Promise<Response>,
+  handler: Handler,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
@@ -43,60 +46,46 @@ async function answer(
   outgoing.on('close', () => {
     if (!outgoing.writableFinished) gone.abort()
   })
-  const response = await handler(await webRequest(incoming, gone.signal))
+  const { status, headers, body } = await handler(protocolRequest(incoming, gone.signal))
   if (gone.signal.aborted) {
-    await response.body?.cancel()
+    if (body instanceof ReadableStream) await body.cancel()
     return
   }
-  outgoing.statusCode = response.status
+  outgoing.statusCode = status
   // The engine leaves the connection to HTTP's default, which keeps it open.
   outgoing.removeHeader('connection')
-  for (const [name, value] of response.headers) outgoing.setHeader(name, value)
-  if (!response.body || incoming.method === 'HEAD') {
+  for (const [name, value] of headers) outgoing.setHeader(name, value)
+  if (body === null || incoming.method === 'HEAD') {
     outgoing.end()
-    return
-  }
-  if (response.headers.get('content-type')?.startsWith('text/event-stream')) {
+  } else if (body instanceof ReadableStream) {
     outgoing.flushHeaders()
-    const body = Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0])
-    await pipeline(body, outgoing).catch(() => outgoing.destroy())
-    return
+    const events = Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0])
+    await pipeline(events, outgoing).catch(() => outgoing.destroy())
+  } else {
+    // Chunked unless it says its length, as the engine answers: Node would add the length by itself.
+    if (!headers.has('content-length')) outgoing.setHeader('transfer-encoding', 'chunked')
+    outgoing.end(body)
   }
-  const body = await bytesOf(response.body)
-  if (outgoing.destroyed) return
-  // Chunked unless it says its length, as the engine answers: Node would add the length by itself.
-  if (!outgoing.hasHeader('content-length')) outgoing.setHeader('transfer-encoding', 'chunked')
-  outgoing.end(body)
 }
 
-/** A whole body, not copied where it is one piece. One write costs least. */
-async function bytesOf(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = []
-  for await (const piece of body) pieces.push(piece)
-  const [only] = pieces
-  return pieces.length === 1 && only ? only : Buffer.concat(pieces)
-}
-
-async function webRequest(incoming: IncomingMessage, signal: AbortSignal): Promise<Request> {
-  const { method = 'GET' } = incoming
-  const url = `http://${incoming.headers.host ?? 'localhost'}${incoming.url ?? '/'}`
-  const headers = new Headers()
-  for (const [name, value] of Object.entries(incoming.headers)) {
-    if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value)
-  }
-  const hasBody = method !== 'GET' && method !== 'HEAD'
-  return new Request(url, {
+function protocolRequest(incoming: IncomingMessage, signal: AbortSignal): ProtocolRequest {
+  const { method = 'GET', headers } = incoming
+  return {
     method,
-    headers,
+    url: `http://${headers.host ?? 'localhost'}${incoming.url ?? '/'}`,
     signal,
-    ...(hasBody ? { body: await readBody(incoming) } : {}),
-  })
-}
-
-async function readBody(incoming: IncomingMessage): Promise<Uint8Array<ArrayBuffer>> {
-  const chunks: Buffer[] = []
-  for await (const chunk of incoming) chunks.push(chunk as Buffer)
-  return new Uint8Array(Buffer.concat(chunks))
+    headers: {
+      get(name) {
+        const value = headers[name]
+        return Array.isArray(value) ? value.join(', ') : (value ?? null)
+      },
+    },
+    async text() {
+      const chunks: Buffer[] = []
+      for await (const chunk of incoming) chunks.push(chunk as Buffer)
+      return Buffer.concat(chunks).toString('utf8')
+    },
+  }
 }
 
 function closeServer(server: Server): Promise<void> {

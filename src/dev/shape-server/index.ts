@@ -1,3 +1,4 @@
+import { toResponse } from '../../shape-log/http-message.ts'
 import { createShapeProtocol } from '../../shape-log/protocol.ts'
 import { createShapeStore, type ShapeStore } from '../../shape-log/shape-store.ts'
 import { createPool } from './connection.ts'
@@ -81,7 +82,7 @@ export async function createShapeServer(options: ShapeServerOptions): Promise<Sh
     })
     const listeners: HttpListener[] = []
     return {
-      fetch: answer,
+      fetch: async (request) => toResponse(await answer(request)),
       async listen(where) {
         const listener = await listen(answer, where)
         listeners.push(listener)

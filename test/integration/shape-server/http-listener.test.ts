@@ -1,30 +1,26 @@
 import { afterEach, expect, test } from 'vitest'
 import { type HttpListener, listen } from '../../../src/dev/shape-server/http-listener.ts'
+import type { AnswerBody, ProtocolAnswer } from '../../../src/shape-log/http-message.ts'
 import { until } from './fixture.ts'
 
 let listener: HttpListener
 
 afterEach(() => listener?.close())
 
-function streamOf(...pieces: string[]): ReadableStream<Uint8Array> {
-  return new ReadableStream({
-    start(controller) {
-      for (const piece of pieces) controller.enqueue(new TextEncoder().encode(piece))
-      controller.close()
-    },
-  })
-}
+const here: ProtocolAnswer = { status: 200, headers: new Map(), body: 'here' }
 
-test('a body goes out whole and chunked, however many pieces it came in', async () => {
-  const bodies: Record<string, BodyInit | null> = {
+test('a body goes out whole and chunked unless it says its length', async () => {
+  const bodies: Record<string, AnswerBody> = {
     '/text': '[“é”]',
     '/empty': '',
     '/none': null,
-    '/one': streamOf('["one piece"]'),
-    '/many': streamOf('["a",', '"b",', '"é"]'),
+    '/bytes': new TextEncoder().encode('["é"]'),
+    '/sized': 'length',
   }
-  listener = await listen(async (request) => {
-    return new Response(bodies[new URL(request.url).pathname] ?? null)
+  listener = await listen(async ({ url }) => {
+    const { pathname } = new URL(url)
+    const headers = new Map(pathname === '/sized' ? [['content-length', '6']] : [])
+    return { status: 200, headers, body: bodies[pathname] ?? null }
   })
   const answers = await Promise.all(
     Object.keys(bodies).map(async (path) => {
@@ -36,8 +32,8 @@ test('a body goes out whole and chunked, however many pieces it came in', async 
     ['/text', null, '[“é”]'],
     ['/empty', null, ''],
     ['/none', '0', ''],
-    ['/one', null, '["one piece"]'],
-    ['/many', null, '["a","b","é"]'],
+    ['/bytes', null, '["é"]'],
+    ['/sized', '6', 'length'],
   ])
 })
 
@@ -49,7 +45,7 @@ test('events are sent as they come', async () => {
         send = (text) => controller.enqueue(new TextEncoder().encode(text))
       },
     })
-    return new Response(body, { headers: { 'content-type': 'text/event-stream' } })
+    return { status: 200, headers: new Map([['content-type', 'text/event-stream']]), body }
   })
   const response = await fetch(listener.url)
   expect(response.headers.get('content-length')).toBeNull()
@@ -62,31 +58,26 @@ test('events are sent as they come', async () => {
   await reader?.cancel()
 })
 
-test('a client that goes while its body is made leaves the server whole', async () => {
-  let gone = 0
+test('a client that goes while it waits ends its stream, and leaves the server whole', async () => {
+  const gone: string[] = []
   let finish: (() => void) | undefined
   listener = await listen(async ({ url, signal }) => {
-    if (!url.endsWith('/slow')) return new Response('here')
-    const body = new ReadableStream({
-      async start(controller) {
-        controller.enqueue(new Uint8Array(1000))
-        await new Promise<void>((resolve) => {
-          finish = resolve
-          signal.addEventListener('abort', () => {
-            gone += 1
-          })
-        })
-        controller.close()
-      },
+    if (!url.endsWith('/slow')) return here
+    await new Promise<void>((resolve) => {
+      finish = resolve
+      signal.addEventListener('abort', () => gone.push('request'))
     })
-    return new Response(body)
+    const body = new ReadableStream({ cancel: () => void gone.push('stream') })
+    return { ...here, body }
   })
   const abort = new AbortController()
   const slow = fetch(`${listener.url}/slow`, { signal: abort.signal })
-  await until('the body is being made', () => finish !== undefined)
+  await until('the request waits', () => finish !== undefined)
   abort.abort()
   await expect(slow).rejects.toThrow('abort')
-  await until('the server knows', () => gone === 1)
+  await until('the server knows', () => gone.length === 1)
   finish?.()
+  await until('the stream has ended', () => gone.length === 2)
+  expect(gone).toEqual(['request', 'stream'])
   expect(await (await fetch(listener.url)).text()).toBe('here')
 })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { nextCursor } from '../../../src/shape-log/cursor.ts'
+import { toResponse } from '../../../src/shape-log/http-message.ts'
 import { createShapeProtocol } from '../../../src/shape-log/protocol.ts'
 import type { ShapeLog } from '../../../src/shape-log/shape-log.ts'
 import { createShapeStore } from '../../../src/shape-log/shape-store.ts'
@@ -37,7 +38,7 @@ function start(options: { longPollMs?: number; secret?: string; failure?: ShapeF
     maxBytes: 100_000,
     onRemove: ({ log }) => source.close(log),
   })
-  const answer = createShapeProtocol(source, store, {
+  const protocol = createShapeProtocol(source, store, {
     longPollMs: options.longPollMs ?? 20,
     sseKeepAliveMs: 1000,
     sseDurationMs: 2000,
@@ -45,6 +46,7 @@ function start(options: { longPollMs?: number; secret?: string; failure?: ShapeF
     allowShapeDeletion: true,
     onError: () => undefined,
   })
+  const answer = async (request: Request) => toResponse(await protocol(request))
   const ask = (query: string, init: RequestInit = {}) =>
     answer(new Request(`http://x/v1/shape?${query}`, init))
   const change = (json: string, tx = 7n, op = 0) =>

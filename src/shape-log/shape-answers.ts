@@ -1,0 +1,195 @@
+import { nextCursor } from './cursor.ts'
+import { eventStream } from './event-stream.ts'
+import type { ProtocolAnswer, ProtocolRequest } from './http-message.ts'
+import type { LogOffset } from './offset.ts'
+import type { ShapeRequest } from './request-params.ts'
+import {
+  type AnswerContext,
+  etag,
+  notModified,
+  refetchResponse,
+  type ShapeAnswer,
+  shapeHeaders,
+  subsetHeaders,
+} from './responses.ts'
+import type { LogPage, ShapeLog } from './shape-log.ts'
+import type { ShapeStore, StoredShape } from './shape-store.ts'
+import { snapshotFields } from './snapshot-visibility.ts'
+import { type ShapeDefinition, ShapeFailure, type ShapeSource } from './source.ts'
+
+/** How long answers wait and last, in milliseconds. */
+export interface AnswerTimes {
+  readonly longPollMs: number
+  /** An SSE answer sends a comment after so long without an event. */
+  readonly sseKeepAliveMs: number
+  /** An SSE answer ends after so long. */
+  readonly sseDurationMs: number
+}
+
+/** A request whose shape is there and whose handle and offset fit it. */
+export interface CheckedRequest<Definition extends ShapeDefinition> {
+  readonly shape: StoredShape<Definition>
+  readonly request: ShapeRequest
+  readonly context: AnswerContext
+}
+
+/**
+ * The four ways in which a shape is answered: pages of its log, `offset=now`, a subset, events.
+ *
+ * @example
+ * const answers = createShapeAnswers(source, store, times)
+ * return answers.log(checked, request)
+ */
+export function createShapeAnswers<Definition extends ShapeDefinition, Subset>(
+  source: ShapeSource<Definition, Subset>,
+  store: ShapeStore<Definition>,
+  times: AnswerTimes,
+) {
+  type Checked = CheckedRequest<Definition>
+
+  /** A page of the log; a live request waits for it. */
+  async function log(
+    { shape, request, context }: Checked,
+    { signal, headers }: ProtocolRequest,
+  ): Promise<ProtocolAnswer> {
+    const { log, definition } = shape
+    if (request.offset === 'now') return now({ shape, request, context })
+    let page = await read(log, request.offset)
+    const base = { handle: log.handle, requested: request.offset, live: request.live }
+    const answerFor = (upToDate: boolean, end: LogOffset): ShapeAnswer => ({
+      ...base,
+      end,
+      upToDate,
+      ...(request.live ? { cursor: cursorFor(request) } : { schema: definition.schema }),
+    })
+    if (matches(headers.get('if-none-match'), etag(answerFor(page.complete, page.end)))) {
+      return notModified(context, answerFor(page.complete, page.end))
+    }
+    while (request.live && page.complete && page.messages.length === 0) {
+      const result = await log.wait(times.longPollMs, signal)
+      if (result === 'expired') return refetchResponse(context)
+      if (result !== 'changed') {
+        return messagesAnswer(context, { ...answerFor(true, page.end), monotonic: monotonic() }, [
+          upToDateMessage(source.lastSeenLsn(log)),
+        ])
+      }
+      page = await read(log, page.end)
+    }
+    const answered = answerFor(page.complete, page.end)
+    if (!page.complete) return messagesAnswer(context, answered, page.body ?? page.messages)
+    const upToDate = upToDateMessage(reachedLsn(log, page, request.live))
+    return messagesAnswer(context, answered, [...page.messages, upToDate])
+  }
+
+  /** Nothing but where the log is now. */
+  async function now({ shape, request, context }: Checked): Promise<ProtocolAnswer> {
+    // Only once the snapshot is taken is every later change sure to be in the log.
+    await read(shape.log, 'before-all')
+    const answered: ShapeAnswer = {
+      handle: shape.log.handle,
+      requested: request.offset,
+      end: shape.log.lastOffset,
+      upToDate: true,
+      live: false,
+      schema: shape.definition.schema,
+      monotonic: monotonic(),
+    }
+    return messagesAnswer(context, answered, [upToDateMessage(source.lastSeenLsn(shape.log))])
+  }
+
+  /** Rows of the shape as a query finds them, whatever the log holds. */
+  async function subset(
+    { shape, request, context }: Checked,
+    subset: Subset,
+  ): Promise<ProtocolAnswer> {
+    const { log, definition } = shape
+    const page = await read(log, request.offset === 'now' ? 'before-all' : request.offset)
+    const rows = await source.readSubset(definition, subset, log)
+    const end = request.offset === 'now' ? log.lastOffset : page.end
+    const metadata = {
+      ...snapshotFields(rows.snapshot),
+      snapshot_mark: rows.mark,
+      database_lsn: String(rows.databaseLsn),
+    }
+    const body = `{"metadata":${JSON.stringify(metadata)},"data":[${rows.messages.join(',')}]}`
+    const schema = request.live ? undefined : definition.schema
+    const headers = subsetHeaders(context, { handle: log.handle, end, schema })
+    return { status: 200, headers, body: context.method === 'HEAD' ? null : body }
+  }
+
+  /** Every change as it comes. */
+  async function events(
+    { shape, request, context }: Checked,
+    signal: AbortSignal,
+  ): Promise<ProtocolAnswer> {
+    const { log } = shape
+    const from = request.offset as LogOffset
+    await read(log, from)
+    const headers = shapeHeaders(context, {
+      handle: log.handle,
+      requested: from,
+      end: from,
+      upToDate: true,
+      live: true,
+      sse: true,
+      cursor: cursorFor(request),
+    })
+    const body = eventStream({
+      log,
+      from,
+      keepAliveMs: times.sseKeepAliveMs,
+      durationMs: times.sseDurationMs,
+      upToDate: (end) => upToDateMessage(end.tx),
+      signal,
+    })
+    return { status: 200, headers, body }
+  }
+
+  /** A page of the log; a shape that fails or expires meanwhile is a 409 or the failure itself. */
+  async function read(log: ShapeLog, offset: LogOffset | 'before-all'): Promise<LogPage> {
+    try {
+      const page = await log.read(offset)
+      if (log.state === 'expired') throw new ShapeFailure(409, 'the shape has expired')
+      return page
+    } catch (error) {
+      store.remove(log.handle)
+      throw error
+    }
+  }
+
+  function reachedLsn(log: ShapeLog, page: LogPage, live: boolean): bigint {
+    const seen = source.lastSeenLsn(log)
+    return live || page.end.tx > seen ? page.end.tx : seen
+  }
+
+  function cursorFor(request: ShapeRequest): string {
+    return nextCursor(times.longPollMs, request.cursor, Date.now())
+  }
+
+  return { log, subset, events }
+}
+
+function messagesAnswer(
+  context: AnswerContext,
+  answer: ShapeAnswer,
+  messages: readonly string[] | Uint8Array<ArrayBuffer>,
+): ProtocolAnswer {
+  const headers = shapeHeaders(context, answer)
+  if (context.method === 'HEAD') return { status: 200, headers, body: null }
+  const body = messages instanceof Uint8Array ? messages : `[${messages.join('\n,')}]`
+  return { status: 200, headers, body }
+}
+
+function upToDateMessage(lsn: bigint): string {
+  return `{"headers":{"control":"up-to-date","global_last_seen_lsn":"${lsn}"}}`
+}
+
+function monotonic(): string {
+  return String(Math.round(performance.now() * 1e6))
+}
+
+function matches(ifNoneMatch: string | null, tag: string): boolean {
+  if (ifNoneMatch === null) return false
+  const bare = (text: string) => text.trim().replaceAll('"', '')
+  return ifNoneMatch.split(',').some((entry) => bare(entry) === bare(tag))
+}
