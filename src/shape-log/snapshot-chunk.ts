@@ -13,7 +13,8 @@ export interface SnapshotChunk {
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 const separator = '\n,'
-const firstCapacity = 2048
+/** A first page has the next of these sizes whenever it is full, then all it may need. */
+const firstCapacities = [2048, 65_536, 1_048_576] as const
 /** Room for the last message, and for what joins messages. */
 const slack = 65_536
 const joinShare = 1 / 64
@@ -33,7 +34,7 @@ export function createSnapshotChunk(options: {
   first: boolean
 }): SnapshotChunk {
   const fullCapacity = options.chunkBytes + Math.ceil(options.chunkBytes * joinShare) + slack
-  let bytes = new Uint8Array(options.first ? firstCapacity : fullCapacity)
+  let bytes = new Uint8Array(options.first ? firstCapacities[0] : fullCapacity)
   let end = 1
   let size = 0
   let isEmpty = true
@@ -42,8 +43,8 @@ export function createSnapshotChunk(options: {
   function reserve(count: number) {
     const needed = end + count + separator.length + 1
     if (needed <= bytes.length) return
-    const doubled = Math.min(bytes.length * 2, fullCapacity)
-    const grown = new Uint8Array(Math.max(needed, doubled))
+    const next = firstCapacities.find((capacity) => capacity > bytes.length) ?? fullCapacity
+    const grown = new Uint8Array(Math.max(needed, next))
     grown.set(bytes.subarray(0, end))
     bytes = grown
   }

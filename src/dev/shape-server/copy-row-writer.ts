@@ -2,9 +2,10 @@ import type { MessageShape } from '../../shape-log/change-message.ts'
 
 /** Writes the message of a row that `COPY … TO STDOUT` sent, and returns where it ends. */
 export interface CopyRowWriter {
-  /** The most bytes the message of a row takes. */
-  maxBytes(row: Buffer): number
-  write(row: Buffer, target: Uint8Array, start: number): number
+  /** The most bytes the message of a row of so many bytes takes. */
+  maxBytes(rowBytes: number): number
+  /** Writes the message of the row that stands in `bytes` from `from` to `to`. */
+  write(bytes: Buffer, from: number, to: number, target: Uint8Array, start: number): number
 }
 
 /** What stands around a column's value in the message. */
@@ -33,7 +34,9 @@ const keyBytes = plainBytes([doubleQuote, backslash, slash])
  *
  * @example
  * const writer = createCopyRowWriter(shape.message)
- * log.writeSnapshotMessage(writer.maxBytes(row), (target, start) => writer.write(row, target, start))
+ * log.writeSnapshotMessage(writer.maxBytes(row.length), (target, start) =>
+ *   writer.write(row, 0, row.length, target, start),
+ * )
  */
 export function createCopyRowWriter(shape: MessageShape): CopyRowWriter {
   const [schema, table] = shape.relation
@@ -52,10 +55,10 @@ export function createCopyRowWriter(shape: MessageShape): CopyRowWriter {
   )
 
   return {
-    maxBytes: (row) => fixed + longestEscape * row.length,
-    write(row, target, start) {
+    maxBytes: (rowBytes) => fixed + longestEscape * rowBytes,
+    write(row, first, to, target, start) {
       let at = start
-      let from = 0
+      let from = first
       for (const { lead, quote, null: none, plain } of fields) {
         at = put(target, at, lead)
         if (row[from] === backslash && row[from + 1] === 0x4e) {
@@ -65,12 +68,12 @@ export function createCopyRowWriter(shape: MessageShape): CopyRowWriter {
         }
         at = put(target, at, quote)
         for (;;) {
-          const runStart = from
-          while (plain[row[from] as number]) from += 1
-          at = copyRun(row, runStart, from, target, at)
-          const byte = row[from++]
+          let byte = row[from++] as number
+          while (plain[byte]) {
+            target[at++] = byte
+            byte = row[from++] as number
+          }
           if (byte === tab || byte === newline) break
-          if (byte === undefined) throw new Error('COPY sent a row that is not whole')
           if (byte === slash) {
             target[at++] = slash
             target[at++] = slash
@@ -90,6 +93,7 @@ export function createCopyRowWriter(shape: MessageShape): CopyRowWriter {
         }
         at = put(target, at, quote)
       }
+      if (from !== to) throw new Error('COPY sent a row that is not whole')
       return put(target, at, end)
     },
   }
@@ -113,17 +117,8 @@ function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text)
 }
 
-/** For fewer bytes a loop is faster than a call. */
-const longRun = 48
-
+/** Values and what stands around them are short: a loop is faster than a call that copies. */
 function put(target: Uint8Array, at: number, bytes: Uint8Array): number {
-  if (bytes.length > longRun) target.set(bytes, at)
-  else for (let i = 0; i < bytes.length; i++) target[at + i] = bytes[i] as number
+  for (let i = 0; i < bytes.length; i++) target[at + i] = bytes[i] as number
   return at + bytes.length
-}
-
-function copyRun(row: Buffer, start: number, end: number, target: Uint8Array, at: number): number {
-  if (end - start > longRun) row.copy(target, at, start, end)
-  else for (let i = start; i < end; i++) target[at + i - start] = row[i] as number
-  return at + end - start
 }

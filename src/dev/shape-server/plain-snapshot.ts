@@ -22,11 +22,16 @@ export async function writePlainSnapshot(
   const list = [...message.keyColumns, ...message.columns].map((name) => columnSql(shape, name))
   const select = `SELECT ${list.join(', ')} FROM ${plan.table.sqlName} WHERE ${whereSql(plan)}`
   let current: Buffer
+  let from: number
+  let to: number
   // One function for all rows: a hundred thousand of them would be work for the garbage collector.
-  const write = (target: Uint8Array, start: number) => writer.write(current, target, start)
-  await copyRows(client, select, (row) => {
-    current = row
-    log.writeSnapshotMessage(writer.maxBytes(row), write)
+  const write = (target: Uint8Array, start: number) =>
+    writer.write(current, from, to, target, start)
+  await copyRows(client, select, (bytes, start, end) => {
+    current = bytes
+    from = start
+    to = end
+    log.writeSnapshotMessage(writer.maxBytes(end - start), write)
   })
 }
 
