@@ -1,6 +1,21 @@
+import pc from 'picocolors'
 import type { ImportReport, RecordIssue, RowCounts, ThreadReport } from './import-report.ts'
 
 const MAX_LISTED = 50
+const HASH_SHOWN = 12
+
+/** How a report is to look. */
+export interface ReportStyle {
+  /** Columns of the terminal; 100 unless given. */
+  readonly width?: number
+  /** Colours, from picocolors; none unless given. */
+  readonly colors?: ReportColors
+}
+
+export type ReportColors = Pick<
+  ReturnType<typeof pc.createColors>,
+  'bold' | 'dim' | 'green' | 'red' | 'yellow'
+>
 
 /**
  * Prints a report for people, plain text of several lines.
@@ -8,43 +23,116 @@ const MAX_LISTED = 50
  * @example
  * console.log(formatImportReport(await importLegacySnapshots(options)))
  */
-export function formatImportReport(report: ImportReport): string {
-  const verb = report.dryRun ? 'to insert' : 'inserted'
+export function formatImportReport(report: ImportReport, style: ReportStyle = {}): string {
+  const { width = 100, colors = pc.createColors(false) } = style
+  const issues = { width, colors }
   return [
-    ...report.files.map(({ path, found, records }) =>
-      found ? `${path}: ${records} records` : `${path}: not there, nothing to import`,
+    ...fileLines(report, colors),
+    '',
+    ...countTable(report, colors),
+    ...threadSection(report, width, colors),
+    ...section(
+      colors.bold('Sessions made because records name them and there are none'),
+      report.stubSessions.map(({ id, title }) => shorten(`  ${id}  ${printable(title)}`, width)),
+      report.stubSessions.length,
+    ),
+    ...section(
+      colors.red('Could not be imported'),
+      report.badRecords.map((issue) => issueLine(issue, issues)),
+      report.badRecordCount,
+    ),
+    ...(report.quarantineFile === null ? [] : [`  They are in ${report.quarantineFile}`]),
+    ...section(
+      colors.yellow('Imported with a change'),
+      report.notes.map((issue) => issueLine(issue, issues)),
+      report.noteCount,
     ),
     '',
-    countLine('sessions', report.sessions, verb),
-    countLine('threads', report.threads, verb),
-    countLine('messages', report.messages, verb),
-    ...section('Threads', report.perThread.map(threadLine)),
-    ...section('Could not be imported', report.badRecords.map(issueLine)),
-    ...section('Imported with a change', report.notes.map(issueLine)),
-    '',
-    conclusion(report),
+    conclusion(report, colors),
   ].join('\n')
 }
 
-function countLine(what: string, counts: RowCounts, verb: string): string {
-  const { inFiles, inserted, alreadyThere } = counts
-  return `${what.padEnd(9)} ${inFiles} in files, ${inserted} ${verb}, ${alreadyThere} already there`
+function fileLines({ files }: ImportReport, { dim }: ReportColors): string[] {
+  return files.map(({ path, found, records }) =>
+    found
+      ? `${path}: ${number(records)} ${records === 1 ? 'record' : 'records'}`
+      : dim(`${path}: not there, nothing to import`),
+  )
 }
 
-function threadLine(thread: ThreadReport): string {
-  const { id, title, declaredCount, fileCount, databaseCount, fileHash, databaseHash } = thread
-  const declared = declaredCount === null ? 'none' : declaredCount
-  const hashes = thread.agrees
-    ? `= ${fileHash.slice(0, 12)}`
-    : `DIFFERS: file ${fileHash.slice(0, 12)}, database ${databaseHash.slice(0, 12)}`
-  const edited = thread.editedInDatabase.length
-  const edits = edited > 0 ? `, ${edited} edited since and left alone` : ''
-  const counts = `declared ${declared}, file ${fileCount}, database ${databaseCount}`
-  return `${id} "${printable(title)}": ${counts}, ${hashes}${edits}`
+function countTable({ dryRun, ...report }: ImportReport, { bold }: ReportColors): string[] {
+  const row = (what: string, cells: readonly string[]) =>
+    what.padEnd(10) + cells.map((cell) => cell.padStart(15)).join('')
+  const counts = ({ inFiles, inserted, alreadyThere }: RowCounts) =>
+    [inFiles, inserted, alreadyThere].map(number)
+  return [
+    bold(row('', ['in files', dryRun ? 'to insert' : 'inserted', 'already there'])),
+    row('sessions', counts(report.sessions)),
+    row('threads', counts(report.threads)),
+    row('messages', counts(report.messages)),
+  ]
 }
 
-function issueLine({ file, index, id, reason }: RecordIssue): string {
-  return `${file}[${index}]${id === null ? '' : ` ${printable(id)}`}: ${printable(reason)}`
+/** Threads with something to say come first; all others are one like the other. */
+function threadSection({ perThread }: ImportReport, width: number, colors: ReportColors): string[] {
+  if (perThread.length === 0) return []
+  const shown = [
+    ...perThread.filter((thread) => !thread.agrees),
+    ...perThread.filter((thread) => thread.agrees && remarks(thread).length > 0),
+    ...perThread.filter((thread) => thread.agrees && remarks(thread).length === 0),
+  ].slice(0, MAX_LISTED)
+  const idWidth = Math.min(45, Math.max(0, ...shown.map(({ id }) => printable(id).length)))
+  const lines = shown.flatMap((thread) => threadLine(thread, idWidth, width, colors))
+  const rest = perThread.length - shown.length
+  const differing = perThread.filter(({ agrees }) => !agrees).length
+  const restAgrees = differing <= MAX_LISTED ? ', which agree' : ''
+  const more = rest > 0 ? [colors.dim(`  and ${number(rest)} more${restAgrees}`)] : []
+  return ['', colors.bold('Threads, file against database'), ...lines, ...more]
+}
+
+function threadLine(
+  thread: ThreadReport,
+  idWidth: number,
+  width: number,
+  { green, red, yellow, dim }: ReportColors,
+): string[] {
+  const { id, title, fileCount, databaseCount, fileHash, databaseHash, agrees } = thread
+  const mark = agrees ? green('=') : red('!')
+  const count = `${number(fileCount)} of ${number(databaseCount)}`.padStart(9)
+  const head = `${shorten(printable(id), idWidth).padEnd(idWidth)} ${count}  ${fileHash.slice(0, HASH_SHOWN)}`
+  const room = width - head.length - 6
+  const shownTitle = room >= 8 ? `  ${dim(shorten(printable(title), room))}` : ''
+  const differs = agrees
+    ? []
+    : [
+        red(
+          `    DIFFERS in ${thread.differences.join(', ')}: file ${fileHash.slice(0, HASH_SHOWN)}, ` +
+            `database ${databaseHash.slice(0, HASH_SHOWN)}`,
+        ),
+      ]
+  return [
+    `  ${mark} ${head}${shownTitle}`,
+    ...differs,
+    ...remarks(thread).map((remark) => yellow(`    ${remark}`)),
+  ]
+}
+
+function remarks({ declaredCount, fileCount, editedInDatabase }: ThreadReport): string[] {
+  const edited = editedInDatabase.length
+  return [
+    ...(declaredCount !== null && declaredCount !== fileCount
+      ? [`messageCount says ${number(declaredCount)}, the files hold ${number(fileCount)}`]
+      : []),
+    ...(edited > 0 ? [`${number(edited)} edited in the database since, left alone`] : []),
+  ]
+}
+
+function issueLine(issue: RecordIssue, { width, colors }: Required<ReportStyle>): string {
+  const { file, index, id, reason } = issue
+  const place = `${file}[${index}]${id === null ? '' : ` ${printable(id)}`}`
+  const line = `  ${place}: ${printable(reason)}`
+  if (line.length <= width) return line
+  return `  ${place}:\n    ${colors.dim(printable(reason))}`
 }
 
 /** A record's own text could otherwise steer the terminal or pretend to be another line. */
@@ -52,18 +140,32 @@ function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\uFFFD').slice(0, 300)
 }
 
-function section(title: string, lines: readonly string[]): string[] {
-  if (lines.length === 0) return []
-  const shown = lines.slice(0, MAX_LISTED).map((line) => `  ${line}`)
-  const rest = lines.length - shown.length
-  return ['', `${title}:`, ...shown, ...(rest > 0 ? [`  and ${rest} more`] : [])]
+function shorten(text: string, width: number): string {
+  const characters = [...text]
+  return characters.length <= width ? text : `${characters.slice(0, width - 1).join('')}…`
 }
 
-function conclusion({ ok, changed, dryRun }: ImportReport): string {
+function number(value: number): string {
+  return value.toLocaleString('en-US')
+}
+
+function section(title: string, lines: readonly string[], total: number): string[] {
+  if (lines.length === 0) return []
+  const shown = lines.slice(0, MAX_LISTED)
+  const rest = total - shown.length
+  return ['', title, ...shown, ...(rest > 0 ? [`  and ${number(rest)} more`] : [])]
+}
+
+function conclusion(report: ImportReport, { bold, green, red }: ReportColors): string {
+  const { ok, changed, dryRun } = report
   const what = dryRun
     ? `Dry run: nothing was written${changed ? '' : ', and nothing would be'}.`
     : changed
       ? 'Imported.'
       : 'Nothing changed: everything was there already.'
-  return `${what} ${ok ? 'Files and database agree.' : 'Files and database DO NOT agree, see above.'}`
+  if (ok) return `${what} ${bold(green('Files and database agree.'))}`
+  const bad = report.badRecordCount
+  const missing =
+    bad === 0 ? '' : ` ${number(bad)} ${bad === 1 ? 'record is' : 'records are'} missing.`
+  return `${what} ${bold(red('Files and database DO NOT agree, see above.'))}${missing}`
 }

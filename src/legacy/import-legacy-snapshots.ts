@@ -1,20 +1,32 @@
-import type { ClientBase, Pool } from 'pg'
+import { Client, type ClientBase, type Pool } from 'pg'
 import { SessionDbError } from '../errors.ts'
 import { idField } from '../schema/fields.ts'
-import { inTransaction } from '../server/in-transaction.ts'
-import { compareThreads } from './compare-threads.ts'
-import { readDatabaseState } from './database-state.ts'
-import type { ImportReport, RowCounts } from './import-report.ts'
-import { type ParsedSnapshot, parseSnapshot, type SnapshotFiles } from './parse-snapshot.ts'
-import { type ImportPlan, planImport } from './plan-import.ts'
-import { readSnapshotFile } from './read-snapshot-file.ts'
-import { type ImportOwner, writePlan } from './write-plan.ts'
+import { inTransaction, transaction } from '../server/in-transaction.ts'
+import { ignoreBreak } from '../server/with-client.ts'
+import { compareWithDatabase } from './compare-with-database.ts'
+import type {
+  ImportReport,
+  RowCounts,
+  SnapshotFileName,
+  SnapshotFileReport,
+} from './import-report.ts'
+import { placeRecords, setAside } from './place-records.ts'
+import type { PlaceSql } from './place-sql.ts'
+import { createQuarantineFile, type QuarantineFile } from './quarantine-file.ts'
+import { quarantineRepeats } from './quarantine-repeats.ts'
+import { createIssueList, recordName } from './record-issues.ts'
+import { stageSnapshotFiles } from './stage-snapshot-files.ts'
+import { createStagingTables } from './staging-tables.ts'
+import { type ImportOwner, readNewSessions, writeRows } from './write-rows.ts'
 
 /** How far an import has come. */
 export interface ImportProgress {
-  readonly stage: 'reading' | 'writing' | 'comparing' | 'done'
-  /** Messages written so far, of so many that are new. */
-  readonly messages: { readonly done: number; readonly total: number }
+  readonly stage: 'reading' | 'placing' | 'writing' | 'comparing' | 'done'
+  /** The file being read. */
+  readonly file?: SnapshotFileName
+  /** Bytes while reading, messages while writing. */
+  readonly done: number
+  readonly total: number
 }
 
 export interface ImportOptions {
@@ -27,8 +39,14 @@ export interface ImportOptions {
   readonly userId: string
   /** Of the sessions that are made; `private` unless given. */
   readonly visibility?: 'private' | 'tenant'
-  /** Does everything and takes it back: the report says what would be. */
+  /** Only plans: the report says what would be, and no table is written or locked. */
   readonly dryRun?: boolean
+  /** Stops at the first record that cannot be imported, or thread that does not agree. */
+  readonly strict?: boolean
+  /** Takes the records that can be read of a file that is not JSON throughout. */
+  readonly salvage?: boolean
+  /** Where to put records that cannot be imported, as NDJSON. Without it they are only reported. */
+  readonly quarantineFile?: string
   readonly onProgress?: (progress: ImportProgress) => void
 }
 
@@ -36,12 +54,13 @@ export interface ImportOptions {
  * Brings an old app's `chat-threads.json`, `chat-messages.json` and `chat-tool-events.json` into the
  * database, in one transaction: ids, order and times are kept, sessions nobody has a record of are
  * made. Rows that are there already are left alone, so a second run changes nothing and live edits
- * stay. Afterwards every thread is read back and compared with the files.
+ * stay. Afterwards every thread is read back and compared with the files. Memory does not grow with
+ * the files.
  *
  * @returns the report; `ok` only when every record was understood and every thread agrees.
  * @throws SessionDbError `invalid` for a file that is not a JSON array (naming file and position),
- * or a tenant or user that is no id; `unavailable` when the database cannot be reached. Nothing is
- * written then.
+ * a tenant or user that is no id, and with `strict` for the first record that is bad; `unavailable`
+ * when the database cannot be reached or is not migrated. Nothing is written then.
  * @example
  * const report = await importLegacySnapshots({
  *   database: process.env.DATABASE_URL,
@@ -53,33 +72,98 @@ export interface ImportOptions {
  */
 export async function importLegacySnapshots(options: ImportOptions): Promise<ImportReport> {
   const owner = checkedOwner(options)
-  const progress = (stage: ImportProgress['stage'], done = 0, total = 0) =>
-    options.onProgress?.({ stage, messages: { done, total } })
-  progress('reading')
-  const files: SnapshotFiles = {
-    threads: await readSnapshotFile(options.dataDir, 'chat-threads.json'),
-    messages: await readSnapshotFile(options.dataDir, 'chat-messages.json'),
-    toolEvents: await readSnapshotFile(options.dataDir, 'chat-tool-events.json'),
+  const quarantine =
+    options.quarantineFile === undefined || options.dryRun
+      ? undefined
+      : createQuarantineFile(options.quarantineFile)
+  const work = (client: ClientBase) => runImport(client, options, owner, quarantine)
+  try {
+    return await inBulkTransaction(options.database, work, options.dryRun !== true)
+  } finally {
+    await quarantine?.discard()
   }
-  const snapshot = parseSnapshot(files)
-  const work = async (client: ClientBase): Promise<ImportReport> => {
-    await lockImports(client, owner.tenantId)
-    const before = await readDatabaseState(client, owner.tenantId, snapshot)
-    const plan = planImport(snapshot, before)
-    const total = plan.messages.length
-    progress('writing', 0, total)
-    await writePlan(client, owner, plan, (done) => progress('writing', done, total))
-    progress('comparing', total, total)
-    const perThread = await compareThreads(client, owner.tenantId, plan.expected, before)
-    progress('done', total, total)
-    return {
-      ...summarise(files, snapshot, plan),
-      ok: snapshot.badRecords.length === 0 && perThread.every(({ agrees }) => agrees),
-      dryRun: options.dryRun ?? false,
-      perThread,
-    }
+}
+
+async function runImport(
+  client: ClientBase,
+  options: ImportOptions,
+  owner: ImportOwner,
+  quarantine: QuarantineFile | undefined,
+): Promise<ImportReport> {
+  const { dryRun = false, strict = false, salvage = false, dataDir } = options
+  const progress = (stage: ImportProgress['stage'], done = 0, total = 0, file?: SnapshotFileName) =>
+    options.onProgress?.({ stage, done, total, ...(file !== undefined && { file }) })
+  const badRecords = createIssueList()
+  const notes = createIssueList()
+  const sql: PlaceSql = { tenant: client.escapeLiteral(owner.tenantId), lock: !dryRun }
+  if (!dryRun) await lockImports(client, owner.tenantId)
+  await createStagingTables(client)
+  const files = await stageSnapshotFiles(client, {
+    dataDir,
+    salvage,
+    onNote: notes.add,
+    onBytes: (file, done, total) => progress('reading', done, total, file),
+    async onBadRecord(issue, bytes) {
+      if (strict) throw refusal(`${recordName(issue)}: ${issue.reason}`)
+      badRecords.add(issue)
+      await quarantine?.add(issue, bytes)
+    },
+  })
+  progress('placing')
+  const repeats = await setAside(client, notes)
+  const [repeat] = repeats
+  if (strict && repeat) throw refusal(`${recordName(repeat)}: ${repeat.reason}`)
+  for (const issue of repeats) badRecords.add(issue)
+  if (quarantine) await quarantineRepeats(quarantine, dataDir, salvage, repeats)
+  await placeRecords(client, sql, notes)
+  const stubs = await readNewSessions(client)
+  const counts = await countRows(client, stubs.length)
+  const total = counts.messages.inserted
+  if (!dryRun) await writeRows(client, owner, stubs, (done) => progress('writing', done, total))
+  progress('comparing')
+  const perThread = await compareWithDatabase(client, sql, dryRun)
+  const differing = perThread.find(({ agrees }) => !agrees)
+  if (strict && differing) {
+    throw refusal(`thread ${differing.id} would not agree (${differing.differences.join(', ')})`)
   }
-  return inTransaction(options.database, work, { commit: options.dryRun !== true })
+  await quarantine?.finish()
+  progress('done')
+  return {
+    ok: badRecords.count === 0 && differing === undefined,
+    dryRun,
+    changed: Object.values(counts).some(({ inserted }) => inserted > 0),
+    files: files satisfies readonly SnapshotFileReport[],
+    ...counts,
+    stubSessions: stubs.map(({ id, title }) => ({ id, title })),
+    perThread,
+    badRecords: badRecords.listed,
+    badRecordCount: badRecords.count,
+    notes: notes.listed,
+    noteCount: notes.count,
+    quarantineFile: (badRecords.count > 0 && quarantine && options.quarantineFile) || null,
+  }
+}
+
+/**
+ * COPY and pipelined queries do not go together: a pool that pipelines lends its settings to a
+ * connection that does not.
+ */
+async function inBulkTransaction<Result>(
+  database: string | Pool,
+  work: (client: ClientBase) => Promise<Result>,
+  commit: boolean,
+): Promise<Result> {
+  if (typeof database === 'string' || !database.options.pipeline) {
+    return inTransaction(database, work, { commit })
+  }
+  const client = new Client({ ...database.options, pipeline: false })
+  client.on('error', ignoreBreak)
+  await client.connect()
+  try {
+    return await transaction(client, () => work(client), { commit })
+  } finally {
+    await client.end()
+  }
 }
 
 function checkedOwner({ tenantId, userId, visibility = 'private' }: ImportOptions): ImportOwner {
@@ -90,6 +174,10 @@ function checkedOwner({ tenantId, userId, visibility = 'private' }: ImportOption
   return { tenantId, userId, visibility }
 }
 
+function refusal(what: string): SessionDbError {
+  return new SessionDbError('invalid', `Stopped (strict): ${what}. Nothing was imported.`)
+}
+
 /** One import per tenant at a time; the lock ends with the transaction. */
 async function lockImports(client: ClientBase, tenantId: string): Promise<void> {
   await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
@@ -97,29 +185,25 @@ async function lockImports(client: ClientBase, tenantId: string): Promise<void> 
   ])
 }
 
-function summarise(
-  files: SnapshotFiles,
-  snapshot: ParsedSnapshot,
-  plan: ImportPlan,
-): Omit<ImportReport, 'ok' | 'dryRun' | 'perThread'> {
-  const expectedMessages = plan.expected.reduce((sum, { messages }) => sum + messages.length, 0)
-  const sessionCount = new Set(plan.expected.map(({ sessionId }) => sessionId)).size
-  const counts = {
-    sessions: rowCounts(sessionCount, plan.sessions.length),
-    threads: rowCounts(plan.expected.length, plan.threads.length),
-    messages: rowCounts(expectedMessages, plan.messages.length),
-  }
+async function countRows(
+  client: ClientBase,
+  newSessions: number,
+): Promise<Pick<ImportReport, 'sessions' | 'threads' | 'messages'>> {
+  const { rows } = await client.query<
+    Record<'sessions' | 'threads' | 'messages' | 'newThreads' | 'newMessages', number>
+  >(
+    `SELECT
+       (SELECT count(DISTINCT session_id)::int FROM legacy_expected) AS sessions,
+       (SELECT count(*)::int FROM legacy_expected) AS threads,
+       (SELECT count(*)::int FROM legacy_new_threads) AS "newThreads",
+       (SELECT count(*)::int FROM legacy_placed WHERE same_as IS NULL) AS messages,
+       (SELECT count(*)::int FROM legacy_placed WHERE position IS NOT NULL) AS "newMessages"`,
+  )
+  const [found] = rows
   return {
-    changed: Object.values(counts).some(({ inserted }) => inserted > 0),
-    files: Object.values(files).map(({ name, path, found, records }) => ({
-      name,
-      path,
-      found,
-      records: records.length,
-    })),
-    ...counts,
-    badRecords: snapshot.badRecords,
-    notes: [...snapshot.notes, ...plan.notes],
+    sessions: rowCounts(found?.sessions ?? 0, newSessions),
+    threads: rowCounts(found?.threads ?? 0, found?.newThreads ?? 0),
+    messages: rowCounts(found?.messages ?? 0, found?.newMessages ?? 0),
   }
 }
 

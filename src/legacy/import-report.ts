@@ -31,13 +31,30 @@ export interface ThreadReport {
   readonly fileCount: number
   /** Messages of the thread in the database, later ones included. */
   readonly databaseCount: number
-  /** SHA-256 over order, id, role and content of the file's messages. */
+  /**
+   * SHA-256 over the file's messages in their order: each by id, role, content, client id and time
+   * of creation.
+   */
   readonly fileHash: string
   /** The same over what the database holds of these messages. */
   readonly databaseHash: string
   /** Messages that were edited since an earlier import: left alone, and in neither hash. */
   readonly editedInDatabase: readonly string[]
+  /**
+   * What is not the same: messages `missing` from the database, their `content`, their `metadata`
+   * or parts, their `order`, the thread's `session`, or its `count` of messages.
+   */
+  readonly differences: readonly ThreadDifference[]
+  /** Whether there are no differences. */
   readonly agrees: boolean
+}
+
+export type ThreadDifference = 'missing' | 'content' | 'metadata' | 'order' | 'session' | 'count'
+
+/** A session that was made because records name it and there is none. */
+export interface StubSessionReport {
+  readonly id: string
+  readonly title: string
 }
 
 /** How many rows there were to bring over, and what became of them. */
@@ -60,9 +77,15 @@ export interface ImportReport {
   readonly threads: RowCounts
   /** Chat messages and tool events. */
   readonly messages: RowCounts
+  /** Sessions that were (or would be) made, marked `stub` in their metadata. */
+  readonly stubSessions: readonly StubSessionReport[]
   readonly perThread: readonly ThreadReport[]
-  /** Records that could not be imported. */
+  /** Records that could not be imported, the first 10,000 of `badRecordCount`. */
   readonly badRecords: readonly RecordIssue[]
-  /** Records that were imported otherwise than they stand in the file. */
+  readonly badRecordCount: number
+  /** Records that were imported otherwise than they stand, the first 10,000 of `noteCount`. */
   readonly notes: readonly RecordIssue[]
+  readonly noteCount: number
+  /** Where the bad records are, as they stood; null when there are none or nothing was written. */
+  readonly quarantineFile: string | null
 }

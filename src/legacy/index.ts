@@ -1,4 +1,4 @@
-export { formatImportReport } from './format-import-report.ts'
+export { formatImportReport, type ReportColors, type ReportStyle } from './format-import-report.ts'
 export {
   type ImportOptions,
   type ImportProgress,
@@ -10,5 +10,7 @@ export type {
   RowCounts,
   SnapshotFileName,
   SnapshotFileReport,
+  StubSessionReport,
+  ThreadDifference,
   ThreadReport,
 } from './import-report.ts'

@@ -38,12 +38,6 @@ export interface LegacyMessage {
   readonly metadata: JsonObject
 }
 
-/** All that the files say. */
-export interface LegacyRecords {
-  readonly threads: readonly LegacyThread[]
-  readonly messages: readonly LegacyMessage[]
-}
-
 /** The title the old app gave to a new thread; the second of its kind is `#2`. */
 export function defaultThreadTitle(mode: LegacyMode, number: number): string {
   const title = mode === 'session' ? 'Session Coach' : 'General'

@@ -1,7 +1,7 @@
-import { MAX_ID_LENGTH } from '../schema/fields.ts'
+import { type JsonObject, MAX_ID_LENGTH } from '../schema/fields.ts'
 import { storableText } from '../server/timeline/storable-text.ts'
 import { type LegacyMessage, legacyModes } from './legacy-records.ts'
-import { BadRecordError, type RecordFields } from './record-fields.ts'
+import { asBadRecord, BadRecordError, type RecordFields } from './record-fields.ts'
 import { storableObject } from './storable-json.ts'
 
 const PLACE = ['id', 'sessionId', 'threadId'] as const
@@ -53,7 +53,9 @@ export function parseMessage(
  * Understands one record of `chat-tool-events.json`: a message with role `tool` at the time the
  * tool was started, its call as one part as the AI SDK has it.
  *
- * @throws BadRecordError when it cannot be placed or names no tool.
+ * One that names no thread goes to the active one of its session, like a message.
+ *
+ * @throws BadRecordError when it has no id or session, or names no tool.
  */
 export function parseToolEvent(
   fields: RecordFields,
@@ -62,33 +64,53 @@ export function parseToolEvent(
 ): LegacyMessage {
   const toolName = fields.text('toolName')
   if (!toolName) throw new BadRecordError('toolName: must be a text')
-  const threadId = fields.id('threadId')
   const createdAt = readTime(fields, 'startedAt', previousTime)
-  const part = storableObject(
-    {
-      type: 'dynamic-tool',
-      toolName,
-      toolCallId: fields.value('toolCallId') ?? fields.value('id'),
-      state: 'input-available',
-      input: fields.value('arguments') ?? {},
-    },
-    () => fields.note('arguments: what Postgres cannot store was replaced'),
-  )
+  const { part, used } = toolPart(fields, toolName)
   return {
     file: 'chat-tool-events.json',
     index,
     id: fields.id('id'),
     sessionId: fields.id('sessionId'),
     mode: fields.oneOf('mode', legacyModes) ?? null,
-    threadId,
+    threadId: fields.optionalId('threadId'),
     role: 'tool',
     content: toolName,
     parts: [part],
     clientMessageId: null,
     createdAt,
-    updatedAt: createdAt,
-    metadata: fields.others(...PLACE, 'mode', 'toolName', 'toolCallId', 'arguments'),
+    updatedAt: fields.time('completedAt') ?? createdAt,
+    metadata: fields.others(...PLACE, 'mode', 'toolName', ...used),
   }
+}
+
+/** The call as the AI SDK has it, with its outcome where there is one. */
+function toolPart(
+  fields: RecordFields,
+  toolName: string,
+): { readonly part: JsonObject; readonly used: readonly string[] } {
+  const result = fields.value('result')
+  const error = fields.value('error')
+  const hasResult = result !== undefined && result !== null
+  const failed = typeof error === 'string' && error !== ''
+  const outcome = failed
+    ? { state: 'output-error', errorText: error }
+    : hasResult
+      ? { state: 'output-available', output: result }
+      : { state: 'input-available' }
+  const part = asBadRecord(() =>
+    storableObject(
+      {
+        type: 'dynamic-tool',
+        toolName,
+        toolCallId: fields.value('toolCallId') ?? fields.value('id'),
+        input: fields.value('arguments') ?? {},
+        ...outcome,
+      },
+      () => fields.note('arguments or result: what Postgres cannot store was replaced'),
+    ),
+  )
+  const used = ['toolCallId', 'arguments', ...(failed ? ['error'] : hasResult ? ['result'] : [])]
+  return { part, used }
 }
 
 function readTime(fields: RecordFields, name: string, previousTime: Date): Date {

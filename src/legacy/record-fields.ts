@@ -88,7 +88,8 @@ function parseTime(value: unknown): Date | undefined {
   return year >= 1 && year <= 9_999 ? time : undefined
 }
 
-function asBadRecord<Value>(read: () => Value): Value {
+/** Turns what `read` throws into the record's fault. */
+export function asBadRecord<Value>(read: () => Value): Value {
   try {
     return read()
   } catch (error) {

@@ -1,14 +1,19 @@
 import { Command, Option } from 'commander'
 import { SessionDbError } from '../../errors.ts'
-import type { ImportReport } from '../../legacy/index.ts'
+import type { ImportProgress, ImportReport } from '../../legacy/index.ts'
+import { colorsFor } from '../colors.ts'
 import { databaseUrlOption, requireDatabaseUrl } from '../database-url.ts'
+import { createProgressLine, formatBytes } from '../progress-line.ts'
 
 type ImportCommandOptions = {
   data: string
   tenant: string
   user: string
   visibility: 'private' | 'tenant'
+  quarantine: string
   dryRun?: true
+  strict?: true
+  salvage?: true
   json?: true
 }
 
@@ -28,6 +33,13 @@ export function importCommand(): Command {
         .default('private'),
     )
     .option('--dry-run', 'report what would be done and write nothing')
+    .option('--strict', 'stop at the first record that cannot be imported, and write nothing')
+    .option('--salvage', 'take what can be read of a file that is not JSON throughout')
+    .option(
+      '--quarantine <file>',
+      'where records go that cannot be imported',
+      'session-db-quarantine.ndjson',
+    )
     .option('--json', 'print the report as one JSON line')
     .action(runImport)
 }
@@ -35,6 +47,7 @@ export function importCommand(): Command {
 async function runImport(options: ImportCommandOptions, command: Command): Promise<void> {
   const database = requireDatabaseUrl(command)
   const { formatImportReport, importLegacySnapshots } = await import('../../legacy/index.ts')
+  const progress = createProgressLine(process.stderr)
   const report = await importLegacySnapshots({
     database,
     dataDir: options.data,
@@ -42,11 +55,23 @@ async function runImport(options: ImportCommandOptions, command: Command): Promi
     userId: options.user,
     visibility: options.visibility,
     dryRun: options.dryRun ?? false,
-  })
+    strict: options.strict ?? false,
+    salvage: options.salvage ?? false,
+    quarantineFile: options.quarantine,
+    ...(!options.json && { onProgress: (step) => progress.show(progressStep(step)) }),
+  }).finally(progress.end)
   refuseNothing(report, options.data)
-  const text = options.json ? JSON.stringify(report) : formatImportReport(report)
+  const style = { width: process.stdout.columns ?? 100, colors: colorsFor(process.stdout) }
+  const text = options.json ? JSON.stringify(report) : formatImportReport(report, style)
   process.stdout.write(`${text}\n`)
   if (!report.ok) process.exitCode = 1
+}
+
+function progressStep({ stage, file, done, total }: ImportProgress) {
+  const isBytes = stage === 'reading'
+  const label = file === undefined ? stage : `${stage} ${file}`
+  const messages = (amount: number) => amount.toLocaleString('en-US')
+  return { label, done, total, format: isBytes ? formatBytes : messages }
 }
 
 /** A mistyped directory must not look like an import that went well. */

@@ -1,8 +1,9 @@
 import { initial } from './0001-initial.ts'
 import { messageDeltas } from './0003-message-deltas.ts'
+import { bulkLoadMigration } from './0005-bulk-load.ts'
 import type { Migration } from './migration.ts'
 
 export type { Migration } from './migration.ts'
 
 /** Every migration, in the order they are applied. */
-export const migrations: readonly Migration[] = [initial, messageDeltas]
+export const migrations: readonly Migration[] = [initial, messageDeltas, bulkLoadMigration]

@@ -1,0 +1,96 @@
+import type { ClientBase } from 'pg'
+import type { RecordIssue, SnapshotFileName } from './import-report.ts'
+import {
+  chooseActive,
+  type PlaceSql,
+  placeMessages,
+  planThreads,
+  readKnown,
+  setRepeatsAside,
+} from './place-sql.ts'
+import { type IssueList, MAX_LISTED_ISSUES } from './record-issues.ts'
+import { fileNumbers } from './staging-tables.ts'
+
+const fileNames = Object.keys(fileNumbers) as SnapshotFileName[]
+
+/** Decides what is missing in the database and where it goes; nothing outside temporary tables is written. */
+export async function placeRecords(
+  client: ClientBase,
+  sql: PlaceSql,
+  notes: IssueList,
+): Promise<void> {
+  await client.query(readKnown(sql))
+  await client.query(chooseActive)
+  await client.query(placeMessages(sql))
+  await client.query(planThreads)
+  for (const query of oddities) await addNotes(client, notes, query)
+}
+
+/**
+ * Takes records whose id came before out of the staging tables. The same once more is noted.
+ *
+ * @returns those that say something else, in the order of the files.
+ */
+export async function setAside(
+  client: ClientBase,
+  notes: IssueList,
+): Promise<readonly RecordIssue[]> {
+  await client.query(setRepeatsAside)
+  const { rows } = await client.query<{
+    file: number
+    index: number
+    id: string
+    first_file: number
+    first_index: number
+    same: boolean
+  }>('SELECT * FROM legacy_repeats ORDER BY file, index')
+  const issues = rows.map(({ file, index, id, first_file, first_index, same }) => {
+    const first =
+      file === first_file ? `record ${first_index}` : `${fileNames[first_file]}[${first_index}]`
+    const reason = same ? `repeats ${first}` : `has the id of ${first}`
+    return { same, issue: { file: fileNames[file] as SnapshotFileName, index, id, reason } }
+  })
+  for (const { same, issue } of issues) if (same) notes.add(issue)
+  return issues.filter(({ same }) => !same).map(({ issue }) => issue)
+}
+
+/** Each selects file, index, id and reason of records that are imported otherwise than they stand. */
+const oddities = [
+  `SELECT 0 AS file, t.index, t.id, 'belongs to another session in the database, left there' AS reason
+   FROM legacy_threads t JOIN legacy_known_threads k ON k.id = t.id
+   WHERE k.session_id <> t.session_id`,
+  `SELECT 0 AS file, t.index, t.id, 'archived: another thread of its session and mode is active' AS reason
+   FROM legacy_threads t JOIN legacy_new_threads n ON n.id = t.id
+   WHERE t.status = 'active' AND n.status <> 'active'`,
+  `SELECT m.file, m.index, m.id,
+     'is the same message as ' || p.same_as || ': its clientMessageId is the same' AS reason
+   FROM legacy_placed p JOIN legacy_messages m ON m.n = p.n WHERE p.same_as IS NOT NULL`,
+  `SELECT m.file, m.index, m.id, CASE WHEN m.thread_id IS NULL
+     THEN 'names no thread and there is no active one: thread ' || p.thread_id || ' was made'
+     ELSE 'names thread ' || p.thread_id || ', of which there is no record: an archived one was made'
+   END AS reason
+   FROM legacy_recovered r JOIN legacy_placed p ON p.thread_id = r.id
+   JOIN legacy_messages m ON m.n = p.n WHERE p.same_as IS NULL`,
+  `SELECT m.file, m.index, m.id,
+     'names session ' || m.session_id || ', but its thread belongs to another' AS reason
+   FROM legacy_placed p JOIN legacy_expected e ON e.id = p.thread_id
+   JOIN legacy_messages m ON m.n = p.n
+   WHERE p.same_as IS NULL AND m.session_id <> e.session_id`,
+]
+
+async function addNotes(client: ClientBase, notes: IssueList, query: string): Promise<void> {
+  const { rows } = await client.query<{
+    file: number
+    index: number
+    id: string
+    reason: string
+    total: number
+  }>(
+    `SELECT *, count(*) OVER ()::int AS total FROM (${query}) notes
+     ORDER BY file, index LIMIT ${MAX_LISTED_ISSUES}`,
+  )
+  for (const { file, index, id, reason } of rows) {
+    notes.add({ file: fileNames[file] as SnapshotFileName, index, id, reason })
+  }
+  notes.addUnlisted((rows[0]?.total ?? 0) - rows.length)
+}

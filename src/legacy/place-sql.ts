@@ -1,0 +1,235 @@
+import { messageDigestSql } from './message-digest.ts'
+
+/**
+ * The statements that decide, over the staging tables, what is missing in the database and where it
+ * goes. Each makes one temporary table that the next ones read; `tenant` is a quoted literal.
+ */
+export interface PlaceSql {
+  readonly tenant: string
+  /** Locks what was read, so that no live write makes another thread active or takes a position. */
+  readonly lock: boolean
+}
+
+/** Records whose id came before, out of the staging tables; `same` when they say the same again. */
+export const setRepeatsAside = `
+  CREATE TEMP TABLE legacy_repeats ON COMMIT DROP AS
+  SELECT 0 AS file, r.index, r.id, 0 AS first_file, f.index AS first_index,
+    to_jsonb(r) - 'index' = to_jsonb(f) - 'index' AS same
+  FROM legacy_threads r
+  JOIN (SELECT id, min(index) AS index FROM legacy_threads GROUP BY id HAVING count(*) > 1) d
+    ON d.id = r.id AND d.index < r.index
+  JOIN legacy_threads f ON f.index = d.index
+  UNION ALL
+  SELECT r.file, r.index, r.id, f.file, f.index,
+    r.file = f.file AND to_jsonb(r) - '{n,index}'::text[] = to_jsonb(f) - '{n,index}'::text[]
+  FROM legacy_messages r
+  JOIN (SELECT id, min(n) AS n FROM legacy_messages GROUP BY id HAVING count(*) > 1) d
+    ON d.id = r.id AND d.n < r.n
+  JOIN legacy_messages f ON f.n = d.n;
+  DELETE FROM legacy_threads t USING legacy_repeats r WHERE r.file = 0 AND r.index = t.index;
+  DELETE FROM legacy_messages m USING legacy_repeats r WHERE r.file = m.file AND r.index = m.index;
+  CREATE INDEX ON legacy_messages (n);
+  ANALYZE legacy_threads, legacy_messages`
+
+/** What the tenant has already of the sessions and threads that the files speak of. */
+export function readKnown({ tenant, lock }: PlaceSql): string {
+  const locked = lock ? 'FOR NO KEY UPDATE' : ''
+  return `
+  CREATE TEMP TABLE legacy_known_sessions ON COMMIT DROP AS
+  SELECT id FROM sessions
+  WHERE tenant_id = ${tenant} AND id IN (
+    SELECT session_id FROM legacy_threads UNION SELECT session_id FROM legacy_messages
+    UNION SELECT t.session_id FROM chat_threads t
+      WHERE t.tenant_id = ${tenant} AND t.id IN (
+        SELECT id FROM legacy_threads UNION SELECT thread_id FROM legacy_messages)
+    UNION SELECT s.session_id FROM legacy_messages m
+      JOIN chat_messages s ON s.tenant_id = ${tenant} AND s.id = m.id
+      WHERE m.thread_id IS NULL)
+  ORDER BY id ${locked};
+  CREATE TEMP TABLE legacy_known_threads ON COMMIT DROP AS
+  SELECT id, session_id, mode, status, created_at, last_position FROM chat_threads
+  WHERE tenant_id = ${tenant} AND session_id IN (SELECT id FROM legacy_known_sessions)
+  ORDER BY session_id, id ${locked};
+  ANALYZE legacy_known_sessions, legacy_known_threads`
+}
+
+/**
+ * The active thread of each session and mode: the one in the database, else the newest of the files.
+ */
+export const chooseActive = `
+  CREATE TEMP TABLE legacy_active ON COMMIT DROP AS
+  SELECT DISTINCT ON (session_id, mode) session_id, mode, id FROM (
+    SELECT session_id, mode, id, created_at, index, 0 AS live
+      FROM legacy_threads WHERE status = 'active'
+    UNION ALL
+    SELECT session_id, mode, id, created_at, 0, 1 FROM legacy_known_threads WHERE status = 'active'
+  ) candidates
+  ORDER BY session_id, mode, live DESC, created_at DESC, index DESC;
+  ANALYZE legacy_active`
+
+/**
+ * The thread of every message, and its position there: messages are ordered by time, then as they
+ * stand in the files, after what the thread holds already. The thread is the one the message names,
+ * or the one it is in already, or the active one, or one to be made whose id is the same in every
+ * run. A client id seen before in the thread means the same message (`same_as`).
+ */
+export function placeMessages({ tenant }: PlaceSql): string {
+  return `
+  CREATE TEMP TABLE legacy_targets ON COMMIT DROP AS
+  SELECT m.n, m.id, m.created_at, m.client_message_id, s.id IS NOT NULL AS stored,
+    coalesce(m.thread_id, s.thread_id, a.id, 'thread_' || left(encode(sha256(convert_to(
+      '[' || to_json(m.session_id) || ',' || to_json(coalesce(m.mode, 'session')) || ']', 'UTF8'
+    )), 'hex'), 32)) AS thread_id
+  FROM legacy_messages m
+  LEFT JOIN chat_messages s ON s.tenant_id = ${tenant} AND s.id = m.id
+  LEFT JOIN legacy_active a
+    ON a.session_id = m.session_id AND a.mode = coalesce(m.mode, 'session') AND m.thread_id IS NULL;
+  CREATE TEMP TABLE legacy_placed ON COMMIT DROP AS
+  SELECT p.n, p.id, p.thread_id, p.created_at, p.stored, p.same_as,
+    CASE WHEN p.same_as IS NULL AND NOT p.stored THEN coalesce(k.last_position, 0) +
+      row_number() OVER (PARTITION BY p.thread_id, p.stored, p.same_as IS NULL
+        ORDER BY p.created_at, p.n)
+    END AS position
+  FROM (
+    SELECT t.n, t.id, t.thread_id, t.created_at, t.stored, NULL AS same_as
+    FROM legacy_targets t WHERE t.client_message_id IS NULL
+    UNION ALL
+    SELECT t.n, t.id, t.thread_id, t.created_at, t.stored, nullif(coalesce(sent.id,
+      first_value(t.id) OVER (PARTITION BY t.thread_id, t.client_message_id
+        ORDER BY t.created_at, t.n)), t.id)
+    FROM legacy_targets t
+    LEFT JOIN chat_messages sent ON sent.tenant_id = ${tenant} AND sent.thread_id = t.thread_id
+      AND sent.client_message_id = t.client_message_id
+    WHERE t.client_message_id IS NOT NULL
+  ) p
+  LEFT JOIN legacy_known_threads k ON k.id = p.thread_id;
+  CREATE INDEX ON legacy_placed (n);
+  ANALYZE legacy_placed`
+}
+
+/**
+ * The threads to insert: those of the files that are not there, and one for every thread that
+ * messages belong to and no record describes. Of the latter, one for messages from before there were
+ * threads is active, as the old app would have made it; one that messages name is not.
+ */
+export const planThreads = `
+  CREATE TEMP TABLE legacy_recovered ON COMMIT DROP AS
+  WITH bounds AS (
+    SELECT DISTINCT thread_id,
+      first_value(n) OVER ordered AS first_n, last_value(n) OVER ordered AS last_n
+    FROM legacy_placed p
+    WHERE NOT EXISTS (SELECT FROM legacy_threads t WHERE t.id = p.thread_id)
+      AND NOT EXISTS (SELECT FROM legacy_known_threads k WHERE k.id = p.thread_id)
+      AND same_as IS NULL
+    WINDOW ordered AS (PARTITION BY thread_id ORDER BY created_at, n
+      ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+  ), found AS (
+    SELECT b.thread_id AS id, f.session_id, coalesce(f.mode, 'session') AS mode,
+      CASE WHEN f.thread_id IS NULL THEN 'active' ELSE 'archived' END AS status,
+      f.created_at, l.updated_at,
+      row_number() OVER (PARTITION BY f.session_id, coalesce(f.mode, 'session')
+        ORDER BY f.created_at, f.n) + (
+          SELECT count(*) FROM (
+            SELECT t.session_id, t.mode FROM legacy_threads t
+              WHERE NOT EXISTS (SELECT FROM legacy_known_threads k WHERE k.id = t.id)
+            UNION ALL SELECT session_id, mode FROM legacy_known_threads
+          ) o WHERE o.session_id = f.session_id AND o.mode = coalesce(f.mode, 'session')
+        ) AS number
+    FROM bounds b
+    JOIN legacy_messages f ON f.n = b.first_n
+    JOIN legacy_messages l ON l.n = b.last_n
+  )
+  SELECT id, session_id, mode, status, created_at, updated_at,
+    CASE mode WHEN 'session' THEN 'Session Coach' ELSE 'General' END ||
+      CASE WHEN number > 1 THEN ' #' || number ELSE '' END AS title,
+    '{"recovered": true}'::jsonb AS metadata
+  FROM found;
+  CREATE TEMP TABLE legacy_new_threads ON COMMIT DROP AS
+  SELECT t.id, t.session_id, t.mode, t.title, t.metadata, t.created_at, t.updated_at,
+    CASE WHEN t.status = 'active' AND a.id = t.id THEN 'active' ELSE 'archived' END AS status
+  FROM legacy_threads t
+  LEFT JOIN legacy_active a ON a.session_id = t.session_id AND a.mode = t.mode
+  WHERE NOT EXISTS (SELECT FROM legacy_known_threads k WHERE k.id = t.id)
+  UNION ALL
+  SELECT id, session_id, mode, title, metadata, created_at, updated_at, status FROM legacy_recovered;
+  CREATE TEMP TABLE legacy_added ON COMMIT DROP AS
+  SELECT c.thread_id, c.added, c.last_position, m.created_at AS last_message_at,
+    left(m.content, 280) AS last_message_preview
+  FROM (
+    SELECT thread_id, count(*)::int AS added, max(position) AS last_position
+    FROM legacy_placed WHERE position IS NOT NULL GROUP BY thread_id
+  ) c
+  JOIN legacy_placed p ON p.thread_id = c.thread_id AND p.position = c.last_position
+  JOIN legacy_messages m ON m.n = p.n;
+  CREATE TEMP TABLE legacy_expected ON COMMIT DROP AS
+  SELECT coalesce(t.id, r.id, k.id) AS id,
+    coalesce(k.session_id, t.session_id, r.session_id) AS session_id,
+    coalesce(t.title, r.title, k.id) AS title, t.declared_count, t.index
+  FROM legacy_threads t
+  FULL JOIN legacy_recovered r ON r.id = t.id
+  FULL JOIN legacy_known_threads k ON k.id = coalesce(t.id, r.id)
+  WHERE t.id IS NOT NULL OR r.id IS NOT NULL
+    OR k.id IN (SELECT thread_id FROM legacy_placed);
+  ANALYZE legacy_new_threads, legacy_added, legacy_expected`
+
+/**
+ * Every message of the files beside what the database holds of it, now or, in a dry run, would hold.
+ */
+export function compareMessages({ tenant }: PlaceSql, dryRun: boolean): string {
+  const stored = `
+    SELECT id, thread_id, position, version, parts, metadata, ${messageDigestSql('c')} AS digest
+    FROM chat_messages c WHERE tenant_id = ${tenant} AND thread_id IN (SELECT id FROM legacy_expected)`
+  const planned = `
+    UNION ALL
+    SELECT c.id, p.thread_id, p.position, 1, c.parts, c.metadata, ${messageDigestSql('c')}
+    FROM legacy_placed p JOIN legacy_messages c ON c.n = p.n WHERE p.position IS NOT NULL`
+  return `
+  CREATE TEMP TABLE legacy_compared ON COMMIT DROP AS
+  SELECT p.thread_id, p.n, p.created_at, p.id, m.digest AS file_digest, a.digest AS database_digest,
+    a.position, a.digest <> m.digest AS content_differs,
+    a.parts <> m.parts OR a.metadata <> m.metadata AS metadata_differs,
+    p.stored AND a.version > 1
+      AND (a.digest, a.parts, a.metadata) <> (m.digest, m.parts, m.metadata) AS edited
+  FROM legacy_placed p
+  JOIN legacy_messages m ON m.n = p.n
+  LEFT JOIN (${stored} ${dryRun ? planned : ''}) a ON a.id = p.id AND a.thread_id = p.thread_id
+  WHERE p.same_as IS NULL`
+}
+
+/** One row per thread of the files: counts and hashes, file against database. */
+export function compareThreads({ tenant }: PlaceSql, dryRun: boolean): string {
+  return `
+  SELECT e.id, e.session_id AS "sessionId", e.title, e.declared_count::float8 AS "declaredCount",
+    coalesce(c.file_count, 0)::int AS "fileCount",
+    coalesce(d.count, 0)::int ${dryRun ? '+ coalesce(n.added, 0)' : ''} AS "databaseCount",
+    encode(sha256(coalesce(c.file, '')), 'hex') AS "fileHash",
+    encode(sha256(coalesce(c.database, '')), 'hex') AS "databaseHash",
+    coalesce(c.edited, '{}') AS "editedInDatabase",
+    array_remove(ARRAY[
+      CASE WHEN ${dryRun ? 'false' : 't.session_id IS DISTINCT FROM e.session_id'} THEN 'session' END,
+      CASE WHEN ${dryRun ? 'false' : 't.message_count <> coalesce(d.count, 0)'} THEN 'count' END,
+      CASE WHEN c.missing > 0 THEN 'missing' END,
+      CASE WHEN c.content_differs THEN 'content' END,
+      CASE WHEN c.metadata_differs THEN 'metadata' END,
+      CASE WHEN c.missing = 0 AND NOT c.content_differs AND c.file <> c.database THEN 'order' END
+    ], NULL) AS differences
+  FROM legacy_expected e
+  LEFT JOIN (
+    SELECT thread_id, count(*) AS file_count,
+      count(*) FILTER (WHERE database_digest IS NULL) AS missing,
+      coalesce(bool_or(content_differs) FILTER (WHERE NOT edited), false) AS content_differs,
+      coalesce(bool_or(metadata_differs) FILTER (WHERE NOT edited), false) AS metadata_differs,
+      string_agg(file_digest, '' ORDER BY created_at, n)
+        FILTER (WHERE edited IS NOT TRUE) AS file,
+      string_agg(database_digest, '' ORDER BY position) FILTER (WHERE NOT edited) AS database,
+      array_agg(id ORDER BY position) FILTER (WHERE edited) AS edited
+    FROM legacy_compared GROUP BY thread_id
+  ) c ON c.thread_id = e.id
+  LEFT JOIN (
+    SELECT thread_id, count(*) FROM chat_messages
+    WHERE tenant_id = ${tenant} AND thread_id IN (SELECT id FROM legacy_expected) GROUP BY thread_id
+  ) d ON d.thread_id = e.id
+  LEFT JOIN legacy_added n ON n.thread_id = e.id
+  LEFT JOIN chat_threads t ON t.tenant_id = ${tenant} AND t.id = e.id
+  ORDER BY e.index, e.id`
+}

@@ -1,0 +1,56 @@
+import type { ClientBase } from 'pg'
+import { copyLine } from './copy-text.ts'
+import type { LegacyMessage, LegacyThread } from './legacy-records.ts'
+import { messageDigest } from './message-digest.ts'
+
+/** Numbers of the files in the staging tables: the order in which records with one id win. */
+export const fileNumbers = {
+  'chat-threads.json': 0,
+  'chat-messages.json': 1,
+  'chat-tool-events.json': 2,
+} as const
+
+/**
+ * Makes the temporary tables that the files are read into; they end with the transaction. They are
+ * what bounds memory: however large the files, what is decided about them is decided in Postgres.
+ */
+export async function createStagingTables(client: ClientBase): Promise<void> {
+  await client.query(`
+    SET LOCAL work_mem = '64MB';
+    SET LOCAL maintenance_work_mem = '256MB';
+    CREATE TEMP TABLE legacy_threads (
+      index integer NOT NULL, id text NOT NULL, session_id text NOT NULL, mode text NOT NULL,
+      title text NOT NULL, status text NOT NULL, declared_count bigint,
+      created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL, metadata jsonb NOT NULL
+    ) ON COMMIT DROP;
+    CREATE TEMP TABLE legacy_messages (
+      n integer NOT NULL, file smallint NOT NULL, index integer NOT NULL,
+      id text NOT NULL, session_id text NOT NULL, mode text, thread_id text, role text NOT NULL,
+      content text NOT NULL, parts jsonb NOT NULL, client_message_id text,
+      created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL, metadata jsonb NOT NULL,
+      digest bytea NOT NULL
+    ) ON COMMIT DROP`)
+}
+
+export const threadCopy = `COPY legacy_threads FROM STDIN`
+export const messageCopy = `COPY legacy_messages FROM STDIN`
+
+export function threadLine(thread: LegacyThread): string {
+  const { index, id, sessionId, mode, title, status, declaredCount } = thread
+  return copyLine([
+    ...[index, id, sessionId, mode, title, status, declaredCount],
+    ...[thread.createdAt.toISOString(), thread.updatedAt.toISOString()],
+    JSON.stringify(thread.metadata),
+  ])
+}
+
+/** @param n the message's place in all files together. */
+export function messageLine(message: LegacyMessage, n: number): string {
+  const { file, index, id, sessionId, mode, threadId, role, content, parts } = message
+  return copyLine([
+    ...[n, fileNumbers[file], index, id, sessionId, mode, threadId, role, content],
+    ...[parts.length === 0 ? '[]' : JSON.stringify(parts), message.clientMessageId],
+    ...[message.createdAt.toISOString(), message.updatedAt.toISOString()],
+    ...[JSON.stringify(message.metadata), `\\x${messageDigest(message)}`],
+  ])
+}
