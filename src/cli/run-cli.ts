@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { devCommand } from './commands/dev.ts'
 import { doctorCommand } from './commands/doctor.ts'
+import { exportCommand } from './commands/export.ts'
 import { importCommand } from './commands/import.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { setupElectricCommand } from './commands/setup-electric.ts'
@@ -40,6 +41,7 @@ function createProgram(): Command {
     devCommand(),
     migrateCommand(),
     importCommand(),
+    exportCommand(),
     setupElectricCommand(),
     doctorCommand(),
   ]

@@ -1,9 +1,8 @@
-import { Client, type ClientBase, type Pool } from 'pg'
+import type { ClientBase, Pool } from 'pg'
 import { SessionDbError } from '../errors.ts'
 import { idField } from '../schema/fields.ts'
-import { inTransaction, transaction } from '../server/in-transaction.ts'
-import { ignoreBreak } from '../server/with-client.ts'
 import { compareWithDatabase } from './compare-with-database.ts'
+import { inCopyTransaction } from './copy-transaction.ts'
 import type {
   ImportReport,
   RowCounts,
@@ -78,7 +77,7 @@ export async function importLegacySnapshots(options: ImportOptions): Promise<Imp
       : createQuarantineFile(options.quarantineFile)
   const work = (client: ClientBase) => runImport(client, options, owner, quarantine)
   try {
-    return await inBulkTransaction(options.database, work, options.dryRun !== true)
+    return await inCopyTransaction(options.database, work, { commit: options.dryRun !== true })
   } finally {
     await quarantine?.discard()
   }
@@ -141,28 +140,6 @@ async function runImport(
     notes: notes.listed,
     noteCount: notes.count,
     quarantineFile: (badRecords.count > 0 && quarantine && options.quarantineFile) || null,
-  }
-}
-
-/**
- * COPY and pipelined queries do not go together: a pool that pipelines lends its settings to a
- * connection that does not.
- */
-async function inBulkTransaction<Result>(
-  database: string | Pool,
-  work: (client: ClientBase) => Promise<Result>,
-  commit: boolean,
-): Promise<Result> {
-  if (typeof database === 'string' || !database.options.pipeline) {
-    return inTransaction(database, work, { commit })
-  }
-  const client = new Client({ ...database.options, pipeline: false })
-  client.on('error', ignoreBreak)
-  await client.connect()
-  try {
-    return await transaction(client, () => work(client), { commit })
-  } finally {
-    await client.end()
   }
 }
 

@@ -1,3 +1,12 @@
+export { type ExportOptions, exportData } from './export/export-data.ts'
+export { formatRestoreReport } from './export/format-restore-report.ts'
+export {
+  type ImportExportOptions,
+  importExport,
+  type RestoredTable,
+  type RestoreReport,
+} from './export/import-export.ts'
+export { type ExportManifest, readManifest } from './export/manifest.ts'
 export { formatImportReport, type ReportColors, type ReportStyle } from './format-import-report.ts'
 export {
   type ImportOptions,

@@ -4,7 +4,10 @@ import { type LegacyMessage, legacyModes } from './legacy-records.ts'
 import { asBadRecord, BadRecordError, type RecordFields } from './record-fields.ts'
 import { storableObject } from './storable-json.ts'
 
-const PLACE = ['id', 'sessionId', 'threadId'] as const
+const PLACE = ['id', 'sessionId', 'threadId', 'mode'] as const
+const ROLES = ['system', 'user', 'assistant', 'tool'] as const
+const MESSAGE_FIELDS = new Set([...PLACE, 'role', 'content', 'createdAt', 'updatedAt'])
+const WITH_CLIENT_ID = new Set([...MESSAGE_FIELDS, 'clientMessageId'])
 
 /**
  * Understands one record of `chat-messages.json`. Fields without a column (misalignmentId,
@@ -18,7 +21,7 @@ export function parseMessage(
   index: number,
   previousTime: Date,
 ): LegacyMessage {
-  const role = fields.oneOf('role', ['system', 'user', 'assistant', 'tool'])
+  const role = fields.oneOf('role', ROLES)
   if (role === undefined) {
     throw new BadRecordError('role: must be system, user, assistant or tool')
   }
@@ -31,7 +34,6 @@ export function parseMessage(
   }
   const createdAt = readTime(fields, 'createdAt', previousTime)
   const clientMessageId = readClientMessageId(fields)
-  const kept = clientMessageId === null ? [] : ['clientMessageId']
   return {
     file: 'chat-messages.json',
     index,
@@ -45,7 +47,7 @@ export function parseMessage(
     clientMessageId,
     createdAt,
     updatedAt: fields.time('updatedAt') ?? createdAt,
-    metadata: fields.others(...PLACE, 'mode', 'role', 'content', 'createdAt', 'updatedAt', ...kept),
+    metadata: fields.others(clientMessageId === null ? MESSAGE_FIELDS : WITH_CLIENT_ID),
   }
 }
 
@@ -79,7 +81,7 @@ export function parseToolEvent(
     clientMessageId: null,
     createdAt,
     updatedAt: fields.time('completedAt') ?? createdAt,
-    metadata: fields.others(...PLACE, 'mode', 'toolName', ...used),
+    metadata: fields.others(new Set([...PLACE, 'toolName', ...used])),
   }
 }
 

@@ -8,6 +8,10 @@ import {
 import { BadRecordError, type RecordFields } from './record-fields.ts'
 
 const EPOCH = new Date(0)
+const THREAD_FIELDS = new Set([
+  ...['id', 'sessionId', 'mode', 'title', 'status', 'createdAt', 'updatedAt'],
+  ...['messageCount', 'lastMessagePreview', 'lastMessageAt'],
+])
 
 /**
  * Understands one record of `chat-threads.json`. What is derived from messages (count, preview,
@@ -32,10 +36,7 @@ export function parseThread(fields: RecordFields, index: number): LegacyThread {
     declaredCount: fields.count('messageCount') ?? null,
     createdAt,
     updatedAt: fields.time('updatedAt') ?? createdAt,
-    metadata: fields.others(
-      ...['id', 'sessionId', 'mode', 'title', 'status', 'createdAt', 'updatedAt'],
-      ...['messageCount', 'lastMessagePreview', 'lastMessageAt'],
-    ),
+    metadata: fields.others(THREAD_FIELDS),
   }
 }
 

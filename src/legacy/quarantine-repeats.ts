@@ -17,9 +17,11 @@ export async function quarantineRepeats(
     const byIndex = new Map(
       repeats.filter((issue) => issue.file === file).map((issue) => [issue.index, issue]),
     )
-    for await (const { index, bytes } of readJsonArray(join(dataDir, file), { salvage })) {
-      const issue = byIndex.get(index)
-      if (issue !== undefined) await quarantine.add(issue, bytes)
+    for await (const elements of readJsonArray(join(dataDir, file), { salvage })) {
+      for (const { index, bytes } of elements) {
+        const issue = byIndex.get(index)
+        if (issue !== undefined) await quarantine.add(issue, bytes)
+      }
     }
   }
 }

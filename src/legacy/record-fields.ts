@@ -11,7 +11,7 @@ export class BadRecordError extends Error {
 /** Reads the fields of one record, noting what has to be changed on the way. */
 export interface RecordFields {
   /** Says that the record is imported otherwise than it stands. */
-  note(reason: string): void
+  readonly note: (reason: string) => void
   /** @throws BadRecordError when the field is no id. */
   id(name: string): string
   /** An id that may be missing. @throws BadRecordError when it is there and no id. */
@@ -25,8 +25,8 @@ export interface RecordFields {
   /** A whole number of 0 or more, or undefined. */
   count(name: string): number | undefined
   value(name: string): unknown
-  /** All fields that are not named, fit for jsonb. */
-  others(...known: string[]): JsonObject
+  /** All fields that are not known, fit for jsonb. */
+  others(known: ReadonlySet<string>): JsonObject
 }
 
 /**
@@ -38,33 +38,72 @@ export function recordFields(record: unknown, note: (reason: string) => void): R
   if (typeof record !== 'object' || record === null || Array.isArray(record)) {
     throw new BadRecordError('is not a JSON object')
   }
-  const fields = new Map<string, unknown>(Object.entries(record))
-  const replaced = (name: string) => (count: number) =>
-    note(`${name}: ${count} characters that Postgres cannot store were replaced by U+FFFD`)
-  const optionalId = (name: string): string | null => {
-    const value = fields.get(name)
+  return new Fields(record as Readonly<Record<string, unknown>>, note)
+}
+
+const NOTHING: JsonObject = Object.freeze({})
+
+class Fields implements RecordFields {
+  readonly note: (reason: string) => void
+  readonly #record: Readonly<Record<string, unknown>>
+
+  constructor(record: Readonly<Record<string, unknown>>, note: (reason: string) => void) {
+    this.#record = record
+    this.note = note
+  }
+
+  value(name: string): unknown {
+    return Object.hasOwn(this.#record, name) ? this.#record[name] : undefined
+  }
+
+  id(name: string): string {
+    return checkedId(name, this.value(name))
+  }
+
+  optionalId(name: string): string | null {
+    const value = this.value(name)
     return value === undefined || value === null ? null : checkedId(name, value)
   }
-  return {
-    note,
-    optionalId,
-    id: (name) => checkedId(name, fields.get(name)),
-    oneOf: (name, values) => values.find((value) => value === fields.get(name)),
-    text: (name) => {
-      const value = fields.get(name)
-      return typeof value === 'string' ? storableText(value, replaced(name)) : undefined
-    },
-    time: (name) => parseTime(fields.get(name)),
-    count: (name) => {
-      const value = fields.get(name)
-      return Number.isSafeInteger(value) && Number(value) >= 0 ? Number(value) : undefined
-    },
-    value: (name) => fields.get(name),
-    others: (...known) => {
-      const rest = [...fields].filter(([name]) => !known.includes(name))
-      return asBadRecord(() => storableObject(Object.fromEntries(rest), replaced('other fields')))
-    },
+
+  oneOf<Value extends string>(name: string, values: readonly Value[]): Value | undefined {
+    const found = this.value(name)
+    return values.find((value) => value === found)
   }
+
+  text(name: string): string | undefined {
+    const value = this.value(name)
+    if (typeof value !== 'string') return undefined
+    return isStorable(value) ? value : storableText(value, this.#replaced(name))
+  }
+
+  time(name: string): Date | undefined {
+    return parseTime(this.value(name))
+  }
+
+  count(name: string): number | undefined {
+    const value = this.value(name)
+    return Number.isSafeInteger(value) && Number(value) >= 0 ? Number(value) : undefined
+  }
+
+  others(known: ReadonlySet<string>): JsonObject {
+    const rest = Object.entries(this.#record).filter(([name]) => !known.has(name))
+    if (rest.length === 0) return NOTHING
+    return asBadRecord(() =>
+      storableObject(Object.fromEntries(rest), this.#replaced('other fields')),
+    )
+  }
+
+  #replaced(name: string): (count: number) => void {
+    return (count) =>
+      this.note(`${name}: ${count} characters that Postgres cannot store were replaced by U+FFFD`)
+  }
+}
+
+// Cheaper than looking for lone surrogates, and most texts have no surrogates at all.
+const PERHAPS_NOT_STORABLE = /[\0\uD800-\uDFFF]/
+
+function isStorable(text: string): boolean {
+  return !PERHAPS_NOT_STORABLE.test(text) || storableText(text) === text
 }
 
 function checkedId(name: string, value: unknown): string {
@@ -74,7 +113,7 @@ function checkedId(name: string, value: unknown): string {
   if (value.length > MAX_ID_LENGTH) {
     throw new BadRecordError(`${name}: is longer than ${MAX_ID_LENGTH} characters`)
   }
-  if (storableText(value) !== value) {
+  if (!isStorable(value)) {
     throw new BadRecordError(`${name}: holds characters that Postgres cannot store`)
   }
   return value

@@ -14,8 +14,6 @@ import { BadRecordError, type RecordFields, recordFields } from './record-fields
 import { idOf } from './record-issues.ts'
 import { messageCopy, messageLine, threadCopy, threadLine } from './staging-tables.ts'
 
-const COPY_CHUNK_CHARACTERS = 256 * 1024
-
 /** What reading the files is told, and tells. */
 export interface StageOptions {
   readonly dataDir: string
@@ -70,19 +68,20 @@ async function stageFile(
   if (total === undefined) return { name, path, found: false, records: 0 }
   let records = 0
   const lines = async function* () {
-    let text = ''
-    const elements = readJsonArray(path, {
+    const chunks = readJsonArray(path, {
       salvage: options.salvage,
       onBytes: (done) => options.onBytes(name, done, total),
     })
-    for await (const element of elements) {
-      records += 1
-      text += (await understand(name, element, options, toLine)) ?? ''
-      if (text.length < COPY_CHUNK_CHARACTERS) continue
-      yield Buffer.from(text)
-      text = ''
+    for await (const elements of chunks) {
+      let text = ''
+      for (const element of elements) {
+        records += 1
+        const understood = understand(name, element, options, toLine)
+        if (typeof understood === 'string') text += understood
+        else await options.onBadRecord(understood, element.bytes)
+      }
+      if (text !== '') yield Buffer.from(text)
     }
-    if (text !== '') yield Buffer.from(text)
   }
   try {
     await pipeline(
@@ -95,27 +94,27 @@ async function stageFile(
   return { name, path, found: true, records }
 }
 
-/** The record's line for COPY, or undefined when it is bad. */
-async function understand(
+/** The record's line for COPY, or why it is bad. */
+function understand(
   file: SnapshotFileName,
-  { index, value, bytes, problem }: JsonElement,
-  { onBadRecord, onNote }: StageOptions,
+  { index, value, problem }: JsonElement,
+  { onNote }: StageOptions,
   toLine: (fields: RecordFields, index: number) => string,
-): Promise<string | undefined> {
+): string | RecordIssue {
   const issue = (reason: string): RecordIssue => ({ file, index, id: idOf(value), reason })
-  const notes: string[] = []
+  let notes: string[] | undefined
+  const note = (reason: string) => {
+    notes ??= []
+    notes.push(reason)
+  }
   try {
     if (problem !== undefined) throw new BadRecordError(problem)
-    const line = toLine(
-      recordFields(value, (reason) => notes.push(reason)),
-      index,
-    )
-    for (const reason of notes) onNote(issue(reason))
+    const line = toLine(recordFields(value, note), index)
+    for (const reason of notes ?? []) onNote(issue(reason))
     return line
   } catch (error) {
-    if (!(error instanceof BadRecordError)) throw error
-    await onBadRecord(issue(error.message), bytes)
-    return undefined
+    if (error instanceof BadRecordError) return issue(error.message)
+    throw error
   }
 }
 

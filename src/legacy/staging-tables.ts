@@ -16,7 +16,7 @@ export const fileNumbers = {
  */
 export async function createStagingTables(client: ClientBase): Promise<void> {
   await client.query(`
-    SET LOCAL work_mem = '64MB';
+    SET LOCAL work_mem = '128MB';
     SET LOCAL maintenance_work_mem = '256MB';
     CREATE TEMP TABLE legacy_threads (
       index integer NOT NULL, id text NOT NULL, session_id text NOT NULL, mode text NOT NULL,
@@ -47,10 +47,23 @@ export function threadLine(thread: LegacyThread): string {
 /** @param n the message's place in all files together. */
 export function messageLine(message: LegacyMessage, n: number): string {
   const { file, index, id, sessionId, mode, threadId, role, content, parts } = message
+  const createdAt = message.createdAt.toISOString()
+  const sameTime = message.updatedAt.getTime() === message.createdAt.getTime()
   return copyLine([
-    ...[n, fileNumbers[file], index, id, sessionId, mode, threadId, role, content],
-    ...[parts.length === 0 ? '[]' : JSON.stringify(parts), message.clientMessageId],
-    ...[message.createdAt.toISOString(), message.updatedAt.toISOString()],
-    ...[JSON.stringify(message.metadata), `\\x${messageDigest(message)}`],
+    n,
+    fileNumbers[file],
+    index,
+    id,
+    sessionId,
+    mode,
+    threadId,
+    role,
+    content,
+    parts.length === 0 ? '[]' : JSON.stringify(parts),
+    message.clientMessageId,
+    createdAt,
+    sameTime ? createdAt : message.updatedAt.toISOString(),
+    JSON.stringify(message.metadata),
+    `\\x${messageDigest(message)}`,
   ])
 }

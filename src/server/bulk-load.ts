@@ -18,5 +18,5 @@ export async function bulkLoad(client: ClientBase): Promise<void> {
       'The database is older than this library. Run session-db migrate first.',
     )
   }
-  await client.query(`SET LOCAL session_db.bulk_load = 'on'`)
+  await client.query(`SET LOCAL session_db.counted = 'on'`)
 }

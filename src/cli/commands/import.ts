@@ -8,7 +8,7 @@ import { createProgressLine, formatBytes } from '../progress-line.ts'
 type ImportCommandOptions = {
   data: string
   tenant: string
-  user: string
+  user?: string
   visibility: 'private' | 'tenant'
   quarantine: string
   dryRun?: true
@@ -23,9 +23,9 @@ export function importCommand(): Command {
     .description(
       'import chat-threads.json, chat-messages.json and chat-tool-events.json; a second run changes nothing',
     )
-    .requiredOption('--data <dir>', "the old app's data directory")
+    .requiredOption('--data <dir>', "the old app's data directory, or an export")
     .requiredOption('--tenant <id>', 'the tenant to import into')
-    .requiredOption('--user <id>', 'the user who gets the sessions, threads and messages')
+    .option('--user <id>', 'the user who gets what is imported (an export has users of its own)')
     .addOption(databaseUrlOption())
     .addOption(
       new Option('--visibility <visibility>', 'of the sessions that are made')
@@ -46,13 +46,19 @@ export function importCommand(): Command {
 
 async function runImport(options: ImportCommandOptions, command: Command): Promise<void> {
   const database = requireDatabaseUrl(command)
-  const { formatImportReport, importLegacySnapshots } = await import('../../legacy/index.ts')
+  const legacy = await import('../../legacy/index.ts')
+  if ((await legacy.readManifest(options.data)) !== undefined) {
+    return importExported(database, options)
+  }
+  const { user } = options
+  if (user === undefined) return command.error("required option '--user <id>' not specified")
+  const { formatImportReport, importLegacySnapshots } = legacy
   const progress = createProgressLine(process.stderr)
   const report = await importLegacySnapshots({
     database,
     dataDir: options.data,
     tenantId: options.tenant,
-    userId: options.user,
+    userId: user,
     visibility: options.visibility,
     dryRun: options.dryRun ?? false,
     strict: options.strict ?? false,
@@ -63,6 +69,21 @@ async function runImport(options: ImportCommandOptions, command: Command): Promi
   refuseNothing(report, options.data)
   const style = { width: process.stdout.columns ?? 100, colors: colorsFor(process.stdout) }
   const text = options.json ? JSON.stringify(report) : formatImportReport(report, style)
+  process.stdout.write(`${text}\n`)
+  if (!report.ok) process.exitCode = 1
+}
+
+/** Imports what `session-db export` wrote. */
+async function importExported(database: string, options: ImportCommandOptions): Promise<void> {
+  const { formatRestoreReport, importExport } = await import('../../legacy/index.ts')
+  const report = await importExport({
+    database,
+    directory: options.data,
+    tenantId: options.tenant,
+    dryRun: options.dryRun ?? false,
+  })
+  const style = { colors: colorsFor(process.stdout) }
+  const text = options.json ? JSON.stringify(report) : formatRestoreReport(report, style)
   process.stdout.write(`${text}\n`)
   if (!report.ok) process.exitCode = 1
 }

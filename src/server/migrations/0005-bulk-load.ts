@@ -2,7 +2,7 @@ import type { Migration } from './migration.ts'
 
 /**
  * Lets an import write threads with their final counts, and their messages without counting each:
- * `SET LOCAL session_db.bulk_load = 'on'`. Only so can an exported thread come back as it was, version
+ * `SET LOCAL session_db.counted = 'on'`. Only so can an exported thread come back as it was, version
  * and times included.
  */
 export const bulkLoadMigration: Migration = {
@@ -11,7 +11,7 @@ export const bulkLoadMigration: Migration = {
 CREATE OR REPLACE TRIGGER chat_messages_inserted AFTER INSERT ON chat_messages
   REFERENCING NEW TABLE AS new_rows
   FOR EACH STATEMENT
-  WHEN (current_setting('session_db.bulk_load', true) IS DISTINCT FROM 'on')
+  WHEN (current_setting('session_db.counted', true) IS DISTINCT FROM 'on')
   EXECUTE FUNCTION session_db_messages_inserted();
 `,
 }

@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { ClientBase, Pool } from 'pg'
+import { to as copyTo } from 'pg-copy-streams'
+import { SessionDbError } from '../../errors.ts'
+import { idField } from '../../schema/fields.ts'
+import { inCopyTransaction } from '../copy-transaction.ts'
+import { type ExportedTable, exportedTables } from './exported-tables.ts'
+import { type ExportManifest, MANIFEST_FILE } from './manifest.ts'
+import { LINE_FORMAT, tableColumns } from './table-columns.ts'
+
+export interface ExportOptions {
+  /** A connection string, or a pool, which stays open. */
+  readonly database: string | Pool
+  readonly tenantId: string
+  /** Only what is this user's; the whole tenant unless given. */
+  readonly userId?: string
+  /** Where to put the export: a directory that does not exist yet, or is empty. */
+  readonly directory: string
+  readonly onProgress?: (progress: { readonly table: string; readonly rows: number }) => void
+}
+
+/**
+ * Writes a tenant's data, or one user's, to a directory: a file of NDJSON per table, and a manifest
+ * with their hashes. Everything is read in one snapshot of the database, and the same rows give the
+ * same bytes. `importExport` brings it into a database again.
+ *
+ * A user's data are: the sessions they own, with timeline; the threads they created; the messages
+ * they are the author of. Of sessions and threads of others that these belong to, there is what is
+ * needed to place them, without titles or metadata; a thread's counts are those of the user's
+ * messages.
+ *
+ * @throws SessionDbError `invalid` when the directory holds something, or an id is none.
+ * @example
+ * await exportData({ database, tenantId: 'acme', directory: 'acme-export' })
+ */
+export async function exportData(options: ExportOptions): Promise<ExportManifest> {
+  const { tenantId, userId } = options
+  for (const [name, id] of Object.entries({ tenantId, ...(userId !== undefined && { userId }) })) {
+    const problem = idField.safeParse(id).error?.issues[0]?.message
+    if (problem !== undefined) throw new SessionDbError('invalid', `${name}: ${problem}`)
+  }
+  const directory = resolve(options.directory)
+  await refuseOccupied(directory)
+  const unfinished = `${directory}.unfinished`
+  await rm(unfinished, { recursive: true, force: true })
+  await mkdir(unfinished, { recursive: true })
+  try {
+    const manifest = await inCopyTransaction(options.database, (client) =>
+      exportInto(client, unfinished, options),
+    )
+    await rm(directory, { recursive: true, force: true })
+    await mkdir(dirname(directory), { recursive: true })
+    await rename(unfinished, directory)
+    return manifest
+  } catch (error) {
+    await rm(unfinished, { recursive: true, force: true })
+    throw error
+  }
+}
+
+async function refuseOccupied(directory: string): Promise<void> {
+  const entries = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw error
+  })
+  if (entries.length === 0) return
+  throw new SessionDbError('invalid', `${directory} is not empty. Choose a new directory.`)
+}
+
+async function exportInto(
+  client: ClientBase,
+  directory: string,
+  { tenantId, userId, onProgress }: ExportOptions,
+): Promise<ExportManifest> {
+  await client.query(`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+    SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'; SET LOCAL bytea_output = 'hex'`)
+  const files: ExportManifest['files'][number][] = []
+  for (const exported of exportedTables) {
+    const select = await rowsSql(client, exported, tenantId, userId)
+    const written = await writeLines(client, select, join(directory, exported.file))
+    files.push({ name: exported.file, ...written })
+    onProgress?.({ table: exported.table, rows: written.rows })
+  }
+  const manifest: ExportManifest = {
+    format: 'session-db-export',
+    version: 1,
+    tenantId,
+    userId: userId ?? null,
+    files,
+  }
+  await writeFile(join(directory, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`)
+  return manifest
+}
+
+/** Rows as JSON text, tenant left out: an export can go into a tenant of another name. */
+async function rowsSql(
+  client: ClientBase,
+  { table, order, userRows }: ExportedTable,
+  tenantId: string,
+  userId: string | undefined,
+): Promise<string> {
+  const tenant = client.escapeLiteral(tenantId)
+  const columns = await tableColumns(client, table)
+  const left = `'{${['tenant_id', 'shown', ...columns.generated].join(',')}}'::text[]`
+  const rows =
+    userId === undefined
+      ? `SELECT r.*, '{}'::jsonb AS shown FROM ${table} r WHERE r.tenant_id = ${tenant}`
+      : userRows(tenant, client.escapeLiteral(userId))
+  const sorted = order.map(
+    (column) => `r.${column}${columns.text.has(column) ? ' COLLATE "C"' : ''}`,
+  )
+  return `SELECT (to_jsonb(r) - ${left} || r.shown)::text FROM (${rows}) r ORDER BY ${sorted.join(', ')}`
+}
+
+async function writeLines(
+  client: ClientBase,
+  select: string,
+  path: string,
+): Promise<{ rows: number; bytes: number; sha256: string }> {
+  const hash = createHash('sha256')
+  let rows = 0
+  let bytes = 0
+  const measure = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk)
+      bytes += chunk.length
+      for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) rows += 1
+      done(null, chunk)
+    },
+  })
+  const lines = client.query(copyTo(`COPY (${select}) TO STDOUT ${LINE_FORMAT}`))
+  await pipeline(lines, measure, createWriteStream(path, { flush: true }))
+  return { rows, bytes, sha256: hash.digest('hex') }
+}

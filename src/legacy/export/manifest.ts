@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { SessionDbError } from '../../errors.ts'
+
+/** Name of the file that says what an export holds. */
+export const MANIFEST_FILE = 'manifest.json'
+
+const manifestSchema = z.object({
+  format: z.literal('session-db-export'),
+  version: z.literal(1),
+  tenantId: z.string(),
+  /** Null for the whole tenant. */
+  userId: z.string().nullable(),
+  files: z.array(
+    z.object({
+      name: z.string().regex(/^[a-z-]+\.ndjson$/),
+      rows: z.number().int(),
+      bytes: z.number().int(),
+      sha256: z.string(),
+    }),
+  ),
+})
+
+/** What an export holds. The same rows make the same manifest. */
+export type ExportManifest = z.output<typeof manifestSchema>
+
+/**
+ * Reads the manifest of an export.
+ *
+ * @returns undefined when the directory has none: it is no export.
+ * @throws SessionDbError `invalid` when it has one of another form or version.
+ */
+export async function readManifest(directory: string): Promise<ExportManifest | undefined> {
+  const path = join(directory, MANIFEST_FILE)
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
+    throw error
+  })
+  if (text === undefined) return undefined
+  const parsed = z
+    .string()
+    .transform((json, context) => {
+      try {
+        return JSON.parse(json) as unknown
+      } catch {
+        context.addIssue({ code: 'custom', message: 'is not JSON' })
+        return z.NEVER
+      }
+    })
+    .pipe(manifestSchema)
+    .safeParse(text)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  throw new SessionDbError(
+    'invalid',
+    `${path} is not the manifest of an export this version can read ` +
+      `(${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}). Nothing was imported.`,
+  )
+}
+
+/**
+ * Checks that the files of an export are those that were written.
+ *
+ * @throws SessionDbError `invalid`, naming the file that is missing or was changed.
+ */
+export async function verifyFiles(directory: string, manifest: ExportManifest): Promise<void> {
+  for (const { name, sha256 } of manifest.files) {
+    const path = join(directory, name)
+    const found = await sha256Of(path)
+    if (found === sha256) continue
+    throw new SessionDbError(
+      'invalid',
+      `${path} ${found === undefined ? 'is missing' : 'was changed since it was exported'}. ` +
+        'Nothing was imported. Take the export as it was made.',
+    )
+  }
+}
+
+async function sha256Of(path: string): Promise<string | undefined> {
+  const hash = createHash('sha256')
+  try {
+    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer)
+    return hash.digest('hex')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}

@@ -1,0 +1,212 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Pool } from 'pg'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { exportedTables, notExported } from '../../../src/legacy/export/exported-tables.ts'
+import { exportData, importExport, importLegacySnapshots } from '../../../src/legacy/index.ts'
+import { createSessionStore, ingestSessionLog, migrate } from '../../../src/server/index.ts'
+import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { snapshotDir } from './legacy-fixture.ts'
+
+const ada = { tenantId: 'acme', userId: 'ada' }
+const bob = { tenantId: 'acme', userId: 'bob' }
+let source: TestDatabase
+let pool: Pool
+let work: string
+const others: TestDatabase[] = []
+
+beforeAll(async () => {
+  work = await mkdtemp(join(tmpdir(), 'session-db-export-'))
+  source = await freshDatabase()
+  await migrate({ database: source.url })
+  pool = new Pool({ connectionString: source.url })
+  for (const [tenantId, snapshot] of [
+    ['acme', '7f9df6a'],
+    ['rival', '1cb2c27'],
+  ] as const) {
+    await importLegacySnapshots({
+      database: pool,
+      dataDir: snapshotDir(snapshot),
+      tenantId,
+      userId: 'ada',
+      visibility: 'tenant',
+    })
+  }
+  const log = Buffer.from(
+    `${JSON.stringify({ timestamp: '2025-01-01T00:00:00Z', type: 'response_item', payload: { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'hi "\\ \u2028 😀' }] } })}\nnot json\t\\\n`,
+  )
+  await ingestSessionLog(pool, ada, {
+    id: 'log',
+    originalName: 'a.jsonl',
+    stream: (async function* () {
+      yield log
+    })(),
+  })
+  const store = createSessionStore({ database: pool })
+  const { rows } = await pool.query(
+    `SELECT id FROM chat_threads WHERE tenant_id = 'acme' AND message_count > 0 LIMIT 1`,
+  )
+  const threadId = rows[0].id
+  const insert = (id: string) => ({
+    collection: 'chatMessages' as const,
+    type: 'insert' as const,
+    value: {
+      id,
+      threadId,
+      role: 'user' as const,
+      content: `by bob ${id} \u0001 \\N \\. "`,
+      metadata: { big: 1e300 },
+    },
+  })
+  await store.write(bob, { id: 'b1', mutations: [insert('bob1'), insert('bob2')] })
+  await store.write(bob, {
+    id: 'b2',
+    mutations: [
+      { collection: 'chatMessages', type: 'update', id: 'bob1', changes: { content: 'edited' } },
+    ],
+  })
+  await store.write(ada, {
+    id: 'b3',
+    mutations: [
+      { collection: 'chatThreads', type: 'update', id: threadId, changes: { title: 'Ada only' } },
+    ],
+  })
+})
+
+afterAll(async () => {
+  await pool.end()
+  await source.drop()
+  await Promise.all(others.map((database) => database.drop()))
+  await rm(work, { recursive: true, force: true })
+})
+
+async function emptyDatabase(): Promise<string> {
+  const database = await freshDatabase()
+  others.push(database)
+  await migrate({ database: database.url })
+  return database.url
+}
+
+async function filesOf(directory: string): Promise<Record<string, string>> {
+  const names = (await readdir(directory)).sort()
+  const texts = await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')))
+  return Object.fromEntries(names.map((name, index) => [name, texts[index] as string]))
+}
+
+test.each([
+  ['a tenant', {}],
+  ["a user's data", { userId: 'ada' }],
+  ["a user's data in sessions of others", { userId: 'bob' }],
+])('%s: export, import into an empty database, export: the same bytes', async (name, scope) => {
+  const first = join(work, `first ${name}`)
+  const second = join(work, `second ${name}`)
+  await exportData({ database: pool, tenantId: 'acme', directory: first, ...scope })
+  const url = await emptyDatabase()
+  const report = await importExport({ database: url, tenantId: 'acme', directory: first })
+  expect(report).toMatchObject({ ok: true, changed: true })
+  await exportData({ database: url, tenantId: 'acme', directory: second, ...scope })
+  const files = await filesOf(first)
+  expect(await filesOf(second)).toEqual(files)
+  expect(Object.keys(files)).toHaveLength(1 + exportedTables.length)
+  expect(files['chat-messages.ndjson']).not.toBe('')
+  const again = await importExport({ database: url, tenantId: 'acme', directory: first })
+  expect(again).toMatchObject({ ok: true, changed: false })
+})
+
+test('nothing of another tenant or another user is in it', async () => {
+  const directory = join(work, 'bob')
+  await exportData({ database: pool, ...bob, directory })
+  const files = await filesOf(directory)
+  const ids = (file: string) =>
+    (files[file] ?? '')
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line).id)
+  expect(ids('chat-messages.ndjson')).toEqual(['bob1', 'bob2'])
+  expect(ids('timeline-events.ndjson')).toEqual([])
+  expect(ids('chat-threads.ndjson')).toHaveLength(1)
+  expect(JSON.parse(files['chat-threads.ndjson'] ?? '')).toMatchObject({
+    title: 'Thread of another user',
+    message_count: 2,
+  })
+  expect(files['sessions.ndjson']).not.toContain('uploads/')
+  expect(Object.values(files).join('')).not.toContain('Ada only')
+})
+
+test('every table is exported, or it says why not', async () => {
+  const { rows } = await pool.query<{ name: string }>(
+    `SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace`,
+  )
+  const known = [...exportedTables.map(({ table }) => table), ...Object.keys(notExported)]
+  expect(rows.map(({ name }) => name).sort()).toEqual(known.sort())
+})
+
+test('newer edits and messages of the database stay, and what is missing is added', async () => {
+  const directory = join(work, 'older')
+  await exportData({ database: pool, tenantId: 'acme', directory })
+  const url = await emptyDatabase()
+  await importExport({ database: url, tenantId: 'acme', directory })
+  const live = new Pool({ connectionString: url })
+  try {
+    const store = createSessionStore({ database: live })
+    const { rows } = await live.query(`SELECT thread_id FROM chat_messages WHERE id = 'bob1'`)
+    const threadId = rows[0].thread_id
+    await store.write(bob, {
+      id: 'x1',
+      mutations: [
+        { collection: 'chatMessages', type: 'update', id: 'bob2', changes: { content: 'newer' } },
+        { collection: 'chatMessages', type: 'delete', id: 'bob1' },
+        {
+          collection: 'chatMessages',
+          type: 'insert',
+          value: { id: 'live', threadId, role: 'user', content: 'live' },
+        },
+      ],
+    })
+    const report = await importExport({ database: live, tenantId: 'acme', directory })
+    expect(report).toMatchObject({ ok: true, changed: true })
+    expect(report.tables.find(({ table }) => table === 'chat_messages')).toMatchObject({
+      inserted: 1,
+      newer: 1,
+      differing: 0,
+    })
+    const messages = await live.query(
+      `SELECT id, content FROM chat_messages WHERE thread_id = $1 AND id IN ('bob1', 'bob2', 'live') ORDER BY id`,
+      [threadId],
+    )
+    expect(messages.rows).toEqual([
+      { id: 'bob1', content: 'edited' },
+      { id: 'bob2', content: 'newer' },
+      { id: 'live', content: 'live' },
+    ])
+    const thread = await live.query(
+      `SELECT message_count AS said, (SELECT count(*)::int FROM chat_messages m WHERE m.thread_id = t.id) AS "true"
+       FROM chat_threads t WHERE id = $1`,
+      [threadId],
+    )
+    expect(thread.rows[0].said).toBe(thread.rows[0].true)
+  } finally {
+    await live.end()
+  }
+})
+
+test('an export that was changed, or is none, is refused', async () => {
+  const directory = join(work, 'changed')
+  await exportData({ database: pool, tenantId: 'acme', directory })
+  await writeFile(join(directory, 'sessions.ndjson'), '')
+  const url = await emptyDatabase()
+  const run = (from: string) => importExport({ database: url, tenantId: 'acme', directory: from })
+  await expect(run(directory)).rejects.toThrow('sessions.ndjson was changed since it was exported')
+  await mkdir(join(work, 'none'))
+  await expect(run(join(work, 'none'))).rejects.toThrow('holds no export')
+  const occupied = exportData({ database: pool, tenantId: 'acme', directory })
+  await expect(occupied).rejects.toThrow('is not empty')
+})
+
+test('an export goes into a tenant of another name', async () => {
+  const directory = join(work, 'moved')
+  await exportData({ database: pool, tenantId: 'acme', directory })
+  const report = await importExport({ database: pool, tenantId: 'elsewhere', directory })
+  expect(report).toMatchObject({ ok: true, changed: true })
+})
