@@ -23,7 +23,7 @@ async function runImport(data: string, ...args: string[]) {
   const program = runProgram(
     join(root, 'src/cli/main.ts'),
     ['import', '--data', data, '--tenant', 'acme', '--user', 'ada', ...args],
-    { env: { DATABASE_URL: database.url, NO_COLOR: '1' } },
+    { env: { DATABASE_URL: database.url, NO_COLOR: '1' }, cwd: await directories.create() },
   )
   const { code } = await program.ended
   return { code, ...program.output }
@@ -69,6 +69,34 @@ test('a record that could not be imported ends with 1, the report on stdout', as
   const { code, stdout } = await runImport(data)
   expect(code).toBe(1)
   expect(stdout).toContain(`chat-messages.json[${records.length}]`)
+  expect(stdout).toContain('They are in session-db-quarantine.ndjson')
+})
+
+test('--strict stops at such a record, with nothing written', async () => {
+  const data = await directories.create()
+  await cp(snapshots, data, { recursive: true })
+  const file = join(data, 'chat-messages.json')
+  const records = JSON.parse(await readFile(file, 'utf8'))
+  await writeFile(file, JSON.stringify([...records, 'no record']))
+  const { code, stderr } = await runImport(data, '--strict')
+  expect(code).toBe(1)
+  expect(stderr).toContain(`Stopped (strict): chat-messages.json[${records.length}]`)
+  expect(await messageCount()).toBe(0)
+})
+
+test('an export is known by its manifest, and needs no user', async () => {
+  await runImport(snapshots)
+  const out = join(await directories.create(), 'export')
+  const env = { DATABASE_URL: database.url, NO_COLOR: '1' }
+  const cli = join(root, 'src/cli/main.ts')
+  const exported = runProgram(cli, ['export', '--tenant', 'acme', '--out', out], { env })
+  expect(await exported.ended).toMatchObject({ code: 0 })
+  expect(exported.output.stdout).toContain('chat-messages.ndjson')
+  const imported = runProgram(cli, ['import', '--data', out, '--tenant', 'other', '--json'], {
+    env,
+  })
+  expect(await imported.ended).toMatchObject({ code: 0 })
+  expect(JSON.parse(imported.output.stdout)).toMatchObject({ ok: true, changed: true })
 })
 
 test('a directory without snapshots ends with 1, saying so', async () => {
