@@ -5,6 +5,8 @@ import type { Session } from '../schema/session.ts'
 import type { TimelineEvent } from '../schema/timeline-event.ts'
 import type { WriteAdapter } from '../writes/adapter.ts'
 import { createActions, type SessionActions } from './actions.ts'
+import type { OnUnauthenticated } from './auth-refresh.ts'
+import { createConnection } from './connection.ts'
 import type { RowCollection, StreamOptions, SyncedCollection, SyncStream } from './electric.ts'
 import { UNKNOWN, type WriterIdentity } from './optimistic-rows.ts'
 import { createSources, liveSources, type Sources } from './sources.ts'
@@ -26,6 +28,20 @@ export interface SessionCollectionsOptions {
   readonly headers?: NonNullable<StreamOptions['headers']>
   /** Replaces `fetch` for shape requests. */
   readonly fetchClient?: typeof fetch
+  /**
+   * Whether live requests share connections: at most two per browser profile instead of one per
+   * collection and tab. Default true. Needs nothing but `createShapeProxy` on the server; where that
+   * or the browser lacks something, requests go by themselves.
+   */
+  readonly shareLiveConnections?: boolean
+  /**
+   * Called when the server answers 401, once for all streams and writes: sign the user in anew, and
+   * return the headers to use from now on, or nothing when a cookie or `headers` has changed. What
+   * was refused is asked once more. When this rejects, or is not given, streams stop (see `status`).
+   */
+  readonly onUnauthenticated?: OnUnauthenticated
+  /** Called after the user has signed out, here or in another tab, and the collections are empty. */
+  readonly onSignedOut?: () => void
   /** Hears of every failed action and of every error that ends a stream. */
   readonly onError?: (error: SessionDbError) => void
   /** How long an answered write may take to come back through the stream, in ms. Default 10,000. */
@@ -60,6 +76,13 @@ export interface SessionCollections {
    * @throws SessionDbError `invalid` for a collection from elsewhere, such as a live query
    */
   status(collection: { readonly id: string }): SyncStatusStore
+  /** Lets streams that stopped, for example after a 401, go on from where they were. */
+  restart(): void
+  /**
+   * Empties the collections of this user at once, here and in every other tab, and asks for nothing
+   * more until `restart()`. Call it where the app ends the user's session on the server.
+   */
+  signOut(): Promise<void>
   /** Stops all syncing and empties the collections. They start again when they are used again. */
   cleanup(): Promise<void>
 }
@@ -78,7 +101,8 @@ export interface SessionCollections {
  * db.actions.appendMessage({ threadId, role: 'user', content: 'Hello' })
  */
 export function createSessionCollections(options: SessionCollectionsOptions): SessionCollections {
-  const sources = createSources(options)
+  const connection = createConnection(options, () => void leave(false))
+  const sources = createSources({ ...options, fetchClient: connection.fetch })
   const sessionScopes = new WeakMap<object, SessionScope>()
   const threadScopes = new WeakMap<object, ThreadScope>()
   const byCollection = new WeakMap<object, SyncStream>()
@@ -86,6 +110,13 @@ export function createSessionCollections(options: SessionCollectionsOptions): Se
   const open = <Row extends { readonly id: string }>(source: SyncedCollection<Row>) => {
     byCollection.set(source.collection, source)
     return source.collection
+  }
+
+  async function leave(tellOthers: boolean): Promise<void> {
+    connection.signOut(tellOthers)
+    await Promise.all(allSources(sources).map((source) => source.empty()))
+    connection.reset()
+    options.onSignedOut?.()
   }
 
   return {
@@ -103,7 +134,7 @@ export function createSessionCollections(options: SessionCollectionsOptions): Se
     actions: createActions({
       live: liveSources(sources),
       identity: options.identity ?? { tenantId: UNKNOWN, userId: UNKNOWN },
-      writeAdapter: options.writeAdapter,
+      writeAdapter: connection.writes(options.writeAdapter),
       order: createWriteOrder(),
       syncTimeoutMs: options.syncTimeoutMs ?? 10_000,
       onError: (error) => options.onError?.(error),
@@ -116,7 +147,15 @@ export function createSessionCollections(options: SessionCollectionsOptions): Se
         'This collection has no sync of its own. Ask for the status of sessions, or of a collection of session(id) or thread(id).',
       )
     },
-    cleanup: () => cleanup(sources),
+    restart() {
+      connection.restart()
+      for (const source of allSources(sources)) source.restart()
+    },
+    signOut: () => leave(true),
+    async cleanup() {
+      await Promise.all(allSources(sources).map((source) => source.collection.cleanup()))
+      connection.reset()
+    },
   }
 }
 
@@ -132,15 +171,17 @@ function once<Key extends object, Value>(
   return created
 }
 
-async function cleanup({ sessions, bySession, byThread }: Sources): Promise<void> {
-  const ofSessions = bySession
-    .allLive()
-    .flatMap((scope) => [
-      scope.timeline.collection,
-      scope.threads.collection,
-      scope.messages.collection,
-    ])
-  const ofThreads = byThread.allLive().map((scope) => scope.messages.collection)
-  const all = [sessions.collection, ...ofSessions, ...ofThreads]
-  await Promise.all(all.map((collection) => collection.cleanup()))
+/** What may sync or have stopped: the sessions, and every scope that is in use. */
+function allSources({ sessions, bySession, byThread }: Sources) {
+  const scopes = [
+    ...bySession
+      .allLive()
+      .flatMap(({ timeline, threads, messages }) => [timeline, threads, messages]),
+    ...byThread.allLive().map(({ messages }) => messages),
+  ]
+  return [sessions, ...scopes].map(({ collection, restart, empty }) => ({
+    restart,
+    empty,
+    collection: collection as { cleanup(): Promise<void> },
+  }))
 }

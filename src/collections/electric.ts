@@ -1,4 +1,9 @@
-import { createColumnMapper, type Row, type ShapeStreamOptions } from '@electric-sql/client'
+import {
+  createColumnMapper,
+  FetchError,
+  type Row,
+  type ShapeStreamOptions,
+} from '@electric-sql/client'
 import { BasicIndex, type Collection, createCollection, type SyncConfig } from '@tanstack/db'
 import { electricCollectionOptions } from '@tanstack/electric-db-collection'
 import type { SessionDbError } from '../errors.ts'
@@ -7,6 +12,7 @@ import { parseTimestamp } from './parse-timestamp.ts'
 import { shapeUrl } from './shape-url.ts'
 import { toStreamError } from './stream-error.ts'
 import type { CreateSyncOverlay, SyncOverlay } from './stream-overlay.ts'
+import { createStreamStop, type StreamStop } from './stream-stop.ts'
 import { createSyncEvidence, type StreamMessage, type SyncEvidence } from './sync-evidence.ts'
 import { createSyncStatus, type SyncStatusStore, type WritableSyncStatus } from './sync-status.ts'
 import { watchFetch } from './watch-fetch.ts'
@@ -51,6 +57,10 @@ export interface SyncStream {
   readonly status: SyncStatusStore
   /** Whether it syncs now, so that a write can be shown and confirmed in it. */
   isLive(): boolean
+  /** Lets a stream that an error has stopped go on from where it was. */
+  restart(): void
+  /** Takes all rows out and stops syncing: whoever shows them shows none, at once. */
+  empty(): Promise<void>
 }
 
 /** A collection together with its stream. */
@@ -77,17 +87,25 @@ export function createSyncedCollection<Synced extends SyncedRow>(
   const shape = describeShape(source)
   const status = createSyncStatus()
   const evidence = createSyncEvidence()
+  const stop = createStreamStop()
+  let takeOut = () => {}
   const electric = electricCollectionOptions<Row>({
     id: source.collectionId,
     getKey: (row) => (row as unknown as Synced).id,
     autoIndex: 'eager',
     defaultIndexType: BasicIndex,
     ...(options.gcTimeMs === undefined ? {} : { gcTime: options.gcTimeMs }),
-    shapeOptions: streamOptions(source, options, status),
+    shapeOptions: streamOptions(source, options, status, stop),
   })
-  const overlay = (params: SyncOverlay['params']) =>
-    source.overlay?.(params, options) ?? { params, stop() {} }
-  const sync = watchSync(electric.sync as SyncConfig<Row>, source, status, evidence, overlay)
+  const watched: Watched = {
+    source,
+    status,
+    evidence,
+    stop,
+    overlay: (params) => source.overlay?.(params, options) ?? { params, stop() {} },
+    offerEmpty: (empty) => (takeOut = empty),
+  }
+  const sync = watchSync(electric.sync as SyncConfig<Row>, watched)
   const collection = createCollection({ ...electric, sync })
   return {
     collection: collection as unknown as RowCollection<Synced>,
@@ -96,6 +114,11 @@ export function createSyncedCollection<Synced extends SyncedRow>(
     evidence,
     status,
     isLive: () => collection.status === 'loading' || collection.status === 'ready',
+    restart: stop.restart,
+    empty() {
+      takeOut()
+      return collection.cleanup()
+    },
   }
 }
 
@@ -108,6 +131,7 @@ function streamOptions(
   source: ShapeSource,
   options: StreamOptions,
   status: WritableSyncStatus,
+  stop: StreamStop,
 ): ShapeStreamOptions {
   const properties = Object.entries(source.columns)
   return {
@@ -123,13 +147,40 @@ function streamOptions(
       Object.fromEntries(properties.map(([property, { name }]) => [name, property])),
     ),
     warnOnHttp: false,
-    onError: (error) => {
+    // The connections that streams share have watchdogs of their own, and a large answer counts
+    // here only when it is whole.
+    liveRequestTimeoutMs: 120_000,
+    onError: async (error) => {
       const streamError = toStreamError(error, describeShape(source))
-      status.update({ lastError: streamError, isUpToDate: false })
+      if (isHalfAnswer(error)) {
+        status.update({ lastError: streamError, isUpToDate: false })
+        return {}
+      }
+      status.update({ lastError: streamError, isUpToDate: false, isStopped: true })
       options.onError?.(streamError)
-      // Returning nothing ends the stream: asking again with the same credentials cannot help.
+      // Asking again with the same credentials cannot help: somebody must say when to go on.
+      const goesOn = await stop.untilRestart()
+      if (!goesOn) return undefined
+      status.update({ lastError: null, isStopped: false })
+      return {}
     },
   }
+}
+
+/** The connection broke while a good answer was being read: asking again will do. */
+function isHalfAnswer(error: unknown): boolean {
+  return error instanceof FetchError && error.status >= 200 && error.status < 300
+}
+
+/** What is to be known of a stream while it runs. */
+interface Watched {
+  readonly source: ShapeSource
+  readonly status: WritableSyncStatus
+  readonly evidence: SyncEvidence
+  readonly stop: StreamStop
+  readonly overlay: (params: SyncOverlay['params']) => SyncOverlay
+  /** Told, at each start, how to end the stream and take all rows out. */
+  readonly offerEmpty: (empty: () => void) => void
 }
 
 /**
@@ -139,19 +190,14 @@ function streamOptions(
  * them back until no write is pending, so one slow write would freeze what others do in this
  * collection; the rows of the write itself stay on top either way.
  */
-function watchSync(
-  sync: SyncConfig<Row>,
-  source: ShapeSource,
-  status: WritableSyncStatus,
-  evidence: SyncEvidence,
-  overlay: (params: SyncOverlay['params']) => SyncOverlay,
-): SyncConfig<Row> {
+function watchSync(sync: SyncConfig<Row>, watched: Watched): SyncConfig<Row> {
+  const { source, status, evidence, stop, overlay } = watched
   return {
     ...sync,
     sync(params) {
       const { collection } = params
       evidence.start()
-      status.update({ status: 'loading', lastError: null, isUpToDate: false })
+      status.update({ status: 'loading', lastError: null, isUpToDate: false, isStopped: false })
       const stopListening = collection.on('status:change', (event) =>
         status.update({ status: event.status }),
       )
@@ -160,14 +206,30 @@ function watchSync(
       const over = overlaid.params as unknown as typeof params
       const running = startStream(() => sync.sync(over), source, status)
       source.onLiveChange(true)
+      watched.offerEmpty(() => {
+        stopRunning(running)
+        overlaid.stop()
+        begin()
+        params.truncate()
+        params.commit()
+        watched.offerEmpty(() => {})
+      })
       observeMessages(collection.utils as ElectricUtils, status, evidence)
       return {
         cleanup() {
+          watched.offerEmpty(() => {})
           stopRunning(running)
           overlaid.stop()
           stopListening()
+          stop.end()
           evidence.stop()
-          status.update({ status: 'cleaned-up', isUpToDate: false, handle: null, offset: null })
+          status.update({
+            status: 'cleaned-up',
+            isUpToDate: false,
+            isStopped: false,
+            handle: null,
+            offset: null,
+          })
           source.onLiveChange(false)
         },
       }
@@ -185,7 +247,8 @@ function startStream(
   try {
     return start()
   } catch (error) {
-    status.update({ status: 'error', lastError: toStreamError(error, describeShape(source)) })
+    const lastError = toStreamError(error, describeShape(source))
+    status.update({ status: 'error', lastError, isStopped: true })
     throw error
   }
 }

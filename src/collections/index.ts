@@ -6,6 +6,7 @@ export {
   type SessionActions,
   type WriteGuard,
 } from './actions.ts'
+export type { OnUnauthenticated, RefreshedHeaders } from './auth-refresh.ts'
 export type { PendingWrite } from './commit-batch.ts'
 export {
   createSessionCollections,
@@ -17,4 +18,4 @@ export {
 export type { RowCollection } from './electric.ts'
 export type { WriterIdentity } from './optimistic-rows.ts'
 export type { NewStreamedMessage, StreamActions } from './stream-actions.ts'
-export type { SyncStatus, SyncStatusStore } from './sync-status.ts'
+export type { SyncConnection, SyncStatus, SyncStatusStore } from './sync-status.ts'

@@ -12,7 +12,12 @@ interface Page {
  * @throws SessionDbError `invalid` when the URL is relative and there is no page
  */
 export function shapeUrl(electricUrl: string, name: string): string {
-  const path = `${electricUrl.replace(/\/+$/, '')}/${name}`
+  return `${shapesUrl(electricUrl)}/${name}`
+}
+
+/** The absolute URL that the shapes have in common, without a slash at its end. */
+export function shapesUrl(electricUrl: string): string {
+  const path = electricUrl.replace(/\/+$/, '')
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path)) return path
   const origin = (globalThis as Page).location?.origin
   if (origin === undefined) {

@@ -3,7 +3,7 @@ import { type ErrorCode, errorStatus, SessionDbError } from '../errors.ts'
 import { writeFailureSchema } from '../writes/errors.ts'
 
 const HINTS: Partial<Record<ErrorCode, string>> = {
-  unauthenticated: 'Sign in again, then reload the collection.',
+  unauthenticated: 'Sign in again, then call restart().',
   forbidden: 'This user may not read it.',
   not_found: 'The server has no shape of this name: check electricUrl.',
   invalid: 'The server did not accept the parameters.',
@@ -22,6 +22,10 @@ export function toStreamError(error: unknown, shape: string): SessionDbError {
       details: { shape },
       cause: error,
     })
+  }
+  if (error.status >= 200 && error.status < 300) {
+    const message = `The connection broke within an answer about ${shape}. The stream tries again by itself.`
+    return new SessionDbError('unavailable', message, { details: { shape }, cause: error })
   }
   const code = codeOf(error)
   const hint = HINTS[code] ?? 'Try again later.'

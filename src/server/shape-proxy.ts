@@ -1,12 +1,15 @@
 import type { Principal } from '../schema/principal.ts'
 import type { ShapeRegistry } from '../shapes/define-shape.ts'
+import { PRINCIPAL_HEADER } from '../shapes/live-batch.ts'
 import { isRefusal, type ResolvedShape, resolveShape } from '../shapes/resolve-shape.ts'
 import { sessionShapes } from '../shapes/session-shapes.ts'
 import { SessionDbError } from '../writes/errors.ts'
 import { type Authenticate, requirePrincipal } from './authenticate.ts'
 import { failureResponse } from './failure-response.ts'
 import { type Answer, answerFrom, unreachable } from './shape-proxy/answer.ts'
+import { createLiveBatch, isLiveBatch } from './shape-proxy/live-batch.ts'
 import type { ShapeLogEntry, ShapeLogger } from './shape-proxy/log-entry.ts'
+import { principalDigest } from './shape-proxy/principal-digest.ts'
 import { shapeNameOf, unknownShape } from './shape-proxy/request-path.ts'
 import { readShapeQuery } from './shape-proxy/request-query.ts'
 import { askUpstream } from './shape-proxy/upstream-fetch.ts'
@@ -39,7 +42,8 @@ interface Progress {
 /**
  * Serves named shapes to browsers: authenticates, turns the shape's name (the last segment of the
  * path) and its parameters into table, columns and condition, and streams Electric's answer.
- * Needs no database and no state, so any number of instances serve alike.
+ * Needs no database and no state, so any number of instances serve alike. `POST _live` beside the
+ * shapes answers many live requests over one connection.
  *
  * The answer is typed JSON for every refusal: 400, 401, 404, 405, or 502 and 503 with Retry-After
  * when Electric cannot answer. It never rejects.
@@ -87,12 +91,15 @@ export function createShapeProxy(
     return upstream instanceof Response ? answerFrom(upstream, progress.live) : upstream
   }
 
-  return async (request) => {
+  async function serveShape(request: Request): Promise<Response> {
     const started = performance.now()
     const progress: Progress = { shape: null, principal: null, live: false }
     const { response, reason = progress.reason } = await answer(request, progress).catch(
       answerError,
     )
+    if (progress.principal !== null) {
+      response.headers.set(PRINCIPAL_HEADER, await principalDigest(progress.principal))
+    }
     log(options.logger, {
       method: request.method,
       shape: progress.shape,
@@ -104,6 +111,12 @@ export function createShapeProxy(
     })
     return response
   }
+
+  const serveLiveBatch = createLiveBatch({
+    authenticate: (request) => requirePrincipal(options.authenticate, request, () => {}),
+    serveShape,
+  })
+  return (request) => (isLiveBatch(request) ? serveLiveBatch(request) : serveShape(request))
 }
 
 function requireShape(

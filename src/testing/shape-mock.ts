@@ -7,6 +7,7 @@ import {
 } from '../schema/index.ts'
 import { createShapeProxy } from '../server/shape-proxy.ts'
 import { type ShapeRegistry, sessionShapes } from '../shapes/index.ts'
+import { LIVE_BATCH_NAME } from '../shapes/live-batch.ts'
 import { toWriteFailure, type WriteResult } from '../writes/index.ts'
 import { clearClientStorage } from './client-caches.ts'
 import { completeRow } from './database/complete-row.ts'
@@ -129,7 +130,10 @@ export function createShapeMock(options: ShapeMockOptions): ShapeMock {
   seedRows(database, firstRows, principal)
 
   function serve(request: Request): Promise<Response> {
-    const handle = new URL(request.url).searchParams.get('handle')
+    const url = new URL(request.url)
+    // The controls of a mock speak of single requests: live ones are not shared here.
+    if (url.pathname.endsWith(`/${LIVE_BATCH_NAME}`)) return Promise.resolve(notShared())
+    const handle = url.searchParams.get('handle')
     if (handle !== null && engine.isRetired(handle)) return Promise.resolve(gone())
     return requests.run(request, (open: OpenRequest) => {
       const proxy = createShapeProxy({
@@ -212,6 +216,11 @@ function checkTables(registry: ShapeRegistry): void {
     const message = `Shape '${name}' is about table '${table}', which the mock does not have: it has ${known.join(', ')}.`
     throw new SessionDbError('invalid', message)
   }
+}
+
+function notShared(): Response {
+  const error = new SessionDbError('not_found', 'The shape mock answers live requests one by one.')
+  return Response.json(toWriteFailure(error), { status: 404 })
 }
 
 /** Ends a stream that outlived its test: any other answer would make it ask again. */

@@ -1,3 +1,5 @@
+import { PRINCIPAL_HEADER } from '../../shapes/live-batch.ts'
+
 const PASSED_ON = /^(?:content-type|etag|electric-.+)$/
 const KEPT_BACK = /^electric-server$/
 
@@ -12,6 +14,7 @@ const EXPOSED = [
   'electric-internal-known-error',
   'etag',
   'retry-after',
+  PRINCIPAL_HEADER,
 ].join(',')
 
 /**

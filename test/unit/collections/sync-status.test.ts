@@ -12,6 +12,7 @@ describe('status', () => {
     const stop = status.subscribe(() => seen.push(status.get().status))
     expect(status.get()).toEqual({
       status: 'idle',
+      connection: 'idle',
       lastError: null,
       lastSyncedAt: null,
       isUpToDate: false,

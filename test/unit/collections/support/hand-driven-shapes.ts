@@ -103,6 +103,7 @@ export function createHandDrivenShapes(): HandDrivenShapes {
     },
     fetch: async (input, init) => {
       const url = new URL(String(input))
+      if (url.pathname.endsWith('/_live')) return new Response(null, { status: 404 })
       requests.push(url)
       const name = url.pathname.split('/').at(-1) ?? ''
       const param = url.searchParams.get('sessionId') ?? url.searchParams.get('threadId')

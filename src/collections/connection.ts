@@ -1,0 +1,74 @@
+import { SessionDbError } from '../errors.ts'
+import type { WriteAdapter } from '../writes/adapter.ts'
+import { toWriteFailure } from '../writes/errors.ts'
+import { createAuthRefresh, type OnUnauthenticated } from './auth-refresh.ts'
+import type { StreamOptions } from './electric.ts'
+import { createLiveFetch } from './live/live-fetch.ts'
+import type { TabTools } from './live/tab-messages.ts'
+import type { TabTimes } from './live/tab-share.ts'
+
+/** How one `createSessionCollections` reaches the server. */
+export interface ConnectionOptions
+  extends Pick<StreamOptions, 'electricUrl' | 'headers' | 'fetchClient'> {
+  readonly shareLiveConnections?: boolean
+  readonly onUnauthenticated?: OnUnauthenticated
+}
+
+/** The way to the server that all streams and writes of one user have in common. */
+export interface Connection {
+  /** For shape streams. */
+  readonly fetch: typeof fetch
+  /** Sends what was refused for an old sign-in once more after a new one. */
+  writes(adapter: WriteAdapter): WriteAdapter
+  /** Refuses every stream from now on; tells the other tabs, too, when asked. */
+  signOut(tellOthers: boolean): void
+  /** Lets streams through again. */
+  restart(): void
+  /** Gives up shared connections and forgets whose they were. */
+  reset(): void
+}
+
+/**
+ * Creates the way to the server: live polls share connections, and one refresh answers all 401s.
+ *
+ * @param onSignedOut called when another tab of the same user has signed out
+ * @param tabs replaces what tabs share by, and its times, in tests
+ */
+export function createConnection(
+  options: ConnectionOptions,
+  onSignedOut: () => void,
+  tabs: { readonly tools?: TabTools | null; readonly times?: Partial<TabTimes> } = {},
+): Connection {
+  let isSignedOut = false
+  const auth = createAuthRefresh(options)
+  const live = createLiveFetch({
+    electricUrl: options.electricUrl,
+    share: options.shareLiveConnections ?? true,
+    headers: auth.headers,
+    onSignedOut,
+    ...(options.fetchClient === undefined ? {} : { fetchClient: options.fetchClient }),
+    ...(tabs.tools === undefined ? {} : { tabTools: tabs.tools }),
+    ...(tabs.times === undefined ? {} : { tabTimes: tabs.times }),
+  })
+  const send = auth.fetch(live.fetch)
+  return {
+    fetch: async (input, init) => (isSignedOut ? signedOut() : send(input, init)),
+    writes: auth.writes,
+    signOut(tellOthers) {
+      isSignedOut = true
+      if (tellOthers) live.signOut()
+    },
+    restart() {
+      isSignedOut = false
+      auth.reset()
+    },
+    reset: live.reset,
+  }
+}
+
+function signedOut(): Response {
+  const message = 'The user has signed out. Sign in again, then call restart().'
+  return Response.json(toWriteFailure(new SessionDbError('unauthenticated', message)), {
+    status: 401,
+  })
+}

@@ -1,0 +1,42 @@
+import { PRINCIPAL_HEADER } from '../../shapes/live-batch.ts'
+import { SessionDbError, toWriteFailure } from '../../writes/errors.ts'
+
+/** Whom the server takes this page's requests to come from. */
+export interface PrincipalPin {
+  /** The server's digest of the principal; undefined until it has said so. */
+  current(): string | undefined
+  /**
+   * Takes in an answer. The first says who this page's user is; an answer to somebody else becomes
+   * a 401, so that no row of it reaches these collections.
+   */
+  check(response: Response): Response
+  /** Forgets the principal: the collections are empty and may be somebody else's next. */
+  reset(): void
+}
+
+/**
+ * Creates the memory of whom these collections belong to. With sign-in by cookie, another tab can
+ * sign in as somebody else at any time, and this page's next request is that person's.
+ */
+export function createPrincipalPin(): PrincipalPin {
+  let pinned: string | undefined
+  return {
+    current: () => pinned,
+    check(response) {
+      const principal = response.headers.get(PRINCIPAL_HEADER)
+      if (principal === null) return response
+      pinned ??= principal
+      if (principal === pinned) return response
+      void response.body?.cancel()
+      return Response.json(toWriteFailure(signedInAsAnother()), { status: 401 })
+    },
+    reset() {
+      pinned = undefined
+    },
+  }
+}
+
+function signedInAsAnother(): SessionDbError {
+  const message = 'This browser is signed in as somebody else now. Reload the page.'
+  return new SessionDbError('unauthenticated', message)
+}
