@@ -1,0 +1,41 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import {
+  createFrameReader,
+  encodeFrame,
+  type Frame,
+  frameType,
+  joinBytes,
+} from '../../../src/shapes/live-frames.ts'
+
+const frames = fc.array(
+  fc.record({
+    type: fc.constantFrom(...Object.values(frameType)),
+    poll: fc.nat(200),
+    payload: fc.uint8Array({ maxLength: 50 }),
+  }),
+)
+
+test('frames come out as they went in, however the bytes are cut', () => {
+  fc.assert(
+    fc.property(frames, fc.array(fc.integer({ min: 1, max: 40 })), (sent, cuts) => {
+      const bytes = joinBytes(
+        sent.map(({ type, poll, payload }) => encodeFrame(type, poll, payload)),
+      )
+      const read = createFrameReader()
+      const got: Frame[] = []
+      let at = 0
+      for (const cut of [...cuts, bytes.byteLength]) {
+        got.push(...read(bytes.slice(at, at + cut)))
+        at += cut
+      }
+      const plain = (list: readonly Frame[]) =>
+        list.map(({ type, poll, payload }) => [type, poll, [...payload]])
+      expect(plain(got)).toEqual(plain(sent))
+    }),
+  )
+})
+
+test('bytes that are no frames are refused', () => {
+  expect(() => createFrameReader()(new TextEncoder().encode('<!doctype html>'))).toThrow(RangeError)
+})

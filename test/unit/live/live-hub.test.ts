@@ -1,0 +1,252 @@
+import fc from 'fast-check'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { toResponse } from '../../../src/collections/live/live-answer.ts'
+import { createLiveHub } from '../../../src/collections/live/live-hub.ts'
+import { createSupport } from '../../../src/collections/live/support.ts'
+import { follow } from './follow.ts'
+import { type LogServer, startLogServer } from './log-server.ts'
+
+async function start(options?: { longPollMs?: number }) {
+  const server = await startLogServer(options)
+  onTestFinished(() => server.close())
+  return { server, ...openHub(server) }
+}
+
+function openHub(server: LogServer, times: { helloMs?: number; silenceMs?: number } = {}) {
+  const support = createSupport()
+  const hub = createLiveHub({
+    url: `${server.shapes}/_live`,
+    send: fetch,
+    headers: async () => ({ authorization: 'user1' }),
+    support,
+    ...times,
+  })
+  onTestFinished(() => hub.close())
+  const ask: Parameters<typeof follow>[0] = async (poll, signal) =>
+    toResponse(await hub.poll(poll, signal))
+  const followAll = (shapes: readonly string[]) =>
+    shapes.map((shape) => {
+      const follower = follow(ask, shape)
+      onTestFinished(follower.stop)
+      return follower
+    })
+  return { hub, support, ask, followAll }
+}
+
+const names = (count: number) => Array.from({ length: count }, (_, index) => `shape${index}`)
+
+describe('a hub', () => {
+  test('follows forty-eight shapes over at most two connections, and settles on one', async () => {
+    const { server, followAll } = await start()
+    const shapes = names(48)
+    const followers = followAll(shapes)
+    for (const shape of shapes) server.append(shape, 'first')
+    await vi.waitFor(() => {
+      for (const { lines } of followers) expect(lines).toEqual(['first'])
+    })
+    for (const shape of shapes) server.append(shape, 'second')
+    await vi.waitFor(() => {
+      for (const { lines } of followers) expect(lines).toEqual(['first', 'second'])
+    })
+    expect(server.live.most).toBeLessThanOrEqual(2)
+    await vi.waitFor(() => expect(server.live.open).toBe(1), 10_000)
+  })
+
+  test('needs no request for a stream to hear more of its shape', async () => {
+    const { server, followAll } = await start()
+    const [follower] = followAll(['one'])
+    for (let line = 0; line < 30; line++) {
+      server.append('one', `${line}`)
+      await vi.waitFor(() => expect(follower?.lines).toHaveLength(line + 1))
+    }
+    expect(server.live.batches).toBe(1)
+  })
+
+  test('takes in shapes that come one after the other', async () => {
+    const { server, followAll } = await start()
+    const followers: ReturnType<typeof follow>[] = []
+    for (const shape of names(12)) {
+      followers.push(...followAll([shape]))
+      server.append(shape, 'x')
+      await vi.waitFor(() => expect(followers.at(-1)?.lines).toEqual(['x']))
+    }
+    for (const shape of names(12)) server.append(shape, 'y')
+    await vi.waitFor(() => {
+      for (const { lines } of followers) expect(lines).toEqual(['x', 'y'])
+    })
+    expect(server.live.most).toBeLessThanOrEqual(2)
+  })
+
+  test('asks the server once for streams at the same place', async () => {
+    const { server, followAll } = await start()
+    const asked: string[] = []
+    server.refuse = (shape) => {
+      asked.push(shape)
+      return undefined
+    }
+    const followers = followAll(Array.from({ length: 12 }, () => 'same'))
+    server.append('same', 'a')
+    await vi.waitFor(() => {
+      for (const { lines } of followers) expect(lines).toEqual(['a'])
+    })
+    expect(asked.length).toBeLessThanOrEqual(2)
+  })
+
+  test.each([401, 409, 503])('%i of one shape is that shape’s alone', async (status) => {
+    const { server, followAll } = await start()
+    server.refuse = (shape) =>
+      shape === 'bad'
+        ? new Response('[]', { status, headers: { 'retry-after': '7', 'electric-handle': 'new' } })
+        : undefined
+    const [bad, good] = followAll(['bad', 'good'])
+    server.append('good', 'fine')
+    await vi.waitFor(() => expect(good?.lines).toEqual(['fine']))
+    await vi.waitFor(() => expect(bad?.statuses).toContain(status))
+    expect(good?.statuses).not.toContain(status)
+  })
+
+  test('a refused poll keeps its headers and body', async () => {
+    const { server, ask } = await start()
+    server.refuse = () =>
+      new Response('["gone"]', { status: 409, headers: { 'electric-handle': 'next' } })
+    const response = await ask({ shape: 'a', query: 'live=true&offset=0_0' }, signal())
+    expect([response.status, response.headers.get('electric-handle')]).toEqual([409, 'next'])
+    expect(await response.json()).toEqual(['gone'])
+  })
+
+  test('a sign-in that is not valid is every poll’s 401', async () => {
+    const { server } = await start()
+    const hub = createLiveHub({
+      url: `${server.shapes}/_live`,
+      send: fetch,
+      headers: async () => ({}),
+      support: createSupport(),
+    })
+    const polls = names(3).map((shape) =>
+      hub.poll({ shape, query: 'live=true&offset=0_0' }, signal()),
+    )
+    expect((await Promise.all(polls)).map(({ status }) => status)).toEqual([401, 401, 401])
+    hub.close()
+  })
+
+  test('goes on after the server has broken every connection', async () => {
+    const { server, followAll } = await start()
+    const followers = followAll(names(5))
+    for (const round of [1, 2, 3]) {
+      for (const shape of names(5)) server.append(shape, `${round}`)
+      await vi.waitFor(() => {
+        for (const { lines } of followers) expect(lines).toHaveLength(round)
+      })
+      server.breakConnections()
+    }
+    expect(followers.map(({ lines }) => lines)).toEqual(names(5).map(() => ['1', '2', '3']))
+  })
+
+  test('an abandoned connection is closed', async () => {
+    const { server, followAll } = await start()
+    const followers = followAll(names(2))
+    await vi.waitFor(() => expect(server.live.open).toBeGreaterThan(0))
+    for (const { stop } of followers) stop()
+    await vi.waitFor(() => expect(server.live.open).toBe(0), 12_000)
+  })
+
+  test('a long poll that ends with nothing is asked again', async () => {
+    const { server, followAll } = await start({ longPollMs: 1_100 })
+    const [follower] = followAll(['slow'])
+    await vi.waitFor(() => expect(follower?.statuses.length).toBeGreaterThan(2), 10_000)
+    server.append('slow', 'late')
+    await vi.waitFor(() => expect(follower?.lines).toEqual(['late']))
+    expect(server.live.batches).toBe(1)
+  })
+})
+
+describe('where it is not to be had', () => {
+  test.each([404, 405, 501, 403])(
+    '%i means: ask by yourself, and not again soon',
+    async (status) => {
+      const { server, hub, support } = await start()
+      server.onBatch = () => new Response('', { status })
+      const poll = { shape: 'a', query: 'live=true&offset=0_0' }
+      await expect(hub.poll(poll, signal())).rejects.toMatchObject({
+        name: 'LiveSharingUnavailable',
+      })
+      expect(support.isLikely()).toBe(false)
+      await expect(hub.poll(poll, signal())).rejects.toMatchObject({
+        name: 'LiveSharingUnavailable',
+      })
+      expect(server.live.batches).toBe(1)
+    },
+  )
+
+  test('a page instead of frames means the same', async () => {
+    const { server, hub } = await start()
+    server.onBatch = () => new Response('<html>', { headers: { 'content-type': 'text/html' } })
+    await expect(hub.poll({ shape: 'a', query: 'live=true' }, signal())).rejects.toThrow()
+  })
+
+  test('a proxy that holds answers back is noticed', async () => {
+    const server = await startLogServer()
+    onTestFinished(() => server.close())
+    const { hub, support } = openHub(server, { helloMs: 200 })
+    server.onBatch = () => new Promise(() => {})
+    await expect(hub.poll({ shape: 'a', query: 'live=true' }, signal())).rejects.toMatchObject({
+      name: 'LiveSharingUnavailable',
+    })
+    expect(support.isLikely()).toBe(false)
+  })
+
+  test('a connection that falls silent is replaced', async () => {
+    const server = await startLogServer()
+    onTestFinished(() => server.close())
+    const { followAll } = openHub(server, { silenceMs: 1_200 })
+    const [follower] = followAll(['a'])
+    server.append('a', '1')
+    await vi.waitFor(() => expect(follower?.lines).toEqual(['1']))
+    await vi.waitFor(() => expect(server.live.batches).toBeGreaterThan(1), 10_000)
+    server.append('a', '2')
+    await vi.waitFor(() => expect(follower?.lines).toEqual(['1', '2']))
+  })
+})
+
+test('whatever breaks and whoever comes and goes, every stream sees its whole log in order', async () => {
+  const step = fc.oneof(
+    { weight: 6, arbitrary: fc.record({ do: fc.constant('append'), shape: fc.nat(5) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('break'), shape: fc.nat(5) }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('follow'), shape: fc.nat(5) }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('wait'), shape: fc.nat(120) }) },
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
+      const server = await startLogServer()
+      const { hub, ask } = openHub(server)
+      const written = new Map<string, string[]>()
+      const followers: { shape: string; follower: ReturnType<typeof follow> }[] = []
+      try {
+        for (const [index, { do: what, shape: number }] of steps.entries()) {
+          const shape = `shape${number}`
+          if (what === 'append') {
+            written.set(shape, [...(written.get(shape) ?? []), `${index}`])
+            server.append(shape, `${index}`)
+          } else if (what === 'break') server.breakConnections()
+          else if (what === 'follow') followers.push({ shape, follower: follow(ask, shape) })
+          else await new Promise((resolve) => setTimeout(resolve, number))
+        }
+        await vi.waitFor(() => {
+          for (const { shape, follower } of followers) {
+            expect(follower.lines).toEqual(written.get(shape) ?? [])
+          }
+        }, 10_000)
+        expect(server.live.most).toBeLessThanOrEqual(2)
+      } finally {
+        for (const { follower } of followers) follower.stop()
+        hub.close()
+        await server.close()
+      }
+    }),
+    { numRuns: Number(process.env.LIVE_RUNS ?? 20) },
+  )
+}, 120_000)
+
+function signal(): AbortSignal {
+  return new AbortController().signal
+}

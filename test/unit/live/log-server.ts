@@ -1,0 +1,122 @@
+import { createLiveBatch, isLiveBatch } from '../../../src/server/shape-proxy/live-batch.ts'
+import { principalDigest } from '../../../src/server/shape-proxy/principal-digest.ts'
+import { PRINCIPAL_HEADER } from '../../../src/shapes/live-batch.ts'
+import { SessionDbError } from '../../../src/writes/errors.ts'
+import { type Served, serve } from '../proxy/serve.ts'
+
+/** Logs behind the real batch endpoint and real HTTP. A principal is the `authorization` header. */
+export interface LogServer extends Served {
+  /** Base URL of the shapes. */
+  readonly shapes: string
+  /** Adds a line to a shape's log, seen by every principal. */
+  append(shape: string, line: string): void
+  /** Live requests that wait now, and the most there have been at a time. */
+  readonly live: { open: number; most: number; batches: number }
+  /** Decides answers to single requests; undefined leaves them alone. */
+  refuse: ((shape: string, principal: string) => Response | undefined) | undefined
+  /** Decides what becomes of a batch before it is served. */
+  onBatch: ((request: Request) => Response | Promise<Response> | undefined) | undefined
+  /** Breaks every open live connection, as a crash of the server would. */
+  breakConnections(): void
+}
+
+/** Starts a server whose long polls last `longPollMs`. */
+export async function startLogServer({ longPollMs = 20_000 } = {}): Promise<LogServer> {
+  const logs = new Map<string, string[]>()
+  const waiting = new Set<() => void>()
+  const breaks = new Set<() => void>()
+  let cursor = 0
+  const live = { open: 0, most: 0, batches: 0 }
+
+  async function serveShape(request: Request): Promise<Response> {
+    const principal = request.headers.get('authorization') ?? ''
+    if (!principal.startsWith('user')) return new Response('no', { status: 401 })
+    const url = new URL(request.url)
+    const shape = url.pathname.split('/').at(-1) ?? ''
+    const refused = server.refuse?.(shape, principal)
+    if (refused !== undefined) return refused
+    const from = Number(url.searchParams.get('offset')?.split('_')[0] ?? 0)
+    const log = () => logs.get(shape) ?? []
+    const until = performance.now() + longPollMs
+    while (log().length <= from && performance.now() < until && !request.signal.aborted) {
+      await pause(until - performance.now(), request.signal)
+    }
+    cursor += 1
+    return Response.json(log().slice(from), {
+      headers: {
+        'electric-handle': `${shape}-1`,
+        'electric-offset': `${log().length}_0`,
+        'electric-cursor': String(cursor),
+        'electric-up-to-date': '',
+        [PRINCIPAL_HEADER]: await principalDigest({ tenantId: 't', userId: principal }),
+      },
+    })
+  }
+
+  function pause(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer)
+        waiting.delete(done)
+        signal.removeEventListener('abort', done)
+        resolve()
+      }
+      const timer = setTimeout(done, ms)
+      waiting.add(done)
+      signal.addEventListener('abort', done)
+    })
+  }
+
+  const serveBatch = createLiveBatch({
+    authenticate: async (request) => {
+      const userId = request.headers.get('authorization') ?? ''
+      if (userId.startsWith('user')) return { tenantId: 't', userId }
+      throw new SessionDbError('unauthenticated', 'Sign in.')
+    },
+    serveShape,
+  })
+
+  const served = await serve(async (request) => {
+    const isLive = isLiveBatch(request) || request.url.includes('live=true')
+    if (!isLive) return serveShape(request)
+    if (isLiveBatch(request)) live.batches += 1
+    live.open += 1
+    live.most = Math.max(live.most, live.open)
+    const over = new AbortController()
+    const stop = () => over.abort()
+    const done = () => {
+      if (!breaks.delete(stop)) return
+      live.open -= 1
+    }
+    breaks.add(stop)
+    request.signal.addEventListener('abort', () => {
+      over.abort()
+      done()
+    })
+    const signalled = new Request(request, { signal: over.signal })
+    const own = isLiveBatch(request) ? await server.onBatch?.(signalled) : undefined
+    const answer = own ?? (await (isLiveBatch(request) ? serveBatch : serveShape)(signalled))
+    if (answer.body === null) done()
+    return new Response(answer.body?.pipeThrough(whenDone(done)), answer)
+  })
+
+  const server: LogServer = {
+    ...served,
+    shapes: `${served.url}/shapes`,
+    live,
+    refuse: undefined,
+    onBatch: undefined,
+    append(shape, line) {
+      logs.set(shape, [...(logs.get(shape) ?? []), line])
+      for (const wake of [...waiting]) wake()
+    },
+    breakConnections() {
+      for (const stop of [...breaks]) stop()
+    },
+  }
+  return server
+}
+
+function whenDone(done: () => void): TransformStream<Uint8Array, Uint8Array> {
+  return new TransformStream({ flush: done })
+}

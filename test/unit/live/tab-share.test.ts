@@ -1,0 +1,171 @@
+import { expect, onTestFinished, test, vi } from 'vitest'
+import type { Follower } from './follow.ts'
+import { type LogServer, startLogServer } from './log-server.ts'
+import { openTab, type Tab } from './tabs.ts'
+
+async function start(): Promise<LogServer> {
+  const server = await startLogServer()
+  onTestFinished(() => server.close())
+  return server
+}
+
+async function openTabs(server: LogServer, count: number, user?: Parameters<typeof openTab>[1]) {
+  const tabs: Tab[] = []
+  for (let index = 0; index < count; index++) tabs.push(await openTab(server, user))
+  onTestFinished(() => {
+    for (const tab of tabs) tab.close()
+  })
+  return tabs
+}
+
+const shapes = ['sessions', 'timeline', 'threads', 'messages']
+
+async function allSee(followers: readonly Follower[], lines: readonly string[]): Promise<void> {
+  await vi.waitFor(() => {
+    for (const follower of followers) expect(follower.lines).toEqual(lines)
+  }, 10_000)
+}
+
+function leaderOf(tabs: readonly Tab[]): Tab {
+  const leader = tabs.find((tab) => tab.batches() > 0)
+  if (leader === undefined) throw new Error('no tab polls')
+  return leader
+}
+
+test('twelve tabs of four live shapes need two connections, and only one tab polls', async () => {
+  const server = await start()
+  const tabs = await openTabs(server, 12)
+  const followers = tabs.flatMap((tab) => shapes.map((shape) => tab.follow(shape)))
+  for (const line of ['a', 'b', 'c']) {
+    for (const shape of shapes) server.append(shape, line)
+    await vi.waitFor(() => {
+      for (const { lines } of followers) expect(lines.at(-1)).toBe(line)
+    }, 10_000)
+  }
+  await allSee(followers, ['a', 'b', 'c'])
+  expect(server.live.most).toBeLessThanOrEqual(2)
+  expect(tabs.filter((tab) => tab.batches() > 0)).toHaveLength(1)
+})
+
+test('when the elected tab closes, another one takes over and nobody misses a line', async () => {
+  const server = await start()
+  let tabs = await openTabs(server, 4)
+  let followers = tabs.map((tab) => ({ tab, follower: tab.follow('messages') }))
+  const lines: string[] = []
+  for (let round = 0; round < 3; round++) {
+    server.append('messages', `before ${round}`)
+    lines.push(`before ${round}`)
+    await allSee(
+      followers.map(({ follower }) => follower),
+      lines,
+    )
+    const leader = leaderOf(tabs)
+    leader.close()
+    tabs = tabs.filter((tab) => tab !== leader)
+    followers = followers.filter(({ tab }) => tab !== leader)
+    // Written while nobody may be polling.
+    server.append('messages', `between ${round}`)
+    lines.push(`between ${round}`)
+  }
+  await allSee(
+    followers.map(({ follower }) => follower),
+    lines,
+  )
+  expect(server.live.most).toBeLessThanOrEqual(2)
+})
+
+test('an elected tab that hangs is replaced, and gives way when it wakes', async () => {
+  const server = await start()
+  const tabs = await openTabs(server, 3)
+  const followers = tabs.map((tab) => tab.follow('messages'))
+  server.append('messages', 'a')
+  await allSee(followers, ['a'])
+  const leader = leaderOf(tabs)
+  const rest = followers.filter((_, index) => tabs[index] !== leader)
+  leader.freeze()
+  server.append('messages', 'b')
+  await allSee(rest, ['a', 'b'])
+  leader.thaw()
+  server.append('messages', 'c')
+  await allSee(followers, ['a', 'b', 'c'])
+  await vi.waitFor(() => expect(server.live.open).toBe(1), 10_000)
+})
+
+test('a tab whose sign-in has expired hands over; its 401 is nobody else’s', async () => {
+  const server = await start()
+  let token = 'user1'
+  const [leader, ...rest] = await openTabs(server, 1, () => token)
+  const own = leader?.follow('messages')
+  server.append('messages', 'a')
+  await allSee([own as Follower], ['a'])
+  rest.push(...(await openTabs(server, 2)))
+  const others = rest.map((tab) => tab.follow('messages'))
+  await allSee(others, ['a'])
+  token = 'expired'
+  server.breakConnections()
+  await vi.waitFor(() => expect(own?.statuses).toContain(401), 10_000)
+  server.append('messages', 'b')
+  await allSee(others, ['a', 'b'])
+  for (const { statuses } of others) expect(statuses).not.toContain(401)
+  // Its own streams are served by the tab that is still signed in.
+  await allSee([own as Follower], ['a', 'b'])
+})
+
+test('two principals never meet, and a page keeps the one it began with', async () => {
+  const server = await start()
+  // Every answer says for whom it was made.
+  server.refuse = undefined
+  const seen = new Map<string, Set<string>>()
+  const one = await openTabs(server, 2, 'user1')
+  const two = await openTabs(server, 2, 'user2')
+  const watch = (tab: Tab, user: string) => {
+    const asked = seen.get(user) ?? new Set()
+    seen.set(user, asked)
+    return tab.follow(`${user}-log`)
+  }
+  server.onBatch = (request) => {
+    const user = request.headers.get('authorization') ?? ''
+    return request
+      .clone()
+      .text()
+      .then((body) => {
+        for (const [, shape = ''] of body.matchAll(/"shape":"([^"]+)"/g)) seen.get(user)?.add(shape)
+        return undefined as unknown as Response
+      })
+  }
+  const followers = [
+    ...one.map((tab) => watch(tab, 'user1')),
+    ...two.map((tab) => watch(tab, 'user2')),
+  ]
+  server.append('user1-log', 'one')
+  server.append('user2-log', 'two')
+  await allSee(followers.slice(0, 2), ['one'])
+  await allSee(followers.slice(2), ['two'])
+  expect([...(seen.get('user1') ?? [])]).toEqual(['user1-log'])
+  expect([...(seen.get('user2') ?? [])]).toEqual(['user2-log'])
+})
+
+test('a tab that is signed in as somebody else by cookie gets 401, not that one’s rows', async () => {
+  const server = await start()
+  let cookie = 'user1'
+  const [first, second] = await openTabs(server, 2, () => cookie)
+  const followers = [first, second].map((tab) => tab?.follow('messages') as Follower)
+  server.append('messages', 'a')
+  await allSee(followers, ['a'])
+  cookie = 'user2'
+  server.breakConnections()
+  server.append('messages', 'of user2')
+  await vi.waitFor(() => {
+    for (const { statuses } of followers) expect(statuses.at(-1)).toBe(401)
+  }, 10_000)
+  for (const { lines } of followers) expect(lines).toEqual(['a'])
+})
+
+test('sign-out reaches the other tabs of the same user only', async () => {
+  const server = await start()
+  const [one, other] = await openTabs(server, 2, 'user1')
+  const [stranger] = await openTabs(server, 1, 'user2')
+  one?.live.signOut()
+  await vi.waitFor(() => expect(other?.signOuts()).toBe(1))
+  expect([one?.signOuts(), stranger?.signOuts()]).toEqual([0, 0])
+})
