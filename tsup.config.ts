@@ -24,6 +24,7 @@ export default defineConfig([
     name: 'node',
     entry: {
       server: 'src/server.ts',
+      s3: 'src/s3.ts',
       testing: 'src/testing/index.ts',
       dev: 'src/dev/index.ts',
     },

@@ -5,6 +5,7 @@ import type { SessionInsert, SessionUpdate } from '../schema/session.ts'
 import type { MutationInput } from '../writes/batch.ts'
 import { type CommitContext, commitBatch, type PendingWrite } from './commit-batch.ts'
 import { createStreamActions, type StreamActions } from './stream-actions.ts'
+import type { PendingUpload, SessionUpload } from './upload/upload-session.ts'
 
 /** A write of one row. */
 export interface PendingRowWrite extends PendingWrite {
@@ -34,6 +35,15 @@ export interface WriteGuard {
  */
 export interface SessionActions extends StreamActions {
   createSession(session: NewRow<SessionInsert>): PendingRowWrite
+  /**
+   * Makes a session of a file. It is sent in parts and goes on by itself after a broken connection;
+   * `onProgress` hears of every part that the server has stored. Needs `uploadUrl`.
+   *
+   * @example
+   * const upload = actions.uploadSession({ file, onProgress: ({ uploadedBytes }) => show(uploadedBytes) })
+   * await upload.uploaded // or upload.abort()
+   */
+  uploadSession(upload: SessionUpload): PendingUpload
   updateSession(id: string, changes: SessionUpdate, guard?: WriteGuard): PendingRowWrite
   /** Sets `archivedAt`; `updateSession(id, { archivedAt: null })` brings the session back. */
   archiveSession(id: string, guard?: WriteGuard): PendingRowWrite
@@ -69,7 +79,10 @@ export function createId(): string {
 }
 
 /** Creates the actions over one set of collections. */
-export function createActions(context: CommitContext): SessionActions {
+export function createActions(
+  context: CommitContext,
+  uploadSession: SessionActions['uploadSession'],
+): SessionActions {
   const row = (
     id: string,
     mutation: MutationInput,
@@ -84,6 +97,7 @@ export function createActions(context: CommitContext): SessionActions {
       const id = session.id ?? createId()
       return row(id, { collection: 'sessions', type: 'insert', value: { ...session, id } })
     },
+    uploadSession,
     updateSession,
     archiveSession: (id, guard) =>
       updateSession(id, { archivedAt: new Date().toISOString() }, guard),

@@ -11,10 +11,11 @@ import type { RowCollection, StreamOptions, SyncedCollection, SyncStream } from 
 import { UNKNOWN, type WriterIdentity } from './optimistic-rows.ts'
 import { createSources, liveSources, type Sources } from './sources.ts'
 import type { SyncStatusStore } from './sync-status.ts'
+import { createUploadSession, type UploadOptions } from './upload/upload-session.ts'
 import { createWriteOrder } from './write-order.ts'
 
 /** How `createSessionCollections` reaches the server. */
-export interface SessionCollectionsOptions {
+export interface SessionCollectionsOptions extends Partial<UploadOptions> {
   /**
    * Base of the app's shape proxy, for example `/api/shapes` or `https://app.example/api/shapes`.
    * A relative one belongs to the page's origin.
@@ -26,7 +27,7 @@ export interface SessionCollectionsOptions {
   readonly identity?: WriterIdentity
   /** Headers of shape requests: texts, or functions asked anew for every request. */
   readonly headers?: NonNullable<StreamOptions['headers']>
-  /** Replaces `fetch` for shape requests. */
+  /** Replaces `fetch` for shape requests and uploads. */
   readonly fetchClient?: typeof fetch
   /**
    * Whether live requests share connections: at most two per browser profile instead of one per
@@ -131,14 +132,17 @@ export function createSessionCollections(options: SessionCollectionsOptions): Se
       once(threadScopes, sources.byThread.get(threadId), ({ messages }) => ({
         messages: open(messages),
       })),
-    actions: createActions({
-      live: liveSources(sources),
-      identity: options.identity ?? { tenantId: UNKNOWN, userId: UNKNOWN },
-      writeAdapter: connection.writes(options.writeAdapter),
-      order: createWriteOrder(),
-      syncTimeoutMs: options.syncTimeoutMs ?? 10_000,
-      onError: (error) => options.onError?.(error),
-    }),
+    actions: createActions(
+      {
+        live: liveSources(sources),
+        identity: options.identity ?? { tenantId: UNKNOWN, userId: UNKNOWN },
+        writeAdapter: connection.writes(options.writeAdapter),
+        order: createWriteOrder(),
+        syncTimeoutMs: options.syncTimeoutMs ?? 10_000,
+        onError: (error) => options.onError?.(error),
+      },
+      createUploadSession(options, (error) => options.onError?.(error)),
+    ),
     status(collection) {
       const source = byCollection.get(collection)
       if (source !== undefined) return source.status

@@ -19,3 +19,9 @@ export type { RowCollection } from './electric.ts'
 export type { WriterIdentity } from './optimistic-rows.ts'
 export type { NewStreamedMessage, StreamActions } from './stream-actions.ts'
 export type { SyncConnection, SyncStatus, SyncStatusStore } from './sync-status.ts'
+export type {
+  PendingUpload,
+  SessionUpload,
+  UploadOptions,
+  UploadProgress,
+} from './upload/upload-session.ts'

@@ -30,6 +30,8 @@ export function newSession(
     ownerId: identity.userId,
     visibility: 'private',
     status: 'pending',
+    statusReason: null,
+    progress: null,
     source: 'upload',
     format: 'other',
     originalName: null,

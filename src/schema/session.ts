@@ -15,6 +15,21 @@ export const sessionStatusSchema = z.enum(['pending', 'ready', 'failed'])
 export const sessionSourceSchema = z.enum(['upload', 'bundled', 'external', 'import'])
 export const sessionFormatSchema = z.enum(['codex', 'claude-code', 'gemini-cli', 'other'])
 
+/** How far the server is with a session's content. */
+export interface SessionProgress {
+  /** `upload` while bytes arrive, `derive` while the timeline is made of them. */
+  readonly phase: 'upload' | 'derive'
+  /** Bytes of the content dealt with in this phase. */
+  readonly doneBytes: number
+  /** Bytes there are, or null while nobody knows. */
+  readonly totalBytes: number | null
+  /** Timeline events made so far, in the phase `derive`. */
+  readonly events?: number
+}
+
+// Only the server writes it, so that to check more than that it is an object would check ourselves.
+const progressField = jsonObjectField as unknown as z.ZodType<SessionProgress, SessionProgress>
+
 /** One row of `sessions`, with every column the database has. */
 export const sessionRowSchema = z.strictObject({
   tenantId: idField,
@@ -23,6 +38,8 @@ export const sessionRowSchema = z.strictObject({
   visibility: sessionVisibilitySchema,
   title: titleField,
   status: sessionStatusSchema,
+  statusReason: textField.nullable(),
+  progress: progressField.nullable(),
   source: sessionSourceSchema,
   format: sessionFormatSchema,
   originalName: textField.nullable(),
@@ -91,6 +108,8 @@ export const sessionColumns = {
   visibility: column('visibility', 'text', { default: "'private'::text", writable: 'always' }),
   title: column('title', 'text', { writable: 'always' }),
   status: column('status', 'text', { default: "'pending'::text" }),
+  statusReason: column('status_reason', 'text', { nullable: true }),
+  progress: column('progress', 'jsonb', { nullable: true }),
   source: column('source', 'text', { default: "'upload'::text", writable: 'insert' }),
   format: column('format', 'text', { default: "'other'::text", writable: 'insert' }),
   originalName: column('original_name', 'text', { nullable: true, writable: 'insert' }),

@@ -13,7 +13,10 @@ export const timelineEventKindSchema = z.enum([
   'other',
 ])
 
-/** One row of `timeline_events`. `seq` orders a session's events; it starts at 0. */
+/**
+ * One row of `timeline_events`. `seq` orders a session's events; it starts at 0. `derivedBy` names the
+ * parser that made the event of the session's content; it is null for events that the app wrote.
+ */
 export const timelineEventRowSchema = z.strictObject({
   tenantId: idField,
   id: idField,
@@ -28,15 +31,16 @@ export const timelineEventRowSchema = z.strictObject({
   callId: textField.nullable(),
   parentId: textField.nullable(),
   data: jsonObjectField,
+  derivedBy: textField.nullable(),
   createdAt: z.date(),
 })
 
 export type TimelineEventRow = z.output<typeof timelineEventRowSchema>
 
-/** A timeline event as a browser holds it: every column is synced. */
-export const timelineEventSchema = timelineEventRowSchema
+/** A timeline event as a browser holds it: the row without what only derivation needs. */
+export const timelineEventSchema = timelineEventRowSchema.omit({ derivedBy: true })
 
-export type TimelineEvent = TimelineEventRow
+export type TimelineEvent = z.output<typeof timelineEventSchema>
 
 /** What a session's owner may say of a new event. */
 export const timelineEventInsertSchema = z.strictObject({
@@ -79,5 +83,6 @@ export const timelineEventColumns = {
   callId: column('call_id', 'text', { nullable: true, writable: 'always' }),
   parentId: column('parent_id', 'text', { nullable: true, writable: 'always' }),
   data: column('data', 'jsonb', { default: "'{}'::jsonb", writable: 'always' }),
+  derivedBy: column('derived_by', 'text', { nullable: true, synced: false }),
   createdAt: column('created_at', 'timestamp with time zone', { default: 'now()' }),
 } as const satisfies ColumnMap<keyof TimelineEventRow>

@@ -19,6 +19,7 @@ const MAY_KNOW: Record<string, readonly string[]> = {
   dev: ['schema', 'shapes', 'shape-log'],
   cli: ['schema', 'shapes', 'writes', 'server', 'legacy', 'ops', 'dev'],
   'index.ts': ['schema', 'shapes', 'writes', 'collections'],
+  's3.ts': ['server'],
   'server.ts': ['schema', 'shapes', 'writes', 'server', 'legacy'],
 }
 

@@ -1,9 +1,15 @@
 import { initial } from './0001-initial.ts'
 import { messageDeltas } from './0003-message-deltas.ts'
+import { sessionContents } from './0004-session-contents.ts'
 import { bulkLoadMigration } from './0005-bulk-load.ts'
 import type { Migration } from './migration.ts'
 
 export type { Migration } from './migration.ts'
 
 /** Every migration, in the order they are applied. */
-export const migrations: readonly Migration[] = [initial, messageDeltas, bulkLoadMigration]
+export const migrations: readonly Migration[] = [
+  initial,
+  messageDeltas,
+  sessionContents,
+  bulkLoadMigration,
+]

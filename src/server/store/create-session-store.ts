@@ -2,6 +2,11 @@ import { Pool } from 'pg'
 import type { ChatMessage, Principal } from '../../schema/index.ts'
 import { parseWriteBatch, type WriteResult } from '../../writes/index.ts'
 import { checkLimits, defaultLimits, type WriteLimits } from '../../writes/limits.ts'
+import type { ContentStore } from '../content/content-store.ts'
+import { createContentStores } from '../content/content-stores.ts'
+import { type EventHits, type EventSearch, searchEvents } from '../search/search-events.ts'
+import { createUploads, type SessionUploads } from '../upload/create-uploads.ts'
+import { defaultUploadLimits, type UploadLimits } from '../upload/upload-context.ts'
 import { applyAppend } from './append.ts'
 import { mutationsJson, requestHash } from './applied-batches.ts'
 import { checkPrincipal } from './check-principal.ts'
@@ -23,10 +28,19 @@ export interface SessionStoreOptions<User extends Principal = Principal> {
   readonly policy?: SessionPolicy<User>
   /** What is left out keeps its default: 1 MiB per message, 8 MiB and 500 mutations per batch. */
   readonly limits?: Partial<WriteLimits>
+  /**
+   * Where the bytes of sessions go; in the database unless given. Of several stores the first takes
+   * what is new, and the others stay readable.
+   */
+  readonly contents?: ContentStore | readonly ContentStore[]
+  /** What is left out keeps its default: 512 MiB, and timelines at once of up to 4 MiB. */
+  readonly uploads?: Partial<UploadLimits>
+  /** Hears of failures in the background, whose sessions only say that something went wrong. */
+  readonly onError?: (error: unknown) => void
 }
 
 /** The one way rows change on behalf of a user. */
-export interface SessionStore<User extends Principal = Principal> {
+export interface SessionStore<User extends Principal = Principal> extends SessionUploads<User> {
   /**
    * Applies a batch: all of it, in one transaction, exactly once.
    *
@@ -56,6 +70,14 @@ export interface SessionStore<User extends Principal = Principal> {
    * @returns undefined when there is none that the principal may see.
    */
   readMessage(principal: User, id: string): Promise<ChatMessage | undefined>
+  /**
+   * Finds timeline events by their words, in all sessions that the principal may see, the best first.
+   *
+   * @throws SessionDbError `invalid` for a search or a cursor that is none; `unavailable`.
+   * @example
+   * const { hits, nextCursor } = await store.searchEvents(principal, { query: '"exit code" tsc' })
+   */
+  searchEvents(principal: User, search: EventSearch): Promise<EventHits>
   /** Ends the pool that the store made. A pool that was given stays open. */
   close(): Promise<void>
 }
@@ -73,7 +95,11 @@ export function createSessionStore<User extends Principal = Principal>(
   const pool = typeof database === 'string' ? createPool(database) : database
   const limits = { ...defaultLimits, ...options.limits }
   const preparer = createPreparer()
-  return {
+  const { onError = () => undefined } = options
+  const contents = createContentStores(pool, options.contents)
+  const uploadLimits = { ...defaultUploadLimits, ...options.uploads }
+  const uploadContext = { pool, policy, preparer, contents, limits: uploadLimits, onError }
+  const store: Omit<SessionStore<User>, keyof SessionUploads> = {
     async write(principal, batch) {
       checkPrincipal(principal)
       const { id, mutations } = parseWriteBatch(batch)
@@ -102,10 +128,13 @@ export function createSessionStore<User extends Principal = Principal>(
         throw toSessionDbError(error)
       }
     },
+    searchEvents: (principal, search) =>
+      searchEvents({ pool, policy, preparer }, principal, search),
     async close() {
       if (pool !== database && !pool.ending) await pool.end()
     },
   }
+  return { ...createUploads(uploadContext, store), ...store }
 }
 
 function createPool(connectionString: string): Pool {

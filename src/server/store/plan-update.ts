@@ -40,7 +40,7 @@ function differs(alias: RawBuilder<unknown>, { names, values }: ColumnValues): R
   return sql`ROW(${sql.join(current)}) IS DISTINCT FROM ROW(${sql.join(values)})`
 }
 
-// Something has to be set even when nothing was named: the id, to itself.
+// An event that somebody changed is theirs from then on: no parser replaces it.
 function assignments(
   alias: RawBuilder<unknown>,
   { names, values }: ColumnValues,
@@ -48,6 +48,6 @@ function assignments(
 ): RawBuilder<unknown> {
   const always = versioned
     ? sql`version = ${alias}.version + 1, updated_at = now()`
-    : sql`tenant_id = ${alias}.tenant_id`
+    : sql`derived_by = NULL`
   return sql.join([always, ...names.map((name, index) => sql`${name} = ${values[index]}`)])
 }

@@ -18,12 +18,21 @@ export function timelineEventId(sessionId: string, seq: number): string {
   return `${createHash('sha256').update(sessionId).digest('hex')}:${seq}`
 }
 
+/** What is said of events besides what they hold. */
+export interface InsertOptions {
+  /** What derived them; null for events that the app wrote. */
+  readonly derivedBy?: string
+  /** Another table of the same form. */
+  readonly table?: string
+}
+
 /** Inserts events in one statement. */
 export async function insertEvents(
   client: ClientBase,
   tenantId: string,
   sessionId: string,
   events: readonly PlacedEvent[],
+  { derivedBy, table = 'timeline_events' }: InsertOptions = {},
 ): Promise<void> {
   const rows = events.map((event) => ({
     id: timelineEventId(sessionId, event.seq),
@@ -38,11 +47,11 @@ export async function insertEvents(
     data: event.data,
   }))
   await client.query(
-    `INSERT INTO timeline_events (tenant_id, session_id, id, seq, kind, role, occurred_at, title,
-       text, tool_name, call_id, data)
-     SELECT $1, $2, e.* FROM json_to_recordset($3::json) AS e(id text, seq integer, kind text,
+    `INSERT INTO ${table} (tenant_id, session_id, derived_by, id, seq, kind, role, occurred_at,
+       title, text, tool_name, call_id, data)
+     SELECT $1, $2, $4, e.* FROM json_to_recordset($3::json) AS e(id text, seq integer, kind text,
        role text, occurred_at timestamptz, title text, text text, tool_name text, call_id text,
        data jsonb)`,
-    [tenantId, sessionId, JSON.stringify(rows)],
+    [tenantId, sessionId, JSON.stringify(rows), derivedBy ?? null],
   )
 }

@@ -40,7 +40,11 @@ describe('migrate', () => {
       'chat_message_deltas',
       'chat_messages',
       'chat_threads',
+      'session_content_chunks',
+      'session_content_garbage',
+      'session_contents',
       'session_db_migrations',
+      'session_uploads',
       'sessions',
       'timeline_events',
     ])

@@ -1,0 +1,125 @@
+import { v7 as uuidv7 } from 'uuid'
+import { SessionDbError } from '../../errors.ts'
+import type { Session, SessionInsert } from '../../schema/session.ts'
+import { resilient } from './resilient.ts'
+import { createUploadRequests, type UploadAnswer } from './upload-requests.ts'
+
+/** Where and how uploads are sent. */
+export interface UploadOptions {
+  /** The URL of the app's upload route, absolute or relative to the page. */
+  readonly uploadUrl: string
+  /** Headers of upload requests, for example a bearer token; asked anew for every request. */
+  readonly uploadHeaders?: () => Record<string, string> | Promise<Record<string, string>>
+  /** Replaces `fetch` for uploads. */
+  readonly fetchClient?: typeof fetch
+}
+
+/** How far an upload is. */
+export interface UploadProgress {
+  /** Bytes that the server has stored. */
+  readonly uploadedBytes: number
+  readonly totalBytes: number
+  /** True while the connection is broken and the upload waits to go on. */
+  readonly retrying: boolean
+}
+
+/** A file to make a session of. */
+export interface SessionUpload extends Omit<SessionInsert, 'id' | 'title'> {
+  readonly file: Blob & { readonly name?: string }
+  /**
+   * The session's id; a new one unless given. With the id of an upload that was broken off, for
+   * example by closing the page, and the same file it goes on where it was.
+   */
+  readonly id?: string
+  /** The file's name unless given; then the first prompt in the file replaces it. */
+  readonly title?: string
+  readonly onProgress?: (progress: UploadProgress) => void
+  /** Bytes per request; 8 MiB unless given. Less, where a proxy allows only smaller bodies. */
+  readonly partBytes?: number
+}
+
+/** An upload on its way. */
+export interface PendingUpload {
+  /** The session's id, known at once. */
+  readonly id: string
+  /**
+   * Resolves when the server has the whole file: with `ready`, or with `pending` while the timeline
+   * of a large one is still being made, which the session's row shows. Rejects with a
+   * `SessionDbError`: `conflict` after `abort`. It is safe to ignore.
+   */
+  readonly uploaded: Promise<{ readonly status: Session['status'] }>
+  /** Gives the upload up and has the server forget what it has of it. */
+  abort(): Promise<void>
+}
+
+const PART_BYTES = 8 * 1024 * 1024
+
+/** Creates the action that uploads a file. */
+export function createUploadSession(
+  options: Partial<UploadOptions>,
+  onError: (error: SessionDbError) => void,
+): (upload: SessionUpload) => PendingUpload {
+  return (upload) => {
+    const id = upload.id ?? uuidv7()
+    const aborting = new AbortController()
+    const uploaded = send(options, { ...upload, id }, aborting.signal)
+    uploaded.catch((error: SessionDbError) => {
+      if (!aborting.signal.aborted) onError(error)
+    })
+    return {
+      id,
+      uploaded,
+      async abort() {
+        aborting.abort()
+        await uploaded.catch(() => undefined)
+        await createUploadRequests(options).remove(id)
+      },
+    }
+  }
+}
+
+async function send(
+  options: Partial<UploadOptions>,
+  upload: SessionUpload & { readonly id: string },
+  signal: AbortSignal,
+): Promise<{ readonly status: Session['status'] }> {
+  const { file, onProgress, partBytes = PART_BYTES, ...session } = upload
+  const requests = createUploadRequests(options)
+  const totalBytes = file.size
+  const report = (uploadedBytes: number, retrying: boolean) =>
+    onProgress?.({ uploadedBytes, totalBytes, retrying })
+  const name = file.name ?? 'Session'
+  const insert = { title: name, originalName: name, ...session }
+
+  let at = 0
+  const attempt = resilient(signal, () => report(at, true))
+  let answer: UploadAnswer = await attempt(() => requests.create(insert, totalBytes, signal))
+  at = answer.offset
+  report(at, false)
+  // An empty file is complete from the start and still has to be said to be.
+  for (let first = true; first || at < totalBytes; first = false) {
+    if (answer.status !== 'pending') break
+    let broken = false
+    answer = await attempt(async () => {
+      // After a failure only the server knows how much of the part arrived.
+      if (broken) {
+        const state = await requests.state(upload.id, signal)
+        if (state.offset !== at) return state
+      }
+      broken = true
+      return requests
+        .append(upload.id, at, file.slice(at, at + partBytes), signal)
+        .catch(goOnElsewhere)
+    })
+    at = answer.offset
+    report(at, false)
+  }
+  return { status: answer.status }
+}
+
+/** An earlier request, taken for lost, may have arrived meanwhile. */
+function goOnElsewhere(error: unknown): UploadAnswer {
+  const offset = error instanceof SessionDbError ? error.details?.receivedBytes : undefined
+  if (typeof offset !== 'number') throw error
+  return { offset, status: 'pending' }
+}

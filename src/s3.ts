@@ -1,0 +1,5 @@
+/** The entry `@org/session-db/s3`: contents of sessions in S3. Needs `@aws-sdk/client-s3`. */
+export {
+  createS3ContentStore,
+  type S3ContentStoreOptions,
+} from './server/content/s3-content-store.ts'

@@ -1,0 +1,120 @@
+import type { ClientBase } from 'pg'
+import type { DerivedEvent } from '../timeline/derived-event.ts'
+import { insertEvents, type PlacedEvent, timelineEventId } from '../timeline/insert-events.ts'
+
+const BATCH_SIZE = 1_000
+const STAGING = 'pg_temp.session_db_derived_events'
+
+/** Takes a session's derived events, in their order. */
+export interface EventWriter {
+  write(event: DerivedEvent): Promise<void>
+  /** Afterwards the session has these derived events and no others. */
+  end(): Promise<void>
+}
+
+/** Whose events are written, and what derived them. */
+export interface EventTarget {
+  readonly tenantId: string
+  readonly sessionId: string
+  readonly by: string
+}
+
+/**
+ * Writes a session's derived events within the caller's transaction. Each gets the next seq that no
+ * event of the app has. Where there are derived events already, the new ones are put beside them
+ * first and only the differences written: an unchanged event stays as it is.
+ */
+export async function openEventWriter(
+  client: ClientBase,
+  target: EventTarget,
+): Promise<EventWriter> {
+  const { rows } = await client.query<{ derived: boolean }>(
+    `SELECT EXISTS (SELECT FROM timeline_events
+       WHERE tenant_id = $1 AND session_id = $2 AND derived_by IS NOT NULL) AS derived`,
+    [target.tenantId, target.sessionId],
+  )
+  const replaces = rows[0]?.derived === true
+  if (replaces) await client.query(CREATE_STAGING)
+  const taken = await takenPlaces(client, target)
+  const options = { derivedBy: target.by, ...(replaces ? { table: STAGING } : {}) }
+  let seq = 0
+  let batch: PlacedEvent[] = []
+  const flush = async () => {
+    if (batch.length === 0) return
+    const events = batch
+    batch = []
+    await insertEvents(client, target.tenantId, target.sessionId, events, options)
+  }
+  return {
+    async write(event) {
+      while (taken.has(seq)) seq += 1
+      batch.push({ ...event, seq })
+      seq += 1
+      if (batch.length >= BATCH_SIZE) await flush()
+    },
+    async end() {
+      await flush()
+      if (replaces) await replaceEvents(client, target)
+    },
+  }
+}
+
+/**
+ * The places of the app's own events. A derived event that somebody changed is the app's from then
+ * on; it stays in the place it was derived for, which no other event may have either.
+ */
+async function takenPlaces(
+  client: ClientBase,
+  { tenantId, sessionId }: EventTarget,
+): Promise<Set<number>> {
+  const { rows } = await client.query<{ id: string; seq: number }>(
+    `SELECT id, seq FROM timeline_events
+     WHERE tenant_id = $1 AND session_id = $2 AND derived_by IS NULL`,
+    [tenantId, sessionId],
+  )
+  return new Set(
+    rows.filter(({ id, seq }) => id !== timelineEventId(sessionId, seq)).map(({ seq }) => seq),
+  )
+}
+
+const CREATE_STAGING = `
+  DROP TABLE IF EXISTS ${STAGING};
+  CREATE TEMPORARY TABLE session_db_derived_events (LIKE timeline_events INCLUDING DEFAULTS)
+    ON COMMIT DROP`
+
+const COMPARED = [
+  'kind',
+  'role',
+  'occurred_at',
+  'title',
+  'text',
+  'tool_name',
+  'call_id',
+  'parent_id',
+  'data',
+]
+
+async function replaceEvents(
+  client: ClientBase,
+  { tenantId, sessionId }: EventTarget,
+): Promise<void> {
+  const values = [tenantId, sessionId]
+  await client.query(
+    `DELETE FROM timeline_events e
+     WHERE e.tenant_id = $1 AND e.session_id = $2 AND e.derived_by IS NOT NULL
+       AND NOT EXISTS (SELECT FROM ${STAGING} n WHERE n.id = e.id)`,
+    values,
+  )
+  const columns = ['tenant_id', 'id', 'session_id', 'seq', 'derived_by', ...COMPARED].join(', ')
+  const ofOld = COMPARED.map((name) => `e.${name}`).join(', ')
+  const ofNew = COMPARED.map((name) => `EXCLUDED.${name}`).join(', ')
+  await client.query(
+    `INSERT INTO timeline_events AS e (${columns}) SELECT ${columns} FROM ${STAGING}
+     ON CONFLICT (tenant_id, id) DO UPDATE
+     SET derived_by = EXCLUDED.derived_by,
+       ${COMPARED.map((name) => `${name} = EXCLUDED.${name}`).join(', ')}
+     WHERE e.tenant_id = $1 AND e.session_id = $2 AND e.derived_by IS NOT NULL
+       AND (${ofOld}) IS DISTINCT FROM (${ofNew})`,
+    values,
+  )
+}

@@ -1,0 +1,179 @@
+import { type RawBuilder, sql } from 'kysely'
+import type { Pool } from 'pg'
+import { z } from 'zod'
+import { idField, textField } from '../../schema/fields.ts'
+import type { Principal } from '../../schema/principal.ts'
+import { type TimelineEventRow, timelineEventKindSchema } from '../../schema/timeline-event.ts'
+import { SessionDbError } from '../../writes/errors.ts'
+import { checkPrincipal } from '../store/check-principal.ts'
+import { toSessionDbError } from '../store/database-errors.ts'
+import type { SessionPolicy } from '../store/policy.ts'
+import type { Preparer } from '../store/prepare.ts'
+import { decodeCursor, encodeCursor } from './cursor.ts'
+import { SNIPPET_OPTIONS, type Snippet, toSnippet } from './snippet.ts'
+
+const searchSchema = z.strictObject({
+  query: textField.max(1_000),
+  sessionId: idField.optional(),
+  kinds: z.array(timelineEventKindSchema).min(1).max(8).optional(),
+  roles: z.array(textField.max(200)).min(1).max(20).optional(),
+  tools: z.array(textField.max(200)).min(1).max(50).optional(),
+  from: z.date().optional(),
+  until: z.date().optional(),
+  limit: z.number().int().min(1).max(100).default(20),
+  cursor: z.string().max(1_000).optional(),
+})
+
+/** What to look for, and where. */
+export interface EventSearch {
+  /**
+   * Words that all have to be there, as people type them: `"a phrase"`, `or` between alternatives,
+   * `-without`. Case does not matter; words are not reduced to a stem, so that code is found.
+   */
+  readonly query: string
+  /** Only in this session; in every session that the principal may see unless given. */
+  readonly sessionId?: string
+  readonly kinds?: readonly TimelineEventRow['kind'][]
+  readonly roles?: readonly string[]
+  readonly tools?: readonly string[]
+  /** Not before. */
+  readonly from?: Date
+  /** Before. */
+  readonly until?: Date
+  /** Hits per page, 1 to 100; 20 unless given. */
+  readonly limit?: number
+  /** `nextCursor` of the page before. */
+  readonly cursor?: string
+}
+
+/** An event that was found. */
+export interface EventHit
+  extends Pick<
+    TimelineEventRow,
+    'sessionId' | 'id' | 'seq' | 'kind' | 'role' | 'occurredAt' | 'title' | 'toolName'
+  > {
+  readonly sessionTitle: string
+  /** Larger is better; comparable within one search. */
+  readonly rank: number
+  readonly snippet: Snippet
+}
+
+/** A page of hits, the best first. */
+export interface EventHits {
+  readonly hits: readonly EventHit[]
+  /** Asks for the next page; null after the last hit. */
+  readonly nextCursor: string | null
+}
+
+interface SearchContext<User extends Principal> {
+  readonly pool: Pool
+  readonly policy: SessionPolicy<User>
+  readonly preparer: Preparer
+}
+
+interface HitRow extends Omit<EventHit, 'snippet'> {
+  readonly headline: string
+}
+
+/**
+ * Finds events by their title, tool name and text, in all sessions that the principal may see. Who
+ * may see what is part of the statement, as in every other one.
+ *
+ * @throws SessionDbError `invalid` for a search or a cursor that is none.
+ */
+export async function searchEvents<User extends Principal>(
+  context: SearchContext<User>,
+  principal: User,
+  search: EventSearch,
+): Promise<EventHits> {
+  checkPrincipal(principal)
+  const parsed = searchSchema.safeParse(search)
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]
+    const where = issue?.path.join('.') || 'The search'
+    throw new SessionDbError('invalid', `${where}: ${issue?.message ?? 'is not valid'}`)
+  }
+  const { limit } = parsed.data
+  const statement = context.preparer.prepare(searchStatement(context, principal, parsed.data))
+  const rows = await context.pool.query(statement).then(
+    (result) => result.rows as HitRow[],
+    (error: unknown) => Promise.reject(toSessionDbError(error)),
+  )
+  const hits = rows
+    .slice(0, limit)
+    .map(({ headline, ...hit }) => ({ ...hit, snippet: toSnippet(headline) }))
+  const last = hits.at(-1)
+  return { hits, nextCursor: rows.length > limit && last ? encodeCursor(last) : null }
+}
+
+/**
+ * The page is cut before snippets are made, which is what costs most. The lexemes of tenant and
+ * session narrow the index scan; the columns decide.
+ */
+function searchStatement<User extends Principal>(
+  { policy }: SearchContext<User>,
+  principal: User,
+  search: z.output<typeof searchSchema>,
+): RawBuilder<HitRow> {
+  const { tenantId } = principal
+  const after = search.cursor === undefined ? undefined : decodeCursor(search.cursor)
+  const scope =
+    search.sessionId === undefined
+      ? lexeme(2, tenantId)
+      : sql`(${lexeme(2, tenantId)} && ${lexeme(3, search.sessionId)})`
+  const conditions = [
+    sql`event.tenant_id = ${tenantId}`,
+    sql`${DOCUMENT} @@ (${scope} && words.query)`,
+    // Without a word, only the scope would be left, which is everything.
+    sql`numnode(words.query) > 0`,
+    sql`(${policy.see(principal)})`,
+    ...optional(search.sessionId, (id) => sql`event.session_id = ${id}`),
+    ...optional(search.kinds, (kinds) => sql`event.kind = ANY (${kinds}::text[])`),
+    ...optional(search.roles, (roles) => sql`event.role = ANY (${roles}::text[])`),
+    ...optional(search.tools, (tools) => sql`event.tool_name = ANY (${tools}::text[])`),
+    ...optional(
+      search.from,
+      (from) => sql`event.occurred_at >= ${from.toISOString()}::timestamptz`,
+    ),
+    ...optional(search.until, (end) => sql`event.occurred_at < ${end.toISOString()}::timestamptz`),
+  ]
+  const page = after
+    ? sql`WHERE (-hit.rank, hit.session_id, hit.seq)
+        > (-${after.rank}::real, ${after.sessionId}::text, ${after.seq}::integer)`
+    : sql``
+  return sql`
+    WITH words AS MATERIALIZED (SELECT websearch_to_tsquery('simple', ${search.query}) AS query),
+    page AS (
+      SELECT * FROM (
+        SELECT event.session_id, event.id, event.seq, event.kind, event.role, event.occurred_at,
+          event.title, event.tool_name, event.text, session.title AS session_title,
+          ts_rank_cd(${DOCUMENT}, words.query, 1)::real AS rank
+        FROM words, timeline_events AS event
+        JOIN sessions AS session
+          ON session.tenant_id = event.tenant_id AND session.id = event.session_id
+        WHERE ${sql.join(conditions, sql` AND `)}
+      ) AS hit ${page}
+      ORDER BY -hit.rank, hit.session_id, hit.seq LIMIT ${search.limit + 1}
+    )
+    SELECT session_id AS "sessionId", id, seq, kind, role, occurred_at AS "occurredAt", title,
+      tool_name AS "toolName", session_title AS "sessionTitle", rank,
+      ts_headline('simple', concat_ws(' ', title, tool_name, left(text, 20000)), words.query,
+        ${SNIPPET_OPTIONS}) AS headline
+    FROM page, words ORDER BY -rank, session_id, seq`
+}
+
+const DOCUMENT = sql`session_db_event_document(event.tenant_id, event.session_id, event.title,
+  event.tool_name, event.text)`
+
+/** A query for one of the lexemes that say where an event belongs; quoted as tsquery wants it. */
+function lexeme(mark: 2 | 3, id: string): RawBuilder<unknown> {
+  const quoted = `'${(String.fromCharCode(mark) + id).replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
+  return sql`${quoted}::tsquery`
+}
+
+function optional<Value>(
+  value: Value | undefined,
+  condition: (value: Value) => RawBuilder<unknown>,
+): RawBuilder<unknown>[] {
+  return value === undefined ? [] : [condition(value)]
+}

@@ -1,0 +1,71 @@
+import type { Pool } from 'pg'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { compress, decompress } from '../../../src/server/content/codec.ts'
+import type { ContentStore } from '../../../src/server/content/content-store.ts'
+import { createPostgresContentStore } from '../../../src/server/content/postgres-content-store.ts'
+import { createS3ContentStore } from '../../../src/server/content/s3-content-store.ts'
+import { migrate } from '../../../src/server/migrate.ts'
+import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { createTestPool } from '../server/test-pool.ts'
+import { collect, describeContract, keyOf, someBytes, sourceOf } from './content-contract.ts'
+import { type S3Server, startS3 } from './s3-server.ts'
+
+let database: TestDatabase
+let pool: Pool
+let s3: S3Server
+let inPostgres: ContentStore
+let inS3: ContentStore
+
+beforeAll(async () => {
+  database = await freshDatabase()
+  pool = createTestPool(database.url)
+  await migrate({ database: pool })
+  s3 = await startS3()
+  inPostgres = createPostgresContentStore({ database: pool })
+  inS3 = createS3ContentStore({ client: s3.client, bucket: s3.bucket })
+})
+
+afterAll(async () => {
+  await s3?.stop()
+  await pool.end()
+  await database.drop()
+})
+
+describeContract('Postgres', () => inPostgres)
+describeContract('S3', () => inS3)
+
+describe('in Postgres', () => {
+  test('contents are compressed, and one of a kind per tenant', async () => {
+    const bytes = someBytes(2_000_000)
+    const key = keyOf(bytes, 'small')
+    await Promise.all([1, 2].map(() => inPostgres.put(key, sourceOf(bytes))))
+    const { rows } = await pool.query(
+      `SELECT count(DISTINCT content_id)::int AS contents, sum(length(data))::int AS stored
+       FROM session_content_chunks WHERE tenant_id = 'small'`,
+    )
+    expect(rows[0].contents).toBe(1)
+    expect(rows[0].stored).toBeLessThan(100_000)
+  })
+
+  test('a range reads the chunks it covers and no others', async () => {
+    const bytes = someBytes(3_000_000)
+    const key = keyOf(bytes, 'ranges')
+    await inPostgres.put(key, sourceOf(bytes))
+    // Whoever read another chunk would fail on this.
+    await pool.query(
+      `UPDATE session_content_chunks SET codec = 'zstd', data = 'broken'
+       WHERE tenant_id = 'ranges' AND start <> 524288`,
+    )
+    const range = { start: 600_000, end: 700_000 }
+    const part = await collect(inPostgres.get(key, range))
+    expect(part.equals(bytes.subarray(600_000, 700_000))).toBe(true)
+    await expect(collect(inPostgres.get(key))).rejects.toThrow()
+  })
+})
+
+test.each(['gzip', 'zstd'] as const)('%s chunks are read, whatever new ones use', async (codec) => {
+  const bytes = someBytes(50_000)
+  const compressed = await compress(bytes, codec)
+  expect(compressed.codec).toBe(codec)
+  expect(Buffer.from(await decompress(compressed)).equals(bytes)).toBe(true)
+})

@@ -1,0 +1,224 @@
+import { Upload } from 'tus-js-client'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import {
+  createSessionCollections,
+  type SessionCollectionsOptions,
+  type UploadProgress,
+} from '../../../src/index.ts'
+import type { Principal } from '../../../src/schema/index.ts'
+import { createUploadHandler } from '../../../src/server/upload-handler.ts'
+import { ada, bob, type StoreFixture, startStore } from '../server/store-fixture.ts'
+import { codexLog } from './log-file.ts'
+import { serve, type TestServer } from './serve.ts'
+
+const users: Record<string, Principal> = { ada, bob }
+
+let fixture: StoreFixture
+let server: TestServer
+/** What happens to the next requests instead of being served. */
+const mishaps: ((request: Request) => Promise<Response | undefined>)[] = []
+
+beforeAll(async () => {
+  fixture = await startStore({ uploads: { maxBytes: 20_000_000 } })
+  const handle = createUploadHandler({
+    store: fixture.store,
+    authenticate: (request) => users[request.headers.get('authorization') ?? ''],
+    basePath: '/up',
+  })
+  server = await serve(async (request) => (await mishaps.shift()?.(request)) ?? handle(request))
+})
+
+afterAll(async () => {
+  await server.close()
+  await fixture.close()
+})
+
+const url = (path = '') => `${server.url}/up${path}`
+const as = (user: string, more: Record<string, string> = {}) => ({ authorization: user, ...more })
+
+function openActions(user: string, more: Partial<SessionCollectionsOptions> = {}) {
+  const errors: string[] = []
+  const db = createSessionCollections({
+    electricUrl: `${server.url}/shapes`,
+    writeAdapter: () => Promise.reject(new Error('not used')),
+    uploadUrl: url(),
+    uploadHeaders: () => as(user),
+    onError: ({ code }) => errors.push(code),
+    ...more,
+  })
+  onTestFinished(() => db.cleanup())
+  return { ...db.actions, errors }
+}
+
+const fileOf = (bytes: Buffer, name = 'run.jsonl') => new File([new Uint8Array(bytes)], name)
+
+describe('actions.uploadSession', () => {
+  test('uploads in parts, tells of each, and ends with a ready session', async () => {
+    const bytes = codexLog(2_000)
+    const progress: UploadProgress[] = []
+    const { id, uploaded } = openActions('ada').uploadSession({
+      file: fileOf(bytes, 'ein Läufer.jsonl'),
+      visibility: 'tenant',
+      partBytes: 100_000,
+      onProgress: (now) => progress.push(now),
+    })
+    expect(await uploaded).toEqual({ status: 'ready' })
+    expect(progress.map(({ uploadedBytes }) => uploadedBytes)).toEqual([
+      0,
+      ...Array.from({ length: Math.ceil(bytes.length / 100_000) }, (_, n) =>
+        Math.min((n + 1) * 100_000, bytes.length),
+      ),
+    ])
+    const state = await fixture.store.uploadState(bob, id)
+    expect(state).toMatchObject({ eventCount: 2_000, receivedBytes: bytes.length })
+    const content = await fetch(url(`/${id}/content`), { headers: as('bob') })
+    expect(content.headers.get('content-disposition')).toBe(
+      "attachment; filename*=UTF-8''ein%20L%C3%A4ufer.jsonl",
+    )
+    expect(Buffer.from(await content.arrayBuffer()).equals(bytes)).toBe(true)
+  })
+
+  test('goes on after broken connections and failing servers', async () => {
+    const bytes = codexLog(2_000)
+    const retries: number[] = []
+    const fetchClient: typeof fetch = async (input, init) => {
+      const nth = requests++
+      if (nth === 0 || nth === 4) throw new TypeError('fetch failed')
+      const response = await fetch(input, init)
+      // The server has the part, and its answer is lost.
+      if (nth === 3) throw new TypeError('fetch failed')
+      if (nth === 6) return new Response('Bad gateway', { status: 502 })
+      return response
+    }
+    let requests = 0
+    const { id, uploaded } = openActions('ada', { fetchClient }).uploadSession({
+      file: fileOf(bytes),
+      partBytes: 90_000,
+      onProgress: ({ retrying, uploadedBytes }) => retrying && retries.push(uploadedBytes),
+    })
+    expect(await uploaded).toEqual({ status: 'ready' })
+    expect(retries).toHaveLength(4)
+    expect(await fixture.store.uploadState(ada, id)).toMatchObject({ eventCount: 2_000 })
+  })
+
+  test('goes on in another page that knows the id', async () => {
+    const bytes = codexLog(2_000)
+    const { sessionId } = await fixture.store.createSession(ada, {
+      id: 'resumed',
+      title: 'run.jsonl',
+      originalName: 'run.jsonl',
+      totalBytes: bytes.length,
+    })
+    await fixture.store.uploadContent(ada, sessionId, [bytes.subarray(0, 50_000)] as never)
+    const seen: number[] = []
+    const { uploaded } = openActions('ada').uploadSession({
+      id: sessionId,
+      file: fileOf(bytes),
+      onProgress: ({ uploadedBytes }) => seen.push(uploadedBytes),
+    })
+    expect(await uploaded).toEqual({ status: 'ready' })
+    expect(seen).toEqual([50_000, bytes.length])
+  })
+
+  test('is aborted, and the server forgets it', async () => {
+    const actions = openActions('ada')
+    const upload = actions.uploadSession({
+      file: fileOf(codexLog(2_000)),
+      partBytes: 50_000,
+      onProgress: ({ uploadedBytes }) => uploadedBytes > 0 && resolve(),
+    })
+    let resolve = () => {}
+    await new Promise<void>((done) => {
+      resolve = done
+    })
+    await upload.abort()
+    await expect(upload.uploaded).rejects.toMatchObject({ code: 'conflict' })
+    expect(actions.errors).toEqual([])
+    await expect(fixture.store.uploadState(ada, upload.id)).rejects.toMatchObject({
+      code: 'not_found',
+    })
+  })
+
+  test('says what is wrong, once, and does not try for ever', async () => {
+    const actions = openActions('ada')
+    const large = actions.uploadSession({ file: fileOf(Buffer.alloc(20_000_001)) })
+    await expect(large.uploaded).rejects.toMatchObject({ code: 'too_large' })
+    const nobody = openActions('nobody')
+    const refused = nobody.uploadSession({ file: fileOf(codexLog(2)) })
+    await expect(refused.uploaded).rejects.toMatchObject({ code: 'unauthenticated' })
+    expect([...actions.errors, ...nobody.errors]).toEqual(['too_large', 'unauthenticated'])
+    const elsewhere = openActions('ada', { uploadUrl: `${server.url}/nowhere` })
+    const lost = elsewhere.uploadSession({ file: fileOf(codexLog(2)) })
+    await expect(lost.uploaded).rejects.toMatchObject({ code: 'not_found' })
+  })
+})
+
+describe('the route', () => {
+  test('is spoken to by a tus client, a broken connection included', async () => {
+    const bytes = codexLog(3_000)
+    let parts = 0
+    const location = await new Promise<string | null>((resolve, reject) => {
+      const upload = new Upload(bytes, {
+        endpoint: url(),
+        headers: as('ada'),
+        metadata: { filename: 'by-tus.jsonl' },
+        chunkSize: 200_000,
+        retryDelays: [0, 0, 0],
+        onChunkComplete: () => {
+          parts += 1
+          if (parts !== 1) return
+          mishaps.push(async (request) => {
+            await request.body?.cancel()
+            return new Response(null, { status: 503 })
+          })
+        },
+        onSuccess: () => resolve(upload.url),
+        onError: reject,
+      })
+      upload.start()
+    })
+    const state = await fetch(location ?? '', { headers: as('ada') })
+    expect(await state.json()).toMatchObject({ status: 'ready', eventCount: 3_000 })
+  })
+
+  test('gives ranges of a content, and 304 for what a browser has', async () => {
+    const bytes = codexLog(100)
+    const { id, uploaded } = openActions('ada').uploadSession({ file: fileOf(bytes) })
+    await uploaded
+    const ask = (headers: Record<string, string>) =>
+      fetch(url(`/${id}/content`), { headers: as('ada', headers) })
+    const part = await ask({ range: 'bytes=10-19' })
+    expect(part.status).toBe(206)
+    expect(part.headers.get('content-range')).toBe(`bytes 10-19/${bytes.length}`)
+    expect(await part.text()).toBe(bytes.subarray(10, 20).toString())
+    const end = await ask({ range: 'bytes=-5' })
+    expect(await end.text()).toBe(bytes.subarray(-5).toString())
+    expect((await ask({ range: `bytes=${bytes.length}-` })).status).toBe(416)
+    const etag = part.headers.get('etag') ?? ''
+    expect((await ask({ 'if-none-match': etag })).status).toBe(304)
+    const shared = await fetch(url(`/${id}/content`), { headers: as('bob') })
+    expect(shared.status).toBe(404)
+  })
+
+  test.each([
+    ['nobody', 401, { method: 'POST', headers: { 'upload-length': '1' } }],
+    ['ada', 400, { method: 'POST' }],
+    [
+      'ada',
+      400,
+      { method: 'POST', headers: { 'upload-length': '1', 'upload-metadata': 'session %' } },
+    ],
+    ['ada', 413, { method: 'POST', headers: { 'upload-length': '999999999' } }],
+    [
+      'ada',
+      403,
+      { method: 'POST', headers: { 'upload-length': '1', 'sec-fetch-site': 'cross-site' } },
+    ],
+    ['ada', 405, { method: 'PUT' }],
+  ])('refuses what it cannot take from %s with %i', async (user, status, init) => {
+    const headers = as(user, 'headers' in init ? init.headers : {})
+    const response = await fetch(url(), { ...init, headers })
+    expect(response.status).toBe(status)
+    expect(await response.json()).toMatchObject({ error: { code: expect.any(String) } })
+  })
+})
