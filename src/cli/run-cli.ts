@@ -5,6 +5,7 @@ import { doctorCommand } from './commands/doctor.ts'
 import { exportCommand } from './commands/export.ts'
 import { importCommand } from './commands/import.ts'
 import { migrateCommand } from './commands/migrate.ts'
+import { retentionCommand } from './commands/retention.ts'
 import { setupElectricCommand } from './commands/setup-electric.ts'
 import { reportFailure } from './failure.ts'
 
@@ -44,6 +45,7 @@ function createProgram(): Command {
     exportCommand(),
     setupElectricCommand(),
     doctorCommand(),
+    retentionCommand(),
   ]
   for (const command of commands) program.addCommand(command)
   for (const command of [program, ...program.commands]) {

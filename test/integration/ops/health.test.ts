@@ -1,0 +1,134 @@
+import { Pool } from 'pg'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import {
+  createHealthHandler,
+  type HealthHandlerOptions,
+  type Readiness,
+} from '../../../src/ops/index.ts'
+import { migrate } from '../../../src/server/index.ts'
+import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { query } from '../../support/query.ts'
+import { listen, type Served } from '../../unit/proxy/serve.ts'
+
+let database: TestDatabase
+let pool: Pool
+let electric: Served
+let electricStatus = 200
+let asked = 0
+
+beforeAll(async () => {
+  database = await freshDatabase()
+  await migrate({ database: database.url })
+  pool = new Pool({ connectionString: database.url })
+  pool.on('error', () => {})
+  electric = await listen((_, response) => {
+    asked += 1
+    response.writeHead(electricStatus).end('{}')
+  })
+})
+afterAll(async () => {
+  await pool.end()
+  await electric.close()
+  await database.drop()
+})
+beforeEach(() => {
+  electricStatus = 200
+  asked = 0
+})
+
+async function probe(
+  path: string,
+  options: Partial<HealthHandlerOptions> = {},
+): Promise<{ status: number; body: Readiness }> {
+  const serveHealth = createHealthHandler({ database: pool, ...options })
+  const response = await serveHealth(new Request(`http://app${path}`))
+  return { status: response.status, body: (await response.json()) as Readiness }
+}
+
+const reasons = ({ checks }: Readiness) =>
+  Object.fromEntries(checks.filter(({ ok }) => !ok).map(({ name, reason }) => [name, reason]))
+
+test('alive is whoever answers, also without a database', async () => {
+  const nowhere = new Pool({ connectionString: 'postgresql://127.0.0.1:1/none' })
+  expect((await probe('/health/live', { database: nowhere })).status).toBe(200)
+  await nowhere.end()
+})
+
+test('ready with a migrated database and an engine that is active', async () => {
+  const found = await probe('/ready', { electricUrl: electric.url, streamId: false })
+  expect(found.status).toBe(200)
+  expect(found.body.status).toBe('ready')
+  expect(found.body.checks.map(({ name }) => name)).toEqual(['database', 'migrations', 'electric'])
+})
+
+test('without its database it takes no traffic, and the reason names no host', async () => {
+  const nowhere = new Pool({ connectionString: 'postgresql://ada:secret@127.0.0.1:1/none' })
+  const { status, body } = await probe('/ready', { database: nowhere })
+  await nowhere.end()
+  expect([status, body.status]).toEqual([503, 'not ready'])
+  expect(reasons(body)).toMatchObject({ database: 'failed (ECONNREFUSED)' })
+  expect(JSON.stringify(body)).not.toMatch(/127\.0\.0\.1|secret|ada/)
+})
+
+test('a database that does not answer in time is said to', async () => {
+  const blocked = { query: () => new Promise(() => {}) } as unknown as Pool
+  const { status, body } = await probe('/ready', { database: blocked, timeoutMs: 50 })
+  expect(status).toBe(503)
+  expect(reasons(body)).toMatchObject({ database: 'no answer within 50 ms' })
+})
+
+test('tables of an older version: not ready, naming what is to be applied', async () => {
+  const old = await freshDatabase()
+  const oldPool = new Pool({ connectionString: old.url })
+  const { status, body } = await probe('/ready', { database: oldPool })
+  await oldPool.end()
+  await old.drop()
+  expect(status).toBe(503)
+  expect(reasons(body).migrations).toContain('not applied: 0001')
+})
+
+test('an engine that is starting or gone degrades, unless it is required', async () => {
+  electricStatus = 202
+  const options = { electricUrl: electric.url, streamId: false } as const
+  const starting = await probe('/ready', options)
+  expect([starting.status, starting.body.status]).toEqual([200, 'degraded'])
+  expect(reasons(starting.body)).toEqual({ electric: 'answers 202' })
+  const gone = await probe('/ready', { ...options, electricUrl: 'http://127.0.0.1:1' })
+  expect(reasons(gone.body)).toEqual({ electric: 'no answer' })
+  const required = await probe('/ready', { ...options, required: ['database', 'electric'] })
+  expect(required.status).toBe(503)
+})
+
+test('a slot that is missing or that nobody reads degrades', async () => {
+  const streamId = `health_${new URL(database.url).pathname.slice(-8)}`
+  const options = { electricUrl: electric.url, streamId }
+  expect(reasons((await probe('/ready', options)).body)).toEqual({
+    replication: 'there is no replication slot',
+  })
+  const slot = `electric_slot_${streamId}`
+  await query(database.url, `SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`)
+  expect(reasons((await probe('/ready', options)).body)).toEqual({
+    replication: 'nobody reads the replication slot',
+  })
+  await query(database.url, `SELECT pg_drop_replication_slot('${slot}')`)
+})
+
+test('any number of probes at once cost one look', async () => {
+  const serveHealth = createHealthHandler({
+    database: pool,
+    electricUrl: electric.url,
+    streamId: false,
+    cacheMs: 60_000,
+  })
+  const ask = () => serveHealth(new Request('http://app/ready'))
+  await Promise.all(Array.from({ length: 50 }, ask))
+  expect((await ask()).status).toBe(200)
+  expect(asked).toBe(1)
+})
+
+test('other paths and methods are refused', async () => {
+  const serveHealth = createHealthHandler({ database: pool })
+  expect((await serveHealth(new Request('http://app/health'))).status).toBe(404)
+  const post = await serveHealth(new Request('http://app/ready', { method: 'POST' }))
+  expect([post.status, post.headers.get('allow')]).toEqual([405, 'GET, HEAD'])
+})
