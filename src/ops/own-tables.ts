@@ -1,7 +1,7 @@
-import { tables } from '../schema/index.ts'
+import { replicatedTables as replicated } from '../schema/index.ts'
 
 /** Tables that browsers replicate, and Electric therefore reads. */
-export const replicatedTables: readonly string[] = Object.values(tables).map(({ name }) => name)
+export const replicatedTables: readonly string[] = Object.values(replicated).map(({ name }) => name)
 
 /** Tables that only the app's own server reads and writes. */
 export const serverTables: readonly string[] = ['applied_batches']

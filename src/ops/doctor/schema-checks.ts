@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg'
-import { type ColumnMap, tables } from '../../schema/index.ts'
+import { type ColumnMap, replicatedTables } from '../../schema/index.ts'
 import { readMigrationState } from '../../server/migration-state.ts'
 import type { Finding } from '../finding.ts'
 
@@ -45,7 +45,7 @@ async function checkMigrations(client: ClientBase): Promise<Finding> {
 async function checkDrift(client: ClientBase): Promise<Finding> {
   const check = 'drift'
   const found: string[] = []
-  for (const { name, columns } of Object.values(tables)) {
+  for (const { name, columns } of Object.values(replicatedTables)) {
     found.push(...compareColumns(name, columns, await readColumns(client, name)))
   }
   if (found.length === 0) return { check, level: 'ok', message: 'columns are as expected' }
