@@ -14,12 +14,16 @@ export interface BenchPostgres {
 /**
  * Runs `work` with a fresh Postgres as `session-db dev` starts it: commits are flushed to disk.
  *
+ * @param settings - further server settings.
  * @example
  * await withPostgres(async (postgres) => (await postgres.connect()).query('SELECT 1'))
  */
-export async function withPostgres<T>(work: (postgres: BenchPostgres) => Promise<T>): Promise<T> {
+export async function withPostgres<T>(
+  work: (postgres: BenchPostgres) => Promise<T>,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<T> {
   const directory = await mkdtemp(join(tmpdir(), 'session-db-bench-'))
-  const server = await startEmbeddedPostgres({ dataDir: directory })
+  const server = await startEmbeddedPostgres({ dataDir: directory, settings })
   const clients: Client[] = []
   try {
     return await work({

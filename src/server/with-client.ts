@@ -1,4 +1,4 @@
-import { Client, type ClientBase, type Pool } from 'pg'
+import type { ClientBase, Pool } from 'pg'
 import { SessionDbError } from '../errors.ts'
 
 /**
@@ -20,6 +20,7 @@ export async function withClient<T>(
       client.release()
     }
   }
+  const { Client } = await import('pg')
   const client = new Client({ connectionString: database })
   client.on('error', ignoreBreak)
   await client.connect().catch(refuseUnreachable)

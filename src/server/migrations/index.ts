@@ -1,4 +1,5 @@
 import { initial } from './0001-initial.ts'
+import { countInStatement } from './0002-count-in-statement.ts'
 import { messageDeltas } from './0003-message-deltas.ts'
 import { sessionContents } from './0004-session-contents.ts'
 import { bulkLoadMigration } from './0005-bulk-load.ts'
@@ -9,6 +10,7 @@ export type { Migration } from './migration.ts'
 /** Every migration, in the order they are applied. */
 export const migrations: readonly Migration[] = [
   initial,
+  countInStatement,
   messageDeltas,
   sessionContents,
   bulkLoadMigration,

@@ -1,24 +1,28 @@
+import type { Principal } from '../../schema/index.ts'
 import type { WriteResult } from '../../writes/index.ts'
-import { type BatchRun, runAlone } from './batch-run.ts'
-import type { MutationPlan } from './mutation-plan.ts'
+import type { BatchRun } from './batch-run.ts'
+import type { AppendMutation } from './mutation-plan.ts'
 import { refusal } from './refusal.ts'
 import { withRetries } from './retry.ts'
-import { stepStatement } from './statements.ts'
+import type { StepStatementRow } from './statements.ts'
 
 /**
  * Appends to a message that is being streamed: one statement, one round trip. The batch id is not
  * remembered, which would cost many times what the delta does: the numbers of the deltas tell one
  * that is sent again.
  */
-export async function applyAppend(run: BatchRun, plan: MutationPlan): Promise<WriteResult> {
-  const [row] = await withRetries(() => runAlone(run, stepStatement(plan)))
+export async function applyAppend<User extends Principal>(
+  { driver, queries, principal, claim }: BatchRun<User>,
+  mutation: AppendMutation,
+): Promise<WriteResult> {
+  const query = queries.step(principal, claim, mutation)
+  const [row] = (await withRetries(() => driver.run(query))) as StepStatementRow[]
   if (row === undefined) throw new Error('The step statement always answers with one row')
-  if (!row.admitted || row.id === null) throw refusal(plan.mutation, 0, row)
+  if (!row.admitted || row.id === null) throw refusal(mutation, 0, row)
+  const { collection, type } = mutation
   return {
-    batchId: run.claim.batchId,
+    batchId: claim.batchId,
     txid: row.txid === null ? null : Number(row.txid),
-    mutations: [
-      { collection: plan.mutation.collection, type: 'append', id: row.id, version: row.version },
-    ],
+    mutations: [{ collection, type, id: row.id, version: row.version }],
   }
 }

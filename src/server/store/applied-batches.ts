@@ -1,8 +1,9 @@
 import { hash } from 'node:crypto'
-import { type RawBuilder, sql } from 'kysely'
+import { sql } from 'kysely'
 import { SessionDbError } from '../../errors.ts'
 import type { Mutation, WriteResult } from '../../writes/index.ts'
-import type { BatchClaim } from './statements.ts'
+import type { BatchClaim } from './mutation-plan.ts'
+import { createTemplate, type Slot } from './template.ts'
 
 /** A fingerprint of what a batch asks for. `json` is that of its validated mutations. */
 export function requestHash(json: string): string {
@@ -16,38 +17,45 @@ export function mutationsJson(mutations: readonly Mutation[]): string {
 
 /** A batch as it was applied the first time. */
 export interface AppliedBatchRow {
-  readonly userId: string
-  readonly requestHash: string
+  readonly sender: string
+  readonly hash: string
   readonly result: string
 }
 
-export function findAppliedBatch({ principal, batchId }: BatchClaim): RawBuilder<AppliedBatchRow> {
-  return sql`
-    SELECT user_id AS "userId", request_hash AS "requestHash", result::text AS result
-    FROM applied_batches
-    WHERE tenant_id = ${principal.tenantId} AND batch_id = ${batchId}`
+interface ClaimInput {
+  readonly claim: BatchClaim
 }
+
+const tenantOf = (slot: Slot<ClaimInput>) => slot('tenant', ({ claim }) => claim.principal.tenantId)
+const batchOf = (slot: Slot<ClaimInput>) => slot('batch', ({ claim }) => claim.batchId)
+
+export const findAppliedBatch = createTemplate<ClaimInput>(
+  (slot) => sql`
+    SELECT user_id AS sender, request_hash AS hash, result::text AS result
+    FROM applied_batches
+    WHERE tenant_id = ${tenantOf(slot)}::text AND batch_id = ${batchOf(slot)}::text`,
+)
 
 /** Claims a batch id for this transaction, after any other that holds it; no row when it is taken. */
-export function claimBatch(claim: BatchClaim): RawBuilder<{ claimed: boolean }> {
-  return sql`
+export const claimBatch = createTemplate<ClaimInput>(
+  (slot) => sql`
     INSERT INTO applied_batches (tenant_id, batch_id, user_id, request_hash, result)
-    VALUES (${claim.principal.tenantId}, ${claim.batchId}, ${claim.principal.userId},
-      ${claim.requestHash}, '{}')
+    VALUES (${tenantOf(slot)}::text, ${batchOf(slot)}::text,
+      ${slot('user', ({ claim }) => claim.principal.userId)}::text,
+      ${slot('hash', ({ claim }) => claim.requestHash)}::text, '{}')
     ON CONFLICT DO NOTHING
-    RETURNING true AS claimed`
-}
+    RETURNING true AS claimed`,
+)
 
 /** Stores the result of a claimed batch. */
-export function storeResult(
-  { principal, batchId }: BatchClaim,
-  result: WriteResult,
-): RawBuilder<unknown> {
-  return sql`
+export const storeResult = createTemplate<ClaimInput & { readonly result: WriteResult }>(
+  (slot) => sql`
     UPDATE applied_batches
-    SET txid = ${result.txid}::bigint, result = ${JSON.stringify(result)}::jsonb
-    WHERE tenant_id = ${principal.tenantId} AND batch_id = ${batchId}`
-}
+    SET txid = ${slot('txid', ({ result }) => result.txid)}::bigint,
+      result = ${slot('result', ({ result }) => JSON.stringify(result))}::text::jsonb
+    WHERE tenant_id = ${slot('tenant', ({ claim }) => claim.principal.tenantId)}::text
+      AND batch_id = ${slot('batch', ({ claim }) => claim.batchId)}::text`,
+)
 
 /**
  * The first answer to a batch, for the user who sent it and only for the same content.
@@ -55,7 +63,7 @@ export function storeResult(
  * @throws SessionDbError `conflict`, the same whether the user or the content differs.
  */
 export function answerAgain(claim: BatchClaim, earlier: AppliedBatchRow): WriteResult {
-  if (earlier.userId !== claim.principal.userId || earlier.requestHash !== claim.requestHash) {
+  if (earlier.sender !== claim.principal.userId || earlier.hash !== claim.requestHash) {
     throw new SessionDbError(
       'conflict',
       'This batch id has been used for another batch. Give every batch an id of its own.',

@@ -1,22 +1,15 @@
-import type { RawBuilder } from 'kysely'
-import type { Pool } from 'pg'
-import type { MutationPlan } from './mutation-plan.ts'
-import type { Preparer } from './prepare.ts'
-import type { BatchClaim } from './statements.ts'
+import type { Principal } from '../../schema/index.ts'
+import type { Mutation } from '../../writes/index.ts'
+import type { Driver } from './drivers/driver.ts'
+import type { BatchClaim } from './mutation-plan.ts'
+import type { MutationQueries } from './mutation-queries.ts'
 
-/** One attempt at a batch: what is to be done, and with what. */
-export interface BatchRun {
-  readonly pool: Pool
-  readonly preparer: Preparer
+/** One batch: what is to be done, for whom, and with what. */
+export interface BatchRun<User extends Principal> {
+  readonly driver: Driver
+  readonly queries: MutationQueries<User>
+  /** The app's own principal, as its policy wants it. */
+  readonly principal: User
   readonly claim: BatchClaim
-  readonly plans: readonly MutationPlan[]
-}
-
-/** Runs one statement on a connection of its own and returns its rows. */
-export async function runAlone<Row>(
-  { pool, preparer }: Pick<BatchRun, 'pool' | 'preparer'>,
-  statement: RawBuilder<Row>,
-): Promise<Row[]> {
-  const { rows } = await pool.query(preparer.prepare(statement))
-  return rows as Row[]
+  readonly mutations: readonly Mutation[]
 }

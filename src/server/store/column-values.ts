@@ -1,8 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { ColumnDefinition, ColumnMap } from '../../schema/index.ts'
-
-/** Values by property name, as validated. */
-export type PropertyValues = Readonly<Record<string, unknown>>
+import { type MutationSlot, propertyOf } from './mutation-plan.ts'
 
 /** Column names and, in the same order, the SQL of their values. */
 export interface ColumnValues {
@@ -14,12 +12,12 @@ export interface ColumnValues {
  * Every column that an insert may set, so that all inserts into a table share one statement text:
  * what is left out becomes the column's default.
  */
-export function insertValues(columns: ColumnMap, given: PropertyValues): ColumnValues {
+export function insertValues(columns: ColumnMap, slot: MutationSlot): ColumnValues {
   const writable = Object.entries(columns).filter(([, { writable }]) => writable !== 'never')
   return {
     names: writable.map(([, definition]) => columnName(definition)),
     values: writable.map(([property, definition]) => {
-      const value = columnValue(definition, given[property])
+      const value = columnValue(property, definition, slot)
       if (definition.default === null) return value
       return sql`coalesce(${value}, ${sql.raw(definition.default)})`
     }),
@@ -27,11 +25,15 @@ export function insertValues(columns: ColumnMap, given: PropertyValues): ColumnV
 }
 
 /** The columns that an update names. A property that is undefined is not named. */
-export function updateValues(columns: ColumnMap, changes: PropertyValues): ColumnValues {
-  const named = Object.entries(columns).filter(([property]) => changes[property] !== undefined)
+export function updateValues(
+  columns: ColumnMap,
+  properties: readonly string[],
+  slot: MutationSlot,
+): ColumnValues {
+  const named = Object.entries(columns).filter(([property]) => properties.includes(property))
   return {
     names: named.map(([, definition]) => columnName(definition)),
-    values: named.map(([property, definition]) => columnValue(definition, changes[property])),
+    values: named.map(([property, definition]) => columnValue(property, definition, slot)),
   }
 }
 
@@ -39,12 +41,21 @@ function columnName(definition: ColumnDefinition): RawBuilder<unknown> {
   return sql.id(definition.name)
 }
 
-function columnValue({ type }: ColumnDefinition, value: unknown): RawBuilder<unknown> {
-  return sql`${toParameter(type, value)}::${sql.raw(type)}`
+function columnValue(
+  property: string,
+  { type }: ColumnDefinition,
+  slot: MutationSlot,
+): RawBuilder<unknown> {
+  const read = propertyOf(property)
+  // As text: of a value for a jsonb parameter some drivers make JSON once more.
+  if (type === 'jsonb') return sql`${slot(property, (input) => asJson(read(input)))}::text::jsonb`
+  return sql`${slot(property, (input) => asScalar(read(input)))}::${sql.raw(type)}`
 }
 
-function toParameter(type: ColumnDefinition['type'], value: unknown): unknown {
-  if (value === undefined || value === null) return null
-  if (type === 'jsonb') return JSON.stringify(value)
-  return value instanceof Date ? value.toISOString() : value
+function asJson(value: unknown): string | null {
+  return value === undefined || value === null ? null : JSON.stringify(value)
+}
+
+function asScalar(value: unknown): unknown {
+  return value instanceof Date ? value.toISOString() : (value ?? null)
 }

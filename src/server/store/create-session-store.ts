@@ -1,4 +1,3 @@
-import { Pool } from 'pg'
 import type { ChatMessage, Principal } from '../../schema/index.ts'
 import { parseWriteBatch, type WriteResult } from '../../writes/index.ts'
 import { checkLimits, defaultLimits, type WriteLimits } from '../../writes/limits.ts'
@@ -11,7 +10,8 @@ import { applyAppend } from './append.ts'
 import { mutationsJson, requestHash } from './applied-batches.ts'
 import { checkPrincipal } from './check-principal.ts'
 import { toSessionDbError } from './database-errors.ts'
-import { planMutation } from './plan-mutation.ts'
+import { openDatabase, type StoreDatabase } from './drivers/open-database.ts'
+import { createMutationQueries } from './mutation-queries.ts'
 import { defaultPolicy, type SessionPolicy } from './policy.ts'
 import { createPreparer } from './prepare.ts'
 import { readMessage } from './read-message.ts'
@@ -20,10 +20,13 @@ import { applySingle } from './single-mutation.ts'
 
 export interface SessionStoreOptions<User extends Principal = Principal> {
   /**
-   * A connection string, from which the store makes a pool of its own, or a pool. With a pool that
-   * has `pipeline: true` a batch of several mutations costs three round trips however many they are.
+   * A connection string, from which the store makes a pool of its own (install `pg`), or what the
+   * app has: a `Pool` of `pg`, the `sql` of postgres.js, or a Kysely instance over any dialect for
+   * Postgres. A batch of one mutation is one round trip with each. One of several is three however
+   * many they are with postgres.js, with the store's own pool, and with one made with
+   * `pipeline: true`; else it is one per mutation and four more. Uploads need `pg`.
    */
-  readonly database: string | Pool
+  readonly database: StoreDatabase
   /** Who may do what; `defaultPolicy` unless given. */
   readonly policy?: SessionPolicy<User>
   /** What is left out keeps its default: 1 MiB per message, 8 MiB and 500 mutations per batch. */
@@ -78,7 +81,7 @@ export interface SessionStore<User extends Principal = Principal> extends Sessio
    * const { hits, nextCursor } = await store.searchEvents(principal, { query: '"exit code" tsc' })
    */
   searchEvents(principal: User, search: EventSearch): Promise<EventHits>
-  /** Ends the pool that the store made. A pool that was given stays open. */
+  /** Ends the pool that the store made. What it was given stays open. */
   close(): Promise<void>
 }
 
@@ -91,13 +94,14 @@ export interface SessionStore<User extends Principal = Principal> extends Sessio
 export function createSessionStore<User extends Principal = Principal>(
   options: SessionStoreOptions<User>,
 ): SessionStore<User> {
-  const { database, policy = defaultPolicy } = options
-  const pool = typeof database === 'string' ? createPool(database) : database
+  const { policy = defaultPolicy } = options
+  const { driver, pool, close } = openDatabase(options.database)
   const limits = { ...defaultLimits, ...options.limits }
-  const preparer = createPreparer()
+  const queries = createMutationQueries<User>(policy)
   const { onError = () => undefined } = options
   const contents = createContentStores(pool, options.contents)
   const uploadLimits = { ...defaultUploadLimits, ...options.uploads }
+  const preparer = createPreparer()
   const uploadContext = { pool, policy, preparer, contents, limits: uploadLimits, onError }
   const store: Omit<SessionStore<User>, keyof SessionUploads> = {
     async write(principal, batch) {
@@ -105,14 +109,11 @@ export function createSessionStore<User extends Principal = Principal>(
       const { id, mutations } = parseWriteBatch(batch)
       const json = mutationsJson(mutations)
       checkLimits(mutations, json, limits)
-      const plans = mutations.map((mutation) => planMutation({ principal, policy }, mutation))
       const claim = { principal, batchId: id, requestHash: requestHash(json) }
-      const run = { pool, preparer, claim, plans }
-      const [only, ...more] = plans
+      const run = { driver, queries, principal, claim, mutations }
+      const [only, ...more] = mutations
       try {
-        if (only?.mutation.type === 'append' && more.length === 0) {
-          return await applyAppend(run, only)
-        }
+        if (only?.type === 'append' && more.length === 0) return await applyAppend(run, only)
         return only !== undefined && more.length === 0
           ? await applySingle(run, only)
           : await applySeveral(run)
@@ -123,23 +124,14 @@ export function createSessionStore<User extends Principal = Principal>(
     async readMessage(principal, id) {
       checkPrincipal(principal)
       try {
-        return await readMessage({ pool, preparer }, { principal, policy }, id)
+        return await readMessage(driver, { principal, policy }, id)
       } catch (error) {
         throw toSessionDbError(error)
       }
     },
     searchEvents: (principal, search) =>
       searchEvents({ pool, policy, preparer }, principal, search),
-    async close() {
-      if (pool !== database && !pool.ending) await pool.end()
-    },
+    close,
   }
   return { ...createUploads(uploadContext, store), ...store }
-}
-
-function createPool(connectionString: string): Pool {
-  const pool = new Pool({ connectionString, pipeline: true })
-  // An idle connection that breaks is replaced; without a listener it would end the process.
-  pool.on('error', () => {})
-  return pool
 }

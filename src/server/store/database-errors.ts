@@ -11,7 +11,9 @@ function readFailure(error: unknown): DatabaseFailure {
   if (typeof error !== 'object' || error === null) {
     return { code: '', constraint: undefined, message: String(error) }
   }
-  const { code, constraint, message } = error as Record<string, unknown>
+  const { code, message, ...rest } = error as Record<string, unknown>
+  // As pg names it, and as postgres.js does.
+  const constraint = rest.constraint ?? rest.constraint_name
   return {
     code: typeof code === 'string' ? code : '',
     constraint: typeof constraint === 'string' ? constraint : undefined,

@@ -4,6 +4,7 @@ export {
   type SessionStore,
   type SessionStoreOptions,
 } from './create-session-store.ts'
+export type { StoreDatabase } from './drivers/open-database.ts'
 export {
   defaultPolicy,
   type MutationOf,

@@ -1,35 +1,34 @@
 import { type RawBuilder, sql } from 'kysely'
-import type { Principal } from '../../schema/index.ts'
+import type { CollectionName } from '../../schema/index.ts'
 import { collectionSql } from './collection-sql.ts'
 import { type ColumnValues, updateValues } from './column-values.ts'
-import type { MutationPlan, PlanContext, UpdateMutation } from './mutation-plan.ts'
+import { commonSlots, type MutationPlan, type PlanContext } from './mutation-plan.ts'
 
 /**
- * Plans an update. Rows with a version always change, because the version does; a timeline event,
- * which has none, is written only when a value differs.
+ * Plans an update of these properties. Rows with a version always change, because the version does;
+ * a timeline event, which has none, is written only when a value differs.
  */
-export function planUpdate<User extends Principal>(
-  { principal, policy }: PlanContext<User>,
-  mutation: UpdateMutation,
-  permitted: RawBuilder<boolean>,
+export function planUpdate(
+  { slot, see, permitted }: PlanContext,
+  collection: CollectionName,
+  properties: readonly string[],
 ): MutationPlan {
-  const { table, alias, from, columns, versioned } = collectionSql[mutation.collection]
-  const given = updateValues(columns, mutation.changes)
+  const { table, alias, from, columns, versioned } = collectionSql[collection]
+  const { tenantId, rowId } = commonSlots(slot)
+  const given = updateValues(columns, properties, slot)
   const version = versioned ? sql`${alias}.version` : sql`NULL::integer`
   const changes = versioned ? sql`true` : differs(alias, given)
   return {
-    mutation,
     target: sql`
       SELECT (${permitted}) IS TRUE AS permitted, ${version} AS current_version,
         ${changes} AS changes, ${alias}.id AS result_id, ${version} + 1 AS result_version
       FROM ${from}
-      WHERE ${alias}.tenant_id = ${principal.tenantId} AND ${alias}.id = ${mutation.id}
-        AND (${policy.see(principal)})
+      WHERE ${alias}.tenant_id = ${tenantId}::text AND ${alias}.id = ${rowId}::text AND (${see})
       FOR NO KEY UPDATE OF ${alias}`,
     write: sql`
       UPDATE ${table} AS ${alias} SET ${assignments(alias, given, versioned)}
       FROM target, admitted
-      WHERE ${alias}.tenant_id = ${principal.tenantId} AND ${alias}.id = ${mutation.id}
+      WHERE ${alias}.tenant_id = ${tenantId}::text AND ${alias}.id = ${rowId}::text
         AND target.changes`,
   }
 }

@@ -8,9 +8,10 @@ import {
   type MessageDelta,
   type Principal,
 } from '../../schema/index.ts'
-import { type BatchRun, runAlone } from './batch-run.ts'
 import { collectionSql } from './collection-sql.ts'
-import type { PlanContext } from './mutation-plan.ts'
+import type { Driver } from './drivers/driver.ts'
+import type { SessionPolicy } from './policy.ts'
+import { compileFragment } from './template.ts'
 
 interface StoredMessage {
   /** The row as JSON. */
@@ -19,13 +20,20 @@ interface StoredMessage {
   readonly deltas: string
 }
 
+/** Who reads, and under which policy. */
+interface Reader<User extends Principal> {
+  readonly principal: User
+  readonly policy: SessionPolicy<User>
+}
+
 /** Reads a message and puts what has been streamed of it at its end. */
 export async function readMessage<User extends Principal>(
-  run: Pick<BatchRun, 'pool' | 'preparer'>,
-  context: PlanContext<User>,
+  driver: Driver,
+  reader: Reader<User>,
   id: string,
 ): Promise<ChatMessage | undefined> {
-  const [stored] = await runAlone(run, selectMessage(context, id))
+  const { sql: text, parameters: values } = compileFragment(selectMessage(reader, id))
+  const [stored] = (await driver.run({ name: undefined, text, values })) as StoredMessage[]
   if (stored === undefined) return undefined
   const message = toMessage(JSON.parse(stored.message) as Record<string, unknown>)
   const deltas = JSON.parse(stored.deltas) as MessageDelta[]
@@ -33,7 +41,7 @@ export async function readMessage<User extends Principal>(
 }
 
 function selectMessage<User extends Principal>(
-  { principal, policy }: PlanContext<User>,
+  { principal, policy }: Reader<User>,
   id: string,
 ): RawBuilder<StoredMessage> {
   return sql`

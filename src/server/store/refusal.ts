@@ -9,7 +9,7 @@ import type { MutationOutcome } from './statements.ts'
 export function refusal(
   mutation: Mutation,
   index: number,
-  { permitted, currentVersion }: MutationOutcome,
+  { permitted, current: currentVersion }: MutationOutcome,
 ): SessionDbError {
   const where = `mutations[${index}]`
   const details = { mutation: index, collection: mutation.collection }

@@ -1,67 +1,77 @@
-import type { PoolClient } from 'pg'
+import type { Principal } from '../../schema/index.ts'
 import type { AppliedMutation, Mutation, WriteResult } from '../../writes/index.ts'
-import { ignoreBreak } from '../with-client.ts'
-import { answerAgain, claimBatch, findAppliedBatch, storeResult } from './applied-batches.ts'
-import { type BatchRun, runAlone } from './batch-run.ts'
+import { claimBatch, storeResult } from './applied-batches.ts'
+import type { BatchRun } from './batch-run.ts'
+import { collect, type DriverConnection, plainQuery, rollBack } from './drivers/driver.ts'
 import { refusal } from './refusal.ts'
 import { withRetries } from './retry.ts'
-import { collectRows, sendQueries } from './send-queries.ts'
-import { type StepStatementRow, stepStatement } from './statements.ts'
+import { earlierAnswer } from './single-mutation.ts'
+import type { StepStatementRow } from './statements.ts'
+
+// Set here, because with a stricter default the waits for other batches would end in failures.
+const BEGIN = plainQuery('BEGIN ISOLATION LEVEL READ COMMITTED')
+const COMMIT = plainQuery('COMMIT')
 
 /** Applies a batch of several mutations in one transaction. */
-export async function applySeveral(run: BatchRun): Promise<WriteResult> {
-  const result = await withRetries(() => inTransaction(run))
-  if (result !== undefined) return result
-  const [earlier] = await runAlone(run, findAppliedBatch(run.claim))
-  if (earlier === undefined) throw new Error('The claim on the batch id was lost and not found')
-  return answerAgain(run.claim, earlier)
+export async function applySeveral<User extends Principal>(
+  run: BatchRun<User>,
+): Promise<WriteResult> {
+  const result = (await withRetries(() => inTransaction(run))) ?? (await earlierAnswer(run))
+  if (result === undefined) throw new Error('The claim on the batch id was lost and not found')
+  return result
+}
+
+/** A failure inside a transaction that has been rolled back: its connection is as good as before. */
+interface RolledBack {
+  readonly failure: unknown
 }
 
 /** The result, or undefined when the batch id was claimed before. */
-async function inTransaction(run: BatchRun): Promise<WriteResult | undefined> {
-  const client = await run.pool.connect()
-  client.on('error', ignoreBreak)
-  let broken = false
-  try {
-    const claim = run.preparer.prepare(claimBatch(run.claim))
-    // Set here, because with a stricter default the waits below would end in failures.
-    const begin = 'BEGIN ISOLATION LEVEL READ COMMITTED'
-    const [, claimed] = await collectRows(client, [begin, claim])
-    if (claimed?.length === 1) return await applySteps(run, client)
-    await client.query('ROLLBACK')
-    return undefined
-  } catch (error) {
-    broken = await failsToRollBack(client)
-    throw error
-  } finally {
-    client.off('error', ignoreBreak)
-    // Closing the connection rolls back too.
-    client.release(broken)
-  }
+async function inTransaction<User extends Principal>(
+  run: BatchRun<User>,
+): Promise<WriteResult | undefined> {
+  const outcome = await run.driver.connect(
+    async (connection): Promise<RolledBack | { result: WriteResult | undefined }> => {
+      try {
+        return { result: await claimAndApply(run, connection) }
+      } catch (failure) {
+        // Closing the connection rolls back too.
+        if (!(await rollBack(connection))) throw failure
+        return { failure }
+      }
+    },
+  )
+  if ('failure' in outcome) throw outcome.failure
+  return outcome.result
 }
 
-async function applySteps(run: BatchRun, client: PoolClient): Promise<WriteResult> {
-  const queries = run.plans.map((plan) => run.preparer.prepare(stepStatement(plan)))
+async function claimAndApply<User extends Principal>(
+  run: BatchRun<User>,
+  connection: DriverConnection,
+): Promise<WriteResult | undefined> {
+  const [, claimed] = await collect(connection, [BEGIN, claimBatch.bind(run)])
+  if (claimed?.length === 1) return await applySteps(run, connection)
+  await collect(connection, [plainQuery('ROLLBACK')])
+  return undefined
+}
+
+async function applySteps<User extends Principal>(
+  { queries, principal, claim, mutations: asked }: BatchRun<User>,
+  connection: DriverConnection,
+): Promise<WriteResult> {
   const mutations: AppliedMutation[] = []
   let txid: number | null = null
-  for await (const rows of sendQueries(client, queries)) {
+  const steps = asked.map((mutation) => queries.step(principal, claim, mutation))
+  for await (const rows of connection.send(steps)) {
     const index = mutations.length
-    const { mutation } = run.plans[index] as { mutation: Mutation }
+    const mutation = asked[index] as Mutation
     const step = rows[0] as StepStatementRow
     if (!step.admitted || step.id === null) throw refusal(mutation, index, step)
     if (step.txid !== null) txid = Number(step.txid)
     const { collection, type } = mutation
     mutations.push({ collection, type, id: step.id, version: step.version })
   }
-  const result = { batchId: run.claim.batchId, txid, mutations }
-  const store = run.preparer.prepare(storeResult(run.claim, result))
-  await collectRows(client, [store, 'COMMIT'])
+  const result = { batchId: claim.batchId, txid, mutations }
+  await collect(connection, [storeResult.bind({ claim, result }), COMMIT])
   return result
-}
-
-function failsToRollBack(client: PoolClient): Promise<boolean> {
-  return client.query('ROLLBACK').then(
-    () => false,
-    () => true,
-  )
 }

@@ -23,7 +23,7 @@ export function applyMutation(
   const target = findTarget(transaction.tables, principal, mutation)
   const { permitted = null, currentVersion = null } = target ?? {}
   if (permitted !== true || !isExpected(transaction, principal, mutation, currentVersion)) {
-    throw refusal(mutation, index, { permitted, currentVersion })
+    throw refusal(mutation, index, { permitted, current: currentVersion })
   }
   switch (mutation.type) {
     case 'insert':

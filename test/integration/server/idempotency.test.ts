@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createSessionStore } from '../../../src/server/store/index.ts'
 import type { MutationInput } from '../../../src/writes/index.ts'
+import { storeDrivers } from './store-drivers.ts'
 import {
   ada,
   bob,
@@ -15,111 +16,119 @@ import {
   stranger,
 } from './store-fixture.ts'
 
-let fixture: StoreFixture
+describe.each(storeDrivers)('over %s', (driver) => {
+  let fixture: StoreFixture
 
-beforeAll(async () => {
-  fixture = await startStore()
-  await fixture.write(ada, insertSession('s', { visibility: 'tenant' }), insertThread('s', 't'))
-})
-afterAll(() => fixture.close())
+  beforeAll(async () => {
+    fixture = await startStore({ driver })
+    await fixture.write(ada, insertSession('s', { visibility: 'tenant' }), insertThread('s', 't'))
+  })
+  afterAll(() => fixture.close())
 
-/** Batches by what they do; each is made anew, on rows of its own. */
-const batches: Record<string, () => Promise<MutationInput[]>> = {
-  'insert a session': async () => [insertSession(randomUUID())],
-  'append a message': async () => [insertMessage('t', randomUUID())],
-  'update a session': async () => {
-    const id = randomUUID()
-    await fixture.write(ada, insertSession(id))
-    const changes = { title: 'changed' }
-    return [{ collection: 'sessions', type: 'update', id, changes, expectedVersion: 1 }]
-  },
-  'delete a session': async () => {
-    const id = randomUUID()
-    await fixture.write(ada, insertSession(id))
-    return [{ collection: 'sessions', type: 'delete', id }]
-  },
-  'change nothing': async () => {
-    const id = randomUUID()
-    await fixture.write(ada, insertSession(id), insertEvent(id, 0))
-    return [{ collection: 'timelineEvents', type: 'update', id: `${id}-0`, changes: {} }]
-  },
-  'several mutations': async () => {
-    const id = randomUUID()
-    return [insertSession(id), insertThread(id, `${id}-t`), insertMessage(`${id}-t`, `${id}-m`)]
-  },
-}
-
-describe.each(Object.keys(batches))('%s', (name) => {
-  async function newBatch() {
-    return { id: randomUUID(), mutations: (await batches[name]?.()) ?? [] }
+  /** Batches by what they do; each is made anew, on rows of its own. */
+  const batches: Record<string, () => Promise<MutationInput[]>> = {
+    'insert a session': async () => [insertSession(randomUUID())],
+    'append a message': async () => [insertMessage('t', randomUUID())],
+    'update a session': async () => {
+      const id = randomUUID()
+      await fixture.write(ada, insertSession(id))
+      const changes = { title: 'changed' }
+      return [{ collection: 'sessions', type: 'update', id, changes, expectedVersion: 1 }]
+    },
+    'delete a session': async () => {
+      const id = randomUUID()
+      await fixture.write(ada, insertSession(id))
+      return [{ collection: 'sessions', type: 'delete', id }]
+    },
+    'change nothing': async () => {
+      const id = randomUUID()
+      await fixture.write(ada, insertSession(id), insertEvent(id, 0))
+      return [{ collection: 'timelineEvents', type: 'update', id: `${id}-0`, changes: {} }]
+    },
+    'several mutations': async () => {
+      const id = randomUUID()
+      return [insertSession(id), insertThread(id, `${id}-t`), insertMessage(`${id}-t`, `${id}-m`)]
+    },
   }
 
-  test('the same batch again is answered as the first time', async () => {
-    const batch = await newBatch()
-    const first = await fixture.store.write(ada, batch)
-    const before = await contents()
-    expect(await fixture.store.write(ada, batch)).toEqual(first)
-    expect(await contents()).toEqual(before)
-  })
+  describe.each(Object.keys(batches))('%s', (name) => {
+    async function newBatch() {
+      return { id: randomUUID(), mutations: (await batches[name]?.()) ?? [] }
+    }
 
-  test('twenty at once, over two stores: applied once, answered alike', async () => {
-    const batch = await newBatch()
-    const other = createSessionStore({ database: fixture.pool })
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, (_, index) =>
-        (index % 2 === 0 ? fixture.store : other).write(ada, batch),
-      ),
-    )
-    expect(new Set(answers.map((answer) => JSON.stringify(sorted(answer)))).size).toBe(1)
-    const claims = await fixture.rows('SELECT txid FROM applied_batches WHERE batch_id = $1', [
-      batch.id,
-    ])
-    expect(claims).toEqual([{ txid: answers[0]?.txid == null ? null : `${answers[0].txid}` }])
-  })
-
-  test('other content or another user under the same id is a conflict', async () => {
-    const batch = await newBatch()
-    await fixture.store.write(ada, batch)
-    const other = { ...batch, mutations: [...batch.mutations, insertSession(randomUUID())] }
-    const content = await refusalOf(fixture.store.write(ada, other))
-    const different = { ...batch, mutations: [insertSession(randomUUID())] }
-    const single = await refusalOf(fixture.store.write(ada, different))
-    const user = await refusalOf(fixture.store.write(bob, batch))
-    expect(content).toMatchObject({
-      code: 'conflict',
-      message: expect.stringContaining('batch id'),
+    test('the same batch again is answered as the first time', async () => {
+      const batch = await newBatch()
+      const first = await fixture.store.write(ada, batch)
+      const before = await contents()
+      expect(await fixture.store.write(ada, batch)).toEqual(first)
+      expect(await contents()).toEqual(before)
     })
-    expect(user).toEqual(content)
-    expect(single).toEqual(content)
+
+    test('twenty at once, over two stores: applied once, answered alike', async () => {
+      const batch = await newBatch()
+      const other = createSessionStore({ database: fixture.pool })
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, (_, index) =>
+          (index % 2 === 0 ? fixture.store : other).write(ada, batch),
+        ),
+      )
+      expect(new Set(answers.map((answer) => JSON.stringify(sorted(answer)))).size).toBe(1)
+      const claims = await fixture.rows('SELECT txid FROM applied_batches WHERE batch_id = $1', [
+        batch.id,
+      ])
+      expect(claims).toEqual([{ txid: answers[0]?.txid == null ? null : `${answers[0].txid}` }])
+    })
+
+    test('other content or another user under the same id is a conflict', async () => {
+      const batch = await newBatch()
+      await fixture.store.write(ada, batch)
+      const other = { ...batch, mutations: [...batch.mutations, insertSession(randomUUID())] }
+      const content = await refusalOf(fixture.store.write(ada, other))
+      const different = { ...batch, mutations: [insertSession(randomUUID())] }
+      const single = await refusalOf(fixture.store.write(ada, different))
+      const user = await refusalOf(fixture.store.write(bob, batch))
+      expect(content).toMatchObject({
+        code: 'conflict',
+        message: expect.stringContaining('batch id'),
+      })
+      expect(user).toEqual(content)
+      expect(single).toEqual(content)
+    })
   })
+
+  test('another tenant uses the same batch id for itself', async () => {
+    const batch = { id: 'shared-id', mutations: [insertSession('tenant-session')] }
+    await fixture.store.write(ada, batch)
+    await fixture.store.write(stranger, batch)
+    expect(
+      await fixture.rows("SELECT tenant_id FROM sessions WHERE id = 'tenant-session' ORDER BY 1"),
+    ).toEqual([{ tenant_id: 'acme' }, { tenant_id: 'rival' }])
+  })
+
+  test('a refused batch claims nothing, and may be sent again once it is right', async () => {
+    const id = randomUUID()
+    const batch = { id: randomUUID(), mutations: [insertThread(id, `${id}-t`)] }
+    expect((await refusalOf(fixture.store.write(ada, batch))).code).toBe('not_found')
+    await fixture.write(ada, insertSession(id))
+    expect((await fixture.store.write(ada, batch)).txid).not.toBeNull()
+  })
+
+  async function contents(): Promise<unknown> {
+    const tables = [
+      'sessions',
+      'timeline_events',
+      'chat_threads',
+      'chat_messages',
+      'applied_batches',
+    ]
+    return Promise.all(tables.map((table) => fixture.rows(`SELECT * FROM ${table} ORDER BY 1, 2`)))
+  }
+
+  /** The same value with its keys in order, for comparing texts. */
+  function sorted(value: unknown): unknown {
+    if (Array.isArray(value)) return value.map(sorted)
+    if (typeof value !== 'object' || value === null) return value
+    const entries = Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1))
+    return Object.fromEntries(entries.map(([key, entry]) => [key, sorted(entry)]))
+  }
 })
-
-test('another tenant uses the same batch id for itself', async () => {
-  const batch = { id: 'shared-id', mutations: [insertSession('tenant-session')] }
-  await fixture.store.write(ada, batch)
-  await fixture.store.write(stranger, batch)
-  expect(
-    await fixture.rows("SELECT tenant_id FROM sessions WHERE id = 'tenant-session' ORDER BY 1"),
-  ).toEqual([{ tenant_id: 'acme' }, { tenant_id: 'rival' }])
-})
-
-test('a refused batch claims nothing, and may be sent again once it is right', async () => {
-  const id = randomUUID()
-  const batch = { id: randomUUID(), mutations: [insertThread(id, `${id}-t`)] }
-  expect((await refusalOf(fixture.store.write(ada, batch))).code).toBe('not_found')
-  await fixture.write(ada, insertSession(id))
-  expect((await fixture.store.write(ada, batch)).txid).not.toBeNull()
-})
-
-async function contents(): Promise<unknown> {
-  const tables = ['sessions', 'timeline_events', 'chat_threads', 'chat_messages', 'applied_batches']
-  return Promise.all(tables.map((table) => fixture.rows(`SELECT * FROM ${table} ORDER BY 1, 2`)))
-}
-
-/** The same value with its keys in order, for comparing texts. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted)
-  if (typeof value !== 'object' || value === null) return value
-  const entries = Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1))
-  return Object.fromEntries(entries.map(([key, entry]) => [key, sorted(entry)]))
-}

@@ -9,6 +9,7 @@ import {
 } from '../../../src/server/store/index.ts'
 import type { MutationInput, WriteResult } from '../../../src/writes/index.ts'
 import { freshDatabase } from '../../support/database.ts'
+import { openDatabase, type StoreDriver } from './store-drivers.ts'
 import { createTestPool } from './test-pool.ts'
 
 /** Two users of one tenant, and one of another with the same user id as the first. */
@@ -38,12 +39,14 @@ const BLOCKED = `
 
 /** A migrated database of its own with a store. */
 export async function startStore(
-  options: Omit<SessionStoreOptions, 'database'> = {},
+  options: Omit<SessionStoreOptions, 'database'> & { readonly driver?: StoreDriver } = {},
 ): Promise<StoreFixture> {
+  const { driver = 'connection string', ...more } = options
   const database = await freshDatabase()
   await migrate({ database: database.url })
   const pool = createTestPool(database.url)
-  const store = createSessionStore({ database: database.url, ...options })
+  const opened = openDatabase(driver, database.url)
+  const store = createSessionStore({ database: opened.database, ...more })
   return {
     url: database.url,
     pool,
@@ -55,6 +58,7 @@ export async function startStore(
     },
     close: async () => {
       await store.close()
+      await opened.close()
       await pool.end()
       await database.drop()
     },

@@ -8,6 +8,9 @@ import { type StoreFixture, startStore } from './store-fixture.ts'
 import { createOracle, type OracleAnswer } from './store-oracle.ts'
 import { expectTrueCounters } from './true-counters.ts'
 
+/** More by hand, or where there is time: `STORE_RUNS=200`. */
+const RUNS = Number(process.env.STORE_RUNS ?? 10)
+
 let fixture: StoreFixture
 
 beforeAll(async () => {
@@ -90,7 +93,7 @@ describe('any batches by any principals', { timeout: 120_000 }, () => {
           )
         }
       }),
-      { numRuns: 40 },
+      { numRuns: RUNS },
     )
     // The batches are of use only when they meet every answer there is, and often change something
     // (a quarter of them does, give or take).
@@ -127,7 +130,7 @@ describe('any batches by any principals', { timeout: 120_000 }, () => {
         )
         expect(strays).toEqual([])
       }),
-      { numRuns: 25 },
+      { numRuns: RUNS },
     )
   })
 })
