@@ -4,6 +4,7 @@ import type { ChatThread } from '../schema/chat-thread.ts'
 import type { Session } from '../schema/session.ts'
 import type { TimelineEvent } from '../schema/timeline-event.ts'
 import type { WriteAdapter } from '../writes/adapter.ts'
+import { type WriteRetryOptions, withRetries } from '../writes/with-retries.ts'
 import { createActions, type SessionActions } from './actions.ts'
 import type { OnUnauthenticated } from './auth-refresh.ts'
 import { createConnection } from './connection.ts'
@@ -23,6 +24,11 @@ export interface SessionCollectionsOptions extends Partial<UploadOptions> {
   readonly electricUrl: string
   /** Hands a batch to the server: a server function or `createHttpWriteAdapter({ url })`. */
   readonly writeAdapter: WriteAdapter
+  /**
+   * How a batch is sent again while the server cannot be reached or is overloaded; false for never.
+   * It is applied once, however often it is sent. Default: 4 attempts within some seconds.
+   */
+  readonly writeRetries?: WriteRetryOptions | false
   /** Who is signed in. Fills rows until the server's own arrive; the server never trusts it. */
   readonly identity?: WriterIdentity
   /** Headers of shape requests: texts, or functions asked anew for every request. */
@@ -136,7 +142,7 @@ export function createSessionCollections(options: SessionCollectionsOptions): Se
       {
         live: liveSources(sources),
         identity: options.identity ?? { tenantId: UNKNOWN, userId: UNKNOWN },
-        writeAdapter: connection.writes(options.writeAdapter),
+        writeAdapter: retrying(connection.writes(options.writeAdapter), options.writeRetries),
         order: createWriteOrder(),
         syncTimeoutMs: options.syncTimeoutMs ?? 10_000,
         onError: (error) => options.onError?.(error),
@@ -161,6 +167,13 @@ export function createSessionCollections(options: SessionCollectionsOptions): Se
       connection.reset()
     },
   }
+}
+
+function retrying(
+  adapter: WriteAdapter,
+  retries: SessionCollectionsOptions['writeRetries'],
+): WriteAdapter {
+  return retries === false ? adapter : withRetries(adapter, retries)
 }
 
 function once<Key extends object, Value>(

@@ -5,7 +5,13 @@ import { type Authenticate, requirePrincipal } from './authenticate.ts'
 import { failureResponse } from './failure-response.ts'
 import { readJsonBody } from './write-handler/read-json-body.ts'
 import { requireOwnOrigin } from './write-handler/request-origin.ts'
-import { type BatchWriter, type ErrorLogger, report, runWrite } from './write-handler/run-write.ts'
+import {
+  type BatchWriter,
+  type ErrorLogger,
+  hidesItsCause,
+  report,
+  runWrite,
+} from './write-handler/run-write.ts'
 
 const DEFAULT_MAX_BODY_BYTES = 8 * 1024 * 1024
 
@@ -57,7 +63,7 @@ export function createWriteHandler(
     try {
       return await answer(request)
     } catch (error) {
-      if (!(error instanceof SessionDbError)) report(options.logger, error, null)
+      if (hidesItsCause(error)) report(options.logger, error, null)
       return failureResponse(error)
     }
   }

@@ -1,5 +1,7 @@
+import { SessionDbError } from '../errors.ts'
 import type { WriteAdapter } from './adapter.ts'
-import type { WriteOutcome } from './result.ts'
+import { readOutcome } from './http-outcome.ts'
+import { createSignIn, type RefreshSignIn } from './refresh-sign-in.ts'
 
 /** Where and how `createHttpWriteAdapter` posts. */
 export interface HttpWriteAdapterOptions {
@@ -9,23 +11,70 @@ export interface HttpWriteAdapterOptions {
   readonly headers?: () => Record<string, string> | Promise<Record<string, string>>
   /** Replaces `fetch`, for example in tests. */
   readonly fetch?: typeof fetch
+  /** How long one request may take, in ms. Default 30,000. */
+  readonly timeoutMs?: number
+  /**
+   * Called when the server answers 401, once for all requests that hear it at a time; each is then
+   * sent once more. What it returns is added to the headers of later requests.
+   */
+  readonly onUnauthenticated?: RefreshSignIn
 }
 
 /**
- * Posts each batch as JSON to one URL, the counterpart of `createWriteHandler` on the server.
+ * Posts each batch as JSON to one URL, the counterpart of `createWriteHandler` on the server. It sends
+ * once; `withRetries`, which `createSessionCollections` applies by itself, sends again.
+ *
+ * The adapter rejects with `unavailable` when the server cannot be reached or does not answer in
+ * time, with the code that belongs to the status when the answer is none of the handler's, and with
+ * the signal's reason when the caller aborts.
  *
  * @example
  * const writeAdapter = createHttpWriteAdapter({ url: '/api/write' })
  */
 export function createHttpWriteAdapter(options: HttpWriteAdapterOptions): WriteAdapter {
-  const send = options.fetch ?? fetch
-  return async (batch, { signal } = {}) => {
-    const response = await send(options.url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...(await options.headers?.()) },
-      body: JSON.stringify(batch),
-      ...(signal === undefined ? {} : { signal }),
-    })
-    return (await response.json()) as WriteOutcome
+  const { url, timeoutMs = 30_000 } = options
+  const signIn = createSignIn(options.onUnauthenticated)
+
+  async function post(body: string, caller: AbortSignal | undefined): Promise<Response> {
+    const send = options.fetch ?? fetch
+    const headers = { ...(await options.headers?.()), ...signIn.headers() }
+    const timeout = AbortSignal.timeout(timeoutMs)
+    const signal = caller === undefined ? timeout : AbortSignal.any([caller, timeout])
+    try {
+      return await whole(
+        await send(url, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', ...headers },
+          body,
+          signal,
+        }),
+      )
+    } catch (cause) {
+      caller?.throwIfAborted()
+      throw unanswered(url, timeout.aborted ? timeoutMs : undefined, cause)
+    }
   }
+
+  return async (batch, { signal } = {}) => {
+    signal?.throwIfAborted()
+    const body = JSON.stringify(batch)
+    return readOutcome(await signIn.keep(() => post(body, signal)), url)
+  }
+}
+
+/** The response once all of it is here: a connection may break in the middle of an answer. */
+async function whole(response: Response): Promise<Response> {
+  const { status, statusText, headers } = response
+  const body = await response.arrayBuffer()
+  return new Response(body.byteLength === 0 ? null : body, { status, statusText, headers })
+}
+
+function unanswered(url: string, timeoutMs: number | undefined, cause: unknown): SessionDbError {
+  const what =
+    timeoutMs === undefined ? 'could not be reached' : `did not answer within ${timeoutMs} ms`
+  return new SessionDbError(
+    'unavailable',
+    `${url} ${what}. The write may or may not have been made: try again with the same batch id.`,
+    { cause },
+  )
 }

@@ -26,3 +26,4 @@ export {
   type WriteResult,
   writeResultSchema,
 } from './result.ts'
+export { type WriteRetryOptions, withRetries } from './with-retries.ts'

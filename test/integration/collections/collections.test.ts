@@ -159,6 +159,7 @@ describe('a write', () => {
   test('that cannot be sent is taken back', async () => {
     const db = openAs(app, 'acme/ada', {
       writeAdapter: () => Promise.reject(new TypeError('fetch failed')),
+      writeRetries: { firstDelayMs: 1 },
     })
     await db.sessions.preload()
     const before = db.sessions.size

@@ -47,6 +47,7 @@ async function run(script: Step[], streamDelay: number): Promise<void> {
   }
   const db = openAs(app, USER, {
     writeAdapter: slow,
+    writeRetries: false,
     fetchClient: async (...args) => {
       const response = await fetch(...args)
       await delay(streamDelay)

@@ -156,6 +156,19 @@ describe('an action', () => {
   })
 })
 
+test('a batch that does not get through is sent again, the same one, while its row stays', async () => {
+  const { db, shapes, writes } = open({ writeRetries: { firstDelayMs: 1 } })
+  shapes.seed('sessions', [])
+  await db.sessions.preload()
+  const write = db.actions.createSession({ title: 'T' })
+  writes[0]?.fail(new TypeError('Failed to fetch'))
+  await vi.waitFor(() => expect(writes).toHaveLength(2))
+  expect(writes[1]?.batch).toEqual(writes[0]?.batch)
+  expect(db.sessions.has(write.id)).toBe(true)
+  writes[1]?.answer({ error: { code: 'conflict', message: 'Taken.' } })
+  await expect(write.committed).rejects.toMatchObject({ code: 'conflict' })
+})
+
 describe('which collections a write touches', () => {
   test('none is started by an action, and with none live the adapter is just called', async () => {
     const { db, shapes, writes } = open()

@@ -210,6 +210,18 @@ test('an unexpected error is logged and not shown', async () => {
   expect(logged).toEqual([error])
 })
 
+test('an error of the app’s authentication is logged when it hides its cause', async () => {
+  const cause = new Error('LDAP is down')
+  const hiding = new SessionDbError('unavailable', 'Sign-in does not work just now.', { cause })
+  const plain = new SessionDbError('rate_limited', 'Too many sign-ins.')
+  for (const error of [hiding, plain]) {
+    await start({ authenticate: () => Promise.reject(error) })
+    expect((await post(JSON.stringify(batch))).status).toBe(error.status)
+    if (error === hiding) await app.close()
+  }
+  expect(logged).toEqual([hiding])
+})
+
 test('runWrite returns a failure instead of throwing, even when the logger throws', async () => {
   await start()
   const outcome = await runWrite({ write: () => Promise.reject(new Error('boom')) }, ann, batch, {

@@ -29,6 +29,7 @@ export function open(options: Partial<SessionCollectionsOptions> = {}): Opened {
     electricUrl: 'http://app.test/api/shapes',
     identity: ann,
     fetchClient: shapes.fetch,
+    writeRetries: false,
     writeAdapter: (batch) =>
       new Promise((resolve, reject) => writes.push({ batch, answer: resolve, fail: reject })),
     ...options,
