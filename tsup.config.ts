@@ -27,6 +27,7 @@ export default defineConfig([
       s3: 'src/s3.ts',
       testing: 'src/testing/index.ts',
       dev: 'src/dev/index.ts',
+      vite: 'src/legacy/guard/vite.ts',
     },
     format: ['esm', 'cjs'],
     platform: 'node',

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
+import { checkLegacyCommand } from './commands/check-legacy.ts'
 import { devCommand } from './commands/dev.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { exportCommand } from './commands/export.ts'
@@ -43,6 +44,7 @@ function createProgram(): Command {
     migrateCommand(),
     importCommand(),
     exportCommand(),
+    checkLegacyCommand(),
     setupElectricCommand(),
     doctorCommand(),
     retentionCommand(),

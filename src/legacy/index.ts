@@ -8,6 +8,7 @@ export {
 } from './export/import-export.ts'
 export { type ExportManifest, readManifest } from './export/manifest.ts'
 export { formatImportReport, type ReportColors, type ReportStyle } from './format-import-report.ts'
+export { type GuardLegacyFilesOptions, guardLegacyFiles } from './guard/guard-legacy-files.ts'
 export {
   type ImportOptions,
   type ImportProgress,

@@ -1,0 +1,29 @@
+import { Command } from 'commander'
+import { colorsFor } from '../colors.ts'
+
+/** `session-db check-legacy`: fails when code still reads or writes legacy snapshots. */
+export function checkLegacyCommand(): Command {
+  return new Command('check-legacy')
+    .description('fail when code still makes the path of a legacy chat snapshot; for CI')
+    .argument('[paths...]', 'files and directories of code', ['src'])
+    .option('--json', 'print one JSON line: { files, uses: [{ file, line, column, path }] }')
+    .action(runCheck)
+}
+
+async function runCheck(paths: string[], { json }: { json?: true }): Promise<void> {
+  const { checkDirectories } = await import('../../legacy/guard/check-directories.ts')
+  const { describeLegacyPaths } = await import('../../legacy/guard/vite.ts')
+  const { files, uses } = await checkDirectories(paths)
+  if (uses.length > 0) process.exitCode = 1
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ files, uses })}\n`)
+    return
+  }
+  const { green, red } = colorsFor(process.stdout)
+  const count = files.toLocaleString('en-US')
+  const text =
+    uses.length > 0
+      ? red(describeLegacyPaths(uses))
+      : `${green('ok')} nothing in ${count} files reads or writes legacy chat snapshots`
+  process.stdout.write(`${text}\n`)
+}

@@ -1,0 +1,97 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts are code.
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { rollup } from 'rollup'
+import { build } from 'vite'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { runCli } from '../../../src/cli/run-cli.ts'
+import { legacySnapshotGuard } from '../../../src/legacy/guard/vite.ts'
+
+let root: string
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'session-db-app-'))
+})
+afterEach(() => rm(root, { recursive: true }))
+
+async function app(files: Record<string, string>): Promise<void> {
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(join(root, name)), { recursive: true })
+    await writeFile(join(root, name), text)
+  }
+}
+
+const viteBuild = (ssr: boolean, allow: string[] = []) =>
+  build({
+    root,
+    configFile: false,
+    logLevel: 'silent',
+    plugins: [legacySnapshotGuard({ allow })],
+    build: {
+      outDir: 'out',
+      ...(ssr ? { ssr: 'src/server.ts' } : { lib: { entry: 'src/client.tsx', formats: ['es'] } }),
+    },
+  })
+
+const oldStore = `import path from 'node:path'
+import fs from 'node:fs/promises'
+
+const DATA_DIR = path.join(process.cwd(), 'data')
+const THREADS: string = path.join(DATA_DIR, 'chat-threads.json')
+export const load = async (): Promise<unknown> => JSON.parse(await fs.readFile(THREADS, 'utf8'))
+`
+
+describe('a production build fails, naming file and line', () => {
+  test('of a server that reads a snapshot as the old app did', async () => {
+    await app({
+      'src/store.ts': oldStore,
+      'src/server.ts': `export { load } from './store.ts'\n`,
+    })
+    await expect(viteBuild(true)).rejects.toThrow(
+      /src\/store\.ts:5:25\s+…\/data\/chat-threads\.json/,
+    )
+  })
+
+  test('of a server that puts the path together across modules', async () => {
+    await app({
+      'src/names.ts': `export enum Store { Threads = 'chat-threads' }\nexport const ext = '.json'\n`,
+      'src/server.ts':
+        "import { ext, Store } from './names.ts'\n\nexport const file = (dir: string) => `${dir}/data/${Store.Threads}${ext}`\n",
+    })
+    await expect(viteBuild(true)).rejects.toThrow(/src\/server\.ts:3:\d+/)
+  })
+
+  test('of a client that fetches one', async () => {
+    await app({
+      'src/client.tsx': `const kind: string = 'messages'\nexport const load = () => fetch('/data/chat-' + kind + '.json')\n`,
+    })
+    await expect(viteBuild(false)).rejects.toThrow(
+      /src\/client\.tsx:2:\d+\s+\/data\/chat-messages\.json/,
+    )
+  })
+
+  test('with Rollup, too', async () => {
+    await app({ 'main.js': `export const f = ['data', 'chat-threads.json'].join('/')\n` })
+    const bundling = rollup({ input: join(root, 'main.js'), plugins: [legacySnapshotGuard()] })
+    await expect(bundling).rejects.toThrow(/main\.js:1:18/)
+  })
+})
+
+test('a clean app builds, and so does code that may name them', async () => {
+  await app({
+    'src/client.tsx': `export const key = ['chat-threads']\n`,
+    'src/server.ts': `// once data/chat-threads.json\nexport const ok: boolean = true\n`,
+  })
+  await viteBuild(false)
+  await viteBuild(true)
+  await app({ 'src/server.ts': `export * from './store.ts'\n`, 'src/store.ts': oldStore })
+  await viteBuild(true, ['src/store.ts'])
+})
+
+test('check-legacy ends with 1 and the place, or 0', async () => {
+  await app({ 'src/store.ts': oldStore, 'src/store.test.ts': oldStore })
+  expect(await runCli(['check-legacy', join(root, 'src')])).toBe(1)
+  process.exitCode = undefined
+  await app({ 'src/store.ts': 'export {}' })
+  expect(await runCli(['check-legacy', join(root, 'src'), '--json'])).toBe(0)
+})
