@@ -23,8 +23,8 @@ export interface SessionStoreOptions<User extends Principal = Principal> {
    * A connection string, from which the store makes a pool of its own (install `pg`), or what the
    * app has: a `Pool` of `pg`, the `sql` of postgres.js, or a Kysely instance over any dialect for
    * Postgres. A batch of one mutation is one round trip with each. One of several is three however
-   * many they are with postgres.js, with the store's own pool, and with one made with
-   * `pipeline: true`; else it is one per mutation and four more. Uploads need `pg`.
+   * many they are with the store's own pool and with one made with `pipeline: true`, four or five
+   * with postgres.js; else it is one per mutation and four more. Uploads need `pg`.
    */
   readonly database: StoreDatabase
   /** Who may do what; `defaultPolicy` unless given. */

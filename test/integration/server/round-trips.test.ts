@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createSessionStore, type SessionStore } from '../../../src/server/store/index.ts'
 import type { MutationInput } from '../../../src/writes/index.ts'
+import { openDatabase, storeDrivers } from './store-drivers.ts'
 import {
   ada,
   bob,
@@ -99,6 +100,28 @@ describe('a batch of twenty mutations', () => {
     await plain.close()
     expect((await pool.query('SELECT 1 AS open')).rows).toEqual([{ open: 1 }])
     await pool.end()
+  })
+})
+
+describe.each(storeDrivers)('over %s', (driver) => {
+  test('a batch of one is one round trip, one of ten as many as the guide says', async () => {
+    const opened = openDatabase(driver, tap.url)
+    const over = createSessionStore({ database: opened.database })
+    const roundTripsOf = async (id: string, count: number) => {
+      const mutations = Array.from({ length: count }, (_, n) => insertSession(`${id}-${n}`))
+      tap.reset()
+      await over.write(ada, { id, mutations })
+      return tap.roundTrips()
+    }
+    // The first on a connection makes it, and has the statement prepared.
+    await roundTripsOf(`${driver}-first`, 1)
+    expect(await roundTripsOf(`${driver}-one`, 1)).toBe(1)
+    await roundTripsOf(`${driver}-first-ten`, 10)
+    const ten = await roundTripsOf(`${driver}-ten`, 10)
+    const most = { 'connection string': 3, pg: 14, 'postgres.js': 5, kysely: 14 }
+    expect(ten).toBeLessThanOrEqual(most[driver])
+    await over.close()
+    await opened.close()
   })
 })
 

@@ -11,6 +11,8 @@ export interface WireTap {
   reset(): void
   /** Cuts the connection on which the server answers next, before the client gets the answer. */
   loseNextAnswer(): void
+  /** From now on cuts a connection, in the middle of what it carries, every so many bytes. */
+  cutEvery(nextDistance: () => number): void
   /** Cuts every connection that is open now. */
   cut(): void
   close(): Promise<void>
@@ -21,6 +23,20 @@ export async function startWireTap(databaseUrl: string): Promise<WireTap> {
   const sockets = new Set<Socket>()
   let [trips, requests, lastSpeaker] = [0, 0, 'server']
   let losing = false
+  let nextDistance = () => Number.POSITIVE_INFINITY
+  let fuse = nextDistance()
+
+  const pass = (chunk: Buffer, from: Socket, to: Socket) => {
+    if (chunk.length < fuse) {
+      fuse -= chunk.length
+      to.write(chunk)
+      return
+    }
+    const part = chunk.subarray(0, fuse)
+    fuse = nextDistance()
+    from.pause()
+    to.write(part, () => from.destroy())
+  }
 
   const server = createServer((client) => {
     const upstream = connect(Number(target.port), target.hostname)
@@ -38,7 +54,7 @@ export async function startWireTap(databaseUrl: string): Promise<WireTap> {
       if (lastSpeaker === 'server') trips += 1
       lastSpeaker = 'client'
       requests += countRequests(chunk)
-      upstream.write(chunk)
+      pass(chunk, client, upstream)
     })
     upstream.on('data', (chunk) => {
       lastSpeaker = 'server'
@@ -46,7 +62,7 @@ export async function startWireTap(databaseUrl: string): Promise<WireTap> {
         losing = false
         client.destroy()
       } else {
-        client.write(chunk)
+        pass(chunk, upstream, client)
       }
     })
   })
@@ -64,6 +80,10 @@ export async function startWireTap(databaseUrl: string): Promise<WireTap> {
     },
     loseNextAnswer() {
       losing = true
+    },
+    cutEvery(distance) {
+      nextDistance = distance
+      fuse = distance()
     },
     cut() {
       for (const socket of sockets) socket.destroy()

@@ -10,6 +10,7 @@ const root = join(import.meta.dirname, '../../..')
  */
 const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
   'testing.md': ['test/unit/testing/app-test.test.ts'],
+  'writes.md': ['test/integration/docs/writes.test.ts'],
 }
 
 /** Code without what the formatter decides, and without where it is imported from. */
