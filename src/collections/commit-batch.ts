@@ -7,6 +7,7 @@ import { applyMutations, type Touch } from './apply-mutations.ts'
 import type { SyncStream } from './electric.ts'
 import { type OptimisticOverlay, showOptimistic } from './optimistic-overlay.ts'
 import type { WriterIdentity } from './optimistic-rows.ts'
+import type { OutboxWrites } from './outbox/outbox-writes.ts'
 import type { LiveSources } from './sources.ts'
 import type { ExpectedRow } from './sync-evidence.ts'
 import type { WriteOrder } from './write-order.ts'
@@ -17,6 +18,8 @@ export interface CommitContext {
   readonly identity: WriterIdentity
   readonly writeAdapter: WriteAdapter
   readonly order: WriteOrder
+  /** Where writes wait on this device, when there is such a place. */
+  readonly outbox?: OutboxWrites
   /** How long to wait for a write the server has to come back through the stream, in ms. */
   readonly syncTimeoutMs: number
   readonly onError: (error: SessionDbError) => void
@@ -45,7 +48,8 @@ export function commitBatch(
   sessionOfThread: ReadonlyMap<string, string> = new Map(),
 ): PendingWrite {
   const batch: WriteBatchInput = { id: uuidv7(), mutations: [...mutations] }
-  const committed = settle(context, batch, sessionOfThread)
+  const committed =
+    context.outbox?.commit(batch, sessionOfThread) ?? settle(context, batch, sessionOfThread)
   committed.catch(context.onError)
   return { batchId: batch.id, committed }
 }
@@ -86,7 +90,7 @@ async function send(
  * Where the answered write will be seen, and with which rows. A mutation answered with another id
  * changed nothing: the server had stored that message before.
  */
-function expectedIn(
+export function expectedIn(
   touches: readonly Touch[],
   batch: WriteBatchInput,
   result: WriteResult,
@@ -109,8 +113,13 @@ function idOf(mutation: MutationInput): string {
   return mutation.type === 'insert' ? mutation.value.id : mutation.id
 }
 
-async function confirm(
-  { syncTimeoutMs }: CommitContext,
+/**
+ * Waits until every collection shows the write, then drops the overlay.
+ *
+ * @throws SessionDbError `sync_timeout`
+ */
+export async function confirm(
+  { syncTimeoutMs }: Pick<CommitContext, 'syncTimeoutMs'>,
   overlay: OptimisticOverlay,
   txid: number,
   expected: ReadonlyMap<SyncStream, ExpectedRow[]>,

@@ -3,13 +3,16 @@ import type { ChatMessage } from '../schema/chat-message.ts'
 import type { ChatThread } from '../schema/chat-thread.ts'
 import type { Session } from '../schema/session.ts'
 import type { TimelineEvent } from '../schema/timeline-event.ts'
-import type { WriteAdapter } from '../writes/adapter.ts'
+import { sendBatch, type WriteAdapter } from '../writes/adapter.ts'
 import { type WriteRetryOptions, withRetries } from '../writes/with-retries.ts'
 import { createActions, type SessionActions } from './actions.ts'
 import type { OnUnauthenticated } from './auth-refresh.ts'
+import type { CommitContext } from './commit-batch.ts'
 import { createConnection } from './connection.ts'
 import type { RowCollection, StreamOptions, SyncedCollection, SyncStream } from './electric.ts'
 import { UNKNOWN, type WriterIdentity } from './optimistic-rows.ts'
+import type { Outbox } from './outbox/create-outbox.ts'
+import { createOutboxWrites } from './outbox/outbox-writes.ts'
 import { createSources, liveSources, type Sources } from './sources.ts'
 import type { SyncStatusStore } from './sync-status.ts'
 import { createUploadSession, type UploadOptions } from './upload/upload-session.ts'
@@ -51,6 +54,8 @@ export interface SessionCollectionsOptions extends Partial<UploadOptions> {
   readonly onSignedOut?: () => void
   /** Hears of every failed action and of every error that ends a stream. */
   readonly onError?: (error: SessionDbError) => void
+  /** Keeps writes on this device while the server cannot be reached: `createOutbox({ identity })`. */
+  readonly outbox?: Outbox
   /** How long an answered write may take to come back through the stream, in ms. Default 10,000. */
   readonly syncTimeoutMs?: number
   /** How long a collection without subscribers goes on syncing, in ms. Default 300,000. */
@@ -109,7 +114,19 @@ export interface SessionCollections {
  */
 export function createSessionCollections(options: SessionCollectionsOptions): SessionCollections {
   const connection = createConnection(options, () => void leave(false))
-  const sources = createSources({ ...options, fetchClient: connection.fetch })
+  const sources = createSources({ ...options, fetchClient: connection.fetch }, (source) =>
+    outbox?.writes.show(source),
+  )
+  const adapter = connection.writes(options.writeAdapter)
+  const writing = {
+    live: liveSources(sources),
+    identity: options.identity ?? { tenantId: UNKNOWN, userId: UNKNOWN },
+    writeAdapter: retrying(adapter, options.writeRetries),
+    order: createWriteOrder(),
+    syncTimeoutMs: options.syncTimeoutMs ?? 10_000,
+    onError: (error: SessionDbError) => options.onError?.(error),
+  }
+  const outbox = options.outbox && connectOutbox(options.outbox, writing, adapter)
   const sessionScopes = new WeakMap<object, SessionScope>()
   const threadScopes = new WeakMap<object, ThreadScope>()
   const byCollection = new WeakMap<object, SyncStream>()
@@ -120,6 +137,8 @@ export function createSessionCollections(options: SessionCollectionsOptions): Se
   }
 
   async function leave(tellOthers: boolean): Promise<void> {
+    // What waits stays on the device, for when this user signs in again.
+    outbox?.close()
     connection.signOut(tellOthers)
     await Promise.all(allSources(sources).map((source) => source.empty()))
     connection.reset()
@@ -139,14 +158,7 @@ export function createSessionCollections(options: SessionCollectionsOptions): Se
         messages: open(messages),
       })),
     actions: createActions(
-      {
-        live: liveSources(sources),
-        identity: options.identity ?? { tenantId: UNKNOWN, userId: UNKNOWN },
-        writeAdapter: retrying(connection.writes(options.writeAdapter), options.writeRetries),
-        order: createWriteOrder(),
-        syncTimeoutMs: options.syncTimeoutMs ?? 10_000,
-        onError: (error) => options.onError?.(error),
-      },
+      { ...writing, ...(outbox && { outbox: outbox.writes }) },
       createUploadSession(options, (error) => options.onError?.(error)),
     ),
     status(collection) {
@@ -163,6 +175,7 @@ export function createSessionCollections(options: SessionCollectionsOptions): Se
     },
     signOut: () => leave(true),
     async cleanup() {
+      outbox?.close()
       await Promise.all(allSources(sources).map((source) => source.collection.cleanup()))
       connection.reset()
     },
@@ -174,6 +187,11 @@ function retrying(
   retries: SessionCollectionsOptions['writeRetries'],
 ): WriteAdapter {
   return retries === false ? adapter : withRetries(adapter, retries)
+}
+
+function connectOutbox(outbox: Outbox, context: CommitContext, adapter: WriteAdapter) {
+  const connection = outbox.connect((batch) => sendBatch(adapter, batch))
+  return { writes: createOutboxWrites(connection, context), close: connection.close }
 }
 
 function once<Key extends object, Value>(

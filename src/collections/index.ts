@@ -17,6 +17,14 @@ export {
 } from './create-session-collections.ts'
 export type { RowCollection } from './electric.ts'
 export type { WriterIdentity } from './optimistic-rows.ts'
+export {
+  createOutbox,
+  type Outbox,
+  type OutboxEntry,
+  type OutboxFailure,
+  type OutboxOptions,
+  type OutboxStatus,
+} from './outbox/create-outbox.ts'
 export type { NewStreamedMessage, StreamActions } from './stream-actions.ts'
 export type { SyncConnection, SyncStatus, SyncStatusStore } from './sync-status.ts'
 export type {

@@ -9,6 +9,7 @@ import {
   type StreamOptions,
   type SyncedCollection,
   type SyncedRow,
+  type SyncStream,
 } from './electric.ts'
 import { createScopeRegistry, type ScopeRegistry } from './scope-registry.ts'
 import { type CreateSyncOverlay, overlayStreams } from './stream-overlay.ts'
@@ -34,8 +35,15 @@ export interface Sources {
 
 let instances = 0
 
-/** Creates the sources of one `createSessionCollections`. */
-export function createSources(options: StreamOptions): Sources {
+/**
+ * Creates the sources of one `createSessionCollections`.
+ *
+ * @param onRows called when a collection begins to sync, and when it holds its rows
+ */
+export function createSources(
+  options: StreamOptions,
+  onRows: (source: SyncStream) => void = () => {},
+): Sources {
   instances += 1
   const prefix = `session-db-${instances}`
 
@@ -47,10 +55,12 @@ export function createSources(options: StreamOptions): Sources {
     overlay?: CreateSyncOverlay,
   ) => {
     const collectionId = [prefix, shape, ...Object.values(params)].join('/')
-    return createSyncedCollection<Row>(
+    const source: SyncedCollection<Row> = createSyncedCollection<Row>(
       { collectionId, shape, params, columns, onLiveChange, ...(overlay && { overlay }) },
       options,
     )
+    watchRows(source, onRows)
+    return source
   }
 
   return {
@@ -101,4 +111,15 @@ function onlyLive<Row extends SyncedRow>(
   sources: SyncedCollection<Row>[],
 ): SyncedCollection<Row>[] {
   return sources.filter((source) => source.isLive())
+}
+
+/** Rows that are shown before they are stored belong in a collection from its very beginning. */
+function watchRows(source: SyncStream, onRows: (source: SyncStream) => void): void {
+  let seen = source.status.get().status
+  source.status.subscribe(() => {
+    const { status } = source.status.get()
+    if (status === seen) return
+    seen = status
+    if (status === 'loading' || status === 'ready') onRows(source)
+  })
 }

@@ -67,7 +67,7 @@ export function createStreamActions(context: CommitContext): StreamActions {
         seq: 0,
         before: { content: '', parts: [] },
         metadata,
-        write,
+        write: context.outbox === undefined ? write : afterBegun(begun, write),
         refused: refusalOf(begun),
         options: {
           ...(flushMs === undefined ? {} : { flushMs }),
@@ -106,6 +106,21 @@ export function createStreamActions(context: CommitContext): StreamActions {
         options,
       })
     },
+  }
+}
+
+/** With an outbox the message may have to wait for the network; what is said in it waits for it. */
+function afterBegun<Result>(
+  { committed }: PendingWrite,
+  write: (batch: WriteBatchInput) => Promise<Result>,
+): (batch: WriteBatchInput) => Promise<Result> {
+  const begun = committed.then(
+    () => undefined,
+    () => undefined,
+  )
+  return async (batch) => {
+    await begun
+    return write(batch)
   }
 }
 

@@ -1,0 +1,42 @@
+/** The part of a page this needs; absent in older browsers and in Node before 24. */
+interface Page {
+  readonly navigator?: {
+    readonly locks?: {
+      request(
+        name: string,
+        options: { readonly signal: AbortSignal },
+        work: () => Promise<void>,
+      ): Promise<unknown>
+    }
+  }
+}
+
+const busy = new Map<string, Promise<void>>()
+
+/**
+ * Runs `work` while no other tab of this browser does so under the same name, and waits its turn
+ * for that. Without Web Locks only this page is kept from doing it twice.
+ */
+export async function onlyOneTab(
+  name: string,
+  signal: AbortSignal,
+  work: () => Promise<void>,
+): Promise<void> {
+  const locks = (globalThis as Page).navigator?.locks
+  if (locks === undefined) return onlyHere(name, signal, work)
+  try {
+    await locks.request(name, { signal }, work)
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}
+
+async function onlyHere(name: string, signal: AbortSignal, work: () => Promise<void>) {
+  const turn = (busy.get(name) ?? Promise.resolve()).then(async () => {
+    if (!signal.aborted) await work()
+  })
+  const done = turn.catch(() => undefined)
+  busy.set(name, done)
+  await turn
+  if (busy.get(name) === done) busy.delete(name)
+}

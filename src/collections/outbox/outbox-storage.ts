@@ -1,0 +1,83 @@
+import { type DBSchema, deleteDB, type IDBPDatabase, openDB } from 'idb'
+import type { ErrorCode } from '../../errors.ts'
+import type { WriteBatchInput } from '../../writes/batch.ts'
+
+/** Why a write was refused for good. */
+export interface OutboxFailure {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly details?: Readonly<Record<string, unknown>>
+}
+
+/** A write in the outbox, as it is stored. */
+export interface OutboxRecord {
+  /** Orders the writes of all tabs. */
+  readonly n: number
+  readonly batch: WriteBatchInput
+  /** Sessions of threads, as far as the writer knew them. */
+  readonly sessionOfThread: Readonly<Record<string, string>>
+  readonly addedAt: Date
+  /**
+   * The id it is sent under, together with the writes next to it of the same group. Set before the
+   * first try and kept until there is an answer: so one that is sent again is the same batch.
+   */
+  readonly group?: string
+  readonly failure?: OutboxFailure
+}
+
+/** The writes of one principal that wait on this device. */
+export interface OutboxStorage {
+  add(record: Omit<OutboxRecord, 'n'>): Promise<OutboxRecord>
+  /** All of them, oldest first. */
+  all(): Promise<OutboxRecord[]>
+  put(records: readonly OutboxRecord[]): Promise<void>
+  delete(records: readonly OutboxRecord[]): Promise<void>
+  close(): Promise<void>
+}
+
+interface Schema extends DBSchema {
+  records: { key: number; value: OutboxRecord }
+}
+
+/**
+ * Opens the storage of this name. Nothing is asked of IndexedDB before it is used.
+ *
+ * @example
+ * const storage = openOutboxStorage('session-db-outbox/["acme","ann"]')
+ */
+export function openOutboxStorage(name: string): OutboxStorage {
+  let opened: Promise<IDBPDatabase<Schema>> | undefined
+  const database = () => {
+    opened ??= openDB<Schema>(name, 1, {
+      upgrade(created) {
+        created.createObjectStore('records', { keyPath: 'n', autoIncrement: true })
+      },
+    })
+    return opened
+  }
+  return {
+    async add(record) {
+      const n = await (await database()).add('records', record as OutboxRecord)
+      return { ...record, n }
+    },
+    all: async () => (await database()).getAll('records'),
+    async put(records) {
+      const transaction = (await database()).transaction('records', 'readwrite')
+      for (const record of records) void transaction.store.put(record)
+      await transaction.done
+    },
+    async delete(records) {
+      const transaction = (await database()).transaction('records', 'readwrite')
+      for (const { n } of records) void transaction.store.delete(n)
+      await transaction.done
+    },
+    async close() {
+      ;(await opened)?.close()
+    },
+  }
+}
+
+/** Removes what is stored under a name, for a sign-out. */
+export function deleteOutboxStorage(name: string): Promise<void> {
+  return deleteDB(name)
+}

@@ -1,0 +1,109 @@
+import type { SessionDbError } from '../../errors.ts'
+import { type Mutation, parseWriteBatch, type WriteBatchInput } from '../../writes/batch.ts'
+import type { WriteResult } from '../../writes/result.ts'
+import { applyMutations, type Touch } from '../apply-mutations.ts'
+import { type CommitContext, confirm, expectedIn } from '../commit-batch.ts'
+import type { SyncedCollection, SyncedRow, SyncStream } from '../electric.ts'
+import { type OptimisticOverlay, showOptimistic } from '../optimistic-overlay.ts'
+import type { LiveSources } from '../sources.ts'
+import type { OutboxConnection } from './create-outbox.ts'
+
+/** The writes of one page that go through an outbox, and their rows. */
+export interface OutboxWrites {
+  /** Shows a write, stores it, and resolves when it has come back through the stream. */
+  commit(batch: WriteBatchInput, sessionOfThread: ReadonlyMap<string, string>): Promise<WriteResult>
+  /** A collection began to sync, or holds its rows: what waits is to be seen there, too. */
+  show(source: SyncStream): void
+}
+
+/** A write that has not come back yet. */
+interface Pending {
+  readonly batch: WriteBatchInput
+  readonly mutations: readonly Mutation[]
+  readonly sessionOfThread: ReadonlyMap<string, string>
+  readonly overlays: OptimisticOverlay[]
+  touches: Touch[]
+}
+
+/**
+ * Creates the writes over an outbox. Those of before a reload show again as soon as a collection
+ * they belong to is opened, and until the server's own rows are there.
+ */
+export function createOutboxWrites(
+  connection: OutboxConnection,
+  context: Pick<CommitContext, 'live' | 'identity' | 'syncTimeoutMs' | 'onError'>,
+): OutboxWrites {
+  const pending = new Set<Pending>()
+
+  function begin(batch: WriteBatchInput, sessionOfThread: ReadonlyMap<string, string>): Pending {
+    const { mutations } = parseWriteBatch(batch)
+    const write: Pending = { batch, mutations, sessionOfThread, overlays: [], touches: [] }
+    show(write, context.live)
+    pending.add(write)
+    return write
+  }
+
+  function show(write: Pending, live: LiveSources): void {
+    const { mutations, sessionOfThread, overlays } = write
+    const { identity } = context
+    let touches: Touch[] = []
+    const overlay = showOptimistic(() => {
+      touches = applyMutations(mutations, { live, identity, now: new Date(), sessionOfThread })
+    })
+    write.touches = [...write.touches, ...touches]
+    overlays.push(overlay)
+  }
+
+  async function settle(write: Pending, answer: Promise<WriteResult>): Promise<WriteResult> {
+    const drop = () => {
+      pending.delete(write)
+      for (const overlay of write.overlays) overlay.drop()
+    }
+    try {
+      const result = await answer
+      const expected = expectedIn(write.touches, write.batch, result)
+      if (result.txid === null || expected.size === 0) drop()
+      else await confirm(context, { drop }, result.txid, expected)
+      return result
+    } catch (error) {
+      const isStored = (error as SessionDbError).code === 'sync_timeout'
+      if (!isStored) drop()
+      throw error
+    }
+  }
+
+  connection
+    .restored()
+    .then((writes) => {
+      for (const { batch, sessionOfThread, answer } of writes) {
+        settle(begin(batch, sessionOfThread), answer).catch(context.onError)
+      }
+    })
+    .catch(context.onError)
+
+  return {
+    async commit(batch, sessionOfThread) {
+      const write = begin(batch, sessionOfThread)
+      return await settle(write, connection.send(batch, sessionOfThread))
+    },
+    show(source) {
+      for (const write of pending) {
+        const isShown = write.touches.some((touch) => touch.source === source)
+        if (!isShown) show(write, only(source, context.live))
+      }
+    },
+  }
+}
+
+/** Sees of the live collections no more than one. */
+function only(source: SyncStream, live: LiveSources): LiveSources {
+  const one = <Row extends SyncedRow>(sources: SyncedCollection<Row>[]) =>
+    sources.filter((other) => (other as SyncStream) === source)
+  return {
+    sessions: () => one(live.sessions()),
+    timelines: (sessionId) => one(live.timelines(sessionId)),
+    threads: (sessionId) => one(live.threads(sessionId)),
+    messages: () => one(live.messages()),
+    messagesOf: (threadId, sessionId) => one(live.messagesOf(threadId, sessionId)),
+  }
+}
