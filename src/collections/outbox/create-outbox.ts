@@ -122,7 +122,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
   /** The tab that had the answer may be gone: what is no longer stored is with the server. */
   function settleLost(records: readonly OutboxRecord[]): void {
-    const missing = [...waiters.keys()].filter((id) => !isStored(records, id))
+    const stored = new Set(records.map(({ batch }) => batch.id))
+    const missing = [...waiters.keys()].filter((id) => !stored.has(id))
     if (missing.length === 0) return
     setTimeout(async () => {
       const now = await storage.all().catch(() => undefined)

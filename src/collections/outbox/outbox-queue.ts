@@ -36,7 +36,7 @@ export async function drain(context: DrainContext): Promise<void> {
   const { storage, signal, woken } = context
   let failures = 0
   while (!signal.aborted) {
-    const group = await nextGroup(storage)
+    const { id, group } = await nextGroup(storage)
     // Closed meanwhile: whoever signs in next may not be the one who wrote this.
     if (signal.aborted) return
     if (group.length === 0) {
@@ -44,7 +44,10 @@ export async function drain(context: DrainContext): Promise<void> {
       continue
     }
     try {
-      const result = await context.write(batchOf(group))
+      const result = await context.write({
+        id,
+        mutations: group.flatMap(({ batch }) => batch.mutations),
+      })
       failures = 0
       await storage.delete(group)
       answer(context, group, result)
@@ -62,38 +65,42 @@ export async function drain(context: DrainContext): Promise<void> {
   }
 }
 
+/** Writes and the id of the batch they are sent as. */
+interface Chosen {
+  readonly id: string
+  readonly group: readonly OutboxRecord[]
+}
+
 /** The writes that are sent next: a group that has been tried before, or as many as fit. */
-async function nextGroup(storage: OutboxStorage): Promise<OutboxRecord[]> {
+async function nextGroup(storage: OutboxStorage): Promise<Chosen> {
   const waiting = (await storage.all()).filter(({ failure }) => failure === undefined)
   const first = waiting[0]
-  if (first === undefined) return []
-  if (first.group !== undefined) return waiting.filter(({ group }) => group === first.group)
+  if (first === undefined) return { id: '', group: [] }
+  if (first.group !== undefined) {
+    const { id, members } = first.group
+    return { id, group: waiting.filter(({ n }) => members.includes(n)) }
+  }
+  const taken = new Set(waiting.flatMap(({ group }) => group?.members ?? []))
   const chosen: OutboxRecord[] = []
   let [mutations, length] = [0, 0]
   for (const record of waiting) {
     mutations += record.batch.mutations.length
     length += JSON.stringify(record.batch.mutations).length
     const isTooMuch = mutations > MAX_MUTATIONS || length > MAX_GROUP_LENGTH
-    if (record.group !== undefined || (chosen.length > 0 && isTooMuch)) break
+    if (taken.has(record.n) || (chosen.length > 0 && isTooMuch)) break
     chosen.push(record)
   }
-  return regroup(storage, chosen)
+  const id = await regroup(storage, chosen)
+  return { id, group: chosen }
 }
 
 /** A single write keeps its own id, so that it is known wherever it was sent from. */
-async function regroup(
-  storage: OutboxStorage,
-  records: readonly OutboxRecord[],
-): Promise<OutboxRecord[]> {
-  const group = records.length === 1 ? records[0]?.batch.id : uuidv7()
-  const grouped = records.map((record) => ({ ...record, group: group as string }))
-  await storage.put(grouped)
-  return grouped
-}
-
-function batchOf(group: readonly OutboxRecord[]): WriteBatchInput {
-  const id = group[0]?.group as string
-  return { id, mutations: group.flatMap(({ batch }) => batch.mutations) }
+async function regroup(storage: OutboxStorage, records: readonly OutboxRecord[]): Promise<string> {
+  const [first, ...more] = records
+  if (first === undefined) return ''
+  const id = more.length === 0 ? first.batch.id : uuidv7()
+  await storage.put([{ ...first, group: { id, members: records.map(({ n }) => n) } }])
+  return id
 }
 
 function answer(

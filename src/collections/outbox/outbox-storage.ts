@@ -9,6 +9,17 @@ export interface OutboxFailure {
   readonly details?: Readonly<Record<string, unknown>>
 }
 
+/**
+ * Writes that are sent as one batch. Stored before the first try and kept until there is an answer:
+ * so one that is sent again is the same batch.
+ */
+export interface OutboxGroup {
+  /** The batch's id. */
+  readonly id: string
+  /** The `n` of each, oldest first. */
+  readonly members: readonly number[]
+}
+
 /** A write in the outbox, as it is stored. */
 export interface OutboxRecord {
   /** Orders the writes of all tabs. */
@@ -17,11 +28,8 @@ export interface OutboxRecord {
   /** Sessions of threads, as far as the writer knew them. */
   readonly sessionOfThread: Readonly<Record<string, string>>
   readonly addedAt: Date
-  /**
-   * The id it is sent under, together with the writes next to it of the same group. Set before the
-   * first try and kept until there is an answer: so one that is sent again is the same batch.
-   */
-  readonly group?: string
+  /** Set in the oldest of those that are sent together. */
+  readonly group?: OutboxGroup
   readonly failure?: OutboxFailure
 }
 
@@ -68,13 +76,21 @@ export function openOutboxStorage(name: string): OutboxStorage {
     },
     async delete(records) {
       const transaction = (await database()).transaction('records', 'readwrite')
-      for (const { n } of records) void transaction.store.delete(n)
+      for (const key of keysOf(records)) void transaction.store.delete(key)
       await transaction.done
     },
     async close() {
       ;(await opened)?.close()
     },
   }
+}
+
+/** One range where there is nothing in between: hundreds go at once. */
+function keysOf(records: readonly OutboxRecord[]): (number | IDBKeyRange)[] {
+  const [first, last] = [records[0], records.at(-1)]
+  if (first === undefined || last === undefined) return []
+  const isRange = last.n - first.n === records.length - 1
+  return isRange ? [IDBKeyRange.bound(first.n, last.n)] : records.map(({ n }) => n)
 }
 
 /** Removes what is stored under a name, for a sign-out. */

@@ -9,6 +9,8 @@ const root = join(import.meta.dirname, '../../..')
  * word for word. A guide with such blocks has to be listed.
  */
 const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
+  'message-streaming.md': ['test/integration/docs/message-streaming.test.ts'],
+  'offline.md': ['test/integration/docs/offline.test.ts'],
   'testing.md': ['test/unit/testing/app-test.test.ts'],
   'writes.md': ['test/integration/docs/writes.test.ts'],
 }
