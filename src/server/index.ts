@@ -9,16 +9,7 @@ export type { ShapeLogEntry, ShapeLogger } from './shape-proxy/log-entry.ts'
 export { createShapeProxy, type ShapeProxyOptions } from './shape-proxy.ts'
 export * from './store/index.ts'
 export * from './streaming/index.ts'
-export {
-  type DerivedEvent,
-  type DerivedLine,
-  deriveTimeline,
-  type IngestedSession,
-  ingestSessionLog,
-  type SessionLog,
-  type TimelineEventKind,
-  timelineEventId,
-} from './timeline/index.ts'
+export * from './timeline/index.ts'
 export type { NewUpload, SessionUploads } from './upload/create-uploads.ts'
 export type { SessionContent } from './upload/open-content.ts'
 export { defaultUploadLimits, type UploadLimits } from './upload/upload-context.ts'

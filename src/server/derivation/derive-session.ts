@@ -2,12 +2,12 @@ import type { ClientBase } from 'pg'
 import type { ContentStores } from '../content/content-stores.ts'
 import { missingContent } from '../content/postgres-content-store.ts'
 import { deriveTimeline } from '../timeline/derive-timeline.ts'
-import { addToSummary, emptySummary, type SessionSummary } from '../timeline/session-summary.ts'
+import type { TimelineSummary } from '../timeline/timeline-summary.ts'
 import type { DerivationJob, JobProgress } from './jobs.ts'
 import { openEventWriter } from './write-events.ts'
 
 /** Changes with whatever makes other events of the same bytes. */
-export const DERIVATION_VERSION = 'session-db/1'
+export const DERIVATION_VERSION = 'session-db/2'
 
 interface SessionContent {
   readonly content_ref: string | null
@@ -37,18 +37,19 @@ export async function deriveSession(
   const totalBytes = Number(rows[0]?.content_bytes ?? 0)
   const { store, key } = contents.locate(tenantId, ref)
   const writer = await openEventWriter(client, { tenantId, sessionId, by: DERIVATION_VERSION })
-  const summary = emptySummary()
+  let events = 0
   let doneBytes = 0
   const counted = countBytes(store.get(key), (bytes) => {
     doneBytes += bytes
-    onProgress({ doneBytes, totalBytes, events: summary.eventCount })
+    onProgress({ doneBytes, totalBytes, events })
   })
-  for await (const line of deriveTimeline(counted)) {
-    await writer.write(line.event)
-    addToSummary(summary, line)
+  const timeline = deriveTimeline(counted)
+  for await (const batch of timeline) {
+    for (const event of batch.events) await writer.write(event)
+    events = batch.progress.events
   }
   await writer.end()
-  await switchToReady(client, tenantId, sessionId, summary)
+  await switchToReady(client, tenantId, sessionId, timeline.summary)
   return DERIVATION_VERSION
 }
 
@@ -67,7 +68,7 @@ async function switchToReady(
   client: ClientBase,
   tenantId: string,
   sessionId: string,
-  summary: SessionSummary,
+  summary: TimelineSummary,
 ): Promise<void> {
   await client.query(
     `UPDATE sessions SET status = 'ready', status_reason = NULL, progress = NULL,
@@ -83,14 +84,18 @@ async function switchToReady(
     [
       tenantId,
       sessionId,
-      summary.firstPrompt,
+      summary.title,
       summary.format,
       summary.startedAt,
       summary.endedAt,
       summary.workspaceRoot,
       summary.repo,
       summary.repoLabel,
-      { agentSessionId: summary.agentSessionId, unparseableLines: summary.unparseable },
+      {
+        agentSessionId: summary.agentSessionId,
+        unparseableLines: summary.unparseable,
+        parser: summary.parser,
+      },
     ],
   )
 }

@@ -38,6 +38,8 @@ export async function openEventWriter(
   const taken = await takenPlaces(client, target)
   const options = { derivedBy: target.by, ...(replaces ? { table: STAGING } : {}) }
   let seq = 0
+  // Where an event went whose place is another one than in its log, because the app's are between.
+  const moved = new Map<number, number>()
   let batch: PlacedEvent[] = []
   const flush = async () => {
     if (batch.length === 0) return
@@ -48,7 +50,10 @@ export async function openEventWriter(
   return {
     async write(event) {
       while (taken.has(seq)) seq += 1
-      batch.push({ ...event, seq })
+      if (seq !== event.seq) moved.set(event.seq, seq)
+      const { parentSeq } = event
+      const parent = parentSeq === null ? null : (moved.get(parentSeq) ?? parentSeq)
+      batch.push({ ...event, seq, parentSeq: parent })
       seq += 1
       if (batch.length >= BATCH_SIZE) await flush()
     },

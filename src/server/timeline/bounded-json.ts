@@ -4,12 +4,22 @@ import { boundedText, storableText } from './storable-text.ts'
 const MAX_STRING = 4_000
 const MAX_CHARACTERS = 32_000
 const MAX_DEPTH = 20
+/** What a long run of base64 looks like: no blank, and all sorts of characters. */
+const BASE64 = /^(?=.{0,999}[0-9])(?=.{0,999}[a-z])(?=.{0,999}[A-Z])[\w+/-]{1000}/
 const BASE64_URL = /^data:([\w.+-]+\/[\w.+-]+)[^,]{0,100};base64,/
 const OPAQUE_KEYS: ReadonlySet<string> = new Set(['encrypted_content', 'signature'])
 
+/** What became of an event's texts, in UTF-16 code units. */
+export interface Tally {
+  /** How much is kept, about. */
+  kept: number
+  /** How much Postgres could not have stored. */
+  replaced: number
+}
+
 interface Budget {
   left: number
-  onReplaced: (count: number) => void
+  readonly onReplaced: (count: number) => void
 }
 
 /**
@@ -17,13 +27,18 @@ interface Budget {
  * blobs become a note of their size, long strings are cut, and what exceeds 32,000 characters in
  * all or 20 levels is left out, each with a mark in its place.
  *
- * @param onReplaced hears how many characters Postgres could not have stored.
+ * @param tally counts what was kept and what Postgres could not have stored.
  */
-export function boundedJson(
-  value: Readonly<Record<string, unknown>>,
-  onReplaced: (count: number) => void = () => undefined,
-): JsonObject {
-  return copyObject(value, { left: MAX_CHARACTERS, onReplaced }, 0)
+export function boundedJson(value: Readonly<Record<string, unknown>>, tally?: Tally): JsonObject {
+  const budget = {
+    left: MAX_CHARACTERS,
+    onReplaced: (count: number) => {
+      if (tally) tally.replaced += count
+    },
+  }
+  const copied = copyObject(value, budget, 0)
+  if (tally) tally.kept += MAX_CHARACTERS - budget.left
+  return copied
 }
 
 function copy(value: unknown, budget: Budget, depth: number): JsonValue {
@@ -39,8 +54,9 @@ function copy(value: unknown, budget: Budget, depth: number): JsonValue {
 function copyString(value: string, budget: Budget): string {
   const mediaType = BASE64_URL.exec(value)?.[1]
   if (mediaType !== undefined) return `[${mediaType}, ${value.length} characters of base64]`
+  if (BASE64.test(value)) return `[${value.length} characters of base64]`
   if (budget.left <= 0) return value === '' ? '' : `[${value.length} characters left out]`
-  const text = boundedText(storableText(value, budget.onReplaced), MAX_STRING)
+  const text = storableText(boundedText(value, MAX_STRING), budget.onReplaced)
   budget.left -= text.length
   return text
 }
@@ -63,7 +79,7 @@ function copyObject(value: object, budget: Budget, depth: number): JsonObject {
       copied.set('…', `[${entries.length - index} properties left out]`)
       break
     }
-    const name = boundedText(storableText(key, budget.onReplaced), 200)
+    const name = storableText(boundedText(key, 200), budget.onReplaced)
     budget.left -= name.length
     copied.set(name, OPAQUE_KEYS.has(key) ? opaque(entry) : copy(entry, budget, depth + 1))
   }

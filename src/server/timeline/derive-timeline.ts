@@ -1,90 +1,65 @@
-import { boundedJson } from './bounded-json.ts'
-import { asCodexLine, type CodexLine } from './codex/codex-line.ts'
-import { draftCodexLine } from './codex/draft-codex-line.ts'
-import { type CodexRecord, pairTwins } from './codex/pair-twins.ts'
-import type { DerivedEvent, EventDraft } from './derived-event.ts'
-import { type LogLine, logLines } from './log-lines.ts'
-import { boundedText, storableText } from './storable-text.ts'
+import { createLogReading, type DerivedBatch } from './log-reading.ts'
+import { openLog } from './log-start.ts'
+import { detectParser, timelineParsers } from './parsers.ts'
+import type { TimelineParser } from './timeline-parser.ts'
+import type { TimelineSummary } from './timeline-summary.ts'
 
-const TITLE_LIMIT = 300
-const MAX_CALL_ID = 128
+const BATCH_EVENTS = 1_000
 
-/** An event and the line it was derived from; `source` is absent where the line was not understood. */
-export interface DerivedLine {
-  readonly event: DerivedEvent
-  readonly source: CodexLine | undefined
+/** The timeline of a log, to be read once. */
+export interface DerivedTimeline extends AsyncIterable<DerivedBatch> {
+  /**
+   * What the log says of the session as a whole.
+   *
+   * @throws Error before the last batch was taken.
+   */
+  readonly summary: TimelineSummary
+}
+
+export interface DeriveTimelineOptions {
+  /** Which formats there are; by default all that the library knows. The last one is the fallback. */
+  readonly parsers?: readonly TimelineParser[]
+  /** Most events in a batch; 1,000 unless given. */
+  readonly batchEvents?: number
 }
 
 /**
- * Derives timeline events from a Codex rollout, one per line that is not blank, in the order of the
- * lines. A line that is not JSON, or of no known form, becomes an `other` event with its line
- * number. Streams: memory does not grow with the log.
+ * Derives timeline events from an agent's log, in the order of the log. The format is told by the
+ * log's beginning. What is not understood becomes an `other` event with its line number. Streams:
+ * memory grows neither with the log nor, beyond 16 Mi characters, with its longest line.
  *
- * @param bytes the log, in chunks of any size.
+ * @param source the log, in chunks of any size.
+ * @throws only what `source` throws.
  * @example
- * for await (const { event } of deriveTimeline(createReadStream('rollout.jsonl'))) show(event)
+ * const timeline = deriveTimeline(createReadStream('rollout.jsonl'))
+ * for await (const { events, progress } of timeline) store(events)
+ * console.log(timeline.summary.title)
  */
-export async function* deriveTimeline(
-  bytes: AsyncIterable<Uint8Array>,
-): AsyncGenerator<DerivedLine> {
-  for await (const record of pairTwins(codexRecords(bytes))) {
-    yield { event: toEvent(record), source: record.source }
+export function deriveTimeline(
+  source: AsyncIterable<Uint8Array>,
+  options: DeriveTimelineOptions = {},
+): DerivedTimeline {
+  let summary: TimelineSummary | undefined
+  const batches = readBatches(source, options, (whole) => {
+    summary = whole
+  })
+  return {
+    [Symbol.asyncIterator]: () => batches,
+    get summary() {
+      if (summary === undefined) throw new Error('The timeline has not been read to its end yet.')
+      return summary
+    },
   }
 }
 
-async function* codexRecords(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<CodexRecord> {
-  for await (const line of logLines(bytes)) {
-    if (line.text.trim() !== '') yield toRecord(line)
-  }
-}
-
-function toRecord(line: LogLine): CodexRecord {
-  const value = parseLine(line)
-  const source = asCodexLine(value)
-  const draft = source === undefined ? draftUnknown(line, value) : draftCodexLine(source)
-  return { line: line.number, timestamp: source?.timestamp, source, draft }
-}
-
-function parseLine(line: LogLine): unknown {
-  if (line.truncated) return undefined
-  try {
-    return JSON.parse(line.text)
-  } catch {
-    return undefined
-  }
-}
-
-function draftUnknown(line: LogLine, value: unknown): EventDraft {
-  if (value !== undefined) return { kind: 'other', title: 'unknown line', data: { value } }
-  const title = line.truncated ? 'line too long' : 'not JSON'
-  return { kind: 'other', title, text: line.text, data: { unparseable: true } }
-}
-
-function toEvent(record: CodexRecord): DerivedEvent {
-  const { draft } = record
-  let replaced = 0
-  const storable = (value: unknown, limit?: number): string | null =>
-    typeof value === 'string' ? boundedText(storableText(value, countReplaced), limit) : null
-  const countReplaced = (count: number) => {
-    replaced += count
-  }
-  const event = {
-    kind: draft.kind,
-    role: draft.role ?? null,
-    occurredAt: parseTime(record.timestamp),
-    title: storable(draft.title, TITLE_LIMIT),
-    text: storable(draft.text),
-    toolName: storable(draft.toolName, TITLE_LIMIT),
-    callId: storable(draft.callId, MAX_CALL_ID),
-  }
-  const data = boundedJson(draft.data ?? {}, countReplaced)
-  const marks = replaced > 0 ? { replacedCharacters: replaced } : {}
-  return { ...event, data: { ...data, ...marks, line: record.line } }
-}
-
-/** An ISO 8601 time as Codex writes it, within the years that Postgres and JavaScript share. */
-export function parseTime(timestamp: unknown): Date | null {
-  if (typeof timestamp !== 'string' || !/^\d{4}-\d\d-\d\dT/.test(timestamp)) return null
-  const time = new Date(timestamp)
-  return Number.isNaN(time.getTime()) || time.getUTCFullYear() < 1 ? null : time
+async function* readBatches(
+  source: AsyncIterable<Uint8Array>,
+  { parsers = timelineParsers, batchEvents = BATCH_EVENTS }: DeriveTimelineOptions,
+  onEnd: (summary: TimelineSummary) => void,
+): AsyncGenerator<DerivedBatch> {
+  const { start, slices } = await openLog(source)
+  const reading = createLogReading(detectParser(start, parsers), batchEvents)
+  for await (const slice of slices) yield* reading.write(slice)
+  yield* reading.end()
+  onEnd(reading.summary())
 }

@@ -5,12 +5,10 @@ import type { Principal } from '../../schema/principal.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { inTransaction } from '../in-transaction.ts'
 import { deriveTimeline } from './derive-timeline.ts'
-import { insertEvents, type PlacedEvent } from './insert-events.ts'
 import { type LogContent, openLogContent } from './log-content.ts'
-import { addToSummary, emptySummary, type SessionSummary } from './session-summary.ts'
+import { persistTimeline } from './persist-timeline.ts'
 import { storableText } from './storable-text.ts'
-
-const BATCH_SIZE = 1_000
+import type { TimelineSummary } from './timeline-summary.ts'
 
 /** A log to make a session of, from a file or from a stream of at most 64 MiB. */
 export type SessionLog = {
@@ -30,7 +28,7 @@ export type SessionLog = {
 export interface IngestedSession {
   readonly sessionId: string
   readonly eventCount: number
-  /** Lines that were not JSON; each is an `other` event. */
+  /** Parts of the log that no sense could be made of; each is an `other` event. */
   readonly unparseable: number
   /** False when this session was there already; then nothing was written. */
   readonly created: boolean
@@ -68,19 +66,10 @@ async function ingest(
   if (!(await insertSession(client, principal, session))) {
     return existingSession(client, principal, session)
   }
-  const summary = emptySummary()
-  let batch: PlacedEvent[] = []
-  for await (const line of deriveTimeline(session.read())) {
-    batch.push({ ...line.event, seq: summary.eventCount })
-    addToSummary(summary, line)
-    if (batch.length >= BATCH_SIZE) {
-      await insertEvents(client, principal.tenantId, sessionId, batch)
-      batch = []
-    }
-  }
-  await insertEvents(client, principal.tenantId, sessionId, batch)
+  const timeline = deriveTimeline(session.read())
+  const summary = await persistTimeline(client, { ...principal, sessionId }, timeline)
   await completeSession(client, principal, session, summary)
-  const { eventCount, unparseable } = summary
+  const { events: eventCount, unparseable } = summary
   return { sessionId, eventCount, unparseable, created: true }
 }
 
@@ -113,9 +102,9 @@ async function completeSession(
   client: ClientBase,
   principal: Principal,
   session: NewSession,
-  summary: SessionSummary,
+  summary: TimelineSummary,
 ): Promise<void> {
-  const { agentSessionId, unparseable } = summary
+  const { agentSessionId, unparseable, parser } = summary
   await client.query(
     `UPDATE sessions SET status = 'ready', title = $3, format = $4, event_count = $5,
        started_at = $6, ended_at = $7, workspace_root = $8, repo = $9, repo_label = $10,
@@ -124,15 +113,15 @@ async function completeSession(
     [
       principal.tenantId,
       session.sessionId,
-      title(session, summary.firstPrompt),
+      title(session, summary.title),
       summary.format,
-      summary.eventCount,
+      summary.events,
       summary.startedAt,
       summary.endedAt,
       summary.workspaceRoot,
       summary.repo,
       summary.repoLabel,
-      { agentSessionId, unparseableLines: unparseable },
+      { agentSessionId, unparseableLines: unparseable, parser },
     ],
   )
 }
@@ -157,8 +146,8 @@ async function existingSession(
   return { sessionId: session.sessionId, eventCount, unparseable: unparseable ?? 0, created: false }
 }
 
-function title(session: NewSession, firstPrompt: string | null): string {
-  const chosen = session.title || firstPrompt || session.originalName || 'Session'
+function title(session: NewSession, fromLog: string | null): string {
+  const chosen = session.title || fromLog || session.originalName || 'Session'
   return [...storableText(chosen)].slice(0, MAX_TITLE_LENGTH).join('')
 }
 

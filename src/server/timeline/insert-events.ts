@@ -3,10 +3,8 @@ import type { ClientBase } from 'pg'
 import { MAX_ID_LENGTH } from '../../schema/fields.ts'
 import type { DerivedEvent } from './derived-event.ts'
 
-/** A derived event and its place in the session, counted from 0. */
-export interface PlacedEvent extends DerivedEvent {
-  readonly seq: number
-}
+/** A derived event whose `seq` and `parentSeq` are places in the session, counted from 0. */
+export type PlacedEvent = DerivedEvent
 
 /**
  * The id of a session's event: always the same for the same place, so that deriving twice cannot
@@ -44,14 +42,15 @@ export async function insertEvents(
     text: event.text,
     tool_name: event.toolName,
     call_id: event.callId,
+    parent_id: event.parentSeq === null ? null : timelineEventId(sessionId, event.parentSeq),
     data: event.data,
   }))
   await client.query(
     `INSERT INTO ${table} (tenant_id, session_id, derived_by, id, seq, kind, role, occurred_at,
-       title, text, tool_name, call_id, data)
+       title, text, tool_name, call_id, parent_id, data)
      SELECT $1, $2, $4, e.* FROM json_to_recordset($3::json) AS e(id text, seq integer, kind text,
        role text, occurred_at timestamptz, title text, text text, tool_name text, call_id text,
-       data jsonb)`,
+       parent_id text, data jsonb)`,
     [tenantId, sessionId, JSON.stringify(rows), derivedBy ?? null],
   )
 }

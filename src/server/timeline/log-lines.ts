@@ -1,51 +1,92 @@
-/** One line of a log, without its line ending. */
+/** A line of a log, or a piece of one, without its line ending. */
 export interface LogLine {
   /** Physical line number; the first is 1. */
   readonly number: number
-  /** The text, or what is kept of a line longer than the limit. */
   readonly text: string
-  /** Whether the line was longer than the limit, so that `text` is only its start. */
+  /** Whether the line was longer than the limit and the rest of it was left out. */
   readonly truncated: boolean
+  /** Whether the next piece belongs to the same line; only where long lines are split. */
+  readonly continues: boolean
 }
 
 /** Longest line that is read as a whole, in UTF-16 code units. */
 export const MAX_LINE_LENGTH = 16 * 1024 * 1024
+/** Length of the pieces that long lines are split into, in UTF-16 code units. */
+const PIECE_LENGTH = 64 * 1024
 const KEPT_OF_LONG_LINE = 4_000
+
+/** Bytes in, lines out. Memory is bounded by the longest line, and that by its limit. */
+export interface LineSplitter {
+  /** Takes the next bytes and returns the lines they complete. */
+  write(bytes: Uint8Array): LogLine[]
+  /** Returns the last line, if it has no line ending. */
+  end(): LogLine[]
+  /** Physical lines seen so far. */
+  readonly count: number
+}
 
 /**
  * Splits bytes into lines at LF or CRLF, dropping a byte order mark; invalid UTF-8 becomes U+FFFD.
- * Memory is bounded by the longest line, and that by `maxLength`.
  *
- * @param maxLength of a line, in UTF-16 code units; of a longer one only the start is kept.
+ * @param longLines `cut` keeps the start of a line longer than `maxLength`; `split` gives all of it,
+ * in pieces.
+ * @param maxLength of a line or piece, in UTF-16 code units.
  */
-export async function* logLines(
-  bytes: AsyncIterable<Uint8Array>,
-  maxLength: number = MAX_LINE_LENGTH,
-): AsyncGenerator<LogLine> {
+export function createLineSplitter(
+  longLines: 'cut' | 'split' = 'cut',
+  maxLength: number = longLines === 'cut' ? MAX_LINE_LENGTH : PIECE_LENGTH,
+): LineSplitter {
   const decoder = new TextDecoder()
-  let number = 0
+  let number = 1
   let rest = ''
   let truncated = false
-  const toLine = (text: string): LogLine => {
-    number += 1
-    const line = { number, text: text.endsWith('\r') ? text.slice(0, -1) : text, truncated }
-    truncated = false
-    return line
-  }
-  for await (const chunk of bytes) {
-    const parts = decoder.decode(chunk, { stream: true }).split('\n')
-    for (const [index, part] of parts.entries()) {
-      if (index > 0) {
-        yield toLine(rest)
-        rest = ''
-      }
-      if (!truncated) rest += part
-      if (rest.length > maxLength) {
-        rest = rest.slice(0, KEPT_OF_LONG_LINE)
-        truncated = true
-      }
+  let hasPieces = false
+  const lines: LogLine[] = []
+  const add = (text: string) => {
+    if (!truncated) rest += text
+    if (rest.length <= maxLength) return
+    if (longLines === 'cut') {
+      rest = flat(rest.slice(0, KEPT_OF_LONG_LINE))
+      truncated = true
+    } else {
+      lines.push({ number, text: rest, truncated: false, continues: true })
+      rest = ''
+      hasPieces = true
     }
   }
-  rest += truncated ? '' : decoder.decode()
-  if (rest !== '') yield toLine(rest)
+  const finishLine = () => {
+    const text = rest.endsWith('\r') ? rest.slice(0, -1) : rest
+    lines.push({ number, text, truncated, continues: false })
+    number += 1
+    rest = ''
+    truncated = false
+    hasPieces = false
+  }
+  const taken = () => lines.splice(0)
+  return {
+    write(bytes) {
+      const text = decoder.decode(bytes, { stream: true })
+      let start = 0
+      for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
+        add(text.slice(start, end))
+        finishLine()
+        start = end + 1
+      }
+      add(text.slice(start))
+      return taken()
+    },
+    end() {
+      add(decoder.decode())
+      if (rest !== '' || hasPieces) finishLine()
+      return taken()
+    },
+    get count() {
+      return number - 1
+    },
+  }
+}
+
+/** A copy that does not keep the long text alive of which it is a part. */
+function flat(text: string): string {
+  return Buffer.from(text).toString()
 }

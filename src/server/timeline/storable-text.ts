@@ -3,12 +3,16 @@ export const PREVIEW_LIMIT = 4_000
 
 const NOT_STORABLE = /\0|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g
 
+/** Most texts have none of these, and are told by one look. */
+const SUSPECT = /[\0\uD800-\uDFFF]/
+
 /**
  * Replaces what Postgres cannot store (U+0000 and lone surrogates) by U+FFFD.
  *
  * @param onReplaced hears how many characters were replaced, if any.
  */
 export function storableText(text: string, onReplaced?: (count: number) => void): string {
+  if (!SUSPECT.test(text)) return text
   let count = 0
   const storable = text.replace(NOT_STORABLE, () => {
     count += 1

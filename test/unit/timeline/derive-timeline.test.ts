@@ -2,20 +2,29 @@ import { createReadStream, readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { timelineEventInsertSchema } from '../../../src/schema/timeline-event.ts'
-import { type DerivedEvent, deriveTimeline } from '../../../src/server/timeline/index.ts'
+import {
+  type DerivedEvent,
+  deriveTimeline,
+  timelineEventId,
+} from '../../../src/server/timeline/index.ts'
 
 const directory = new URL('../../fixtures/session-logs/codex/', import.meta.url)
 const files = readdirSync(directory)
 
 async function derive(content: AsyncIterable<Uint8Array>): Promise<DerivedEvent[]> {
   const events: DerivedEvent[] = []
-  for await (const { event } of deriveTimeline(content)) events.push(event)
+  for await (const batch of deriveTimeline(content)) events.push(...batch.events)
   return events
 }
 
 async function* chunked(text: string | Uint8Array, size = 64): AsyncGenerator<Uint8Array> {
   const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
+}
+
+function asRow({ parentSeq, ...event }: DerivedEvent): object {
+  const parentId = parentSeq === null ? null : timelineEventId('s', parentSeq)
+  return { ...event, id: timelineEventId('s', event.seq), sessionId: 's', parentId }
 }
 
 const deriveText = (...lines: (object | string)[]) =>
@@ -91,7 +100,8 @@ describe.each(files)('%s', (name) => {
   test('orders, dates and bounds them as the database takes them', async () => {
     const events = await derive(createReadStream(new URL(name, directory)))
     for (const [seq, event] of events.entries()) {
-      const row = { ...event, id: `s:${seq}`, sessionId: 's', seq }
+      const row = asRow(event)
+      expect(event.seq).toBe(seq)
       expect(timelineEventInsertSchema.safeParse(row).error).toBeUndefined()
       expect(JSON.stringify(event).length).toBeLessThan(80_000)
       expect(JSON.stringify(event)).not.toMatch(/;base64,[\w+/]{100}/)
@@ -252,9 +262,12 @@ test('mutated real logs never throw, whatever the chunks; every line that is not
           bytes.set(patch.subarray(0, Math.max(0, bytes.length - at)), Math.min(at, bytes.length))
         const events = await derive(chunked(bytes, size))
         const text = new TextDecoder().decode(bytes)
-        expect(events).toHaveLength(text.split('\n').filter((line) => line.trim()).length)
+        expect(new Set(events.map(({ data }) => data.line)).size).toBe(
+          text.split('\n').filter((line) => line.trim()).length,
+        )
         for (const [seq, event] of events.entries()) {
-          const row = { ...event, id: `s:${seq}`, sessionId: 's', seq }
+          const row = asRow(event)
+          expect(event.seq).toBe(seq)
           expect(timelineEventInsertSchema.safeParse(row).error).toBeUndefined()
         }
       },

@@ -1,9 +1,13 @@
+import { isRecord } from '../is-record.ts'
+
 /** A parsed line of a Codex rollout, whichever of the two forms it has. */
 export interface CodexLine {
   /** What the line is: `session_meta`, `response_item`, `event_msg`, `turn_context` … */
   readonly type: string
   readonly timestamp: string | undefined
   readonly payload: Readonly<Record<string, unknown>>
+  /** Whether the line has the form `{ timestamp, type, payload }`. */
+  readonly isEnvelope: boolean
 }
 
 const ENVELOPE_TYPES: ReadonlySet<string> = new Set([
@@ -36,18 +40,14 @@ export function asCodexLine(value: unknown): CodexLine | undefined {
   const timestamp = typeof value.timestamp === 'string' ? value.timestamp : undefined
   const { type, payload } = value
   if (typeof type === 'string' && isRecord(payload)) {
-    return ENVELOPE_TYPES.has(type) ? { type, timestamp, payload } : undefined
+    return ENVELOPE_TYPES.has(type) ? { type, timestamp, payload, isEnvelope: true } : undefined
   }
+  const flat = { timestamp, payload: value, isEnvelope: false }
   if (typeof type === 'string') {
-    return ITEM_TYPES.has(type) ? { type: 'response_item', timestamp, payload: value } : undefined
+    return ITEM_TYPES.has(type) ? { ...flat, type: 'response_item' } : undefined
   }
-  if (value.record_type === 'state') return { type: 'state', timestamp, payload: value }
+  if (value.record_type === 'state') return { ...flat, type: 'state' }
   const isHeader =
     typeof value.id === 'string' && timestamp !== undefined && 'instructions' in value
-  return isHeader ? { type: 'session_meta', timestamp, payload: value } : undefined
-}
-
-/** Whether a value is a JSON object. */
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return isHeader ? { ...flat, type: 'session_meta' } : undefined
 }

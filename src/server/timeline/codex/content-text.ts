@@ -1,4 +1,4 @@
-import { isRecord } from './codex-line.ts'
+import { isRecord } from '../is-record.ts'
 
 /**
  * Joins the readable text of a message's, reasoning's or tool output's content: a string, one block

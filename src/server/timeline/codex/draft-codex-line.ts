@@ -1,5 +1,7 @@
 import type { EventDraft } from '../derived-event.ts'
-import { type CodexLine, isRecord } from './codex-line.ts'
+import { isRecord } from '../is-record.ts'
+import { folderName } from '../timeline-summary.ts'
+import type { CodexLine } from './codex-line.ts'
 import { draftEventMessage } from './event-message.ts'
 import { draftResponseItem } from './response-item.ts'
 
@@ -33,9 +35,4 @@ function sessionTitle(payload: Readonly<Record<string, unknown>>): string {
 
 function turnTitle({ model, effort }: Readonly<Record<string, unknown>>): string {
   return [model, effort].filter((part) => typeof part === 'string').join(' · ') || 'turn'
-}
-
-/** Last part of a Unix or Windows path. */
-export function folderName(path: string): string | undefined {
-  return path.split(/[/\\]/).findLast((part) => part !== '')
 }

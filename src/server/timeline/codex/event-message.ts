@@ -1,5 +1,5 @@
 import type { EventDraft, TimelineEventKind } from '../derived-event.ts'
-import { isRecord } from './codex-line.ts'
+import { isRecord } from '../is-record.ts'
 
 type Payload = Readonly<Record<string, unknown>>
 

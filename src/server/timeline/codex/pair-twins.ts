@@ -1,13 +1,12 @@
 import type { EventDraft } from '../derived-event.ts'
+import { isRecord } from '../is-record.ts'
 import type { CodexLine } from './codex-line.ts'
-import { isRecord } from './codex-line.ts'
 
 const WINDOW = 8
 
 /** One line on its way to becoming an event. */
 export interface CodexRecord {
   readonly line: number
-  readonly timestamp: string | undefined
   readonly source: CodexLine | undefined
   draft: EventDraft
 }
@@ -18,26 +17,32 @@ interface Held {
   paired: boolean
 }
 
+/** Holds records back for as long as their twin may follow. */
+export interface TwinPairing {
+  /** Takes the next record and returns what need not be held any longer. */
+  add(record: CodexRecord): CodexRecord[]
+  finish(): CodexRecord[]
+}
+
 /**
  * Codex logs most texts twice: as it told its user interface and as it told the model. Of two such
  * lines close to one another one stays a message or reasoning and the other becomes `meta`, so that
  * a reader sees each text once and no line is lost. Recorders that mask texts mask the two copies
  * differently: neighbours are taken for twins whatever they say.
  */
-export async function* pairTwins(records: AsyncIterable<CodexRecord>): AsyncGenerator<CodexRecord> {
+export function createTwinPairing(): TwinPairing {
   const held: Held[] = []
   let index = 0
-  for await (const record of records) {
-    const current: Held = { record, index, paired: false }
-    index += 1
-    pairWithHeld(current, held)
-    held.push(current)
-    if (held.length > WINDOW) {
-      const oldest = held.shift()
-      if (oldest !== undefined) yield oldest.record
-    }
+  return {
+    add(record) {
+      const current: Held = { record, index, paired: false }
+      index += 1
+      pairWithHeld(current, held)
+      held.push(current)
+      return held.length > WINDOW ? held.splice(0, 1).map((oldest) => oldest.record) : []
+    },
+    finish: () => held.splice(0).map(({ record }) => record),
   }
-  for (const { record } of held) yield record
 }
 
 function pairWithHeld(current: Held, held: readonly Held[]): void {

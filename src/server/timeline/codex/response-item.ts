@@ -1,6 +1,6 @@
 import { boundedJson } from '../bounded-json.ts'
 import type { EventDraft } from '../derived-event.ts'
-import { isRecord } from './codex-line.ts'
+import { isRecord } from '../is-record.ts'
 import { contentText, parsedIfJson } from './content-text.ts'
 
 type Payload = Readonly<Record<string, unknown>>

@@ -1,0 +1,136 @@
+import { Tokenizer, TokenParser, TokenType } from '@streamparser/json'
+import { boundedJson } from '../bounded-json.ts'
+import type { EventDraft } from '../derived-event.ts'
+import { isRecord } from '../is-record.ts'
+import type { LogLine } from '../log-lines.ts'
+import type { SessionFacts, TimelineParserRun } from '../timeline-parser.ts'
+import { readFacts } from './gemini-cli-parser.ts'
+import type { MessageDrafts } from './message-drafts.ts'
+
+/** Longest message that is read as a whole, in bytes; a document with a longer one is broken there. */
+const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+/** How much of what could not be read goes into one event, in UTF-16 code units. */
+const REST_LENGTH = 3_500
+/** Properties of the head that are kept. */
+const HEAD_PROPERTIES = 100
+
+/**
+ * Reads a chat that is one JSON document, message by message. Where it stops being JSON, the rest
+ * goes into `other` events, several lines to one.
+ */
+export function createDocumentReading(
+  facts: SessionFacts,
+  messages: MessageDrafts,
+): Pick<TimelineParserRun, 'push' | 'finish'> {
+  const drafts: EventDraft[] = []
+  const head = new Map<string, unknown>()
+  const tokenizer = new Tokenizer()
+  const parser = new TokenParser({ paths: ['$.*', '$.messages.*'], keepStack: false })
+  let state: 'reading' | 'ended' | 'broken' = 'reading'
+  let depth = 0
+  let line = 1
+  let firstLine: number | undefined
+  let messageLine = 1
+  let piece = Buffer.alloc(0)
+  let pieceStart = 0
+  let tokenEnd = 0
+  let messageStart = 0
+  let unread = ''
+  let rest: { line: number; endLine: number; text: string } | undefined
+
+  tokenizer.onToken = (token) => {
+    tokenEnd = token.offset + 1
+    const opens = token.token === TokenType.LEFT_BRACE || token.token === TokenType.LEFT_BRACKET
+    const closes = token.token === TokenType.RIGHT_BRACE || token.token === TokenType.RIGHT_BRACKET
+    if (opens && depth <= 2) messageLine = line
+    if (opens) depth += 1
+    if (closes) depth -= 1
+    parser.write(token)
+  }
+  parser.onValue = ({ value, key, stack }) => {
+    messageStart = tokenEnd
+    unread = ''
+    const isMessage = stack.length === 2 || typeof key === 'number'
+    if (!isMessage) {
+      if (key !== undefined && key !== 'messages' && head.size < HEAD_PROPERTIES) {
+        // Bounded at once: a head may have many long values.
+        head.set(String(key), boundedJson({ value }).value)
+      }
+      return
+    }
+    const range = { line: messageLine, endLine: line }
+    const told = isRecord(value) ? messages.draftsOf(value) : [unknownMessage(value)]
+    for (const draft of told) drafts.push({ ...draft, ...range })
+    messageLine = line
+  }
+  const stop = () => {
+    if (state === 'reading') state = 'broken'
+  }
+  tokenizer.onError = stop
+  parser.onError = stop
+  parser.onEnd = () => {
+    if (state === 'reading') state = 'ended'
+    messageStart = tokenEnd
+    unread = ''
+  }
+
+  function read(next: LogLine): void {
+    piece = Buffer.from(next.continues ? next.text : `${next.text}\n`)
+    if (piece.length + pieceStart - messageStart > MAX_MESSAGE_BYTES) stop()
+    else tokenizer.write(piece)
+    const unreadFrom = Math.max(0, messageStart - pieceStart)
+    if (unread.length < REST_LENGTH) unread += piece.subarray(unreadFrom).toString()
+    pieceStart += piece.length
+    if (unread.length > REST_LENGTH) unread = unread.slice(0, REST_LENGTH)
+  }
+
+  function* closeDocument(): Generator<EventDraft> {
+    readFacts(facts, Object.fromEntries(head))
+    const title = 'session'
+    const data = Object.fromEntries(head)
+    yield { kind: 'meta', role: 'system', title, data, line: firstLine ?? 1, endLine: line }
+  }
+
+  function* keepRest(text: string, from: number): Generator<EventDraft> {
+    if (rest !== undefined && rest.text.length + text.length > REST_LENGTH) yield* flushRest()
+    rest ??= { line: from, endLine: from, text: '' }
+    rest.text += rest.text === '' ? text : `\n${text}`
+    rest.endLine = line
+    if (rest.text.length > REST_LENGTH) yield* flushRest()
+  }
+
+  function* flushRest(): Generator<EventDraft> {
+    if (rest === undefined) return
+    yield { kind: 'other', title: 'not JSON', unparseable: true, ...rest }
+    rest = undefined
+  }
+
+  return {
+    *push(next) {
+      line = next.number
+      firstLine ??= line
+      if (state !== 'reading') {
+        if (next.text.trim() !== '') yield* keepRest(next.text, line)
+        return
+      }
+      read(next)
+      yield* drafts.splice(0)
+      // `state` changed in a callback, which the compiler does not see.
+      const after = state as 'reading' | 'ended' | 'broken'
+      if (after === 'reading') return
+      yield* closeDocument()
+      if (after === 'broken' || unread.trim() !== '') yield* keepRest(unread.trim(), messageLine)
+    },
+    *finish() {
+      if (state === 'reading' && firstLine !== undefined) {
+        yield* closeDocument()
+        yield* keepRest(unread.trim(), messageLine)
+      }
+      yield* flushRest()
+    },
+  }
+}
+
+function unknownMessage(value: unknown): EventDraft {
+  return { kind: 'other', title: 'unknown message', data: { value } }
+}

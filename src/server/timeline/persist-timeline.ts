@@ -1,0 +1,40 @@
+import type { ClientBase } from 'pg'
+import type { DerivedTimeline } from './derive-timeline.ts'
+import { insertEvents } from './insert-events.ts'
+import type { DeriveProgress, TimelineSummary } from './timeline-summary.ts'
+
+/** The session that events belong to. */
+export interface EventSession {
+  readonly tenantId: string
+  readonly sessionId: string
+}
+
+/**
+ * Stores a log's events while the next ones are derived, inside whatever transaction the client is
+ * in.
+ *
+ * @param onProgress is called after each batch was stored.
+ * @returns what the log says of the session as a whole.
+ * @throws what reading the log or Postgres throws; the transaction is then to be rolled back.
+ * @example
+ * const summary = await persistTimeline(client, { tenantId, sessionId }, deriveTimeline(log))
+ */
+export async function persistTimeline(
+  client: ClientBase,
+  { tenantId, sessionId }: EventSession,
+  timeline: DerivedTimeline,
+  onProgress: (progress: DeriveProgress) => void | Promise<void> = () => undefined,
+): Promise<TimelineSummary> {
+  // One batch is on its way to Postgres while the next is read: its failure is looked at then.
+  let onItsWay: Promise<void> = Promise.resolve()
+  try {
+    for await (const { events, progress } of timeline) {
+      await onItsWay
+      onItsWay = insertEvents(client, tenantId, sessionId, events).then(() => onProgress(progress))
+      onItsWay.catch(() => undefined)
+    }
+  } finally {
+    await onItsWay
+  }
+  return timeline.summary
+}
