@@ -15,6 +15,11 @@ import type { Outbox } from './outbox/create-outbox.ts'
 import { createOutboxWrites } from './outbox/outbox-writes.ts'
 import { createSources, liveSources, type Sources } from './sources.ts'
 import type { SyncStatusStore } from './sync-status.ts'
+import {
+  createTimelineView,
+  type TimelineView,
+  type TimelineViewOptions,
+} from './timeline/timeline-view.ts'
 import { createUploadSession, type UploadOptions } from './upload/upload-session.ts'
 import { createWriteOrder } from './write-order.ts'
 
@@ -81,6 +86,16 @@ export interface SessionCollections {
   session(sessionId: string): SessionScope
   /** One thread's collections: the same object for the same id, while it is held or syncs. */
   thread(threadId: string): ThreadScope
+  /**
+   * A new view of a session's timeline that loads what is shown and no more, for sessions of any
+   * length. Close it when nobody looks at it.
+   *
+   * @throws SessionDbError `invalid` for a window size out of bounds.
+   * @example
+   * const view = db.timelineView(sessionId)
+   * await view.show(0, 200)
+   */
+  timelineView(sessionId: string, options?: TimelineViewOptions): TimelineView
   readonly actions: SessionActions
   /**
    * How a collection's sync is doing, to subscribe to.
@@ -157,6 +172,11 @@ export function createSessionCollections(options: SessionCollectionsOptions): Se
       once(threadScopes, sources.byThread.get(threadId), ({ messages }) => ({
         messages: open(messages),
       })),
+    timelineView: (sessionId, viewOptions) =>
+      createTimelineView(
+        (fromSeq, toSeq) => sources.timelineWindow(sessionId, fromSeq, toSeq),
+        viewOptions,
+      ),
     actions: createActions(
       { ...writing, ...(outbox && { outbox: outbox.writes }) },
       createUploadSession(options, (error) => options.onError?.(error)),
@@ -207,8 +227,9 @@ function once<Key extends object, Value>(
 }
 
 /** What may sync or have stopped: the sessions, and every scope that is in use. */
-function allSources({ sessions, bySession, byThread }: Sources) {
+function allSources({ sessions, bySession, byThread, openWindows }: Sources) {
   const scopes = [
+    ...openWindows,
     ...bySession
       .allLive()
       .flatMap(({ timeline, threads, messages }) => [timeline, threads, messages]),

@@ -31,6 +31,10 @@ export interface Sources {
   readonly sessions: SyncedCollection<Session>
   readonly bySession: ScopeRegistry<SessionSources>
   readonly byThread: ScopeRegistry<ThreadSources>
+  /** A new collection of part of a session's timeline, which belongs to whoever asks. */
+  timelineWindow(sessionId: string, fromSeq: number, toSeq: number): SyncedCollection<TimelineEvent>
+  /** The windows that sync now. */
+  readonly openWindows: ReadonlySet<SyncedCollection<TimelineEvent>>
 }
 
 let instances = 0
@@ -63,7 +67,11 @@ export function createSources(
     return source
   }
 
+  const openWindows = new Set<SyncedCollection<TimelineEvent>>()
+  let windows = 0
+
   return {
+    openWindows,
     sessions: make<Session>('sessions', {}, sessionColumns, () => {}),
     bySession: createScopeRegistry((sessionId, onLive) => ({
       timeline: make('session-timeline', { sessionId }, timelineEventColumns, onLive),
@@ -73,6 +81,20 @@ export function createSources(
     byThread: createScopeRegistry((threadId, onLive) => ({
       messages: make('thread-messages', { threadId }, chatMessageColumns, onLive, overlayStreams),
     })),
+    timelineWindow(sessionId, fromSeq, toSeq) {
+      windows += 1
+      const source: SyncedCollection<TimelineEvent> = createSyncedCollection(
+        {
+          collectionId: `${prefix}/session-timeline-window/${windows}`,
+          shape: 'session-timeline-window',
+          params: { sessionId, fromSeq: String(fromSeq), toSeq: String(toSeq) },
+          columns: timelineEventColumns,
+          onLiveChange: (live) => (live ? openWindows.add(source) : openWindows.delete(source)),
+        },
+        options,
+      )
+      return source
+    },
   }
 }
 

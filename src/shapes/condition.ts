@@ -4,6 +4,7 @@
  */
 export type Condition =
   | { readonly kind: 'equals'; readonly column: string; readonly value: string }
+  | { readonly kind: 'range'; readonly column: string; readonly from: number; readonly to: number }
   | { readonly kind: 'and'; readonly conditions: readonly Condition[] }
   | { readonly kind: 'or'; readonly conditions: readonly Condition[] }
   | {
@@ -17,6 +18,11 @@ export type Condition =
 /** The column has exactly this text value. */
 export function equals(column: string, value: string): Condition {
   return { kind: 'equals', column, value }
+}
+
+/** The column's whole number is at least `from` and below `to`. */
+export function inRange(column: string, from: number, to: number): Condition {
+  return { kind: 'range', column, from, to }
 }
 
 /** All of the conditions hold. */
@@ -64,6 +70,11 @@ export function toWhereClause(condition: Condition): WhereClause {
     switch (node.kind) {
       case 'equals':
         return `${quoteIdentifier(node.column)} = ${parameter(node.column, node.value)}`
+      case 'range': {
+        const name = quoteIdentifier(node.column)
+        const from = parameter(node.column, String(node.from))
+        return `(${name} >= ${from} AND ${name} < ${parameter(node.column, String(node.to))})`
+      }
       case 'and':
         return join(node.conditions.map(print), 'AND')
       case 'or':
@@ -107,6 +118,8 @@ export function matches(
   switch (condition.kind) {
     case 'equals':
       return row[condition.column] === condition.value
+    case 'range':
+      return isInRange(condition, row[condition.column])
     case 'and':
       return condition.conditions.every((part) => matches(part, row, rowsOf))
     case 'or':
@@ -120,6 +133,14 @@ export function matches(
           matches(condition.where, inner, rowsOf),
       )
   }
+}
+
+/** Whether a value, as a number or as its text, is in a range. NULL is in none. */
+export function isInRange(
+  { from, to }: { readonly from: number; readonly to: number },
+  value: unknown,
+): boolean {
+  return value != null && Number(value) >= from && Number(value) < to
 }
 
 function someRow(rows: Iterable<ColumnValues>, test: (row: ColumnValues) => boolean): boolean {

@@ -2,6 +2,7 @@ export {
   and,
   type Condition,
   equals,
+  inRange,
   isIn,
   matches,
   or,

@@ -7,8 +7,12 @@ import { idField } from '../schema/fields.ts'
 import type { Principal } from '../schema/principal.ts'
 import { sessionColumns } from '../schema/session.ts'
 import { timelineEventColumns } from '../schema/timeline-event.ts'
-import { and, type Condition, equals, isIn, or } from './condition.ts'
+import { and, type Condition, equals, inRange, isIn, or } from './condition.ts'
 import { defineShape } from './define-shape.ts'
+
+/** Most events that one window of a timeline may span. */
+export const MAX_WINDOW_EVENTS = 10_000
+const MAX_SEQ = 2_147_483_647
 
 function visibleSessions(principal: Principal): Condition {
   return and(
@@ -36,6 +40,16 @@ function visibleChildren(
 }
 
 const bySession = z.strictObject({ sessionId: idField })
+const seqField = z.string().regex(/^(?:0|[1-9]\d{0,9})$/, 'must be a whole number')
+const byWindow = z
+  .strictObject({ sessionId: idField, fromSeq: seqField, toSeq: seqField })
+  .refine(
+    ({ fromSeq, toSeq }) =>
+      Number(fromSeq) < Number(toSeq) &&
+      Number(toSeq) - Number(fromSeq) <= MAX_WINDOW_EVENTS &&
+      Number(toSeq) <= MAX_SEQ,
+    `fromSeq and toSeq must be 1 to ${MAX_WINDOW_EVENTS} apart`,
+  )
 const byThread = z.strictObject({ threadId: idField })
 const byEpoch = z.strictObject({ sessionId: idField, epoch: z.string().regex(/^\d{1,12}$/) })
 
@@ -52,6 +66,19 @@ export const sessionShapes = {
     columns: syncedColumnNames(timelineEventColumns),
     params: bySession,
     rows: (principal, { sessionId }) => visibleChildren(principal, 'session_id', sessionId),
+  }),
+  /** Part of a timeline: `fromSeq` up to, and not including, `toSeq`. */
+  'session-timeline-window': defineShape({
+    table: 'timeline_events',
+    columns: syncedColumnNames(timelineEventColumns),
+    params: byWindow,
+    rows: (principal, { sessionId, fromSeq, toSeq }) =>
+      visibleChildren(
+        principal,
+        'session_id',
+        sessionId,
+        inRange('seq', Number(fromSeq), Number(toSeq)),
+      ),
   }),
   'session-threads': defineShape({
     table: 'chat_threads',

@@ -13,7 +13,8 @@ import {
 import { sealContent } from './seal-content.ts'
 
 const MAX_ATTEMPTS = 5
-const FIRST_DELAY_MS = 2_000
+/** Tries are 5 s, 20 s, 80 s and 320 s apart: a store that is down for minutes costs nobody an upload. */
+const FIRST_DELAY_MS = 5_000
 const GAVE_UP =
   'No timeline could be made of this file, after several tries. Upload it again, or tell support.'
 
@@ -58,7 +59,7 @@ export async function runJob(
     if (job.attempts >= MAX_ATTEMPTS) {
       await failUpload(context, job.tenantId, job.sessionId, GAVE_UP)
     } else {
-      await postponeJob(context.pool, job, FIRST_DELAY_MS * 2 ** (job.attempts - 1))
+      await postponeJob(context.pool, job, FIRST_DELAY_MS * 4 ** (job.attempts - 1))
     }
   } finally {
     await heartbeat.stop()

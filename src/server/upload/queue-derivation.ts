@@ -37,7 +37,11 @@ export async function queueDerivation(
     `WITH session AS (
        UPDATE sessions SET status = CASE status WHEN 'failed' THEN 'pending' ELSE status END,
          status_reason = NULL
-       WHERE tenant_id = $1 AND id = $2 AND content_ref IS NOT NULL
+       WHERE tenant_id = $1 AND id = $2 AND (content_ref IS NOT NULL OR EXISTS (
+         SELECT FROM session_contents draft
+         JOIN session_uploads failed
+           ON failed.tenant_id = draft.tenant_id AND failed.session_id = draft.draft_of
+         WHERE draft.tenant_id = $1 AND draft.draft_of = $2 AND failed.state = 'failed'))
        RETURNING tenant_id, id, content_bytes
      )
      INSERT INTO session_uploads AS upload (tenant_id, session_id, state, total_bytes)

@@ -132,7 +132,10 @@ export function wrongOffset(receivedBytes: number, offset: number): SessionDbErr
   )
 }
 
-/** Gives an upload up, with a reason for a person to read. It can be begun anew. */
+/**
+ * Gives an upload up, with a reason for a person to read. It can be begun anew; a content that had
+ * come as a whole is kept, to be derived once more.
+ */
 export async function failUpload(
   { pool }: Pick<UploadContext, 'pool'>,
   tenantId: string,
@@ -140,13 +143,17 @@ export async function failUpload(
   reason: string,
 ): Promise<void> {
   await pool.query(
-    `WITH upload AS (
-       UPDATE session_uploads SET state = 'failed', lease = NULL, updated_at = now()
+    `WITH upload AS MATERIALIZED (
+       SELECT tenant_id, session_id, state FROM session_uploads
        WHERE tenant_id = $1 AND session_id = $2 AND state IN ('receiving', 'queued')
-       RETURNING tenant_id, session_id
+       FOR UPDATE
+     ), given_up AS (
+       UPDATE session_uploads u SET state = 'failed', lease = NULL, updated_at = now() FROM upload
+       WHERE u.tenant_id = upload.tenant_id AND u.session_id = upload.session_id
      ), draft AS (
        DELETE FROM session_contents c USING upload
        WHERE c.tenant_id = upload.tenant_id AND c.draft_of = upload.session_id
+         AND upload.state = 'receiving'
      )
      UPDATE sessions s SET status = 'failed', status_reason = $3, progress = NULL FROM upload
      WHERE s.tenant_id = upload.tenant_id AND s.id = upload.session_id AND s.status = 'pending'`,

@@ -1,7 +1,7 @@
 import type { Condition } from '../../shapes/condition.ts'
 
 /** A condition without AND or OR in it. */
-export type Leaf = Extract<Condition, { kind: 'equals' | 'in' }>
+export type Leaf = Extract<Condition, { kind: 'equals' | 'range' | 'in' }>
 
 /** A condition as an OR of ANDs. The places of its leaves are the positions that tags speak of. */
 export interface ConditionForm {
@@ -42,6 +42,7 @@ export function conditionForm(condition: Condition): ConditionForm {
 export function subqueryTables(condition: Condition): string[] {
   switch (condition.kind) {
     case 'equals':
+    case 'range':
       return []
     case 'in':
       return [condition.table, ...subqueryTables(condition.where)]

@@ -1,5 +1,5 @@
 import type { RowText } from '../../shape-log/row-key.ts'
-import { type Condition, matches } from '../../shapes/condition.ts'
+import { type Condition, isInRange, matches } from '../../shapes/condition.ts'
 import { type ConditionForm, type Leaf, subqueryTables } from './condition-form.ts'
 import type { CommittedTransaction, RowSource, TableChange } from './row-source.ts'
 
@@ -73,6 +73,7 @@ export function createShapeMembers(
     const on = leaves.map((leaf, position) => {
       const value = row[leaf.column] ?? null
       if (leaf.kind === 'equals') return value === leaf.value
+      if (leaf.kind === 'range') return isInRange(leaf, value)
       if (value === null || moves[position]?.on.has(value)) return false
       return values[position]?.has(value) === true
     })
@@ -80,7 +81,7 @@ export function createShapeMembers(
   }
 
   function valuesOf(leaf: Leaf): ReadonlySet<string> | undefined {
-    if (leaf.kind === 'equals') return undefined
+    if (leaf.kind !== 'in') return undefined
     const found = new Set<string>()
     for (const row of source.rowsOf(leaf.table)) {
       const value = row[leaf.select]

@@ -13,6 +13,7 @@ const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
   'offline.md': ['test/integration/docs/offline.test.ts'],
   'testing.md': ['test/unit/testing/app-test.test.ts'],
   'writes.md': ['test/integration/docs/writes.test.ts'],
+  'uploads.md': ['test/integration/upload/guide.test.ts'],
 }
 
 /** Code without what the formatter decides, and without where it is imported from. */

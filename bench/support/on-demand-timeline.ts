@@ -1,0 +1,46 @@
+import { createColumnMapper } from '@electric-sql/client'
+import { and, BasicIndex, createCollection, createLiveQueryCollection, gte, lt } from '@tanstack/db'
+import { electricCollectionOptions } from '@tanstack/electric-db-collection'
+import { timelineEventColumns } from '../../src/schema/index.ts'
+
+/** A timeline that TanStack DB loads on demand: what live queries ask for, in subsets of one shape. */
+export interface OnDemandTimeline {
+  show(fromSeq: number, toSeq: number): Promise<void>
+  close(): Promise<void>
+}
+
+let opened = 0
+
+export function openOnDemand(electricUrl: string, sessionId: string): OnDemandTimeline {
+  const columns = Object.entries(timelineEventColumns)
+  const timeline = createCollection(
+    electricCollectionOptions({
+      id: `on-demand-${++opened}`,
+      syncMode: 'on-demand',
+      getKey: (row) => row.id as string,
+      autoIndex: 'eager',
+      defaultIndexType: BasicIndex,
+      shapeOptions: {
+        url: `${electricUrl}/session-timeline`,
+        params: { sessionId },
+        columnMapper: createColumnMapper(
+          Object.fromEntries(columns.map(([property, { name }]) => [name, property])),
+        ),
+        warnOnHttp: false,
+      },
+    }),
+  )
+  return {
+    async show(fromSeq, toSeq) {
+      const page = createLiveQueryCollection((q) =>
+        q
+          .from({ event: timeline })
+          .where(({ event }) => and(gte(event.seq, fromSeq), lt(event.seq, toSeq)))
+          .orderBy(({ event }) => event.seq),
+      )
+      await page.preload()
+      if (page.size !== toSeq - fromSeq) throw new Error(`on demand came ${page.size} events`)
+    },
+    close: () => timeline.cleanup(),
+  }
+}

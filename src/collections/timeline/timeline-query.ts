@@ -1,0 +1,57 @@
+import { BasicIndex, gte, type InitialQueryBuilder, ilike, inArray, lt, or } from '@tanstack/db'
+import type { TimelineEvent } from '../../schema/timeline-event.ts'
+import type { RowCollection } from '../electric.ts'
+
+/** Which events of a timeline to show; what is left out does not matter. */
+export interface TimelineFilter {
+  readonly kinds?: readonly TimelineEvent['kind'][]
+  readonly roles?: readonly string[]
+  readonly tools?: readonly string[]
+  /** Not before. */
+  readonly from?: Date
+  /** Before. */
+  readonly until?: Date
+  /** Part of the title or the text, whatever its case. */
+  readonly text?: string
+}
+
+type Filtered = 'kind' | 'role' | 'toolName'
+
+const indexed = new WeakMap<object, Set<Filtered>>()
+
+/** Lists of values get no index by themselves; one that nobody filters by would only cost. */
+function ensureIndex(timeline: RowCollection<TimelineEvent>, field: Filtered): void {
+  const fields = indexed.get(timeline) ?? new Set()
+  indexed.set(timeline, fields)
+  if (fields.has(field)) return
+  fields.add(field)
+  timeline.createIndex((event) => event[field], { indexType: BasicIndex })
+}
+
+/**
+ * Makes the live query of a timeline's events that pass a filter, in the order of the session.
+ *
+ * @example
+ * useLiveQuery(timelineQuery(db.session(id).timeline, { kinds: ['tool_call'] }), [id])
+ */
+export function timelineQuery(timeline: RowCollection<TimelineEvent>, filter: TimelineFilter = {}) {
+  const { kinds, roles, tools, from, until, text } = filter
+  if (kinds) ensureIndex(timeline, 'kind')
+  if (roles) ensureIndex(timeline, 'role')
+  if (tools) ensureIndex(timeline, 'toolName')
+  return (q: InitialQueryBuilder) => {
+    let query = q.from({ event: timeline })
+    if (kinds) query = query.where(({ event }) => inArray(event.kind, [...kinds]))
+    if (roles) query = query.where(({ event }) => inArray(event.role, [...roles]))
+    if (tools) query = query.where(({ event }) => inArray(event.toolName, [...tools]))
+    if (from) query = query.where(({ event }) => gte(event.occurredAt, from))
+    if (until) query = query.where(({ event }) => lt(event.occurredAt, until))
+    if (text) {
+      const pattern = `%${text.replaceAll(/[\\%_]/g, '\\$&')}%`
+      query = query.where(({ event }) =>
+        or(ilike(event.title, pattern), ilike(event.text, pattern)),
+      )
+    }
+    return query.orderBy(({ event }) => event.seq)
+  }
+}

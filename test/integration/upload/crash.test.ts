@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { type Program, runProgram } from '../../support/program.ts'
+import { ada, type StoreFixture, startStore } from '../server/store-fixture.ts'
+import { collect } from './content-contract.ts'
+import { codexLog, streamOf } from './log-file.ts'
+
+const PROGRAM = join(import.meta.dirname, 'upload-process.program.ts')
+// More for a person who wants to be sure; what CI can wait for otherwise.
+const EVENTS = Number(process.env.CRASH_EVENTS ?? 12_000)
+const log = codexLog(EVENTS)
+
+let fixture: StoreFixture
+
+beforeAll(async () => {
+  fixture = await startStore({ uploads: { deriveAtOnceBytes: 0 } })
+})
+
+afterAll(() => fixture.close())
+
+function start(what: 'upload' | 'derive', sessionId: string): Program {
+  const program = runProgram(PROGRAM, [what, fixture.url, sessionId, String(EVENTS)])
+  onTestFinished(async () => {
+    program.kill('SIGKILL')
+    await program.ended
+  })
+  return program
+}
+
+async function newSession(more: object = {}): Promise<string> {
+  const session = { id: randomUUID(), title: 'run.jsonl', originalName: 'run.jsonl', ...more }
+  return (await fixture.store.createSession(ada, session)).sessionId
+}
+
+/** What anybody may see of a session at any moment: never ready and partial. */
+async function look(sessionId: string) {
+  const [row] = await fixture.rows<{ status: string; events: number; progress: number }>(
+    `SELECT s.status, coalesce((s.progress ->> 'events')::int, 0) AS progress,
+       (SELECT count(*)::int FROM timeline_events e WHERE e.session_id = s.id) AS events
+     FROM sessions s WHERE id = $1`,
+    [sessionId],
+  )
+  expect(row?.events).toBe(row?.status === 'ready' ? EVENTS : 0)
+  return row
+}
+
+async function killedWhen(program: Program, happened: () => Promise<boolean>): Promise<void> {
+  await program.firstLine
+  while (!(await happened()));
+  program.kill('SIGKILL')
+  await program.ended
+}
+
+describe('kill -9', () => {
+  test('during an upload: it goes on where it was, and the session is whole', async () => {
+    const sessionId = await newSession({ totalBytes: log.length })
+    const received = async () => (await fixture.store.uploadState(ada, sessionId)).receivedBytes
+    await killedWhen(start('upload', sessionId), async () => (await received()) > 0)
+    const offset = await received()
+    expect(offset).toBeLessThan(log.length)
+    await look(sessionId)
+    const worker = fixture.store.startWorker({ pollMs: 10 })
+    await fixture.store.uploadContent(ada, sessionId, streamOf(log.subarray(offset)), { offset })
+    await expect.poll(() => look(sessionId), { timeout: 60_000 }).toMatchObject({ status: 'ready' })
+    await worker.stop()
+    const content = await fixture.store.openContent(ada, sessionId)
+    expect((await collect(content.body)).equals(log)).toBe(true)
+  })
+
+  test('during an upload that nobody goes on with: failed, with a reason, and retryable', async () => {
+    const sessionId = await newSession()
+    const received = async () => (await fixture.store.uploadState(ada, sessionId)).receivedBytes
+    await killedWhen(start('upload', sessionId), async () => (await received()) > 0)
+    const sweeper = fixture.store.startWorker({ pollMs: 10, sweepMs: 10, abandonedAfterMs: 1 })
+    const state = () => fixture.store.uploadState(ada, sessionId)
+    await expect.poll(state, { timeout: 30_000 }).toMatchObject({
+      status: 'failed',
+      statusReason: 'The upload was begun and never finished. Upload the file again.',
+      receivedBytes: 0,
+    })
+    await sweeper.stop()
+    const worker = fixture.store.startWorker({ pollMs: 10 })
+    await fixture.store.uploadContent(ada, sessionId, streamOf(log))
+    await expect.poll(() => look(sessionId), { timeout: 60_000 }).toMatchObject({ status: 'ready' })
+    await worker.stop()
+  })
+
+  test.each([0, EVENTS / 2])(
+    'during a derivation, after %i events: another process makes it whole',
+    async (events) => {
+      const sessionId = await newSession()
+      await fixture.store.uploadContent(ada, sessionId, streamOf(log))
+      const claimed = async () =>
+        (
+          await fixture.rows(
+            'SELECT FROM session_uploads WHERE session_id = $1 AND lease IS NOT NULL',
+            [sessionId],
+          )
+        ).length > 0
+      await killedWhen(start('derive', sessionId), async () => {
+        const row = await look(sessionId)
+        return (
+          row?.status === 'ready' || (events === 0 ? claimed() : (row?.progress ?? 0) >= events)
+        )
+      })
+      await look(sessionId)
+      start('derive', sessionId)
+      const whole = { status: 'ready', events: EVENTS }
+      await expect.poll(() => look(sessionId), { timeout: 60_000 }).toMatchObject(whole)
+    },
+    90_000,
+  )
+
+  test('again and again: after five tries the session is failed, and can be tried again', async () => {
+    const sessionId = await newSession()
+    await fixture.store.uploadContent(ada, sessionId, streamOf(log))
+    // As if five processes had taken the job and ended without a word.
+    await fixture.rows('UPDATE session_uploads SET attempts = 5 WHERE session_id = $1', [sessionId])
+    const worker = fixture.store.startWorker({ pollMs: 10 })
+    await expect
+      .poll(() => look(sessionId), { timeout: 30_000 })
+      .toMatchObject({ status: 'failed' })
+    await fixture.store.deriveAgain(ada, sessionId)
+    await expect.poll(() => look(sessionId), { timeout: 60_000 }).toMatchObject({ status: 'ready' })
+    await worker.stop()
+  })
+})

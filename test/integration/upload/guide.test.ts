@@ -1,0 +1,158 @@
+import { createReadStream } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { S3Client } from '@aws-sdk/client-s3'
+import { createLiveQueryCollection } from '@tanstack/db'
+import { expect, onTestFinished, test } from 'vitest'
+import { createSessionCollections, timelineQuery, type WriteAdapter } from '../../../src/index.ts'
+import { createS3ContentStore } from '../../../src/s3.ts'
+import { createSessionStore, createUploadHandler } from '../../../src/server.ts'
+import { startAppServer, USER_HEADER } from '../collections/app-server.ts'
+import { openAs } from '../collections/open-as.ts'
+import { codexLog } from './log-file.ts'
+import { serve } from './serve.ts'
+
+async function startGuideApp() {
+  const app = await startAppServer()
+  const principal = app.principal('acme/ada')
+  const authenticate = () => principal
+  const directory = await mkdtemp(join(tmpdir(), 'session-db-guide-'))
+  const path = join(directory, 'run.jsonl')
+  await writeFile(path, codexLog(2_500, 'shell "exit code" tsc'))
+  onTestFinished(async () => {
+    await app.close()
+    await rm(directory, { recursive: true })
+  })
+  return { app, principal, authenticate, path, databaseUrl: app.databaseUrl }
+}
+
+test('a file goes in, and comes out as a timeline', async () => {
+  const { app, principal, authenticate, path, databaseUrl } = await startGuideApp()
+  const shown: unknown[][] = []
+  const show = (...what: unknown[]) => shown.push(what)
+
+  const store = createSessionStore({ database: databaseUrl })
+  const serveUploads = createUploadHandler({ store, authenticate, basePath: '/api/uploads' })
+  const worker = store.startWorker()
+
+  onTestFinished(() => store.close())
+  onTestFinished(() => worker.stop())
+  const server = await serve(serveUploads)
+  onTestFinished(() => server.close())
+
+  const uploadUrl = `${server.url}/api/uploads`
+  const electricUrl = `${app.url}/api/shapes`
+  const writeAdapter: WriteAdapter = () => Promise.reject(new Error('not used'))
+  const file = new File([new Uint8Array(codexLog(10))], 'small.jsonl')
+  {
+    const db = createSessionCollections({ electricUrl, writeAdapter, uploadUrl })
+    const upload = db.actions.uploadSession({
+      file,
+      visibility: 'tenant',
+      onProgress: ({ uploadedBytes, totalBytes, retrying }) =>
+        show(uploadedBytes, totalBytes, retrying),
+    })
+    const { status } = await upload.uploaded
+
+    expect(status).toBe('ready')
+    expect(shown.splice(0).at(-1)).toEqual([file.size, file.size, false])
+  }
+
+  await store.createSession(principal, { id: 's1', title: 'run.jsonl', originalName: 'run.jsonl' })
+  const state = await store.uploadContent(principal, 's1', createReadStream(path))
+
+  expect(state).toMatchObject({ status: 'ready', eventCount: 2_500 })
+
+  const content = await store.openContent(principal, 's1', { start: 0, end: 1_000 })
+  for await (const bytes of content.body) show(bytes)
+
+  expect(Buffer.concat(shown.splice(0).flat() as Buffer[])).toHaveLength(1_000)
+
+  await store.deriveAgain(principal, 's1')
+
+  const db = openAs(app, 'acme/ada', { headers: { [USER_HEADER]: 'acme/ada' } })
+  const view = db.timelineView('s1')
+  await view.show(0, 200)
+  const rows = createLiveQueryCollection((q) =>
+    q.from({ event: view.events }).orderBy(({ event }) => event.seq),
+  )
+
+  await rows.preload()
+  expect(rows.toArray.map(({ seq }) => seq)).toEqual([...Array(1_000).keys()])
+  await view.show(2_300, 2_500)
+  expect(rows.size).toBe(1_500)
+  expect(rows.toArray.at(-1)?.seq).toBe(2_499)
+
+  const failing = createLiveQueryCollection(
+    timelineQuery(view.events, { kinds: ['tool_result'], tools: ['shell'], text: 'error' }),
+  )
+
+  await failing.preload()
+  expect(failing.size).toBe(0)
+  const byText = createLiveQueryCollection(
+    timelineQuery(view.events, { roles: ['user'], kinds: ['message'], text: 'NUMBER 2490' }),
+  )
+  await byText.preload()
+  expect(byText.toArray.map(({ text }) => text)).toEqual(['shell "exit code" tsc number 2490'])
+
+  const found = await store.searchEvents(principal, {
+    query: '"exit code" tsc',
+    kinds: ['tool_result'],
+  })
+  for (const { sessionId, seq, snippet } of found.hits) show(sessionId, seq, snippet.text)
+
+  expect(shown).toEqual([])
+  await view.close()
+  expect(view.events.size).toBe(0)
+})
+
+test('a view keeps to its bound, is live, and empties with what it may see', async () => {
+  const { app, principal, path, databaseUrl } = await startGuideApp()
+  const store = createSessionStore({ database: databaseUrl })
+  onTestFinished(() => store.close())
+  await store.createSession(principal, { id: 's2', title: 'x', visibility: 'tenant' })
+  await store.uploadContent(principal, 's2', createReadStream(path))
+  const view = openAs(app, 'acme/bob').timelineView('s2', { windowSize: 100, maxWindows: 3 })
+  for (let seq = 0; seq < 2_500; seq += 250) await view.show(seq, seq + 50)
+  await expect.poll(() => view.events.size).toBe(300)
+  await view.show(2_450, 2_500)
+  await store.write(principal, {
+    id: 'live',
+    mutations: [
+      {
+        collection: 'timelineEvents',
+        type: 'update',
+        id: 's2:2499',
+        changes: { title: 'changed' },
+      },
+    ],
+  })
+  await expect.poll(() => view.events.get('s2:2499')?.title).toBe('changed')
+  await store.write(principal, {
+    id: 'revoke',
+    mutations: [
+      { collection: 'sessions', type: 'update', id: 's2', changes: { visibility: 'private' } },
+    ],
+  })
+  await expect.poll(() => view.events.size).toBe(0)
+})
+
+test('the stores of the guide are made', async () => {
+  const databaseUrl = 'postgresql://nobody@127.0.0.1:1/none'
+
+  const limited = createSessionStore({
+    database: databaseUrl,
+    uploads: { maxBytes: 100 * 1024 * 1024, deriveAtOnceBytes: 1024 * 1024 },
+  })
+
+  const inS3 = createSessionStore({
+    database: databaseUrl,
+    contents: createS3ContentStore({
+      client: new S3Client({ region: 'eu-central-1' }),
+      bucket: 'sessions',
+    }),
+  })
+
+  await Promise.all([limited.close(), inS3.close()])
+})
