@@ -53,8 +53,8 @@ async function run(context: BenchContext): Promise<Comparison[]> {
     const electricUrl = `${server.url}/shapes`
     try {
       return [
-        ...(await firstPaint(context, electricUrl)),
-        ...(await scrolling(context, electricUrl)),
+        ...(await firstPaint(context, electricUrl, shapes.url)),
+        ...(await scrolling(context, electricUrl, shapes.url)),
         await liveEvent(context),
       ]
     } finally {
@@ -79,7 +79,11 @@ async function opened<T>(
   }
 }
 
-async function firstPaint(context: BenchContext, electricUrl: string): Promise<Comparison[]> {
+async function firstPaint(
+  context: BenchContext,
+  electricUrl: string,
+  engineUrl: string,
+): Promise<Comparison[]> {
   const { windows, whole, onDemand } = await interleave(Math.min(context.rounds, 5), {
     windows: () =>
       opened(electricUrl, (db) =>
@@ -92,7 +96,7 @@ async function firstPaint(context: BenchContext, electricUrl: string): Promise<C
     whole: () =>
       opened(electricUrl, (db) => timed(() => sorted(db.session('s1').timeline).preload())),
     onDemand: async () => {
-      const timeline = openOnDemand(electricUrl, 's1')
+      const timeline = openOnDemand(engineUrl, 's1')
       const time = await timed(() => timeline.show(0, PAGE))
       await timeline.close()
       return time
@@ -114,7 +118,11 @@ async function firstPaint(context: BenchContext, electricUrl: string): Promise<C
 }
 
 /** To the end in 25 steps, as somebody who drags the scroll bar does. */
-async function scrolling(context: BenchContext, electricUrl: string): Promise<Comparison[]> {
+async function scrolling(
+  context: BenchContext,
+  electricUrl: string,
+  engineUrl: string,
+): Promise<Comparison[]> {
   const step = EVENTS / STEPS
   const through = async (show: (from: number, to: number) => Promise<void>) => {
     for (let n = 1; n <= STEPS; n++) await show(n * step - PAGE, n * step)
@@ -128,7 +136,7 @@ async function scrolling(context: BenchContext, electricUrl: string): Promise<Co
         return time / STEPS
       }),
     onDemand: async () => {
-      const timeline = openOnDemand(electricUrl, 's1')
+      const timeline = openOnDemand(engineUrl, 's1')
       const time = await timed(() => through(timeline.show))
       await timeline.close()
       return time / STEPS

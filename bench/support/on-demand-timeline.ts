@@ -2,6 +2,7 @@ import { createColumnMapper } from '@electric-sql/client'
 import { and, BasicIndex, createCollection, createLiveQueryCollection, gte, lt } from '@tanstack/db'
 import { electricCollectionOptions } from '@tanstack/electric-db-collection'
 import { timelineEventColumns } from '../../src/schema/index.ts'
+import { isRefusal, resolveShape, sessionShapes } from '../../src/shapes/index.ts'
 
 /** A timeline that TanStack DB loads on demand: what live queries ask for, in subsets of one shape. */
 export interface OnDemandTimeline {
@@ -11,7 +12,11 @@ export interface OnDemandTimeline {
 
 let opened = 0
 
+/** Asks the shape server itself: the proxy offers no subsets. */
 export function openOnDemand(electricUrl: string, sessionId: string): OnDemandTimeline {
+  const principal = { tenantId: 'acme', userId: 'ada' }
+  const shape = resolveShape(sessionShapes, 'session-timeline', { sessionId }, principal)
+  if (isRefusal(shape)) throw new Error(shape.message)
   const columns = Object.entries(timelineEventColumns)
   const timeline = createCollection(
     electricCollectionOptions({
@@ -21,8 +26,13 @@ export function openOnDemand(electricUrl: string, sessionId: string): OnDemandTi
       autoIndex: 'eager',
       defaultIndexType: BasicIndex,
       shapeOptions: {
-        url: `${electricUrl}/session-timeline`,
-        params: { sessionId },
+        url: `${electricUrl}/v1/shape`,
+        params: {
+          table: shape.table,
+          where: shape.where,
+          columns: [...shape.columns],
+          params: [...shape.params],
+        },
         columnMapper: createColumnMapper(
           Object.fromEntries(columns.map(([property, { name }]) => [name, property])),
         ),

@@ -52,7 +52,7 @@ async function killedWhen(program: Program, happened: () => Promise<boolean>): P
   await program.ended
 }
 
-describe('kill -9', () => {
+describe('kill -9', { timeout: 120_000 }, () => {
   test('during an upload: it goes on where it was, and the session is whole', async () => {
     const sessionId = await newSession({ totalBytes: log.length })
     const received = async () => (await fixture.store.uploadState(ada, sessionId)).receivedBytes
@@ -109,7 +109,6 @@ describe('kill -9', () => {
       const whole = { status: 'ready', events: EVENTS }
       await expect.poll(() => look(sessionId), { timeout: 60_000 }).toMatchObject(whole)
     },
-    90_000,
   )
 
   test('again and again: after five tries the session is failed, and can be tried again', async () => {

@@ -27,7 +27,7 @@ async function startGuideApp() {
   return { app, principal, authenticate, path, databaseUrl: app.databaseUrl }
 }
 
-test('a file goes in, and comes out as a timeline', async () => {
+test('a file goes in, and comes out as a timeline', { timeout: 120_000 }, async () => {
   const { app, principal, authenticate, path, databaseUrl } = await startGuideApp()
   const shown: unknown[][] = []
   const show = (...what: unknown[]) => shown.push(what)
@@ -107,7 +107,9 @@ test('a file goes in, and comes out as a timeline', async () => {
   expect(view.events.size).toBe(0)
 })
 
-test('a view keeps to its bound, is live, and empties with what it may see', async () => {
+test('a view keeps to its bound, is live, and empties with what it may see', {
+  timeout: 120_000,
+}, async () => {
   const { app, principal, path, databaseUrl } = await startGuideApp()
   const store = createSessionStore({ database: databaseUrl })
   onTestFinished(() => store.close())
@@ -115,7 +117,7 @@ test('a view keeps to its bound, is live, and empties with what it may see', asy
   await store.uploadContent(principal, 's2', createReadStream(path))
   const view = openAs(app, 'acme/bob').timelineView('s2', { windowSize: 100, maxWindows: 3 })
   for (let seq = 0; seq < 2_500; seq += 250) await view.show(seq, seq + 50)
-  await expect.poll(() => view.events.size).toBe(300)
+  await expect.poll(() => view.events.size, { timeout: 30_000 }).toBe(300)
   await view.show(2_450, 2_500)
   await store.write(principal, {
     id: 'live',
@@ -128,14 +130,14 @@ test('a view keeps to its bound, is live, and empties with what it may see', asy
       },
     ],
   })
-  await expect.poll(() => view.events.get('s2:2499')?.title).toBe('changed')
+  await expect.poll(() => view.events.get('s2:2499')?.title, { timeout: 30_000 }).toBe('changed')
   await store.write(principal, {
     id: 'revoke',
     mutations: [
       { collection: 'sessions', type: 'update', id: 's2', changes: { visibility: 'private' } },
     ],
   })
-  await expect.poll(() => view.events.size).toBe(0)
+  await expect.poll(() => view.events.size, { timeout: 30_000 }).toBe(0)
 })
 
 test('the stores of the guide are made', async () => {
