@@ -52,7 +52,8 @@ function send(
 const shapeUrls = Object.keys(sessionShapes).map((name) => {
   const own = name === 'sessions' ? '' : name.startsWith('thread') ? 'threadId=x&' : 'sessionId=x&'
   const epoch = name === 'session-deltas' ? 'epoch=7&' : ''
-  return [name, `/api/shapes/${name}?${own}${epoch}offset=-1`] as const
+  const place = name === 'session-timeline-window' ? 'fromSeq=0&toSeq=9&' : ''
+  return [name, `/api/shapes/${name}?${own}${epoch}${place}offset=-1`] as const
 })
 
 const forbiddenParameters = [
