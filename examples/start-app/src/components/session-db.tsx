@@ -22,8 +22,10 @@ export function SessionDbProvider({ user, children }: { user: DemoUser; children
       electricUrl: '/api/shapes',
       writeAdapter: (batch) => writeBatch({ data: batch }),
       identity: { tenantId: user.tenantId, userId: user.id },
-      // Each live collection holds a connection, and a browser has six: a left session returns its own.
-      gcTimeMs: 50,
+      // Signed out here or in another tab: a whole new page, so that nothing stays in memory.
+      onSignedOut: () => window.location.assign('/sign-in'),
+      // Going back to a session within a minute shows it at once, and up to date.
+      gcTimeMs: 60_000,
     }),
   )
   return <SessionDbContext value={{ db, user }}>{children}</SessionDbContext>

@@ -7,7 +7,7 @@ import { useSessionDb } from './session-db'
 import { Button } from './ui/button'
 import { Tooltip } from './ui/tooltip'
 
-type SyncState = 'synced' | 'loading' | 'reconnecting' | 'refused'
+type SyncState = 'synced' | 'loading' | 'reconnecting' | 'offline' | 'refused'
 
 const looks: Record<SyncState, { icon: LucideIcon; label: string; hint: string; tone: string }> = {
   synced: {
@@ -23,17 +23,29 @@ const looks: Record<SyncState, { icon: LucideIcon; label: string; hint: string; 
     hint: 'The server cannot be reached. You see what was here last; new messages wait for it to return.',
     tone: 'text-warning',
   },
+  offline: {
+    icon: CloudOff,
+    label: 'Offline',
+    hint: 'There is no network. You see what was here last; new messages wait for it to return.',
+    tone: 'text-warning',
+  },
   refused: { icon: CloudOff, label: 'Sync stopped', hint: '', tone: 'text-danger' },
 }
 
-function stateOf(status: SyncStatus): SyncState {
-  if (status.lastError !== null) {
-    return status.lastError.code === 'unavailable' ? 'reconnecting' : 'refused'
-  }
-  return status.isUpToDate || status.status === 'idle' ? 'synced' : 'loading'
+const states: Record<SyncStatus['connection'], SyncState> = {
+  idle: 'synced',
+  connecting: 'loading',
+  live: 'synced',
+  reconnecting: 'reconnecting',
+  offline: 'offline',
+  stopped: 'refused',
 }
 
-const severity: readonly SyncState[] = ['synced', 'loading', 'reconnecting', 'refused']
+function stateOf(status: SyncStatus): SyncState {
+  return states[status.connection]
+}
+
+const severity: readonly SyncState[] = ['synced', 'loading', 'reconnecting', 'offline', 'refused']
 
 function worst(statuses: readonly SyncStatus[]): SyncStatus | undefined {
   return statuses.toSorted((a, b) => severity.indexOf(stateOf(b)) - severity.indexOf(stateOf(a)))[0]

@@ -1,0 +1,19 @@
+import { createShapeServer } from '../../src/dev/shape-server/index.ts'
+import { createShapeProxy } from '../../src/server/shape-proxy.ts'
+import { serve } from '../../test/unit/proxy/serve.ts'
+import { serveParent } from './serve-parent.ts'
+
+// An app's shape route: the proxy, for the one user of the benchmarks, before a shape server.
+const { databaseUrl } = JSON.parse(process.argv[2] ?? '{}') as { databaseUrl: string }
+const shapes = await createShapeServer({ databaseUrl })
+const { url: electricUrl } = await shapes.listen()
+const app = await serve(
+  createShapeProxy({
+    electricUrl,
+    authenticate: () => ({ tenantId: 'tenant-1', userId: 'user-1' }),
+  }),
+)
+serveParent(app.url, async () => {
+  await app.close()
+  await shapes.close()
+})

@@ -1,0 +1,170 @@
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { type Site, startSite } from './live-sharing/site.ts'
+import { launchBrowser } from './support/browser.ts'
+
+const TABS = 12
+
+interface Shown {
+  readonly title: string | null
+  readonly messages: readonly string[]
+  readonly rows: number
+  readonly live: number
+}
+
+interface TestPage {
+  readonly testPage: {
+    readonly state: { readonly batches: number; readonly signedOut: boolean }
+    shown(): Shown
+    rename(title: string): Promise<unknown>
+    signOut(): Promise<void>
+  }
+}
+
+let site: Site
+let browser: Browser
+let profile: BrowserContext
+
+beforeAll(async () => {
+  site = await startSite()
+  browser = await launchBrowser()
+})
+afterEach(() => profile?.close())
+afterAll(async () => {
+  await browser?.close()
+  await site?.close()
+})
+
+/** Opens tabs of one profile, whose six connections per origin they share. */
+async function openTabs(query = ''): Promise<Page[]> {
+  profile = await browser.newContext()
+  await profile.addCookies([{ name: 'user', value: 'ann', url: site.url }])
+  site.live.most = site.live.open
+  return Promise.all(
+    Array.from({ length: TABS }, async () => {
+      const page = await profile.newPage()
+      await page.goto(`${site.url}/${query}`, { waitUntil: 'commit' })
+      return page
+    }),
+  )
+}
+
+const shown = (page: Page) =>
+  page.evaluate(() => (window as unknown as TestPage).testPage?.shown() ?? null)
+
+async function countLive(pages: readonly Page[]): Promise<number> {
+  const all = await Promise.all(pages.map(shown))
+  return all.filter((each) => each?.live === 4).length
+}
+
+async function countSeeing(pages: readonly Page[], content: string): Promise<number> {
+  const all = await Promise.all(pages.map(shown))
+  return all.filter((each) => each?.messages.includes(content)).length
+}
+
+async function electedOf(pages: readonly Page[]): Promise<Page> {
+  const batches = await Promise.all(
+    pages.map((page) =>
+      page.evaluate(() => (window as unknown as TestPage).testPage.state.batches),
+    ),
+  )
+  const elected = pages[batches.findLastIndex((count) => count > 0)]
+  if (elected === undefined) throw new Error('no tab polls')
+  return elected
+}
+
+/** Until every tab has all four collections live. */
+async function openLiveTabs(): Promise<Page[]> {
+  const pages = await openTabs()
+  await expect.poll(() => countLive(pages), { timeout: 40_000 }).toBe(TABS)
+  return pages
+}
+
+const without = (pages: readonly Page[], gone: Page) => pages.filter((page) => page !== gone)
+
+async function allSee(pages: readonly Page[], content: string): Promise<void> {
+  await expect.poll(() => countSeeing(pages, content), { timeout: 20_000 }).toBe(pages.length)
+}
+
+describe(`${TABS} tabs of four live shapes, in one profile over HTTP/1.1`, () => {
+  test('are all live over two connections, and a write reaches all of them', async () => {
+    const pages = await openLiveTabs()
+    await site.addMessage('to all')
+    await allSee(pages, 'to all')
+    await pages[5]?.evaluate(() => (window as unknown as TestPage).testPage.rename('Renamed'))
+    await expect
+      .poll(async () => (await Promise.all(pages.map(shown))).map((each) => each?.title))
+      .toEqual(Array(TABS).fill('Renamed'))
+    console.info(`${TABS} tabs, ${TABS * 4} live shapes: ${site.live.most} live connections`)
+    expect(site.live.most).toBeLessThanOrEqual(2)
+  })
+
+  test('stall without sharing: six connections do not do for forty-eight polls', async () => {
+    const pages = await openTabs('?share=off')
+    await expect.poll(() => site.live.open, { timeout: 20_000 }).toBeGreaterThanOrEqual(5)
+    await site.addMessage('to few')
+    // As long as all of them need with sharing, several times over.
+    const seeing = await countAfter(10_000, () => countSeeing(pages, 'to few'))
+    const live = await countLive(pages)
+    console.info(`without sharing: ${live} of ${TABS} tabs live, ${seeing} saw the write in 10 s`)
+    expect(live).toBeLessThan(TABS)
+    expect(seeing).toBeLessThan(TABS)
+  })
+
+  test('go on when the elected tab is closed', async () => {
+    const pages = await openLiveTabs()
+    const elected = await electedOf(pages)
+    await elected.close()
+    await site.addMessage('after the close')
+    await allSee(without(pages, elected), 'after the close')
+  })
+
+  test('go on when the elected tab crashes', async () => {
+    const pages = await openLiveTabs()
+    const elected = await electedOf(pages)
+    const devtools = await profile.newCDPSession(elected)
+    const crashed = elected.waitForEvent('crash')
+    devtools.send('Page.crash').catch(() => undefined)
+    await crashed
+    await site.addMessage('after the crash')
+    await allSee(without(pages, elected), 'after the crash')
+  })
+
+  test('go on when the elected tab is frozen, which catches up when it is back', async () => {
+    const pages = await openLiveTabs()
+    const elected = await electedOf(pages)
+    const devtools = await profile.newCDPSession(elected)
+    await devtools.send('Page.setWebLifecycleState', { state: 'frozen' })
+    await site.addMessage('while frozen')
+    await allSee(without(pages, elected), 'while frozen')
+    await devtools.send('Page.setWebLifecycleState', { state: 'active' })
+    await allSee(pages, 'while frozen')
+  })
+
+  test('go on when the elected tab hangs, which catches up when it is done', async () => {
+    const pages = await openLiveTabs()
+    const elected = await electedOf(pages)
+    const hanging = elected.evaluate(() => {
+      const until = performance.now() + 15_000
+      while (performance.now() < until) Math.random()
+    })
+    await site.addMessage('while hanging')
+    await allSee(without(pages, elected), 'while hanging')
+    await hanging
+    await allSee(pages, 'while hanging')
+  })
+
+  test('are all empty when one of them signs out', async () => {
+    const pages = await openLiveTabs()
+    await pages[3]?.evaluate(() => (window as unknown as TestPage).testPage.signOut())
+    await expect
+      .poll(async () => (await Promise.all(pages.map(shown))).map((each) => each?.rows))
+      .toEqual(Array(TABS).fill(0))
+    await expect.poll(() => site.live.open, { timeout: 20_000 }).toBe(0)
+  })
+})
+
+async function countAfter(ms: number, count: () => Promise<number>): Promise<number> {
+  await new Promise((resolve) => setTimeout(resolve, ms))
+  return count()
+}

@@ -1,0 +1,41 @@
+import { createHttpWriteAdapter, createSessionCollections } from '../../../src/index.ts'
+
+// A page with four live collections, bundled by the test. ?share=off gives each a connection.
+
+const share = new URLSearchParams(location.search).get('share') !== 'off'
+const state = { batches: 0, signedOut: false }
+
+const db = createSessionCollections({
+  electricUrl: '/api/shapes',
+  writeAdapter: createHttpWriteAdapter({ url: '/api/write' }),
+  shareLiveConnections: share,
+  fetchClient: (input, init) => {
+    if (String(input).endsWith('/_live')) state.batches += 1
+    return fetch(input, init)
+  },
+  onSignedOut: () => {
+    state.signedOut = true
+  },
+})
+const { timeline, threads, messages } = db.session('s1')
+const collections = { sessions: db.sessions, timeline, threads, messages }
+for (const collection of Object.values(collections)) {
+  collection.subscribeChanges(() => {}, { includeInitialState: true })
+}
+
+Object.assign(window, {
+  testPage: {
+    state,
+    signOut: () => db.signOut(),
+    rename: (title: string) => db.actions.updateSession('s1', { title }).committed,
+    /** What each collection shows, and how its sync is doing. */
+    shown: () => ({
+      title: db.sessions.get('s1')?.title ?? null,
+      messages: messages.toArray.map(({ content }) => content).sort(),
+      rows: Object.values(collections).reduce((sum, { size }) => sum + size, 0),
+      live: Object.values(collections).filter(
+        (collection) => db.status(collection).get().connection === 'live',
+      ).length,
+    }),
+  },
+})

@@ -1,0 +1,109 @@
+import { resolve } from 'node:path'
+import { build } from 'esbuild'
+import { startDevStack } from '../../../src/dev/index.ts'
+import type { Principal } from '../../../src/schema/index.ts'
+import {
+  createSessionStore,
+  createShapeProxy,
+  createWriteHandler,
+  migrate,
+} from '../../../src/server/index.ts'
+import { serve } from '../../unit/proxy/serve.ts'
+import { temporaryDataDir } from '../support/demo.ts'
+
+/** An app over plain HTTP/1.1 whose users sign in by cookie, and what happens at its server. */
+export interface Site {
+  readonly url: string
+  /** Live requests open now, and the most there have been at a time since `reset`. */
+  readonly live: { open: number; most: number }
+  /** Adds a message to the session that every page shows, behind the pages' back. */
+  addMessage(content: string): Promise<void>
+  close(): Promise<void>
+}
+
+const ann: Principal = { tenantId: 't1', userId: 'ann' }
+
+/** Starts the app on a database and a shape server of its own. */
+export async function startSite(): Promise<Site> {
+  const dataDir = await temporaryDataDir()
+  const stack = await startDevStack({ dataDir: dataDir.path })
+  await migrate({ database: stack.databaseUrl })
+  const store = createSessionStore({ database: stack.databaseUrl })
+  await store.write(ann, {
+    id: crypto.randomUUID(),
+    mutations: [
+      { collection: 'sessions', type: 'insert', value: { id: 's1', title: 'First' } },
+      {
+        collection: 'chatThreads',
+        type: 'insert',
+        value: { id: 'th1', sessionId: 's1', mode: 'session', title: 'Thread' },
+      },
+    ],
+  })
+  const authenticate = (request: Request) =>
+    request.headers.get('cookie')?.includes('user=ann') ? ann : null
+  const serveShape = createShapeProxy({ electricUrl: stack.electricUrl, authenticate })
+  const serveWrite = createWriteHandler({ store, authenticate })
+  const script = await bundlePage()
+  const live = { open: 0, most: 0 }
+
+  const server = await serve(async (request) => {
+    const { pathname, searchParams } = new URL(request.url)
+    if (pathname === '/page.js') return typed(script, 'text/javascript')
+    if (pathname === '/api/write') return serveWrite(request)
+    if (!pathname.startsWith('/api/shapes/')) return typed(PAGE, 'text/html')
+    if (pathname.endsWith('/_live') || searchParams.get('live') === 'true') {
+      live.open += 1
+      live.most = Math.max(live.most, live.open)
+      // `serve` aborts when the answer is done or its client has gone.
+      request.signal.addEventListener('abort', () => {
+        live.open -= 1
+      })
+    }
+    return serveShape(request)
+  })
+  let messages = 0
+  return {
+    url: server.url,
+    live,
+    async addMessage(content) {
+      messages += 1
+      await store.write(ann, {
+        id: crypto.randomUUID(),
+        mutations: [
+          {
+            collection: 'chatMessages',
+            type: 'insert',
+            value: { id: `m${messages}`, threadId: 'th1', role: 'user', content },
+          },
+        ],
+      })
+    },
+    async close() {
+      await server.close()
+      await store.close()
+      await stack.stop()
+      await dataDir.remove()
+    },
+  }
+}
+
+const PAGE = `<!doctype html><meta charset="utf-8"><title>Live</title><link rel="icon" href="data:,">
+<script type="module" src="/page.js"></script>`
+
+async function bundlePage(): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [resolve(import.meta.dirname, 'page.ts')],
+    bundle: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2023',
+    define: { 'process.env.NODE_ENV': '"production"' },
+    write: false,
+  })
+  return outputFiles[0]?.text ?? ''
+}
+
+function typed(body: string, type: string): Response {
+  return new Response(body, { headers: { 'content-type': `${type}; charset=utf-8` } })
+}
