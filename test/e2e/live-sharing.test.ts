@@ -3,7 +3,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type Site, startSite } from './live-sharing/site.ts'
 import { launchBrowser } from './support/browser.ts'
 
-const TABS = 12
+/** Fewer on a machine that is busy with other things. */
+const TABS = Number(process.env.LIVE_TABS ?? 12)
+/** Twelve pages start at a time. */
+const SLOW = 180_000
 
 interface Shown {
   readonly title: string | null
@@ -43,7 +46,8 @@ async function openTabs(query = ''): Promise<Page[]> {
   return Promise.all(
     Array.from({ length: TABS }, async () => {
       const page = await profile.newPage()
-      await page.goto(`${site.url}/${query}`, { waitUntil: 'commit' })
+      // Without sharing the last pages wait for a connection themselves.
+      void page.goto(`${site.url}/${query}`, { waitUntil: 'commit' }).catch(() => undefined)
       return page
     }),
   )
@@ -76,24 +80,28 @@ async function electedOf(pages: readonly Page[]): Promise<Page> {
 /** Until every tab has all four collections live. */
 async function openLiveTabs(): Promise<Page[]> {
   const pages = await openTabs()
-  await expect.poll(() => countLive(pages), { timeout: 40_000 }).toBe(TABS)
+  await expect.poll(() => countLive(pages), { timeout: 120_000 }).toBe(TABS)
   return pages
 }
 
 const without = (pages: readonly Page[], gone: Page) => pages.filter((page) => page !== gone)
 
 async function allSee(pages: readonly Page[], content: string): Promise<void> {
-  await expect.poll(() => countSeeing(pages, content), { timeout: 20_000 }).toBe(pages.length)
+  await expect.poll(() => countSeeing(pages, content), { timeout: 60_000 }).toBe(pages.length)
 }
 
-describe(`${TABS} tabs of four live shapes, in one profile over HTTP/1.1`, () => {
+describe(`${TABS} tabs of four live shapes, in one profile over HTTP/1.1`, {
+  timeout: SLOW,
+}, () => {
   test('are all live over two connections, and a write reaches all of them', async () => {
     const pages = await openLiveTabs()
     await site.addMessage('to all')
     await allSee(pages, 'to all')
     await pages[5]?.evaluate(() => (window as unknown as TestPage).testPage.rename('Renamed'))
     await expect
-      .poll(async () => (await Promise.all(pages.map(shown))).map((each) => each?.title))
+      .poll(async () => (await Promise.all(pages.map(shown))).map((each) => each?.title), {
+        timeout: 60_000,
+      })
       .toEqual(Array(TABS).fill('Renamed'))
     console.info(`${TABS} tabs, ${TABS * 4} live shapes: ${site.live.most} live connections`)
     expect(site.live.most).toBeLessThanOrEqual(2)
@@ -101,7 +109,7 @@ describe(`${TABS} tabs of four live shapes, in one profile over HTTP/1.1`, () =>
 
   test('stall without sharing: six connections do not do for forty-eight polls', async () => {
     const pages = await openTabs('?share=off')
-    await expect.poll(() => site.live.open, { timeout: 20_000 }).toBeGreaterThanOrEqual(5)
+    await expect.poll(() => site.live.open, { timeout: 120_000 }).toBeGreaterThanOrEqual(5)
     await site.addMessage('to few')
     // As long as all of them need with sharing, several times over.
     const seeing = await countAfter(10_000, () => countSeeing(pages, 'to few'))
@@ -158,7 +166,9 @@ describe(`${TABS} tabs of four live shapes, in one profile over HTTP/1.1`, () =>
     const pages = await openLiveTabs()
     await pages[3]?.evaluate(() => (window as unknown as TestPage).testPage.signOut())
     await expect
-      .poll(async () => (await Promise.all(pages.map(shown))).map((each) => each?.rows))
+      .poll(async () => (await Promise.all(pages.map(shown))).map((each) => each?.rows), {
+        timeout: 60_000,
+      })
       .toEqual(Array(TABS).fill(0))
     await expect.poll(() => site.live.open, { timeout: 20_000 }).toBe(0)
   })
