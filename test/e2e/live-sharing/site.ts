@@ -46,6 +46,7 @@ export async function startSite(): Promise<Site> {
   const serveWrite = createWriteHandler({ store, authenticate })
   const script = await bundlePage()
   const live = { open: 0, most: 0 }
+  const open = new Set<Request>()
 
   const server = await serve(async (request) => {
     const { pathname, searchParams } = new URL(request.url)
@@ -53,11 +54,14 @@ export async function startSite(): Promise<Site> {
     if (pathname === '/api/write') return serveWrite(request)
     if (!pathname.startsWith('/api/shapes/')) return typed(PAGE, 'text/html')
     if (pathname.endsWith('/_live') || searchParams.get('live') === 'true') {
-      live.open += 1
+      // Held on to: a request that nobody holds is collected, and its signal never aborts.
+      open.add(request)
+      live.open = open.size
       live.most = Math.max(live.most, live.open)
       // `serve` aborts when the answer is done or its client has gone.
       request.signal.addEventListener('abort', () => {
-        live.open -= 1
+        open.delete(request)
+        live.open = open.size
       })
     }
     return serveShape(request)
