@@ -1,6 +1,6 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { type Site, startSite } from './live-sharing/site.ts'
+import { type Site, sessions, startSite } from './live-sharing/site.ts'
 import { launchBrowser } from './support/browser.ts'
 
 /** Fewer on a machine that is busy with other things. */
@@ -39,15 +39,17 @@ afterAll(async () => {
 })
 
 /** Opens tabs of one profile, whose six connections per origin they share. */
-async function openTabs(query = ''): Promise<Page[]> {
+async function openTabs(share = 'on'): Promise<Page[]> {
   profile = await browser.newContext()
   await profile.addCookies([{ name: 'user', value: 'ann', url: site.url }])
   site.live.most = site.live.open
   return Promise.all(
-    Array.from({ length: TABS }, async () => {
+    sessions.slice(0, TABS).map(async (session) => {
       const page = await profile.newPage()
       // Without sharing the last pages wait for a connection themselves.
-      void page.goto(`${site.url}/${query}`, { waitUntil: 'commit' }).catch(() => undefined)
+      void page
+        .goto(`${site.url}/?session=${session}&share=${share}`, { waitUntil: 'commit' })
+        .catch(() => undefined)
       return page
     }),
   )
@@ -108,7 +110,7 @@ describe(`${TABS} tabs of four live shapes, in one profile over HTTP/1.1`, {
   })
 
   test('stall without sharing: six connections do not do for forty-eight polls', async () => {
-    const pages = await openTabs('?share=off')
+    const pages = await openTabs('off')
     // Loaded at last, as far as they can be: a page that is still loading has the write from there.
     const loaded = expect.poll(() => countLive(pages), { timeout: 60_000 }).toBe(TABS)
     const isLoaded = await Promise.resolve(loaded).then(

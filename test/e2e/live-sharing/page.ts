@@ -2,7 +2,8 @@ import { createHttpWriteAdapter, createSessionCollections } from '../../../src/i
 
 // A page with four live collections, bundled by the test. ?share=off gives each a connection.
 
-const share = new URLSearchParams(location.search).get('share') !== 'off'
+const query = new URLSearchParams(location.search)
+const share = query.get('share') !== 'off'
 const state = { batches: 0, signedOut: false }
 
 const db = createSessionCollections({
@@ -17,7 +18,7 @@ const db = createSessionCollections({
     state.signedOut = true
   },
 })
-const { timeline, threads, messages } = db.session('s1')
+const { timeline, threads, messages } = db.session(query.get('session') ?? 's0')
 const collections = { sessions: db.sessions, timeline, threads, messages }
 for (const collection of Object.values(collections)) {
   collection.subscribeChanges(() => {}, { includeInitialState: true })
@@ -27,10 +28,10 @@ Object.assign(window, {
   testPage: {
     state,
     signOut: () => db.signOut(),
-    rename: (title: string) => db.actions.updateSession('s1', { title }).committed,
+    rename: (title: string) => db.actions.updateSession('s0', { title }).committed,
     /** What each collection shows, and how its sync is doing. */
     shown: () => ({
-      title: db.sessions.get('s1')?.title ?? null,
+      title: db.sessions.get('s0')?.title ?? null,
       messages: messages.toArray.map(({ content }) => content).sort(),
       rows: Object.values(collections).reduce((sum, { size }) => sum + size, 0),
       live: Object.values(collections).filter(

@@ -14,12 +14,15 @@ import { temporaryDataDir } from '../support/demo.ts'
 /** An app over plain HTTP/1.1 whose users sign in by cookie, and what happens at its server. */
 export interface Site {
   readonly url: string
-  /** Live requests open now, and the most there have been at a time since `reset`. */
+  /** Live requests open now, and the most there have been for a quarter of a second. */
   readonly live: { open: number; most: number }
-  /** Adds a message to the session that every page shows, behind the pages' back. */
+  /** Adds a message to every session, behind the pages' back, in one transaction. */
   addMessage(content: string): Promise<void>
   close(): Promise<void>
 }
+
+/** One for each tab: the same polls of several tabs would wait for each other in the HTTP cache. */
+export const sessions = Array.from({ length: 12 }, (_, index) => `s${index}`)
 
 const ann: Principal = { tenantId: 't1', userId: 'ann' }
 
@@ -31,14 +34,14 @@ export async function startSite(): Promise<Site> {
   const store = createSessionStore({ database: stack.databaseUrl })
   await store.write(ann, {
     id: crypto.randomUUID(),
-    mutations: [
-      { collection: 'sessions', type: 'insert', value: { id: 's1', title: 'First' } },
+    mutations: sessions.flatMap((sessionId) => [
+      { collection: 'sessions', type: 'insert', value: { id: sessionId, title: 'First' } } as const,
       {
         collection: 'chatThreads',
         type: 'insert',
-        value: { id: 'th1', sessionId: 's1', mode: 'session', title: 'Thread' },
-      },
-    ],
+        value: { id: `of-${sessionId}`, sessionId, mode: 'session', title: 'Thread' },
+      } as const,
+    ]),
   })
   const authenticate = (request: Request) =>
     request.headers.get('cookie')?.includes('user=ann') ? ann : null
@@ -57,7 +60,10 @@ export async function startSite(): Promise<Site> {
       // Held on to: a request that nobody holds is collected, and its signal never aborts.
       open.add(request)
       live.open = open.size
-      live.most = Math.max(live.most, live.open)
+      // A moment later: the server learns of a connection that the browser has closed with delay.
+      setTimeout(() => {
+        live.most = Math.max(live.most, live.open)
+      }, 250)
       // `serve` aborts when the answer is done or its client has gone.
       request.signal.addEventListener('abort', () => {
         open.delete(request)
@@ -74,13 +80,16 @@ export async function startSite(): Promise<Site> {
       messages += 1
       await store.write(ann, {
         id: crypto.randomUUID(),
-        mutations: [
-          {
-            collection: 'chatMessages',
-            type: 'insert',
-            value: { id: `m${messages}`, threadId: 'th1', role: 'user', content },
+        mutations: sessions.map((sessionId) => ({
+          collection: 'chatMessages',
+          type: 'insert',
+          value: {
+            id: `m${messages}-${sessionId}`,
+            threadId: `of-${sessionId}`,
+            role: 'user',
+            content,
           },
-        ],
+        })),
       })
     },
     async close() {
