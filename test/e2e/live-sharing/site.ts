@@ -50,6 +50,7 @@ export async function startSite(): Promise<Site> {
   const script = await bundlePage()
   const live = { open: 0, most: 0 }
   const open = new Set<Request>()
+  const watches = new Set<{ lowest: number }>()
 
   const server = await serve(async (request) => {
     const { pathname, searchParams } = new URL(request.url)
@@ -60,14 +61,19 @@ export async function startSite(): Promise<Site> {
       // Held on to: a request that nobody holds is collected, and its signal never aborts.
       open.add(request)
       live.open = open.size
-      // A moment later: the server learns of a connection that the browser has closed with delay.
+      // The server learns with delay of a connection that the browser has closed: what counts is
+      // the number that stays.
+      const watch = { lowest: open.size }
+      watches.add(watch)
       setTimeout(() => {
-        live.most = Math.max(live.most, live.open)
+        watches.delete(watch)
+        live.most = Math.max(live.most, watch.lowest)
       }, 250)
       // `serve` aborts when the answer is done or its client has gone.
       request.signal.addEventListener('abort', () => {
         open.delete(request)
         live.open = open.size
+        for (const each of watches) each.lowest = Math.min(each.lowest, open.size)
       })
     }
     return serveShape(request)
