@@ -25,6 +25,7 @@ export default defineConfig([
     entry: {
       server: 'src/server.ts',
       s3: 'src/s3.ts',
+      metrics: 'src/metrics.ts',
       testing: 'src/testing/index.ts',
       dev: 'src/dev/index.ts',
       vite: 'src/legacy/guard/vite.ts',

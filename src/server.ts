@@ -1,6 +1,7 @@
 /** The entry `@org/session-db/server`: everything an app's server needs. */
 export { type ErrorCode, errorStatus, SessionDbError } from './errors.ts'
 export * from './legacy/index.ts'
+export * from './ops/index.ts'
 export {
   type CollectionName,
   type JsonObject,

@@ -20,7 +20,8 @@ const MAY_KNOW: Record<string, readonly string[]> = {
   cli: ['schema', 'shapes', 'writes', 'server', 'legacy', 'ops', 'dev'],
   'index.ts': ['schema', 'shapes', 'writes', 'collections'],
   's3.ts': ['server'],
-  'server.ts': ['schema', 'shapes', 'writes', 'server', 'legacy'],
+  'server.ts': ['schema', 'shapes', 'writes', 'server', 'legacy', 'ops'],
+  'metrics.ts': ['ops'],
 }
 
 /** What every layer may import: the error class, the package's own version. */

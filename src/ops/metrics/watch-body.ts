@@ -1,0 +1,44 @@
+/**
+ * The same answer, whose body is shown as it passes and whose end, however it comes, is told once.
+ * Nothing is held back and nothing is buffered: a chunk is asked for when the client asks for one.
+ */
+export function watchBody(
+  response: Response,
+  sawChunk: (chunk: Uint8Array) => void,
+  ended: () => void,
+): Response {
+  const { body } = response
+  let over = false
+  const end = () => {
+    if (!over) ended()
+    over = true
+  }
+  if (body === null) {
+    end()
+    return response
+  }
+  const reader = body.getReader()
+  const watched = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await reader.read()
+          if (value !== undefined) sawChunk(value)
+          if (!done) return controller.enqueue(value)
+          end()
+          controller.close()
+        } catch (error) {
+          end()
+          controller.error(error)
+        }
+      },
+      cancel(reason) {
+        end()
+        return reader.cancel(reason)
+      },
+    },
+    { highWaterMark: 0 },
+  )
+  const { status, statusText, headers } = response
+  return new Response(watched, { status, statusText, headers })
+}
