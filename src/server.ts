@@ -4,9 +4,14 @@ export * from './legacy/index.ts'
 export * from './ops/index.ts'
 export {
   type CollectionName,
+  type ColumnDefinition,
+  type ColumnMap,
+  type ColumnType,
+  column,
   type JsonObject,
   type JsonValue,
   type Principal,
+  type RowOf,
   type StreamError,
   type StreamState,
   streamStateOf,

@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from 'uuid'
-import { SessionDbError } from '../errors.ts'
+import type { SessionDbError } from '../errors.ts'
 import { sendBatch, type WriteAdapter } from '../writes/adapter.ts'
 import { type MutationInput, parseWriteBatch, type WriteBatchInput } from '../writes/batch.ts'
 import type { WriteResult } from '../writes/result.ts'
@@ -10,6 +10,7 @@ import type { WriterIdentity } from './optimistic-rows.ts'
 import type { OutboxWrites } from './outbox/outbox-writes.ts'
 import type { LiveSources } from './sources.ts'
 import type { ExpectedRow } from './sync-evidence.ts'
+import { isDoneWithin, syncTimeout } from './sync-timeout.ts'
 import type { WriteOrder } from './write-order.ts'
 
 /** What committing a batch needs. */
@@ -135,35 +136,4 @@ export async function confirm(
   // The server has the write: taking its rows away now would show the user a state that is not so.
   void isDoneWithin(seen, syncTimeoutMs * GRACE).then(() => giveUp.abort())
   throw syncTimeout([...missing], txid, syncTimeoutMs)
-}
-
-async function isDoneWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), milliseconds)
-  })
-  const done = await Promise.race([promise.then(() => true), late])
-  clearTimeout(timer)
-  return done
-}
-
-function syncTimeout(
-  missing: readonly SyncStream[],
-  txid: number,
-  syncTimeoutMs: number,
-): SessionDbError {
-  const waitingFor = missing.map(({ collectionId, shape, evidence, status }) => ({
-    collection: collectionId,
-    shape,
-    recentTxids: evidence.recentTxids(),
-    streamError: status.get().lastError?.message ?? null,
-  }))
-  const names = waitingFor.map(({ shape }) => shape).join(', ')
-  return new SessionDbError(
-    'sync_timeout',
-    `The server stored the write, but ${names} did not show transaction ${txid} within ${syncTimeoutMs} ms. ` +
-      'Do not send it again: it will appear. Check that the stream is up (status of the collection), ' +
-      'that the proxy does not buffer, and that the shape server follows this database.',
-    { details: { txid, waitingFor } },
-  )
 }

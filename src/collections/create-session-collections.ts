@@ -6,6 +6,12 @@ import type { TimelineEvent } from '../schema/timeline-event.ts'
 import { sendBatch, type WriteAdapter } from '../writes/adapter.ts'
 import { type WriteRetryOptions, withRetries } from '../writes/with-retries.ts'
 import { createActions, type SessionActions } from './actions.ts'
+import {
+  type AppShapeSources,
+  type AppShapes,
+  createAppShapes,
+  type GetAppShape,
+} from './app-shapes.ts'
 import type { OnUnauthenticated } from './auth-refresh.ts'
 import type { CommitContext } from './commit-batch.ts'
 import { createConnection } from './connection.ts'
@@ -15,6 +21,7 @@ import type { Outbox } from './outbox/create-outbox.ts'
 import { createOutboxWrites } from './outbox/outbox-writes.ts'
 import { createSources, liveSources, type Sources } from './sources.ts'
 import type { SyncStatusStore } from './sync-status.ts'
+import { confirmTxid } from './sync-timeout.ts'
 import {
   createTimelineView,
   type TimelineView,
@@ -23,8 +30,12 @@ import {
 import { createUploadSession, type UploadOptions } from './upload/upload-session.ts'
 import { createWriteOrder } from './write-order.ts'
 
+/** No shapes of the app's own. */
+type NoShapes = Readonly<Record<never, never>>
+
 /** How `createSessionCollections` reaches the server. */
-export interface SessionCollectionsOptions extends Partial<UploadOptions> {
+export interface SessionCollectionsOptions<Shapes extends AppShapes = NoShapes>
+  extends Partial<UploadOptions> {
   /**
    * Base of the app's shape proxy, for example `/api/shapes` or `https://app.example/api/shapes`.
    * A relative one belongs to the page's origin.
@@ -37,6 +48,8 @@ export interface SessionCollectionsOptions extends Partial<UploadOptions> {
    * It is applied once, however often it is sent. Default: 4 attempts within some seconds.
    */
   readonly writeRetries?: WriteRetryOptions | false
+  /** The app's own shapes, as the proxy has them: `shape` makes collections of them. */
+  readonly shapes?: Shapes
   /** Who is signed in. Fills rows until the server's own arrive; the server never trusts it. */
   readonly identity?: WriterIdentity
   /** Headers of shape requests: texts, or functions asked anew for every request. */
@@ -80,7 +93,7 @@ export interface ThreadScope {
 }
 
 /** Sessions, timelines, threads and messages as this user may see them, live. */
-export interface SessionCollections {
+export interface SessionCollections<Shapes extends AppShapes = NoShapes> {
   readonly sessions: RowCollection<Session>
   /** One session's collections: the same object for the same id, while it is held or syncs. */
   session(sessionId: string): SessionScope
@@ -96,6 +109,23 @@ export interface SessionCollections {
    * await view.show(0, 200)
    */
   timelineView(sessionId: string, options?: TimelineViewOptions): TimelineView
+  /**
+   * The collection of one of the app's own shapes: the same object for the same parameters, while it
+   * is held or syncs.
+   *
+   * @throws SessionDbError `invalid` for a name or parameters that `shapes` does not have
+   * @example
+   * const projects = db.shape('projects', { folderId })
+   */
+  readonly shape: GetAppShape<Shapes>
+  /**
+   * Resolves when a collection shows what the app's own server function wrote in this transaction, or
+   * when it does not sync. For writes to the app's own tables; those of the actions are waited for.
+   *
+   * @param txid `pg_current_xact_id()::xid::text` of the transaction, as a number
+   * @throws SessionDbError `sync_timeout` after `syncTimeoutMs`
+   */
+  confirm(collection: { readonly id: string }, txid: number): Promise<void>
   readonly actions: SessionActions
   /**
    * How a collection's sync is doing, to subscribe to.
@@ -127,26 +157,30 @@ export interface SessionCollections {
  * const { messages } = db.thread(threadId)
  * db.actions.appendMessage({ threadId, role: 'user', content: 'Hello' })
  */
-export function createSessionCollections(options: SessionCollectionsOptions): SessionCollections {
+export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
+  options: SessionCollectionsOptions<Shapes>,
+): SessionCollections<Shapes> {
   const connection = createConnection(options, () => void leave(false))
-  const sources = createSources({ ...options, fetchClient: connection.fetch }, (source) =>
-    outbox?.writes.show(source),
-  )
+  const streams = { ...options, fetchClient: connection.fetch }
+  const syncTimeoutMs = options.syncTimeoutMs ?? 10_000
+  const sources = createSources(streams, (source) => outbox?.writes.show(source))
   const adapter = connection.writes(options.writeAdapter)
   const writing = {
     live: liveSources(sources),
     identity: options.identity ?? { tenantId: UNKNOWN, userId: UNKNOWN },
     writeAdapter: retrying(adapter, options.writeRetries),
     order: createWriteOrder(),
-    syncTimeoutMs: options.syncTimeoutMs ?? 10_000,
+    syncTimeoutMs,
     onError: (error: SessionDbError) => options.onError?.(error),
   }
   const outbox = options.outbox && connectOutbox(options.outbox, writing, adapter)
+  const appShapes = createAppShapes(options.shapes ?? {}, sources.prefix, streams)
+  const appCollections = new WeakMap<object, RowCollection<object>>()
   const sessionScopes = new WeakMap<object, SessionScope>()
   const threadScopes = new WeakMap<object, ThreadScope>()
   const byCollection = new WeakMap<object, SyncStream>()
 
-  const open = <Row extends { readonly id: string }>(source: SyncedCollection<Row>) => {
+  const open = <Row extends object>(source: SyncedCollection<Row>) => {
     byCollection.set(source.collection, source)
     return source.collection
   }
@@ -155,10 +189,22 @@ export function createSessionCollections(options: SessionCollectionsOptions): Se
     // What waits stays on the device, for when this user signs in again.
     outbox?.close()
     connection.signOut(tellOthers)
-    await Promise.all(allSources(sources).map((source) => source.empty()))
+    await Promise.all(allSources(sources, appShapes).map((source) => source.empty()))
     connection.reset()
     options.onSignedOut?.()
   }
+
+  const sourceOf = (collection: { readonly id: string }): SyncStream => {
+    const source = byCollection.get(collection)
+    if (source !== undefined) return source
+    throw new SessionDbError(
+      'invalid',
+      'This collection has no sync of its own. Give sessions, or a collection of session(id), thread(id) or shape(name).',
+    )
+  }
+
+  const shape = (name: string, params: Readonly<Record<string, unknown>> = {}) =>
+    once(appCollections, appShapes.get(name, params), ({ source }) => open(source))
 
   return {
     sessions: open(sources.sessions),
@@ -177,26 +223,22 @@ export function createSessionCollections(options: SessionCollectionsOptions): Se
         (fromSeq, toSeq) => sources.timelineWindow(sessionId, fromSeq, toSeq),
         viewOptions,
       ),
+    // The registry's types say what the untyped collection of a name holds.
+    shape: shape as unknown as GetAppShape<Shapes>,
+    confirm: (collection, txid) => confirmTxid(sourceOf(collection), txid, syncTimeoutMs),
     actions: createActions(
       { ...writing, ...(outbox && { outbox: outbox.writes }) },
       createUploadSession(options, (error) => options.onError?.(error)),
     ),
-    status(collection) {
-      const source = byCollection.get(collection)
-      if (source !== undefined) return source.status
-      throw new SessionDbError(
-        'invalid',
-        'This collection has no sync of its own. Ask for the status of sessions, or of a collection of session(id) or thread(id).',
-      )
-    },
+    status: (collection) => sourceOf(collection).status,
     restart() {
       connection.restart()
-      for (const source of allSources(sources)) source.restart()
+      for (const source of allSources(sources, appShapes)) source.restart()
     },
     signOut: () => leave(true),
     async cleanup() {
       outbox?.close()
-      await Promise.all(allSources(sources).map((source) => source.collection.cleanup()))
+      await Promise.all(allSources(sources, appShapes).map((source) => source.collection.cleanup()))
       connection.reset()
     },
   }
@@ -227,13 +269,17 @@ function once<Key extends object, Value>(
 }
 
 /** What may sync or have stopped: the sessions, and every scope that is in use. */
-function allSources({ sessions, bySession, byThread, openWindows }: Sources) {
+function allSources(
+  { sessions, bySession, byThread, openWindows }: Sources,
+  appShapes: AppShapeSources,
+) {
   const scopes = [
     ...openWindows,
     ...bySession
       .allLive()
       .flatMap(({ timeline, threads, messages }) => [timeline, threads, messages]),
     ...byThread.allLive().map(({ messages }) => messages),
+    ...appShapes.allLive(),
   ]
   return [sessions, ...scopes].map(({ collection, restart, empty }) => ({
     restart,

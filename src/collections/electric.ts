@@ -22,8 +22,8 @@ export interface SyncedRow {
   readonly id: string
 }
 
-/** A live, read-only collection of rows by id. Changes go through the actions. */
-export type RowCollection<Synced extends SyncedRow> = Collection<Synced, string>
+/** A live, read-only collection of rows by key. Changes go through the actions. */
+export type RowCollection<Synced extends object> = Collection<Synced, string>
 
 /** How every stream of one `createSessionCollections` reaches the server. */
 export interface StreamOptions {
@@ -44,6 +44,8 @@ export interface ShapeSource {
   readonly columns: ColumnMap
   /** What shows on top of the shape's rows; nothing unless given. */
   readonly overlay?: CreateSyncOverlay
+  /** The properties that tell its rows apart. */
+  readonly key: readonly string[]
   /** Called when syncing starts and when it ends. */
   readonly onLiveChange: (live: boolean) => void
 }
@@ -64,7 +66,7 @@ export interface SyncStream {
 }
 
 /** A collection together with its stream. */
-export interface SyncedCollection<Synced extends SyncedRow> extends SyncStream {
+export interface SyncedCollection<Synced extends object> extends SyncStream {
   readonly collection: RowCollection<Synced>
 }
 
@@ -80,7 +82,7 @@ const parser = {
  * Creates the collection of one shape. Nothing is fetched until somebody subscribes or preloads;
  * without subscribers for `gcTimeMs` it stops again.
  */
-export function createSyncedCollection<Synced extends SyncedRow>(
+export function createSyncedCollection<Synced extends object>(
   source: ShapeSource,
   options: StreamOptions,
 ): SyncedCollection<Synced> {
@@ -91,7 +93,7 @@ export function createSyncedCollection<Synced extends SyncedRow>(
   let takeOut = () => {}
   const electric = electricCollectionOptions<Row>({
     id: source.collectionId,
-    getKey: (row) => (row as unknown as Synced).id,
+    getKey: (row) => keyOf(row, source.key),
     autoIndex: 'eager',
     defaultIndexType: BasicIndex,
     ...(options.gcTimeMs === undefined ? {} : { gcTime: options.gcTimeMs }),
@@ -120,6 +122,13 @@ export function createSyncedCollection<Synced extends SyncedRow>(
       return collection.cleanup()
     },
   }
+}
+
+/** The value of one property as it is; of several, as a JSON list. */
+function keyOf(row: Row, key: readonly string[]): string {
+  const [property = 'id', ...more] = key
+  if (more.length === 0) return String(row[property])
+  return JSON.stringify(key.map((name) => String(row[name])))
 }
 
 function describeShape({ shape, params }: ShapeSource): string {

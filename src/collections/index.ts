@@ -6,6 +6,13 @@ export {
   type SessionActions,
   type WriteGuard,
 } from './actions.ts'
+export type {
+  AppShapeName,
+  AppShapeParams,
+  AppShapeRow,
+  AppShapes,
+  GetAppShape,
+} from './app-shapes.ts'
 export type { OnUnauthenticated, RefreshedHeaders } from './auth-refresh.ts'
 export type { PendingWrite } from './commit-batch.ts'
 export {

@@ -28,6 +28,8 @@ export interface ThreadSources {
 
 /** Every collection there is: the sessions, and those of each session and thread asked for. */
 export interface Sources {
+  /** What the ids of all its collections begin with. */
+  readonly prefix: string
   readonly sessions: SyncedCollection<Session>
   readonly bySession: ScopeRegistry<SessionSources>
   readonly byThread: ScopeRegistry<ThreadSources>
@@ -60,7 +62,15 @@ export function createSources(
   ) => {
     const collectionId = [prefix, shape, ...Object.values(params)].join('/')
     const source: SyncedCollection<Row> = createSyncedCollection<Row>(
-      { collectionId, shape, params, columns, onLiveChange, ...(overlay && { overlay }) },
+      {
+        collectionId,
+        shape,
+        params,
+        columns,
+        key: ['id'],
+        onLiveChange,
+        ...(overlay && { overlay }),
+      },
       options,
     )
     watchRows(source, onRows)
@@ -72,6 +82,7 @@ export function createSources(
 
   return {
     openWindows,
+    prefix,
     sessions: make<Session>('sessions', {}, sessionColumns, () => {}),
     bySession: createScopeRegistry((sessionId, onLive) => ({
       timeline: make('session-timeline', { sessionId }, timelineEventColumns, onLive),
@@ -89,6 +100,7 @@ export function createSources(
           shape: 'session-timeline-window',
           params: { sessionId, fromSeq: String(fromSeq), toSeq: String(toSeq) },
           columns: timelineEventColumns,
+          key: ['id'],
           onLiveChange: (live) => (live ? openWindows.add(source) : openWindows.delete(source)),
         },
         options,

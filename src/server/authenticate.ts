@@ -11,34 +11,35 @@ import { SessionDbError } from '../writes/errors.ts'
  *   return user && { tenantId: user.tenant, userId: user.id }
  * }
  */
-export type Authenticate = (
+export type Authenticate<P extends Principal = Principal> = (
   request: Request,
-) => Principal | null | undefined | Promise<Principal | null | undefined>
+) => P | null | undefined | Promise<P | null | undefined>
 
 /**
- * Asks the app who sends a request; whatever is not clearly a principal is refused.
+ * Asks the app who sends a request; whatever is not clearly a principal is refused. What else the
+ * app's principal holds is for the app's own shapes.
  *
  * @param onError hears of an exception in the app's authentication, which the client does not.
  * @throws SessionDbError `unauthenticated`, or the `SessionDbError` that `authenticate` threw.
  */
-export async function requirePrincipal(
-  authenticate: Authenticate,
+export async function requirePrincipal<P extends Principal>(
+  authenticate: Authenticate<P>,
   request: Request,
   onError: (error: unknown) => void,
-): Promise<Principal> {
+): Promise<P> {
   const principal = await callAuthenticate(authenticate, request, onError)
   const tenantId = idField.safeParse(principal?.tenantId)
   const userId = idField.safeParse(principal?.userId)
-  if (tenantId.success && userId.success) return { tenantId: tenantId.data, userId: userId.data }
+  if (principal && tenantId.success && userId.success) return principal
   if (principal) onError(new TypeError('authenticate gave a principal without tenantId or userId'))
   throw new SessionDbError('unauthenticated', 'Sign in, then try again.')
 }
 
-async function callAuthenticate(
-  authenticate: Authenticate,
+async function callAuthenticate<P extends Principal>(
+  authenticate: Authenticate<P>,
   request: Request,
   onError: (error: unknown) => void,
-): Promise<Principal | null | undefined> {
+): Promise<P | null | undefined> {
   try {
     return await authenticate(request)
   } catch (error) {

@@ -6,37 +6,42 @@ import { sessionShapes } from '../shapes/session-shapes.ts'
 import { SessionDbError } from '../writes/errors.ts'
 import { type Authenticate, requirePrincipal } from './authenticate.ts'
 import { failureResponse } from './failure-response.ts'
-import { type Answer, answerFrom, unreachable } from './shape-proxy/answer.ts'
+import { type Answer, answerFrom, answerWithoutUpstream } from './shape-proxy/answer.ts'
+import { describeError } from './shape-proxy/describe-error.ts'
+import { createLimiter, type ShapeLimits } from './shape-proxy/limiter.ts'
 import { createLiveBatch, isLiveBatch } from './shape-proxy/live-batch.ts'
-import type { ShapeLogEntry, ShapeLogger } from './shape-proxy/log-entry.ts'
+import {
+  createProgress,
+  logProgress,
+  type Progress,
+  type ShapeLogger,
+} from './shape-proxy/log-entry.ts'
 import { principalDigest } from './shape-proxy/principal-digest.ts'
 import { shapeNameOf, unknownShape } from './shape-proxy/request-path.ts'
 import { readShapeQuery } from './shape-proxy/request-query.ts'
+import { type ShapeSubset, subsetReader } from './shape-proxy/subset/read-subset.ts'
 import { askUpstream } from './shape-proxy/upstream-fetch.ts'
 import { createUpstreamUrl, type Upstream } from './shape-proxy/upstream-url.ts'
 
-const ALLOW = 'GET, HEAD, OPTIONS'
-const CLIENT_GONE = 499
 const MAX_ETAG_LENGTH = 512
 
 /** Where Electric is, who may ask, and for what. */
-export interface ShapeProxyOptions extends Upstream {
+export interface ShapeProxyOptions<P extends Principal = Principal> extends Upstream {
   /** Says who sends a request. Nobody, or an exception, is answered with 401. */
-  readonly authenticate: Authenticate
-  /** The shapes on offer; by default the five of this library. */
-  readonly shapes?: ShapeRegistry
+  readonly authenticate: Authenticate<P>
+  /** The shapes on offer, the app's own among them; by default the six of this library. */
+  readonly shapes?: ShapeRegistry<P>
+  /**
+   * Answers subsets of shapes, as `syncMode: 'on-demand'` asks for them, by GET and POST. Off by
+   * default. Conditions are read, checked and written anew; only synced columns can be asked about.
+   */
+  readonly subsets?: boolean
+  /** How much one principal may ask of this instance; without limits by default. */
+  readonly limits?: ShapeLimits
   /** Replaces `fetch`, for example to use another connection pool. */
   readonly fetch?: typeof fetch
-  /** Hears of every request. */
+  /** Hears of every request, with timings. */
   readonly logger?: ShapeLogger
-}
-
-/** What is known of a request so far, for the log. */
-interface Progress {
-  shape: string | null
-  principal: Principal | null
-  live: boolean
-  reason?: string
 }
 
 /**
@@ -45,10 +50,10 @@ interface Progress {
  * Needs no database and no state, so any number of instances serve alike. `POST _live` beside the
  * shapes answers many live requests over one connection.
  *
- * The answer is typed JSON for every refusal: 400, 401, 404, 405, or 502 and 503 with Retry-After
- * when Electric cannot answer. It never rejects.
+ * The answer is typed JSON for every refusal: 400, 401, 404, 405, 413, 429 with Retry-After, or 502
+ * and 503 with Retry-After when Electric cannot answer. It never rejects.
  *
- * @throws TypeError when `electricUrl` is not an http(s) URL.
+ * @throws TypeError when `electricUrl` is not an http(s) URL, or a limit no number above 0.
  * @example
  * const serveShape = createShapeProxy({
  *   electricUrl: process.env.ELECTRIC_URL,
@@ -58,57 +63,53 @@ interface Progress {
  * // GET /api/shapes/thread-messages?threadId=t1&offset=-1
  * const response = await serveShape(request)
  */
-export function createShapeProxy(
-  options: ShapeProxyOptions,
+export function createShapeProxy<P extends Principal = Principal>(
+  options: ShapeProxyOptions<P>,
 ): (request: Request) => Promise<Response> {
   const upstreamUrl = createUpstreamUrl(options)
-  const shapes: ShapeRegistry = options.shapes ?? sessionShapes
+  const shapes: ShapeRegistry<P> = options.shapes ?? sessionShapes
   const send = options.fetch ?? fetch
+  const readSubset = subsetReader(options.subsets === true)
+  const limiter = createLimiter(options.limits)
+  const allow = options.subsets === true ? 'GET, HEAD, POST, OPTIONS' : 'GET, HEAD, OPTIONS'
 
   async function answer(request: Request, progress: Progress): Promise<Answer> {
     const { method } = request
-    if (method === 'OPTIONS')
-      return { response: new Response(null, { status: 204, headers: { allow: ALLOW } }) }
-    if (method !== 'GET' && method !== 'HEAD') return { response: methodNotAllowed() }
+    if (method === 'OPTIONS') {
+      return { response: new Response(null, { status: 204, headers: { allow } }) }
+    }
+    if (!isAllowed(method, allow)) return { response: methodNotAllowed(allow) }
     const principal = await requirePrincipal(options.authenticate, request, (error) => {
-      progress.reason = `authenticate failed: ${describe(error)}`
+      progress.reason = `authenticate failed: ${describeError(error)}`
     })
-    progress.principal = principal
+    progress.authenticated(principal)
+    return limiter.run(principal, request.signal, () => answerTo(principal, request, progress))
+  }
+
+  async function answerTo(principal: P, request: Request, progress: Progress): Promise<Answer> {
     const url = new URL(request.url)
     progress.shape = shapeNameOf(url)
     const query = readShapeQuery(url.search)
     const shape = requireShape(shapes, progress.shape, query.params, principal)
+    const subset = await readSubset(request, query, shape)
     progress.live = query.protocol.get('live') === 'true'
-    const asked = {
+    progress.asking()
+    const upstream = await askUpstream(send, {
       url: upstreamUrl(shape, query.protocol),
-      method,
-      ifNoneMatch: etagOf(request),
+      ...whatToSend(request, subset),
       signal: request.signal,
-    } as const
-    const upstream = await askUpstream(send, asked).catch((error: unknown) =>
-      withoutUpstream(error, request.signal),
-    )
+    }).catch((error: unknown) => answerWithoutUpstream(error, request.signal))
+    progress.answered()
     return upstream instanceof Response ? answerFrom(upstream, progress.live) : upstream
   }
 
   async function serveShape(request: Request): Promise<Response> {
-    const started = performance.now()
-    const progress: Progress = { shape: null, principal: null, live: false }
-    const { response, reason = progress.reason } = await answer(request, progress).catch(
-      answerError,
-    )
+    const progress = createProgress(request.method)
+    const { response, reason } = await answer(request, progress).catch(answerError)
     if (progress.principal !== null) {
       response.headers.set(PRINCIPAL_HEADER, await principalDigest(progress.principal))
     }
-    log(options.logger, {
-      method: request.method,
-      shape: progress.shape,
-      principal: progress.principal,
-      live: progress.live,
-      status: response.status,
-      durationMs: performance.now() - started,
-      ...(reason === undefined ? {} : { reason }),
-    })
+    logProgress(options.logger, progress, response.status, reason)
     return response
   }
 
@@ -119,11 +120,28 @@ export function createShapeProxy(
   return (request) => (isLiveBatch(request) ? serveLiveBatch(request) : serveShape(request))
 }
 
-function requireShape(
-  shapes: ShapeRegistry,
+type ShapeMethod = 'GET' | 'HEAD' | 'POST'
+
+function isAllowed(method: string, allow: string): method is ShapeMethod {
+  return allow.split(', ').includes(method)
+}
+
+/** A subset goes to the engine as a body, however it came: so it is never cut off or logged there. */
+function whatToSend(request: Request, subset: ShapeSubset | undefined) {
+  const etag = request.headers.get('if-none-match')
+  const ifNoneMatch = etag !== null && etag.length <= MAX_ETAG_LENGTH ? etag : null
+  if (subset === undefined) {
+    const method = request.method === 'HEAD' ? ('HEAD' as const) : ('GET' as const)
+    return { method, ifNoneMatch }
+  }
+  return { method: 'POST' as const, ifNoneMatch: null, body: JSON.stringify(subset) }
+}
+
+function requireShape<P extends Principal>(
+  shapes: ShapeRegistry<P>,
   name: string,
   params: Readonly<Record<string, string>>,
-  principal: Principal,
+  principal: P,
 ): ResolvedShape {
   const resolved = resolveShape(shapes, name, params, principal)
   if (!isRefusal(resolved)) return resolved
@@ -131,41 +149,12 @@ function requireShape(
   throw new SessionDbError('invalid', resolved.message)
 }
 
-function etagOf(request: Request): string | null {
-  const etag = request.headers.get('if-none-match')
-  return etag !== null && etag.length <= MAX_ETAG_LENGTH ? etag : null
-}
-
-function methodNotAllowed(): Response {
-  const error = new SessionDbError('invalid', `Shapes are read with one of ${ALLOW}.`)
-  return failureResponse(error, { allow: ALLOW }, 405)
+function methodNotAllowed(allow: string): Response {
+  const error = new SessionDbError('invalid', `Shapes are read with one of ${allow}.`)
+  return failureResponse(error, { allow }, 405)
 }
 
 function answerError(error: unknown): Answer {
   if (error instanceof SessionDbError) return { response: failureResponse(error) }
-  return { response: failureResponse(error), reason: `unexpected: ${describe(error)}` }
-}
-
-function withoutUpstream(error: unknown, client: AbortSignal): Answer {
-  if (client.aborted) {
-    return { response: new Response(null, { status: CLIENT_GONE }), reason: 'the client has gone' }
-  }
-  return { response: unreachable(), reason: `Electric cannot be reached: ${describe(error)}` }
-}
-
-/** The error's kind and code, not its text: a text can hold the URL and with it the secret. */
-function describe(error: unknown): string {
-  const kinds: string[] = []
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    kinds.push('code' in cause ? `${cause.name} ${String(cause.code)}` : cause.name)
-  }
-  return kinds.join(', caused by ') || typeof error
-}
-
-function log(logger: ShapeLogger | undefined, entry: ShapeLogEntry): void {
-  try {
-    logger?.(entry)
-  } catch {
-    // A logger that fails must not fail the request it reports on.
-  }
+  return { response: failureResponse(error), reason: `unexpected: ${describeError(error)}` }
 }

@@ -13,11 +13,13 @@ export type Condition =
       readonly table: string
       readonly select: string
       readonly where: Condition
+      /** The column of `table` that says whose row it is; `tenant_id` when left out. */
+      readonly tenantColumn?: string | null
     }
 
-/** The column has exactly this text value. */
-export function equals(column: string, value: string): Condition {
-  return { kind: 'equals', column, value }
+/** The column has exactly this value. */
+export function equals(column: string, value: string | number | bigint | boolean): Condition {
+  return { kind: 'equals', column, value: String(value) }
 }
 
 /** The column's whole number is at least `from` and below `to`. */
@@ -25,20 +27,32 @@ export function inRange(column: string, from: number, to: number): Condition {
   return { kind: 'range', column, from, to }
 }
 
-/** All of the conditions hold. */
+/** All of the conditions hold; always true when there are none. */
 export function and(...conditions: Condition[]): Condition {
   return { kind: 'and', conditions }
 }
 
-/** At least one of the conditions holds. */
+/** At least one of the conditions holds; never true when there are none. */
 export function or(...conditions: Condition[]): Condition {
   return { kind: 'or', conditions }
 }
 
-/** The column's value is among those that `select` has in the rows of `table` where `where` holds. */
+/**
+ * The column's value is among those that `select` has in the rows of `table` where `where` holds.
+ *
+ * @param inner.tenantColumn says whose a row of `table` is, `tenant_id` by default: in a shape only
+ *   rows of the principal's tenant count. `null` for a table that belongs to no tenant.
+ * @example
+ * isIn('project_id', { table: 'project_members', select: 'project_id', where: equals('user_id', 'u1') })
+ */
 export function isIn(
   column: string,
-  inner: { readonly table: string; readonly select: string; readonly where: Condition },
+  inner: {
+    readonly table: string
+    readonly select: string
+    readonly where: Condition
+    readonly tenantColumn?: string | null
+  },
 ): Condition {
   return { kind: 'in', column, ...inner }
 }
@@ -80,7 +94,7 @@ export function toWhereClause(condition: Condition): WhereClause {
       case 'or':
         return join(node.conditions.map(print), 'OR')
       case 'in': {
-        const inner = `SELECT ${quoteIdentifier(node.select)} FROM ${quoteIdentifier(node.table)}`
+        const inner = `SELECT ${quoteIdentifier(node.select)} FROM ${quoteTable(node.table)}`
         return `${quoteIdentifier(node.column)} IN (${inner} WHERE ${print(node.where)})`
       }
     }
@@ -89,11 +103,18 @@ export function toWhereClause(condition: Condition): WhereClause {
 }
 
 function withoutOuterParentheses(condition: Condition, print: (node: Condition) => string): string {
-  return condition.kind === 'and' ? condition.conditions.map(print).join(' AND ') : print(condition)
+  if (condition.kind !== 'and' || condition.conditions.length === 0) return print(condition)
+  return condition.conditions.map(print).join(' AND ')
 }
 
 function join(parts: readonly string[], operator: 'AND' | 'OR'): string {
+  if (parts.length === 0) return operator === 'AND' ? 'TRUE' : 'FALSE'
   return `(${parts.join(` ${operator} `)})`
+}
+
+/** `schema.table`, or a table of the search path. */
+function quoteTable(name: string): string {
+  return name.split('.').map(quoteIdentifier).join('.')
 }
 
 function quoteIdentifier(name: string): string {

@@ -9,6 +9,13 @@ export {
   toWhereClause,
   type WhereClause,
 } from './condition.ts'
-export { defineShape, type ShapeDefinition, type ShapeRegistry } from './define-shape.ts'
+export {
+  type AnyShape,
+  defineShape,
+  type ParamFields,
+  type ShapeDefinition,
+  type ShapeOptions,
+  type ShapeRegistry,
+} from './define-shape.ts'
 export { isRefusal, type ResolvedShape, resolveShape, type ShapeRefusal } from './resolve-shape.ts'
 export { sessionShapes } from './session-shapes.ts'

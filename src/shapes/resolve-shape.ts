@@ -1,11 +1,15 @@
+import { syncedColumnNames } from '../schema/columns.ts'
 import type { Principal } from '../schema/principal.ts'
-import { toWhereClause, type WhereClause } from './condition.ts'
-import type { ShapeRegistry } from './define-shape.ts'
+import { type Condition, toWhereClause, type WhereClause } from './condition.ts'
+import type { AnyShape, ShapeRegistry } from './define-shape.ts'
+import { withinTenant } from './within-tenant.ts'
 
 /** A shape as Electric is asked for it. */
 export interface ResolvedShape extends WhereClause {
   readonly table: string
   readonly columns: readonly string[]
+  /** What `where` and `params` are the text of. */
+  readonly condition: Condition
 }
 
 /** Why a shape request was refused. */
@@ -14,17 +18,17 @@ export type ShapeRefusal =
   | { readonly reason: 'invalid_params'; readonly message: string }
 
 /**
- * Turns (name, parameters, principal) into table, columns and where clause.
- * The client's texts only ever become parameter values.
+ * Turns (name, parameters, principal) into table, columns and where clause, confined to the
+ * principal's tenant. The client's texts only ever become parameter values.
  *
  * @example
  * resolveShape(sessionShapes, 'session-timeline', { sessionId: 's1' }, principal)
  */
-export function resolveShape(
-  registry: ShapeRegistry,
+export function resolveShape<P extends Principal>(
+  registry: ShapeRegistry<P>,
   name: string,
   params: Readonly<Record<string, string>>,
-  principal: Principal,
+  principal: P,
 ): ResolvedShape | ShapeRefusal {
   const definition = Object.hasOwn(registry, name) ? registry[name] : undefined
   if (definition === undefined) {
@@ -36,8 +40,18 @@ export function resolveShape(
     const where = issue?.path.join('.') || 'The query'
     return { reason: 'invalid_params', message: `${where}: ${issue?.message ?? 'is not valid'}` }
   }
-  const clause = toWhereClause(definition.rows(principal, parsed.data))
-  return { table: definition.table, columns: definition.columns, ...clause }
+  const condition = rowsOf(definition, principal, parsed.data)
+  const columns = syncedColumnNames(definition.columns)
+  return { table: definition.table, columns, condition, ...toWhereClause(condition) }
+}
+
+function rowsOf<P extends Principal>(
+  { rows, tenantColumn }: AnyShape<P>,
+  principal: P,
+  params: object,
+): Condition {
+  // What the definition's own schema has accepted is what its `rows` takes.
+  return withinTenant(rows(principal, params as never), principal.tenantId, tenantColumn)
 }
 
 /** Whether `resolveShape` refused. */

@@ -2,7 +2,6 @@ import { z } from 'zod'
 import { chatMessageColumns } from '../schema/chat-message.ts'
 import { chatMessageDeltaColumns } from '../schema/chat-message-delta.ts'
 import { chatThreadColumns } from '../schema/chat-thread.ts'
-import { syncedColumnNames } from '../schema/columns.ts'
 import { idField } from '../schema/fields.ts'
 import type { Principal } from '../schema/principal.ts'
 import { sessionColumns } from '../schema/session.ts'
@@ -14,17 +13,12 @@ import { defineShape } from './define-shape.ts'
 export const MAX_WINDOW_EVENTS = 10_000
 const MAX_SEQ = 2_147_483_647
 
+/** Sessions of the principal's tenant that it may see; every shape is confined to the tenant anyway. */
 function visibleSessions(principal: Principal): Condition {
-  return and(
-    equals('tenant_id', principal.tenantId),
-    or(equals('owner_id', principal.userId), equals('visibility', 'tenant')),
-  )
+  return or(equals('owner_id', principal.userId), equals('visibility', 'tenant'))
 }
 
-/**
- * Rows of one session or thread, while the session is visible. The tenant is compared twice:
- * `tenant_id = const` is what Electric indexes, and the inner query stands on its own.
- */
+/** Rows of one session or thread, while the session is visible. */
 function visibleChildren(
   principal: Principal,
   column: string,
@@ -32,46 +26,43 @@ function visibleChildren(
   ...more: Condition[]
 ): Condition {
   return and(
-    equals('tenant_id', principal.tenantId),
     equals(column, value),
     ...more,
     isIn('session_id', { table: 'sessions', select: 'id', where: visibleSessions(principal) }),
   )
 }
 
-const bySession = z.strictObject({ sessionId: idField })
 const seqField = z.string().regex(/^(?:0|[1-9]\d{0,9})$/, 'must be a whole number')
-const byWindow = z
-  .strictObject({ sessionId: idField, fromSeq: seqField, toSeq: seqField })
-  .refine(
-    ({ fromSeq, toSeq }) =>
-      Number(fromSeq) < Number(toSeq) &&
-      Number(toSeq) - Number(fromSeq) <= MAX_WINDOW_EVENTS &&
-      Number(toSeq) <= MAX_SEQ,
-    `fromSeq and toSeq must be 1 to ${MAX_WINDOW_EVENTS} apart`,
-  )
-const byThread = z.strictObject({ threadId: idField })
-const byEpoch = z.strictObject({ sessionId: idField, epoch: z.string().regex(/^\d{1,12}$/) })
+const byWindow = { sessionId: idField, fromSeq: seqField, toSeq: seqField }
+const bySession = { sessionId: idField }
+const byThread = { threadId: idField }
+const byEpoch = { sessionId: idField, epoch: z.string().regex(/^\d{1,12}$/) }
+
+function windowProblem({ fromSeq, toSeq }: { fromSeq: string; toSeq: string }): string | undefined {
+  const events = Number(toSeq) - Number(fromSeq)
+  if (events > 0 && events <= MAX_WINDOW_EVENTS && Number(toSeq) <= MAX_SEQ) return undefined
+  return `fromSeq and toSeq must be 1 to ${MAX_WINDOW_EVENTS} apart`
+}
 
 /** The six shapes of this library, by the name in their URL. */
 export const sessionShapes = {
   sessions: defineShape({
     table: 'sessions',
-    columns: syncedColumnNames(sessionColumns),
-    params: z.strictObject({}),
+    columns: sessionColumns,
     rows: visibleSessions,
   }),
   'session-timeline': defineShape({
     table: 'timeline_events',
-    columns: syncedColumnNames(timelineEventColumns),
+    columns: timelineEventColumns,
     params: bySession,
     rows: (principal, { sessionId }) => visibleChildren(principal, 'session_id', sessionId),
   }),
   /** Part of a timeline: `fromSeq` up to, and not including, `toSeq`. */
   'session-timeline-window': defineShape({
     table: 'timeline_events',
-    columns: syncedColumnNames(timelineEventColumns),
+    columns: timelineEventColumns,
     params: byWindow,
+    checkParams: windowProblem,
     rows: (principal, { sessionId, fromSeq, toSeq }) =>
       visibleChildren(
         principal,
@@ -82,26 +73,27 @@ export const sessionShapes = {
   }),
   'session-threads': defineShape({
     table: 'chat_threads',
-    columns: syncedColumnNames(chatThreadColumns),
+    columns: chatThreadColumns,
     params: bySession,
     rows: (principal, { sessionId }) => visibleChildren(principal, 'session_id', sessionId),
   }),
   'session-messages': defineShape({
     table: 'chat_messages',
-    columns: syncedColumnNames(chatMessageColumns),
+    columns: chatMessageColumns,
     params: bySession,
     rows: (principal, { sessionId }) => visibleChildren(principal, 'session_id', sessionId),
   }),
   'thread-messages': defineShape({
     table: 'chat_messages',
-    columns: syncedColumnNames(chatMessageColumns),
+    columns: chatMessageColumns,
     params: byThread,
     rows: (principal, { threadId }) => visibleChildren(principal, 'thread_id', threadId),
   }),
   // What is being said right now; a collection adds it to its messages while one of them streams.
   'session-deltas': defineShape({
     table: 'chat_message_deltas',
-    columns: syncedColumnNames(chatMessageDeltaColumns),
+    columns: chatMessageDeltaColumns,
+    key: ['messageId', 'seq'],
     params: byEpoch,
     rows: (principal, { sessionId, epoch }) =>
       visibleChildren(principal, 'session_id', sessionId, equals('epoch', epoch)),

@@ -1,10 +1,12 @@
+import type { Principal } from '../schema/principal.ts'
 import { toResponse } from '../shape-log/http-message.ts'
 import { createShapeProtocol } from '../shape-log/protocol.ts'
 import { errorResponse } from '../shape-log/responses.ts'
 import { createShapeStore, type ShapeStore } from '../shape-log/shape-store.ts'
 import type { ShapeParams } from '../shape-log/source.ts'
 import { toWhereClause } from '../shapes/condition.ts'
-import type { ShapeDefinition, ShapeRegistry } from '../shapes/define-shape.ts'
+import type { AnyShape, ShapeRegistry } from '../shapes/define-shape.ts'
+import { withinTenant } from '../shapes/within-tenant.ts'
 import {
   createMemoryShapes,
   type MemoryShape,
@@ -15,9 +17,9 @@ import type { RowSource } from './memory/row-source.ts'
 import type { OpenRequest } from './requests.ts'
 
 /** The shape engine that stands behind the proxy. */
-export interface Engine {
+export interface Engine<P extends Principal> {
   /** The registry, so that the engine knows which condition the proxy has made a where clause of. */
-  readonly registry: ShapeRegistry
+  readonly registry: ShapeRegistry<P>
   readonly shapes: MemoryShapes
   /** Answers one request of the proxy. */
   fetchFor(open: OpenRequest): typeof fetch
@@ -40,10 +42,14 @@ const MAX_BYTES = 2 ** 28
  * @example
  * const engine = createEngine(database, { registry: sessionShapes, longPollMs: 20_000, salt: 'a' })
  */
-export function createEngine(
+export function createEngine<P extends Principal>(
   source: RowSource,
-  options: { readonly registry: ShapeRegistry; readonly longPollMs: number; readonly salt: string },
-): Engine {
+  options: {
+    readonly registry: ShapeRegistry<P>
+    readonly longPollMs: number
+    readonly salt: string
+  },
+): Engine<P> {
   const asked = new Map<string, NamedCondition>()
   const retired = new Set<string>()
 
@@ -65,11 +71,12 @@ export function createEngine(
     onError: (error) => console.error('The shape mock failed; please report this.', error),
   })
 
-  function listening(name: string, definition: ShapeDefinition): ShapeDefinition {
+  function listening(name: string, definition: AnyShape<P>): AnyShape<P> {
     return {
       ...definition,
       rows(principal, params) {
-        const condition = definition.rows(principal, params)
+        const given = definition.rows(principal, params)
+        const condition = withinTenant(given, principal.tenantId, definition.tenantColumn)
         const { where, params: values } = toWhereClause(condition)
         asked.set(identity({ table: definition.table, where, params: values }), { name, condition })
         return condition

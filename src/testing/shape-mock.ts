@@ -10,6 +10,7 @@ import { type ShapeRegistry, sessionShapes } from '../shapes/index.ts'
 import { LIVE_BATCH_NAME } from '../shapes/live-batch.ts'
 import { toWriteFailure, type WriteResult } from '../writes/index.ts'
 import { clearClientStorage } from './client-caches.ts'
+import { type AppRow, type AppTables, appTableOf } from './database/app-tables.ts'
 import { completeRow } from './database/complete-row.ts'
 import { createMemoryDatabase, type MemoryDatabase } from './database/memory-database.ts'
 import { seedRows } from './database/seed-rows.ts'
@@ -22,19 +23,21 @@ import type { RowChanges, RowId, RowInput, RowInputs, Rows } from './rows.ts'
 /** Who asks, unless a test says otherwise. */
 export const defaultPrincipal: Principal = { tenantId: 'tenant-1', userId: 'user-1' }
 
-export interface ShapeMockOptions {
+export interface ShapeMockOptions<P extends Principal = Principal> {
   /** What `createSessionCollections` is given. Relative ones are for pages only. */
   readonly electricUrl: string
   /** Who sends every request, and whom new rows belong to. Default `defaultPrincipal`. */
-  readonly principal?: Principal
+  readonly principal?: P
   /** Says who sends a request, for tests with several users; null is answered with 401. */
-  readonly authenticate?: (request: Request) => Principal | null | Promise<Principal | null>
+  readonly authenticate?: (request: Request) => P | null | Promise<P | null>
   /** The rows there are at first, and again after `reset`. */
   readonly tables?: RowInputs
   /** How long a live request without news is held, in ms. Default 20,000, as the engine has it. */
   readonly longPollMs?: number
   /** The shapes on offer; by default the six of this library. */
-  readonly shapes?: ShapeRegistry
+  readonly shapes?: ShapeRegistry<P>
+  /** Tables of the app's own, by their names in the database, for shapes and conditions about them. */
+  readonly appTables?: AppTables
 }
 
 /** Which shape a control is about, by the name in its URL; all when left out. */
@@ -61,6 +64,14 @@ export interface ShapeMock {
   transaction(work: () => void): number | null
   /** All rows of a collection, of every tenant, columns that browsers never see included. */
   rows<Name extends CollectionName>(collection: Name): Rows[Name][]
+  /** The rows of a table of the app's own, and how to change them: one transaction each. */
+  appTable(name: string): {
+    rows(): AppRow[]
+    /** Puts a row in, or in the place of the one with its key. Returns it as stored. */
+    put(row: AppRow): AppRow
+    /** Deletes the row with this key. */
+    delete(key: AppRow): void
+  }
   /** Shares a session with its tenant. */
   grant(sessionId: RowId): void
   /** Takes a session away from everybody but its owner; from `principal` even when it owns it. */
@@ -114,20 +125,36 @@ export function databaseOf(mock: ShapeMock) {
  * })
  * const server = setupServer(...mock.handlers)
  */
-export function createShapeMock(options: ShapeMockOptions): ShapeMock {
-  const { principal = defaultPrincipal, tables: firstRows = {} } = options
-  const registry = options.shapes ?? sessionShapes
-  checkTables(registry)
+export function createShapeMock<P extends Principal = Principal>(
+  options: ShapeMockOptions<P>,
+): ShapeMock {
+  const { tables: firstRows = {}, appTables = {} } = options
+  // Only an app that gives shapes of its own has a principal of its own.
+  const principal = options.principal ?? (defaultPrincipal as P)
+  const registry: ShapeRegistry<P> = options.shapes ?? sessionShapes
+  checkTables(registry, appTables)
   const applied: AppliedBatches = new Map()
   const requests = createRequests()
-  const database = createMemoryDatabase((transaction) => engine.shapes.publish(transaction))
+  const database = createMemoryDatabase(
+    (transaction) => engine.shapes.publish(transaction),
+    appTables,
+  )
   const engine = createEngine(database, {
     registry,
     longPollMs: options.longPollMs ?? 20_000,
     salt: crypto.randomUUID(),
   })
   const authenticate = options.authenticate ?? (() => principal)
-  seedRows(database, firstRows, principal)
+  seed()
+
+  function seed(): void {
+    seedRows(database, firstRows, principal)
+    database.transaction(() => {
+      for (const [name, { rows = [] }] of Object.entries(appTables)) {
+        for (const row of rows) database.putAppRow(name, row)
+      }
+    })
+  }
 
   function serve(request: Request): Promise<Response> {
     const url = new URL(request.url)
@@ -136,7 +163,7 @@ export function createShapeMock(options: ShapeMockOptions): ShapeMock {
     const handle = url.searchParams.get('handle')
     if (handle !== null && engine.isRetired(handle)) return Promise.resolve(gone())
     return requests.run(request, (open: OpenRequest) => {
-      const proxy = createShapeProxy({
+      const proxy = createShapeProxy<P>({
         electricUrl: 'http://engine.invalid',
         shapes: engine.registry,
         authenticate: (asked) => (open.interruption?.status === 401 ? null : authenticate(asked)),
@@ -179,6 +206,14 @@ export function createShapeMock(options: ShapeMockOptions): ShapeMock {
       write((transaction) => transaction.delete(collection, find(collection, id))),
     transaction: (work) => database.transaction(work).txid,
     rows: (collection) => [...database.tables[collection].values()] as never,
+    appTable(name) {
+      appTableOf(appTables, name)
+      return {
+        rows: () => database.appRows(name),
+        put: (row) => database.putAppRow(name, row),
+        delete: (key) => database.deleteAppRow(name, key),
+      }
+    },
     grant: (sessionId) => void mock.update('sessions', sessionId, { visibility: 'tenant' }),
     revoke(sessionId) {
       const { ownerId } = find('sessions', sessionId)
@@ -202,18 +237,19 @@ export function createShapeMock(options: ShapeMockOptions): ShapeMock {
       applied.clear()
       database.clear()
       clearClientStorage()
-      seedRows(database, firstRows, principal)
+      seed()
     },
   }
   databases.set(mock, { database, applied })
   return mock
 }
 
-function checkTables(registry: ShapeRegistry): void {
-  const known: string[] = Object.values(schemaTables).map(({ name }) => name)
+function checkTables(registry: ShapeRegistry<never>, appTables: AppTables): void {
+  const own: string[] = Object.values(schemaTables).map(({ name }) => name)
+  const known = [...own, ...Object.keys(appTables)]
   for (const [name, { table }] of Object.entries(registry)) {
     if (known.includes(table)) continue
-    const message = `Shape '${name}' is about table '${table}', which the mock does not have: it has ${known.join(', ')}.`
+    const message = `Shape '${name}' is about table '${table}', which the mock does not have: it has ${known.join(', ')}. Give others in appTables.`
     throw new SessionDbError('invalid', message)
   }
 }

@@ -1,9 +1,11 @@
 import { SessionDbError } from '../../writes/errors.ts'
 import { failureResponse } from '../failure-response.ts'
 import { answerHeaders } from './answer-headers.ts'
+import { describeError } from './describe-error.ts'
 import { readRefusal } from './upstream-refusal.ts'
 
 const MUST_REFETCH = JSON.stringify([{ headers: { control: 'must-refetch' } }])
+const CLIENT_GONE = 499
 const TRY_AGAIN = 'The sync service cannot answer just now. Try again.'
 
 /** What the client gets, and for the log why it is not what was asked for. */
@@ -40,14 +42,20 @@ export async function answerFrom(upstream: Response, live: boolean): Promise<Ans
   return { response: unavailable(502), reason: reasonFor(status) }
 }
 
-/** The answer when Electric could not be reached at all. */
-export function unreachable(): Response {
-  return unavailable(502)
+/** The answer when there is none of Electric: it could not be reached, or nobody waits any more. */
+export function answerWithoutUpstream(error: unknown, client: AbortSignal): Answer {
+  if (client.aborted) {
+    return { response: new Response(null, { status: CLIENT_GONE }), reason: 'the client has gone' }
+  }
+  return {
+    response: unavailable(502),
+    reason: `Electric cannot be reached: ${describeError(error)}`,
+  }
 }
 
 function answerRefusal(refusal: Awaited<ReturnType<typeof readRefusal>>): Answer {
   if (!refusal.clientsFault) return { response: unavailable(502), reason: refusal.reason }
-  const message = `${refusal.reason}. Start again with offset=-1.`
+  const message = `${refusal.reason}. Correct it, or start again with offset=-1.`
   return { response: failureResponse(new SessionDbError('invalid', message)), reason: message }
 }
 

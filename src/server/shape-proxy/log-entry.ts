@@ -5,16 +5,87 @@ export interface ShapeLogEntry {
   readonly method: string
   /** The shape asked for; null when the request was refused before one was known. */
   readonly shape: string | null
-  /** Who asked; null when nobody was recognised. */
+  /** Who asked, tenant and user only; null when nobody was recognised. */
   readonly principal: Principal | null
   readonly live: boolean
   /** Status of the answer; 499 when the client had gone before there was one. */
   readonly status: number
   /** Milliseconds until the answer's headers; its body may still be streaming. */
   readonly durationMs: number
+  /** Of those, what the app's authentication took; null when it was not asked, or refused. */
+  readonly authenticateMs: number | null
+  /** Of those, what Electric took, a live poll's waiting included; null when it was not asked. */
+  readonly upstreamMs: number | null
   /** Why the answer is not the shape, where that needs saying. */
   readonly reason?: string
 }
 
 /** Hears of every request when it is answered. What it throws is ignored. */
 export type ShapeLogger = (entry: ShapeLogEntry) => void
+
+/** What is known of a request so far. */
+export interface Progress {
+  readonly method: string
+  readonly started: number
+  shape: string | null
+  principal: Principal | null
+  live: boolean
+  authenticateMs: number | null
+  upstreamMs: number | null
+  reason?: string
+  authenticated(principal: Principal): void
+  asking(): void
+  answered(): void
+}
+
+/** Begins to time a request. */
+export function createProgress(method: string): Progress {
+  const started = performance.now()
+  let asked = started
+  return {
+    method,
+    started,
+    shape: null,
+    principal: null,
+    live: false,
+    authenticateMs: null,
+    upstreamMs: null,
+    authenticated({ tenantId, userId }) {
+      // Not the principal itself: an app's own may hold a token.
+      this.principal = { tenantId, userId }
+      this.authenticateMs = performance.now() - started
+    },
+    asking() {
+      asked = performance.now()
+    },
+    answered() {
+      this.upstreamMs = performance.now() - asked
+    },
+  }
+}
+
+/** Tells the logger, whose own failure must not fail the request it reports on. */
+export function logProgress(
+  logger: ShapeLogger | undefined,
+  progress: Progress,
+  status: number,
+  reason: string | undefined = progress.reason,
+): void {
+  if (logger === undefined) return
+  const { method, shape, principal, live, authenticateMs, upstreamMs, started } = progress
+  try {
+    logger({
+      method,
+      shape,
+      principal,
+      live,
+      status,
+      durationMs: performance.now() - started,
+      authenticateMs,
+      upstreamMs,
+      ...(reason === undefined ? {} : { reason }),
+    })
+  } catch {
+    // There is nobody left to tell.
+  }
+}

@@ -1,31 +1,19 @@
-import { ELECTRIC_PROTOCOL_QUERY_PARAMS } from '@electric-sql/client'
+import {
+  PARAMETER_NAME,
+  protocolNames,
+  SUBSET_PREFIX,
+  serverNames,
+} from '../../shapes/parameter-names.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 
-const PARAMETER_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/
 const MAX_QUERY_LENGTH = 8_192
-
-const SUBSET_PREFIX = 'subset__'
-const protocolNames: ReadonlySet<string> = new Set(
-  ELECTRIC_PROTOCOL_QUERY_PARAMS.filter((name) => !name.startsWith(SUBSET_PREFIX)),
-)
-
-/** What only the server may tell Electric; no shape can have a parameter of these names. */
-const serverNames: ReadonlySet<string> = new Set([
-  'table',
-  'where',
-  'columns',
-  'queryable_columns',
-  'params',
-  'replica',
-  'secret',
-  'api_secret',
-  'source_id',
-])
 
 /** A client's query, split into what goes on to Electric and what the shape is given. */
 export interface ShapeQuery {
   readonly protocol: ReadonlyMap<string, string>
   readonly params: Readonly<Record<string, string>>
+  /** The fields of a subset, without their prefix; nothing of them is checked yet. */
+  readonly subset: ReadonlyMap<string, string>
 }
 
 /**
@@ -35,17 +23,22 @@ export interface ShapeQuery {
  * @throws SessionDbError `invalid`, naming the parameter.
  * @example
  * readShapeQuery('?offset=-1&sessionId=s1')
- * // { protocol: Map { 'offset' => '-1' }, params: { sessionId: 's1' } }
+ * // { protocol: Map { 'offset' => '-1' }, params: { sessionId: 's1' }, subset: Map {} }
  */
 export function readShapeQuery(search: string): ShapeQuery {
   const protocol = new Map<string, string>()
   const params = new Map<string, string>()
+  const subset = new Map<string, string>()
+  const seen = new Set<string>()
   for (const [name, value] of pairs(search)) {
-    if (protocol.has(name) || params.has(name)) throw invalid(`${name}: is given more than once`)
+    if (seen.has(name)) throw invalid(`${name}: is given more than once`)
+    seen.add(name)
+    if (serverNames.has(name)) throw invalid(`${name}: is decided by the server; leave it out`)
     if (protocolNames.has(name)) protocol.set(name, value)
-    else params.set(name, allowed(name, value))
+    else if (name.startsWith(SUBSET_PREFIX)) subset.set(name.slice(SUBSET_PREFIX.length), value)
+    else params.set(name, value)
   }
-  return { protocol, params: Object.fromEntries(params) }
+  return { protocol, params: Object.fromEntries(params), subset }
 }
 
 function* pairs(search: string): Generator<[name: string, value: string]> {
@@ -65,19 +58,17 @@ function* pairs(search: string): Generator<[name: string, value: string]> {
 }
 
 function decode(name: string, raw: string): string {
+  const value = percentDecoded(name, raw)
+  if (value.includes('\0')) throw invalid(`${name}: must not hold U+0000`)
+  return value
+}
+
+function percentDecoded(name: string, raw: string): string {
   try {
     return decodeURIComponent(raw.replaceAll('+', ' '))
   } catch {
     throw invalid(`${name}: is not correctly percent-encoded UTF-8`)
   }
-}
-
-function allowed(name: string, value: string): string {
-  if (name.startsWith(SUBSET_PREFIX)) {
-    throw invalid(`${name}: subsets are not offered; ask for the whole shape`)
-  }
-  if (serverNames.has(name)) throw invalid(`${name}: is decided by the server; leave it out`)
-  return value
 }
 
 function invalid(message: string): SessionDbError {

@@ -1,16 +1,17 @@
 const CONNECTION_LOST = /^(?:ECONNRESET|EPIPE|ECONNABORTED|UND_ERR_SOCKET|ConnectionClosed)$/
 
-/** What is sent to Electric: a URL, GET or HEAD, and perhaps the ETag the browser holds. */
+/** What is sent to Electric: a URL, and perhaps the ETag the browser holds, or a subset as JSON. */
 export interface UpstreamRequest {
   readonly url: URL
-  readonly method: 'GET' | 'HEAD'
+  readonly method: 'GET' | 'HEAD' | 'POST'
   readonly ifNoneMatch: string | null
+  readonly body?: string
   readonly signal: AbortSignal
 }
 
 /**
  * Asks Electric. The engine closes a pooled connection after 50 requests, so a request can meet a
- * connection that has just gone: as a GET changes nothing, it is sent once more.
+ * connection that has just gone: as reading changes nothing, it is sent once more.
  *
  * @throws what `fetch` throws; an `AbortError` when the client has gone.
  */
@@ -26,8 +27,10 @@ export async function askUpstream(send: typeof fetch, request: UpstreamRequest):
 function sendOnce(send: typeof fetch, request: UpstreamRequest): Promise<Response> {
   const headers: Record<string, string> = { 'accept-encoding': 'identity' }
   if (request.ifNoneMatch !== null) headers['if-none-match'] = request.ifNoneMatch
-  const { method, signal } = request
-  return send(request.url, { method, headers, signal, redirect: 'manual' })
+  const { method, signal, body } = request
+  if (body !== undefined) headers['content-type'] = 'application/json'
+  const rest = body === undefined ? {} : { body }
+  return send(request.url, { method, headers, signal, redirect: 'manual', ...rest })
 }
 
 /** Whether an established connection broke, as opposed to one that could not be made. */

@@ -21,6 +21,13 @@ export async function readRefusal(upstream: Response): Promise<Refusal> {
       reason: own.map((field) => `${field}: ${said(errors[field])}`).join('; '),
     }
   }
+  if (fields.length === 1 && fields[0] === 'subset') {
+    // Its words quote the condition that the proxy has written, not the one the client sent.
+    return {
+      clientsFault: true,
+      reason: 'subset: values do not fit the columns, or order is missing',
+    }
+  }
   const about = fields.length > 0 ? fields.join(', ') : 'something it did not name'
   return { clientsFault: false, reason: `Electric refused the shape because of its ${about} (400)` }
 }

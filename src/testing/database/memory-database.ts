@@ -1,13 +1,29 @@
 import {
   type ColumnDefinition,
+  type ColumnMap,
   type ColumnType,
   replicatedTables as schemaTables,
 } from '../../schema/index.ts'
 import type { RowText } from '../../shape-log/row-key.ts'
 import type { CommittedTransaction, RowSource, TableForm } from '../memory/row-source.ts'
 import { rowText } from '../memory/wire-text.ts'
+import {
+  type AppRow,
+  type AppTables,
+  appKeyOf,
+  appTableOf,
+  completeAppRow,
+  copyAppRows,
+  emptyAppRows,
+  primaryKeyOf,
+} from './app-tables.ts'
 import { copyTables, emptyTables, type TableRows, type Tables } from './tables.ts'
-import { beginTransaction, type RowChange, type Transaction } from './transaction.ts'
+import {
+  type AppRowChange,
+  beginTransaction,
+  type RowChange,
+  type Transaction,
+} from './transaction.ts'
 
 /** What a transaction was, when it has been committed; `txid` is null when it changed nothing. */
 export interface Committed<Result> {
@@ -17,9 +33,15 @@ export interface Committed<Result> {
 
 type TableName = keyof TableRows
 
-/** The tables in memory. */
+/** The tables in memory, and those of the app. */
 export interface MemoryDatabase extends RowSource {
   readonly tables: Tables
+  /** The rows of a table of the app's own. */
+  appRows(table: string): AppRow[]
+  /** Puts a row of the app's in, or in the place of the one with the same key. Returns it as stored. */
+  putAppRow(table: string, row: AppRow): AppRow
+  /** Removes the row with the same key, if there is one. */
+  deleteAppRow(table: string, row: AppRow): void
   /**
    * Runs one transaction: all of it, or nothing when `work` throws. Within another it is part of that.
    */
@@ -35,8 +57,15 @@ const LSN_STEP = 168n
 
 const wireTypes: Readonly<Record<ColumnType, string>> = {
   text: 'text',
+  uuid: 'uuid',
+  boolean: 'bool',
+  smallint: 'int2',
   integer: 'int4',
   bigint: 'int8',
+  real: 'float4',
+  'double precision': 'float8',
+  numeric: 'numeric',
+  date: 'date',
   jsonb: 'jsonb',
   'timestamp with time zone': 'timestamptz',
 }
@@ -49,36 +78,78 @@ const collections = new Map<string, TableName>(
  * Creates an empty database.
  *
  * @param onCommit - told of every transaction that changed something.
+ * @param appTables - the tables of the app's own.
  * @example
  * const database = createMemoryDatabase((transaction) => shapes.publish(transaction))
  */
 export function createMemoryDatabase(
   onCommit: (transaction: CommittedTransaction) => void,
+  appTables: AppTables = {},
 ): MemoryDatabase {
   let tables = emptyTables()
+  let appRows = emptyAppRows(appTables)
   let nextTxid = FIRST_TXID
   let lsn = FIRST_LSN
   let current: Transaction | undefined
   const texts = new WeakMap<object, RowText>()
 
-  function textOf<Name extends TableName>(collection: Name, row: TableRows[Name]): RowText {
+  function textOf(columns: ColumnMap, row: object): RowText {
     const known = texts.get(row)
     if (known) return known
-    const text = rowText(schemaTables[collection].columns, row)
+    const text = rowText(columns, row)
     texts.set(row, text)
     return text
   }
 
-  function publish(changes: readonly RowChange[], txid: number): void {
+  function tableChange(change: RowChange | AppRowChange) {
+    const [table, columns] =
+      'appTable' in change
+        ? [change.appTable, appTableOf(appTables, change.appTable).columns]
+        : [schemaTables[change.collection].name, schemaTables[change.collection].columns]
+    return {
+      table,
+      old: change.old && textOf(columns, change.old),
+      row: change.row && textOf(columns, change.row),
+    }
+  }
+
+  function publish(changes: readonly (RowChange | AppRowChange)[], txid: number): void {
     lsn += LSN_STEP * BigInt(changes.length)
-    onCommit({
-      txid,
-      lsn,
-      changes: changes.map(({ collection, old, row }) => ({
-        table: schemaTables[collection].name,
-        old: old && textOf(collection, old),
-        row: row && textOf(collection, row),
-      })),
+    onCommit({ txid, lsn, changes: changes.map(tableChange) })
+  }
+
+  function transaction<Result>(work: (transaction: Transaction) => Result): Committed<Result> {
+    if (current) return { result: work(current), txid: null }
+    const before = { tables, appRows }
+    tables = copyTables(tables)
+    appRows = copyAppRows(appRows)
+    current = beginTransaction(tables, new Date())
+    const { changes } = current
+    let result: Result
+    try {
+      result = work(current)
+    } catch (error) {
+      tables = before.tables
+      appRows = before.appRows
+      throw error
+    } finally {
+      current = undefined
+    }
+    if (changes.length === 0) return { result, txid: null }
+    const txid = nextTxid
+    nextTxid += 1
+    publish(changes, txid)
+    return { result, txid }
+  }
+
+  function changeAppRow(name: string, given: AppRow, row: AppRow | undefined): void {
+    transaction(({ noteAppChange }) => {
+      const rows = appRows.get(name)
+      const key = appKeyOf(appTableOf(appTables, name), given)
+      const old = rows?.get(key)
+      if (row) rows?.set(key, row)
+      else rows?.delete(key)
+      if (old || row) noteAppChange({ appTable: name, old, row })
     })
   }
 
@@ -86,50 +157,46 @@ export function createMemoryDatabase(
     get tables() {
       return tables
     },
-    transaction(work) {
-      if (current) return { result: work(current), txid: null }
-      const before = tables
-      tables = copyTables(before)
-      current = beginTransaction(tables, new Date())
-      const { changes } = current
-      let result: ReturnType<typeof work>
-      try {
-        result = work(current)
-      } catch (error) {
-        tables = before
-        throw error
-      } finally {
-        current = undefined
-      }
-      if (changes.length === 0) return { result, txid: null }
-      const txid = nextTxid
-      nextTxid += 1
-      publish(changes, txid)
-      return { result, txid }
+    transaction,
+    appRows: (name) => [...(appRows.get(name)?.values() ?? [])],
+    putAppRow(name, given) {
+      const row = completeAppRow(name, appTableOf(appTables, name), given)
+      changeAppRow(name, row, row)
+      return row
     },
+    deleteAppRow: (name, row) => changeAppRow(name, row, undefined),
     clear() {
       tables = emptyTables()
+      appRows = emptyAppRows(appTables)
     },
     form(table) {
       const collection = collections.get(table)
-      return collection === undefined ? undefined : tableForm(collection)
+      if (collection !== undefined) {
+        const isDelta = collection === 'chatMessageDeltas'
+        const primaryKey = isDelta ? ['tenantId', 'messageId', 'seq'] : ['tenantId', 'id']
+        return tableForm(table, schemaTables[collection].columns, primaryKey)
+      }
+      if (!Object.hasOwn(appTables, table)) return undefined
+      const appTable = appTableOf(appTables, table)
+      return tableForm(table, appTable.columns, primaryKeyOf(appTable))
     },
     *rowsOf(table) {
       const collection = collections.get(table)
-      if (collection === undefined) return
-      for (const row of tables[collection].values()) yield textOf(collection, row)
+      const columns = collection ? schemaTables[collection].columns : appTables[table]?.columns
+      if (columns === undefined) return
+      const rows = collection ? tables[collection] : appRows.get(table)
+      for (const row of rows?.values() ?? []) yield textOf(columns, row)
     },
     lastLsn: () => lsn,
     nextTxid: () => nextTxid,
   }
 }
 
-function tableForm(collection: TableName): TableForm {
-  const { name, columns } = schemaTables[collection]
+function tableForm(table: string, columns: ColumnMap, primaryKey: readonly string[]): TableForm {
+  const parts = table.split('.')
   return {
-    relation: ['public', name],
-    keyColumns:
-      collection === 'chatMessageDeltas' ? ['tenant_id', 'message_id', 'seq'] : ['tenant_id', 'id'],
+    relation: [parts.length > 1 ? (parts[0] ?? 'public') : 'public', parts.at(-1) ?? table],
+    keyColumns: primaryKey.map((property) => columns[property]?.name ?? property),
     columns: Object.values<ColumnDefinition>(columns).map((column) => ({
       name: column.name,
       type: wireTypes[column.type],

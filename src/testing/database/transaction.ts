@@ -1,5 +1,6 @@
 import type { ChatMessageDeltaRow, ChatThreadRow, CollectionName } from '../../schema/index.ts'
 import type { Rows } from '../rows.ts'
+import type { AppRow } from './app-tables.ts'
 import { checkInsert } from './constraints.ts'
 import { foldStream } from './fold-stream.ts'
 import { createMessageCounters } from './message-counters.ts'
@@ -22,12 +23,19 @@ export type RowChange = {
   }
 }[keyof TableRows]
 
+/** One change of one row in a table of the app's own. */
+export interface AppRowChange {
+  readonly appTable: string
+  readonly old: AppRow | undefined
+  readonly row: AppRow | undefined
+}
+
 /** INSERT, UPDATE and DELETE, with the constraints and triggers that the database has. */
 export interface Transaction {
   /** What `now()` is, from its beginning to its end. */
   readonly now: Date
   readonly tables: Tables
-  readonly changes: readonly RowChange[]
+  readonly changes: readonly (RowChange | AppRowChange)[]
   insert<Name extends CollectionName>(collection: Name, row: Rows[Name]): void
   update<Name extends CollectionName>(
     collection: Name,
@@ -39,11 +47,13 @@ export interface Transaction {
   addDelta(row: ChatMessageDeltaRow): void
   /** Puts a row in place as it is: no trigger sees it. */
   load<Name extends CollectionName>(collection: Name, row: Rows[Name]): void
+  /** Notes a change of a table of the app's own, which has neither constraints nor triggers here. */
+  noteAppChange(change: AppRowChange): void
 }
 
 /** Begins a transaction that works on `tables` itself. */
 export function beginTransaction(tables: Tables, now: Date): Transaction {
-  const changes: RowChange[] = []
+  const changes: (RowChange | AppRowChange)[] = []
   const counters = createMessageCounters(tables, (thread, counted) =>
     update('chatThreads', thread, counted),
   )
@@ -164,5 +174,6 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
     addDelta,
     load: (collection, row) =>
       void (tables[collection] as Map<string, unknown>).set(keyOf(row), row),
+    noteAppChange: (change) => void changes.push(change),
   }
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { z } from 'zod'
+import { column } from '../../../src/schema/columns.ts'
 import type { ShapeLogEntry } from '../../../src/server/shape-proxy/log-entry.ts'
 import { createShapeProxy, type ShapeProxyOptions } from '../../../src/server/shape-proxy.ts'
 import { equals } from '../../../src/shapes/condition.ts'
@@ -68,8 +68,13 @@ describe('a shape request', () => {
   test('quotes names with capitals, as the engine wants it', async () => {
     const mixed = defineShape({
       table: 'public.A_Camel',
-      columns: ['Id', 'userName', 'plain', 'weird "col'],
-      params: z.strictObject({}),
+      columns: {
+        id: column('Id', 'text'),
+        userName: column('userName', 'text'),
+        plain: column('plain', 'text'),
+        weird: column('weird "col', 'text'),
+      },
+      tenantColumn: null,
       rows: (principal) => equals('Id', principal.userId),
     })
     await start({ shapes: { mixed } })
@@ -298,7 +303,7 @@ describe('when the engine fails', () => {
     expect(await response.json()).toEqual({
       error: {
         code: 'invalid',
-        message: 'offset: has invalid format. Start again with offset=-1.',
+        message: 'offset: has invalid format. Correct it, or start again with offset=-1.',
       },
     })
   })
@@ -350,8 +355,7 @@ describe('when the engine fails', () => {
   test('a shape whose rows() throws is 503 and shows nothing', async () => {
     const broken = defineShape({
       table: 'notes',
-      columns: ['id'],
-      params: z.strictObject({}),
+      columns: { id: column('id', 'text') },
       rows: () => {
         throw new Error(SECRET)
       },
@@ -379,6 +383,8 @@ test('the logger hears who asked for what, and may fail', async () => {
       live: false,
       status: 200,
       durationMs: expect.any(Number),
+      authenticateMs: expect.any(Number),
+      upstreamMs: expect.any(Number),
     },
   ])
 })

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { z } from 'zod'
-import { and, defineShape, equals } from '../../../src/shapes/index.ts'
+import { sessionColumns } from '../../../src/schema/index.ts'
+import { defineShape, equals } from '../../../src/shapes/index.ts'
 import { createMemoryWriteAdapter, createShapeMock } from '../../../src/testing/index.ts'
 import { runProgram } from '../../support/program.ts'
 import { ann, bob, electricUrl, openMock } from './support/open-mock.ts'
@@ -167,17 +167,18 @@ describe('a stream', () => {
   })
 
   test('of a shape of the app is answered by the condition of the app', async () => {
-    const ready = defineShape({
+    const { tenantId, id, title } = sessionColumns
+    const definition = {
       table: 'sessions',
-      columns: ['tenant_id', 'id', 'title'],
-      params: z.strictObject({}),
-      rows: ({ tenantId }) => and(equals('tenant_id', tenantId), equals('status', 'ready')),
-    })
+      columns: { tenantId, id, title },
+      rows: () => equals('status', 'ready'),
+    }
+    const ready = defineShape(definition)
     const tables = { sessions: [session, { id: 's2', status: 'ready' as const, title: 'Done' }] }
     openMock({ tables, shapes: { ready } })
     const { messages } = await ask({ offset: '-1' }, 'ready')
     expect(messages[0]?.value).toEqual({ tenant_id: 'acme', id: 's2', title: 'Done' })
-    const notes = defineShape({ ...ready, table: 'notes' })
+    const notes = defineShape({ ...definition, table: 'notes' })
     expect(() => createShapeMock({ electricUrl, shapes: { notes } })).toThrow(/table 'notes'/)
   })
 })
