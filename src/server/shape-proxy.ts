@@ -100,7 +100,8 @@ export function createShapeProxy<P extends Principal = Principal>(
       signal: request.signal,
     }).catch((error: unknown) => answerWithoutUpstream(error, request.signal))
     progress.answered()
-    return upstream instanceof Response ? answerFrom(upstream, progress.live) : upstream
+    if (!(upstream instanceof Response)) return upstream
+    return answerFrom(upstream, { live: progress.live, isHead: request.method === 'HEAD' })
   }
 
   async function serveShape(request: Request): Promise<Response> {

@@ -1,12 +1,13 @@
 import { request as httpRequest } from 'node:http'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createShapeProxy } from '../../src/server/shape-proxy.ts'
-import { sessionShapes } from '../../src/shapes/session-shapes.ts'
 import { type FakeElectric, startFakeElectric } from '../unit/proxy/fake-electric.ts'
 import { type Served, serve } from '../unit/proxy/serve.ts'
+import { type AppPrincipal, appShapes } from './support/app-shapes.ts'
+import { parameter } from './support/requests.ts'
 
 const SECRET = 'keep-this-to-yourself'
-const ann = { tenantId: 't1', userId: 'ann' }
+const ann = { tenantId: 't1', userId: 'ann', isAdmin: false }
 
 let electric: FakeElectric
 let app: Served
@@ -14,7 +15,12 @@ let app: Served
 beforeAll(async () => {
   electric = await startFakeElectric()
   app = await serve(
-    createShapeProxy({ electricUrl: electric.url, secret: SECRET, authenticate: () => ann }),
+    createShapeProxy<AppPrincipal>({
+      electricUrl: electric.url,
+      secret: SECRET,
+      shapes: appShapes,
+      authenticate: () => ann,
+    }),
   )
 })
 
@@ -49,11 +55,9 @@ function send(
   })
 }
 
-const shapeUrls = Object.keys(sessionShapes).map((name) => {
-  const own = name === 'sessions' ? '' : name.startsWith('thread') ? 'threadId=x&' : 'sessionId=x&'
-  const epoch = name === 'session-deltas' ? 'epoch=7&' : ''
-  const place = name === 'session-timeline-window' ? 'fromSeq=0&toSeq=9&' : ''
-  return [name, `/api/shapes/${name}?${own}${epoch}${place}offset=-1`] as const
+const shapeUrls = Object.keys(appShapes).map((name) => {
+  const own = parameter(name, 'x')
+  return [name, `/api/shapes/${name}?${own === '' ? '' : `${own}&`}offset=-1`] as const
 })
 
 const forbiddenParameters = [

@@ -5,7 +5,7 @@ import { createShapeProxy } from '../../src/server/shape-proxy.ts'
 import { resolveShape } from '../../src/shapes/resolve-shape.ts'
 import { sessionShapes } from '../../src/shapes/session-shapes.ts'
 
-const CASES = Number(process.env.PROXY_CASES ?? 10_000)
+const CASES = Number(process.env.SECURITY_CASES ?? 2_000)
 const SECRET = 'keep-this-to-yourself'
 
 const word = fc.constantFrom(

@@ -18,14 +18,17 @@ export interface Answer {
  * Turns Electric's answer into the client's. A good body is passed on as it streams; of an error
  * only the status is kept, as its text can name tables and conditions.
  */
-export async function answerFrom(upstream: Response, live: boolean): Promise<Answer> {
+export async function answerFrom(
+  upstream: Response,
+  { live, isHead }: { readonly live: boolean; readonly isHead: boolean },
+): Promise<Answer> {
   const { status } = upstream
   if (status === 200) {
     return {
       response: new Response(upstream.body, { headers: answerHeaders(upstream.headers, live) }),
     }
   }
-  if (status === 400) return answerRefusal(await readRefusal(upstream))
+  if (status === 400) return answerRefusal(await readRefusal(upstream, isHead))
   await upstream.body?.cancel()
   if (status === 304) {
     return {

@@ -11,7 +11,9 @@ export interface Refusal {
  * Reads a 400 of Electric. Only its words on the client's own protocol parameters are fit to be
  * shown; a complaint about table, columns or condition is a fault of the server's set-up.
  */
-export async function readRefusal(upstream: Response): Promise<Refusal> {
+export async function readRefusal(upstream: Response, isHead: boolean): Promise<Refusal> {
+  // There is no body to tell whose fault it is, and the answer has none either; a GET will tell.
+  if (isHead) return { clientsFault: true, reason: 'Electric refused the HEAD request' }
   const errors = errorsOf(await readStart(upstream))
   const fields = Object.keys(errors)
   const own = PROTOCOL_FIELDS.filter((field) => Object.hasOwn(errors, field))

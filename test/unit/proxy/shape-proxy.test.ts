@@ -143,6 +143,12 @@ describe('the answer', () => {
     expect(electric.seen[0]?.method).toBe('HEAD')
   })
 
+  test('of a HEAD that the engine refuses is 400: no body says whose fault it is', async () => {
+    await start()
+    electric.answerWith((_request, response) => response.writeHead(400).end())
+    expect((await get('/sessions?offset=x', { method: 'HEAD' })).status).toBe(400)
+  })
+
   test('streams: its start arrives before its end is known', async () => {
     await start()
     let finish = () => {}

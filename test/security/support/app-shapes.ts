@@ -1,0 +1,54 @@
+import { z } from 'zod'
+import type { Principal } from '../../../src/schema/index.ts'
+import { column } from '../../../src/schema/index.ts'
+import { and, defineShape, equals, isIn, sessionShapes } from '../../../src/shapes/index.ts'
+
+/** A principal as an app has it: with a role of its own. */
+export interface AppPrincipal extends Principal {
+  readonly isAdmin: boolean
+}
+
+/** The shapes of an app: the library's, and one about a table of the app's own. */
+export const appShapes = {
+  ...sessionShapes,
+  'folder-projects': defineShape({
+    table: 'projects',
+    columns: {
+      tenantId: column('tenant_id', 'text'),
+      id: column('id', 'text'),
+      folderId: column('folder_id', 'text'),
+      name: column('name', 'text'),
+      isOpen: column('is_open', 'boolean'),
+      budget: column('budget', 'integer', { nullable: true }),
+      secretNote: column('secret_note', 'text', { nullable: true, synced: false }),
+    },
+    params: { folderId: z.string().min(1).max(128) },
+    rows: (principal: AppPrincipal, { folderId }) => {
+      const inFolder = equals('folder_id', folderId)
+      if (principal.isAdmin) return inFolder
+      const where = equals('user_id', principal.userId)
+      return and(inFolder, isIn('id', { table: 'project_members', select: 'project_id', where }))
+    },
+  }),
+}
+
+/** The app's own tables. */
+export const appTablesSql = `
+  CREATE TABLE projects (
+    tenant_id text NOT NULL,
+    id text NOT NULL,
+    folder_id text NOT NULL,
+    name text NOT NULL,
+    is_open boolean NOT NULL,
+    budget integer,
+    secret_note text,
+    PRIMARY KEY (tenant_id, id)
+  );
+  CREATE TABLE project_members (
+    tenant_id text NOT NULL,
+    project_id text NOT NULL,
+    user_id text NOT NULL,
+    PRIMARY KEY (tenant_id, project_id, user_id)
+  );
+  ALTER TABLE projects REPLICA IDENTITY FULL;
+  ALTER TABLE project_members REPLICA IDENTITY FULL;`

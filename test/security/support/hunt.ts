@@ -1,0 +1,108 @@
+import fc from 'fast-check'
+import { expect } from 'vitest'
+import { type Attempt, attempt } from './requests.ts'
+import { keyOf, MARKER, rules, type TextRow, type Truth } from './truth.ts'
+import { SECRET, signedIn, type World } from './world.ts'
+
+type Serve = (request: Request) => Promise<Response>
+
+/** A place in a log that somebody has been told of. */
+type Place = string
+
+/** Counts of what a hunt has seen, so that it cannot pass by seeing nothing. */
+export interface HuntReport {
+  answered: number
+  rows: number
+  whole: number
+  subsets: number
+  refused: number
+}
+
+/**
+ * Sends random requests of random principals and compares every answer with what SQL says.
+ *
+ * @throws what fast-check throws: the smallest request it found that shows what it must not.
+ */
+export async function hunt(world: World, serve: Serve, cases: number): Promise<HuntReport> {
+  const report: HuntReport = { answered: 0, rows: 0, whole: 0, subsets: 0, refused: 0 }
+  const places: Place[] = []
+  const property = fc.asyncProperty(attempt, (given) =>
+    examine(world, serve, given, places, report),
+  )
+  await fc.assert(property, { numRuns: cases, interruptAfterTimeLimit: 1_500_000 })
+  return report
+}
+
+async function examine(
+  { truth, electricUrl }: World,
+  serve: Serve,
+  given: Attempt,
+  places: Place[],
+  report: HuntReport,
+): Promise<void> {
+  const { who, method, shape, body, stolen } = given
+  const place = stolen === undefined ? undefined : places[stolen % Math.max(1, places.length)]
+  const query = [given.query, place].filter((part) => part).join('&')
+  const url = `http://app.test/api/shapes/${shape}?${query}`
+  // A live poll would wait for news that never comes.
+  fc.pre(URL.canParse(url) && !/live(_sse)?=(true|1)/.test(query))
+  const hasBody = body !== undefined && method !== 'GET' && method !== 'HEAD'
+  const request = new Request(url, { method, headers: signedIn(who), ...(hasBody ? { body } : {}) })
+  const response = await serve(request)
+  const text = await response.text()
+  const all = text + JSON.stringify([...response.headers])
+
+  expect(all).not.toContain(SECRET)
+  expect(all).not.toContain(new URL(electricUrl).host)
+  expect([200, 400, 404, 405, 409, 413], text).toContain(response.status)
+  const allowed = await truth.markers(who)
+  for (const [mark] of all.matchAll(MARKER)) expect(allowed, url).toContain(mark)
+  if (response.status !== 200) {
+    report.refused += 1
+    return
+  }
+  report.answered += 1
+  remember(places, response)
+  const rows = rowsIn(text)
+  report.rows += rows.length
+  if (text.startsWith('{')) report.subsets += 1
+  const expected = await truth.rows(who, shape, paramOf(shape, request.url))
+  expectOnly(rows, expected, url)
+  if (isWhole(given) && method === 'GET') {
+    expect(rows.map(keyOf).sort(), url).toEqual([...expected.keys()].sort())
+    report.whole += 1
+  }
+}
+
+/** The beginning of a small shape is all of it. */
+function isWhole({ query, body, stolen }: Attempt): boolean {
+  return body === undefined && stolen === undefined && /^(\w+=[^&]*&){0,2}offset=-1$/.test(query)
+}
+
+function paramOf(shape: string, url: string): string {
+  return new URL(url).searchParams.get(rules[shape]?.param ?? '') ?? ''
+}
+
+function remember(places: Place[], { headers }: Response): void {
+  const handle = headers.get('electric-handle')
+  if (handle === null || places.length > 500) return
+  for (const offset of [headers.get('electric-offset'), '0_0', '0_inf']) {
+    places.push(`handle=${handle}&offset=${offset}`)
+  }
+}
+
+function rowsIn(text: string): TextRow[] {
+  if (text === '') return []
+  const parsed: unknown = JSON.parse(text)
+  const messages = Array.isArray(parsed) ? parsed : (parsed as { data: unknown[] }).data
+  return (messages as { value?: TextRow }[]).flatMap(({ value }) => (value ? [value] : []))
+}
+
+/** Every row is one of those, column by column, and none has a column more. */
+function expectOnly(rows: TextRow[], expected: ReadonlyMap<string, TextRow>, url: string): void {
+  for (const row of rows) {
+    expect(expected.get(keyOf(row)), `${url} shows ${JSON.stringify(row)}`).toEqual(row)
+  }
+}
+
+export type { Truth }

@@ -1,0 +1,124 @@
+import type { Pool } from 'pg'
+import type { AppPrincipal } from './app-shapes.ts'
+
+/** A row as the engine sends it: the text of every column that may be seen. */
+export type TextRow = Readonly<Record<string, string | null>>
+
+/** What no browser may ever have, whoever asks. */
+const hiddenColumns = ['content_ref', 'content_sha256', 'last_position', 'secret_note']
+
+interface Rule {
+  readonly table: string
+  readonly param: 'sessionId' | 'threadId' | 'folderId' | null
+  /** Of the row `t`: $1 tenant, $2 user, $3 whether an admin, $4 the parameter. */
+  readonly where: string
+  /** What else the query must hold. */
+  readonly also?: string
+  /** Further columns that no browser gets. */
+  readonly hidden?: readonly string[]
+}
+
+const visible = `EXISTS (SELECT FROM sessions s WHERE s.tenant_id = $1 AND s.id = t.session_id
+  AND (s.owner_id = $2 OR s.visibility = 'tenant'))`
+const unused = (...numbers: number[]) => numbers.map((n) => ` AND $${n}::text IS NOT NULL`).join('')
+
+/** Who may see what, said anew in SQL and in other words than the registry's. */
+export const rules: Readonly<Record<string, Rule>> = {
+  sessions: {
+    table: 'sessions',
+    param: null,
+    where: `(t.owner_id = $2 OR t.visibility = 'tenant')${unused(3, 4)}`,
+  },
+  'session-timeline': child('timeline_events', 'session_id', 'sessionId'),
+  'session-threads': child('chat_threads', 'session_id', 'sessionId'),
+  'session-messages': child('chat_messages', 'session_id', 'sessionId'),
+  'thread-messages': child('chat_messages', 'thread_id', 'threadId'),
+  'session-deltas': {
+    ...child('chat_message_deltas', 'session_id', 'sessionId'),
+    also: 'epoch=5',
+    hidden: ['session_id', 'epoch', 'created_at'],
+  },
+  'folder-projects': {
+    table: 'projects',
+    param: 'folderId',
+    where: `t.folder_id = $4 AND ($3::boolean OR EXISTS (SELECT FROM project_members m
+      WHERE m.tenant_id = $1 AND m.project_id = t.id AND m.user_id = $2))`,
+  },
+}
+
+function child(table: string, column: string, param: Rule['param']): Rule {
+  return { table, param, where: `t.${column} = $4 AND ${visible}${unused(3)}` }
+}
+
+/** What SQL says of who may see what. The data must not change meanwhile: answers are remembered. */
+export interface Truth {
+  /** The rows of a shape for a principal, by their keys. */
+  rows(who: AppPrincipal, shape: string, param: string): Promise<ReadonlyMap<string, TextRow>>
+  /** Every marker that a principal may see anywhere. */
+  markers(who: AppPrincipal): Promise<ReadonlySet<string>>
+}
+
+/** Marks in texts, unique to each row: \`«t1/s1/title»\`. */
+export const MARKER = /«[^»]*»/gu
+
+export function createTruth(pool: Pool): Truth {
+  const known = new Map<string, Promise<ReadonlyMap<string, TextRow>>>()
+  const knownMarkers = new Map<string, Promise<ReadonlySet<string>>>()
+
+  async function columnsOf({ table, hidden = [] }: Rule): Promise<string[]> {
+    const { rows } = await pool.query<{ column_name: string }>(
+      `SELECT column_name FROM information_schema.columns
+       WHERE table_schema = 'public' AND table_name = $1 AND NOT column_name = ANY($2)`,
+      [table, [...hiddenColumns, ...hidden]],
+    )
+    return rows.map(({ column_name }) => column_name)
+  }
+
+  async function select(who: AppPrincipal, rule: Rule, param: string) {
+    const { table, where } = rule
+    const columns = await columnsOf(rule)
+    const texts = columns.map((name) => `t."${name}"::text AS "${name}"`)
+    const { rows } = await pool.query<TextRow>(
+      `SELECT ${texts.join(', ')} FROM ${table} t WHERE t.tenant_id = $1 AND ${where}`,
+      [who.tenantId, who.userId, who.isAdmin, param],
+    )
+    return new Map(rows.map((row) => [keyOf(row), row]))
+  }
+
+  async function markersOf(who: AppPrincipal): Promise<ReadonlySet<string>> {
+    const found = new Set<string>()
+    for (const rule of Object.values(rules)) {
+      const anyParam = {
+        ...rule,
+        where: rule.where.replace(/t\.\w+ = \$4/, '$4::text IS NOT NULL'),
+      }
+      for (const row of (await select(who, anyParam, '')).values()) {
+        for (const [mark] of JSON.stringify(row).matchAll(MARKER)) found.add(mark)
+      }
+    }
+    return found
+  }
+
+  return {
+    rows(who, shape, param) {
+      const rule = rules[shape]
+      if (!rule) return Promise.resolve(new Map())
+      return remember(known, JSON.stringify([who, shape, param]), () => select(who, rule, param))
+    },
+    markers: (who) => remember(knownMarkers, JSON.stringify(who), () => markersOf(who)),
+  }
+}
+
+export function keyOf(row: TextRow): string {
+  return JSON.stringify([row.tenant_id, row.id ?? row.message_id, row.seq])
+}
+
+function remember<Value>(
+  known: Map<string, Promise<Value>>,
+  key: string,
+  find: () => Promise<Value>,
+): Promise<Value> {
+  const found = known.get(key) ?? find()
+  known.set(key, found)
+  return found
+}

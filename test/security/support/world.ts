@@ -1,0 +1,90 @@
+import { Pool } from 'pg'
+import { createShapeServer } from '../../../src/dev/shape-server/index.ts'
+import { migrate } from '../../../src/server/migrate.ts'
+import { createShapeProxy, type ShapeProxyOptions } from '../../../src/server/shape-proxy.ts'
+import { freshDatabase } from '../../support/database.ts'
+import { type AppPrincipal, appShapes, appTablesSql } from './app-shapes.ts'
+import { createTruth, type Truth } from './truth.ts'
+
+export const SECRET = 'keep-this-to-yourself'
+
+/** Who signs a request in: `tenant/user/admin`. */
+export const USER_HEADER = 'x-user'
+
+/** A database of several tenants, an engine on it, and what SQL says of who may see what. */
+export interface World {
+  readonly pool: Pool
+  readonly truth: Truth
+  readonly electricUrl: string
+  proxy(options?: Partial<ShapeProxyOptions<AppPrincipal>>): (request: Request) => Promise<Response>
+  close(): Promise<void>
+}
+
+/** Starts the world: two tenants with the very same ids, of which each shares others, and a third that has nothing. */
+export async function createWorld(): Promise<World> {
+  const database = await freshDatabase()
+  await migrate({ database: database.url })
+  const pool = new Pool({ connectionString: database.url, options: '-c timezone=UTC' })
+  await pool.query(appTablesSql)
+  await fill(pool)
+  const electric = await createShapeServer({ databaseUrl: database.url, secret: SECRET })
+  const { url: electricUrl } = await electric.listen()
+  return {
+    pool,
+    truth: createTruth(pool),
+    electricUrl,
+    proxy: (options = {}) =>
+      createShapeProxy<AppPrincipal>({
+        electricUrl,
+        secret: SECRET,
+        shapes: appShapes,
+        subsets: true,
+        authenticate: principalOf,
+        ...options,
+      }),
+    async close() {
+      await electric.close()
+      await pool.end()
+      await database.drop()
+    },
+  }
+}
+
+export const signedIn = ({ tenantId, userId, isAdmin }: AppPrincipal) => ({
+  [USER_HEADER]: `${tenantId}/${userId}${isAdmin ? '/admin' : ''}`,
+})
+
+function principalOf(request: Request): AppPrincipal | null {
+  const [tenantId, userId, role] = request.headers.get(USER_HEADER)?.split('/') ?? []
+  return tenantId && userId ? { tenantId, userId, isAdmin: role === 'admin' } : null
+}
+
+async function fill(pool: Pool): Promise<void> {
+  await pool.query(`
+    INSERT INTO sessions (tenant_id, id, owner_id, visibility, title, content_ref, content_sha256)
+    SELECT t, 's' || n, u, CASE t WHEN 't1' THEN v WHEN 't2' THEN w END, '«' || t || '/s' || n || '»', '«hidden ref»', '«hidden sha»'
+    FROM unnest(ARRAY['t1', 't2']) t, (VALUES
+      (1, 'ann', 'private', 'tenant'), (2, 'ann', 'tenant', 'private'),
+      (3, 'bob', 'private', 'tenant'), (4, 'bob', 'tenant', 'private')
+    ) AS s(n, u, v, w);
+    INSERT INTO chat_threads (tenant_id, id, session_id, created_by, mode, title)
+    SELECT tenant_id, 'th-' || id, id, owner_id, 'session', '«' || tenant_id || '/th-' || id || '»'
+    FROM sessions;
+    INSERT INTO chat_messages (tenant_id, id, thread_id, session_id, author_id, role, content, position)
+    SELECT t.tenant_id, 'm-' || t.session_id || '-' || n, t.id, t.session_id, t.created_by, 'user',
+      '«' || t.tenant_id || '/m-' || t.session_id || '-' || n || '»', n
+    FROM chat_threads t, generate_series(1, 3) n;
+    INSERT INTO timeline_events (tenant_id, id, session_id, seq, kind, text)
+    SELECT tenant_id, 'e-' || id || '-' || n, id, n, 'message',
+      '«' || tenant_id || '/e-' || id || '-' || n || '»'
+    FROM sessions, generate_series(0, 2) n;
+    INSERT INTO chat_message_deltas (tenant_id, message_id, seq, session_id, epoch, delta)
+    SELECT tenant_id, id, n, session_id, '5', '«' || tenant_id || '/d-' || id || '-' || n || '»'
+    FROM chat_messages, generate_series(0, 1) n;
+    INSERT INTO projects (tenant_id, id, folder_id, name, is_open, budget, secret_note)
+    SELECT t, 'p' || n, 'f' || (n % 2), '«' || t || '/p' || n || '»', n % 2 = 0, n, '«hidden note»'
+    FROM unnest(ARRAY['t1', 't2']) t, generate_series(1, 6) n;
+    INSERT INTO project_members
+    VALUES ('t1', 'p1', 'ann'), ('t1', 'p2', 'ann'), ('t1', 'p3', 'bob'), ('t1', 'p4', 'bob'),
+      ('t2', 'p1', 'bob'), ('t2', 'p4', 'ann'), ('t2', 'p5', 'ann');`)
+}

@@ -1,0 +1,187 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { column, sessionColumns } from '../../src/schema/index.ts'
+import { defineShape, equals } from '../../src/shapes/index.ts'
+import { type AppPrincipal, appShapes } from './support/app-shapes.ts'
+import { hunt } from './support/hunt.ts'
+import { parameter, principal, shapeName, someId } from './support/requests.ts'
+import { rules } from './support/truth.ts'
+import { createWorld, signedIn, type World } from './support/world.ts'
+
+/** More on demand: `SECURITY_CASES=1000000 npx vitest run test/security`. */
+const CASES = Number(process.env.SECURITY_CASES ?? 1_000)
+const PATIENCE_MS = 1_800_000
+
+let world: World
+
+beforeAll(async () => {
+  world = await createWorld()
+}, 120_000)
+
+afterAll(() => world?.close())
+
+test(
+  `whoever sends whatever sees what SQL says, and nothing else (${CASES})`,
+  async () => {
+    const seen = await hunt(world, world.proxy(), CASES)
+    expect(seen.whole).toBeGreaterThan(CASES / 10)
+    expect(seen.rows).toBeGreaterThan(CASES / 5)
+    expect(seen.subsets).toBeGreaterThan(CASES / 200)
+    expect(seen.refused).toBeGreaterThan(CASES / 10)
+  },
+  PATIENCE_MS,
+)
+
+describe('the hunt finds a planted leak', () => {
+  const leaks = {
+    'a shape that forgets who owns a session': {
+      sessions: defineShape({ table: 'sessions', columns: sessionColumns }),
+    },
+    'a shape that says it belongs to no tenant': {
+      sessions: defineShape({
+        table: 'sessions',
+        columns: sessionColumns,
+        tenantColumn: null,
+        rows: () => equals('visibility', 'tenant'),
+      }),
+    },
+    'a column that should stay on the server': {
+      sessions: defineShape({
+        ...appShapes.sessions,
+        params: {},
+        columns: { ...sessionColumns, contentRef: column('content_ref', 'text') },
+      }),
+    },
+    'a child that does not look at its session': {
+      'session-threads': defineShape({
+        ...appShapes['session-threads'],
+        params: appShapes['session-threads'].params.shape,
+        rows: (_principal, { sessionId }) => equals('session_id', sessionId),
+      }),
+    },
+  }
+
+  test.each(Object.entries(leaks))(
+    '%s',
+    async (_name, leaky) => {
+      const serve = world.proxy({ shapes: { ...appShapes, ...leaky } })
+      await expect(hunt(world, serve, 1_000)).rejects.toThrow(/Property failed/)
+    },
+    PATIENCE_MS,
+  )
+
+  test(
+    'a proxy that hands the client’s condition to the engine',
+    async () => {
+      const send: typeof fetch = (input, init) => {
+        const url = new URL(String(input))
+        url.searchParams.set('where', `(${url.searchParams.get('where')}) OR TRUE`)
+        return fetch(url, init)
+      }
+      const serve = world.proxy({ fetch: send })
+      await expect(hunt(world, serve, 1_000)).rejects.toThrow(/Property failed/)
+    },
+    PATIENCE_MS,
+  )
+})
+
+/** An answer without what differs between any two shapes. */
+async function comparable(response: Response, id: string) {
+  const text = (await response.text()).replaceAll(encodeURIComponent(id), '').replaceAll(id, '')
+  const volatile = /"(?:xmin|xmax|database_lsn|global_last_seen_lsn|snapshot_mark)":"?\d+"?/g
+  const headers = [...response.headers].map(([name, value]) =>
+    /^(?:electric-(?:handle|cursor|offset)|etag)$/.test(name) ? [name] : [name, value],
+  )
+  const body = text.replaceAll(volatile, '').replaceAll(/"xip_list":\[[^\]]*\]/g, '')
+  return { status: response.status, headers, body }
+}
+
+test(
+  'what one may not see answers as what there is not',
+  async () => {
+    const serve = world.proxy()
+    const ask = (who: AppPrincipal, shape: string, id: string, body: string | undefined) => {
+      const url = `http://app.test/${shape}?${parameter(shape, id)}&offset=-1`
+      const post = body === undefined ? {} : { method: 'POST', body }
+      return serve(new Request(url, { headers: signedIn(who), ...post }))
+    }
+    const subset = fc.option(
+      fc.constantFrom(
+        '{"where":"\\"id\\" IS NOT NULL","order_by":"id","limit":5}',
+        '{"where":"\\"id\\" = $1","params":{"1":"m-s1-1"}}',
+        '{"where":"content_ref = $1","params":{"1":"x"}}',
+      ),
+      { nil: undefined },
+    )
+    let compared = 0
+    const property = fc.asyncProperty(
+      principal,
+      shapeName,
+      someId,
+      subset,
+      async (who, shape, id, body) => {
+        fc.pre(rules[shape]?.param !== null)
+        fc.pre((await world.truth.rows(who, shape, id)).size === 0)
+        const nowhere = 'z'.repeat(id.length)
+        const [hidden, absent] = await Promise.all([
+          ask(who, shape, id, body).then((response) => comparable(response, id)),
+          ask(who, shape, nowhere, body).then((response) => comparable(response, nowhere)),
+        ])
+        expect(hidden).toEqual(absent)
+        compared += 1
+      },
+    )
+    await fc.assert(property, { numRuns: Math.min(2_000, Math.ceil(CASES / 10)) })
+    expect(compared).toBeGreaterThan(0)
+  },
+  PATIENCE_MS,
+)
+
+test(
+  'writes that one may not see wake nobody',
+  async () => {
+    const serve = world.proxy()
+    const who = { tenantId: 't1', userId: 'ann', isAdmin: false }
+    const get = (query: string) =>
+      serve(new Request(`http://app.test/${query}`, { headers: signedIn(who) }))
+    const shapes = [
+      'sessions?',
+      'session-timeline?sessionId=s2&',
+      'session-threads?sessionId=s2&',
+      'session-messages?sessionId=s2&',
+      'thread-messages?threadId=th-s2&',
+      'folder-projects?folderId=f1&',
+    ]
+    const places = await Promise.all(shapes.map((shape) => upToDate(get, shape)))
+    const polls = places.map(async (place, index) => {
+      const response = await get(`${shapes[index]}${place}&live=true`)
+      return (await response.json()) as { key?: string }[]
+    })
+    const touch = (tenant: string, session: string, project: string) =>
+      world.pool.query(`
+      WITH a AS (UPDATE sessions SET repo_label = repo_label || 'x' WHERE tenant_id = '${tenant}' AND id = '${session}'),
+        b AS (UPDATE timeline_events SET title = 'x' WHERE tenant_id = '${tenant}' AND session_id = '${session}'),
+        c AS (UPDATE chat_messages SET metadata = '{"x":1}' WHERE tenant_id = '${tenant}' AND session_id = '${session}'),
+        d AS (UPDATE projects SET budget = budget + 1 WHERE tenant_id = '${tenant}' AND id = '${project}')
+      UPDATE chat_threads SET metadata = '{"x":1}' WHERE tenant_id = '${tenant}' AND session_id = '${session}'`)
+    await touch('t2', 's2', 'p1')
+    await touch('t1', 's3', 'p3')
+    await touch('t1', 's2', 'p1')
+    for (const [index, poll] of polls.entries()) {
+      const keys = (await poll).flatMap(({ key }) => (key === undefined ? [] : [key]))
+      expect(keys.length, shapes[index]).toBeGreaterThan(0)
+      expect(keys.filter((key) => !/"t1"\/"(?:.*-)?(?:s2(?:-\d)?|p1)"/.test(key))).toEqual([])
+    }
+  },
+  PATIENCE_MS,
+)
+
+/** Reads a shape to its end; returns where that is. */
+async function upToDate(get: (query: string) => Promise<Response>, shape: string) {
+  for (let place = 'offset=-1'; ; ) {
+    const { headers, body } = await get(`${shape}${place}`)
+    await body?.cancel()
+    place = `handle=${headers.get('electric-handle')}&offset=${headers.get('electric-offset')}`
+    if (headers.has('electric-up-to-date')) return place
+  }
+}
