@@ -5,7 +5,7 @@ import { defineShape, equals } from '../../src/shapes/index.ts'
 import { type AppPrincipal, appShapes } from './support/app-shapes.ts'
 import { hunt } from './support/hunt.ts'
 import { parameter, principal, shapeName, someId } from './support/requests.ts'
-import { rules } from './support/truth.ts'
+import { MARKER, rules } from './support/truth.ts'
 import { createWorld, signedIn, type World } from './support/world.ts'
 
 /** More on demand: `SECURITY_CASES=1000000 npx vitest run test/security`. */
@@ -136,6 +136,58 @@ test(
   },
   PATIENCE_MS,
 )
+
+describe('a place in a log', () => {
+  const ann = { tenantId: 't1', userId: 'ann', isAdmin: false }
+  const strangers = {
+    'of another tenant': { tenantId: 't2', userId: 'ann', isAdmin: false },
+    'of another user': { tenantId: 't1', userId: 'bob', isAdmin: false },
+    'of another role': { tenantId: 't1', userId: 'ann', isAdmin: true },
+  }
+  const honest: Readonly<Record<string, string>> = { threadId: 'th-s2', folderId: 'f1' }
+  const pathOf = (shape: string) => {
+    const own = parameter(shape, honest[rules[shape]?.param ?? ''] ?? 's2')
+    return `http://app.test/${shape}?${own === '' ? '' : `${own}&`}`
+  }
+  const ask = (who: AppPrincipal, url: string) =>
+    world.proxy()(new Request(url, { headers: signedIn(who) }))
+  const handleOf = async (who: AppPrincipal, shape: string) => {
+    const { headers, body } = await ask(who, `${pathOf(shape)}offset=-1`)
+    await body?.cancel()
+    return headers.get('electric-handle')
+  }
+  const offsets = ['0_0', '0_inf', '0_1', '9999999999999_0', '1_0', '0_99999999', '-2', 'inf']
+  const attacks = Object.keys(rules).flatMap((shape) =>
+    Object.entries(strangers).map(([of, stranger]) => ({ shape, of, stranger })),
+  )
+
+  test.each(attacks)('of $shape $of shows nothing', async ({ shape, stranger }) => {
+    const own = await handleOf(ann, shape)
+    const theirs = await handleOf(stranger, shape)
+    // Where two may see the same rows for the same reason they share a shape: nothing is stolen.
+    if (own === theirs) return
+    for (const offset of offsets) {
+      for (const live of ['', '&live=true', '&live=true&live_sse=true']) {
+        const url = `${pathOf(shape)}handle=${theirs}&offset=${offset}${live}`
+        const response = await ask(ann, url)
+        expect([400, 409], url).toContain(response.status)
+        expect(await response.text()).not.toMatch(MARKER)
+      }
+    }
+  })
+
+  test('of another shape shows nothing', async () => {
+    for (const shape of Object.keys(rules)) {
+      for (const other of Object.keys(rules)) {
+        if (shape === other) continue
+        const url = `${pathOf(shape)}handle=${await handleOf(ann, other)}&offset=0_inf&live=true`
+        const response = await ask(ann, url)
+        expect(response.status, url).toBe(409)
+        expect(await response.text()).not.toMatch(MARKER)
+      }
+    }
+  })
+})
 
 test(
   'writes that one may not see wake nobody',
