@@ -48,6 +48,7 @@ describe('the hunt finds a planted leak', () => {
     'a column that should stay on the server': {
       sessions: defineShape({
         ...appShapes.sessions,
+        key: ['id'],
         params: {},
         columns: { ...sessionColumns, contentRef: column('content_ref', 'text') },
       }),
@@ -55,6 +56,7 @@ describe('the hunt finds a planted leak', () => {
     'a child that does not look at its session': {
       'session-threads': defineShape({
         ...appShapes['session-threads'],
+        key: ['id'],
         params: appShapes['session-threads'].params.shape,
         rows: (_principal, { sessionId }) => equals('session_id', sessionId),
       }),
