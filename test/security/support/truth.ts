@@ -5,7 +5,13 @@ import type { AppPrincipal } from './app-shapes.ts'
 export type TextRow = Readonly<Record<string, string | null>>
 
 /** What no browser may ever have, whoever asks. */
-const hiddenColumns = ['content_ref', 'content_sha256', 'last_position', 'secret_note']
+const hiddenColumns = [
+  'content_ref',
+  'content_sha256',
+  'last_position',
+  'secret_note',
+  'derived_by',
+]
 
 interface Rule {
   readonly table: string
