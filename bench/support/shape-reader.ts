@@ -92,7 +92,9 @@ function shapeUrl(
     if (position.cursor !== '') params.set('cursor', position.cursor)
   }
   if (live) params.set('live', 'true')
-  return `${serverUrl}/v1/shape?${params}`
+  // Behind a proxy a shape has a URL of its own.
+  const url = serverUrl.includes('/shapes/') ? serverUrl : `${serverUrl}/v1/shape`
+  return `${url}?${params}`
 }
 
 function header({ headers }: HttpAnswer, name: string): string {

@@ -1,0 +1,227 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Client } from 'pg'
+import {
+  type BenchContext,
+  type Benchmark,
+  type Comparison,
+  compare,
+  interleave,
+  quantile,
+  timed,
+} from './harness.ts'
+import { withPostgres } from './support/bench-postgres.ts'
+import { createHttpClient, type HttpClient } from './support/http-get.ts'
+import { followShape, type LiveClient } from './support/live-client.ts'
+import { directQuery } from './support/proxied-shapes.ts'
+import { type ServerProcess, startServerProcess } from './support/server-process.ts'
+import { readWholeShape, type ShapeQuery } from './support/shape-reader.ts'
+
+const largeRows = 100_000
+const rowBytes = 1_000
+const smallRows = 10
+const requestsPerRound = 1_000
+const concurrentRequests = 16
+const commitsPerRound = 50
+const idleClients = 2_000
+const waves = 10
+const clientsPerWave = 500
+
+/** Shapes through the proxy against the same shapes asked of the engine itself. */
+export const benchmark: Benchmark = { name: 'proxy', run }
+
+/** A way to the same shapes. */
+interface Side {
+  readonly query: (table: 'small' | 'large' | 'live') => ShapeQuery
+  readonly url: (table: 'small' | 'large' | 'live') => string
+}
+
+async function run(context: BenchContext): Promise<Comparison[]> {
+  return withPostgres(async (postgres) => {
+    const database = await postgres.connect()
+    await fill(database)
+    const engine = await startServerProcess({
+      program: 'shape-server',
+      argument: { databaseUrl: postgres.url, longPollMs: 600_000 },
+    })
+    const proxy = await startServerProcess({
+      program: 'shape-proxy',
+      argument: { electricUrl: engine.url },
+      cpuProfileDirectory: context.cpuProfileDirectory,
+    })
+    const http = createHttpClient()
+    const direct: Side = { query: directQuery, url: () => engine.url }
+    const proxied: Side = { query: () => ({}), url: (table) => `${proxy.url}/shapes/${table}` }
+    try {
+      context.note(`${idleClients} idle clients`)
+      const memory = await measureMemory(proxy, proxied)
+      context.note(`a snapshot of ${(largeRows * rowBytes) / 1e6} MB`)
+      const snapshots = await measureSnapshots(context, http, proxied, direct)
+      context.note(`${requestsPerRound} requests for a small shape`)
+      const requests = await measureRequests(context, http, proxied, direct)
+      context.note('live answers')
+      const live = await measureLive(context, database, http, proxied, direct)
+      context.note(`${waves} waves of ${clientsPerWave} clients that come and go`)
+      const growth = await measureGrowth(proxy, proxied)
+      return [snapshots, requests, ...live, memory, growth]
+    } finally {
+      http.close()
+      await proxy.stop()
+      await engine.stop()
+    }
+  })
+}
+
+async function fill(database: Client): Promise<void> {
+  for (const [table, rows, bytes] of [
+    ['small', smallRows, 100],
+    ['large', largeRows, rowBytes],
+    ['live', 0, 0],
+  ] as const) {
+    await database.query(`CREATE TABLE ${table} (id bigint PRIMARY KEY, body text NOT NULL);
+      INSERT INTO ${table} SELECT n, repeat('x', ${bytes}) FROM generate_series(1, ${rows}) n`)
+  }
+}
+
+async function measureSnapshots(
+  { rounds }: BenchContext,
+  http: HttpClient,
+  proxied: Side,
+  direct: Side,
+): Promise<Comparison> {
+  const read = (side: Side) => () =>
+    timed(() => readWholeShape(http, side.url('large'), side.query('large')))
+  return compare({
+    name: 'snapshot of 100 MB',
+    unit: 'ms',
+    ...(await interleave(rounds, { ours: read(proxied), reference: read(direct) })),
+    referenceName: 'the engine itself',
+    goal: { ratio: 1 / 0.9 },
+  })
+}
+
+async function measureRequests(
+  { rounds }: BenchContext,
+  http: HttpClient,
+  proxied: Side,
+  direct: Side,
+): Promise<Comparison> {
+  const ask = (side: Side) => async () => {
+    const all = await timed(async () => {
+      let left = requestsPerRound
+      const worker = async () => {
+        while (left-- > 0) await readWholeShape(http, side.url('small'), side.query('small'))
+      }
+      await Promise.all(Array.from({ length: concurrentRequests }, worker))
+    })
+    return all / requestsPerRound
+  }
+  return compare({
+    name: 'time per read of a small shape, 16 at once',
+    unit: 'ms',
+    ...(await interleave(rounds, { ours: ask(proxied), reference: ask(direct) })),
+    referenceName: 'the engine itself',
+  })
+}
+
+/** Both see the same commits: what else the machine does slows both. */
+async function measureLive(
+  { rounds }: BenchContext,
+  database: Client,
+  http: HttpClient,
+  proxied: Side,
+  direct: Side,
+): Promise<Comparison[]> {
+  const follow = (side: Side) => followShape(http, side.url('live'), side.query('live'))
+  const [ours, reference] = await Promise.all([follow(proxied), follow(direct)])
+  const p50: { ours: number[]; reference: number[] } = { ours: [], reference: [] }
+  const p99: { ours: number[]; reference: number[] } = { ours: [], reference: [] }
+  for (let round = -1; round < rounds; round++) {
+    const seen = await timeCommits(database, ours, reference, (round + 1) * commitsPerRound)
+    if (round < 0) continue
+    p50.ours.push(...seen.ours)
+    p50.reference.push(...seen.reference)
+    p99.ours.push(quantile(seen.ours, 0.99))
+    p99.reference.push(quantile(seen.reference, 0.99))
+  }
+  const against = { unit: 'ms', referenceName: 'the engine itself, same commits' }
+  return [
+    compare({ ...against, ...p50, name: 'commit to live answer, p50', goal: { over: 1 } }),
+    compare({ ...against, ...p99, name: 'commit to live answer, p99' }),
+  ]
+}
+
+async function timeCommits(
+  database: Client,
+  ours: LiveClient,
+  reference: LiveClient,
+  from: number,
+): Promise<{ ours: number[]; reference: number[] }> {
+  const seen: { ours: number[]; reference: number[] } = { ours: [], reference: [] }
+  for (let n = from; n < from + commitsPerRound; n++) {
+    const polls = [ours.poll(), reference.poll()] as const
+    await delay(6)
+    const start = performance.now()
+    const since = () => performance.now() - start
+    const [first, second] = await Promise.all([
+      polls[0].then(since),
+      polls[1].then(since),
+      database.query('INSERT INTO live VALUES ($1, $2)', [n, 'x'.repeat(300)]),
+    ])
+    seen.ours.push(first)
+    seen.reference.push(second)
+  }
+  return seen
+}
+
+/** Opens so many live polls at once, and lets them wait. */
+async function openPolls(side: Side, count: number): Promise<HttpClient> {
+  const http = createHttpClient()
+  const client = await followShape(http, side.url('small'), side.query('small'))
+  for (let opened = 0; opened < count; opened++) {
+    // What is cut off when the crowd goes matters to nobody.
+    client.poll().catch(() => undefined)
+    // Connections that come all at once overflow the listening socket's queue.
+    if (opened % 50 === 49) await delay(30)
+  }
+  await delay(1_000)
+  return http
+}
+
+/** First of all: what a process has once used it keeps, and later clients would seem to cost nothing. */
+async function measureMemory(proxy: ServerProcess, proxied: Side): Promise<Comparison> {
+  const warmUp = await openPolls(proxied, 200)
+  warmUp.close()
+  await delay(1_000)
+  const before = await proxy.usage()
+  const crowd = await openPolls(proxied, idleClients)
+  const after = await proxy.usage()
+  crowd.close()
+  await delay(1_000)
+  return compare({
+    name: `memory per idle live client, ${idleClients} clients`,
+    unit: 'kB',
+    ours: [(after.rss - before.rss) / 1000 / idleClients],
+    reference: [20],
+    referenceName: 'what it may be',
+    goal: { ratio: 1 },
+  })
+}
+
+/** Clients that come, wait and go: what they leave behind would add up. */
+async function measureGrowth(proxy: ServerProcess, proxied: Side): Promise<Comparison> {
+  const heaps: number[] = []
+  for (let wave = 0; wave < waves; wave++) {
+    const crowd = await openPolls(proxied, clientsPerWave)
+    crowd.close()
+    await delay(500)
+    heaps.push((await proxy.usage()).heapUsed / 1e6)
+  }
+  return compare({
+    name: `heap after ${waves} waves of ${clientsPerWave} clients`,
+    unit: 'MB',
+    ours: heaps.slice(-3),
+    reference: heaps.slice(1, 4),
+    referenceName: 'after the first waves',
+    goal: { ratio: 1.1 },
+  })
+}
