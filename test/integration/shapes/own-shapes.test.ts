@@ -88,7 +88,7 @@ test('an own shape, without a server', async () => {
     },
   })
   const server = setupServer(...mock.handlers)
-  server.listen({ onUnhandledRequest: 'bypass' })
+  server.listen()
   onTestFinished(() => server.close())
   const db = openCollections('http://mock.test/api/shapes', {})
   onTestFinished(() => db.cleanup())
@@ -189,5 +189,5 @@ test.each([
   [{ columns: { slug: column('slug', 'text') } }, /no synced column 'id'/],
 ])('a definition that cannot work is refused at once: %o', (wrong, message) => {
   const columns = { id: column('id', 'text') }
-  expect(() => defineShape({ table: 'notes', columns, ...wrong })).toThrow(message)
+  expect(() => defineShape({ table: 'notes', columns, ...(wrong as object) })).toThrow(message)
 })
