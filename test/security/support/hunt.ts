@@ -76,7 +76,7 @@ async function examine(
 
 /** The beginning of a small shape is all of it. */
 function isWhole({ query, body, stolen }: Attempt): boolean {
-  return body === undefined && stolen === undefined && /^(\w+=[^&]*&){0,2}offset=-1$/.test(query)
+  return body === undefined && stolen === undefined && /^(\w+=[^&]*&){0,3}offset=-1$/.test(query)
 }
 
 function paramOf(shape: string, url: string): string {

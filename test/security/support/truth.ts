@@ -36,6 +36,10 @@ export const rules: Readonly<Record<string, Rule>> = {
     where: `(t.owner_id = $2 OR t.visibility = 'tenant')${unused(3, 4)}`,
   },
   'session-timeline': child('timeline_events', 'session_id', 'sessionId'),
+  'session-timeline-window': {
+    ...child('timeline_events', 'session_id', 'sessionId', 'AND t.seq >= 1 AND t.seq < 3'),
+    also: 'fromSeq=1&toSeq=3',
+  },
   'session-threads': child('chat_threads', 'session_id', 'sessionId'),
   'session-messages': child('chat_messages', 'session_id', 'sessionId'),
   'thread-messages': child('chat_messages', 'thread_id', 'threadId'),
@@ -52,8 +56,8 @@ export const rules: Readonly<Record<string, Rule>> = {
   },
 }
 
-function child(table: string, column: string, param: Rule['param']): Rule {
-  return { table, param, where: `t.${column} = $4 AND ${visible}${unused(3)}` }
+function child(table: string, column: string, param: Rule['param'], more = ''): Rule {
+  return { table, param, where: `t.${column} = $4 AND ${visible}${unused(3)} ${more}` }
 }
 
 /** What SQL says of who may see what. The data must not change meanwhile: answers are remembered. */
