@@ -1,3 +1,9 @@
+export {
+  createLegacyStores,
+  type LegacyMessageInput,
+  type LegacyStores,
+  type LegacyStoresOptions,
+} from './create-legacy-stores.ts'
 export { type ExportOptions, exportData } from './export/export-data.ts'
 export { formatRestoreReport } from './export/format-restore-report.ts'
 export {
@@ -7,6 +13,11 @@ export {
   type RestoreReport,
 } from './export/import-export.ts'
 export { type ExportManifest, readManifest } from './export/manifest.ts'
+export {
+  type ExportedUpload,
+  exportSessionUploads,
+  type LegacyUpload,
+} from './export-session-uploads.ts'
 export { formatImportReport, type ReportColors, type ReportStyle } from './format-import-report.ts'
 export { type GuardLegacyFilesOptions, guardLegacyFiles } from './guard/guard-legacy-files.ts'
 export {
@@ -24,3 +35,13 @@ export type {
   ThreadDifference,
   ThreadReport,
 } from './import-report.ts'
+export {
+  type ImportUploadsOptions,
+  importSessionUploads,
+  type UploadsReport,
+} from './import-session-uploads.ts'
+export type {
+  LegacyMessageRecord,
+  LegacyThreadRecord,
+  LegacyUploadRecord,
+} from './legacy-store-records.ts'

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander'
 import { SessionDbError } from '../../errors.ts'
-import type { ImportProgress, ImportReport } from '../../legacy/index.ts'
+import type { ImportProgress, ImportReport, UploadsReport } from '../../legacy/index.ts'
 import { colorsFor } from '../colors.ts'
 import { databaseUrlOption, requireDatabaseUrl } from '../database-url.ts'
 import { createProgressLine, formatBytes } from '../progress-line.ts'
@@ -52,25 +52,50 @@ async function runImport(options: ImportCommandOptions, command: Command): Promi
   }
   const { user } = options
   if (user === undefined) return command.error("required option '--user <id>' not specified")
-  const { formatImportReport, importLegacySnapshots } = legacy
+  const { formatImportReport, importLegacySnapshots, importSessionUploads } = legacy
   const progress = createProgressLine(process.stderr)
-  const report = await importLegacySnapshots({
+  const common = {
     database,
     dataDir: options.data,
     tenantId: options.tenant,
     userId: user,
     visibility: options.visibility,
     dryRun: options.dryRun ?? false,
+  }
+  // First, so that a chat finds the session of its upload.
+  const uploads = await importSessionUploads(common)
+  const report = await importLegacySnapshots({
+    ...common,
     strict: options.strict ?? false,
     salvage: options.salvage ?? false,
     quarantineFile: options.quarantine,
     ...(!options.json && { onProgress: (step) => progress.show(progressStep(step)) }),
   }).finally(progress.end)
-  refuseNothing(report, options.data)
+  if (!uploads.found) refuseNothing(report, options.data)
   const style = { width: process.stdout.columns ?? 100, colors: colorsFor(process.stdout) }
-  const text = options.json ? JSON.stringify(report) : formatImportReport(report, style)
+  const text = options.json
+    ? JSON.stringify({ ...report, uploads, ok: report.ok && uploads.ok })
+    : [...uploadLines(uploads), formatImportReport(report, style)].join('\n')
   process.stdout.write(`${text}\n`)
-  if (!report.ok) process.exitCode = 1
+  if (!report.ok || !uploads.ok) process.exitCode = 1
+}
+
+function uploadLines({
+  found,
+  inFile,
+  inserted,
+  alreadyThere,
+  badRecords,
+}: UploadsReport): string[] {
+  if (!found) return []
+  const bad = badRecords.map(
+    ({ line, id, reason }) =>
+      `  session-uploads.ndjson line ${line}${id ? ` ${id}` : ''}: ${reason}`,
+  )
+  return [
+    `uploads: ${inFile} in session-uploads.ndjson, ${inserted} new, ${alreadyThere} already there`,
+    ...bad,
+  ]
 }
 
 /** Imports what `session-db export` wrote. */

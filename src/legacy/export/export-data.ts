@@ -9,6 +9,7 @@ import { to as copyTo } from 'pg-copy-streams'
 import { SessionDbError } from '../../errors.ts'
 import { idField } from '../../schema/fields.ts'
 import { inCopyTransaction } from '../copy-transaction.ts'
+import { exportContents } from './contents.ts'
 import { type ExportedTable, exportedTables } from './exported-tables.ts'
 import { type ExportManifest, MANIFEST_FILE } from './manifest.ts'
 import { LINE_FORMAT, tableColumns } from './table-columns.ts'
@@ -25,8 +26,8 @@ export interface ExportOptions {
 }
 
 /**
- * Writes a tenant's data, or one user's, to a directory: a file of NDJSON per table, and a manifest
- * with their hashes. Everything is read in one snapshot of the database, and the same rows give the
+ * Writes a tenant's data, or one user's, to a directory: a file of NDJSON per table, the contents of
+ * sessions that are in Postgres, and a manifest with their hashes. Everything is read in one snapshot of the database, and the same rows give the
  * same bytes. `importExport` brings it into a database again.
  *
  * A user's data are: the sessions they own, with timeline; the threads they created; the messages
@@ -92,6 +93,7 @@ async function exportInto(
     tenantId,
     userId: userId ?? null,
     files,
+    contents: await exportContents(client, directory, tenantId, userId),
   }
   await writeFile(join(directory, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`)
   return manifest

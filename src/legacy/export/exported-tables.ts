@@ -89,5 +89,9 @@ export const exportedTables: readonly ExportedTable[] = [
 /** Tables that are not exported, and why. */
 export const notExported: Readonly<Record<string, string>> = {
   applied_batches: 'answers to writes that were sent here; their txids mean nothing elsewhere',
+  session_contents: 'exported as files, under contents/',
+  session_content_chunks: 'exported as files, under contents/',
+  session_content_garbage: 'bytes that are to be deleted',
+  session_uploads: 'work under way: an upload that is not complete is begun again',
   session_db_migrations: 'what this database is, not what a tenant has in it',
 }

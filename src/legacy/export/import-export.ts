@@ -7,6 +7,7 @@ import { SessionDbError } from '../../errors.ts'
 import { idField } from '../../schema/fields.ts'
 import { bulkLoad } from '../../server/bulk-load.ts'
 import { inCopyTransaction } from '../copy-transaction.ts'
+import { importContents } from './contents.ts'
 import { type ExportedTable, exportedTables } from './exported-tables.ts'
 import { type ExportManifest, readManifest, verifyFiles } from './manifest.ts'
 import { recountSql, restoreSql } from './restore-sql.ts'
@@ -87,6 +88,7 @@ async function restore(
   await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
     `session-db import ${tenantId}`,
   ])
+  const contents = await importContents(client, directory, tenantId, manifest.contents)
   const tables: RestoredTable[] = []
   for (const exported of exportedTables) {
     if (!manifest.files.some(({ name }) => name === exported.file)) continue
@@ -103,7 +105,7 @@ async function restore(
   return {
     ok: tables.every(({ differing }) => differing === 0),
     dryRun,
-    changed: tables.some(({ inserted }) => inserted > 0),
+    changed: contents > 0 || tables.some(({ inserted }) => inserted > 0),
     tables,
   }
 }

@@ -22,6 +22,9 @@ const manifestSchema = z.object({
       sha256: z.string(),
     }),
   ),
+  contents: z.array(
+    z.object({ sha256: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.number().int() }),
+  ),
 })
 
 /** What an export holds. The same rows make the same manifest. */
