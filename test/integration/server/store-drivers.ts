@@ -47,5 +47,7 @@ export function openDatabase(driver: StoreDriver, url: string): OpenedDatabase {
 function quietPool(connectionString: string): Pool {
   const pool = new Pool({ connectionString, max: CONNECTIONS })
   pool.on('error', () => {})
+  // Kysely does not listen on the connections it holds: one that breaks would end the process.
+  pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }
