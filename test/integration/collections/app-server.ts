@@ -37,9 +37,11 @@ interface Backend {
 /**
  * Starts the app on a database of its own and our shape server; where DATABASE_URL and ELECTRIC_URL
  * are set, on those. What others left there is in other tenants: each start has its own.
+ *
+ * @param ownDatabaseUrl an empty database to take instead, with our shape server.
  */
-export async function startAppServer(): Promise<AppServer> {
-  const backend = externalBackend() ?? (await ownBackend())
+export async function startAppServer(ownDatabaseUrl?: string): Promise<AppServer> {
+  const backend = await startBackend(ownDatabaseUrl)
   const { databaseUrl, electricUrl, secret } = backend
   await migrate({ database: databaseUrl })
   const store = createSessionStore({ database: databaseUrl })
@@ -83,17 +85,24 @@ function externalBackend(): Backend | undefined {
   }
 }
 
-async function ownBackend(): Promise<Backend> {
+async function startBackend(ownDatabaseUrl?: string): Promise<Backend> {
+  if (ownDatabaseUrl !== undefined) return await withShapeServer(ownDatabaseUrl, async () => {})
+  const external = externalBackend()
+  if (external !== undefined) return external
   const database = await freshDatabase()
-  const shapeServer = await createShapeServer({ databaseUrl: database.url })
+  return await withShapeServer(database.url, database.drop)
+}
+
+async function withShapeServer(databaseUrl: string, drop: () => Promise<void>): Promise<Backend> {
+  const shapeServer = await createShapeServer({ databaseUrl })
   const { url: electricUrl } = await shapeServer.listen()
   return {
-    databaseUrl: database.url,
+    databaseUrl,
     electricUrl,
     secret: undefined,
     async close() {
       await shapeServer.close()
-      await database.drop()
+      await drop()
     },
   }
 }

@@ -1,9 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { newTimelineEvent } from '../../../src/collections/optimistic-rows.ts'
 import { SessionDbError } from '../../../src/errors.ts'
 import { record } from '../../support/record-changes.ts'
 import { change } from './support/hand-driven-shapes.ts'
 import { accepted, open } from './support/open.ts'
-import { message, session, thread } from './support/rows.ts'
+import { ann, message, session, thread } from './support/rows.ts'
+
+const EVENT = { id: 'e1', sessionId: 's1', seq: 0, kind: 'other' } as const
 
 const unhandled: unknown[] = []
 const note = (reason: unknown) => unhandled.push(reason)
@@ -214,6 +217,37 @@ describe('which collections a write touches', () => {
     expect(order).toEqual(['threads', 'committed'])
   })
 
+  test('only those that are live are waited for, whatever else shows the row', async () => {
+    const { db, shapes, writes } = open()
+    shapes.seed('session-threads/s1', [thread('th1')])
+    const scope = db.session('s1')
+    const { messages } = db.thread('th1')
+    await Promise.all([scope.threads, messages].map((each) => each.preload()))
+    await scope.threads.cleanup()
+    const write = db.actions.appendMessage({ threadId: 'th1', role: 'user', content: 'Hello' })
+    writes[0]?.answer(accepted(writes[0].batch, 9))
+    const row = message(write.id, { content: 'Hello' })
+    shapes.push('thread-messages/th1', [
+      change('thread-messages/th1', 'insert', row, { txids: [9] }),
+    ])
+    await write.committed
+    expect([scope.messages.status, scope.threads.status]).toEqual(['idle', 'cleaned-up'])
+  })
+
+  test('a write that changed nothing is not waited for, and its optimistic row goes', async () => {
+    const { db, shapes, writes } = open()
+    const event = (title: string) => ({ ...newTimelineEvent(EVENT, ann, new Date(0)), title })
+    shapes.seed('session-timeline/s1', [event('As stored')])
+    const { timeline } = db.session('s1')
+    await timeline.preload()
+    const write = db.actions.write([
+      { collection: 'timelineEvents', type: 'update', id: 'e1', changes: { title: 'As stored' } },
+    ])
+    writes[0]?.answer(accepted(writes[0].batch, null))
+    await expect(write.committed).resolves.toMatchObject({ txid: null })
+    await vi.waitFor(() => expect(timeline.get('e1')?.$synced).toBe(true))
+  })
+
   test('a thread created active archives the one before it', async () => {
     const { db, shapes } = open()
     shapes.seed('session-threads/s1', [thread('th1'), thread('th2', { mode: 'general' })])
@@ -336,6 +370,31 @@ describe('when the stream is slow', () => {
     shapes.push('sessions', [change('sessions', 'update', row, { txids: [42] })])
     await vi.waitFor(() => expect(db.sessions.get('s1')?.$synced).toBe(true))
     expect(events.map((event) => event.slice(7))).toEqual(['s1 New', 's2 Session s2', 's1 New'])
+  })
+
+  test('names those that have not shown it, and not those that have', async () => {
+    const { db, shapes, writes } = open({ syncTimeoutMs: 50 })
+    shapes.seed('session-threads/s1', [thread('th1')])
+    const scope = db.session('s1')
+    const { messages } = db.thread('th1')
+    await Promise.all([scope.threads, scope.messages, messages].map((each) => each.preload()))
+    const write = db.actions.appendMessage({ threadId: 'th1', role: 'user', content: 'Hello' })
+    const row = message(write.id, { content: 'Hello' })
+    shapes.push('thread-messages/th1', [
+      change('thread-messages/th1', 'insert', row, { txids: [9] }),
+    ])
+    writes[0]?.answer(accepted(writes[0].batch, 9))
+    const error: SessionDbError = await write.committed.then(
+      () => Promise.reject(new Error('should not commit')),
+      (reason) => reason,
+    )
+    expect(error.code).toBe('sync_timeout')
+    const waitingFor = error.details?.waitingFor as { collection: string }[]
+    expect(new Set(waitingFor.map(({ collection }) => collection))).toEqual(
+      new Set([scope.threads.id, scope.messages.id]),
+    )
+    expect(error.message).toContain('did not show transaction 9 within 50 ms')
+    expect([messages.has(write.id), scope.messages.has(write.id)]).toEqual([true, true])
   })
 
   test('a write that never comes is given up in the end', async () => {
