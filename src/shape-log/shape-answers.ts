@@ -46,6 +46,7 @@ export function createShapeAnswers<Definition extends ShapeDefinition, Subset>(
   times: AnswerTimes,
 ) {
   type Checked = CheckedRequest<Definition>
+  const subsetsUnderWay = new Map<ShapeLog, Set<Promise<unknown>>>()
 
   /** A page of the log; a live request waits for it. */
   async function log(
@@ -55,6 +56,12 @@ export function createShapeAnswers<Definition extends ShapeDefinition, Subset>(
     const { log, definition } = shape
     if (request.offset === 'now') return now({ shape, request, context })
     let page = await read(log, request.offset)
+    const subsets = subsetsUnderWay.get(log)
+    if (subsets && page.complete && !request.live) {
+      // A client that asked for a few rows first gets them before it hears that it has them all.
+      await Promise.allSettled(subsets)
+      page = await read(log, request.offset)
+    }
     const base = { handle: log.handle, requested: request.offset, live: request.live }
     const answerFor = (upToDate: boolean, end: LogOffset): ShapeAnswer => ({
       ...base,
@@ -104,7 +111,7 @@ export function createShapeAnswers<Definition extends ShapeDefinition, Subset>(
   ): Promise<ProtocolAnswer> {
     const { log, definition } = shape
     const page = await read(log, request.offset === 'now' ? 'before-all' : request.offset)
-    const rows = await source.readSubset(definition, subset, log)
+    const rows = await underWay(log, source.readSubset(definition, subset, log))
     const end = request.offset === 'now' ? log.lastOffset : page.end
     const metadata = {
       ...snapshotFields(rows.snapshot),
@@ -115,6 +122,17 @@ export function createShapeAnswers<Definition extends ShapeDefinition, Subset>(
     const schema = request.live ? undefined : definition.schema
     const headers = subsetHeaders(context, { handle: log.handle, end, schema })
     return { status: 200, headers, body: context.method === 'HEAD' ? null : body }
+  }
+
+  async function underWay<T>(log: ShapeLog, reading: Promise<T>): Promise<T> {
+    const all = subsetsUnderWay.get(log) ?? new Set()
+    subsetsUnderWay.set(log, all.add(reading))
+    try {
+      return await reading
+    } finally {
+      all.delete(reading)
+      if (all.size === 0) subsetsUnderWay.delete(log)
+    }
   }
 
   /** Every change as it comes. */

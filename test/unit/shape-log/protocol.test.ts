@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { nextCursor } from '../../../src/shape-log/cursor.ts'
 import { toResponse } from '../../../src/shape-log/http-message.ts'
 import { createShapeProtocol } from '../../../src/shape-log/protocol.ts'
@@ -12,7 +12,15 @@ import {
 } from '../../../src/shape-log/source.ts'
 
 /** A source whose snapshots are one row, and whose changes the test makes. */
-function start(options: { longPollMs?: number; secret?: string; failure?: ShapeFailure } = {}) {
+function start(
+  options: {
+    longPollMs?: number
+    secret?: string
+    failure?: ShapeFailure
+    /** What a subset waits for once it is read. */
+    subset?: () => Promise<void>
+  } = {},
+) {
   const logs: ShapeLog[] = []
   const source: ShapeSource<ShapeDefinition, string> = {
     define: async ({ table }) => ({ definition: { key: table, schema: '{"id":{"type":"int4"}}' } }),
@@ -24,12 +32,15 @@ function start(options: { longPollMs?: number; secret?: string; failure?: ShapeF
       log.endSnapshot('{"headers":{"control":"snapshot-end"}}')
     },
     close: () => undefined,
-    readSubset: async () => ({
-      messages: ['{"key":"1"}'],
-      snapshot: parseSnapshot('5:9:7'),
-      databaseLsn: 3n,
-      mark: 1,
-    }),
+    async readSubset() {
+      await options.subset?.()
+      return {
+        messages: ['{"key":"1"}'],
+        snapshot: parseSnapshot('5:9:7'),
+        databaseLsn: 3n,
+        mark: 1,
+      }
+    },
     lastSeenLsn: () => 99n,
     status: () => 'active',
   }
@@ -172,4 +183,31 @@ test('a subset carries the bounds of its snapshot and is never cached', async ()
     snapshot_mark: 1,
     database_lsn: '3',
   })
+})
+
+test('the end of a snapshot comes after the subsets that were asked for before', async () => {
+  let finish: (() => void) | undefined
+  const { ask, change } = start({
+    subset: () =>
+      new Promise((resolve) => {
+        finish = resolve
+      }),
+  })
+  const handle = await handleOf(ask)
+  const order: string[] = []
+  const note = (what: string) => (response: Response) => {
+    order.push(what)
+    return response.text()
+  }
+  const subset = ask('table=a&offset=-1&subset__where=true').then(note('subset'))
+  await vi.waitFor(() => expect(finish).toBeDefined())
+  const end = ask(`table=a&handle=${handle}&offset=0_0`).then(note('end'))
+  // Pages before the end wait for nothing.
+  await ask('table=a&offset=-1').then(note('first page'))
+  change('{"key":"2"}')
+  expect(order).toEqual(['first page'])
+  finish?.()
+  await subset
+  expect(await end).toContain('{"key":"2"}')
+  expect(order).toEqual(['first page', 'subset', 'end'])
 })
