@@ -19,7 +19,7 @@ export interface DebianPostgres {
   /** Superuser url of the database `postgres`. */
   readonly url: string
   readonly dataDir: string
-  /** Runs one of this Postgres's programs, as its own user. */
+  /** Runs one of this Postgres's programs, or of the system's, as the server's own user. */
   program(name: string, args: readonly string[]): Promise<{ stdout: string }>
   stop(): Promise<void>
 }
@@ -36,8 +36,10 @@ export async function startDebianPostgres(
   const directory = await mkdtemp(join(tmpdir(), 'session-db-test-debian-'))
   if (user.uid !== undefined) await run('chown', [String(user.uid), directory])
   const dataDir = join(directory, 'data')
-  const program = (name: string, args: readonly string[]) =>
-    run(join(BIN, name), args, { ...user, cwd: '/' })
+  const program = (name: string, args: readonly string[]) => {
+    const own = join(BIN, name)
+    return run(existsSync(own) ? own : name, args, { ...user, cwd: '/' })
+  }
   await program('initdb', ['-D', dataDir, '-U', 'postgres', '-A', 'trust', '-N'])
   const server = await startDebianServer(dataDir, settings)
   return {

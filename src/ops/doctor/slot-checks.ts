@@ -4,6 +4,10 @@ import { formatBytes } from '../format-bytes.ts'
 
 /** A replication slot as Postgres has it, in bytes. */
 export interface SlotState {
+  /** The database it belongs to. */
+  readonly database: string
+  /** Whether that is the database that was asked. */
+  readonly here: boolean
   readonly active: boolean
   /** `reserved`, `extended`, `unreserved` or `lost`. */
   readonly walStatus: string | null
@@ -21,7 +25,7 @@ export async function readSlot(
   name: string,
 ): Promise<SlotState | undefined> {
   const { rows } = await client.query<Record<keyof SlotState, unknown>>(
-    `SELECT active, wal_status AS "walStatus",
+    `SELECT database, database = current_database() AS here, active, wal_status AS "walStatus",
        pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::float8 AS "retainedBytes",
        pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::float8 AS "lagBytes",
        safe_wal_size::float8 AS "safeBytes"
@@ -31,6 +35,8 @@ export async function readSlot(
   const [row] = rows
   if (row === undefined) return undefined
   return {
+    database: String(row.database),
+    here: row.here === true,
     active: row.active === true,
     walStatus: row.walStatus as string | null,
     retainedBytes: Number(row.retainedBytes ?? 0),
@@ -55,6 +61,14 @@ export async function checkSlot(client: ClientBase, name: string): Promise<Findi
       level: 'error',
       message: `there is no slot ${name}: Electric has never been connected, or the slot was dropped`,
       fix: 'Start Electric with this database. If it was running before, empty ELECTRIC_STORAGE_DIR first: slot and storage go together.',
+    }
+  }
+  if (!slot.here) {
+    return {
+      check,
+      level: 'error',
+      message: `${name} belongs to the database ${slot.database}, not to this one`,
+      fix: 'Let this database’s Electric use a stream id of its own (ELECTRIC_REPLICATION_STREAM_ID), or drop the slot if the other database is gone for good.',
     }
   }
   if (slot.walStatus === 'lost') {

@@ -58,7 +58,7 @@ async function electricReason(url: string): Promise<string | undefined> {
 
 async function slotReason(database: Pool, name: string): Promise<string | undefined> {
   const slot = await readSlot(database, name)
-  if (slot === undefined) return 'there is no replication slot'
+  if (slot === undefined || !slot.here) return 'there is no replication slot'
   if (slot.walStatus === 'lost') return 'the replication slot is lost'
   return slot.active ? undefined : 'nobody reads the replication slot'
 }
