@@ -2,12 +2,13 @@ import type { ClientBase } from 'pg'
 import type { ContentStores } from '../content/content-stores.ts'
 import { missingContent } from '../content/postgres-content-store.ts'
 import { deriveTimeline } from '../timeline/derive-timeline.ts'
+import { storeBatches } from '../timeline/store-batches.ts'
 import type { TimelineSummary } from '../timeline/timeline-summary.ts'
 import type { DerivationJob, JobProgress } from './jobs.ts'
 import { openEventWriter } from './write-events.ts'
 
 /** Changes with whatever makes other events of the same bytes. */
-export const DERIVATION_VERSION = 'session-db/2'
+export const DERIVATION_VERSION = 'session-db/3'
 
 interface SessionContent {
   readonly content_ref: string | null
@@ -44,10 +45,10 @@ export async function deriveSession(
     onProgress({ doneBytes, totalBytes, events })
   })
   const timeline = deriveTimeline(counted)
-  for await (const batch of timeline) {
-    for (const event of batch.events) await writer.write(event)
+  await storeBatches(timeline, async (batch) => {
+    await writer.write(batch.events)
     events = batch.progress.events
-  }
+  })
   await writer.end()
   await switchToReady(client, tenantId, sessionId, timeline.summary)
   return DERIVATION_VERSION

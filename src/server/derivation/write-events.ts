@@ -2,12 +2,12 @@ import type { ClientBase } from 'pg'
 import type { DerivedEvent } from '../timeline/derived-event.ts'
 import { insertEvents, type PlacedEvent, timelineEventId } from '../timeline/insert-events.ts'
 
-const BATCH_SIZE = 1_000
 const STAGING = 'pg_temp.session_db_derived_events'
 
 /** Takes a session's derived events, in their order. */
 export interface EventWriter {
-  write(event: DerivedEvent): Promise<void>
+  /** Writes the next ones, in one statement. */
+  write(events: readonly DerivedEvent[]): Promise<void>
   /** Afterwards the session has these derived events and no others. */
   end(): Promise<void>
 }
@@ -40,25 +40,16 @@ export async function openEventWriter(
   let seq = 0
   // Where an event went whose place is another one than in its log, because the app's are between.
   const moved = new Map<number, number>()
-  let batch: PlacedEvent[] = []
-  const flush = async () => {
-    if (batch.length === 0) return
-    const events = batch
-    batch = []
-    await insertEvents(client, target.tenantId, target.sessionId, events, options)
+  const place = (event: DerivedEvent): PlacedEvent => {
+    while (taken.has(seq)) seq += 1
+    if (seq !== event.seq) moved.set(event.seq, seq)
+    const parentSeq = event.parentSeq === null ? null : moved.get(event.parentSeq)
+    return { ...event, seq: seq++, parentSeq: parentSeq ?? event.parentSeq }
   }
+  const { tenantId, sessionId } = target
   return {
-    async write(event) {
-      while (taken.has(seq)) seq += 1
-      if (seq !== event.seq) moved.set(event.seq, seq)
-      const { parentSeq } = event
-      const parent = parentSeq === null ? null : (moved.get(parentSeq) ?? parentSeq)
-      batch.push({ ...event, seq, parentSeq: parent })
-      seq += 1
-      if (batch.length >= BATCH_SIZE) await flush()
-    },
+    write: (events) => insertEvents(client, tenantId, sessionId, events.map(place), options),
     async end() {
-      await flush()
       if (replaces) await replaceEvents(client, target)
     },
   }

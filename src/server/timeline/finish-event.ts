@@ -1,3 +1,4 @@
+import type { JsonObject, JsonValue } from '../../schema/fields.ts'
 import { boundedJson, type Tally } from './bounded-json.ts'
 import type { DerivedEvent, EventDraft } from './derived-event.ts'
 import { boundedText, storableText } from './storable-text.ts'
@@ -38,7 +39,7 @@ export function finishEvent(
     parentSeq: place.parentSeq,
   }
   const data = {
-    ...boundedJson(draft.data ?? {}, tally),
+    ...withoutOurNames(boundedJson(draft.data ?? {}, tally)),
     ...(draft.unparseable === true ? { unparseable: true } : {}),
     ...(tally.replaced > 0 ? { replacedCharacters: tally.replaced } : {}),
     line: place.line,
@@ -47,6 +48,22 @@ export function finishEvent(
       : {}),
   }
   return { event: { ...event, data }, size: tally.kept }
+}
+
+/** What the library says of an event; a log's own properties of these names are kept in `logged`. */
+const OUR_NAMES = ['line', 'endLine', 'unparseable', 'replacedCharacters'] as const
+
+function withoutOurNames(data: JsonObject): JsonObject {
+  if (!OUR_NAMES.some((name) => name in data)) return data
+  const logged: Record<string, JsonValue> = {}
+  const rest = { ...data }
+  for (const name of OUR_NAMES) {
+    const value = rest[name]
+    if (value === undefined) continue
+    logged[name] = value
+    delete rest[name]
+  }
+  return { ...rest, logged }
 }
 
 /** A time as logs write it, within the years that Postgres and JavaScript share. */

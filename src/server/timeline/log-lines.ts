@@ -49,10 +49,20 @@ export function createLineSplitter(
       rest = flat(rest.slice(0, KEPT_OF_LONG_LINE))
       truncated = true
     } else {
-      lines.push({ number, text: rest, truncated: false, continues: true })
-      rest = ''
+      rest = addPieces(rest)
       hasPieces = true
     }
+  }
+  // Pieces end at the same places however the bytes came, and never within a surrogate pair.
+  const addPieces = (text: string): string => {
+    let start = 0
+    while (text.length - start > maxLength) {
+      const last = text.charCodeAt(start + maxLength - 1)
+      const end = start + (last >= 0xd800 && last <= 0xdbff ? maxLength - 1 : maxLength)
+      lines.push({ number, text: text.slice(start, end), truncated: false, continues: true })
+      start = end
+    }
+    return text.slice(start)
   }
   const finishLine = () => {
     const text = rest.endsWith('\r') ? rest.slice(0, -1) : rest

@@ -1,6 +1,7 @@
 import type { ClientBase } from 'pg'
 import type { DerivedTimeline } from './derive-timeline.ts'
 import { insertEvents } from './insert-events.ts'
+import { storeBatches } from './store-batches.ts'
 import type { DeriveProgress, TimelineSummary } from './timeline-summary.ts'
 
 /** The session that events belong to. */
@@ -25,16 +26,9 @@ export async function persistTimeline(
   timeline: DerivedTimeline,
   onProgress: (progress: DeriveProgress) => void | Promise<void> = () => undefined,
 ): Promise<TimelineSummary> {
-  // One batch is on its way to Postgres while the next is read: its failure is looked at then.
-  let onItsWay: Promise<void> = Promise.resolve()
-  try {
-    for await (const { events, progress } of timeline) {
-      await onItsWay
-      onItsWay = insertEvents(client, tenantId, sessionId, events).then(() => onProgress(progress))
-      onItsWay.catch(() => undefined)
-    }
-  } finally {
-    await onItsWay
-  }
+  await storeBatches(timeline, async ({ events, progress }) => {
+    await insertEvents(client, tenantId, sessionId, events)
+    await onProgress(progress)
+  })
   return timeline.summary
 }

@@ -12,6 +12,7 @@ const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
   'own-shapes.md': ['test/integration/shapes/own-shapes.test.ts'],
   'message-streaming.md': ['test/integration/docs/message-streaming.test.ts'],
   'offline.md': ['test/integration/docs/offline.test.ts'],
+  'session-logs.md': ['test/integration/docs/session-logs.test.ts'],
   'testing.md': ['test/unit/testing/app-test.test.ts'],
   'writes.md': ['test/integration/docs/writes.test.ts'],
   'uploads.md': ['test/integration/upload/guide.test.ts'],

@@ -203,6 +203,23 @@ test('byte order mark, CRLF and a missing last newline make no difference', asyn
   expect(await derive(chunked(`\uFEFF${text.join('\r\n')}\r\n`))).toEqual(plain)
 })
 
+test('what a log says under the names of the library is kept apart', async () => {
+  const line = { type: 'note', line: 7, endLine: 900, unparseable: true }
+  const [, event] = await deriveText('not JSON', JSON.stringify(line))
+  expect(event?.data).toEqual({
+    type: 'note',
+    logged: { line: 7, endLine: 900, unparseable: true },
+    line: 2,
+  })
+})
+
+test('a line of any length is read the same, however its bytes come', async () => {
+  const long = JSON.stringify({ projectHash: 'x', messages: ['\u{1F600}'.repeat(50_000), {}] })
+  const broken = `${long.slice(0, -2)}]`
+  const whole = await derive(chunked(broken, broken.length * 4))
+  for (const size of [997, 65_537]) expect(await derive(chunked(broken, size))).toEqual(whole)
+})
+
 test('what Postgres cannot store is replaced and counted', async () => {
   const [event] = await deriveText(
     '{"type":"event_msg","payload":{"type":"user_message","message":"a\\u0000b\\ud800c","x\\u0000":"\\udfff"}}',

@@ -1,0 +1,85 @@
+import { createReadStream } from 'node:fs'
+import { join } from 'node:path'
+import { Client } from 'pg'
+import { expect, onTestFinished, test } from 'vitest'
+import {
+  defineTimelineParser,
+  deriveTimeline,
+  migrate,
+  persistTimeline,
+  timelineParsers,
+} from '../../../src/server/index.ts'
+import { freshDatabase } from '../../support/database.ts'
+
+const path = join(
+  import.meta.dirname,
+  '../../fixtures/session-logs/codex/crispierry-malformed-line.jsonl',
+)
+
+async function* chunked(text: string): AsyncGenerator<Uint8Array> {
+  yield new TextEncoder().encode(text)
+}
+
+test('what the guide to session logs says of reading one', async () => {
+  const shown: number[][] = []
+  const show = (...counts: number[]) => shown.push(counts)
+
+  const timeline = deriveTimeline(createReadStream(path))
+  for await (const { events, progress } of timeline) show(events.length, progress.lines)
+  const { format, kinds, unparseable, title } = timeline.summary
+
+  expect(shown).toEqual([[timeline.summary.events, timeline.summary.lines]])
+  expect({ format, unparseable }).toEqual({ format: 'codex', unparseable: 1 })
+  expect(kinds.other).toBeGreaterThanOrEqual(1)
+  expect(title).toEqual(expect.any(String))
+})
+
+test('what it says of storing one', async () => {
+  const database = await freshDatabase()
+  onTestFinished(() => database.drop())
+  await migrate({ database: database.url })
+  const client = new Client({ connectionString: database.url })
+  await client.connect()
+  onTestFinished(() => client.end())
+  const [tenantId, sessionId] = ['acme', 's1']
+  await client.query(
+    "INSERT INTO sessions (tenant_id, id, owner_id, title) VALUES ('acme', 's1', 'ada', 'x')",
+  )
+  const log = createReadStream(path)
+
+  const summary = await persistTimeline(client, { tenantId, sessionId }, deriveTimeline(log))
+
+  const { rows } = await client.query('SELECT seq FROM timeline_events ORDER BY seq')
+  expect(rows.map(({ seq }) => seq)).toEqual([...Array(summary.events).keys()])
+})
+
+test('what it says of a parser of one’s own', async () => {
+  const chatParser = defineTimelineParser({
+    name: 'my-chat',
+    version: 1,
+    detect: ({ text }) => (/^\d\d:\d\d:\d\d (?:you|bot)> /.test(text) ? 1 : 0),
+    create: () => ({
+      facts: { title: 'A chat' },
+      push({ text }) {
+        const [, time, who, said] = /^(\d\d:\d\d:\d\d) (you|bot)> (.*)$/.exec(text) ?? []
+        if (said === undefined)
+          return [{ kind: 'other', title: 'not a line', text, unparseable: true }]
+        const role = who === 'you' ? 'user' : 'assistant'
+        return [{ kind: 'message', role, text: said, time: `2026-01-01T${time}Z` }]
+      },
+      finish: () => [],
+    }),
+  })
+  const chat = chunked('12:30:01 you> Fix the login\n\n12:30:02 bot> Done\n???\n')
+
+  const own = deriveTimeline(chat, { parsers: [chatParser, ...timelineParsers] })
+
+  const events = []
+  for await (const batch of own) events.push(...batch.events)
+  expect(events).toMatchObject([
+    { kind: 'message', role: 'user', text: 'Fix the login', data: { line: 1 } },
+    { kind: 'message', role: 'assistant', occurredAt: new Date('2026-01-01T12:30:02Z') },
+    { kind: 'other', text: '???', data: { line: 4, unparseable: true } },
+  ])
+  expect(own.summary).toMatchObject({ title: 'A chat', parser: { name: 'my-chat' }, blankLines: 1 })
+})
