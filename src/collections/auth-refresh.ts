@@ -1,13 +1,7 @@
 import type { ShapeStreamOptions } from '@electric-sql/client'
 import { SessionDbError } from '../errors.ts'
 import type { WriteAdapter } from '../writes/adapter.ts'
-
-/** Headers to send from now on, or nothing when the cookie or the `headers` option has changed. */
-export type RefreshedHeaders = Readonly<Record<string, string>> | undefined
-
-/** Signs the user in anew, for example with a refresh token. Rejects when that is not possible. */
-// biome-ignore lint/suspicious/noConfusingVoidType: `async () => {}` is what most apps write
-export type OnUnauthenticated = () => Promise<RefreshedHeaders | void>
+import { createSignIn, type RefreshSignIn } from '../writes/refresh-sign-in.ts'
 
 /** What the streams and the writes of one page have in common as to who asks. */
 export interface AuthRefresh {
@@ -30,50 +24,25 @@ const AFTER_FAILURE_MS = 10_000
  */
 export function createAuthRefresh(options: {
   readonly headers?: ShapeStreamOptions['headers']
-  readonly onUnauthenticated?: OnUnauthenticated
+  readonly onUnauthenticated?: RefreshSignIn
 }): AuthRefresh {
-  let refreshed: RefreshedHeaders
-  let signIn = 0
-  let failedAt = Number.NEGATIVE_INFINITY
-  let running: Promise<boolean> | undefined
-
-  async function refresh(since: number): Promise<boolean> {
-    const { onUnauthenticated } = options
-    if (signIn > since) return true
-    if (onUnauthenticated === undefined || Date.now() - failedAt < AFTER_FAILURE_MS) return false
-    running ??= onUnauthenticated()
-      .then(
-        (headers) => {
-          if (headers !== undefined) refreshed = headers
-          signIn += 1
-          return true
-        },
-        () => {
-          failedAt = Date.now()
-          return false
-        },
-      )
-      .finally(() => {
-        running = undefined
-      })
-    return await running
-  }
+  const signIn = createSignIn(options.onUnauthenticated, AFTER_FAILURE_MS)
 
   async function headers(): Promise<Record<string, string>> {
     const entries = Object.entries(options.headers ?? {}).map(async ([name, value]) => {
       return [name, typeof value === 'function' ? await value() : value] as const
     })
-    return withHeaders(Object.fromEntries(await Promise.all(entries)), refreshed)
+    return withHeaders(Object.fromEntries(await Promise.all(entries)), signIn.headers())
   }
 
   return {
     headers,
     fetch(send) {
       return async (input, init) => {
-        const since = signIn
+        const since = signIn.refreshes()
         const given = Object.fromEntries(new Headers(init?.headers))
-        const first = await send(input, { ...init, headers: withHeaders(given, refreshed) })
-        if (first.status !== 401 || !(await refresh(since))) return first
+        const first = await send(input, { ...init, headers: withHeaders(given, signIn.headers()) })
+        if (first.status !== 401 || !(await signIn.renew(since))) return first
         void first.body?.cancel()
         return send(input, { ...init, headers: withHeaders(given, await headers()) })
       }
@@ -81,31 +50,29 @@ export function createAuthRefresh(options: {
     writes(adapter) {
       if (options.onUnauthenticated === undefined) return adapter
       return async (batch, adapterOptions) => {
-        const since = signIn
-        const attempt = () => adapter(batch, adapterOptions)
+        const since = signIn.refreshes()
+        const attempt = () => adapter(batch, { ...adapterOptions, headers: signIn.headers() })
         try {
           const outcome = await attempt()
           const isRefused = 'error' in outcome && outcome.error.code === 'unauthenticated'
-          return isRefused && (await refresh(since)) ? await attempt() : outcome
+          return isRefused && (await signIn.renew(since)) ? await attempt() : outcome
         } catch (error) {
           const isRefused = error instanceof SessionDbError && error.code === 'unauthenticated'
-          if (isRefused && (await refresh(since))) return attempt()
+          if (isRefused && (await signIn.renew(since))) return attempt()
           throw error
         }
       }
     },
-    reset() {
-      failedAt = Number.NEGATIVE_INFINITY
-    },
+    reset: signIn.reset,
   }
 }
 
 /** Later headers replace earlier ones, whatever the case of their names. */
 function withHeaders(
   given: Readonly<Record<string, string>>,
-  later: RefreshedHeaders,
+  later: Readonly<Record<string, string>>,
 ): Record<string, string> {
-  return Object.fromEntries(Object.entries({ ...lowerCased(given), ...lowerCased(later ?? {}) }))
+  return { ...lowerCased(given), ...lowerCased(later) }
 }
 
 function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {

@@ -1,7 +1,8 @@
 import { SessionDbError } from '../errors.ts'
 import type { WriteAdapter } from '../writes/adapter.ts'
 import { toWriteFailure } from '../writes/errors.ts'
-import { createAuthRefresh, type OnUnauthenticated } from './auth-refresh.ts'
+import type { RefreshSignIn } from '../writes/refresh-sign-in.ts'
+import { createAuthRefresh } from './auth-refresh.ts'
 import type { StreamOptions } from './electric.ts'
 import { createLiveFetch } from './live/live-fetch.ts'
 import type { TabTools } from './live/tab-messages.ts'
@@ -11,7 +12,7 @@ import type { TabTimes } from './live/tab-share.ts'
 export interface ConnectionOptions
   extends Pick<StreamOptions, 'electricUrl' | 'headers' | 'fetchClient'> {
   readonly shareLiveConnections?: boolean
-  readonly onUnauthenticated?: OnUnauthenticated
+  readonly onUnauthenticated?: RefreshSignIn
 }
 
 /** The way to the server that all streams and writes of one user have in common. */

@@ -4,6 +4,7 @@ import type { ChatThread } from '../schema/chat-thread.ts'
 import type { Session } from '../schema/session.ts'
 import type { TimelineEvent } from '../schema/timeline-event.ts'
 import { sendBatch, type WriteAdapter } from '../writes/adapter.ts'
+import type { RefreshSignIn } from '../writes/refresh-sign-in.ts'
 import { type WriteRetryOptions, withRetries } from '../writes/with-retries.ts'
 import { createActions, type SessionActions } from './actions.ts'
 import {
@@ -12,7 +13,6 @@ import {
   createAppShapes,
   type GetAppShape,
 } from './app-shapes.ts'
-import type { OnUnauthenticated } from './auth-refresh.ts'
 import type { CommitContext } from './commit-batch.ts'
 import { createConnection } from './connection.ts'
 import type { RowCollection, StreamOptions, SyncedCollection, SyncStream } from './electric.ts'
@@ -67,7 +67,7 @@ export interface SessionCollectionsOptions<Shapes extends AppShapes = NoShapes>
    * return the headers to use from now on, or nothing when a cookie or `headers` has changed. What
    * was refused is asked once more. When this rejects, or is not given, streams stop (see `status`).
    */
-  readonly onUnauthenticated?: OnUnauthenticated
+  readonly onUnauthenticated?: RefreshSignIn
   /** Called after the user has signed out, here or in another tab, and the collections are empty. */
   readonly onSignedOut?: () => void
   /** Hears of every failed action and of every error that ends a stream. */

@@ -13,7 +13,6 @@ export type {
   AppShapes,
   GetAppShape,
 } from './app-shapes.ts'
-export type { OnUnauthenticated, RefreshedHeaders } from './auth-refresh.ts'
 export type { PendingWrite } from './commit-batch.ts'
 export {
   createSessionCollections,

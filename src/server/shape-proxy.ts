@@ -115,8 +115,12 @@ export function createShapeProxy<P extends Principal = Principal>(
   }
 
   const serveLiveBatch = createLiveBatch({
-    authenticate: (request) => requirePrincipal(options.authenticate, request, () => {}),
+    authenticate: (request, onError) =>
+      requirePrincipal(options.authenticate, request, (error) =>
+        onError(`authenticate failed: ${describe(error)}`),
+      ),
     serveShape,
+    onRefused: (entry) => log(options.logger, entry),
   })
   return (request) => (isLiveBatch(request) ? serveLiveBatch(request) : serveShape(request))
 }

@@ -3,7 +3,7 @@ import type { WriteBatchInput } from '../writes/batch.ts'
 import { errorStatus, SessionDbError } from '../writes/errors.ts'
 import { type Authenticate, requirePrincipal } from './authenticate.ts'
 import { failureResponse } from './failure-response.ts'
-import { readJsonBody } from './write-handler/read-json-body.ts'
+import { isJsonRequest, readJsonBody } from './write-handler/read-json-body.ts'
 import { requireOwnOrigin } from './write-handler/request-origin.ts'
 import {
   type BatchWriter,
@@ -59,7 +59,7 @@ export function createWriteHandler(
 
   return async (request) => {
     if (request.method !== 'POST') return refuse(405, 'Batches are sent with POST.')
-    if (!isJson(request)) return refuse(415, 'Send the batch as application/json.')
+    if (!isJsonRequest(request)) return refuse(415, 'Send the batch as application/json.')
     try {
       return await answer(request)
     } catch (error) {
@@ -67,11 +67,6 @@ export function createWriteHandler(
       return failureResponse(error)
     }
   }
-}
-
-function isJson(request: Request): boolean {
-  const type = request.headers.get('content-type') ?? ''
-  return /^application\/json\s*(?:;\s*charset="?utf-8"?\s*)?$/i.test(type.trim())
 }
 
 function refuse(status: 405 | 415, message: string): Response {

@@ -11,8 +11,18 @@ import { type WriteOutcome, type WriteResult, writeOutcomeSchema } from './resul
  */
 export type WriteAdapter = (
   batch: WriteBatchInput,
-  options?: { readonly signal?: AbortSignal },
+  options?: WriteAdapterOptions,
 ) => Promise<WriteOutcome>
+
+/** What the caller of an adapter has to say; a bare server function may ignore it. */
+export interface WriteAdapterOptions {
+  readonly signal?: AbortSignal
+  /**
+   * Headers of the latest sign-in. A caller that gives them answers a 401 itself, by one refresh
+   * for streams and writes together: the adapter must not refresh on its own.
+   */
+  readonly headers?: Readonly<Record<string, string>>
+}
 
 /** Sends a batch and returns the result; every failure is a `SessionDbError`. */
 export async function sendBatch(

@@ -15,7 +15,8 @@ export interface HttpWriteAdapterOptions {
   readonly timeoutMs?: number
   /**
    * Called when the server answers 401, once for all requests that hear it at a time; each is then
-   * sent once more. What it returns is added to the headers of later requests.
+   * sent once more. What it returns is added to the headers of later requests. Not called where
+   * `createSessionCollections` has an `onUnauthenticated`: that one answers for writes, too.
    */
   readonly onUnauthenticated?: RefreshSignIn
 }
@@ -35,16 +36,22 @@ export function createHttpWriteAdapter(options: HttpWriteAdapterOptions): WriteA
   const { url, timeoutMs = 30_000 } = options
   const signIn = createSignIn(options.onUnauthenticated)
 
-  async function post(body: string, caller: AbortSignal | undefined): Promise<Response> {
+  async function post(
+    body: string,
+    caller: AbortSignal | undefined,
+    signedIn: Readonly<Record<string, string>>,
+  ): Promise<Response> {
     const send = options.fetch ?? fetch
-    const headers = { ...(await options.headers?.()), ...signIn.headers() }
+    const headers = new Headers(await options.headers?.())
+    headers.set('content-type', 'application/json')
+    for (const [name, value] of Object.entries(signedIn)) headers.set(name, value)
     const timeout = AbortSignal.timeout(timeoutMs)
     const signal = caller === undefined ? timeout : AbortSignal.any([caller, timeout])
     try {
       return await whole(
         await send(url, {
           method: 'POST',
-          headers: { 'content-type': 'application/json', ...headers },
+          headers,
           body,
           signal,
         }),
@@ -55,10 +62,14 @@ export function createHttpWriteAdapter(options: HttpWriteAdapterOptions): WriteA
     }
   }
 
-  return async (batch, { signal } = {}) => {
+  return async (batch, { signal, headers } = {}) => {
     signal?.throwIfAborted()
     const body = JSON.stringify(batch)
-    return readOutcome(await signIn.keep(() => post(body, signal)), url)
+    const response =
+      headers === undefined
+        ? await signIn.keep(() => post(body, signal, signIn.headers()))
+        : await post(body, signal, headers)
+    return readOutcome(response, url)
   }
 }
 

@@ -1,4 +1,4 @@
-export { sendBatch, type WriteAdapter } from './adapter.ts'
+export { sendBatch, type WriteAdapter, type WriteAdapterOptions } from './adapter.ts'
 export {
   MAX_DELTAS,
   MAX_MUTATIONS,
@@ -20,6 +20,7 @@ export {
 export { createHttpWriteAdapter, type HttpWriteAdapterOptions } from './http-adapter.ts'
 export type { MessageStream, MessageStreamOptions } from './message-stream.ts'
 export type { UIMessageChunks } from './pipe-ui-message-stream.ts'
+export type { RefreshSignIn } from './refresh-sign-in.ts'
 export {
   type AppliedMutation,
   type WriteOutcome,

@@ -1,5 +1,5 @@
 import { SessionDbError } from '../errors.ts'
-import type { WriteAdapter } from './adapter.ts'
+import type { WriteAdapter, WriteAdapterOptions } from './adapter.ts'
 import type { WriteBatchInput } from './batch.ts'
 import { type ErrorCode, fromWriteFailure, writeFailureSchema } from './errors.ts'
 import type { WriteOutcome } from './result.ts'
@@ -33,10 +33,11 @@ const TRANSIENT: readonly ErrorCode[] = ['unavailable', 'rate_limited']
  */
 export function withRetries(adapter: WriteAdapter, options: WriteRetryOptions = {}): WriteAdapter {
   const { attempts = 4, firstDelayMs = 300, maxDelayMs = 10_000, timeoutMs = 35_000 } = options
-  return async (batch, { signal } = {}) => {
+  return async (batch, given = {}) => {
+    const { signal } = given
     for (let attempt = 1; ; attempt += 1) {
       signal?.throwIfAborted()
-      const answer = await settled(adapter, batch, signal, timeoutMs)
+      const answer = await settled(adapter, batch, given, timeoutMs)
       const retry = attempt < attempts && !signal?.aborted ? retryOf(answer) : undefined
       if (retry === undefined) {
         if ('outcome' in answer) return answer.outcome
@@ -54,12 +55,13 @@ type Answer = { readonly outcome: WriteOutcome } | { readonly failure: unknown }
 async function settled(
   adapter: WriteAdapter,
   batch: WriteBatchInput,
-  caller: AbortSignal | undefined,
+  options: WriteAdapterOptions,
   timeoutMs: number,
 ): Promise<Answer> {
+  const caller = options.signal
   const attempt = new AbortController()
   let stop = () => {}
-  const given = new Promise<never>((_, reject) => {
+  const cut = new Promise<never>((_, reject) => {
     const end = (reason: unknown) => {
       attempt.abort(reason)
       reject(reason)
@@ -73,7 +75,8 @@ async function settled(
     }
   })
   try {
-    return { outcome: await Promise.race([adapter(batch, { signal: attempt.signal }), given]) }
+    const sending = adapter(batch, { ...options, signal: attempt.signal })
+    return { outcome: await Promise.race([sending, cut]) }
   } catch (failure) {
     return { failure }
   } finally {

@@ -33,5 +33,7 @@ export async function readLiveBatch(request: Request): Promise<readonly LivePoll
   if (parsed.success) return parsed.data.polls
   const issue = parsed.error.issues[0]
   const where = issue?.path.join('.') || 'The batch'
-  throw new SessionDbError('invalid', `${where}: ${issue?.message ?? 'is not valid'}`)
+  // The names of fields are the client's own text, which has no business in an answer or a log.
+  const what = issue?.code === 'unrecognized_keys' ? 'has a field too many' : issue?.message
+  throw new SessionDbError('invalid', `${where}: ${what ?? 'is not valid'}`)
 }

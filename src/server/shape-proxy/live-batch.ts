@@ -3,9 +3,11 @@ import { LIVE_BATCH_NAME, LIVE_BATCH_TYPE, PRINCIPAL_HEADER } from '../../shapes
 import { encodeJsonFrame, frameType } from '../../shapes/live-frames.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { failureResponse } from '../failure-response.ts'
+import { isJsonRequest } from '../write-handler/read-json-body.ts'
 import { createFrameStream } from './frame-stream.ts'
 import { readLiveBatch } from './live-batch-request.ts'
 import { followLane } from './live-lane.ts'
+import type { ShapeLogEntry } from './log-entry.ts'
 import { principalDigest } from './principal-digest.ts'
 
 const ALLOW = 'POST, OPTIONS'
@@ -13,10 +15,18 @@ const LONGEST_MS = 60_000
 
 /** What the batch endpoint is made of. */
 export interface LiveBatchOptions {
-  /** Says who sends a request, or rejects with the error to answer. */
-  readonly authenticate: (request: Request) => Promise<Principal>
+  /** Says who sends a request, or rejects with the error to answer; `onError` hears why. */
+  readonly authenticate: (request: Request, onError: (reason: string) => void) => Promise<Principal>
   /** Answers a single shape request: each poll of a batch goes through it, each time. */
   readonly serveShape: (request: Request) => Promise<Response>
+  /** Hears of a batch that is refused as a whole: none of its polls is ever served. */
+  readonly onRefused?: (entry: ShapeLogEntry) => void
+}
+
+/** What is known of a batch so far, for the log. */
+interface Progress {
+  principal: Principal | null
+  reason?: string
 }
 
 /** Whether a request is for the batch endpoint, whatever its method. */
@@ -32,24 +42,50 @@ export function isLiveBatch(request: Request): boolean {
  * after a minute; the client then asks again. Holds nothing between requests, so any instance can
  * serve any batch.
  */
-export function createLiveBatch({ authenticate, serveShape }: LiveBatchOptions) {
+export function createLiveBatch({ authenticate, serveShape, onRefused }: LiveBatchOptions) {
   return async (request: Request): Promise<Response> => {
     if (request.method === 'OPTIONS') {
       return new Response(null, { status: 204, headers: { allow: ALLOW } })
     }
-    if (request.method !== 'POST') {
-      const error = new SessionDbError('invalid', `Live shapes are asked for with ${ALLOW}.`)
-      return failureResponse(error, { allow: ALLOW }, 405)
+    const started = performance.now()
+    const progress: Progress = { principal: null }
+    const response = await answer(request, progress)
+    if (response.ok) return response
+    onRefused?.({
+      method: request.method,
+      shape: null,
+      principal: progress.principal,
+      live: true,
+      status: response.status,
+      durationMs: performance.now() - started,
+      reason: `live batch: ${progress.reason ?? 'unexpected error'}`,
+    })
+    return response
+  }
+
+  async function answer(request: Request, progress: Progress): Promise<Response> {
+    const refuse = (status: number, message: string, headers = {}) => {
+      progress.reason = message
+      return failureResponse(new SessionDbError('invalid', message), headers, status)
     }
+    if (request.method !== 'POST') {
+      return refuse(405, `Live shapes are asked for with ${ALLOW}.`, { allow: ALLOW })
+    }
+    // What a form of another site can send never gets as far as the user's sign-in.
+    if (!isJsonRequest(request)) return refuse(415, 'Send the batch as application/json.')
     try {
-      return await answerBatch(request)
+      return await answerBatch(request, progress)
     } catch (error) {
+      if (error instanceof SessionDbError) progress.reason ??= error.message
       return failureResponse(error)
     }
   }
 
-  async function answerBatch(request: Request): Promise<Response> {
-    const principal = await principalDigest(await authenticate(request))
+  async function answerBatch(request: Request, progress: Progress): Promise<Response> {
+    progress.principal = await authenticate(request, (reason) => {
+      progress.reason = reason
+    })
+    const principal = await principalDigest(progress.principal)
     const polls = await readLiveBatch(request)
     const frames = createFrameStream(request.signal)
     const deadline = new AbortController()

@@ -16,6 +16,12 @@ export async function readJsonBody(request: Request, maxBytes: number): Promise<
   throw new SessionDbError('invalid', message, { details: { line, column } })
 }
 
+/** Whether the body is declared as JSON: no other site's form can send that without being asked. */
+export function isJsonRequest(request: Request): boolean {
+  const type = request.headers.get('content-type') ?? ''
+  return /^application\/json\s*(?:;\s*charset="?utf-8"?\s*)?$/i.test(type.trim())
+}
+
 async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
   if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw tooLarge(maxBytes)
   const chunks: Uint8Array[] = []

@@ -18,12 +18,16 @@ export interface AppServer {
   readonly databaseUrl: string
   /** Who signs in as `tenant/user`. */
   principal(user: string): Principal
+  /** Ends a sign-in, such as `tenant/user;token`: whoever sends it gets 401 from now on. */
+  expire(signIn: string): void
+  /** Lets it in again. */
+  renew(signIn: string): void
   /** Runs SQL behind the app's back. */
   sql(statement: string, values?: unknown[]): Promise<unknown[]>
   close(): Promise<void>
 }
 
-/** The header that signs a request in: `tenant/user`. */
+/** The header that signs a request in: `tenant/user`, or `tenant/user;token`. */
 export const USER_HEADER = 'x-user'
 
 /** The database and the engine that an app runs on. */
@@ -46,9 +50,11 @@ export async function startAppServer(ownDatabaseUrl?: string): Promise<AppServer
   await migrate({ database: databaseUrl })
   const store = createSessionStore({ database: databaseUrl })
   const principal = createPrincipals(randomUUID())
+  const expired = new Set<string>()
   const authenticate = (request: Request) => {
-    const user = request.headers.get(USER_HEADER)
-    return user?.includes('/') ? principal(user) : null
+    const signIn = request.headers.get(USER_HEADER)
+    if (signIn === null || !signIn.includes('/') || expired.has(signIn)) return null
+    return principal(signIn.split(';')[0] ?? '')
   }
   const serveShape = createShapeProxy({
     electricUrl,
@@ -65,6 +71,8 @@ export async function startAppServer(ownDatabaseUrl?: string): Promise<AppServer
     url: server.url,
     databaseUrl,
     principal,
+    expire: (signIn) => expired.add(signIn),
+    renew: (signIn) => expired.delete(signIn),
     sql: (statement, values) => query(databaseUrl, statement, values),
     async close() {
       await server.close()

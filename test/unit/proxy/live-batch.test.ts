@@ -53,7 +53,7 @@ const live = (rest = '') => `live=true&offset=0_0&handle=h1${rest}`
 function post(body: unknown, init: RequestInit = {}): Promise<Response> {
   return fetch(`${app.url}/api/shapes/_live`, {
     method: 'POST',
-    headers: { 'x-user': 'ann' },
+    headers: { 'x-user': 'ann', 'content-type': 'application/json' },
     body: typeof body === 'string' ? body : JSON.stringify(body),
     ...init,
   })
@@ -236,9 +236,51 @@ describe('a batch', () => {
   })
 
   test('a stranger gets 401 before anything is read', async () => {
-    const response = await post({ polls: [{ shape: 'sessions', query: live() }] }, { headers: {} })
+    const response = await post(
+      { polls: [{ shape: 'sessions', query: live() }] },
+      {
+        headers: { 'content-type': 'application/json' },
+      },
+    )
     expect(response.status).toBe(401)
     expect(electric.seen).toEqual([])
+  })
+})
+
+describe('the logger', () => {
+  test('hears of a batch that is refused as a whole, and why', async () => {
+    await post({ polls: [{ shape: 'sessions', query: live(), 'line\nbreak': 'x' }] })
+    await post({ polls: [] }, { headers: { 'x-user': 'ann', 'content-type': 'text/plain' } })
+    signedIn = false
+    await post({ polls: [{ shape: 'sessions', query: live() }] })
+    const common = { method: 'POST', shape: null, live: true, durationMs: expect.any(Number) }
+    const ann = { tenantId: 't1', userId: 'ann' }
+    expect(entries).toEqual([
+      {
+        ...common,
+        principal: ann,
+        status: 400,
+        reason: 'live batch: polls.0: has a field too many',
+      },
+      {
+        ...common,
+        principal: null,
+        status: 415,
+        reason: 'live batch: Send the batch as application/json.',
+      },
+      {
+        ...common,
+        principal: null,
+        status: 401,
+        reason: 'live batch: Sign in, then try again.',
+      },
+    ])
+  })
+
+  test('hears of each poll of a batch that is served, as of a single request', async () => {
+    const response = await post({ polls: [{ shape: 'nothing', query: live() }] })
+    await readAnswers(response, 1)
+    expect(entries).toMatchObject([{ shape: 'nothing', status: 404, method: 'GET' }])
   })
 })
 
