@@ -117,10 +117,10 @@ export function createShapeProxy<P extends Principal = Principal>(
   const serveLiveBatch = createLiveBatch({
     authenticate: (request, onError) =>
       requirePrincipal(options.authenticate, request, (error) =>
-        onError(`authenticate failed: ${describe(error)}`),
+        onError(`authenticate failed: ${describeError(error)}`),
       ),
     serveShape,
-    onRefused: (entry) => log(options.logger, entry),
+    ...(options.logger === undefined ? {} : { logger: options.logger }),
   })
   return (request) => (isLiveBatch(request) ? serveLiveBatch(request) : serveShape(request))
 }

@@ -7,7 +7,7 @@ import { isJsonRequest } from '../write-handler/read-json-body.ts'
 import { createFrameStream } from './frame-stream.ts'
 import { readLiveBatch } from './live-batch-request.ts'
 import { followLane } from './live-lane.ts'
-import type { ShapeLogEntry } from './log-entry.ts'
+import { createProgress, logProgress, type Progress, type ShapeLogger } from './log-entry.ts'
 import { principalDigest } from './principal-digest.ts'
 
 const ALLOW = 'POST, OPTIONS'
@@ -20,13 +20,7 @@ export interface LiveBatchOptions {
   /** Answers a single shape request: each poll of a batch goes through it, each time. */
   readonly serveShape: (request: Request) => Promise<Response>
   /** Hears of a batch that is refused as a whole: none of its polls is ever served. */
-  readonly onRefused?: (entry: ShapeLogEntry) => void
-}
-
-/** What is known of a batch so far, for the log. */
-interface Progress {
-  principal: Principal | null
-  reason?: string
+  readonly logger?: ShapeLogger
 }
 
 /** Whether a request is for the batch endpoint, whatever its method. */
@@ -42,24 +36,17 @@ export function isLiveBatch(request: Request): boolean {
  * after a minute; the client then asks again. Holds nothing between requests, so any instance can
  * serve any batch.
  */
-export function createLiveBatch({ authenticate, serveShape, onRefused }: LiveBatchOptions) {
+export function createLiveBatch({ authenticate, serveShape, logger }: LiveBatchOptions) {
   return async (request: Request): Promise<Response> => {
     if (request.method === 'OPTIONS') {
       return new Response(null, { status: 204, headers: { allow: ALLOW } })
     }
-    const started = performance.now()
-    const progress: Progress = { principal: null }
+    const progress = createProgress(request.method)
+    progress.live = true
     const response = await answer(request, progress)
     if (response.ok) return response
-    onRefused?.({
-      method: request.method,
-      shape: null,
-      principal: progress.principal,
-      live: true,
-      status: response.status,
-      durationMs: performance.now() - started,
-      reason: `live batch: ${progress.reason ?? 'unexpected error'}`,
-    })
+    const { reason = 'unexpected error' } = progress
+    logProgress(logger, progress, response.status, `live batch: ${reason}`)
     return response
   }
 
@@ -82,10 +69,11 @@ export function createLiveBatch({ authenticate, serveShape, onRefused }: LiveBat
   }
 
   async function answerBatch(request: Request, progress: Progress): Promise<Response> {
-    progress.principal = await authenticate(request, (reason) => {
+    const asker = await authenticate(request, (reason) => {
       progress.reason = reason
     })
-    const principal = await principalDigest(progress.principal)
+    progress.authenticated(asker)
+    const principal = await principalDigest(asker)
     const polls = await readLiveBatch(request)
     const frames = createFrameStream(request.signal)
     const deadline = new AbortController()

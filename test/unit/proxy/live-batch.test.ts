@@ -253,9 +253,9 @@ describe('the logger', () => {
     await post({ polls: [] }, { headers: { 'x-user': 'ann', 'content-type': 'text/plain' } })
     signedIn = false
     await post({ polls: [{ shape: 'sessions', query: live() }] })
-    const common = { method: 'POST', shape: null, live: true, durationMs: expect.any(Number) }
+    const common = { method: 'POST', shape: null, live: true, upstreamMs: null }
     const ann = { tenantId: 't1', userId: 'ann' }
-    expect(entries).toEqual([
+    expect(entries).toMatchObject([
       {
         ...common,
         principal: ann,
