@@ -74,6 +74,21 @@ test('when the elected tab closes, another one takes over and nobody misses a li
   expect(server.live.most).toBeLessThanOrEqual(2)
 })
 
+test('an elected tab that leaves gives its lock away: nobody has to steal it', async () => {
+  const server = await start()
+  const [tab] = await openTabs(server, 1)
+  const follower = tab?.follow('messages')
+  server.append('messages', 'a')
+  await allSee([follower as Follower], ['a'])
+  const held = async () => {
+    const { held: locks = [] } = await navigator.locks.query()
+    return locks.filter(({ name }) => name?.includes(server.shapes)).length
+  }
+  expect(await held()).toBe(1)
+  tab?.close()
+  await vi.waitFor(async () => expect(await held()).toBe(0), 10_000)
+})
+
 test('an elected tab that hangs is replaced, and gives way when it wakes', async () => {
   const server = await start()
   const tabs = await openTabs(server, 3)
