@@ -135,6 +135,7 @@ async function drained(url: string, threadId: string): Promise<number> {
     identity: principal,
     outbox,
   })
+  await db.thread(threadId).messages.preload()
   const writes = Array.from({ length: queued }, (_, n) => append(db, threadId, n))
   while ((await outbox.entries()).length < queued) await delay(50)
   const time = await timed(async () => {

@@ -1,4 +1,4 @@
-import { createTransaction } from '@tanstack/db'
+import { createTransaction, type Transaction } from '@tanstack/db'
 
 /** Rows shown before the server has confirmed them. */
 export interface OptimisticOverlay {
@@ -21,6 +21,7 @@ export function showOptimistic(change: () => void): OptimisticOverlay {
     drop = resolve
   })
   const transaction = createTransaction({ mutationFn: () => dropped })
+  transaction.touchCollection = () => touchSoon(transaction)
   try {
     transaction.mutate(change)
   } catch (error) {
@@ -29,4 +30,33 @@ export function showOptimistic(change: () => void): OptimisticOverlay {
     throw error
   }
   return { drop }
+}
+
+const touched = new Set<Transaction>()
+
+/**
+ * A collection puts its optimistic rows together anew for every transaction that ends, from all that
+ * are pending. Hundreds end at once when an outbox drains: once for all of them is enough.
+ */
+function touchSoon(transaction: Transaction): void {
+  touched.add(transaction)
+  if (touched.size > 1) return
+  queueMicrotask(() => {
+    const done = new Set<unknown>()
+    const due = [...touched]
+    touched.clear()
+    for (const { mutations, touchCollection } of due.map(untouched)) {
+      if (mutations.every(({ collection }) => done.has(collection))) continue
+      for (const { collection } of mutations) done.add(collection)
+      touchCollection()
+    }
+  })
+}
+
+function untouched(transaction: Transaction) {
+  const { touchCollection } = Object.getPrototypeOf(transaction) as Transaction
+  return {
+    mutations: transaction.mutations,
+    touchCollection: () => touchCollection.call(transaction),
+  }
 }

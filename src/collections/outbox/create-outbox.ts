@@ -3,13 +3,15 @@ import type { WriteBatchInput } from '../../writes/batch.ts'
 import type { WriteResult } from '../../writes/result.ts'
 import type { WriterIdentity } from '../optimistic-rows.ts'
 import { onlyOneTab } from './only-one-tab.ts'
-import { drain, type OutboxAnswer } from './outbox-queue.ts'
+import { createOutboxAnswers } from './outbox-answers.ts'
+import { drain, FIRST_DELAY_MS, type OutboxAnswer } from './outbox-queue.ts'
 import {
   deleteOutboxStorage,
   type OutboxFailure,
   type OutboxRecord,
   openOutboxStorage,
 } from './outbox-storage.ts'
+import { createWakeUp } from './wake-up.ts'
 
 export type { OutboxFailure } from './outbox-storage.ts'
 
@@ -77,12 +79,10 @@ export interface Outbox {
 
 type Notice =
   | { readonly type: 'changed' }
-  | { readonly type: 'answered'; readonly batchId: string; readonly answer: OutboxAnswer }
-
-interface Waiter {
-  resolve(result: WriteResult): void
-  reject(error: SessionDbError): void
-}
+  | {
+      readonly type: 'answered'
+      readonly answers: readonly { readonly batchId: string; readonly answer: OutboxAnswer }[]
+    }
 
 /**
  * Creates an outbox: writes survive a reload and are sent when the network is back, by one tab, in
@@ -97,41 +97,18 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const { identity, onFailed, name: prefix = 'session-db-outbox' } = options
   const name = `${prefix}/${JSON.stringify([identity.tenantId, identity.userId])}`
   const storage = openOutboxStorage(name)
+  const answers = createOutboxAnswers(storage)
+  const wakeUp = createWakeUp(FIRST_DELAY_MS)
   const channel = new BroadcastChannel(name)
   // In Node an open channel would keep the process alive.
   ;(channel as { unref?: () => void }).unref?.()
-  const waiters = new Map<string, Waiter>()
   const listeners = new Set<() => void>()
-  const wakeUps = new Set<() => void>()
   let status: OutboxStatus = { waiting: 0, failed: 0, lastError: null }
 
-  // A call that nobody waits for yet counts for the next who does.
-  let isCalled = false
-  const wake = () => {
-    isCalled = true
-    for (const wakeUp of [...wakeUps]) wakeUp()
-  }
-
   async function refresh(lastError = status.lastError): Promise<void> {
-    const records = await storage.all()
-    const failed = records.filter(({ failure }) => failure !== undefined).length
-    status = { waiting: records.length - failed, failed, lastError }
+    status = { ...(await storage.count()), lastError }
     for (const listener of listeners) listener()
-    settleLost(records)
-  }
-
-  /** The tab that had the answer may be gone: what is no longer stored is with the server. */
-  function settleLost(records: readonly OutboxRecord[]): void {
-    const stored = new Set(records.map(({ batch }) => batch.id))
-    const missing = [...waiters.keys()].filter((id) => !stored.has(id))
-    if (missing.length === 0) return
-    setTimeout(async () => {
-      const now = await storage.all().catch(() => undefined)
-      for (const batchId of missing) {
-        if (now === undefined || isStored(now, batchId)) continue
-        settle(batchId, { result: { batchId, txid: null, mutations: [] } })
-      }
-    }, 1_000)
+    answers.lookForLost()
   }
 
   function tell(notice: Notice): void {
@@ -140,12 +117,12 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 
   function hear(notice: Notice): void {
-    if (notice.type === 'answered') settle(notice.batchId, notice.answer)
-    else wake()
+    if (notice.type === 'changed') wakeUp.added()
+    else for (const { batchId, answer } of notice.answers) answers.settle(batchId, answer)
     scheduleRefresh()
   }
 
-  // Hundreds of answers come at once: one look at the storage is enough for all.
+  // Hundreds of writes come at once: one look at the storage is enough for all.
   let refreshing = false
   function scheduleRefresh(): void {
     if (refreshing) return
@@ -153,34 +130,6 @@ export function createOutbox(options: OutboxOptions): Outbox {
     setTimeout(() => {
       refreshing = false
       refresh().catch(() => undefined)
-    })
-  }
-
-  function settle(batchId: string, answer: OutboxAnswer): void {
-    const waiter = waiters.get(batchId)
-    if (waiter === undefined) return
-    waiters.delete(batchId)
-    if ('result' in answer) waiter.resolve(answer.result)
-    else waiter.reject(toError(answer.failure))
-  }
-
-  function answerTo(batchId: string): Promise<WriteResult> {
-    return new Promise((resolve, reject) => waiters.set(batchId, { resolve, reject }))
-  }
-
-  function woken(ms: number | undefined, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = ms === undefined ? undefined : setTimeout(done, ms)
-      function done(): void {
-        isCalled = false
-        clearTimeout(timer)
-        wakeUps.delete(done)
-        signal.removeEventListener('abort', done)
-        resolve()
-      }
-      wakeUps.add(done)
-      signal.addEventListener('abort', done)
-      if (signal.aborted || isCalled) done()
     })
   }
 
@@ -193,6 +142,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     }
     await work(found)
     tell({ type: 'changed' })
+    wakeUp.now()
   }
 
   channel.addEventListener('message', ({ data }: MessageEvent) => hear(data as Notice))
@@ -206,7 +156,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
       },
     },
     entries: async () => (await storage.all()).map(toEntry),
-    flush: wake,
+    flush: wakeUp.now,
     retry: (batchId) =>
       change(batchId, ({ failure: _, group: __, ...record }) => storage.put([record])),
     discard: (batchId) => change(batchId, (record) => storage.delete([record])),
@@ -218,7 +168,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
       const end = new AbortController()
       const { signal } = end
       const page = globalThis as Partial<Pick<EventTarget, 'addEventListener'>>
-      page.addEventListener?.('online', wake, { signal } as AddEventListenerOptions)
+      page.addEventListener?.('online', wakeUp.now, { signal } as AddEventListenerOptions)
       const work = () =>
         drain({
           storage,
@@ -228,22 +178,28 @@ export function createOutbox(options: OutboxOptions): Outbox {
             if (status.lastError !== null) status = { ...status, lastError: null }
             return result
           },
-          onAnswer(record, answer) {
-            if ('failure' in answer) onFailed?.({ ...toEntry(record), failure: answer.failure })
-            tell({ type: 'answered', batchId: record.batch.id, answer })
+          onAnswers(answered) {
+            for (const { record, answer } of answered) {
+              if ('failure' in answer) onFailed?.({ ...toEntry(record), failure: answer.failure })
+            }
+            tell({
+              type: 'answered',
+              answers: answered.map(({ record, answer }) => ({ batchId: record.batch.id, answer })),
+            })
           },
           onWaiting: (error) => void refresh(error),
-          woken: (ms) => woken(ms, signal),
+          woken: (ms) => wakeUp.wait(ms, signal),
         })
       onlyOneTab(name, signal, work).catch((error) => void refresh(toStorageError(error)))
       return {
         async send(batch, sessionOfThread) {
-          const answer = answerTo(batch.id)
+          const answer = answers.to(batch.id)
           try {
             const known = Object.fromEntries(sessionOfThread)
             await storage.add({ batch, sessionOfThread: known, addedAt: new Date() })
+            answers.stored(batch.id)
           } catch (error) {
-            waiters.delete(batch.id)
+            answers.forget(batch.id)
             throw toStorageError(error)
           }
           tell({ type: 'changed' })
@@ -251,14 +207,14 @@ export function createOutbox(options: OutboxOptions): Outbox {
         },
         async restored() {
           const waiting = (await storage.all()).filter(
-            ({ batch, failure }) => failure === undefined && !waiters.has(batch.id),
+            ({ batch, failure }) => failure === undefined && !answers.isAwaited(batch.id),
           )
           scheduleRefresh()
-          return waiting.map(({ batch, sessionOfThread }) => ({
-            batch,
-            sessionOfThread: new Map(Object.entries(sessionOfThread)),
-            answer: answerTo(batch.id),
-          }))
+          return waiting.map(({ batch, sessionOfThread }) => {
+            const answer = answers.to(batch.id)
+            answers.stored(batch.id)
+            return { batch, sessionOfThread: new Map(Object.entries(sessionOfThread)), answer }
+          })
         },
         close: () => end.abort(),
       }
@@ -266,16 +222,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 }
 
-function isStored(records: readonly OutboxRecord[], batchId: string): boolean {
-  return records.some(({ batch }) => batch.id === batchId)
-}
-
 function toEntry({ batch, addedAt, failure }: OutboxRecord): OutboxEntry {
   return failure === undefined ? { batch, addedAt } : { batch, addedAt, failure }
-}
-
-function toError({ code, message, details }: OutboxFailure): SessionDbError {
-  return new SessionDbError(code, message, details === undefined ? {} : { details })
 }
 
 function toStorageError(cause: unknown): SessionDbError {

@@ -7,13 +7,19 @@ import type { OutboxFailure, OutboxRecord, OutboxStorage } from './outbox-storag
 /** What becomes of a write. */
 export type OutboxAnswer = { readonly result: WriteResult } | { readonly failure: OutboxFailure }
 
+/** A write and its answer. */
+export interface AnsweredWrite {
+  readonly record: OutboxRecord
+  readonly answer: OutboxAnswer
+}
+
 /** What draining needs. */
 export interface DrainContext {
   readonly storage: OutboxStorage
   readonly write: (batch: WriteBatchInput) => Promise<WriteResult>
   readonly signal: AbortSignal
-  /** Hears of each write's answer. */
-  readonly onAnswer: (record: OutboxRecord, answer: OutboxAnswer) => void
+  /** Hears of the answers to the writes of one batch. */
+  readonly onAnswers: (answered: readonly AnsweredWrite[]) => void
   /** Hears of every error after which the same is tried again. */
   readonly onWaiting: (error: SessionDbError) => void
   /** Resolves when something has been added, or it is time to try again. */
@@ -22,7 +28,7 @@ export interface DrainContext {
 
 /** Errors that say nothing of the write itself: the network, the server, the sign-in. */
 const PASSING: readonly ErrorCode[] = ['unavailable', 'rate_limited', 'unauthenticated']
-const FIRST_DELAY_MS = 500
+export const FIRST_DELAY_MS = 500
 const MAX_DELAY_MS = 30_000
 /** Characters of JSON in one request: well below what a server takes. */
 const MAX_GROUP_LENGTH = 1_000_000
@@ -73,21 +79,22 @@ interface Chosen {
 
 /** The writes that are sent next: a group that has been tried before, or as many as fit. */
 async function nextGroup(storage: OutboxStorage): Promise<Chosen> {
-  const waiting = (await storage.all()).filter(({ failure }) => failure === undefined)
+  const waiting = await storage.waiting(MAX_MUTATIONS)
   const first = waiting[0]
   if (first === undefined) return { id: '', group: [] }
   if (first.group !== undefined) {
-    const { id, members } = first.group
-    return { id, group: waiting.filter(({ n }) => members.includes(n)) }
+    const { id } = first.group
+    const members = new Set(first.group.members)
+    return { id, group: waiting.filter(({ n }) => members.has(n)) }
   }
-  const taken = new Set(waiting.flatMap(({ group }) => group?.members ?? []))
   const chosen: OutboxRecord[] = []
   let [mutations, length] = [0, 0]
   for (const record of waiting) {
     mutations += record.batch.mutations.length
     length += JSON.stringify(record.batch.mutations).length
     const isTooMuch = mutations > MAX_MUTATIONS || length > MAX_GROUP_LENGTH
-    if (taken.has(record.n) || (chosen.length > 0 && isTooMuch)) break
+    // One that has a group stands at the head of others that have been tried.
+    if (record.group !== undefined || (chosen.length > 0 && isTooMuch)) break
     chosen.push(record)
   }
   const id = await regroup(storage, chosen)
@@ -104,21 +111,23 @@ async function regroup(storage: OutboxStorage, records: readonly OutboxRecord[])
 }
 
 function answer(
-  { onAnswer }: DrainContext,
+  { onAnswers }: DrainContext,
   group: readonly OutboxRecord[],
   { txid, mutations }: WriteResult,
 ): void {
   let start = 0
-  for (const record of group) {
-    const end = start + record.batch.mutations.length
-    const own = mutations.slice(start, end)
-    onAnswer(record, { result: { batchId: record.batch.id, txid, mutations: own } })
-    start = end
-  }
+  onAnswers(
+    group.map((record) => {
+      const end = start + record.batch.mutations.length
+      const own = mutations.slice(start, end)
+      start = end
+      return { record, answer: { result: { batchId: record.batch.id, txid, mutations: own } } }
+    }),
+  )
 }
 
 async function refuse(
-  { storage, onAnswer }: DrainContext,
+  { storage, onAnswers }: DrainContext,
   group: readonly OutboxRecord[],
   { code, message, details }: SessionDbError,
 ): Promise<void> {
@@ -132,7 +141,7 @@ async function refuse(
   }
   const failure: OutboxFailure = { code, message, ...(details === undefined ? {} : { details }) }
   await storage.put([{ ...only, failure }])
-  onAnswer(only, { failure })
+  onAnswers([{ record: only, answer: { failure } }])
 }
 
 function toSessionDbError(error: unknown): SessionDbError {

@@ -38,13 +38,16 @@ export interface OutboxStorage {
   add(record: Omit<OutboxRecord, 'n'>): Promise<OutboxRecord>
   /** All of them, oldest first. */
   all(): Promise<OutboxRecord[]>
+  /** Those that have not been refused, oldest first: as many as `limit`. */
+  waiting(limit: number): Promise<OutboxRecord[]>
+  count(): Promise<{ readonly waiting: number; readonly failed: number }>
   put(records: readonly OutboxRecord[]): Promise<void>
   delete(records: readonly OutboxRecord[]): Promise<void>
   close(): Promise<void>
 }
 
 interface Schema extends DBSchema {
-  records: { key: number; value: OutboxRecord }
+  records: { key: number; value: OutboxRecord; indexes: { failed: ErrorCode } }
 }
 
 /**
@@ -58,7 +61,9 @@ export function openOutboxStorage(name: string): OutboxStorage {
   const database = () => {
     opened ??= openDB<Schema>(name, 1, {
       upgrade(created) {
-        created.createObjectStore('records', { keyPath: 'n', autoIncrement: true })
+        const store = created.createObjectStore('records', { keyPath: 'n', autoIncrement: true })
+        // Holds only those that were refused.
+        store.createIndex('failed', 'failure.code')
       },
     })
     return opened
@@ -69,6 +74,17 @@ export function openOutboxStorage(name: string): OutboxStorage {
       return { ...record, n }
     },
     all: async () => (await database()).getAll('records'),
+    async waiting(limit) {
+      const transaction = (await database()).transaction('records')
+      const failed = await transaction.store.index('failed').count()
+      const oldest = await transaction.store.getAll(undefined, limit + failed)
+      return oldest.filter(({ failure }) => failure === undefined).slice(0, limit)
+    },
+    async count() {
+      const { store } = (await database()).transaction('records')
+      const [all, failed] = await Promise.all([store.count(), store.index('failed').count()])
+      return { waiting: all - failed, failed }
+    },
     async put(records) {
       const transaction = (await database()).transaction('records', 'readwrite')
       for (const record of records) void transaction.store.put(record)
