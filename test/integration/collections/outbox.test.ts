@@ -33,6 +33,8 @@ interface Device {
 interface Page {
   readonly db: SessionCollections
   readonly outbox: Outbox
+  /** How often this page asked the server to write. */
+  requests(): number
   close(): Promise<void>
 }
 
@@ -50,8 +52,14 @@ function createDevice(name: string = randomUUID()): Device {
         name,
         onFailed: (entry) => device.failed.push(entry),
       })
-      const db = openAs(app, user, { outbox, writeAdapter: throughNetwork(user) })
-      return { db, outbox, close: () => db.cleanup() }
+      let requests = 0
+      const send = throughNetwork(user)
+      const writeAdapter: WriteAdapter = (batch) => {
+        requests += 1
+        return send(batch)
+      }
+      const db = openAs(app, user, { outbox, writeAdapter })
+      return { db, outbox, requests: () => requests, close: () => db.cleanup() }
     },
   }
   function throughNetwork(user: string): WriteAdapter {
@@ -254,6 +262,8 @@ describe('an outbox', () => {
       db.actions.appendMessage({ threadId, role: 'user', content }).committed
     await Promise.all([write(one, 'a'), write(two, 'b'), write(one, 'c'), write(two, 'd')])
     expect(await stored(threadId)).toHaveLength(4)
+    expect(one.requests()).toBeGreaterThan(0)
+    expect(two.requests()).toBe(0)
     await one.close()
     await write(two, 'e')
     expect(await stored(threadId)).toHaveLength(5)

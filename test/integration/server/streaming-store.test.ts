@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { foldDelta, type JsonObject, type MessageDelta } from '../../../src/schema/index.ts'
 import type { MutationInput } from '../../../src/writes/index.ts'
 import {
@@ -99,6 +99,30 @@ describe('appending', () => {
     const txids = (await Promise.all(sends)).map(({ txid }) => txid)
     expect(txids.filter((txid) => txid !== null)).toHaveLength(1)
     expect((await fixture.store.readMessage(ada, 'm'))?.content).toBe('ab')
+  })
+
+  test('waits for an end that is being written, and is then refused: nothing comes after it', async () => {
+    await fixture.write(ada, append(0, 'a'))
+    const client = await fixture.pool.connect()
+    try {
+      await client.query("BEGIN; UPDATE chat_messages SET status = 'complete' WHERE id = 'm'")
+      const refused = refusalOf(fixture.write(ada, append(1, 'late')))
+      let isDone = false
+      void refused.finally(() => (isDone = true)).catch(() => undefined)
+      await vi.waitFor(async () => {
+        const [row] = await fixture.rows(
+          `SELECT count(*)::int AS waiting FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+        )
+        expect(isDone || row?.waiting === 1).toBe(true)
+      })
+      await client.query('COMMIT')
+      expect(await refused).toMatchObject({ code: 'conflict' })
+    } finally {
+      client.release()
+    }
+    expect(await message()).toMatchObject({ content: 'a', status: 'complete' })
+    expect(await deltaCount()).toBe(0)
   })
 
   test.each([

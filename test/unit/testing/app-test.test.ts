@@ -69,6 +69,22 @@ test('a write that the server refuses is taken back', async () => {
   await vi.waitFor(() => expect(db.sessions.get('s1')?.title).toBe('Fix the login'))
 })
 
+test('an answer grows in every window while it is streamed', async () => {
+  const db = openCollections()
+  const { messages } = db.thread('t1')
+  await messages.preload()
+
+  const answer = db.actions.streamMessage({ threadId: 't1', role: 'assistant' })
+  answer.append('Because ')
+  await vi.waitFor(() => expect(messages.get(answer.id)?.content).toBe('Because '))
+  expect(messages.get(answer.id)?.status).toBe('streaming')
+
+  answer.append('it must.')
+  await answer.finish()
+  await vi.waitFor(() => expect(messages.get(answer.id)?.status).toBe('complete'))
+  expect(mock.rows('chatMessages').at(-1)?.content).toBe('Because it must.')
+})
+
 test('a session that has ended is shown', async () => {
   const onError = vi.fn()
   const db = openCollections({ onError })
