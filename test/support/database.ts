@@ -10,17 +10,18 @@ export type TestDatabase = {
 }
 
 /**
- * Creates an empty database on the Postgres that the test run shares.
+ * Creates a database on the Postgres that the test run shares.
  *
+ * @param template a database to copy; without it the new one is empty.
  * @example
  * const database = await freshDatabase()
  * await migrate({ database: database.url })
  * await database.drop()
  */
-export async function freshDatabase(): Promise<TestDatabase> {
+export async function freshDatabase(template?: string): Promise<TestDatabase> {
   const server = inject('postgresUrl')
   const name = `test_${randomUUID().replaceAll('-', '')}`
-  await query(server, `CREATE DATABASE ${name}`)
+  await query(server, `CREATE DATABASE ${name}${template ? ` TEMPLATE ${template}` : ''}`)
   const url = new URL(server)
   url.pathname = `/${name}`
   return { url: url.href, drop: () => dropDatabase(server, name) }

@@ -60,12 +60,18 @@ describe.each(servers)('doctor on $name', ({ start }) => {
   let options: DoctorOptions
   let stopReading: (() => Promise<void>) | undefined
 
+  let migrated: OpsDatabase
   beforeAll(async () => {
     server = await start()
+    migrated = await server.create()
   })
-  afterAll(() => server.stop())
+  afterAll(async () => {
+    await migrated.drop()
+    await server.stop()
+  })
   beforeEach(async () => {
-    database = await server.create()
+    database = await server.create(migrated)
+    // What the test before did to the roles is put right by it, too.
     await applySetup({ database: database.url, ...database.names })
     options = { databaseUrl: database.url, ...database.names }
     stopReading = undefined

@@ -19,27 +19,37 @@ export const servers = [
   ...(hasDebianPostgres ? [{ name: 'Debian’s Postgres 15', start: debian }] : []),
 ]
 
-async function embedded(): Promise<OpsDatabase> {
-  const database = await freshDatabase()
-  return prepare(database.url, () => database.drop())
+async function embedded(like?: OpsDatabase): Promise<OpsDatabase> {
+  const database = await freshDatabase(like && new URL(like.url).pathname.slice(1))
+  return prepare(database.url, () => database.drop(), like)
 }
 
 async function debian() {
   const server = await startDebianPostgres()
-  const create = async () => {
+  const create = async (like?: OpsDatabase) => {
     const name = `test_${suffix()}`
-    await query(server.url, `CREATE DATABASE ${name}`)
+    const template = like ? ` TEMPLATE ${new URL(like.url).pathname.slice(1)}` : ''
+    await query(server.url, `CREATE DATABASE ${name}${template}`)
     const url = new URL(server.url)
     url.pathname = `/${name}`
-    return prepare(url.href, async () => {})
+    return prepare(url.href, async () => {}, like)
   }
   return { create, stop: () => server.stop() }
 }
 
-async function prepare(url: string, dropDatabase: () => Promise<void>): Promise<OpsDatabase> {
-  await migrate({ database: url })
+/** A database like another one has its tables and shares its names: its roles are not dropped. */
+async function prepare(
+  url: string,
+  dropDatabase: () => Promise<void>,
+  like?: OpsDatabase,
+): Promise<OpsDatabase> {
+  if (like === undefined) await migrate({ database: url })
   const own = suffix()
-  const names = { electricRole: `electric_${own}`, appRole: `app_${own}`, streamId: own }
+  const names = like?.names ?? {
+    electricRole: `electric_${own}`,
+    appRole: `app_${own}`,
+    streamId: own,
+  }
   return {
     url,
     names,
@@ -51,6 +61,7 @@ async function prepare(url: string, dropDatabase: () => Promise<void>): Promise<
     },
     async drop() {
       await dropDatabase()
+      if (like !== undefined) return
       const admin = new URL(url)
       admin.pathname = '/postgres'
       for (const role of [names.electricRole, names.appRole]) {
