@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { createSessionCollections } from '../../../src/collections/index.ts'
+import { createShapeServer, type ShapeServer } from '../../../src/dev/shape-server/index.ts'
+import {
+  createSessionStore,
+  createShapeProxy,
+  createWriteHandler,
+  migrate,
+  type SessionStore,
+} from '../../../src/server/index.ts'
+import { createHttpWriteAdapter } from '../../../src/writes/index.ts'
+import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { type Served, serve } from '../../unit/proxy/serve.ts'
+
+// The examples of docs/live-connections.md, word for word.
+
+const principal = { tenantId: 'acme', userId: 'ada' }
+
+let database: TestDatabase
+let shapes: ShapeServer
+let store: SessionStore
+let engineUrl: string
+
+beforeAll(async () => {
+  database = await freshDatabase()
+  await migrate({ database: database.url })
+  store = createSessionStore({ database: database.url })
+  shapes = await createShapeServer({ databaseUrl: database.url })
+  engineUrl = (await shapes.listen()).url
+})
+afterAll(async () => {
+  await shapes.close()
+  await store.close()
+  await database.drop()
+})
+
+/** The app's server: shapes, counted by what was asked for, and writes. */
+async function startApp(
+  isSignedIn: (request: Request) => boolean,
+): Promise<Served & { asked: string[] }> {
+  const asked: string[] = []
+  const authenticate = (request: Request) => (isSignedIn(request) ? principal : null)
+  const serveShape = createShapeProxy({ electricUrl: engineUrl, authenticate })
+  const serveWrite = createWriteHandler({ store, authenticate })
+  const app = await serve((request) => {
+    const { pathname } = new URL(request.url)
+    asked.push(pathname)
+    return pathname.startsWith('/api/shapes/') ? serveShape(request) : serveWrite(request)
+  })
+  return { ...app, asked }
+}
+
+test('every live poll a request of its own', async () => {
+  const app = await startApp(() => true)
+  const electricUrl = `${app.url}/api/shapes`
+  const writeAdapter = createHttpWriteAdapter({ url: `${app.url}/api/write` })
+  const db = createSessionCollections({ electricUrl, writeAdapter, shareLiveConnections: false })
+  await db.sessions.preload()
+  await db.actions.createSession({ title: 'Alone', source: 'upload', format: 'codex' }).committed
+  expect(db.sessions.size).toBe(1)
+  expect(app.asked).not.toContain('/api/shapes/_live')
+  await db.cleanup()
+  await app.close()
+})
+
+test('one refresh for all, and what happens when somebody signs out', async () => {
+  let valid = 'first'
+  const app = await startApp(
+    (request) => request.headers.get('authorization') === `Bearer ${valid}`,
+  )
+  const electricUrl = `${app.url}/api/shapes`
+  let held = 'first'
+  const tokens = {
+    current: () => held,
+    refresh: vi.fn(async () => {
+      held = valid
+    }),
+  }
+  const location = { assign: vi.fn() }
+  const writeAdapter = createHttpWriteAdapter({
+    url: `${app.url}/api/write`,
+    headers: () => ({ authorization: `Bearer ${tokens.current()}` }),
+  })
+  const db = createSessionCollections({
+    electricUrl,
+    writeAdapter,
+    headers: { authorization: () => `Bearer ${tokens.current()}` },
+    onUnauthenticated: () => tokens.refresh(), // once for all streams and writes
+    onSignedOut: () => location.assign('/sign-in'),
+  })
+  await db.sessions.preload()
+  valid = 'second'
+  const { committed } = db.actions.createSession({
+    title: 'After',
+    source: 'upload',
+    format: 'codex',
+  })
+  await committed
+  expect(tokens.refresh).toHaveBeenCalledTimes(1)
+  await db.signOut()
+  expect(db.sessions.size).toBe(0)
+  await db.cleanup()
+  await app.close()
+})
