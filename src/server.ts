@@ -3,6 +3,8 @@ export { type ErrorCode, errorStatus, SessionDbError } from './errors.ts'
 export * from './legacy/index.ts'
 export * from './ops/index.ts'
 export {
+  type ChatMessage,
+  type ChatMessageInsert,
   type CollectionName,
   type ColumnDefinition,
   type ColumnMap,
@@ -12,6 +14,7 @@ export {
   type JsonValue,
   type Principal,
   type RowOf,
+  type SessionInsert,
   type StreamError,
   type StreamState,
   streamStateOf,
