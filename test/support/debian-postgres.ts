@@ -21,6 +21,8 @@ export interface DebianPostgres {
   readonly dataDir: string
   /** Runs one of this Postgres's programs, or of the system's, as the server's own user. */
   program(name: string, args: readonly string[]): Promise<{ stdout: string }>
+  /** Ends the server at once, as a crash does; what it had committed is in its data directory. */
+  kill(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -28,12 +30,14 @@ export interface DebianPostgres {
  * Starts a Postgres 15 as Debian packages it, in a directory of its own.
  *
  * @param settings configuration on the command line, for example `{ wal_level: 'replica' }`.
+ * @param parent where that directory is made; the system's own for such things unless given.
  */
 export async function startDebianPostgres(
   settings: Readonly<Record<string, string>> = {},
+  parent: string = tmpdir(),
 ): Promise<DebianPostgres> {
   const user = chooseServerUser(undefined)
-  const directory = await mkdtemp(join(tmpdir(), 'session-db-test-debian-'))
+  const directory = await mkdtemp(join(parent, 'session-db-test-debian-'))
   if (user.uid !== undefined) await run('chown', [String(user.uid), directory])
   const dataDir = join(directory, 'data')
   const program = (name: string, args: readonly string[]) => {
@@ -46,6 +50,7 @@ export async function startDebianPostgres(
     url: server.url,
     dataDir,
     program,
+    kill: () => server.stop('SIGQUIT'),
     async stop() {
       await server.stop()
       await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
@@ -57,7 +62,7 @@ export async function startDebianPostgres(
 export async function startDebianServer(
   dataDir: string,
   settings: Readonly<Record<string, string>> = {},
-): Promise<{ url: string; stop(): Promise<void> }> {
+): Promise<{ url: string; stop(signal?: NodeJS.Signals): Promise<void> }> {
   const port = await choosePort({})
   const all = { wal_level: 'logical', listen_addresses: '127.0.0.1', fsync: 'off', ...settings }
   const flags = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])
@@ -69,8 +74,8 @@ export async function startDebianServer(
   await ready(url, () => server.exitCode !== null)
   return {
     url,
-    async stop() {
-      if (server.exitCode === null && server.signalCode === null) server.kill('SIGINT')
+    async stop(signal = 'SIGINT') {
+      if (server.exitCode === null && server.signalCode === null) server.kill(signal)
       await ended
     },
   }

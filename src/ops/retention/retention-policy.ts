@@ -13,7 +13,9 @@ export interface RetentionPolicy {
   readonly tenants?: Readonly<Record<string, KeepFor>>
 }
 
-const keepForSchema = z.string().refine(isKeepFor, 'a duration such as 90d, or keep')
+const keepForSchema = z.string().refine(isKeepFor, {
+  error: ({ input }) => `"${String(input)}" is neither a duration such as 90d nor keep`,
+})
 const policySchema = z.strictObject({
   default: keepForSchema,
   tenants: z.record(z.string(), keepForSchema).optional(),

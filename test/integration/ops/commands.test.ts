@@ -1,0 +1,107 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { ElectricSetup, Finding, RetentionResult } from '../../../src/ops/index.ts'
+import { temporaryDirectories } from '../../support/directories.ts'
+import { runProgram } from '../../support/program.ts'
+import { query } from '../../support/query.ts'
+import { type OpsDatabase, servers } from './ops-fixture.ts'
+
+const cli = join(import.meta.dirname, '../../../src/cli/main.ts')
+const directories = temporaryDirectories()
+
+let database: OpsDatabase
+beforeAll(async () => {
+  database = (await (await servers[0]?.start())?.create()) as OpsDatabase
+})
+afterAll(async () => {
+  await database.drop()
+  await directories.remove()
+})
+
+async function run(...args: string[]) {
+  const env = { DATABASE_URL: database.url, ELECTRIC_URL: undefined, NO_COLOR: '1' }
+  const program = runProgram(cli, args, { env, cwd: await directories.create() })
+  program.firstLine.catch(() => undefined)
+  const { code } = await program.ended
+  return { code, ...program.output }
+}
+
+const roles = () => [
+  '--electric-role',
+  database.names.electricRole,
+  '--app-role',
+  database.names.appRole,
+  '--stream-id',
+  database.names.streamId,
+]
+
+describe('setup-electric', () => {
+  test('prints SQL that psql takes, runs it when told, and then has nothing to do', async () => {
+    const printed = await run('setup-electric', ...roles())
+    expect(printed.code).toBe(0)
+    expect(printed.stdout).toMatch(/^CREATE ROLE .*; -- Electric connects/m)
+    expect(printed.stderr).toContain('Nothing has been run')
+    const json = await run('setup-electric', ...roles(), '--json')
+    const { applied, steps } = JSON.parse(json.stdout) as ElectricSetup
+    expect([applied, steps.length]).toEqual([false, printed.stdout.trim().split('\n').length])
+    const done = await run('setup-electric', ...roles(), '--apply')
+    expect(done.stdout).toMatch(/^applied \d+ statements$/m)
+    expect(done.stdout).toContain('ELECTRIC_MANUAL_TABLE_PUBLISHING=true')
+    expect(done.stdout).toContain(`postgresql://${database.names.electricRole}:`)
+    expect((await run('setup-electric', ...roles())).stdout).toBe(
+      'nothing to do: all of it is there\n',
+    )
+  })
+})
+
+describe('doctor', () => {
+  test('says what it saw and what to do, and fails because of the slot', async () => {
+    const shown = await run('doctor', ...roles())
+    expect(shown.code).toBe(1)
+    expect(shown.stdout).toMatch(/^✓ wal-level {13}wal_level is logical$/m)
+    expect(shown.stdout).toMatch(/^✗ slot {18}there is no slot/m)
+    expect(shown.stdout).toMatch(/^ {24}→ Start Electric/m)
+    expect(shown.stdout.trimEnd().split('\n').at(-1)).toMatch(
+      /^1 problem, (?:\d+ warnings?, )?\d+ fine, \d+ not looked at$/,
+    )
+    const json = await run('doctor', ...roles(), '--json')
+    const findings = JSON.parse(json.stdout) as Finding[]
+    expect(json.code).toBe(1)
+    expect(findings.filter(({ level }) => level === 'error').map(({ check }) => check)).toEqual([
+      'slot',
+    ])
+  })
+})
+
+describe('retention', () => {
+  test('says what would go, by tenant, and then deletes it', async () => {
+    await query(
+      database.url,
+      `INSERT INTO sessions (tenant_id, id, owner_id, title, source, format, updated_at)
+       VALUES ('acme', 'old', 'ada', 'x', 'upload', 'codex', now() - interval '100 days')`,
+    )
+    const dry = await run('retention', '--older-than', '90d', '--dry-run')
+    expect(dry.stdout).toBe(
+      'tenant  sessions  threads  messages  events\n' +
+        'acme           1        0         0       0\n\n' +
+        '1 sessions and 0 answers to batches would go. Nothing was deleted.\n',
+    )
+    const policy = join(await directories.create(), 'policy.json')
+    await writeFile(policy, '{ "default": "keep", "tenants": { "acme": "90d" } }')
+    const done = await run('retention', '--policy', policy, '--json')
+    expect((JSON.parse(done.stdout) as RetentionResult).deletedSessions).toBe(1)
+    expect(await query(database.url, 'SELECT id FROM sessions')).toEqual([])
+  })
+
+  test('needs to be told how long to keep, and says so', async () => {
+    const untold = await run('retention')
+    expect([untold.code, untold.stderr]).toEqual([
+      2,
+      'session-db: say how long to keep: either --older-than 90d or --policy FILE\n',
+    ])
+    const wrong = await run('retention', '--older-than', 'soon')
+    expect(wrong.code).toBe(1)
+    expect(wrong.stderr).toContain('"soon"')
+  })
+})

@@ -1,0 +1,62 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+
+/** A way to a server that can be cut, and that can lead to another server afterwards. */
+export interface TcpProxy {
+  readonly port: number
+  /** Where new connections go: a port of 127.0.0.1. */
+  leadTo(port: number): void
+  /** Ends every connection and refuses new ones until `heal`. */
+  cut(): void
+  heal(): void
+  close(): Promise<void>
+}
+
+/** Starts a proxy on a free port of 127.0.0.1. */
+export async function startTcpProxy(target: number): Promise<TcpProxy> {
+  const sockets = new Set<Socket>()
+  let isCut = false
+  let port = target
+  const server = createServer((client) => {
+    if (isCut) {
+      client.destroy()
+      return
+    }
+    const upstream = connect(port, '127.0.0.1')
+    for (const [one, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(one)
+      one.pipe(other)
+      one.on('error', () => other.destroy())
+      one.on('close', () => {
+        sockets.delete(one)
+        other.destroy()
+      })
+    }
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const end = () => {
+    for (const socket of sockets) socket.destroy()
+  }
+  return {
+    port: (server.address() as AddressInfo).port,
+    leadTo: (next) => {
+      port = next
+    },
+    cut() {
+      isCut = true
+      end()
+    },
+    heal: () => {
+      isCut = false
+    },
+    async close() {
+      end()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
