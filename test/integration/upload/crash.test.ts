@@ -7,8 +7,9 @@ import { collect } from './content-contract.ts'
 import { codexLog, streamOf } from './log-file.ts'
 
 const PROGRAM = join(import.meta.dirname, 'upload-process.program.ts')
-// More for a person who wants to be sure; what CI can wait for otherwise.
-const EVENTS = Number(process.env.CRASH_EVENTS ?? 12_000)
+// More for a person who wants to be sure; what CI can wait for otherwise. At least 2 MiB of log: of
+// less, nothing is stored before its end, so there would be no moment in which to kill.
+const EVENTS = Number(process.env.CRASH_EVENTS ?? 16_000)
 const log = codexLog(EVENTS)
 
 let fixture: StoreFixture
