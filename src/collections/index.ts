@@ -33,7 +33,7 @@ export {
 } from './outbox/create-outbox.ts'
 export type { NewStreamedMessage, StreamActions } from './stream-actions.ts'
 export type { SyncConnection, SyncStatus, SyncStatusStore } from './sync-status.ts'
-export { type TimelineFilter, timelineQuery } from './timeline/timeline-query.ts'
+export { timelineQuery } from './timeline/timeline-query.ts'
 export type { TimelineView, TimelineViewOptions } from './timeline/timeline-view.ts'
 export type {
   PendingUpload,

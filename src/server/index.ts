@@ -5,6 +5,12 @@ export { type MigrateOptions, type MigrateResult, migrate } from './migrate.ts'
 export { type Migration, migrations } from './migrations/index.ts'
 export type { EventHit, EventHits, EventSearch } from './search/search-events.ts'
 export type { Snippet } from './search/snippet.ts'
+export type {
+  OutlineRequest,
+  TimelineFacet,
+  TimelineFacets,
+  TimelineOutline,
+} from './search/timeline-outline.ts'
 export type { ShapeLogEntry, ShapeLogger } from './shape-proxy/log-entry.ts'
 export { createShapeProxy, type ShapeProxyOptions } from './shape-proxy.ts'
 export * from './store/index.ts'

@@ -1,19 +1,7 @@
 import { BasicIndex, gte, type InitialQueryBuilder, ilike, inArray, lt, or } from '@tanstack/db'
 import type { TimelineEvent } from '../../schema/timeline-event.ts'
+import { containsPattern, type TimelineFilter } from '../../schema/timeline-filter.ts'
 import type { RowCollection } from '../electric.ts'
-
-/** Which events of a timeline to show; what is left out does not matter. */
-export interface TimelineFilter {
-  readonly kinds?: readonly TimelineEvent['kind'][]
-  readonly roles?: readonly string[]
-  readonly tools?: readonly string[]
-  /** Not before. */
-  readonly from?: Date
-  /** Before. */
-  readonly until?: Date
-  /** Part of the title or the text, whatever its case. */
-  readonly text?: string
-}
 
 type Filtered = 'kind' | 'role' | 'toolName'
 
@@ -47,7 +35,7 @@ export function timelineQuery(timeline: RowCollection<TimelineEvent>, filter: Ti
     if (from) query = query.where(({ event }) => gte(event.occurredAt, from))
     if (until) query = query.where(({ event }) => lt(event.occurredAt, until))
     if (text) {
-      const pattern = `%${text.replaceAll(/[\\%_]/g, '\\$&')}%`
+      const pattern = containsPattern(text)
       query = query.where(({ event }) =>
         or(ilike(event.title, pattern), ilike(event.text, pattern)),
       )

@@ -4,6 +4,13 @@ import { checkLimits, defaultLimits, type WriteLimits } from '../../writes/limit
 import type { ContentStore } from '../content/content-store.ts'
 import { createContentStores } from '../content/content-stores.ts'
 import { type EventHits, type EventSearch, searchEvents } from '../search/search-events.ts'
+import {
+  type OutlineRequest,
+  outlineTimeline,
+  type TimelineFacets,
+  type TimelineOutline,
+  timelineFacets,
+} from '../search/timeline-outline.ts'
 import { createUploads, type SessionUploads } from '../upload/create-uploads.ts'
 import { defaultUploadLimits, type UploadLimits } from '../upload/upload-context.ts'
 import { applyAppend } from './append.ts'
@@ -81,6 +88,21 @@ export interface SessionStore<User extends Principal = Principal> extends Sessio
    * const { hits, nextCursor } = await store.searchEvents(principal, { query: '"exit code" tsc' })
    */
   searchEvents(principal: User, search: EventSearch): Promise<EventHits>
+  /**
+   * Finds where in a session the events are that pass a filter: for a timeline of which the browser
+   * holds only windows. `timelineQuery` does the same with what is loaded.
+   *
+   * @throws SessionDbError `invalid` for a filter that is none; `unavailable`.
+   * @example
+   * const { ranges } = await store.outlineTimeline(principal, { sessionId, kinds: ['tool_call'] })
+   */
+  outlineTimeline(principal: User, request: OutlineRequest): Promise<TimelineOutline>
+  /**
+   * Counts a session's events by kind, role and tool: what a filter can offer.
+   *
+   * @throws SessionDbError `unavailable`.
+   */
+  timelineFacets(principal: User, sessionId: string): Promise<TimelineFacets>
   /** Ends the pool that the store made. What it was given stays open. */
   close(): Promise<void>
 }
@@ -131,6 +153,10 @@ export function createSessionStore<User extends Principal = Principal>(
     },
     searchEvents: (principal, search) =>
       searchEvents({ pool, policy, preparer }, principal, search),
+    outlineTimeline: (principal, request) =>
+      outlineTimeline({ pool, policy, preparer }, principal, request),
+    timelineFacets: (principal, sessionId) =>
+      timelineFacets({ pool, policy, preparer }, principal, sessionId),
     close,
   }
   return { ...createUploads(uploadContext, store), ...store }

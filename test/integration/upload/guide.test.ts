@@ -96,6 +96,12 @@ test('a file goes in, and comes out as a timeline', { timeout: 120_000 }, async 
   await byText.preload()
   expect(byText.toArray.map(({ text }) => text)).toEqual(['shell "exit code" tsc number 2490'])
 
+  const outline = await store.outlineTimeline(principal, { sessionId: 's1', kinds: ['tool_call'] })
+  for (const [first, end] of outline.ranges) await view.show(first, end)
+  const { tools } = await store.timelineFacets(principal, 's1')
+
+  expect({ outline, tools }).toEqual({ outline: { count: 0, ranges: [] }, tools: [] })
+
   const found = await store.searchEvents(principal, {
     query: '"exit code" tsc',
     kinds: ['tool_result'],

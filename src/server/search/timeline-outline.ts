@@ -1,0 +1,156 @@
+import { type RawBuilder, sql } from 'kysely'
+import type { Pool } from 'pg'
+import { z } from 'zod'
+import { idField } from '../../schema/fields.ts'
+import type { Principal } from '../../schema/principal.ts'
+import type { TimelineEventRow } from '../../schema/timeline-event.ts'
+import {
+  containsPattern,
+  type TimelineFilter,
+  timelineFilterSchema,
+} from '../../schema/timeline-filter.ts'
+import { SessionDbError } from '../../writes/errors.ts'
+import { checkPrincipal } from '../store/check-principal.ts'
+import { toSessionDbError } from '../store/database-errors.ts'
+import type { SessionPolicy } from '../store/policy.ts'
+import type { Preparer } from '../store/prepare.ts'
+
+/** Which events of one session to look for. */
+export interface OutlineRequest extends TimelineFilter {
+  readonly sessionId: string
+  /** Only the first so many; all unless given. */
+  readonly limit?: number
+}
+
+/** Where the events that pass a filter are, in the order of the session. */
+export interface TimelineOutline {
+  readonly count: number
+  /** Their seqs, as [first, end): neighbours are one range, so that a whole timeline is one. */
+  readonly ranges: readonly (readonly [first: number, end: number])[]
+}
+
+/** A value that events have, and how many have it. */
+export interface TimelineFacet<Value extends string = string> {
+  readonly value: Value
+  readonly count: number
+}
+
+/** What a session's events can be filtered by, the most frequent first. */
+export interface TimelineFacets {
+  readonly kinds: readonly TimelineFacet<TimelineEventRow['kind']>[]
+  readonly roles: readonly TimelineFacet[]
+  readonly tools: readonly TimelineFacet[]
+}
+
+interface OutlineContext<User extends Principal> {
+  readonly pool: Pool
+  readonly policy: SessionPolicy<User>
+  readonly preparer: Preparer
+}
+
+const outlineSchema = timelineFilterSchema.extend({
+  sessionId: idField,
+  limit: z.number().int().min(1).optional(),
+})
+
+/**
+ * Finds the places of a session's events that pass a filter, for a timeline that is too long to be
+ * loaded and filtered where it is shown. Of a session that the principal may not see there are none.
+ *
+ * @throws SessionDbError `invalid` for a filter that is none.
+ */
+export async function outlineTimeline<User extends Principal>(
+  context: OutlineContext<User>,
+  principal: User,
+  request: OutlineRequest,
+): Promise<TimelineOutline> {
+  checkPrincipal(principal)
+  const parsed = outlineSchema.safeParse(request)
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]
+    const where = issue?.path.join('.') || 'The filter'
+    throw new SessionDbError('invalid', `${where}: ${issue?.message ?? 'is not valid'}`)
+  }
+  const { sessionId, limit } = parsed.data
+  const limited = limit === undefined ? sql`` : sql`LIMIT ${limit}`
+  // Of neighbours the difference between seq and row number is the same.
+  const rows = await run<{ first: number; end: number }>(
+    context,
+    sql`
+      SELECT min(seq) AS first, max(seq) + 1 AS "end" FROM (
+        SELECT seq, seq - row_number() OVER (ORDER BY seq) AS island FROM (
+          SELECT event.seq ${visibleEvents(context, principal, sessionId, parsed.data)}
+          ORDER BY event.seq ${limited}
+        ) AS found
+      ) AS numbered
+      GROUP BY island ORDER BY 1`,
+  )
+  return {
+    count: rows.reduce((sum, { first, end }) => sum + end - first, 0),
+    ranges: rows.map(({ first, end }) => [first, end] as const),
+  }
+}
+
+/** Counts what a session's events can be filtered by. */
+export async function timelineFacets<User extends Principal>(
+  context: OutlineContext<User>,
+  principal: User,
+  sessionId: string,
+): Promise<TimelineFacets> {
+  checkPrincipal(principal)
+  const rows = await run<{ kind: string | null; role: string | null; tool: string | null } & Count>(
+    context,
+    sql`
+      SELECT event.kind, event.role, event.tool_name AS tool, count(*)::integer AS count
+      ${visibleEvents(context, principal, sessionId, {})}
+      GROUP BY GROUPING SETS ((event.kind), (event.role), (event.tool_name))
+      ORDER BY count(*) DESC, 1, 2, 3`,
+  )
+  const facet = (name: 'kind' | 'role' | 'tool') =>
+    rows.flatMap(({ [name]: value, count }) => (value === null ? [] : [{ value, count }]))
+  return {
+    kinds: facet('kind') as TimelineFacets['kinds'],
+    roles: facet('role'),
+    tools: facet('tool'),
+  }
+}
+
+interface Count {
+  readonly count: number
+}
+
+function visibleEvents<User extends Principal>(
+  { policy }: OutlineContext<User>,
+  principal: User,
+  sessionId: string,
+  filter: z.output<typeof timelineFilterSchema>,
+): RawBuilder<unknown> {
+  const { kinds, roles, tools, from, until, text } = filter
+  const pattern = text && containsPattern(text)
+  const conditions = [
+    sql`event.tenant_id = ${principal.tenantId}`,
+    sql`event.session_id = ${sessionId}`,
+    sql`(${policy.see(principal)})`,
+    ...(kinds ? [sql`event.kind = ANY (${kinds}::text[])`] : []),
+    ...(roles ? [sql`event.role = ANY (${roles}::text[])`] : []),
+    ...(tools ? [sql`event.tool_name = ANY (${tools}::text[])`] : []),
+    ...(from ? [sql`event.occurred_at >= ${from.toISOString()}::timestamptz`] : []),
+    ...(until ? [sql`event.occurred_at < ${until.toISOString()}::timestamptz`] : []),
+    ...(pattern ? [sql`(event.title ILIKE ${pattern} OR event.text ILIKE ${pattern})`] : []),
+  ]
+  return sql`
+    FROM timeline_events AS event
+    JOIN sessions AS session
+      ON session.tenant_id = event.tenant_id AND session.id = event.session_id
+    WHERE ${sql.join(conditions, sql` AND `)}`
+}
+
+async function run<Row>(
+  { pool, preparer }: Pick<OutlineContext<Principal>, 'pool' | 'preparer'>,
+  statement: RawBuilder<unknown>,
+): Promise<Row[]> {
+  const { rows } = await pool
+    .query(preparer.prepare(statement))
+    .catch((error: unknown) => Promise.reject(toSessionDbError(error)))
+  return rows as Row[]
+}

@@ -1,0 +1,126 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { TimelineFilter } from '../../../src/schema/index.ts'
+import {
+  ada,
+  bob,
+  insertEvent,
+  insertSession,
+  refusalOf,
+  type StoreFixture,
+  startStore,
+  stranger,
+} from '../server/store-fixture.ts'
+
+let fixture: StoreFixture
+
+const kinds = ['message', 'tool_call', 'tool_result'] as const
+const at = (seq: number) => new Date(Date.UTC(2026, 0, 1, 10, 0, seq))
+
+/** Every third seq is left out, so that there are gaps. */
+const events = Array.from({ length: 60 }, (_, place) => Math.floor(place * 1.5)).map((seq) => ({
+  seq,
+  kind: kinds[seq % 3] ?? 'message',
+  role: seq % 2 === 0 ? 'user' : 'assistant',
+  toolName: seq % 3 === 0 ? null : seq % 4 === 0 ? 'shell' : 'edit_file',
+  title: seq % 10 === 0 ? `100% of ${seq}` : null,
+  text: `Line ${seq}\nexit_code`,
+  occurredAt: at(seq),
+}))
+
+beforeAll(async () => {
+  fixture = await startStore()
+  await fixture.write(
+    ada,
+    insertSession('private'),
+    insertSession('shared', { visibility: 'tenant' }),
+    insertEvent('shared', 0, { toolName: 'shell' }),
+    ...events.map(({ seq, occurredAt, ...event }) =>
+      insertEvent('private', seq, { ...event, occurredAt: occurredAt.toISOString() }),
+    ),
+  )
+})
+
+afterAll(() => fixture.close())
+
+const outline = (...args: Parameters<StoreFixture['store']['outlineTimeline']>) =>
+  fixture.store.outlineTimeline(...args)
+
+function passes(event: (typeof events)[number], filter: TimelineFilter): boolean {
+  const { kinds, roles, tools, from, until, text } = filter
+  return (
+    (kinds?.includes(event.kind) ?? true) &&
+    (roles?.includes(event.role) ?? true) &&
+    (tools === undefined || (event.toolName !== null && tools.includes(event.toolName))) &&
+    (from === undefined || event.occurredAt >= from) &&
+    (until === undefined || event.occurredAt < until) &&
+    (text === undefined ||
+      [event.title, event.text].some((part) => part?.toLowerCase().includes(text.toLowerCase())))
+  )
+}
+
+const someOf = <Value>(...values: Value[]) => fc.subarray(values, { minLength: 1 })
+const filters = fc.record(
+  {
+    kinds: someOf(...kinds),
+    roles: someOf('user', 'assistant'),
+    tools: someOf('shell', 'edit_file', 'nothing'),
+    from: fc.integer({ min: 0, max: 90 }).map(at),
+    until: fc.integer({ min: 0, max: 90 }).map(at),
+    text: fc.constantFrom('LINE 1', '0% o', '_code', '%', 'e_t', '\\'),
+  },
+  { requiredKeys: [] },
+)
+
+test('finds the places of exactly those events that pass, as ranges', async () => {
+  await fc.assert(
+    fc.asyncProperty(filters, async (filter) => {
+      const { ranges, count } = await outline(ada, { sessionId: 'private', ...filter })
+      const places = ranges.flatMap(([first, end]) =>
+        Array.from({ length: end - first }, (_, index) => first + index),
+      )
+      expect(places).toEqual(events.filter((event) => passes(event, filter)).map(({ seq }) => seq))
+      expect(count).toBe(places.length)
+      // Ranges that touch would be one.
+      for (const [index, [first]] of ranges.slice(1).entries()) {
+        expect(first).toBeGreaterThan(ranges[index]?.[1] ?? 0)
+      }
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('finds the first event after a point in time', async () => {
+  const request = { sessionId: 'private', from: at(31), limit: 1 }
+  expect(await outline(ada, request)).toEqual({ count: 1, ranges: [[31, 32]] })
+})
+
+test('says nothing of what the principal may not see', async () => {
+  const nothing = { count: 0, ranges: [] }
+  expect(await outline(bob, { sessionId: 'private' })).toEqual(nothing)
+  expect(await outline(stranger, { sessionId: 'shared' })).toEqual(nothing)
+  expect(await outline(bob, { sessionId: 'shared' })).toEqual({ count: 1, ranges: [[0, 1]] })
+  const facets = await fixture.store.timelineFacets(bob, 'private')
+  expect(facets).toEqual({ kinds: [], roles: [], tools: [] })
+})
+
+test('counts what there is to filter by, the most frequent first', async () => {
+  const { kinds, roles, tools } = await fixture.store.timelineFacets(ada, 'private')
+  const counted = (property: 'kind' | 'role' | 'toolName', value: string) =>
+    events.filter((event) => event[property] === value).length
+  for (const { value, count } of kinds) expect(count).toBe(counted('kind', value))
+  expect(kinds.map(({ value }) => value).toSorted()).toEqual(
+    [...new Set(events.map(({ kind }) => kind))].toSorted(),
+  )
+  expect(roles.map(({ count }) => count)).toEqual(
+    [counted('role', 'assistant'), counted('role', 'user')].toSorted((a, b) => b - a),
+  )
+  expect(tools.map(({ value }) => value).toSorted()).toEqual(['edit_file', 'shell'])
+  expect(tools[0]?.count).toBeGreaterThanOrEqual(tools[1]?.count ?? 0)
+})
+
+test('refuses what is no filter', async () => {
+  const wrong = { sessionId: 'private', kinds: ['nonsense'] as never }
+  expect(await refusalOf(outline(ada, wrong))).toMatchObject({ code: 'invalid' })
+  expect(await refusalOf(outline(ada, { sessionId: '' }))).toMatchObject({ code: 'invalid' })
+})
