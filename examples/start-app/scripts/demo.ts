@@ -64,13 +64,14 @@ async function startBackend(): Promise<Backend> {
 }
 
 /** Runs the app in a process of its own, as in production, and resolves to its URL. */
-async function serve({ databaseUrl, electricUrl }: Backend): Promise<string> {
+async function serve({ databaseUrl, electricUrl, dataDir }: Backend): Promise<string> {
   const app = fork(resolve(import.meta.dirname, 'serve.ts'), {
     env: {
       ...process.env,
       NODE_ENV: 'production',
       DATABASE_URL: databaseUrl,
       ELECTRIC_URL: electricUrl,
+      EMBEDDED_STACK: dataDir === null ? '' : '1',
       COOKIE_SECRET: await cookieSecret(options.dataDir),
       PORT: String(options.port ?? 3000),
       PORT_IS_FIXED: options.port === undefined ? '' : '1',

@@ -9,6 +9,7 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024
 const dist = resolve(import.meta.dirname, '../dist')
 const app = (await import(resolve(dist, 'server/server.js'))) as {
   default: { fetch: (request: Request) => Promise<Response> }
+  close: () => Promise<void>
 }
 
 const files = staticMiddleware({ dir: resolve(dist, 'client') })
@@ -60,7 +61,7 @@ for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
 
 const server = await listenSomewhere()
 process.once('disconnect', async () => {
-  await server.close(true)
+  await Promise.all([server.close(true), app.close()])
   process.exit(0)
 })
 process.send?.(server.url?.replace(/\/$/, ''))

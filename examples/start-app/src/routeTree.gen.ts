@@ -15,7 +15,9 @@ import { Route as AppIndexRouteImport } from './routes/_app.index'
 import { Route as ApiSplatRouteImport } from './routes/api/$'
 import { Route as ApiWriteRouteImport } from './routes/api/write'
 import { Route as AppSessionsSessionIdRouteImport } from './routes/_app.sessions.$sessionId'
+import { Route as ApiHealthSplatRouteImport } from './routes/api/health.$'
 import { Route as ApiShapesSplatRouteImport } from './routes/api/shapes.$'
+import { Route as ApiUploadsSplatRouteImport } from './routes/api/uploads.$'
 
 const AppRoute = AppRouteImport.update({
   id: '/_app',
@@ -46,9 +48,19 @@ const AppSessionsSessionIdRoute = AppSessionsSessionIdRouteImport.update({
   path: '/sessions/$sessionId',
   getParentRoute: () => AppRoute,
 } as any)
+const ApiHealthSplatRoute = ApiHealthSplatRouteImport.update({
+  id: '/api/health/$',
+  path: '/api/health/$',
+  getParentRoute: () => rootRouteImport,
+} as any)
 const ApiShapesSplatRoute = ApiShapesSplatRouteImport.update({
   id: '/api/shapes/$',
   path: '/api/shapes/$',
+  getParentRoute: () => rootRouteImport,
+} as any)
+const ApiUploadsSplatRoute = ApiUploadsSplatRouteImport.update({
+  id: '/api/uploads/$',
+  path: '/api/uploads/$',
   getParentRoute: () => rootRouteImport,
 } as any)
 
@@ -58,7 +70,9 @@ export interface FileRoutesByFullPath {
   '/api/$': typeof ApiSplatRoute
   '/api/write': typeof ApiWriteRoute
   '/sessions/$sessionId': typeof AppSessionsSessionIdRoute
+  '/api/health/$': typeof ApiHealthSplatRoute
   '/api/shapes/$': typeof ApiShapesSplatRoute
+  '/api/uploads/$': typeof ApiUploadsSplatRoute
 }
 export interface FileRoutesByTo {
   '/sign-in': typeof SignInRoute
@@ -66,7 +80,9 @@ export interface FileRoutesByTo {
   '/api/write': typeof ApiWriteRoute
   '/': typeof AppIndexRoute
   '/sessions/$sessionId': typeof AppSessionsSessionIdRoute
+  '/api/health/$': typeof ApiHealthSplatRoute
   '/api/shapes/$': typeof ApiShapesSplatRoute
+  '/api/uploads/$': typeof ApiUploadsSplatRoute
 }
 export interface FileRoutesById {
   __root__: typeof rootRouteImport
@@ -76,7 +92,9 @@ export interface FileRoutesById {
   '/api/write': typeof ApiWriteRoute
   '/_app/': typeof AppIndexRoute
   '/_app/sessions/$sessionId': typeof AppSessionsSessionIdRoute
+  '/api/health/$': typeof ApiHealthSplatRoute
   '/api/shapes/$': typeof ApiShapesSplatRoute
+  '/api/uploads/$': typeof ApiUploadsSplatRoute
 }
 export interface FileRouteTypes {
   fileRoutesByFullPath: FileRoutesByFullPath
@@ -86,7 +104,9 @@ export interface FileRouteTypes {
     | '/api/$'
     | '/api/write'
     | '/sessions/$sessionId'
+    | '/api/health/$'
     | '/api/shapes/$'
+    | '/api/uploads/$'
   fileRoutesByTo: FileRoutesByTo
   to:
     | '/sign-in'
@@ -94,7 +114,9 @@ export interface FileRouteTypes {
     | '/api/write'
     | '/'
     | '/sessions/$sessionId'
+    | '/api/health/$'
     | '/api/shapes/$'
+    | '/api/uploads/$'
   id:
     | '__root__'
     | '/_app'
@@ -103,7 +125,9 @@ export interface FileRouteTypes {
     | '/api/write'
     | '/_app/'
     | '/_app/sessions/$sessionId'
+    | '/api/health/$'
     | '/api/shapes/$'
+    | '/api/uploads/$'
   fileRoutesById: FileRoutesById
 }
 export interface RootRouteChildren {
@@ -111,7 +135,9 @@ export interface RootRouteChildren {
   SignInRoute: typeof SignInRoute
   ApiSplatRoute: typeof ApiSplatRoute
   ApiWriteRoute: typeof ApiWriteRoute
+  ApiHealthSplatRoute: typeof ApiHealthSplatRoute
   ApiShapesSplatRoute: typeof ApiShapesSplatRoute
+  ApiUploadsSplatRoute: typeof ApiUploadsSplatRoute
 }
 
 declare module '@tanstack/react-router' {
@@ -158,11 +184,25 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof AppSessionsSessionIdRouteImport
       parentRoute: typeof AppRoute
     }
+    '/api/health/$': {
+      id: '/api/health/$'
+      path: '/api/health/$'
+      fullPath: '/api/health/$'
+      preLoaderRoute: typeof ApiHealthSplatRouteImport
+      parentRoute: typeof rootRouteImport
+    }
     '/api/shapes/$': {
       id: '/api/shapes/$'
       path: '/api/shapes/$'
       fullPath: '/api/shapes/$'
       preLoaderRoute: typeof ApiShapesSplatRouteImport
+      parentRoute: typeof rootRouteImport
+    }
+    '/api/uploads/$': {
+      id: '/api/uploads/$'
+      path: '/api/uploads/$'
+      fullPath: '/api/uploads/$'
+      preLoaderRoute: typeof ApiUploadsSplatRouteImport
       parentRoute: typeof rootRouteImport
     }
   }
@@ -185,7 +225,9 @@ const rootRouteChildren: RootRouteChildren = {
   SignInRoute: SignInRoute,
   ApiSplatRoute: ApiSplatRoute,
   ApiWriteRoute: ApiWriteRoute,
+  ApiHealthSplatRoute: ApiHealthSplatRoute,
   ApiShapesSplatRoute: ApiShapesSplatRoute,
+  ApiUploadsSplatRoute: ApiUploadsSplatRoute,
 }
 export const routeTree = rootRouteImport
   ._addFileChildren(rootRouteChildren)

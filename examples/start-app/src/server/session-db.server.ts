@@ -1,26 +1,38 @@
-import { createSessionStore, createShapeProxy, createWriteHandler } from '@org/session-db/server'
-import pg from 'pg'
+import {
+  createHealthHandler,
+  createSessionStore,
+  createShapeProxy,
+  createUploadHandler,
+  createWriteHandler,
+} from '@org/session-db/server'
+import { pool, required } from './database.server'
 import { authenticate } from './sign-in-cookie.server'
 
-function required(name: 'DATABASE_URL' | 'ELECTRIC_URL'): string {
-  const value = process.env[name]
-  if (!value) throw new Error(`${name} is not set. npm run demo sets it for you.`)
-  return value
-}
+const electricUrl = required('ELECTRIC_URL')
 
-const pool = new pg.Pool({ connectionString: required('DATABASE_URL') })
-// Without a listener, a connection that breaks while idle would end the process.
-pool.on('error', (error) => console.error('Postgres connection lost:', error.message))
-
-/** Checks, applies and remembers batches of writes. */
-export const store = createSessionStore({ database: pool })
+/** Checks, applies and remembers batches of writes; searches, and keeps what is uploaded. */
+export const store = createSessionStore({
+  database: pool,
+  onError: (error) => console.error('In the background:', error),
+})
 
 /** GET /api/shapes/<name>: the rows a signed-in user may hold, streamed as they change. */
 export const serveShape = createShapeProxy({
-  electricUrl: required('ELECTRIC_URL'),
+  electricUrl,
   secret: process.env.ELECTRIC_SECRET,
   authenticate,
 })
 
 /** POST /api/write: the same writes as the server function, for clients that are not this app. */
 export const serveWrite = createWriteHandler({ store, authenticate })
+
+/** /api/uploads: session logs in, resumable, and out again. */
+export const serveUploads = createUploadHandler({ store, authenticate })
+
+/** GET /api/health/live and /api/health/ready: for whoever restarts instances or sends them traffic. */
+export const serveHealth = createHealthHandler({
+  database: pool,
+  electricUrl,
+  // The embedded stack reads the log of Postgres through a slot of another name than Electric's.
+  streamId: process.env.EMBEDDED_STACK ? false : process.env.ELECTRIC_REPLICATION_STREAM_ID,
+})
