@@ -4,7 +4,13 @@ import {
   type Row,
   type ShapeStreamOptions,
 } from '@electric-sql/client'
-import { BasicIndex, type Collection, createCollection, type SyncConfig } from '@tanstack/db'
+import {
+  BasicIndex,
+  type Collection,
+  createCollection,
+  type NonSingleResult,
+  type SyncConfig,
+} from '@tanstack/db'
 import { electricCollectionOptions } from '@tanstack/electric-db-collection'
 import type { SessionDbError } from '../errors.ts'
 import type { ColumnMap } from '../schema/columns.ts'
@@ -23,7 +29,7 @@ export interface SyncedRow {
 }
 
 /** A live, read-only collection of rows by key. Changes go through the actions. */
-export type RowCollection<Synced extends object> = Collection<Synced, string>
+export type RowCollection<Synced extends object> = Collection<Synced, string> & NonSingleResult
 
 /** How every stream of one `createSessionCollections` reaches the server. */
 export interface StreamOptions {

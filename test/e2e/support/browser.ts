@@ -1,4 +1,10 @@
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type Page,
+} from 'playwright-core'
 
 const FLAGS = [
   '--no-sandbox',
@@ -27,9 +33,21 @@ export interface Window {
   readonly complaints: string[]
 }
 
+/** How a window differs from what most tests want. */
+export interface WindowOptions extends BrowserContextOptions {
+  /** Whether the assistant answers what is sent; not unless asked for. */
+  readonly answers?: boolean
+}
+
 /** Opens a window and signs in as one of the demo's users. */
-export async function openWindow(browser: Browser, url: string, user: string): Promise<Window> {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 860 } })
+export async function openWindow(
+  browser: Browser,
+  url: string,
+  user: string,
+  { answers = false, ...options }: WindowOptions = {},
+): Promise<Window> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options })
+  if (!answers) await context.addInitScript(() => window.localStorage.setItem('no-answers', 'yes'))
   const page = await context.newPage()
   const complaints: string[] = []
   page.on('console', (message) => {

@@ -14,7 +14,7 @@ import { Tooltip } from './ui/tooltip'
 export function AppHeader() {
   const { db, user } = useSessionDb()
   return (
-    <header className="flex h-13 shrink-0 items-center gap-2 border-b bg-surface px-3 sm:px-4">
+    <>
       <Link to="/" className="flex items-center gap-2.5 rounded-md font-semibold tracking-tight">
         <Logo />
         <span className="hidden sm:inline">Sessions</span>
@@ -60,7 +60,7 @@ export function AppHeader() {
           </MenuItem>
         </Menu>
       </div>
-    </header>
+    </>
   )
 }
 

@@ -1,34 +1,47 @@
 import {
+  createOutbox,
   createSessionCollections,
+  type Outbox,
   type PendingWrite,
   type SessionCollections,
 } from '@org/session-db'
 import { createContext, type ReactNode, useCallback, useContext, useState } from 'react'
 import type { DemoUser } from '#/lib/demo-users'
+import { createOwnWrites, type OwnWrites } from '#/lib/own-writes'
 import { writeBatch } from '#/server/write.functions'
 import { useToast } from './ui/toaster'
 
 interface SessionDb {
   readonly db: SessionCollections
+  /** Keeps what is written while the server cannot be reached. */
+  readonly outbox: Outbox
+  readonly own: OwnWrites
   readonly user: DemoUser
 }
 
 const SessionDbContext = createContext<SessionDb | null>(null)
 
+function open(user: DemoUser): SessionDb {
+  const identity = { tenantId: user.tenantId, userId: user.id }
+  const outbox = createOutbox({ identity })
+  const db = createSessionCollections({
+    electricUrl: '/api/shapes',
+    uploadUrl: '/api/uploads',
+    writeAdapter: (batch) => writeBatch({ data: batch }),
+    identity,
+    outbox,
+    // Signed out here or in another tab: a whole new page, so that nothing stays in memory.
+    onSignedOut: () => window.location.assign('/sign-in'),
+    // Going back to a session within a minute shows it at once, and up to date.
+    gcTimeMs: 60_000,
+  })
+  return { db, outbox, own: createOwnWrites(), user }
+}
+
 /** The signed-in user's live collections, for everything below. */
 export function SessionDbProvider({ user, children }: { user: DemoUser; children: ReactNode }) {
-  const [db] = useState(() =>
-    createSessionCollections({
-      electricUrl: '/api/shapes',
-      writeAdapter: (batch) => writeBatch({ data: batch }),
-      identity: { tenantId: user.tenantId, userId: user.id },
-      // Signed out here or in another tab: a whole new page, so that nothing stays in memory.
-      onSignedOut: () => window.location.assign('/sign-in'),
-      // Going back to a session within a minute shows it at once, and up to date.
-      gcTimeMs: 60_000,
-    }),
-  )
-  return <SessionDbContext value={{ db, user }}>{children}</SessionDbContext>
+  const [value] = useState(() => open(user))
+  return <SessionDbContext value={value}>{children}</SessionDbContext>
 }
 
 /** The collections and who is signed in. */
@@ -39,18 +52,30 @@ export function useSessionDb(): SessionDb {
 }
 
 /**
- * Tells the user when a write fails; its optimistic effect has been taken back by then.
+ * Tells the user when the server refuses a write; its optimistic effect has been taken back by then.
  *
+ * @param touched rows that change along, beside the write's own
  * @example
  * report('The thread was not renamed', db.actions.renameThread(id, title))
  */
 export function useReport() {
   const toast = useToast()
+  const { outbox, own } = useSessionDb()
   return useCallback(
-    <Write extends PendingWrite>(title: string, write: Write): Write => {
-      write.committed.catch((error: Error) => toast(title, error.message))
+    <Write extends PendingWrite & { readonly id?: string }>(
+      title: string,
+      write: Write,
+      ...touched: string[]
+    ): Write => {
+      own.note(...(write.id === undefined ? touched : [write.id, ...touched]))
+      write.committed.catch((error: Error & { code?: string }) => {
+        // The server has it, and its row stays on the screen: it only takes long to come back.
+        if (error.code === 'sync_timeout') return
+        toast({ title, text: error.message })
+        outbox.discard(write.batchId).catch(() => undefined)
+      })
       return write
     },
-    [toast],
+    [toast, outbox, own],
   )
 }

@@ -1,13 +1,14 @@
 import type { SyncStatus, SyncStatusStore } from '@org/session-db'
 import { useParams } from '@tanstack/react-router'
-import { CloudCheck, CloudOff, Loader, type LucideIcon, RefreshCw } from 'lucide-react'
+import { CloudCheck, CloudOff, Loader, type LucideIcon, RefreshCw, UserX } from 'lucide-react'
 import { useMemo, useSyncExternalStore } from 'react'
 import { cn } from '#/lib/cn'
+import { count } from '#/lib/format'
 import { useSessionDb } from './session-db'
 import { Button } from './ui/button'
 import { Tooltip } from './ui/tooltip'
 
-type SyncState = 'synced' | 'loading' | 'reconnecting' | 'offline' | 'refused'
+type SyncState = 'synced' | 'loading' | 'reconnecting' | 'offline' | 'refused' | 'signed-out'
 
 const looks: Record<SyncState, { icon: LucideIcon; label: string; hint: string; tone: string }> = {
   synced: {
@@ -20,16 +21,22 @@ const looks: Record<SyncState, { icon: LucideIcon; label: string; hint: string; 
   reconnecting: {
     icon: RefreshCw,
     label: 'Reconnecting',
-    hint: 'The server cannot be reached. You see what was here last; new messages wait for it to return.',
+    hint: 'The server cannot be reached. Go on working: what you write is kept and sent when it is back.',
     tone: 'text-warning',
   },
   offline: {
     icon: CloudOff,
     label: 'Offline',
-    hint: 'There is no network. You see what was here last; new messages wait for it to return.',
+    hint: 'There is no network. Go on working: what you write is kept and sent when it is back.',
     tone: 'text-warning',
   },
   refused: { icon: CloudOff, label: 'Sync stopped', hint: '', tone: 'text-danger' },
+  'signed-out': {
+    icon: UserX,
+    label: 'Signed out',
+    hint: 'Your sign-in has expired. What you wrote is kept until you sign in again.',
+    tone: 'text-danger',
+  },
 }
 
 const states: Record<SyncStatus['connection'], SyncState> = {
@@ -41,11 +48,12 @@ const states: Record<SyncStatus['connection'], SyncState> = {
   stopped: 'refused',
 }
 
-function stateOf(status: SyncStatus): SyncState {
-  return states[status.connection]
+function stateOf({ connection, lastError }: SyncStatus): SyncState {
+  const state = states[connection]
+  return state === 'refused' && lastError?.code === 'unauthenticated' ? 'signed-out' : state
 }
 
-const severity: readonly SyncState[] = ['synced', 'loading', 'reconnecting', 'offline', 'refused']
+const severity = Object.keys(looks)
 
 function worst(statuses: readonly SyncStatus[]): SyncStatus | undefined {
   return statuses.toSorted((a, b) => severity.indexOf(stateOf(b)) - severity.indexOf(stateOf(a)))[0]
@@ -73,14 +81,18 @@ function useSyncStatus(): SyncStatus | undefined {
   return useSyncExternalStore(store.subscribe, store.get)
 }
 
-/** Says in the header whether the page shows the truth. */
+/** Says in the header whether the page shows the truth, and what has not been sent yet. */
 export function SyncBadge() {
+  const { outbox } = useSessionDb()
   const status = useSyncStatus()
+  const { waiting } = useSyncExternalStore(outbox.status.subscribe, outbox.status.get)
   if (status === undefined) return null
   const state = stateOf(status)
+  const isStopped = state === 'refused' || state === 'signed-out'
   const { icon: Icon, label, hint, tone } = looks[state]
+  const isUnsent = waiting > 0 && state !== 'synced' && state !== 'loading'
   return (
-    <div className="flex items-center gap-1" role="status">
+    <div className="flex items-center gap-1">
       <Tooltip label={state === 'refused' ? status.lastError?.message : hint}>
         <button
           type="button"
@@ -89,12 +101,17 @@ export function SyncBadge() {
           className="flex items-center gap-1.5 rounded-lg px-2 py-1.5 text-xs font-medium text-muted-foreground"
         >
           <Icon className={cn('size-4', tone)} aria-hidden />
-          <span className={cn(state === 'synced' && 'sr-only sm:not-sr-only')}>{label}</span>
+          <span role="status" className={cn(state === 'synced' && 'sr-only sm:not-sr-only')}>
+            {label}
+            {isUnsent && (
+              <span className="max-sm:sr-only">, {count(waiting, 'change')} not sent yet</span>
+            )}
+          </span>
         </button>
       </Tooltip>
-      {state === 'refused' && (
+      {isStopped && (
         <Button size="sm" data-testid="sync-reload" onClick={() => window.location.reload()}>
-          {status.lastError?.code === 'unauthenticated' ? 'Sign in again' : 'Reload'}
+          {state === 'signed-out' ? 'Sign in again' : 'Reload'}
         </Button>
       )}
     </div>

@@ -28,3 +28,15 @@ export function count(quantity: number, noun: string): string {
 export function firstLine(text: string): string {
   return text.trimStart().split('\n', 1)[0] ?? ''
 }
+
+/** `812 B`, `1.4 MB`. */
+export function bytes(quantity: number): string {
+  if (quantity < 1_000) return `${quantity} B`
+  const unit = quantity < 1_000_000 ? 'kB' : 'MB'
+  return `${(quantity / (unit === 'kB' ? 1e3 : 1e6)).toFixed(1)} ${unit}`
+}
+
+/** A date as `<input type="datetime-local">` wants it, in the user's own time. */
+export function localDateTime(date: Date): string {
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19)
+}

@@ -1,0 +1,28 @@
+import type { ChatMessage } from '@org/session-db'
+import { Bot } from 'lucide-react'
+import { useSessionDb } from '#/components/session-db'
+import { Button } from '#/components/ui/button'
+import { useAnswers } from './use-answers'
+
+/** How old a question has to be before the answer counts as missing, in milliseconds. */
+const PATIENCE_MS = 3_000
+
+/** Offers to answer the last message when nobody has: the answer was not asked for, or got lost. */
+export function AskForAnswer({ message, isWaiting }: { message: ChatMessage; isWaiting: boolean }) {
+  const { user } = useSessionDb()
+  const { ask } = useAnswers()
+  if (message.role !== 'user' || message.authorId !== user.id || isWaiting) return null
+  return (
+    <Button
+      variant="ghost"
+      size="sm"
+      data-testid="ask-for-answer"
+      // Appears only when the answer that is on its way would be there.
+      style={{ animationDelay: `${PATIENCE_MS}ms` }}
+      className="ml-12 animate-appear self-start"
+      onClick={() => ask(message.threadId, message.id)}
+    >
+      <Bot /> Ask for an answer
+    </Button>
+  )
+}

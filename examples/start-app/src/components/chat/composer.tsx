@@ -1,0 +1,134 @@
+import { ArrowUp, Bot, X } from 'lucide-react'
+import { type KeyboardEvent, useEffect, useRef } from 'react'
+import { type EventReference, useReferences } from '#/components/references'
+import { Button } from '#/components/ui/button'
+import { Tooltip } from '#/components/ui/tooltip'
+import { cn } from '#/lib/cn'
+import { useStored } from '#/lib/use-stored'
+
+/** A message as it was written. */
+export interface Draft {
+  readonly content: string
+  readonly references: readonly EventReference[]
+  readonly wantsAnswer: boolean
+}
+
+interface ComposerProps {
+  /** Where the draft is kept, so that a reload does not lose it. */
+  draftKey: string
+  /** Sends a message; rejects when it was not stored and is nowhere else to be seen. */
+  onSend: (draft: Draft) => Promise<unknown>
+  disabled: boolean
+}
+
+export function Composer({ draftKey, onSend, disabled }: ComposerProps) {
+  const [content, setContent] = useStored('sessionStorage', draftKey)
+  const [silent, setSilent] = useStored('localStorage', 'no-answers')
+  const { chosen: references, clear } = useReferences()
+  const field = useRef<HTMLTextAreaElement>(null)
+  const empty = content.trim() === ''
+  const wantsAnswer = silent === ''
+
+  // Who references an event goes on by writing about it.
+  useEffect(() => {
+    if (references.length > 0) field.current?.focus()
+  }, [references])
+
+  function send() {
+    if (empty || disabled) return
+    setContent('')
+    clear()
+    // What could not be sent comes back, unless something new is being written.
+    onSend({ content, references, wantsAnswer }).catch(() => {
+      if (field.current?.value === '') setContent(content)
+    })
+  }
+
+  function onKeyDown(event: KeyboardEvent) {
+    if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return
+    event.preventDefault()
+    send()
+  }
+
+  return (
+    <form
+      aria-label="New message"
+      className="shrink-0 border-t p-3"
+      onSubmit={(event) => {
+        event.preventDefault()
+        send()
+      }}
+    >
+      <div className="rounded-xl border bg-background shadow-xs focus-within:border-accent">
+        <ReferenceChips />
+        <div className="flex items-end gap-1 p-1.5 pl-3">
+          <textarea
+            ref={field}
+            data-testid="composer"
+            aria-label="Message"
+            placeholder="Write a message…"
+            rows={1}
+            value={content}
+            onChange={(event) => setContent(event.target.value)}
+            onKeyDown={onKeyDown}
+            className="field-sizing-content max-h-48 min-w-0 flex-1 resize-none bg-transparent py-1.5 text-sm leading-5 outline-none placeholder:text-muted-foreground"
+          />
+          <Tooltip label={wantsAnswer ? 'The assistant answers' : 'The assistant stays silent'}>
+            <Button
+              variant="ghost"
+              size="icon"
+              aria-label="Have the assistant answer"
+              aria-pressed={wantsAnswer}
+              data-testid="wants-answer"
+              className={cn(wantsAnswer && 'bg-accent-soft text-accent-text')}
+              onClick={() => setSilent(wantsAnswer ? 'yes' : '')}
+            >
+              <Bot />
+            </Button>
+          </Tooltip>
+          <Button
+            type="submit"
+            variant="primary"
+            size="icon"
+            aria-label="Send"
+            data-testid="send"
+            disabled={empty || disabled}
+          >
+            <ArrowUp />
+          </Button>
+        </div>
+      </div>
+      <p className="mt-1.5 hidden text-[11px] text-muted-foreground sm:block">
+        <kbd className="font-sans font-medium">Enter</kbd> sends,{' '}
+        <kbd className="font-sans font-medium">Shift + Enter</kbd> starts a new line
+      </p>
+    </form>
+  )
+}
+
+function ReferenceChips() {
+  const { chosen, remove } = useReferences()
+  return (
+    <ul aria-label="Referenced events" className="flex flex-wrap gap-1.5 px-2 pt-2 empty:hidden">
+      {chosen.map(({ eventId, seq, title }) => (
+        <li
+          key={eventId}
+          data-testid="reference-chip"
+          className="flex max-w-full items-center gap-1 rounded-md bg-muted py-0.5 pr-0.5 pl-2 text-xs"
+        >
+          <span className="truncate">
+            {title} <span className="text-muted-foreground">#{seq}</span>
+          </span>
+          <button
+            type="button"
+            aria-label={`Do not reference event ${seq}`}
+            onClick={() => remove(eventId)}
+            className="rounded p-0.5 text-muted-foreground hover:text-foreground"
+          >
+            <X className="size-3.5" />
+          </button>
+        </li>
+      ))}
+    </ul>
+  )
+}

@@ -1,0 +1,50 @@
+import bash from 'highlight.js/lib/languages/bash'
+import css from 'highlight.js/lib/languages/css'
+import diff from 'highlight.js/lib/languages/diff'
+import go from 'highlight.js/lib/languages/go'
+import json from 'highlight.js/lib/languages/json'
+import python from 'highlight.js/lib/languages/python'
+import rust from 'highlight.js/lib/languages/rust'
+import sql from 'highlight.js/lib/languages/sql'
+import typescript from 'highlight.js/lib/languages/typescript'
+import xml from 'highlight.js/lib/languages/xml'
+import yaml from 'highlight.js/lib/languages/yaml'
+import { memo } from 'react'
+import ReactMarkdown, { type Components, type Options } from 'react-markdown'
+import rehypeHighlight from 'rehype-highlight'
+import remarkGfm from 'remark-gfm'
+
+// Each language costs a kilobyte or two: these are what the logs are about.
+const languages = { bash, css, diff, go, json, python, rust, sql, typescript, xml, yaml }
+const aliases = { bash: ['console', 'shell', 'zsh'], typescript: ['javascript', 'js', 'jsx'] }
+
+const rehypePlugins: Options['rehypePlugins'] = [[rehypeHighlight, { languages, aliases }]]
+const remarkPlugins: Options['remarkPlugins'] = [remarkGfm]
+
+const components: Components = {
+  a: ({ node: _, ...props }) => <a {...props} target="_blank" rel="noreferrer" />,
+  // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it
+  pre: ({ node: _, ...props }) => <pre {...props} tabIndex={0} />,
+  // A picture from anywhere would tell its server who reads this.
+  img: ({ src, alt }) => (
+    <a href={String(src)} target="_blank" rel="noreferrer">
+      {alt || 'Image'}
+    </a>
+  ),
+}
+
+/**
+ * Markdown as React elements. HTML in it is shown as text or left out, never made part of the page,
+ * and only harmless protocols become links: that is what react-markdown does unless told otherwise.
+ */
+export default memo(function Markdown({ content }: { content: string }) {
+  return (
+    <ReactMarkdown
+      remarkPlugins={remarkPlugins}
+      rehypePlugins={rehypePlugins}
+      components={components}
+    >
+      {content}
+    </ReactMarkdown>
+  )
+})

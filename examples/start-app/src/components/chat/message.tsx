@@ -1,0 +1,112 @@
+import { type ChatMessage, streamStateOf } from '@org/session-db'
+import { CircleStop, RotateCw } from 'lucide-react'
+import { memo, useRef, useState } from 'react'
+import { Avatar } from '#/components/avatar'
+import { Button } from '#/components/ui/button'
+import { cn } from '#/lib/cn'
+import { userName } from '#/lib/demo-users'
+import { fullTime, shortTime } from '#/lib/format'
+import { MessageActions } from './message-actions'
+import { MessageBody } from './message-body'
+import { MessageEditor } from './message-editor'
+import { MessageNotes } from './message-notes'
+import { useAnswers } from './use-answers'
+
+const roleNames = { assistant: 'Assistant', system: 'System', tool: 'Tool' }
+
+interface MessageProps {
+  message: ChatMessage
+  /** Whether somebody else has just written or changed it. */
+  changed: boolean
+  /** Whether it waits for the server. */
+  isWaiting: boolean
+  canEdit: boolean
+  canDelete: boolean
+}
+
+export const Message = memo(function Message(props: MessageProps) {
+  const { message, changed, isWaiting, canEdit, canDelete } = props
+  const [editing, setEditing] = useState(false)
+  const element = useRef<HTMLElement>(null)
+  const name = message.role === 'user' ? userName(message.authorId) : roleNames[message.role]
+  return (
+    <article
+      ref={element}
+      tabIndex={-1}
+      data-testid={`message-${message.id}`}
+      data-role={message.role}
+      data-status={message.status}
+      data-changed={changed || undefined}
+      aria-label={`${name}, ${shortTime(message.createdAt)}`}
+      aria-busy={message.status === 'streaming'}
+      className={cn(
+        'changed-row group relative flex gap-2.5 px-3 py-2.5 outline-none',
+        message.role !== 'user' && 'bg-muted/50',
+      )}
+    >
+      <Avatar name={name} role={message.role} />
+      <div className="min-w-0 flex-1">
+        <p className="flex h-7 items-center gap-2 text-[13px]">
+          <span className="font-medium">{name}</span>
+          <time
+            dateTime={message.createdAt.toISOString()}
+            title={fullTime(message.createdAt)}
+            className="text-[11px] text-muted-foreground"
+          >
+            {shortTime(message.createdAt)}
+          </time>
+          {isWaiting && <span className="text-[11px] text-muted-foreground">Sending …</span>}
+        </p>
+        <MessageNotes message={message} name="contextEvents" />
+        {editing ? (
+          <MessageEditor
+            message={message}
+            onClose={() => {
+              setEditing(false)
+              element.current?.focus()
+            }}
+          />
+        ) : (
+          <MessageBody message={message} />
+        )}
+        <MessageNotes message={message} name="evidence" />
+        <AnswerState message={message} />
+      </div>
+      {!editing && (canEdit || canDelete) && (
+        <MessageActions
+          message={message}
+          {...(canEdit && { onEdit: () => setEditing(true) })}
+          canDelete={canDelete}
+        />
+      )}
+    </article>
+  )
+})
+
+/** What can be done about an answer that grows, or that broke off. */
+function AnswerState({ message }: { message: ChatMessage }) {
+  const { retry, stop } = useAnswers()
+  const { id, threadId, parentId, status, metadata } = message
+  if (status === 'streaming') {
+    return (
+      <Button size="sm" className="mt-2" data-testid="stop-answer" onClick={() => stop(id)}>
+        <CircleStop /> Stop
+      </Button>
+    )
+  }
+  if (status !== 'error') return null
+  const { error } = streamStateOf(metadata)
+  const isStopped = error?.code === 'aborted'
+  return (
+    <div className="mt-2 flex flex-wrap items-center gap-x-3 gap-y-1.5 text-xs">
+      <span className={isStopped ? 'text-muted-foreground' : 'text-danger'}>
+        {error?.message ?? 'The answer broke off.'}
+      </span>
+      {parentId !== null && (
+        <Button size="sm" data-testid="retry-answer" onClick={() => retry(threadId, parentId, id)}>
+          <RotateCw /> {isStopped ? 'Go on' : 'Try again'}
+        </Button>
+      )}
+    </div>
+  )
+}

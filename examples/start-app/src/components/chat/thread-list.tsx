@@ -1,0 +1,79 @@
+import type { ChatThread } from '@org/session-db'
+import { useSessionDb } from '#/components/session-db'
+import { Badge } from '#/components/ui/badge'
+import { count, shortTime } from '#/lib/format'
+import { ThreadMenu } from './thread-menu'
+
+interface ThreadListProps {
+  threads: readonly ChatThread[]
+  /** The threads that somebody else has just changed. */
+  changed: ReadonlySet<string>
+  chosenId: string | undefined
+  onChoose: (id: string) => void
+  ownSession: boolean
+}
+
+export function ThreadList({ threads, changed, chosenId, onChoose, ownSession }: ThreadListProps) {
+  const { user } = useSessionDb()
+  return (
+    <ul
+      data-testid="thread-list"
+      aria-label="Threads"
+      className="max-h-44 shrink-0 space-y-0.5 overflow-y-auto px-2 pb-2 empty:hidden"
+    >
+      {threads.map((thread) => (
+        <li
+          key={thread.id}
+          data-testid={`thread-${thread.id}`}
+          data-status={thread.status}
+          data-selected={thread.id === chosenId || undefined}
+          data-changed={changed.has(thread.id) || undefined}
+          className="changed-row group relative flex items-center gap-1 rounded-lg py-1.5 pr-1 pl-2.5 hover:bg-muted data-selected:bg-accent-soft"
+        >
+          <ThreadSummary
+            thread={thread}
+            chosen={thread.id === chosenId}
+            onChoose={() => onChoose(thread.id)}
+          />
+          {/* The server decides; this only spares the user what it would refuse. */}
+          {(ownSession || thread.createdBy === user.id) && (
+            <ThreadMenu thread={thread} ownSession={ownSession} />
+          )}
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+interface ThreadSummaryProps {
+  thread: ChatThread
+  chosen: boolean
+  onChoose: () => void
+}
+
+function ThreadSummary({ thread, chosen, onChoose }: ThreadSummaryProps) {
+  const { title, status, messageCount, lastMessageAt, lastMessagePreview } = thread
+  const facts = [
+    count(messageCount, 'message'),
+    lastMessageAt && shortTime(lastMessageAt),
+    lastMessagePreview,
+  ].filter(Boolean)
+  return (
+    <div className="min-w-0 flex-1">
+      <div className="flex items-center gap-2">
+        <button
+          type="button"
+          aria-current={chosen || undefined}
+          onClick={onChoose}
+          className="truncate text-[13px] font-medium after:absolute after:inset-0 after:rounded-lg focus-visible:outline-none focus-visible:after:outline-2 focus-visible:after:outline-accent"
+        >
+          {title}
+        </button>
+        {status === 'active' ? <Badge tone="accent">Active</Badge> : <Badge>Archived</Badge>}
+      </div>
+      <p className="truncate text-xs text-muted-foreground" data-testid="thread-preview">
+        {messageCount === 0 ? 'No messages yet' : facts.join(' · ')}
+      </p>
+    </div>
+  )
+}

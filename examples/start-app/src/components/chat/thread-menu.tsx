@@ -1,0 +1,99 @@
+import type { ChatThread } from '@org/session-db'
+import { Archive, EllipsisVertical, Eraser, Pencil, Play, Trash2 } from 'lucide-react'
+import { useState } from 'react'
+import { useReport, useSessionDb } from '#/components/session-db'
+import { Button } from '#/components/ui/button'
+import { TitleDialog } from '#/components/ui/dialog'
+import { Menu, MenuItem, MenuSeparator } from '#/components/ui/menu'
+import { useRemovals } from '#/components/undo'
+
+/** Most changes in one batch. */
+const BATCH = 500
+
+/** What can be done with a thread. */
+export function ThreadMenu({ thread, ownSession }: { thread: ChatThread; ownSession: boolean }) {
+  const { db } = useSessionDb()
+  const report = useReport()
+  const { remove } = useRemovals()
+  const [renaming, setRenaming] = useState(false)
+  const { id, title } = thread
+
+  function removeThread() {
+    const commit = () => report('The thread was not deleted', db.actions.deleteThread(id))
+    remove({ ids: [id], title: 'Thread deleted', commit })
+  }
+
+  async function removeMessages() {
+    const { messages } = db.thread(id)
+    await messages.preload()
+    const ids = messages.toArray.map((message) => message.id)
+    const commit = () => {
+      for (let at = 0; at < ids.length; at += BATCH) {
+        const batch = ids.slice(at, at + BATCH)
+        const write = db.actions.write(
+          batch.map((message) => ({ collection: 'chatMessages', type: 'delete', id: message })),
+        )
+        report('The messages were not removed', write, id)
+      }
+    }
+    remove({ ids, title: 'All messages removed', commit })
+  }
+
+  return (
+    <>
+      <Menu
+        trigger={
+          <Button
+            variant="ghost"
+            size="icon"
+            aria-label={`Actions for ${title}`}
+            data-testid={`thread-menu-${id}`}
+            className="relative"
+          >
+            <EllipsisVertical />
+          </Button>
+        }
+      >
+        <MenuItem data-testid="rename-thread" onSelect={() => setRenaming(true)}>
+          <Pencil /> Rename
+        </MenuItem>
+        {thread.status === 'active' ? (
+          <MenuItem
+            data-testid="archive-thread"
+            onSelect={() => report('The thread was not archived', db.actions.archiveThread(id))}
+          >
+            <Archive /> Archive
+          </MenuItem>
+        ) : (
+          <MenuItem
+            data-testid="activate-thread"
+            onSelect={() => report('The thread was not made active', db.actions.activateThread(id))}
+          >
+            <Play /> Make active
+          </MenuItem>
+        )}
+        {ownSession && thread.messageCount > 0 && (
+          <MenuItem data-testid="reset-thread" onSelect={removeMessages}>
+            <Eraser /> Remove all messages
+          </MenuItem>
+        )}
+        <MenuSeparator />
+        <MenuItem danger data-testid="delete-thread" onSelect={removeThread}>
+          <Trash2 /> Delete
+        </MenuItem>
+      </Menu>
+      {renaming && (
+        <TitleDialog
+          title="Rename thread"
+          description="Everyone who sees the session sees the new title."
+          initial={title}
+          action="Save"
+          onClose={() => setRenaming(false)}
+          onSubmit={(next) =>
+            report('The thread was not renamed', db.actions.renameThread(id, next))
+          }
+        />
+      )}
+    </>
+  )
+}

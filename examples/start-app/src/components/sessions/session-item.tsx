@@ -1,0 +1,103 @@
+import type { Session } from '@org/session-db'
+import { Link, useParams } from '@tanstack/react-router'
+import { CircleAlert, Users } from 'lucide-react'
+import { memo } from 'react'
+import { useReport, useSessionDb } from '#/components/session-db'
+import { Badge } from '#/components/ui/badge'
+import { Progress } from '#/components/ui/progress'
+import { Switch } from '#/components/ui/switch'
+import { userName } from '#/lib/demo-users'
+import { count, shortTime } from '#/lib/format'
+import { formatNames, isProcessing } from '#/lib/session-search'
+
+interface SessionItemProps {
+  session: Session
+  /** Whether somebody else has just changed it. */
+  changed: boolean
+}
+
+export const SessionItem = memo(function SessionItem({ session, changed }: SessionItemProps) {
+  const { user } = useSessionDb()
+  const { sessionId } = useParams({ strict: false })
+  const own = session.ownerId === user.id
+  const selected = sessionId === session.id
+  return (
+    <li
+      className="changed-row offscreen-row relative rounded-lg px-2.5 py-2 hover:bg-muted data-selected:bg-accent-soft"
+      data-selected={selected || undefined}
+      data-changed={changed || undefined}
+      data-testid={`session-${session.id}`}
+    >
+      <Link
+        to="/sessions/$sessionId"
+        params={{ sessionId: session.id }}
+        aria-current={selected ? 'page' : undefined}
+        className="line-clamp-2 text-sm leading-5 font-medium break-words after:absolute after:inset-0 after:rounded-lg focus-visible:outline-none focus-visible:after:outline-2 focus-visible:after:outline-accent"
+      >
+        {session.title}
+      </Link>
+      <p className="mt-1 flex items-center gap-1.5 text-xs text-muted-foreground">
+        <Badge>{formatNames[session.format]}</Badge>
+        {session.status === 'failed' && (
+          <Badge tone="danger">
+            <CircleAlert className="size-3" aria-hidden /> Failed
+          </Badge>
+        )}
+        <span className="min-w-0 flex-1 truncate">{session.repoLabel}</span>
+        <time dateTime={session.createdAt.toISOString()} className="shrink-0">
+          {shortTime(session.createdAt)}
+        </time>
+      </p>
+      {isProcessing(session) && <Processing session={session} />}
+      {own ? (
+        <ShareSwitch session={session} />
+      ) : (
+        <p className="mt-1.5 flex items-center gap-1.5 text-xs text-muted-foreground">
+          <Users className="size-3.5" aria-hidden /> Shared by {userName(session.ownerId)}
+        </p>
+      )}
+    </li>
+  )
+})
+
+/** What the server says of a log that is on its way in; everybody who sees the session sees it. */
+function Processing({ session: { progress } }: { session: Session }) {
+  const { phase = 'upload', doneBytes = 0, totalBytes = null, events } = progress ?? {}
+  const label =
+    phase === 'upload'
+      ? 'Uploading'
+      : `Reading the log${events ? `, ${count(events, 'event')}` : ''}`
+  return (
+    <div className="mt-1.5 space-y-1 text-xs text-muted-foreground">
+      <p>{label}</p>
+      <Progress label={label} {...(totalBytes && { value: doneBytes / totalBytes })} />
+    </div>
+  )
+}
+
+function ShareSwitch({ session }: { session: Session }) {
+  const { db, user } = useSessionDb()
+  const report = useReport()
+  const shared = session.visibility === 'tenant'
+  const id = `share-${session.id}`
+  return (
+    <div className="mt-1.5 flex items-center gap-2 text-xs text-muted-foreground">
+      <Switch
+        id={id}
+        data-testid={id}
+        checked={shared}
+        aria-label={`Share ${session.title} with everyone at ${user.tenantName}`}
+        onCheckedChange={(checked) =>
+          report(
+            'The sharing was not changed',
+            db.actions.updateSession(session.id, { visibility: checked ? 'tenant' : 'private' }),
+          )
+        }
+        className="relative z-10"
+      />
+      <label htmlFor={id} className="relative z-10 cursor-pointer">
+        {shared ? `Shared with ${user.tenantName}` : 'Private'}
+      </label>
+    </div>
+  )
+}

@@ -1,0 +1,157 @@
+import { useNavigate, useSearch } from '@tanstack/react-router'
+import { Archive, Inbox, Plus, SearchX, Upload } from 'lucide-react'
+import { useState } from 'react'
+import { Notice, Skeleton } from '#/components/screens'
+import { useReport, useSessionDb } from '#/components/session-db'
+import { Button } from '#/components/ui/button'
+import { TitleDialog } from '#/components/ui/dialog'
+import { Tooltip } from '#/components/ui/tooltip'
+import { count } from '#/lib/format'
+import { useChangedElsewhere } from '#/lib/use-changed-elsewhere'
+import { SearchHits } from './search-hits'
+import { SessionFilters } from './session-filters'
+import { SessionItem } from './session-item'
+import { UploadList } from './upload-list'
+import { useUploads } from './uploads'
+import { useSessions } from './use-sessions'
+
+export function SessionList() {
+  const search = useSearch({ from: '/_app' })
+  const { isReady, sessions, current, archived } = useSessions(search)
+  const changed = useChangedElsewhere(sessions, isReady)
+  const [opened, setOpened] = useState(false)
+  const showsArchived = opened || search.status === 'archived'
+  const filtered = Boolean(search.q || search.format || search.repo || search.status)
+  const shown = search.status === 'archived' ? [] : current
+  const isEmpty = isReady && shown.length === 0 && !(showsArchived && archived.length > 0)
+  return (
+    <>
+      <ListHeader />
+      <SessionFilters />
+      <UploadList />
+      <div data-testid="session-list" className="flex min-h-0 flex-1 flex-col overflow-y-auto pb-4">
+        {!isReady && sessions.length === 0 && <Skeleton />}
+        {isEmpty && (filtered ? <NothingFound /> : <NoSessions />)}
+        <ul aria-label="Sessions" className="space-y-0.5 px-2 empty:hidden">
+          {shown.map((session) => (
+            <SessionItem key={session.id} session={session} changed={changed.has(session.id)} />
+          ))}
+        </ul>
+        {archived.length > 0 && search.status !== 'archived' && (
+          <button
+            type="button"
+            data-testid="show-archived"
+            aria-expanded={opened}
+            onClick={() => setOpened(!opened)}
+            className="mx-2 mt-3 flex items-center gap-2 rounded-lg px-2.5 py-1.5 text-xs font-medium text-muted-foreground hover:bg-muted"
+          >
+            <Archive className="size-3.5" aria-hidden />
+            {opened ? 'Hide' : 'Show'} {count(archived.length, 'archived session')}
+          </button>
+        )}
+        {showsArchived && archived.length > 0 && (
+          <ul aria-label="Archived sessions" className="mt-1 space-y-0.5 px-2">
+            {archived.map((session) => (
+              <SessionItem key={session.id} session={session} changed={changed.has(session.id)} />
+            ))}
+          </ul>
+        )}
+        {search.q && <SearchHits query={search.q} />}
+      </div>
+    </>
+  )
+}
+
+function ListHeader() {
+  const { choose } = useUploads()
+  const [creating, setCreating] = useState(false)
+  return (
+    <div className="flex h-12 shrink-0 items-center pr-2 pl-4">
+      <h2 className="flex-1 text-sm font-semibold">Sessions</h2>
+      <Tooltip label="Upload session logs">
+        <Button
+          variant="ghost"
+          size="icon"
+          aria-label="Upload session logs"
+          data-testid="upload"
+          onClick={choose}
+        >
+          <Upload />
+        </Button>
+      </Tooltip>
+      <Tooltip label="New session without a log">
+        <Button
+          variant="ghost"
+          size="icon"
+          aria-label="New session"
+          data-testid="new-session"
+          onClick={() => setCreating(true)}
+        >
+          <Plus />
+        </Button>
+      </Tooltip>
+      {creating && <NewSessionDialog onClose={() => setCreating(false)} />}
+    </div>
+  )
+}
+
+function NoSessions() {
+  const { choose } = useUploads()
+  return (
+    <Notice icon={Inbox} title="No sessions yet" testId="no-sessions">
+      <p>Drop the log of a coding agent here, or ask a colleague to share theirs.</p>
+      <Button className="mt-4" size="sm" onClick={choose}>
+        <Upload /> Upload a log
+      </Button>
+    </Notice>
+  )
+}
+
+function NothingFound() {
+  const navigate = useNavigate()
+  return (
+    <Notice icon={SearchX} title="No session matches" testId="no-match">
+      <Button
+        className="mt-3"
+        size="sm"
+        data-testid="clear-filters"
+        onClick={() =>
+          navigate({
+            to: '.',
+            search: (search) => ({
+              ...search,
+              q: undefined,
+              format: undefined,
+              repo: undefined,
+              status: undefined,
+            }),
+          })
+        }
+      >
+        Show all sessions
+      </Button>
+    </Notice>
+  )
+}
+
+function NewSessionDialog({ onClose }: { onClose: () => void }) {
+  const { db } = useSessionDb()
+  const report = useReport()
+  const navigate = useNavigate()
+  return (
+    <TitleDialog
+      title="New session"
+      description="An empty session to chat in. It stays private until you share it."
+      initial=""
+      action="Create"
+      onClose={onClose}
+      onSubmit={(title) => {
+        const { id } = report(
+          'The session was not created',
+          db.actions.createSession({ title, format: 'other', source: 'external' }),
+        )
+        navigate({ to: '/sessions/$sessionId', params: { sessionId: id } })
+      }}
+    />
+  )
+}

@@ -1,0 +1,103 @@
+import type { Session } from '@org/session-db'
+import { useNavigate } from '@tanstack/react-router'
+import {
+  Archive,
+  ArchiveRestore,
+  Download,
+  EllipsisVertical,
+  Lock,
+  Pencil,
+  Trash2,
+  Users,
+} from 'lucide-react'
+import { useState } from 'react'
+import { useReport, useSessionDb } from '#/components/session-db'
+import { Button } from '#/components/ui/button'
+import { TitleDialog } from '#/components/ui/dialog'
+import { Menu, MenuItem, MenuSeparator } from '#/components/ui/menu'
+import { useRemovals } from '#/components/undo'
+
+/** What an owner can do with a session. */
+export function SessionMenu({ session }: { session: Session }) {
+  const { db, user } = useSessionDb()
+  const report = useReport()
+  const { remove } = useRemovals()
+  const navigate = useNavigate()
+  const [renaming, setRenaming] = useState(false)
+  const { id, title } = session
+  const archived = session.archivedAt !== null
+  const shared = session.visibility === 'tenant'
+
+  function removeSession() {
+    const commit = () => report('The session was not deleted', db.actions.deleteSession(id))
+    remove({ ids: [id], title: 'Session deleted', commit })
+    navigate({ to: '/' })
+  }
+
+  return (
+    <>
+      <Menu
+        trigger={
+          <Button
+            variant="ghost"
+            size="icon"
+            aria-label="Session actions"
+            data-testid="session-menu"
+          >
+            <EllipsisVertical />
+          </Button>
+        }
+      >
+        <MenuItem data-testid="rename-session" onSelect={() => setRenaming(true)}>
+          <Pencil /> Rename
+        </MenuItem>
+        <MenuItem
+          data-testid="share-session"
+          onSelect={() => {
+            const visibility = shared ? 'private' : 'tenant'
+            report('The sharing was not changed', db.actions.updateSession(id, { visibility }))
+          }}
+        >
+          {shared ? <Lock /> : <Users />}{' '}
+          {shared ? 'Make private' : `Share with ${user.tenantName}`}
+        </MenuItem>
+        <MenuItem
+          data-testid="archive-session"
+          onSelect={() =>
+            report(
+              archived ? 'The session was not restored' : 'The session was not archived',
+              archived
+                ? db.actions.updateSession(id, { archivedAt: null })
+                : db.actions.archiveSession(id),
+            )
+          }
+        >
+          {archived ? <ArchiveRestore /> : <Archive />} {archived ? 'Restore' : 'Archive'}
+        </MenuItem>
+        {session.contentBytes !== null && (
+          <MenuItem asChild>
+            <a href={`/api/uploads/${encodeURIComponent(id)}/content`} download>
+              <Download /> Download the log
+            </a>
+          </MenuItem>
+        )}
+        <MenuSeparator />
+        <MenuItem danger data-testid="delete-session" onSelect={removeSession}>
+          <Trash2 /> Delete
+        </MenuItem>
+      </Menu>
+      {renaming && (
+        <TitleDialog
+          title="Rename session"
+          description="Everyone who sees the session sees its new title."
+          initial={title}
+          action="Save"
+          onClose={() => setRenaming(false)}
+          onSubmit={(next) =>
+            report('The session was not renamed', db.actions.updateSession(id, { title: next }))
+          }
+        />
+      )}
+    </>
+  )
+}

@@ -1,0 +1,112 @@
+import { createId, type PendingUpload, type UploadProgress } from '@org/session-db'
+import { useNavigate } from '@tanstack/react-router'
+import { FileUp } from 'lucide-react'
+import { createContext, type ReactNode, useContext, useRef, useState } from 'react'
+import { useSessionDb } from '#/components/session-db'
+import { useFileDrop } from './use-file-drop'
+
+/** A file on its way to the server. */
+export interface UploadEntry {
+  /** The id of the session that the file becomes. */
+  readonly id: string
+  readonly file: File
+  readonly progress: UploadProgress | null
+  /** Why it did not get there, for a person to read. */
+  readonly failure: string | null
+  readonly pending: PendingUpload
+}
+
+interface Uploads {
+  readonly entries: readonly UploadEntry[]
+  /** Lets the user choose files. */
+  choose(): void
+  /** Goes on where a failed upload was. */
+  retry(entry: UploadEntry): void
+  /** Gives an upload up, on the server, too. */
+  cancel(entry: UploadEntry): void
+}
+
+const UploadsContext = createContext<Uploads | null>(null)
+
+export function useUploads(): Uploads {
+  const value = useContext(UploadsContext)
+  if (value === null) throw new Error('useUploads is used outside UploadsProvider')
+  return value
+}
+
+/** Takes files that are dropped anywhere on the page, or chosen, and uploads them. */
+export function UploadsProvider({ children }: { children: ReactNode }) {
+  const { db, own } = useSessionDb()
+  const navigate = useNavigate()
+  const [entries, setEntries] = useState<readonly UploadEntry[]>([])
+  const input = useRef<HTMLInputElement>(null)
+
+  const change = (id: string, changes: Partial<UploadEntry>) =>
+    setEntries((all) => all.map((entry) => (entry.id === id ? { ...entry, ...changes } : entry)))
+  const drop = (id: string) => setEntries((all) => all.filter((entry) => entry.id !== id))
+
+  function start(file: File, id: string): PendingUpload {
+    own.note(id)
+    const pending = db.actions.uploadSession({
+      file,
+      id,
+      onProgress: (progress) => change(id, { progress }),
+    })
+    pending.uploaded.then(
+      () => drop(id),
+      (error: Error) => change(id, { failure: error.message }),
+    )
+    return pending
+  }
+
+  function upload(files: readonly File[]): void {
+    const added = files.map((file): UploadEntry => {
+      const id = createId()
+      return { id, file, progress: null, failure: null, pending: start(file, id) }
+    })
+    setEntries((all) => [...all, ...added])
+    const [only, ...more] = added
+    if (only && more.length === 0) {
+      navigate({ to: '/sessions/$sessionId', params: { sessionId: only.id } })
+    }
+  }
+
+  const isDragging = useFileDrop(upload)
+  const value: Uploads = {
+    entries,
+    choose: () => input.current?.click(),
+    retry: ({ id, file }) =>
+      change(id, { failure: null, progress: null, pending: start(file, id) }),
+    cancel({ id, pending }) {
+      drop(id)
+      pending.abort().catch(() => undefined)
+    },
+  }
+  return (
+    <UploadsContext value={value}>
+      {children}
+      <input
+        ref={input}
+        type="file"
+        multiple
+        hidden
+        data-testid="upload-input"
+        aria-label="Session logs to upload"
+        accept=".jsonl,.json,.ndjson,.log,.txt,application/json,text/plain"
+        onChange={(event) => {
+          upload([...(event.target.files ?? [])])
+          event.target.value = ''
+        }}
+      />
+      {isDragging && (
+        <div
+          data-testid="drop-zone"
+          className="pointer-events-none fixed inset-2 z-50 flex animate-fade flex-col items-center justify-center gap-3 rounded-2xl border-2 border-dashed border-accent bg-background/90 text-sm font-medium"
+        >
+          <FileUp className="size-8 text-accent-text" aria-hidden />
+          Drop session logs to upload them
+        </div>
+      )}
+    </UploadsContext>
+  )
+}

@@ -1,0 +1,75 @@
+import type { Session } from '@org/session-db'
+import { useSearch } from '@tanstack/react-router'
+import { CircleAlert, Hourglass, ListX } from 'lucide-react'
+import { useMemo } from 'react'
+import { Notice, Skeleton } from '#/components/screens'
+import { filterOf } from '#/lib/session-page-search'
+import { isProcessing } from '#/lib/session-search'
+import { EventList } from './event-list'
+import type { TimelineSource } from './timeline-source'
+import { ClearFilter, TimelineToolbar } from './timeline-toolbar'
+import { useLongTimeline } from './use-long-timeline'
+import { useShortTimeline } from './use-short-timeline'
+
+/** Sessions with more events than this are loaded window by window. */
+const LONG_EVENTS = 2_000
+
+/** What happened in a session, of whatever length. */
+export function Timeline({ session }: { session: Session }) {
+  if (session.status === 'failed') {
+    return (
+      <Notice icon={CircleAlert} title="This log could not be read" testId="session-failed">
+        <p>{session.statusReason ?? 'No reason was given.'}</p>
+        <p className="mt-2">Upload it again, or delete this session.</p>
+      </Notice>
+    )
+  }
+  if (isProcessing(session)) {
+    return (
+      <Notice icon={Hourglass} title="The log is on its way" testId="session-processing">
+        Its timeline appears here by itself as soon as it has been read.
+      </Notice>
+    )
+  }
+  const Shown = session.eventCount > LONG_EVENTS ? LongTimeline : ShortTimeline
+  return <Shown session={session} />
+}
+
+function useFilter() {
+  const search = useSearch({ from: '/_app/sessions/$sessionId' })
+  const key = JSON.stringify(filterOf(search) ?? null)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the same filter stays the same object
+  return useMemo(() => filterOf(search), [key])
+}
+
+function ShortTimeline({ session }: { session: Session }) {
+  return <TimelinePane session={session} source={useShortTimeline(session, useFilter())} />
+}
+
+function LongTimeline({ session }: { session: Session }) {
+  return <TimelinePane session={session} source={useLongTimeline(session, useFilter())} />
+}
+
+function TimelinePane({ session, source }: { session: Session; source: TimelineSource }) {
+  const search = useSearch({ from: '/_app/sessions/$sessionId' })
+  const filter = filterOf(search)
+  return (
+    <>
+      <TimelineToolbar session={session} source={source} />
+      {source.failure && (
+        <p role="alert" className="border-y bg-danger-soft px-4 py-2 text-xs text-danger">
+          Not all events could be loaded: {source.failure}
+        </p>
+      )}
+      {!source.isReady && source.count === 0 ? (
+        <Skeleton rows={8} />
+      ) : source.count === 0 ? (
+        <Notice icon={ListX} title={filter ? 'No event matches' : 'No events'} testId="no-events">
+          {filter ? <ClearFilter /> : 'Nothing was recorded here. You can still chat about it.'}
+        </Notice>
+      ) : (
+        <EventList key={JSON.stringify(filter)} source={source} at={search.at} />
+      )}
+    </>
+  )
+}

@@ -1,0 +1,119 @@
+import type { Session, TimelineEvent, TimelineFilter } from '@org/session-db'
+import type { TimelineFacets } from '@org/session-db/server'
+import { useLiveQuery } from '@tanstack/react-db'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { useSessionDb } from '#/components/session-db'
+import { type Places, placesOf } from '#/lib/places'
+import { outlineTimeline, timelineFacets } from '#/server/search.functions'
+import { resultsByCall, type TimelineSource } from './timeline-source'
+
+/** Events per window, and windows that stay loaded: what a screen shows, many times over. */
+const WINDOW = { windowSize: 250, maxWindows: 32 }
+/** While the user scrolls, windows are asked for this often, in milliseconds. */
+const LOAD_EVERY_MS = 80
+
+const noFacets: TimelineFacets = { kinds: [], roles: [], tools: [] }
+
+/**
+ * A timeline of any length: windows of what is on the screen are loaded, and the server says where
+ * the events are that pass the filter.
+ */
+export function useLongTimeline(
+  session: Session,
+  filter: TimelineFilter | undefined,
+): TimelineSource {
+  const { db } = useSessionDb()
+  const { id: sessionId, eventCount } = session
+  const view = useMemo(() => db.timelineView(sessionId, WINDOW), [db, sessionId])
+  useEffect(() => () => void view.close(), [view])
+  const { data } = useLiveQuery(view.events)
+  const { places, facets, failure, setFailure } = useOutline(sessionId, eventCount, filter)
+
+  const shown = useRef<readonly [first: number, last: number]>([0, 0])
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
+  const show = useCallback(
+    (first: number, last: number) => {
+      shown.current = [first, last]
+      timer.current ??= setTimeout(() => {
+        timer.current = undefined
+        load(view, places, shown.current).catch((error: Error) => setFailure(error.message))
+      }, LOAD_EVERY_MS)
+    },
+    [view, places, setFailure],
+  )
+  useEffect(() => () => clearTimeout(timer.current), [])
+
+  return useMemo(() => {
+    const bySeq = new Map<number, TimelineEvent>()
+    const calls = new Map<string, number>()
+    for (const event of data) {
+      bySeq.set(event.seq, event)
+      if (event.kind === 'tool_call') calls.set(event.id, event.seq)
+    }
+    return {
+      count: places.count,
+      eventAt: (row) => bySeq.get(places.seqAt(row)),
+      rowOf: places.rowOf,
+      async seqAtTime(from) {
+        const request = { ...filter, sessionId, from, limit: 1 }
+        return (await outlineTimeline({ data: request })).ranges[0]?.[0]
+      },
+      show,
+      results: resultsByCall(data),
+      isFolded({ kind, parentId }) {
+        const call = kind === 'tool_result' && parentId !== null ? calls.get(parentId) : undefined
+        return call !== undefined && places.has(call)
+      },
+      facets,
+      isReady: true,
+      failure,
+    }
+  }, [data, places, facets, failure, filter, sessionId, show])
+}
+
+/** Loads the windows that hold the rows on the screen: few, or with a rare filter one for each. */
+async function load(
+  view: { show(fromSeq: number, toSeq: number): Promise<void> },
+  places: Places,
+  [first, last]: readonly [number, number],
+): Promise<void> {
+  const windows = new Set<number>()
+  for (let row = first; row <= Math.min(last, places.count - 1); row += 1) {
+    windows.add(Math.floor(places.seqAt(row) / WINDOW.windowSize))
+  }
+  const starts = [...windows].map((index) => index * WINDOW.windowSize)
+  await Promise.all(starts.map((seq) => view.show(seq, seq + 1)))
+}
+
+/** Where the events are that pass the filter, and what there is to filter by. */
+function useOutline(sessionId: string, eventCount: number, filter: TimelineFilter | undefined) {
+  const all = useMemo(() => placesOf([[0, eventCount]]), [eventCount])
+  const [found, setFound] = useState<{ filter: TimelineFilter; places: Places } | null>(null)
+  const [facets, setFacets] = useState(noFacets)
+  const [failure, setFailure] = useState<string | null>(null)
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: more events make other answers
+  useEffect(() => {
+    const asking = new AbortController()
+    const fail = (error: Error) => asking.signal.aborted || setFailure(error.message)
+    if (filter !== undefined) {
+      outlineTimeline({ data: { ...filter, sessionId }, signal: asking.signal }).then(
+        ({ ranges }) => setFound({ filter, places: placesOf(ranges) }),
+        fail,
+      )
+    }
+    return () => asking.abort()
+  }, [sessionId, eventCount, filter])
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: more events make other answers
+  useEffect(() => {
+    timelineFacets({ data: sessionId }).then(setFacets, (error: Error) => setFailure(error.message))
+  }, [sessionId, eventCount])
+
+  return {
+    places: filter === undefined ? all : (found?.places ?? all),
+    facets,
+    failure,
+    setFailure,
+  }
+}

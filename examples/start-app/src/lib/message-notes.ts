@@ -1,0 +1,32 @@
+import type { ChatMessage } from '@org/session-db'
+
+/** What a message refers to: an event it is about, or evidence for what it says. */
+export interface MessageNote {
+  readonly title: string
+  readonly text: string | undefined
+  /** The event's place in the timeline, when it names one. */
+  readonly seq: number | undefined
+}
+
+/**
+ * Reads `metadata.contextEvents` or `metadata.evidence`. Apps have put various things there over
+ * time: what is found is shown, what is not is left out.
+ */
+export function notesOf(message: ChatMessage, name: 'contextEvents' | 'evidence'): MessageNote[] {
+  const notes = message.metadata[name]
+  if (!Array.isArray(notes)) return []
+  return notes.flatMap((note) => {
+    if (typeof note !== 'object' || note === null || Array.isArray(note)) return []
+    const text = (...keys: string[]) =>
+      keys.map((key) => note[key]).find((value) => typeof value === 'string' && value !== '')
+    const seq = [note.seq, note.eventIndex].find((value) => Number.isSafeInteger(value))
+    const title = text('title', 'label', 'kind', 'type', 'eventId', 'id') ?? 'Event'
+    return [
+      {
+        title: String(title),
+        text: text('quote', 'text', 'summary', 'content') as string | undefined,
+        seq: seq as number | undefined,
+      },
+    ]
+  })
+}

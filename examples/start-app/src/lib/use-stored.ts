@@ -1,0 +1,22 @@
+import { useCallback, useState } from 'react'
+
+/** A text that outlives the page: in `sessionStorage` for this tab, or in `localStorage` for all. */
+export function useStored(
+  storage: 'sessionStorage' | 'localStorage',
+  key: string,
+): readonly [string, (value: string) => void] {
+  const [value, setValue] = useState(() => window[storage].getItem(key) ?? '')
+  const store = useCallback(
+    (next: string) => {
+      setValue(next)
+      try {
+        if (next === '') window[storage].removeItem(key)
+        else window[storage].setItem(key, next)
+      } catch {
+        // Full, or forbidden: then it lives as long as the page.
+      }
+    },
+    [storage, key],
+  )
+  return [value, store]
+}
