@@ -5,6 +5,7 @@ import {
   type Benchmark,
   type Comparison,
   compare,
+  type Goal,
   interleave,
   quantile,
   timed,
@@ -35,6 +36,13 @@ interface Side {
   readonly url: (table: 'small' | 'large' | 'live') => string
 }
 
+/** Ours, a third process that only passes bytes on, and no third process at all. */
+interface Sides {
+  readonly proxied: Side
+  readonly bare: Side
+  readonly direct: Side
+}
+
 async function run(context: BenchContext): Promise<Comparison[]> {
   return withPostgres(async (postgres) => {
     const database = await postgres.connect()
@@ -48,23 +56,29 @@ async function run(context: BenchContext): Promise<Comparison[]> {
       argument: { electricUrl: engine.url },
       cpuProfileDirectory: context.cpuProfileDirectory,
     })
+    const bare = await startServerProcess({
+      program: 'bare-proxy',
+      argument: { electricUrl: engine.url },
+    })
     const http = createHttpClient()
-    const direct: Side = { query: directQuery, url: () => engine.url }
     const proxied: Side = { query: () => ({}), url: (table) => `${proxy.url}/shapes/${table}` }
+    const direct: Side = { query: directQuery, url: () => engine.url }
+    const sides: Sides = { proxied, bare: { query: directQuery, url: () => bare.url }, direct }
     try {
       context.note(`${idleClients} idle clients`)
-      const memory = await measureMemory(proxy, proxied)
+      const memory = await measureMemory(proxy, bare, sides)
       context.note(`a snapshot of ${(largeRows * rowBytes) / 1e6} MB`)
-      const snapshots = await measureSnapshots(context, http, proxied, direct)
+      const snapshots = await measureSnapshots(context, http, sides)
       context.note(`${requestsPerRound} requests for a small shape`)
-      const requests = await measureRequests(context, http, proxied, direct)
+      const requests = await measureRequests(context, http, sides)
       context.note('live answers')
       const live = await measureLive(context, database, http, proxied, direct)
       context.note(`${waves} waves of ${clientsPerWave} clients that come and go`)
       const growth = await measureGrowth(proxy, proxied)
-      return [snapshots, requests, ...live, memory, growth]
+      return [...snapshots, ...requests, ...live, ...memory, growth]
     } finally {
       http.close()
+      await bare.stop()
       await proxy.stop()
       await engine.stop()
     }
@@ -85,26 +99,19 @@ async function fill(database: Client): Promise<void> {
 async function measureSnapshots(
   { rounds }: BenchContext,
   http: HttpClient,
-  proxied: Side,
-  direct: Side,
-): Promise<Comparison> {
+  sides: Sides,
+): Promise<Comparison[]> {
   const read = (side: Side) => () =>
     timed(() => readWholeShape(http, side.url('large'), side.query('large')))
-  return compare({
-    name: 'snapshot of 100 MB',
-    unit: 'ms',
-    ...(await interleave(rounds, { ours: read(proxied), reference: read(direct) })),
-    referenceName: 'the engine itself',
-    goal: { ratio: 1 / 0.9 },
-  })
+  const samples = await interleave(rounds, eachSide(sides, read))
+  return againstBoth('snapshot of 100 MB', samples, { ratio: 1 / 0.9 })
 }
 
 async function measureRequests(
   { rounds }: BenchContext,
   http: HttpClient,
-  proxied: Side,
-  direct: Side,
-): Promise<Comparison> {
+  sides: Sides,
+): Promise<Comparison[]> {
   const ask = (side: Side) => async () => {
     const all = await timed(async () => {
       let left = requestsPerRound
@@ -115,12 +122,35 @@ async function measureRequests(
     })
     return all / requestsPerRound
   }
-  return compare({
-    name: 'time per read of a small shape, 16 at once',
-    unit: 'ms',
-    ...(await interleave(rounds, { ours: ask(proxied), reference: ask(direct) })),
-    referenceName: 'the engine itself',
-  })
+  const samples = await interleave(rounds, eachSide(sides, ask))
+  return againstBoth('read of a small shape, 16 at once', samples)
+}
+
+function eachSide(sides: Sides, step: (side: Side) => () => Promise<number>) {
+  return { proxied: step(sides.proxied), bare: step(sides.bare), direct: step(sides.direct) }
+}
+
+function againstBoth(
+  name: string,
+  { proxied, bare, direct }: Readonly<Record<keyof Sides, number[]>>,
+  goal?: Goal,
+): Comparison[] {
+  const ours = { unit: 'ms', ours: proxied }
+  return [
+    compare({
+      ...ours,
+      name,
+      reference: direct,
+      referenceName: 'the engine itself',
+      ...(goal && { goal }),
+    }),
+    compare({
+      ...ours,
+      name: `${name}, over a bare proxy`,
+      reference: bare,
+      referenceName: 'the least proxy Node can be',
+    }),
+  ]
 }
 
 /** Both see the same commits: what else the machine does slows both. */
@@ -188,23 +218,49 @@ async function openPolls(side: Side, count: number): Promise<HttpClient> {
 }
 
 /** First of all: what a process has once used it keeps, and later clients would seem to cost nothing. */
-async function measureMemory(proxy: ServerProcess, proxied: Side): Promise<Comparison> {
-  const warmUp = await openPolls(proxied, 200)
+async function measureMemory(
+  proxy: ServerProcess,
+  bare: ServerProcess,
+  sides: Sides,
+): Promise<Comparison[]> {
+  const ours = [await memoryPerClient(proxy, sides.proxied)]
+  const least = [await memoryPerClient(bare, sides.bare)]
+  const name = `memory per idle live client, ${idleClients} clients`
+  const common = { unit: 'kB', ours }
+  return [
+    compare({
+      ...common,
+      name,
+      reference: [20],
+      referenceName: 'what it may be',
+      goal: { ratio: 1 },
+    }),
+    compare({
+      ...common,
+      name: `${name}, over a bare proxy`,
+      reference: least,
+      referenceName: 'the least proxy Node can be',
+    }),
+  ]
+}
+
+async function memoryPerClient(server: ServerProcess, side: Side): Promise<number> {
+  const warmUp = await openPolls(side, idleClients / 2)
   warmUp.close()
   await delay(1_000)
-  const before = await proxy.usage()
-  const crowd = await openPolls(proxied, idleClients)
-  const after = await proxy.usage()
+  const before = await settledRss(server)
+  const crowd = await openPolls(side, idleClients)
+  const after = await settledRss(server)
   crowd.close()
   await delay(1_000)
-  return compare({
-    name: `memory per idle live client, ${idleClients} clients`,
-    unit: 'kB',
-    ours: [(after.rss - before.rss) / 1000 / idleClients],
-    reference: [20],
-    referenceName: 'what it may be',
-    goal: { ratio: 1 },
-  })
+  return (after - before) / 1000 / idleClients
+}
+
+/** The room in which V8 makes new objects is given back late: not by the first collection. */
+async function settledRss(server: ServerProcess): Promise<number> {
+  await server.usage()
+  await delay(2_000)
+  return (await server.usage()).rss
 }
 
 /** Clients that come, wait and go: what they leave behind would add up. */

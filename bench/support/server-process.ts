@@ -37,7 +37,7 @@ export type ServerReply = { readonly url: string } | { readonly usage: ProcessUs
  * const server = await startServerProcess({ program: 'shape-server', argument: { databaseUrl } })
  */
 export async function startServerProcess(options: {
-  program: 'shape-server' | 'bare-poll-server' | 'shape-app' | 'shape-proxy'
+  program: 'shape-server' | 'bare-poll-server' | 'shape-app' | 'shape-proxy' | 'bare-proxy'
   argument: unknown
   cpuProfileDirectory?: string | undefined
 }): Promise<ServerProcess> {
