@@ -6,6 +6,9 @@ const principal = { tenantId: 'tenant-1', userId: 'user-1' }
 const content = 'A message of some three hundred characters. '.repeat(7)
 const parts = [{ type: 'text', text: content }]
 
+const otherThreads = 2_000
+const otherMessages = 10
+
 /** Ways to append one message to a thread. */
 export interface WriteWorkloads {
   /** Our store: validated, authorised, idempotent, counted. */
@@ -22,7 +25,8 @@ export type AppendMessage = (thread: number) => Promise<unknown>
 
 /**
  * Creates this library's tables, and the same ones without triggers in a schema `plain` for the
- * references, each with one session and so many threads.
+ * references, each with one session and so many threads to write to, among others that are there
+ * already: Postgres plans for tables of a few rows are not those that an app in use gets.
  */
 export async function createWriteTables(
   databaseUrl: string,
@@ -36,6 +40,15 @@ export async function createWriteTables(
     INSERT INTO chat_threads (tenant_id, id, session_id, created_by, mode, title, status)
     SELECT 'tenant-1', 'thread-' || n, 'session-1', 'user-1', 'session', 'A thread', 'archived'
     FROM generate_series(0, ${threads - 1}) AS n;
+    INSERT INTO sessions (tenant_id, id, owner_id, title)
+    SELECT 'tenant-1', 'other-' || n, 'user-' || n % 50, 'Another session'
+    FROM generate_series(1, ${otherThreads}) AS n;
+    INSERT INTO chat_threads (tenant_id, id, session_id, created_by, mode, title, status)
+    SELECT 'tenant-1', 'other-' || n, 'other-' || n, 'user-1', 'session', 'A thread', 'archived'
+    FROM generate_series(1, ${otherThreads}) AS n;
+    INSERT INTO chat_messages (tenant_id, id, session_id, thread_id, author_id, role, content, position)
+    SELECT 'tenant-1', 'other-' || n || '-' || m, 'other-' || n, 'other-' || n, 'user-1', 'user', 'x', m
+    FROM generate_series(1, ${otherThreads}) AS n, generate_series(1, ${otherMessages}) AS m;
 
     CREATE SCHEMA plain;
     CREATE TABLE plain.sessions (LIKE sessions INCLUDING ALL);
@@ -49,7 +62,8 @@ export async function createWriteTables(
     ALTER TABLE plain.chat_messages REPLICA IDENTITY FULL;
     INSERT INTO plain.sessions SELECT * FROM sessions;
     INSERT INTO plain.chat_threads SELECT * FROM chat_threads;
-    ANALYZE`)
+    INSERT INTO plain.chat_messages SELECT * FROM chat_messages`)
+  await database.query('VACUUM ANALYZE')
 }
 
 let messages = 0

@@ -79,7 +79,8 @@ function inSession(
 /**
  * Plans a message at the end of a thread. The thread stays locked from the moment its last position
  * is read, so positions have no gap and no duplicate. A message whose `clientMessageId` the thread
- * already has is not stored again: the result names the one that is there.
+ * already has is not stored again: the result names the one that is there. One without is not looked
+ * for: a plan made while the table was small would read all of it each time.
  *
  * The thread is counted up here, and the setting tells the trigger that does it for other inserts:
  * one UPDATE in the same statement costs half of what the trigger does.
@@ -89,6 +90,7 @@ function planMessageInsert({ slot, see, permitted }: PlanContext): MutationPlan 
   const read = (property: string) =>
     slot(property, (input) => propertyOf(property)(input) ?? null) as RawBuilder<string | null>
   const threadId = read('threadId')
+  const clientMessageId = read('clientMessageId')
   const { names, values } = insertValues(chatMessageColumns, slot)
   return {
     target: sql`
@@ -100,9 +102,13 @@ function planMessageInsert({ slot, see, permitted }: PlanContext): MutationPlan 
         set_config('session_db.counted', 'on', true)
       FROM chat_threads AS thread
       ${joinSession(sql.id('thread'))}
-      LEFT JOIN chat_messages AS earlier
-        ON earlier.tenant_id = thread.tenant_id AND earlier.thread_id = thread.id
-          AND earlier.client_message_id = ${read('clientMessageId')}::text
+      LEFT JOIN LATERAL (
+        SELECT message.id, message.version FROM chat_messages AS message
+        WHERE ${clientMessageId}::text IS NOT NULL
+          AND message.tenant_id = ${tenantId}::text AND message.thread_id = ${threadId}::text
+          AND message.client_message_id = ${clientMessageId}::text
+        OFFSET 0
+      ) AS earlier ON true
       WHERE thread.tenant_id = ${tenantId}::text AND thread.id = ${threadId}::text AND (${see})
       FOR NO KEY UPDATE OF thread`,
     write: sql`
