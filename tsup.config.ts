@@ -1,20 +1,31 @@
 import { defineConfig, type Options } from 'tsup'
 import { browserGuard } from './tsup.browser-guard.ts'
 
+const dts = { compilerOptions: { ignoreDeprecations: '6.0' } }
+
 const shared: Options = {
   target: 'es2023',
   sourcemap: true,
   clean: false,
   treeshake: true,
   splitting: true,
-  dts: { compilerOptions: { ignoreDeprecations: '6.0' } },
+  dts,
 }
 
 export default defineConfig([
   {
     ...shared,
     name: 'browser',
-    entry: { index: 'src/index.ts' },
+    // All but the first are inside: files of their own, so that bundlers can leave each away.
+    entry: {
+      index: 'src/index.ts',
+      'browser/errors': 'src/errors.ts',
+      'browser/schema': 'src/schema/index.ts',
+      'browser/shapes': 'src/shapes/index.ts',
+      'browser/writes': 'src/writes/index.ts',
+      'browser/outbox': 'src/collections/outbox/create-outbox.ts',
+    },
+    dts: { ...dts, entry: { index: 'src/index.ts' } },
     format: ['esm', 'cjs'],
     platform: 'browser',
     esbuildPlugins: [browserGuard],
@@ -28,7 +39,7 @@ export default defineConfig([
       metrics: 'src/metrics.ts',
       testing: 'src/testing/index.ts',
       dev: 'src/dev/index.ts',
-      vite: 'src/legacy/guard/vite.ts',
+      vite: 'src/vite.ts',
     },
     format: ['esm', 'cjs'],
     platform: 'node',

@@ -16,6 +16,7 @@ import {
 import type { CommitContext } from './commit-batch.ts'
 import { createConnection } from './connection.ts'
 import type { RowCollection, StreamOptions, SyncedCollection, SyncStream } from './electric.ts'
+import { requireOneTanStackDb } from './one-tanstack-db.ts'
 import { UNKNOWN, type WriterIdentity } from './optimistic-rows.ts'
 import type { Outbox } from './outbox/create-outbox.ts'
 import { createOutboxWrites } from './outbox/outbox-writes.ts'
@@ -148,7 +149,8 @@ export interface SessionCollections<Shapes extends AppShapes = NoShapes> {
  * Creates the live collections of one signed-in user, and the actions that change them. Nothing is
  * fetched until a collection is subscribed to or preloaded.
  *
- * @throws nothing; a relative `electricUrl` outside a page fails when a collection starts to sync
+ * @throws SessionDbError `invalid` when two copies of `@tanstack/db` are installed; a relative
+ *   `electricUrl` outside a page fails when a collection starts to sync
  * @example
  * const db = createSessionCollections({
  *   electricUrl: '/api/shapes',
@@ -160,6 +162,7 @@ export interface SessionCollections<Shapes extends AppShapes = NoShapes> {
 export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
   options: SessionCollectionsOptions<Shapes>,
 ): SessionCollections<Shapes> {
+  requireOneTanStackDb()
   const connection = createConnection(options, () => void leave(false))
   const streams = { ...options, fetchClient: connection.fetch }
   const syncTimeoutMs = options.syncTimeoutMs ?? 10_000

@@ -1,4 +1,4 @@
-import { Client, type ClientBase, type Pool } from 'pg'
+import type { ClientBase, Pool } from 'pg'
 import { inTransaction, transaction } from '../server/in-transaction.ts'
 import { ignoreBreak } from '../server/with-client.ts'
 
@@ -16,6 +16,7 @@ export async function inCopyTransaction<Result>(
   if (typeof database === 'string' || !database.options.pipeline) {
     return inTransaction(database, work, { commit })
   }
+  const { Client } = await import('pg')
   const client = new Client({ ...database.options, pipeline: false })
   client.on('error', ignoreBreak)
   await client.connect()

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { Pool } from 'pg'
+import type { Pool } from 'pg'
 import { SessionDbError } from '../errors.ts'
 import type { JsonObject } from '../schema/fields.ts'
 import { createSessionStore, type SessionStore } from '../server/store/index.ts'
@@ -51,14 +51,17 @@ export async function importSessionUploads(options: ImportUploadsOptions): Promi
   if (!found) return none
   await refuseBrokenFile(path)
   const pool =
-    typeof options.database === 'string'
-      ? new Pool({ connectionString: options.database, max: 2 })
-      : options.database
+    typeof options.database === 'string' ? await openPool(options.database) : options.database
   try {
     return await importLines(pool, path, options)
   } finally {
     if (pool !== options.database) await pool.end()
   }
+}
+
+async function openPool(connectionString: string): Promise<Pool> {
+  const { Pool } = await import('pg')
+  return new Pool({ connectionString, max: 2 })
 }
 
 async function* linesOf(path: string): AsyncGenerator<string> {

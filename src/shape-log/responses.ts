@@ -12,7 +12,7 @@ const server = 'ElectricSQL/1.7.12'
 /** Headers while an answer is made. */
 type AnswerHeaders = Map<string, string>
 
-export const mustRefetch = '[{"headers":{"control":"must-refetch"}}]'
+const mustRefetch = '[{"headers":{"control":"must-refetch"}}]'
 
 /** What is the same for every answer to one request. */
 export interface AnswerContext {

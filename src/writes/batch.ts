@@ -57,7 +57,7 @@ const appendSchema = z.strictObject({
 })
 
 /** One change to one row. Inserts carry the new row's id inside `value`. */
-export const mutationSchema = z.discriminatedUnion('collection', [
+const mutationSchema = z.discriminatedUnion('collection', [
   mutationSchemas('sessions', sessionInsertSchema, sessionUpdateSchema, version),
   mutationSchemas(
     'timelineEvents',

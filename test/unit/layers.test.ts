@@ -20,6 +20,7 @@ const MAY_KNOW: Record<string, readonly string[]> = {
   cli: ['schema', 'shapes', 'writes', 'server', 'legacy', 'ops', 'dev'],
   'index.ts': ['schema', 'shapes', 'writes', 'collections'],
   's3.ts': ['server'],
+  'vite.ts': ['legacy'],
   'server.ts': ['schema', 'shapes', 'writes', 'server', 'legacy', 'ops'],
   'metrics.ts': ['ops'],
 }

@@ -10,7 +10,7 @@ export class IdentifierError extends Error {
  * @example
  * parseIdentifier('"A_Camel"') // 'A_Camel'
  */
-export function parseIdentifier(text: string): string {
+function parseIdentifier(text: string): string {
   if (text === '' || text === '""') {
     throw new IdentifierError('Invalid zero-length delimited identifier')
   }

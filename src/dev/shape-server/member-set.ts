@@ -83,7 +83,7 @@ export type MoveInQuery = (
 const plainState: MemberState = { values: [], active: noConditions }
 
 /** The set cannot go on: the shape must be fetched anew. */
-export class MembershipLost extends Error {
+class MembershipLost extends Error {
   override name = 'MembershipLost'
 }
 

@@ -11,7 +11,7 @@ import { compress } from '../../server/content/codec.ts'
 import { CHUNK_BYTES, insertChunks, readChunks } from '../../server/content/content-rows.ts'
 
 /** Where the bytes of sessions are in an export, each under its SHA-256. */
-export const CONTENTS_DIRECTORY = 'contents'
+const CONTENTS_DIRECTORY = 'contents'
 
 /** A content of an export. */
 export interface ExportedContent {

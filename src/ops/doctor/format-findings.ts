@@ -16,7 +16,7 @@ const NAME_WIDTH = 22
 const plain: Mark = (text) => text
 
 /** Plain text, 100 characters wide. */
-export const plainStyle: FindingStyle = {
+const plainStyle: FindingStyle = {
   columns: 100,
   mark: { ok: plain, warning: plain, error: plain, skipped: plain },
   dim: plain,

@@ -1,4 +1,4 @@
-import { escapeIdentifier, escapeLiteral } from 'pg'
+import { escapeIdentifier, escapeLiteral } from './escape.ts'
 import type { SetupState, TableState } from './read-setup-state.ts'
 import type { SetupNames } from './setup-options.ts'
 

@@ -8,7 +8,7 @@ import type { DerivationJob, JobProgress } from './jobs.ts'
 import { openEventWriter } from './write-events.ts'
 
 /** Changes with whatever makes other events of the same bytes. */
-export const DERIVATION_VERSION = 'session-db/3'
+const DERIVATION_VERSION = 'session-db/3'
 
 interface SessionContent {
   readonly content_ref: string | null

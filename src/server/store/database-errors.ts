@@ -52,6 +52,11 @@ export function isTaken(error: unknown): boolean {
   return readFailure(error).code === UNIQUE_VIOLATION
 }
 
+/** Whether Postgres said it. By its form, not by its class: an app may have another copy of the driver. */
+export function isDatabaseError(error: unknown): boolean {
+  return /^[0-9A-Z]{5}$/.test(readFailure(error).code) && Reflect.has(Object(error), 'severity')
+}
+
 /** Turns whatever a statement failed with into an error of this library. */
 export function toSessionDbError(cause: unknown): SessionDbError {
   if (cause instanceof SessionDbError) return cause

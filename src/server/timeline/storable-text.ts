@@ -1,5 +1,5 @@
 /** Longest text preview, in UTF-16 code units. */
-export const PREVIEW_LIMIT = 4_000
+const PREVIEW_LIMIT = 4_000
 
 const NOT_STORABLE = /\0|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g
 

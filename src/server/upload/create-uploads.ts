@@ -1,5 +1,4 @@
 import { hash, randomUUID } from 'node:crypto'
-import { DatabaseError } from 'pg'
 import { countField } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
 import type { SessionInsert } from '../../schema/session.ts'
@@ -10,7 +9,7 @@ import { claimJob } from '../derivation/jobs.ts'
 import { runJob } from '../derivation/run-job.ts'
 import { type SessionWorker, type SessionWorkerOptions, startWorker } from '../derivation/worker.ts'
 import { checkPrincipal } from '../store/check-principal.ts'
-import { toSessionDbError } from '../store/database-errors.ts'
+import { isDatabaseError, toSessionDbError } from '../store/database-errors.ts'
 import { beginUpload, checkSize } from './begin-upload.ts'
 import { openContent, type SessionContent } from './open-content.ts'
 import { queueDerivation, queueReceived } from './queue-derivation.ts'
@@ -193,6 +192,6 @@ async function guard<Result>(principal: Principal, work: () => Promise<Result>):
   try {
     return await work()
   } catch (error) {
-    throw error instanceof DatabaseError ? toSessionDbError(error) : error
+    throw isDatabaseError(error) ? toSessionDbError(error) : error
   }
 }

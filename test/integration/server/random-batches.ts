@@ -11,7 +11,7 @@ const thread = ids('t', 4)
 const message = ids('m', 8)
 const event = ids('e', 5)
 
-export const anyPrincipal: fc.Arbitrary<Principal> = fc.record({
+const anyPrincipal: fc.Arbitrary<Principal> = fc.record({
   tenantId: fc.constantFrom('red', 'blue'),
   userId: fc.constantFrom('ada', 'bob'),
 })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect } from 'vitest'
 import { type Attempt, attempt } from './requests.ts'
-import { keyOf, MARKER, rules, type TextRow, type Truth } from './truth.ts'
+import { keyOf, MARKER, rules, type TextRow } from './truth.ts'
 import { SECRET, signedIn, type World } from './world.ts'
 
 type Serve = (request: Request) => Promise<Response>
@@ -104,5 +104,3 @@ function expectOnly(rows: TextRow[], expected: ReadonlyMap<string, TextRow>, url
     expect(expected.get(keyOf(row)), `${url} shows ${JSON.stringify(row)}`).toEqual(row)
   }
 }
-
-export type { Truth }

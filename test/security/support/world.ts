@@ -9,7 +9,7 @@ import { createTruth, type Truth } from './truth.ts'
 export const SECRET = 'keep-this-to-yourself'
 
 /** Who signs a request in: `tenant/user/admin`. */
-export const USER_HEADER = 'x-user'
+const USER_HEADER = 'x-user'
 
 /** A database of several tenants, an engine on it, and what SQL says of who may see what. */
 export interface World {

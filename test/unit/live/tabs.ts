@@ -18,7 +18,7 @@ export interface Tab {
 }
 
 /** Quick elections, for tests. */
-export const times = { lookMs: 50, askMs: 200, replaceMs: 600, leaveMs: 5_000 }
+const times = { lookMs: 50, askMs: 200, replaceMs: 600, leaveMs: 5_000 }
 
 /** Opens a tab. Before it polls it learns from an ordinary answer who its user is, as a page does. */
 export async function openTab(

@@ -98,7 +98,7 @@ export function quoteIdentifier(name: string): string {
 }
 
 /** Quotes a text for SQL, whatever `standard_conforming_strings` says. */
-export function quoteLiteral(text: string): string {
+function quoteLiteral(text: string): string {
   const quoted = `'${text.replaceAll("'", "''")}'`
   return text.includes('\\') ? `E${quoted.replaceAll('\\', '\\\\')}` : quoted
 }

@@ -2,7 +2,8 @@ import type { Pool, QueryConfig } from 'pg'
 import { SessionDbError } from '../../../errors.ts'
 import type { Driver } from './driver.ts'
 import { type AnyKysely, createKyselyDriver } from './kysely.ts'
-import { createPgDriver, createPool } from './pg.ts'
+import { createPgDriver } from './pg.ts'
+import { createPool } from './pool.ts'
 import { createPostgresJsDriver, type PostgresJs } from './postgres-js.ts'
 
 /** What a store may be given: a connection string, or a client that the app has already. */
@@ -26,10 +27,7 @@ export interface OpenedDatabase {
 export function openDatabase(database: StoreDatabase): OpenedDatabase {
   if (typeof database === 'string') {
     const pool = createPool(database)
-    const close = async () => {
-      if (!pool.ending) await pool.end()
-    }
-    return { driver: createPgDriver(pool), pool, close }
+    return { driver: createPgDriver(pool), pool, close: () => pool.end() }
   }
   const close = async () => {}
   if (isKysely(database)) return { ...withPool(createKyselyDriver(database)), close }

@@ -1,4 +1,4 @@
-import { Pool, type PoolClient, type QueryConfig } from 'pg'
+import type { Pool, PoolClient, QueryConfig } from 'pg'
 import { ignoreBreak } from '../../with-client.ts'
 import type { Query } from '../query.ts'
 import { type Driver, type DriverConnection, inOrder } from './driver.ts'
@@ -21,14 +21,6 @@ export function createPgDriver(pool: Pool): Driver {
       }
     },
   }
-}
-
-/** Makes a pool from a connection string. */
-export function createPool(connectionString: string): Pool {
-  const pool = new Pool({ connectionString, pipeline: true })
-  // An idle connection that breaks is replaced; without a listener it would end the process.
-  pool.on('error', ignoreBreak)
-  return pool
 }
 
 function connectionOf(client: PoolClient): DriverConnection {

@@ -1,0 +1,11 @@
+/** Runs before the tests on a real Electric: without one there is nothing to test. */
+export default function requireElectric(): void {
+  for (const name of ['DATABASE_URL', 'ELECTRIC_URL']) {
+    if (!process.env[name]) {
+      throw new Error(
+        `Set ${name}: npm run test:electric runs against an Electric and its Postgres that are up already ` +
+          '(DATABASE_URL, ELECTRIC_URL, and ELECTRIC_SECRET where it has one).',
+      )
+    }
+  }
+}
