@@ -11,8 +11,8 @@ export default defineConfig({
     dedupe: ['react', 'react-dom', '@tanstack/db', '@tanstack/react-db'],
   },
   environments: {
-    // The server loads the library from node_modules, as it loads pg: neither is bundled.
-    ssr: { resolve: { external: ['@org/session-db', 'pg'] } },
+    // The server loads the library from node_modules, as it loads pg and better-auth.
+    ssr: { resolve: { external: ['@org/session-db', 'better-auth', 'pg'] } },
   },
   plugins: [tailwindcss(), tanstackStart(), react()],
 })

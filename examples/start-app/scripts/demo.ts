@@ -2,8 +2,8 @@ import { fork } from 'node:child_process'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startDevStack } from '@org/session-db/dev'
+import { authSecret } from './auth-secret.ts'
 import { buildApp } from './build-app.ts'
-import { cookieSecret } from './cookie-secret.ts'
 import { seed } from './seed.ts'
 
 const HELP = `npm run demo -- [options]
@@ -13,7 +13,7 @@ const HELP = `npm run demo -- [options]
   --json           print one JSON line: { url, databaseUrl, electricUrl, dataDir }
 
 DATABASE_URL and ELECTRIC_URL (and ELECTRIC_SECRET), set together, replace the embedded stack.
-COOKIE_SECRET signs the sign-in cookies; by default one is made for the data directory.`
+BETTER_AUTH_SECRET signs cookies; by default one is made for the data directory.`
 
 interface Backend {
   readonly databaseUrl: string
@@ -35,9 +35,11 @@ await main().catch((error: unknown) => fail(error))
 
 async function main(): Promise<void> {
   const [backend] = await Promise.all([startBackend(), buildApp({ appDir, log: progress })])
+  const secret = await authSecret(options.dataDir)
   progress('Adding the demo data')
-  await seed({ databaseUrl: backend.databaseUrl, fixtures: resolve(appDir, '../../test/fixtures') })
-  const url = await serve(backend)
+  const { databaseUrl } = backend
+  await seed({ databaseUrl, secret, fixtures: resolve(appDir, '../../test/fixtures') })
+  const url = await serve(backend, secret)
   process.stdout.write(
     options.json ? `${JSON.stringify({ url, ...backend })}\n` : `Demo ready: ${url}\n`,
   )
@@ -64,7 +66,10 @@ async function startBackend(): Promise<Backend> {
 }
 
 /** Runs the app in a process of its own, as in production, and resolves to its URL. */
-async function serve({ databaseUrl, electricUrl, dataDir }: Backend): Promise<string> {
+async function serve(
+  { databaseUrl, electricUrl, dataDir }: Backend,
+  secret: string,
+): Promise<string> {
   const app = fork(resolve(import.meta.dirname, 'serve.ts'), {
     env: {
       ...process.env,
@@ -72,7 +77,8 @@ async function serve({ databaseUrl, electricUrl, dataDir }: Backend): Promise<st
       DATABASE_URL: databaseUrl,
       ELECTRIC_URL: electricUrl,
       EMBEDDED_STACK: dataDir === null ? '' : '1',
-      COOKIE_SECRET: await cookieSecret(options.dataDir),
+      BETTER_AUTH_SECRET: secret,
+      DEMO_USERS: '1',
       PORT: String(options.port ?? 3000),
       PORT_IS_FIXED: options.port === undefined ? '' : '1',
     },

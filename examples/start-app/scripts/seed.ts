@@ -6,21 +6,24 @@ import {
   migrate,
 } from '@org/session-db/server'
 import pg from 'pg'
+import { seedUsers } from './seed-users.ts'
 
 const ann = { tenantId: 'acme', userId: 'ann' }
 const eve = { tenantId: 'globex', userId: 'eve' }
 
 interface SeedOptions {
   readonly databaseUrl: string
+  readonly secret: string
   /** The folder of real snapshots and logs. */
   readonly fixtures: string
 }
 
 /** Brings the database up to date and gives every demo user something to look at, once. */
-export async function seed({ databaseUrl, fixtures }: SeedOptions): Promise<void> {
+export async function seed({ databaseUrl, secret, fixtures }: SeedOptions): Promise<void> {
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 2 })
   try {
     await migrate({ database: pool })
+    await seedUsers({ databaseUrl, secret })
     await once(pool, 'legacy-chats', async () => {
       const dataDir = resolve(fixtures, 'legacy-data/7f9df6a')
       const report = await importLegacySnapshots({

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { serve } from 'srvx'
+import { type ServerMiddleware, serve } from 'srvx'
 import { staticMiddleware } from 'srvx/static'
 
 // Serves the build: files with a hash in their name for ever, the other files and the pages fresh.
@@ -26,10 +26,18 @@ function withQuietAbort(request: Request): Request {
   return request
 }
 
+/** Tells the app whose tries at a password to count together; whatever a client says is replaced. */
+const withClientAddress: ServerMiddleware = (request, next) => {
+  request.headers.set('x-client-ip', request.ip ?? '')
+  return next()
+}
+
 function listen(port: number) {
   return serve({
     fetch: (request) => app.default.fetch(withQuietAbort(request)),
+    trustProxy: process.env.BEHIND_BALANCER ? 'loopback' : false,
     middleware: [
+      withClientAddress,
       (request, next) =>
         new URL(request.url).pathname.startsWith('/assets/')
           ? hashedFiles(request, next)

@@ -11,10 +11,13 @@
 import { Route as rootRouteImport } from './routes/__root'
 import { Route as AppRouteImport } from './routes/_app'
 import { Route as SignInRouteImport } from './routes/sign-in'
+import { Route as SignUpRouteImport } from './routes/sign-up'
 import { Route as AppIndexRouteImport } from './routes/_app.index'
 import { Route as ApiSplatRouteImport } from './routes/api/$'
 import { Route as ApiWriteRouteImport } from './routes/api/write'
+import { Route as JoinInvitationIdRouteImport } from './routes/join.$invitationId'
 import { Route as AppSessionsSessionIdRouteImport } from './routes/_app.sessions.$sessionId'
+import { Route as ApiAuthSplatRouteImport } from './routes/api/auth.$'
 import { Route as ApiHealthSplatRouteImport } from './routes/api/health.$'
 import { Route as ApiShapesSplatRouteImport } from './routes/api/shapes.$'
 import { Route as ApiUploadsSplatRouteImport } from './routes/api/uploads.$'
@@ -26,6 +29,11 @@ const AppRoute = AppRouteImport.update({
 const SignInRoute = SignInRouteImport.update({
   id: '/sign-in',
   path: '/sign-in',
+  getParentRoute: () => rootRouteImport,
+} as any)
+const SignUpRoute = SignUpRouteImport.update({
+  id: '/sign-up',
+  path: '/sign-up',
   getParentRoute: () => rootRouteImport,
 } as any)
 const AppIndexRoute = AppIndexRouteImport.update({
@@ -43,10 +51,20 @@ const ApiWriteRoute = ApiWriteRouteImport.update({
   path: '/api/write',
   getParentRoute: () => rootRouteImport,
 } as any)
+const JoinInvitationIdRoute = JoinInvitationIdRouteImport.update({
+  id: '/join/$invitationId',
+  path: '/join/$invitationId',
+  getParentRoute: () => rootRouteImport,
+} as any)
 const AppSessionsSessionIdRoute = AppSessionsSessionIdRouteImport.update({
   id: '/sessions/$sessionId',
   path: '/sessions/$sessionId',
   getParentRoute: () => AppRoute,
+} as any)
+const ApiAuthSplatRoute = ApiAuthSplatRouteImport.update({
+  id: '/api/auth/$',
+  path: '/api/auth/$',
+  getParentRoute: () => rootRouteImport,
 } as any)
 const ApiHealthSplatRoute = ApiHealthSplatRouteImport.update({
   id: '/api/health/$',
@@ -67,19 +85,25 @@ const ApiUploadsSplatRoute = ApiUploadsSplatRouteImport.update({
 export interface FileRoutesByFullPath {
   '/': typeof AppIndexRoute
   '/sign-in': typeof SignInRoute
+  '/sign-up': typeof SignUpRoute
   '/api/$': typeof ApiSplatRoute
   '/api/write': typeof ApiWriteRoute
+  '/join/$invitationId': typeof JoinInvitationIdRoute
   '/sessions/$sessionId': typeof AppSessionsSessionIdRoute
+  '/api/auth/$': typeof ApiAuthSplatRoute
   '/api/health/$': typeof ApiHealthSplatRoute
   '/api/shapes/$': typeof ApiShapesSplatRoute
   '/api/uploads/$': typeof ApiUploadsSplatRoute
 }
 export interface FileRoutesByTo {
   '/sign-in': typeof SignInRoute
+  '/sign-up': typeof SignUpRoute
   '/api/$': typeof ApiSplatRoute
   '/api/write': typeof ApiWriteRoute
+  '/join/$invitationId': typeof JoinInvitationIdRoute
   '/': typeof AppIndexRoute
   '/sessions/$sessionId': typeof AppSessionsSessionIdRoute
+  '/api/auth/$': typeof ApiAuthSplatRoute
   '/api/health/$': typeof ApiHealthSplatRoute
   '/api/shapes/$': typeof ApiShapesSplatRoute
   '/api/uploads/$': typeof ApiUploadsSplatRoute
@@ -88,10 +112,13 @@ export interface FileRoutesById {
   __root__: typeof rootRouteImport
   '/_app': typeof AppRouteWithChildren
   '/sign-in': typeof SignInRoute
+  '/sign-up': typeof SignUpRoute
   '/api/$': typeof ApiSplatRoute
   '/api/write': typeof ApiWriteRoute
+  '/join/$invitationId': typeof JoinInvitationIdRoute
   '/_app/': typeof AppIndexRoute
   '/_app/sessions/$sessionId': typeof AppSessionsSessionIdRoute
+  '/api/auth/$': typeof ApiAuthSplatRoute
   '/api/health/$': typeof ApiHealthSplatRoute
   '/api/shapes/$': typeof ApiShapesSplatRoute
   '/api/uploads/$': typeof ApiUploadsSplatRoute
@@ -101,19 +128,25 @@ export interface FileRouteTypes {
   fullPaths:
     | '/'
     | '/sign-in'
+    | '/sign-up'
     | '/api/$'
     | '/api/write'
+    | '/join/$invitationId'
     | '/sessions/$sessionId'
+    | '/api/auth/$'
     | '/api/health/$'
     | '/api/shapes/$'
     | '/api/uploads/$'
   fileRoutesByTo: FileRoutesByTo
   to:
     | '/sign-in'
+    | '/sign-up'
     | '/api/$'
     | '/api/write'
+    | '/join/$invitationId'
     | '/'
     | '/sessions/$sessionId'
+    | '/api/auth/$'
     | '/api/health/$'
     | '/api/shapes/$'
     | '/api/uploads/$'
@@ -121,10 +154,13 @@ export interface FileRouteTypes {
     | '__root__'
     | '/_app'
     | '/sign-in'
+    | '/sign-up'
     | '/api/$'
     | '/api/write'
+    | '/join/$invitationId'
     | '/_app/'
     | '/_app/sessions/$sessionId'
+    | '/api/auth/$'
     | '/api/health/$'
     | '/api/shapes/$'
     | '/api/uploads/$'
@@ -133,8 +169,11 @@ export interface FileRouteTypes {
 export interface RootRouteChildren {
   AppRoute: typeof AppRouteWithChildren
   SignInRoute: typeof SignInRoute
+  SignUpRoute: typeof SignUpRoute
   ApiSplatRoute: typeof ApiSplatRoute
   ApiWriteRoute: typeof ApiWriteRoute
+  JoinInvitationIdRoute: typeof JoinInvitationIdRoute
+  ApiAuthSplatRoute: typeof ApiAuthSplatRoute
   ApiHealthSplatRoute: typeof ApiHealthSplatRoute
   ApiShapesSplatRoute: typeof ApiShapesSplatRoute
   ApiUploadsSplatRoute: typeof ApiUploadsSplatRoute
@@ -154,6 +193,13 @@ declare module '@tanstack/react-router' {
       path: '/sign-in'
       fullPath: '/sign-in'
       preLoaderRoute: typeof SignInRouteImport
+      parentRoute: typeof rootRouteImport
+    }
+    '/sign-up': {
+      id: '/sign-up'
+      path: '/sign-up'
+      fullPath: '/sign-up'
+      preLoaderRoute: typeof SignUpRouteImport
       parentRoute: typeof rootRouteImport
     }
     '/_app/': {
@@ -177,12 +223,26 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof ApiWriteRouteImport
       parentRoute: typeof rootRouteImport
     }
+    '/join/$invitationId': {
+      id: '/join/$invitationId'
+      path: '/join/$invitationId'
+      fullPath: '/join/$invitationId'
+      preLoaderRoute: typeof JoinInvitationIdRouteImport
+      parentRoute: typeof rootRouteImport
+    }
     '/_app/sessions/$sessionId': {
       id: '/_app/sessions/$sessionId'
       path: '/sessions/$sessionId'
       fullPath: '/sessions/$sessionId'
       preLoaderRoute: typeof AppSessionsSessionIdRouteImport
       parentRoute: typeof AppRoute
+    }
+    '/api/auth/$': {
+      id: '/api/auth/$'
+      path: '/api/auth/$'
+      fullPath: '/api/auth/$'
+      preLoaderRoute: typeof ApiAuthSplatRouteImport
+      parentRoute: typeof rootRouteImport
     }
     '/api/health/$': {
       id: '/api/health/$'
@@ -223,8 +283,11 @@ const AppRouteWithChildren = AppRoute._addFileChildren(AppRouteChildren)
 const rootRouteChildren: RootRouteChildren = {
   AppRoute: AppRouteWithChildren,
   SignInRoute: SignInRoute,
+  SignUpRoute: SignUpRoute,
   ApiSplatRoute: ApiSplatRoute,
   ApiWriteRoute: ApiWriteRoute,
+  JoinInvitationIdRoute: JoinInvitationIdRoute,
+  ApiAuthSplatRoute: ApiAuthSplatRoute,
   ApiHealthSplatRoute: ApiHealthSplatRoute,
   ApiShapesSplatRoute: ApiShapesSplatRoute,
   ApiUploadsSplatRoute: ApiUploadsSplatRoute,

@@ -1,8 +1,9 @@
 import type { SessionCollections } from '@org/session-db'
 import { Link } from '@tanstack/react-router'
 import { LogOut, SunMoon } from 'lucide-react'
+import { authClient } from '#/lib/auth-client'
 import { toggleTheme } from '#/lib/theme'
-import { signOut } from '#/server/auth.functions'
+import { OrganizationMenu } from './auth/organization-menu'
 import { Avatar } from './avatar'
 import { Logo } from './logo'
 import { useSessionDb } from './session-db'
@@ -22,9 +23,7 @@ export function AppHeader() {
       <span className="text-border" aria-hidden>
         /
       </span>
-      <span className="truncate text-sm text-muted-foreground" data-testid="tenant">
-        {user.tenantName}
-      </span>
+      <OrganizationMenu />
       <div className="ml-auto flex items-center gap-1.5">
         <SyncBadge />
         <Tooltip label="Light or dark">
@@ -52,7 +51,7 @@ export function AppHeader() {
           <MenuLabel>
             Signed in as <strong className="font-medium text-foreground">{user.name}</strong>
             <br />
-            {user.tenantName}
+            {user.email}
           </MenuLabel>
           <MenuSeparator />
           <MenuItem data-testid="sign-out" onSelect={() => leave(db)}>
@@ -66,6 +65,6 @@ export function AppHeader() {
 
 /** Ends the sign-in on the server, then empties every open tab of this user. */
 async function leave(db: SessionCollections) {
-  await signOut()
+  await authClient.signOut()
   await db.signOut()
 }

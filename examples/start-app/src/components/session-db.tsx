@@ -5,9 +5,11 @@ import {
   type PendingWrite,
   type SessionCollections,
 } from '@org/session-db'
-import { createContext, type ReactNode, useCallback, useContext, useState } from 'react'
-import type { DemoUser } from '#/lib/demo-users'
+import { createContext, type ReactNode, useCallback, useContext, useMemo, useState } from 'react'
+import type { AppUser } from '#/lib/app-user'
+import { fetchForOrganization, showOrganization } from '#/lib/organization'
 import { createOwnWrites, type OwnWrites } from '#/lib/own-writes'
+import { checkSignIn } from '#/lib/sign-in'
 import { writeBatch } from '#/server/write.functions'
 import { useToast } from './ui/toaster'
 
@@ -16,12 +18,12 @@ interface SessionDb {
   /** Keeps what is written while the server cannot be reached. */
   readonly outbox: Outbox
   readonly own: OwnWrites
-  readonly user: DemoUser
+  readonly user: AppUser
 }
 
 const SessionDbContext = createContext<SessionDb | null>(null)
 
-function open(user: DemoUser): SessionDb {
+function open(user: AppUser): Omit<SessionDb, 'user'> {
   const identity = { tenantId: user.tenantId, userId: user.id }
   const outbox = createOutbox({ identity })
   const db = createSessionCollections({
@@ -30,17 +32,22 @@ function open(user: DemoUser): SessionDb {
     writeAdapter: (batch) => writeBatch({ data: batch }),
     identity,
     outbox,
+    fetchClient: fetchForOrganization,
+    onUnauthenticated: () => checkSignIn(user),
     // Signed out here or in another tab: a whole new page, so that nothing stays in memory.
     onSignedOut: () => window.location.assign('/sign-in'),
     // Going back to a session within a minute shows it at once, and up to date.
     gcTimeMs: 60_000,
   })
-  return { db, outbox, own: createOwnWrites(), user }
+  return { db, outbox, own: createOwnWrites() }
 }
 
 /** The signed-in user's live collections, for everything below. */
-export function SessionDbProvider({ user, children }: { user: DemoUser; children: ReactNode }) {
-  const [value] = useState(() => open(user))
+export function SessionDbProvider({ user, children }: { user: AppUser; children: ReactNode }) {
+  showOrganization(user)
+  const [opened] = useState(() => open(user))
+  // Names of people and organisations may be others now; who the user is stays for this page's life.
+  const value = useMemo(() => ({ ...opened, user }), [opened, user])
   return <SessionDbContext value={value}>{children}</SessionDbContext>
 }
 

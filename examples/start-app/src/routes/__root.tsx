@@ -2,12 +2,12 @@ import { createRootRoute, HeadContent, Outlet, Scripts } from '@tanstack/react-r
 import { Tooltip } from 'radix-ui'
 import type { ReactNode } from 'react'
 import { Toaster } from '#/components/ui/toaster'
+import { knownUser } from '#/lib/sign-in'
 import { themeScript } from '#/lib/theme'
-import { currentUser } from '#/server/auth.functions'
 import styles from '#/styles.css?url'
 
 export const Route = createRootRoute({
-  beforeLoad: async () => ({ user: await currentUser() }),
+  beforeLoad: async () => ({ user: await knownUser() }),
   head: () => ({
     meta: [
       { charSet: 'utf-8' },

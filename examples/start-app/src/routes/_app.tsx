@@ -14,8 +14,11 @@ export const Route = createFileRoute('/_app')({
   validateSearch: parseListSearch,
   // What the list shows stays while one session after another is opened.
   search: { middlewares: [retainSearchParams(['q', 'format', 'repo', 'status'])] },
-  beforeLoad: ({ context }) => {
-    if (!context.user) throw redirect({ to: '/sign-in' })
+  beforeLoad: ({ context, location }) => {
+    if (!context.user) {
+      const next = location.href === '/' ? undefined : location.href
+      throw redirect({ to: '/sign-in', search: { next } })
+    }
     return { user: context.user }
   },
   pendingComponent: AppFrameSkeleton,

@@ -1,57 +1,91 @@
-import { createFileRoute, redirect } from '@tanstack/react-router'
+import { createFileRoute, Link, redirect } from '@tanstack/react-router'
 import { ChevronRight } from 'lucide-react'
+import { AuthForm, AuthPage, Field } from '#/components/auth/auth-page'
 import { Avatar } from '#/components/avatar'
-import { Logo } from '#/components/logo'
-import { demoUsers } from '#/lib/demo-users'
-import { signIn } from '#/server/auth.functions'
+import { authClient } from '#/lib/auth-client'
+import type { SeededUser } from '#/lib/demo-users'
+import { ownPath } from '#/lib/own-path'
+import { listDemoUsers, signInAsDemoUser } from '#/server/auth.functions'
+
+interface SignInSearch {
+  /** Where to go on. */
+  next?: string
+  /** Whether a session has come to its end. */
+  ended?: true
+}
 
 export const Route = createFileRoute('/sign-in')({
-  beforeLoad: ({ context }) => {
-    if (context.user) throw redirect({ to: '/' })
+  validateSearch: (search): SignInSearch => ({
+    ...(typeof search.next === 'string' && { next: search.next }),
+    ...(search.ended !== undefined && { ended: true }),
+  }),
+  beforeLoad: ({ context, search }) => {
+    if (context.user) throw redirect({ href: ownPath(search.next) })
   },
+  loader: () => listDemoUsers(),
   component: SignIn,
 })
 
-const tenants = [...new Set(demoUsers.map((user) => user.tenantName))]
+function SignIn() {
+  const demoUsers = Route.useLoaderData()
+  const { next, ended } = Route.useSearch()
+  return (
+    <AuthPage title="Sign in to Sessions">
+      {ended && (
+        <p role="status" className="mt-3 rounded-lg bg-muted px-3 py-2 text-sm">
+          Your session has ended. Sign in to go on where you were; what you wrote is kept.
+        </p>
+      )}
+      <AuthForm
+        action="Sign in"
+        submit={({ email = '', password = '' }) => authClient.signIn.email({ email, password })}
+        // A whole new page: nothing of who was here before stays in memory.
+        onDone={() => window.location.assign(ownPath(next))}
+      >
+        <Field name="email" label="E-mail" type="email" autoComplete="username" />
+        <Field name="password" label="Password" type="password" autoComplete="current-password" />
+      </AuthForm>
+      <p className="mt-4 text-sm text-muted-foreground">
+        New here?{' '}
+        <Link to="/sign-up" search={{ next }} className="font-medium text-accent-text underline">
+          Create an account
+        </Link>
+      </p>
+      {demoUsers.length > 0 && <DemoUsers users={demoUsers} next={next} />}
+    </AuthPage>
+  )
+}
 
 // A plain form, so that it works before the page's script has loaded.
-function SignIn() {
+function DemoUsers({ users, next }: { users: readonly SeededUser[]; next: string | undefined }) {
   return (
-    <main className="flex min-h-dvh flex-col items-center justify-center px-5 py-10">
-      <form method="post" action={signIn.url} className="w-full max-w-sm">
-        <Logo className="size-10" />
-        <h1 className="mt-5 text-2xl font-semibold tracking-tight">Sign in to Sessions</h1>
-        <p className="mt-2 text-sm leading-6 text-muted-foreground">
-          Choose a demo user. Ann and Bob share a tenant, Eve has one of her own: open two windows
-          and see who sees what.
-        </p>
-        {tenants.map((tenant) => (
-          <section key={tenant} className="mt-6" aria-labelledby={`tenant-${tenant}`}>
-            <h2 id={`tenant-${tenant}`} className="text-xs font-medium text-muted-foreground">
-              {tenant}
-            </h2>
-            <ul className="mt-2 divide-y overflow-hidden rounded-xl border bg-surface shadow-xs">
-              {demoUsers
-                .filter((user) => user.tenantName === tenant)
-                .map((user) => (
-                  <li key={user.id}>
-                    <button
-                      type="submit"
-                      name="user"
-                      value={user.id}
-                      data-testid={`sign-in-${user.id}`}
-                      className="flex w-full items-center gap-3 px-4 py-3 text-left text-sm font-medium hover:bg-muted focus-visible:-outline-offset-2"
-                    >
-                      <Avatar name={user.name} />
-                      <span className="flex-1">Continue as {user.name}</span>
-                      <ChevronRight className="size-4 text-muted-foreground" aria-hidden />
-                    </button>
-                  </li>
-                ))}
-            </ul>
-          </section>
+    <form method="post" action={signInAsDemoUser.url} className="mt-8 border-t pt-6">
+      <h2 className="text-sm font-medium">Or look around</h2>
+      <p className="mt-1 text-sm text-muted-foreground">
+        Ann and Bob are in one organisation, Eve is in another: open two windows and see who sees
+        what.
+      </p>
+      <input type="hidden" name="next" value={ownPath(next)} />
+      <ul className="mt-3 divide-y overflow-hidden rounded-xl border bg-surface shadow-xs">
+        {users.map((user) => (
+          <li key={user.id}>
+            <button
+              type="submit"
+              name="user"
+              value={user.id}
+              data-testid={`sign-in-${user.id}`}
+              className="flex w-full items-center gap-3 px-4 py-2.5 text-left text-sm font-medium hover:bg-muted focus-visible:-outline-offset-2"
+            >
+              <Avatar name={user.name} />
+              <span className="flex-1">
+                Continue as {user.name}{' '}
+                <span className="font-normal text-muted-foreground">({user.tenantName})</span>
+              </span>
+              <ChevronRight className="size-4 text-muted-foreground" aria-hidden />
+            </button>
+          </li>
         ))}
-      </form>
-    </main>
+      </ul>
+    </form>
   )
 }

@@ -1,46 +1,39 @@
 import { SessionDbError } from '@org/session-db'
 import { redirect } from '@tanstack/react-router'
 import { createServerFn } from '@tanstack/react-start'
-import {
-  deleteCookie,
-  getCookie,
-  getRequestUrl,
-  setCookie,
-  setResponseHeader,
-} from '@tanstack/react-start/server'
-import { type DemoUser, findDemoUser } from '#/lib/demo-users'
-import { issueSignIn, SIGN_IN_COOKIE, SIGN_IN_SECONDS, verifySignIn } from './sign-in-cookie.server'
+import { getRequest, getRequestHeaders, setResponseHeader } from '@tanstack/react-start/server'
+import type { AppUser } from '#/lib/app-user'
+import { DEMO_PASSWORD, demoEmail, demoUsers } from '#/lib/demo-users'
+import { ownPath } from '#/lib/own-path'
+import { findAppUser } from './app-user.server'
+import { auth } from './auth.server'
 import { typedFailures } from './typed-failures'
 
-function parseChoice(form: unknown): DemoUser {
-  const user = form instanceof FormData ? findDemoUser(form.get('user')) : undefined
-  if (user === undefined) {
-    throw new SessionDbError('invalid', 'There is no demo user of this name.')
-  }
-  return user
-}
-
-/** Who is signed in, for pages to decide what to show. Data is guarded where it is read. */
-export const currentUser = createServerFn().handler(() => {
+/** Whoever is signed in, for pages to decide what to show. Data is guarded where it is read. */
+export const currentUser = createServerFn().handler(async (): Promise<AppUser | null> => {
   setResponseHeader('cache-control', 'no-store')
-  return verifySignIn(getCookie(SIGN_IN_COOKIE)) ?? null
+  return findAppUser(getRequestHeaders())
 })
 
-/** Signs in as one of the demo's users, from a plain form: no password, this is a demo. */
-export const signIn = createServerFn({ method: 'POST' })
+/** The demo's users, in a demo: anybody could sign in as one of them. */
+export const listDemoUsers = createServerFn().handler(() =>
+  process.env.DEMO_USERS ? demoUsers : [],
+)
+
+/** Signs in as one of the demo's users: a plain form, that works before the page's script has loaded. */
+export const signInAsDemoUser = createServerFn({ method: 'POST' })
   .middleware([typedFailures])
-  .validator((form: FormData) => parseChoice(form))
-  .handler(({ data: user }) => {
-    setCookie(SIGN_IN_COOKIE, issueSignIn(user), {
-      httpOnly: true,
-      sameSite: 'lax',
-      secure: getRequestUrl().protocol === 'https:',
-      path: '/',
-      maxAge: SIGN_IN_SECONDS,
-    })
-    throw redirect({ to: '/', statusCode: 303 })
+  .validator((form: FormData) => {
+    const user = demoUsers.find(({ id }) => id === form.get('user'))
+    if (user && process.env.DEMO_USERS) return { user, next: ownPath(form.get('next')) }
+    throw new SessionDbError('invalid', 'There is no demo user of this name.')
   })
-
-export const signOut = createServerFn({ method: 'POST' }).handler(() => {
-  deleteCookie(SIGN_IN_COOKIE, { path: '/' })
-})
+  .handler(async ({ data: { user, next } }) => {
+    const { headers } = await auth.api.signInEmail({
+      body: { email: demoEmail(user), password: DEMO_PASSWORD },
+      headers: getRequest().headers,
+      returnHeaders: true,
+    })
+    setResponseHeader('set-cookie', headers.getSetCookie())
+    throw redirect({ href: next, statusCode: 303 })
+  })

@@ -5,8 +5,8 @@ import {
   createUploadHandler,
   createWriteHandler,
 } from '@org/session-db/server'
+import { authenticate } from './auth.server'
 import { pool, required } from './database.server'
-import { authenticate } from './sign-in-cookie.server'
 
 const electricUrl = required('ELECTRIC_URL')
 

@@ -1,14 +1,16 @@
 import { SessionDbError } from '@org/session-db'
 import { createMiddleware } from '@tanstack/react-start'
 import { getRequest } from '@tanstack/react-start/server'
-import { authenticate } from './sign-in-cookie.server'
+import { organizationHeaders } from '#/lib/organization'
+import { authenticate } from './auth.server'
 import { typedFailures } from './typed-failures'
 
 /** For server functions on behalf of a user: `context.principal` says whose, or it is a 401. */
 export const signedIn = createMiddleware({ type: 'function' })
   .middleware([typedFailures])
+  .client(({ next }) => next({ headers: organizationHeaders() }))
   .server(async ({ next }) => {
-    const principal = authenticate(getRequest())
+    const principal = await authenticate(getRequest())
     if (principal === undefined) {
       throw new SessionDbError('unauthenticated', 'Sign in, then try again.')
     }

@@ -1,7 +1,7 @@
 import type { ChatMessage } from '@org/session-db'
 import { useEffect, useRef, useState } from 'react'
 import { useSessionDb } from '#/components/session-db'
-import { userName } from '#/lib/demo-users'
+import { userName } from '#/lib/organization'
 
 interface AnnouncerProps {
   messages: readonly ChatMessage[]

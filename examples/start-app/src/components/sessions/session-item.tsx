@@ -6,8 +6,8 @@ import { useReport, useSessionDb } from '#/components/session-db'
 import { Badge } from '#/components/ui/badge'
 import { Progress } from '#/components/ui/progress'
 import { Switch } from '#/components/ui/switch'
-import { userName } from '#/lib/demo-users'
 import { count, shortTime } from '#/lib/format'
+import { userName } from '#/lib/organization'
 import { formatNames, isProcessing } from '#/lib/session-search'
 
 interface SessionItemProps {

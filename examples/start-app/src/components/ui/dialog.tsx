@@ -10,7 +10,7 @@ interface DialogProps {
 }
 
 /** A modal dialog that is open while it is rendered. */
-function Dialog({ title, description, onClose, children }: DialogProps) {
+export function Dialog({ title, description, onClose, children }: DialogProps) {
   return (
     <Primitive.Root open onOpenChange={(open) => !open && onClose()}>
       <Primitive.Portal>

@@ -1,0 +1,51 @@
+import { getMigrations } from 'better-auth/db/migration'
+import pg from 'pg'
+import { DEMO_PASSWORD, demoEmail, demoUsers, type SeededUser } from '../src/lib/demo-users.ts'
+import { AUTH_SCHEMA, createAuth } from '../src/server/auth-options.ts'
+
+/** Brings the tables of users and organisations up to date, and adds the demo's. */
+export async function seedUsers(options: { databaseUrl: string; secret: string }): Promise<void> {
+  const client = new pg.Client({ connectionString: options.databaseUrl })
+  await client.connect()
+  const { auth, database } = createAuth(options)
+  try {
+    // Of two demos that start on one database, the second waits and finds everything there.
+    await client.query(`SELECT pg_advisory_lock(hashtext('start-app-users'))`)
+    await client.query(`CREATE SCHEMA IF NOT EXISTS ${AUTH_SCHEMA}`)
+    const { runMigrations } = await getMigrations(auth.options)
+    await runMigrations()
+    const { adapter, password } = await auth.$context
+    const hash = await password.hash(DEMO_PASSWORD)
+    for (const user of demoUsers) await addUser(adapter, user, hash)
+  } finally {
+    await database.end()
+    await client.end()
+  }
+}
+
+type Adapter = Awaited<ReturnType<typeof createAuth>['auth']['$context']>['adapter']
+
+/** With ids that can be told by name, which signing up would not give. */
+async function addUser(adapter: Adapter, user: SeededUser, passwordHash: string): Promise<void> {
+  const { id, name, tenantId, tenantName } = user
+  const now = new Date()
+  const add = async (model: string, id: string, data: Record<string, unknown>) => {
+    const where = [{ field: 'id', value: id }]
+    if (await adapter.findOne({ model, where })) return
+    await adapter.create({ model, data: { id, createdAt: now, ...data }, forceAllowId: true })
+  }
+  await add('user', id, { name, email: demoEmail(user), emailVerified: true, updatedAt: now })
+  await add('account', `password-of-${id}`, {
+    accountId: id,
+    providerId: 'credential',
+    userId: id,
+    password: passwordHash,
+    updatedAt: now,
+  })
+  await add('organization', tenantId, { name: tenantName, slug: tenantId })
+  await add('member', `${id}-at-${tenantId}`, {
+    userId: id,
+    organizationId: tenantId,
+    role: demoUsers.find((other) => other.tenantId === tenantId) === user ? 'owner' : 'member',
+  })
+}

@@ -1,0 +1,48 @@
+import { setResponseHeader } from '@tanstack/react-start/server'
+import type { AppUser } from '#/lib/app-user'
+import { auth, type Membership, membershipsOf, namesOfMembers } from './auth.server'
+
+/**
+ * The user of a session as pages need to know them; every page load comes by here, so that a session
+ * that is used lasts on. A session without an organisation gets one: the first of its user, or one of
+ * their own.
+ */
+export async function findAppUser(requestHeaders: Headers): Promise<AppUser | null> {
+  const { response: found, headers } = await auth.api.getSession({
+    headers: requestHeaders,
+    returnHeaders: true,
+  })
+  const cookies = headers.getSetCookie()
+  if (cookies.length > 0) setResponseHeader('set-cookie', cookies)
+  if (found === null) return null
+  const { user, session } = found
+  const joined = await membershipsOf(user.id)
+  const organizations = joined.length > 0 ? joined : await createOwn(user)
+  const active =
+    organizations.find(({ id }) => id === session.activeOrganizationId) ??
+    (await enterFirst(organizations, requestHeaders))
+  return {
+    id: user.id,
+    name: user.name,
+    email: user.email,
+    tenantId: active.id,
+    tenantName: active.name,
+    organizations: organizations.map(({ id, name }) => ({ id, name })),
+    members: await namesOfMembers(active.id),
+  }
+}
+
+async function enterFirst([first]: Membership[], headers: Headers): Promise<Membership> {
+  if (first === undefined) throw new Error('A user has no organisation.')
+  await auth.api.setActiveOrganization({ headers, body: { organizationId: first.id } })
+  return first
+}
+
+/** Of two tabs that do this at a time one finds the slug taken: the user has an organisation then. */
+async function createOwn(user: { readonly id: string; readonly name: string }) {
+  const body = { name: `${user.name}’s organisation`, slug: `of-${user.id}`, userId: user.id }
+  await auth.api.createOrganization({ body }).catch((error: unknown) => {
+    console.error('No organisation for a new user:', error)
+  })
+  return membershipsOf(user.id)
+}
