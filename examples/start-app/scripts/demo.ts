@@ -1,19 +1,11 @@
-import { fork } from 'node:child_process'
 import { resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { startDevStack } from '@org/session-db/dev'
 import { authSecret } from './auth-secret.ts'
+import { startBalancer } from './balancer.ts'
 import { buildApp } from './build-app.ts'
+import { type Instance, startInstance } from './instances.ts'
+import { readOptions } from './options.ts'
 import { seed } from './seed.ts'
-
-const HELP = `npm run demo -- [options]
-
-  --port PORT      where the app listens (default: PORT, else 3000, else any free one)
-  --data-dir DIR   where the embedded database lives (default: examples/start-app/.session-db)
-  --json           print one JSON line: { url, databaseUrl, electricUrl, dataDir }
-
-DATABASE_URL and ELECTRIC_URL (and ELECTRIC_SECRET), set together, replace the embedded stack.
-BETTER_AUTH_SECRET signs cookies; by default one is made for the data directory.`
 
 interface Backend {
   readonly databaseUrl: string
@@ -23,7 +15,7 @@ interface Backend {
 }
 
 const appDir = resolve(import.meta.dirname, '..')
-const options = readOptions()
+const options = readOptions(appDir)
 /** What has been started, to be stopped in the opposite order. */
 const running: (() => Promise<void>)[] = []
 let stopping = false
@@ -39,9 +31,10 @@ async function main(): Promise<void> {
   progress('Adding the demo data')
   const { databaseUrl } = backend
   await seed({ databaseUrl, secret, fixtures: resolve(appDir, '../../test/fixtures') })
-  const url = await serve(backend, secret)
+  const { url, servers } = await serve(backend, secret)
+  const instances = servers.map((server) => ({ url: server.url, pid: server.pid }))
   process.stdout.write(
-    options.json ? `${JSON.stringify({ url, ...backend })}\n` : `Demo ready: ${url}\n`,
+    options.json ? `${JSON.stringify({ url, ...backend, instances })}\n` : `Demo ready: ${url}\n`,
   )
 }
 
@@ -65,71 +58,34 @@ async function startBackend(): Promise<Backend> {
   return { databaseUrl: stack.databaseUrl, electricUrl: stack.electricUrl, dataDir: stack.dataDir }
 }
 
-/** Runs the app in a process of its own, as in production, and resolves to its URL. */
+/** Runs the servers of the app, and a balancer before more than one. */
 async function serve(
-  { databaseUrl, electricUrl, dataDir }: Backend,
+  backend: Backend,
   secret: string,
-): Promise<string> {
-  const app = fork(resolve(import.meta.dirname, 'serve.ts'), {
-    env: {
-      ...process.env,
-      NODE_ENV: 'production',
-      DATABASE_URL: databaseUrl,
-      ELECTRIC_URL: electricUrl,
-      EMBEDDED_STACK: dataDir === null ? '' : '1',
-      BETTER_AUTH_SECRET: secret,
-      DEMO_USERS: '1',
-      PORT: String(options.port ?? 3000),
-      PORT_IS_FIXED: options.port === undefined ? '' : '1',
-    },
-    // What the app prints goes to stderr: stdout is for the ready line.
-    stdio: ['ignore', 2, 2, 'ipc'],
-  })
-  const exited = new Promise<void>((resolve) => app.once('exit', () => resolve()))
-  running.push(() => {
-    if (app.connected) app.disconnect()
-    return exited
-  })
-  app.once('exit', () => fail(new Error('The app has ended; what it said is above.')))
-  return new Promise((resolve) => app.once('message', (message) => resolve(String(message))))
-}
-
-function readOptions() {
-  const { values, error } = readArguments()
-  if (values?.help) {
-    process.stdout.write(`${HELP}\n`)
-    process.exit(0)
+): Promise<{ url: string; servers: Instance[] }> {
+  const { databaseUrl, electricUrl, dataDir } = backend
+  const isBalanced = options.instances > 1
+  const env = {
+    DATABASE_URL: databaseUrl,
+    ELECTRIC_URL: electricUrl,
+    EMBEDDED_STACK: dataDir === null ? '' : '1',
+    BETTER_AUTH_SECRET: secret,
+    DEMO_USERS: '1',
+    BEHIND_BALANCER: isBalanced ? '1' : '',
   }
-  if (values === undefined) {
-    process.stderr.write(`${error}\n\n${HELP}\n`)
-    process.exit(2)
+  const servers: Instance[] = []
+  for (let number = 0; number < options.instances; number += 1) {
+    const port = isBalanced ? 0 : options.port
+    const server = await startInstance({ env, port, log: progress, onGone: fail })
+    running.push(server.stop)
+    servers.push(server)
   }
-  const port = values.port ?? process.env.PORT
-  if (port !== undefined && !(/^\d+$/.test(port) && Number(port) <= 65_535)) {
-    process.stderr.write(`The port must be a number from 0 to 65535, not "${port}".\n`)
-    process.exit(2)
-  }
-  // npm runs this in the app's folder, but the user's paths start where the user is.
-  const dataDir = values['data-dir']
-    ? resolve(process.env.INIT_CWD ?? '.', values['data-dir'])
-    : resolve(appDir, '.session-db')
-  return { port: port === undefined ? undefined : Number(port), dataDir, json: values.json }
-}
-
-function readArguments() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        port: { type: 'string' },
-        'data-dir': { type: 'string' },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    })
-    return { values, error: null }
-  } catch (error) {
-    return { values: undefined, error: error instanceof Error ? error.message : String(error) }
-  }
+  const [only] = servers
+  if (only && !isBalanced) return { url: only.url, servers }
+  const instances = servers.map(({ url }) => url)
+  const balancer = await startBalancer({ instances, port: options.port })
+  running.push(balancer.stop)
+  return { url: balancer.url, servers }
 }
 
 function progress(message: string): void {

@@ -6,6 +6,8 @@ import { staticMiddleware } from 'srvx/static'
 // Takes its settings from the environment and ends when the process that forked it is gone.
 
 const MAX_BODY_BYTES = 16 * 1024 * 1024
+/** How long what is being done may hold the end up. */
+const MAX_CLOSE_MS = 5_000
 const dist = resolve(import.meta.dirname, '../dist')
 const app = (await import(resolve(dist, 'server/server.js'))) as {
   default: { fetch: (request: Request) => Promise<Response> }
@@ -69,6 +71,7 @@ for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
 
 const server = await listenSomewhere()
 process.once('disconnect', async () => {
+  setTimeout(() => process.exit(0), MAX_CLOSE_MS)
   await Promise.all([server.close(true), app.close()])
   process.exit(0)
 })

@@ -1,0 +1,68 @@
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+
+const HELP = `npm run demo -- [options]
+
+  --port PORT      where the app listens (default: PORT, else 3000, else any free one)
+  --instances N    how many servers run behind a small balancer, 1 to 8 (default: 1, without one)
+  --data-dir DIR   where the embedded database lives (default: examples/start-app/.session-db)
+  --json           print one JSON line: { url, databaseUrl, electricUrl, dataDir, instances }
+
+DATABASE_URL and ELECTRIC_URL (and ELECTRIC_SECRET), set together, replace the embedded stack.
+BETTER_AUTH_SECRET signs cookies; by default one is made for the data directory.`
+
+/** What a person asked the demo for. */
+export interface DemoOptions {
+  /** Undefined: 3000, or any free one. */
+  readonly port: number | undefined
+  readonly instances: number
+  readonly dataDir: string
+  readonly json: boolean
+}
+
+/** Reads the command line; ends the process after the help, or what is wrong with an option. */
+export function readOptions(appDir: string): DemoOptions {
+  const values = readArguments()
+  if (values.help) {
+    process.stdout.write(`${HELP}\n`)
+    process.exit(0)
+  }
+  const port = values.port ?? process.env.PORT
+  // npm runs this in the app's folder, but the user's paths start where the user is.
+  const dataDir = values['data-dir']
+    ? resolve(process.env.INIT_CWD ?? '.', values['data-dir'])
+    : resolve(appDir, '.session-db')
+  return {
+    port: port === undefined ? undefined : numberOf('port', port, 0, 65_535),
+    instances: numberOf('number of instances', values.instances, 1, 8),
+    dataDir,
+    json: values.json,
+  }
+}
+
+function readArguments() {
+  try {
+    return parseArgs({
+      options: {
+        port: { type: 'string' },
+        instances: { type: 'string', default: '1' },
+        'data-dir': { type: 'string' },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    }).values
+  } catch (error) {
+    return refuse(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`)
+  }
+}
+
+function numberOf(what: string, text: string, least: number, most: number): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  if (value >= least && value <= most) return value
+  return refuse(`The ${what} must be a number from ${least} to ${most}, not "${text}".`)
+}
+
+function refuse(message: string): never {
+  process.stderr.write(`${message}\n`)
+  process.exit(2)
+}
