@@ -29,6 +29,7 @@ import {
   subsetFromBody,
   subsetFromQuery,
 } from './subset-params.ts'
+import { createSubsetsUnderWay } from './subsets-under-way.ts'
 
 /** How the protocol behaves. */
 export interface ProtocolOptions extends AnswerTimes {
@@ -56,7 +57,8 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
   options: ProtocolOptions,
 ): (request: ProtocolRequest) => Promise<ProtocolAnswer> {
   type Shape = StoredShape<Definition>
-  const answers = createShapeAnswers(source, store, options)
+  const subsets = createSubsetsUnderWay(options.subsetLingerMs)
+  const answers = createShapeAnswers(source, store, options, subsets)
 
   async function answer(request: ProtocolRequest): Promise<ProtocolAnswer> {
     const context = { method: request.method, origin: request.headers.get('origin') }
@@ -93,7 +95,8 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
     try {
       const subset =
         method === 'POST' ? subsetFromBody(await request.text()) : subsetFromQuery(url.searchParams)
-      return await serve(request, url.searchParams, context, subset)
+      const serving = serve(request, url.searchParams, context, subset)
+      return await (subset ? subsets.add(serving) : serving)
     } catch (error) {
       if (error instanceof BodyError) return badBodyResponse(context, error.body)
       throw error

@@ -16,6 +16,7 @@ import type { LogPage, ShapeLog } from './shape-log.ts'
 import type { ShapeStore, StoredShape } from './shape-store.ts'
 import { snapshotFields } from './snapshot-visibility.ts'
 import { type ShapeDefinition, ShapeFailure, type ShapeSource } from './source.ts'
+import type { SubsetsUnderWay } from './subsets-under-way.ts'
 
 /** How long answers wait and last, in milliseconds. */
 export interface AnswerTimes {
@@ -24,6 +25,8 @@ export interface AnswerTimes {
   readonly sseKeepAliveMs: number
   /** An SSE answer ends after so long. */
   readonly sseDurationMs: number
+  /** How long pages wait after a subset has been answered. */
+  readonly subsetLingerMs: number
 }
 
 /** A request whose shape is there and whose handle and offset fit it. */
@@ -37,16 +40,16 @@ export interface CheckedRequest<Definition extends ShapeDefinition> {
  * The four ways in which a shape is answered: pages of its log, `offset=now`, a subset, events.
  *
  * @example
- * const answers = createShapeAnswers(source, store, times)
+ * const answers = createShapeAnswers(source, store, times, createSubsetsUnderWay(50))
  * return answers.log(checked, request)
  */
 export function createShapeAnswers<Definition extends ShapeDefinition, Subset>(
   source: ShapeSource<Definition, Subset>,
   store: ShapeStore<Definition>,
   times: AnswerTimes,
+  subsets: SubsetsUnderWay,
 ) {
   type Checked = CheckedRequest<Definition>
-  const subsetsUnderWay = new Map<ShapeLog, Set<Promise<unknown>>>()
 
   /** A page of the log; a live request waits for it. */
   async function log(
@@ -55,13 +58,8 @@ export function createShapeAnswers<Definition extends ShapeDefinition, Subset>(
   ): Promise<ProtocolAnswer> {
     const { log, definition } = shape
     if (request.offset === 'now') return now({ shape, request, context })
+    if (!request.live) await subsets.goFirst()
     let page = await read(log, request.offset)
-    const subsets = subsetsUnderWay.get(log)
-    if (subsets && page.complete && !request.live) {
-      // A client that asked for a few rows first gets them before it hears that it has them all.
-      await Promise.allSettled(subsets)
-      page = await read(log, request.offset)
-    }
     const base = { handle: log.handle, requested: request.offset, live: request.live }
     const answerFor = (upToDate: boolean, end: LogOffset): ShapeAnswer => ({
       ...base,
@@ -111,7 +109,7 @@ export function createShapeAnswers<Definition extends ShapeDefinition, Subset>(
   ): Promise<ProtocolAnswer> {
     const { log, definition } = shape
     const page = await read(log, request.offset === 'now' ? 'before-all' : request.offset)
-    const rows = await underWay(log, source.readSubset(definition, subset, log))
+    const rows = await source.readSubset(definition, subset, log)
     const end = request.offset === 'now' ? log.lastOffset : page.end
     const metadata = {
       ...snapshotFields(rows.snapshot),
@@ -122,17 +120,6 @@ export function createShapeAnswers<Definition extends ShapeDefinition, Subset>(
     const schema = request.live ? undefined : definition.schema
     const headers = subsetHeaders(context, { handle: log.handle, end, schema })
     return { status: 200, headers, body: context.method === 'HEAD' ? null : body }
-  }
-
-  async function underWay<T>(log: ShapeLog, reading: Promise<T>): Promise<T> {
-    const all = subsetsUnderWay.get(log) ?? new Set()
-    subsetsUnderWay.set(log, all.add(reading))
-    try {
-      return await reading
-    } finally {
-      all.delete(reading)
-      if (all.size === 0) subsetsUnderWay.delete(log)
-    }
   }
 
   /** Every change as it comes. */

@@ -66,6 +66,7 @@ export function createEngine<P extends Principal>(
     longPollMs: options.longPollMs,
     sseKeepAliveMs: SSE_KEEP_ALIVE_MS,
     sseDurationMs: SSE_DURATION_MS,
+    subsetLingerMs: 0,
     secret: undefined,
     allowShapeDeletion: false,
     onError: (error) => console.error('The shape mock failed; please report this.', error),

@@ -56,6 +56,7 @@ async function startRun(recording: Recording) {
     longPollMs: 1_000,
     sseKeepAliveMs: 21_000,
     sseDurationMs: 60_000,
+    subsetLingerMs: 0,
     secret: undefined,
     allowShapeDeletion: true,
     onError: (error) => failures.push(error),

@@ -39,9 +39,9 @@ export function connectionConfig(databaseUrl: string): ClientConfig {
  * @param max - how many there are at most.
  */
 export function createPool(databaseUrl: string, onError: (error: Error) => void, max = 10): Pool {
-  // A lone connection is there for speed, and stays open.
-  const idleTimeoutMillis = max === 1 ? 0 : 10_000
-  const pool = new Pool({ ...connectionConfig(databaseUrl), max, idleTimeoutMillis })
+  // Some stay open: a query of a few rows takes less time than a new connection. A lone one is there for speed alone.
+  const min = Math.min(max, 3)
+  const pool = new Pool({ ...connectionConfig(databaseUrl), max, min, idleTimeoutMillis: 10_000 })
   // Without a listener a broken connection would end the process.
   pool.on('error', onError)
   return pool

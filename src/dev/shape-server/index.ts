@@ -76,6 +76,7 @@ export async function createShapeServer(options: ShapeServerOptions): Promise<Sh
       longPollMs: options.longPollMs ?? 20_000,
       sseKeepAliveMs: options.sseKeepAliveMs ?? 21_000,
       sseDurationMs: 60_000,
+      subsetLingerMs: 200,
       secret: options.secret,
       allowShapeDeletion: options.allowShapeDeletion ?? true,
       onError: (error) => log({ level: 'error', message: 'a request failed', error }),

@@ -71,6 +71,32 @@ test('serves the database, and takes the password, that it was told', async () =
   expect(other.output.stderr).toContain('was made with another password')
 })
 
+test('cuts the pages of shapes at the size it was told', async () => {
+  const dataDir = await directories.create()
+  const { databaseUrl, electricUrl } = await readyStack(dataDir, '--chunk-bytes', '1000')
+  await query(
+    databaseUrl,
+    "CREATE TABLE notes AS SELECT g AS id, repeat('x', 100) AS text FROM generate_series(1, 20) g",
+  )
+  const sizes: number[] = []
+  let position = 'offset=-1'
+  for (;;) {
+    const page = await fetch(`${electricUrl}/v1/shape?table=notes&${position}`)
+    if (page.headers.has('electric-up-to-date')) break
+    sizes.push((await page.text()).length)
+    const { handle, offset } = {
+      handle: page.headers.get('electric-handle'),
+      offset: page.headers.get('electric-offset'),
+    }
+    position = `offset=${offset}&handle=${handle}`
+  }
+  expect(sizes.length).toBeGreaterThan(3)
+  for (const size of sizes.slice(0, -1)) {
+    expect(size).toBeGreaterThanOrEqual(1000)
+    expect(size).toBeLessThan(1400)
+  }
+})
+
 test('for people it prints one ready line to paste from', async () => {
   const program = run('dev', '--data-dir', await directories.create())
   expect(await program.firstLine).toMatch(

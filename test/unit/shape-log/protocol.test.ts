@@ -53,6 +53,7 @@ function start(
     longPollMs: options.longPollMs ?? 20,
     sseKeepAliveMs: 1000,
     sseDurationMs: 2000,
+    subsetLingerMs: 0,
     secret: options.secret,
     allowShapeDeletion: true,
     onError: () => undefined,
@@ -185,7 +186,7 @@ test('a subset carries the bounds of its snapshot and is never cached', async ()
   })
 })
 
-test('the end of a snapshot comes after the subsets that were asked for before', async () => {
+test('pages come after the subsets that were asked for before, live answers at once', async () => {
   let finish: (() => void) | undefined
   const { ask, change } = start({
     subset: () =>
@@ -202,12 +203,13 @@ test('the end of a snapshot comes after the subsets that were asked for before',
   const subset = ask('table=a&offset=-1&subset__where=true').then(note('subset'))
   await vi.waitFor(() => expect(finish).toBeDefined())
   const end = ask(`table=a&handle=${handle}&offset=0_0`).then(note('end'))
-  // Pages before the end wait for nothing.
-  await ask('table=a&offset=-1').then(note('first page'))
+  const first = ask('table=a&offset=-1').then(note('first page'))
   change('{"key":"2"}')
-  expect(order).toEqual(['first page'])
+  await ask(`table=a&handle=${handle}&offset=0_inf&live=true`).then(note('live'))
+  expect(order).toEqual(['live'])
   finish?.()
   await subset
   expect(await end).toContain('{"key":"2"}')
-  expect(order).toEqual(['first page', 'subset', 'end'])
+  await first
+  expect(order.slice(0, 2)).toEqual(['live', 'subset'])
 })
