@@ -7,8 +7,10 @@ import { type Places, placesOf } from '#/lib/places'
 import { outlineTimeline, timelineFacets } from '#/server/search.functions'
 import { resultsByCall, type TimelineSource } from './timeline-source'
 
-/** Events per window, and windows that stay loaded: what a screen shows, many times over. */
-const WINDOW = { windowSize: 250, maxWindows: 32 }
+/** Events per window. */
+const WINDOW_SIZE = 250
+/** Windows that stay loaded; with a filter each row of the screen may be in another one. */
+const MAX_WINDOWS = { all: 10, filtered: 40 }
 /** While the user scrolls, windows are asked for this often, in milliseconds. */
 const LOAD_EVERY_MS = 80
 
@@ -24,7 +26,11 @@ export function useLongTimeline(
 ): TimelineSource {
   const { db } = useSessionDb()
   const { id: sessionId, eventCount } = session
-  const view = useMemo(() => db.timelineView(sessionId, WINDOW), [db, sessionId])
+  const maxWindows = filter === undefined ? MAX_WINDOWS.all : MAX_WINDOWS.filtered
+  const view = useMemo(
+    () => db.timelineView(sessionId, { windowSize: WINDOW_SIZE, maxWindows }),
+    [db, sessionId, maxWindows],
+  )
   useEffect(() => () => void view.close(), [view])
   const { data } = useLiveQuery(view.events)
   const { places, facets, failure, setFailure } = useOutline(sessionId, eventCount, filter)
@@ -79,9 +85,9 @@ async function load(
 ): Promise<void> {
   const windows = new Set<number>()
   for (let row = first; row <= Math.min(last, places.count - 1); row += 1) {
-    windows.add(Math.floor(places.seqAt(row) / WINDOW.windowSize))
+    windows.add(Math.floor(places.seqAt(row) / WINDOW_SIZE))
   }
-  const starts = [...windows].map((index) => index * WINDOW.windowSize)
+  const starts = [...windows].map((index) => index * WINDOW_SIZE)
   await Promise.all(starts.map((seq) => view.show(seq, seq + 1)))
 }
 

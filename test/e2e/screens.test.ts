@@ -1,0 +1,23 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { accessibilityStories } from './stories/accessibility.ts'
+import { chatStories } from './stories/chat.ts'
+import { sessionStories } from './stories/sessions.ts'
+import { timelineStories } from './stories/timeline.ts'
+import { startWorld, type World } from './stories/world.ts'
+
+let world: World
+
+beforeAll(async () => {
+  world = await startWorld()
+})
+
+afterAll(() => world?.close())
+
+describe('the list of sessions', () => sessionStories(() => world))
+describe('a timeline', () => timelineStories(() => world))
+describe('a chat', () => chatStories(() => world))
+describe('for everybody', () => accessibilityStories(() => world))
+
+test('no window complained on its console', () => {
+  expect(world.complaints()).toEqual([])
+})

@@ -1,0 +1,193 @@
+import type { Page } from 'playwright-core'
+import { beforeAll, expect, test } from 'vitest'
+import {
+  createSession,
+  messageTexts,
+  openSession,
+  sendMessage,
+  setShared,
+  threadAction,
+} from '../support/app.ts'
+import type { Window } from '../support/browser.ts'
+import { forgive } from './sessions.ts'
+import type { World } from './world.ts'
+
+/** What people do in the chat of a session. */
+export function chatStories(world: () => World): void {
+  let ann: Window
+  let bob: Window
+  let page: Page
+  let sessionId: string
+
+  beforeAll(async () => {
+    ann = await world().open('ann', { answers: true })
+    bob = await world().open('bob')
+    page = ann.page
+    sessionId = await createSession(page, 'Chat stories')
+    await setShared(page, sessionId, true)
+    await openSession(bob.page, sessionId)
+  })
+
+  const answer = (status: string) =>
+    page.locator(`[data-role="assistant"][data-status="${status}"]`)
+  const threads = (status: string) =>
+    page.locator(`[data-testid="thread-list"] [data-status="${status}"]`)
+  const idOf = async (status: string) =>
+    ((await threads(status).first().getAttribute('data-testid')) ?? '').slice('thread-'.length)
+
+  test('an answer grows in every window, and is formatted, never made part of the page', async () => {
+    await sendMessage(page, 'Explain `npm ci` <img src=x onerror="document.title=\'broken\'">')
+    await answer('streaming').waitFor()
+    await bob.page.locator('[data-role="assistant"][data-status="streaming"]').waitFor()
+    await bob.page.locator('[data-role="assistant"][data-status="complete"]').waitFor()
+    await answer('complete').locator('pre code.hljs').waitFor()
+    expect(await page.locator('.markdown img').count()).toBe(0)
+    expect(await page.title()).not.toBe('broken')
+    await page
+      .getByTestId('announcer')
+      .getByText(/^The assistant: You asked/)
+      .waitFor({ state: 'attached' })
+  })
+
+  test('an answer is stopped, and goes on from where it was', async () => {
+    await sendMessage(page, `Say a lot about ${'many different things '.repeat(60)}`)
+    await page.getByTestId('stop-answer').click()
+    await page.getByTestId('retry-answer').waitFor()
+    const before = (await answer('error').getByTestId('message-content').innerText()).length
+    await page.getByTestId('retry-answer').click()
+    await expect.poll(() => answer('complete').count(), { timeout: 60_000 }).toBe(2)
+    const content = answer('complete').last().getByTestId('message-content')
+    expect((await content.innerText()).length).toBeGreaterThan(before)
+  })
+
+  test('a message is sent without an answer, and the answer asked for later', async () => {
+    await page.getByTestId('wants-answer').click()
+    await sendMessage(page, 'Only a note')
+    await page.getByTestId('ask-for-answer').click()
+    await expect.poll(() => answer('complete').count(), { timeout: 60_000 }).toBe(3)
+  })
+
+  test('a message is edited, deleted and brought back; the other window follows', async () => {
+    const note = page.getByRole('article').filter({ hasText: 'Only a note' }).first()
+    await note.hover()
+    await note.getByRole('button', { name: 'Edit message' }).click()
+    await page.getByTestId('edit-input').fill('A **changed** note')
+    await page.getByTestId('edit-save').click()
+    await bob.page.getByText('A changed note').waitFor()
+    const changed = page.getByRole('article').filter({ hasText: 'A changed note' }).first()
+    await changed.hover()
+    await changed.getByRole('button', { name: 'Delete message' }).click()
+    await expect.poll(() => messageTexts(page)).not.toContain('A changed note')
+    await page.getByTestId('undo').click()
+    await expect.poll(() => messageTexts(page)).toContain('A changed note')
+  })
+
+  test('a new thread archives the active one; threads are renamed, activated, emptied, deleted', async () => {
+    const first = await idOf('active')
+    const preview = page.getByTestId(`thread-${first}`).getByTestId('thread-preview')
+    expect(await preview.innerText()).toMatch(/6 messages · .* · You asked/)
+    await page.getByTestId('new-thread').click()
+    await page.locator(`[data-testid="thread-${first}"][data-status="archived"]`).waitFor()
+    const second = await idOf('active')
+    expect(second).not.toBe(first)
+    await bob.page.locator(`[data-testid="thread-${second}"][data-changed]`).waitFor()
+
+    await threadAction(page, second, 'rename-thread')
+    await page.getByTestId('title-input').fill('Second thoughts')
+    await page.keyboard.press('Enter')
+    await bob.page.getByTestId('thread-list').getByText('Second thoughts').waitFor()
+    // Focus goes back to where the dialog was opened from.
+    await expect
+      .poll(() => page.evaluate(() => document.activeElement?.getAttribute('data-testid')))
+      .toBe(`thread-menu-${second}`)
+
+    await threadAction(page, first, 'activate-thread')
+    await page.locator(`[data-testid="thread-${second}"][data-status="archived"]`).waitFor()
+    await threadAction(page, second, 'archive-thread').catch(() => page.keyboard.press('Escape'))
+
+    await page.getByTestId(`thread-${first}`).getByRole('button').first().click()
+    await threadAction(page, first, 'reset-thread')
+    await page.getByText('No messages yet').first().waitFor()
+    await preview.getByText('No messages yet').waitFor()
+
+    await threadAction(page, second, 'delete-thread')
+    await page.getByTestId('undo').last().click()
+    await page.getByTestId(`thread-${second}`).waitFor()
+  })
+
+  test('session and general threads are lists of their own', async () => {
+    await page.getByTestId('mode-general').click()
+    await page.getByText('No thread yet').waitFor()
+    await sendMessage(page, 'In general')
+    await threads('active').getByText('General chat').waitFor()
+    await page.getByTestId('mode-session').click()
+    await threads('active').getByText('Session chat').waitFor()
+  })
+
+  test('evidence of an answer is shown', async () => {
+    const response = await page.request.post(`${world().demo.url}/api/write`, {
+      headers: { 'content-type': 'application/json', origin: world().demo.url },
+      data: evidenceBatch(await idOf('active')),
+    })
+    expect(response.status(), await response.text()).toBe(200)
+    const evidence = page.getByTestId('evidence')
+    await evidence.getByText('The exit code').waitFor()
+    await evidence.getByText('npm ERR! code 2').waitFor()
+  })
+
+  test('what is written without a network is kept over a reload, and sent when it is back', async () => {
+    await page.getByTestId('composer').fill('half a thought')
+    await ann.context.setOffline(true)
+    await page
+      .locator('[data-testid="sync-status"][data-state="offline"]')
+      .waitFor({ timeout: 45_000 })
+    await sendMessage(page, 'Written on a train')
+    await page
+      .getByRole('article')
+      .filter({ hasText: 'Written on a train' })
+      .getByText('Sending')
+      .waitFor()
+    await page.getByTestId('sync-status').getByText('1 change not sent yet').waitFor()
+    await page.getByTestId('composer').fill('the other half')
+    await ann.context.setOffline(false)
+    await bob.page.getByText('Written on a train').first().waitFor({ timeout: 45_000 })
+    await page
+      .locator('[data-testid="sync-status"][data-state="synced"]')
+      .waitFor({ timeout: 45_000 })
+    await page.reload()
+    await expect.poll(() => page.getByTestId('composer').inputValue()).toBe('the other half')
+    await page.getByTestId('composer').fill('')
+    forgive(ann, /ERR_INTERNET_DISCONNECTED|Failed to fetch|NetworkError/)
+  }, 120_000)
+
+  test('a message that the server refuses stays, to be sent again or given up', async () => {
+    const refuse = (route: import('playwright-core').Route) =>
+      route.fulfill({
+        status: 400,
+        json: { error: { code: 'invalid', message: 'Messages may not say this.' } },
+      })
+    await page.route('**/_serverFn/**', refuse)
+    await sendMessage(page, 'Forbidden words')
+    const unsent = page.getByTestId('unsent-message')
+    await unsent.getByText('Not sent: Messages may not say this.').waitFor()
+    await page.unroute('**/_serverFn/**', refuse)
+    await unsent.getByTestId('send-again').click()
+    await unsent.waitFor({ state: 'detached' })
+    await bob.page.getByText('Forbidden words').first().waitFor()
+    forgive(ann, /400/)
+  })
+}
+
+function evidenceBatch(threadId: string) {
+  const value = {
+    id: `evidence-${threadId}`,
+    threadId,
+    role: 'assistant',
+    content: 'It failed.',
+    metadata: { evidence: [{ title: 'The exit code', quote: 'npm ERR! code 2', seq: 3 }] },
+  }
+  return {
+    id: `evidence-batch-${threadId}`,
+    mutations: [{ collection: 'chatMessages', type: 'insert', value }],
+  }
+}

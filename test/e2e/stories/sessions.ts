@@ -1,0 +1,136 @@
+import type { Page } from 'playwright-core'
+import { beforeAll, expect, test } from 'vitest'
+import { createSession, openSession, sessionAction, setShared } from '../support/app.ts'
+import type { Window } from '../support/browser.ts'
+import { longLog } from '../support/long-log.ts'
+import type { World } from './world.ts'
+
+const MEGABYTE = 1_000_000
+
+/** What people do with the list of sessions. */
+export function sessionStories(world: () => World): void {
+  let ann: Window
+  let bob: Window
+  let page: Page
+
+  beforeAll(async () => {
+    ann = await world().open('ann')
+    bob = await world().open('bob')
+    page = ann.page
+  })
+
+  const rows = () => page.getByTestId('session-list').locator('[data-testid^="session-"]')
+
+  test('search and filters narrow the list, stay in the address, and survive a reload', async () => {
+    await createSession(page, 'Needle in the list')
+    await page.getByTestId('session-search').fill('NEEDLE')
+    await expect.poll(() => rows().count()).toBe(1)
+    expect(new URL(page.url()).searchParams.get('q')).toBe('NEEDLE')
+    await page.reload()
+    await expect.poll(() => rows().count()).toBe(1)
+    await page.getByTestId('session-search').press('Escape')
+    await expect.poll(() => rows().count()).toBeGreaterThan(1)
+
+    await page.getByTestId('filter-format').selectOption('codex')
+    await expect.poll(() => rows().count()).toBe(1)
+    await page.getByTestId('filter-repo').selectOption('EntityProcess/agentv')
+    await page.getByTestId('filter-status').selectOption('failed')
+    await page.getByTestId('no-match').waitFor()
+    await page.getByTestId('clear-filters').click()
+    await expect.poll(() => rows().count()).toBeGreaterThan(1)
+    expect(new URL(page.url()).search).toBe('')
+  })
+
+  test('the search looks into timelines, too, and leads to the event', async () => {
+    await page.getByTestId('session-search').fill('prek uninstall')
+    const hit = page.getByTestId('search-hits').getByRole('link').first()
+    await hit.click()
+    await page.locator('[data-target]').waitFor()
+    expect(await page.locator('[data-target]').innerText()).toContain('prek')
+    await page.getByTestId('session-search').fill('')
+    await page.getByTestId('search-hits').waitFor({ state: 'detached' })
+  })
+
+  test('a log of 20 MB is uploaded with the button, shows its progress, and becomes a timeline', async () => {
+    const buffer = longLog({ bytes: 20 * MEGABYTE })
+    const file = { name: 'twenty-megabytes.jsonl', mimeType: 'application/jsonl', buffer }
+    const shown = page.getByTestId('upload-entry').waitFor()
+    await page.getByTestId('upload-input').setInputFiles(file)
+    await shown
+    await page.waitForURL(/\/sessions\/[^/?]+/)
+    await page.locator('[data-testid="timeline"] [data-kind]').first().waitFor({ timeout: 120_000 })
+    await page.getByTestId('upload-entry').waitFor({ state: 'detached' })
+    const events = Number((await page.getByTestId('event-count').innerText()).replace(/\D/g, ''))
+    expect(events).toBeGreaterThanOrEqual(buffer.toString().trimEnd().split('\n').length)
+  }, 180_000)
+
+  test('a log that is dropped on the page is uploaded; what is no upload says why', async () => {
+    const dropped = await page.evaluateHandle(() => {
+      const data = new DataTransfer()
+      data.items.add(new File(['you said hello\nand I said goodbye\n'], 'dropped.txt'))
+      return data
+    })
+    await page.dispatchEvent('body', 'dragover', { dataTransfer: dropped })
+    await page.getByTestId('drop-zone').waitFor()
+    await page.dispatchEvent('body', 'drop', { dataTransfer: dropped })
+    await page.getByTestId('drop-zone').waitFor({ state: 'detached' })
+    await page.getByTestId('timeline').getByText('and I said goodbye').first().waitFor()
+
+    // The server refuses what does not fit, before a byte of it is sent.
+    await page.route('**/api/uploads', (route) =>
+      route.fulfill({
+        status: 413,
+        json: { error: { code: 'too_large', message: 'A log may have 512 MiB.' } },
+      }),
+    )
+    await page
+      .getByTestId('upload-input')
+      .setInputFiles({ name: 'huge.jsonl', mimeType: 'text/plain', buffer: Buffer.from('x') })
+    const entry = page.locator('[data-testid="upload-entry"][data-failed]')
+    await entry.getByRole('alert').getByText('A log may have 512 MiB.').waitFor()
+    await page.unroute('**/api/uploads')
+    await entry.getByTestId('upload-retry').click()
+    await entry.waitFor({ state: 'detached' })
+    forgive(ann, /413/)
+  })
+
+  test('what is shared shows in the other window, lit up as news, and goes when it is private', async () => {
+    const id = await createSession(page, 'News for Bob')
+    await setShared(page, id, true)
+    await bob.page.locator(`[data-testid="session-${id}"][data-changed]`).waitFor()
+    expect(await page.locator(`[data-testid="session-${id}"][data-changed]`).count()).toBe(0)
+    await sessionAction(page, 'share-session')
+    await bob.page.getByTestId(`session-${id}`).waitFor({ state: 'detached' })
+  })
+
+  test('a session is archived, found again, deleted, brought back, and deleted for good', async () => {
+    const id = await createSession(page, 'Here and gone')
+    await sessionAction(page, 'archive-session')
+    await page.getByTestId(`session-${id}`).waitFor({ state: 'detached' })
+    await page.getByTestId('filter-status').selectOption('archived')
+    await openSession(page, id)
+    await sessionAction(page, 'delete-session')
+    await page.getByTestId(`session-${id}`).waitFor({ state: 'detached' })
+    await page.getByTestId('undo').click()
+    await page.getByTestId(`session-${id}`).waitFor()
+    await openSession(page, id)
+    await sessionAction(page, 'delete-session')
+    // What waits for its time is done at once when the page is left.
+    await page.reload()
+    await page.getByTestId('session-list').waitFor()
+    await page.getByTestId(`session-${id}`).waitFor({ state: 'detached' })
+  })
+
+  test('an address of a session that is not there says so', async () => {
+    await page.goto(`${world().demo.url}/sessions/nothing-here`)
+    await page.getByTestId('session-gone').waitFor()
+    await page.getByTestId('session-gone').getByRole('link').click()
+    await page.waitForURL(world().demo.url)
+  })
+}
+
+/** Takes what a test provoked off the list of complaints. */
+export function forgive(window: Window, expected: RegExp): void {
+  const others = window.complaints.filter((complaint) => !expected.test(complaint))
+  window.complaints.splice(0, window.complaints.length, ...others)
+}

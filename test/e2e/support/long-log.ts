@@ -1,0 +1,44 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+
+const CODEX = resolve(import.meta.dirname, '../../fixtures/session-logs/codex')
+const SECOND = 1_000
+
+interface LogLength {
+  /** Bytes to reach at least. */
+  readonly bytes?: number
+  /** Lines to reach at least, each an event. */
+  readonly events?: number
+  /** Leaves longer lines out. */
+  readonly maxLineBytes?: number
+}
+
+/**
+ * A Codex rollout of any length, made of the events of real ones, one after another and again, at
+ * times that go on.
+ */
+export function longLog({ bytes = 0, events = 0, maxLineBytes = Infinity }: LogLength): Buffer {
+  const [meta, lines] = realLines(maxLineBytes)
+  const start = Date.parse('2026-01-05T08:00:00Z')
+  const log = [Buffer.from(`${meta}\n`)]
+  let size = 0
+  for (let n = 0; size < bytes || n < events; n += 1) {
+    const time = new Date(start + n * SECOND).toISOString()
+    const line = lines[n % lines.length] ?? ''
+    const buffer = Buffer.from(`${line.replace(/"timestamp":"[^"]*"/, `"timestamp":"${time}"`)}\n`)
+    log.push(buffer)
+    size += buffer.byteLength
+  }
+  return Buffer.concat(log)
+}
+
+/** The first line that says what a session is, and every other line that stands for itself. */
+function realLines(maxLineBytes: number): [meta: string, lines: string[]] {
+  const files = readdirSync(CODEX).filter((file) => /^(agentv|localpush|skills)/.test(file))
+  const all = files.flatMap((file) => readFileSync(resolve(CODEX, file), 'utf8').split('\n'))
+  const whole = all.filter((line) => line.startsWith('{"timestamp"') && line.endsWith('}'))
+  const meta = whole.find((line) => line.includes('"session_meta"'))
+  if (meta === undefined) throw new Error(`No session_meta in the logs of ${CODEX}`)
+  const rest = whole.filter((line) => !line.includes('"session_meta"'))
+  return [meta, rest.filter((line) => Buffer.byteLength(line) <= maxLineBytes)]
+}
