@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import type { AxeResults } from 'axe-core'
 import type { Page } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
-import { LEGACY_SESSION, sendMessage } from '../support/app.ts'
+import { LEGACY_SESSION, openBundledLog, sendMessage } from '../support/app.ts'
 import type { Window } from '../support/browser.ts'
 import type { World } from './world.ts'
 
@@ -21,6 +21,8 @@ export function accessibilityStories(world: () => World): void {
       phone: await world().open('bob', { ...options, viewport: { width: 360, height: 740 } }),
     }
   })
+
+  const openAgentv = (page: Page) => openBundledLog(page, world().demo.url)
 
   const screens: Record<string, (page: Page) => Promise<void>> = {
     'the list': (page) => page.getByTestId('session-list').getByRole('link').first().waitFor(),
@@ -52,12 +54,6 @@ export function accessibilityStories(world: () => World): void {
       await page.goto(`${world().demo.url}/?q=nothing+says+this`)
       await page.getByTestId('no-match').waitFor()
     },
-  }
-
-  async function openAgentv(page: Page) {
-    await page.goto(world().demo.url)
-    await page.getByTestId('session-list').getByText('git push origin main').click()
-    await page.getByTestId('event-0').waitFor()
   }
 
   const cases = Object.keys(screens).flatMap((screen) =>

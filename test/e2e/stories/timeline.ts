@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
 import { createSessionStore } from '../../../src/server/index.ts'
-import { sendMessage } from '../support/app.ts'
+import { openBundledLog, sendMessage } from '../support/app.ts'
 import type { Window } from '../support/browser.ts'
 import { scrollToEnd } from '../support/frames.ts'
 import { longLog } from '../support/long-log.ts'
@@ -25,15 +25,12 @@ export function timelineStories(world: () => World): void {
   const search = () => new URL(page.url()).searchParams
   const counted = () => page.getByTestId('event-count').innerText()
 
-  async function openAgentv() {
-    await page.goto(world().demo.url)
-    await page.getByTestId('session-list').getByText('git push origin main').click()
-    await page.getByTestId('event-0').waitFor()
-  }
+  const openAgentv = () => openBundledLog(page, world().demo.url)
 
   test('tool calls are folded with their results, and unfold', async () => {
     await openAgentv()
     await page.getByTestId('timeline-search').fill('git status')
+    await expect.poll(counted).toMatch(/ of /)
     const call = page.locator('[data-kind="tool_call"]').first()
     await call.waitFor()
     expect(await call.locator('pre').count()).toBe(0)
@@ -49,8 +46,10 @@ export function timelineStories(world: () => World): void {
   ])('filters of %s are in the address, and a reload keeps them', async (_, open) => {
     await open()
     await page.getByTestId('timeline-filter').click()
-    await page.getByTestId('facet-message').check()
-    await page.getByTestId('facet-user').check()
+    await page.getByTestId('facet-message').click()
+    await expect.poll(() => search().get('kinds')).toBe('["message"]')
+    await page.getByTestId('facet-user').click()
+    await expect.poll(() => search().get('roles')).toBe('["user"]')
     await page.keyboard.press('Escape')
     await expect.poll(counted).toMatch(/ of /)
     const all = page.locator('[data-testid="timeline"] [data-kind]')
@@ -86,7 +85,7 @@ export function timelineStories(world: () => World): void {
     await page.getByTestId('jump-time').fill(local)
     await page.getByTestId('jump').click()
     await page.locator('[data-target]').waitFor()
-    expect(Number(search().get('at'))).toBeGreaterThan(69_000)
+    await expect.poll(() => Number(search().get('at'))).toBeGreaterThan(69_000)
     await page.goto(`${world().demo.url}/sessions/${LONG}?at=99999`)
     await page.getByTestId('event-99999').waitFor()
   })

@@ -55,3 +55,10 @@ export async function setShared(page: Page, sessionId: string, shared: boolean):
   if ((await control.getAttribute('aria-checked')) !== String(shared)) await control.click()
   await page.locator(`[data-testid="share-${sessionId}"][aria-checked="${shared}"]`).waitFor()
 }
+
+/** Opens the real Codex log that the demo brings along, which is older than whatever tests upload. */
+export async function openBundledLog(page: Page, url: string): Promise<void> {
+  await page.goto(url)
+  await page.getByTestId('session-list').getByText('git push origin main').last().click()
+  await page.getByTestId('event-0').waitFor()
+}

@@ -20,12 +20,14 @@ interface LogLength {
 export function longLog({ bytes = 0, events = 0, maxLineBytes = Infinity }: LogLength): Buffer {
   const [meta, lines] = realLines(maxLineBytes)
   const start = Date.parse('2026-01-05T08:00:00Z')
-  const log = [Buffer.from(`${meta}\n`)]
+  const lineAt = (n: number, line: string) => {
+    const time = new Date(start + n * SECOND).toISOString()
+    return Buffer.from(`${line.replace(/"timestamp":"[^"]*"/, `"timestamp":"${time}"`)}\n`)
+  }
+  const log = [lineAt(0, meta)]
   let size = 0
   for (let n = 0; size < bytes || n < events; n += 1) {
-    const time = new Date(start + n * SECOND).toISOString()
-    const line = lines[n % lines.length] ?? ''
-    const buffer = Buffer.from(`${line.replace(/"timestamp":"[^"]*"/, `"timestamp":"${time}"`)}\n`)
+    const buffer = lineAt(n, lines[n % lines.length] ?? '')
     log.push(buffer)
     size += buffer.byteLength
   }

@@ -38,8 +38,9 @@ export function AppFrame({ header, list, children }: AppFrameProps) {
           id="main"
           tabIndex={-1}
           className={cn(
-            'min-w-0 flex-1 outline-none md:flex',
-            sessionId === undefined ? 'hidden' : 'flex',
+            'flex min-w-0 flex-1 outline-none',
+            // Every page has a main part, also where the screen has room for the list alone.
+            sessionId === undefined && 'max-md:sr-only',
           )}
         >
           {children}

@@ -18,7 +18,7 @@ export function AppHeader() {
     <>
       <Link to="/" className="flex items-center gap-2.5 rounded-md font-semibold tracking-tight">
         <Logo />
-        <span className="hidden sm:inline">Sessions</span>
+        <span className="sr-only sm:not-sr-only">Sessions</span>
       </Link>
       <span className="text-border" aria-hidden>
         /

@@ -8,10 +8,13 @@ interface NoticeProps {
   title: string
   children?: ReactNode
   testId?: string
+  /** Whether the title is the page's: there is nothing else in the main part. */
+  isPage?: boolean
 }
 
 /** What a pane shows instead of content: what is so, and what to do. */
-export function Notice({ icon: Icon, title, children, testId }: NoticeProps) {
+export function Notice({ icon: Icon, title, children, testId, isPage = false }: NoticeProps) {
+  const Title = isPage ? 'h1' : 'p'
   return (
     <div
       data-testid={testId}
@@ -20,7 +23,7 @@ export function Notice({ icon: Icon, title, children, testId }: NoticeProps) {
       <div className="mb-3 rounded-full bg-muted p-3 text-muted-foreground">
         <Icon className="size-5" aria-hidden />
       </div>
-      <p className="text-sm font-medium">{title}</p>
+      <Title className="text-sm font-medium">{title}</Title>
       {children && (
         <div className="mt-1 text-[13px] leading-5 text-muted-foreground">{children}</div>
       )}
@@ -31,8 +34,8 @@ export function Notice({ icon: Icon, title, children, testId }: NoticeProps) {
 export function ErrorScreen({ error }: ErrorComponentProps) {
   const router = useRouter()
   return (
-    <div className="flex min-h-dvh">
-      <Notice icon={CircleAlert} title="This page could not be shown">
+    <main className="flex min-h-dvh">
+      <Notice icon={CircleAlert} title="This page could not be shown" isPage>
         <p className="break-words">
           {error instanceof Error ? error.message : 'Something unexpected happened.'}
         </p>
@@ -40,19 +43,19 @@ export function ErrorScreen({ error }: ErrorComponentProps) {
           Try again
         </Button>
       </Notice>
-    </div>
+    </main>
   )
 }
 
 export function NotFoundScreen() {
   return (
-    <div className="flex min-h-dvh">
-      <Notice icon={Compass} title="There is no such page">
+    <main className="flex min-h-dvh">
+      <Notice icon={Compass} title="There is no such page" isPage>
         <Link to="/" className="font-medium text-accent-text underline underline-offset-4">
           Go to your sessions
         </Link>
       </Notice>
-    </div>
+    </main>
   )
 }
 

@@ -38,7 +38,7 @@ export function SessionPage({ sessionId }: { sessionId: string }) {
 
 function SessionGone() {
   return (
-    <Notice icon={SearchX} title="This session is not here" testId="session-gone">
+    <Notice icon={SearchX} title="This session is not here" testId="session-gone" isPage>
       <p>It was deleted, or its owner no longer shares it with you.</p>
       <Link
         to="/"

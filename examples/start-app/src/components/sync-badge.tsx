@@ -81,14 +81,25 @@ function useSyncStatus(): SyncStatus | undefined {
   return useSyncExternalStore(store.subscribe, store.get)
 }
 
+function subscribeToNetwork(listener: () => void) {
+  window.addEventListener('online', listener)
+  window.addEventListener('offline', listener)
+  return () => {
+    window.removeEventListener('online', listener)
+    window.removeEventListener('offline', listener)
+  }
+}
+
 /** Says in the header whether the page shows the truth, and what has not been sent yet. */
 export function SyncBadge() {
   const { outbox } = useSessionDb()
   const status = useSyncStatus()
   const { waiting } = useSyncExternalStore(outbox.status.subscribe, outbox.status.get)
+  // A stream only notices when its long poll has ended.
+  const isOnline = useSyncExternalStore(subscribeToNetwork, () => navigator.onLine)
   if (status === undefined) return null
-  const state = stateOf(status)
-  const isStopped = state === 'refused' || state === 'signed-out'
+  const isStopped = status.connection === 'stopped'
+  const state = isOnline || isStopped ? stateOf(status) : 'offline'
   const { icon: Icon, label, hint, tone } = looks[state]
   const isUnsent = waiting > 0 && state !== 'synced' && state !== 'loading'
   return (

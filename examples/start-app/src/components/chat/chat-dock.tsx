@@ -139,7 +139,7 @@ export function ChatDock({ session }: { session: Session }) {
         key={mode}
         draftKey={`draft:${sessionId}:${mode}`}
         onSend={send}
-        disabled={!isReady}
+        isWaiting={!isReady}
       />
     </>
   )

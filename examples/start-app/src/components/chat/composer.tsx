@@ -1,5 +1,5 @@
 import { ArrowUp, Bot, X } from 'lucide-react'
-import { type KeyboardEvent, useEffect, useRef } from 'react'
+import { type KeyboardEvent, useEffect, useEffectEvent, useRef, useState } from 'react'
 import { type EventReference, useReferences } from '#/components/references'
 import { Button } from '#/components/ui/button'
 import { Tooltip } from '#/components/ui/tooltip'
@@ -18,10 +18,11 @@ interface ComposerProps {
   draftKey: string
   /** Sends a message; rejects when it was not stored and is nowhere else to be seen. */
   onSend: (draft: Draft) => Promise<unknown>
-  disabled: boolean
+  /** Whether what is sent has to wait for a moment. */
+  isWaiting: boolean
 }
 
-export function Composer({ draftKey, onSend, disabled }: ComposerProps) {
+export function Composer({ draftKey, onSend, isWaiting }: ComposerProps) {
   const [content, setContent] = useStored('sessionStorage', draftKey)
   const [silent, setSilent] = useStored('localStorage', 'no-answers')
   const { chosen: references, clear } = useReferences()
@@ -34,8 +35,16 @@ export function Composer({ draftKey, onSend, disabled }: ComposerProps) {
     if (references.length > 0) field.current?.focus()
   }, [references])
 
+  // Enter may come before it is known which thread the message belongs to.
+  const [queued, setQueued] = useState(false)
+  const sendQueued = useEffectEvent(() => queued && send())
+  useEffect(() => {
+    if (!isWaiting) sendQueued()
+  }, [isWaiting])
+
   function send() {
-    if (empty || disabled) return
+    setQueued(isWaiting)
+    if (empty || isWaiting) return
     setContent('')
     clear()
     // What could not be sent comes back, unless something new is being written.
@@ -92,7 +101,7 @@ export function Composer({ draftKey, onSend, disabled }: ComposerProps) {
             size="icon"
             aria-label="Send"
             data-testid="send"
-            disabled={empty || disabled}
+            disabled={empty}
           >
             <ArrowUp />
           </Button>

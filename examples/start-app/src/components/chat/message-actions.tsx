@@ -1,6 +1,5 @@
 import type { ChatMessage } from '@org/session-db'
 import { Pencil, Trash2 } from 'lucide-react'
-import { useReport, useSessionDb } from '#/components/session-db'
 import { Button } from '#/components/ui/button'
 import { Tooltip } from '#/components/ui/tooltip'
 import { useRemovals } from '#/components/undo'
@@ -12,15 +11,16 @@ interface MessageActionsProps {
 }
 
 export function MessageActions({ message, onEdit, canDelete }: MessageActionsProps) {
-  const { db } = useSessionDb()
-  const report = useReport()
   const { remove } = useRemovals()
-  const { id, threadId } = message
+  const { id } = message
 
   function removeMessage() {
-    const commit = () =>
-      report('The message was not deleted', db.actions.deleteMessage(id), threadId)
-    remove({ ids: [id], title: 'Message deleted', commit })
+    remove({
+      collection: 'chatMessages',
+      ids: [id],
+      title: 'Message deleted',
+      failure: 'The message was not deleted',
+    })
   }
 
   return (

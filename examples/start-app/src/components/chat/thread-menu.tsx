@@ -7,9 +7,6 @@ import { TitleDialog } from '#/components/ui/dialog'
 import { Menu, MenuItem, MenuSeparator } from '#/components/ui/menu'
 import { useRemovals } from '#/components/undo'
 
-/** Most changes in one batch. */
-const BATCH = 500
-
 /** What can be done with a thread. */
 export function ThreadMenu({ thread, ownSession }: { thread: ChatThread; ownSession: boolean }) {
   const { db } = useSessionDb()
@@ -19,24 +16,24 @@ export function ThreadMenu({ thread, ownSession }: { thread: ChatThread; ownSess
   const { id, title } = thread
 
   function removeThread() {
-    const commit = () => report('The thread was not deleted', db.actions.deleteThread(id))
-    remove({ ids: [id], title: 'Thread deleted', commit })
+    remove({
+      collection: 'chatThreads',
+      ids: [id],
+      title: 'Thread deleted',
+      failure: 'The thread was not deleted',
+    })
   }
 
   async function removeMessages() {
     const { messages } = db.thread(id)
     await messages.preload()
     const ids = messages.toArray.map((message) => message.id)
-    const commit = () => {
-      for (let at = 0; at < ids.length; at += BATCH) {
-        const batch = ids.slice(at, at + BATCH)
-        const write = db.actions.write(
-          batch.map((message) => ({ collection: 'chatMessages', type: 'delete', id: message })),
-        )
-        report('The messages were not removed', write, id)
-      }
-    }
-    remove({ ids, title: 'All messages removed', commit })
+    remove({
+      collection: 'chatMessages',
+      ids,
+      title: 'All messages removed',
+      failure: 'The messages were not removed',
+    })
   }
 
   return (

@@ -29,8 +29,12 @@ export function SessionMenu({ session }: { session: Session }) {
   const shared = session.visibility === 'tenant'
 
   function removeSession() {
-    const commit = () => report('The session was not deleted', db.actions.deleteSession(id))
-    remove({ ids: [id], title: 'Session deleted', commit })
+    remove({
+      collection: 'sessions',
+      ids: [id],
+      title: 'Session deleted',
+      failure: 'The session was not deleted',
+    })
     navigate({ to: '/' })
   }
 

@@ -74,7 +74,7 @@ function ReferenceButton({ event }: { event: TimelineEvent }) {
       title="Reference in chat"
       data-testid={`reference-${event.seq}`}
       onClick={() => add(event)}
-      className="absolute top-7 right-2 rounded-lg border bg-raised p-1.5 text-muted-foreground opacity-0 shadow-xs transition-opacity group-hover:opacity-100 hover:text-foreground focus-visible:opacity-100 pointer-coarse:opacity-100"
+      className="absolute top-1 right-1 rounded-lg border bg-raised p-1.5 text-muted-foreground opacity-0 shadow-xs transition-opacity group-hover:opacity-100 hover:text-foreground focus-visible:opacity-100 pointer-coarse:opacity-100"
     >
       <MessageSquareQuote className="size-3.5" aria-hidden />
     </button>
@@ -128,7 +128,7 @@ function Folded({ event, results, isOpen, onToggle }: FoldedProps) {
         aria-expanded={isOpen}
         data-testid={`unfold-${event.seq}`}
         onClick={onToggle}
-        className="mt-1 flex w-full items-start gap-1 rounded pr-10 text-left text-xs text-muted-foreground hover:text-foreground"
+        className="mt-1 flex w-full items-start gap-1 rounded text-left text-xs text-muted-foreground hover:text-foreground"
       >
         <ChevronRight
           className={cn('mt-px size-3.5 shrink-0 transition-transform', isOpen && 'rotate-90')}

@@ -1,5 +1,5 @@
 import { Dialog as Primitive } from 'radix-ui'
-import { type FormEvent, type ReactNode, useId, useState } from 'react'
+import { type FormEvent, type ReactNode, useEffect, useId, useState } from 'react'
 import { Button } from './button'
 
 interface DialogProps {
@@ -9,13 +9,27 @@ interface DialogProps {
   children: ReactNode
 }
 
+/** Where the focus was; for an entry of a menu, which is gone afterwards, the menu's button. */
+function findOpener(): HTMLElement | null {
+  const { activeElement } = document
+  const menu = activeElement?.closest('[role="menu"]')
+  const opener = menu ? document.getElementById(`${menu.getAttribute('aria-labelledby')}`) : null
+  return opener ?? (activeElement as HTMLElement | null)
+}
+
 /** A modal dialog that is open while it is rendered. */
 export function Dialog({ title, description, onClose, children }: DialogProps) {
+  const [opener] = useState(findOpener)
+  // After the dialog has let go of the focus.
+  useEffect(() => () => void setTimeout(() => opener?.focus()), [opener])
   return (
     <Primitive.Root open onOpenChange={(open) => !open && onClose()}>
       <Primitive.Portal>
         <Primitive.Overlay className="fixed inset-0 z-40 animate-fade bg-black/45" />
-        <Primitive.Content className="fixed inset-x-4 top-[18vh] z-50 mx-auto max-w-md animate-rise rounded-2xl border bg-raised p-5 shadow-xl">
+        <Primitive.Content
+          onCloseAutoFocus={(event) => event.preventDefault()}
+          className="fixed inset-x-4 top-[18vh] z-50 mx-auto max-w-md animate-rise rounded-2xl border bg-raised p-5 shadow-xl"
+        >
           <Primitive.Title className="font-semibold">{title}</Primitive.Title>
           <Primitive.Description className="mt-1 text-sm text-muted-foreground">
             {description}

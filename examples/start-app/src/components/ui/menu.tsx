@@ -2,21 +2,22 @@ import { DropdownMenu as Primitive } from 'radix-ui'
 import type { ComponentProps, ReactNode } from 'react'
 import { cn } from '#/lib/cn'
 
-/** A button with a menu. The trigger must take a ref and props. */
+/**
+ * A button with a menu. The trigger must take a ref and props. The menu stays beside it in the page,
+ * within the same landmark.
+ */
 export function Menu({ trigger, children }: { trigger: ReactNode; children: ReactNode }) {
   return (
     <Primitive.Root modal={false}>
       <Primitive.Trigger asChild>{trigger}</Primitive.Trigger>
-      <Primitive.Portal>
-        <Primitive.Content
-          align="end"
-          sideOffset={6}
-          collisionPadding={8}
-          className="z-50 min-w-44 animate-rise rounded-xl border bg-raised p-1 shadow-lg"
-        >
-          {children}
-        </Primitive.Content>
-      </Primitive.Portal>
+      <Primitive.Content
+        align="end"
+        sideOffset={6}
+        collisionPadding={8}
+        className="z-50 min-w-44 animate-rise rounded-xl border bg-raised p-1 shadow-lg"
+      >
+        {children}
+      </Primitive.Content>
     </Primitive.Root>
   )
 }

@@ -1,4 +1,5 @@
-import { Tabs } from 'radix-ui'
+import { ToggleGroup } from 'radix-ui'
+import { cn } from '#/lib/cn'
 
 interface SegmentedProps<Value extends string> {
   label: string
@@ -11,23 +12,24 @@ interface SegmentedProps<Value extends string> {
 /** A row of choices of which one is on. */
 export function Segmented<Value extends string>(props: SegmentedProps<Value>) {
   return (
-    <Tabs.Root
+    <ToggleGroup.Root
+      type="single"
+      aria-label={props.label}
       value={props.value}
-      onValueChange={(value) => props.onChange(value as Value)}
-      className={props.className}
+      // Pressing the one that is on would turn it off: there is always one.
+      onValueChange={(value) => value !== '' && props.onChange(value as Value)}
+      className={cn('flex rounded-lg bg-muted p-0.5', props.className)}
     >
-      <Tabs.List aria-label={props.label} className="flex rounded-lg bg-muted p-0.5">
-        {props.options.map((option) => (
-          <Tabs.Trigger
-            key={option.value}
-            value={option.value}
-            data-testid={option.testId}
-            className="flex-1 rounded-md px-3 py-1 text-[13px] font-medium text-muted-foreground transition-colors hover:text-foreground data-[state=active]:bg-surface data-[state=active]:text-foreground data-[state=active]:shadow-xs dark:data-[state=active]:bg-foreground/14"
-          >
-            {option.label}
-          </Tabs.Trigger>
-        ))}
-      </Tabs.List>
-    </Tabs.Root>
+      {props.options.map((option) => (
+        <ToggleGroup.Item
+          key={option.value}
+          value={option.value}
+          data-testid={option.testId}
+          className="flex-1 rounded-md px-3 py-1 text-[13px] font-medium text-muted-foreground transition-colors hover:text-foreground data-[state=on]:bg-surface data-[state=on]:text-foreground data-[state=on]:shadow-xs dark:data-[state=on]:bg-foreground/14"
+        >
+          {option.label}
+        </ToggleGroup.Item>
+      ))}
+    </ToggleGroup.Root>
   )
 }
