@@ -4,7 +4,7 @@ import { useCallback, useEffect, useLayoutEffect, useRef } from 'react'
 const NEAR_END = 120
 
 /**
- * Keeps a list at its end while it grows, unless the user has scrolled up to read.
+ * Keeps a list, whose content is one element, at its end while it grows, unless the user has scrolled up to read.
  *
  * @param end changes whenever the list's end does
  */
@@ -22,7 +22,8 @@ export function useFollowEnd(end: string) {
     if (list.current === null) return
     const observer = new ResizeObserver(follow)
     observer.observe(list.current)
-    for (const child of list.current.children) observer.observe(child)
+    const content = list.current.firstElementChild
+    if (content) observer.observe(content)
     return () => observer.disconnect()
   }, [follow])
   const onScroll = () => {

@@ -47,26 +47,28 @@ export function MessageList({ thread, ownSession }: MessageListProps) {
         aria-label={`Messages of ${thread.title}`}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it
         tabIndex={0}
-        className="flex min-h-0 flex-1 flex-col overflow-y-auto overscroll-contain py-2 -outline-offset-2"
+        className="min-h-0 flex-1 overflow-y-auto overscroll-contain -outline-offset-2"
       >
-        {!isReady && messages.length === 0 && <Skeleton rows={3} />}
-        {isReady && messages.length === 0 && unsent.length === 0 && (
-          <Notice icon={MessageCircle} title="No messages yet">
-            Say something: everyone who sees this session can read along.
-          </Notice>
-        )}
-        {messages.map((message) => (
-          <Message
-            key={message.id}
-            message={message}
-            changed={changed.has(message.id)}
-            isWaiting={waiting.has(message.id)}
-            canEdit={message.authorId === user.id && message.role === 'user'}
-            canDelete={ownSession || message.authorId === user.id}
-          />
-        ))}
-        {last && <AskForAnswer message={last} isWaiting={waiting.has(last.id)} />}
-        <UnsentMessages messages={unsent.filter(({ message }) => !collection.has(message.id))} />
+        <div className="flex min-h-full flex-col py-2">
+          {!isReady && messages.length === 0 && <Skeleton rows={3} />}
+          {isReady && messages.length === 0 && unsent.length === 0 && (
+            <Notice icon={MessageCircle} title="No messages yet">
+              Say something: everyone who sees this session can read along.
+            </Notice>
+          )}
+          {messages.map((message) => (
+            <Message
+              key={message.id}
+              message={message}
+              changed={changed.has(message.id)}
+              isWaiting={waiting.has(message.id)}
+              canEdit={message.authorId === user.id && message.role === 'user'}
+              canDelete={ownSession || message.authorId === user.id}
+            />
+          ))}
+          {last && <AskForAnswer message={last} isWaiting={waiting.has(last.id)} />}
+          <UnsentMessages messages={unsent.filter(({ message }) => !collection.has(message.id))} />
+        </div>
       </div>
       <Announcer messages={messages} isReady={isReady} />
     </>

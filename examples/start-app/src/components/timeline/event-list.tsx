@@ -55,6 +55,10 @@ export function EventList({ source, at }: EventListProps) {
       >
         {rows.map(({ index, start }) => {
           const event = source.eventAt(index)
+          const isFolded = event !== undefined && source.isFolded(event)
+          const results = event && source.results.get(event.id)
+          // A folded result is shown by its call.
+          const shown = isFolded ? [] : [event, ...(results ?? [])]
           return (
             <li
               key={index}
@@ -62,16 +66,16 @@ export function EventList({ source, at }: EventListProps) {
               data-index={index}
               aria-setsize={source.count}
               aria-posinset={index + 1}
-              hidden={event && source.isFolded(event)}
+              hidden={isFolded}
               className="absolute inset-x-0 top-0 px-3 sm:px-4"
               style={{ transform: `translateY(${start}px)` }}
             >
               {event ? (
                 <TimelineRow
                   event={event}
-                  results={source.results.get(event.id)}
+                  results={results}
                   isOpen={unfolded.has(event.seq)}
-                  isTarget={event.seq === at}
+                  isTarget={at !== undefined && shown.some((each) => each?.seq === at)}
                   onToggle={toggle}
                 />
               ) : (
