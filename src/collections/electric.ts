@@ -125,7 +125,9 @@ export function createSyncedCollection<Synced extends object>(
     restart: stop.restart,
     empty() {
       takeOut()
-      return collection.cleanup()
+      // Of a collection that is shown, live queries would say on the console that it went under them.
+      // It goes when nobody shows it any more, as any other.
+      return collection.subscriberCount > 0 ? Promise.resolve() : collection.cleanup()
     },
   }
 }

@@ -49,13 +49,19 @@ export async function openWindow(
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options })
   if (!answers) await context.addInitScript(() => window.localStorage.setItem('no-answers', 'yes'))
   const page = await context.newPage()
+  const complaints = watchConsole(page)
+  await page.goto(url)
+  await page.getByTestId(`sign-in-${user}`).click()
+  await page.getByTestId('session-list').waitFor()
+  return { page, context, complaints }
+}
+
+/** Collects console errors and warnings (a hydration mismatch is one) and uncaught exceptions. */
+export function watchConsole(page: Page): string[] {
   const complaints: string[] = []
   page.on('console', (message) => {
     if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
   })
   page.on('pageerror', (error) => complaints.push(String(error)))
-  await page.goto(url)
-  await page.getByTestId(`sign-in-${user}`).click()
-  await page.getByTestId('session-list').waitFor()
-  return { page, context, complaints }
+  return complaints
 }

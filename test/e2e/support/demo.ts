@@ -13,6 +13,8 @@ export interface ReadyLine {
   readonly databaseUrl: string
   readonly electricUrl: string
   readonly dataDir: string | null
+  /** The servers; the demo starts one again that ends, at the same address. */
+  readonly instances: readonly { readonly url: string; readonly pid: number }[]
 }
 
 /** A running demo: the app, and the embedded stack unless it was given another. */
@@ -27,13 +29,19 @@ export interface Demo extends ReadyLine {
 /** Starts the demo as `npm run demo -- --json` does and waits for its ready line. */
 export async function startDemo(options: {
   readonly dataDir: string
+  /** How many servers, behind a balancer unless it is one. */
+  readonly instances?: number
   readonly env?: Record<string, string>
 }): Promise<Demo> {
+  const { dataDir, instances = 1, env } = options
   const { DATABASE_URL: _database, ELECTRIC_URL: _electric, ...inherited } = process.env
   const child = spawn(
     process.execPath,
-    ['scripts/demo.ts', '--json', '--port', '0', '--data-dir', options.dataDir],
-    { cwd: APP, env: { ...inherited, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] },
+    [
+      ...['scripts/demo.ts', '--json', '--port', '0', '--data-dir', dataDir],
+      ...['--instances', String(instances)],
+    ],
+    { cwd: APP, env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
   )
   const ready = await readyLine(child)
   return {

@@ -17,6 +17,8 @@ export interface AnswerRequest {
 }
 
 const GONE = 'There is no such message, or it is not shared with you.'
+/** How often an answer that has nothing to say shows that its server is there, in ms. */
+const HEARTBEAT_MS = 5_000
 const writing = new Set<MessageStream>()
 
 /**
@@ -34,12 +36,13 @@ export async function beginAnswer(principal: Principal, request: AnswerRequest):
     throw new SessionDbError('invalid', 'answerId is the id of another message.')
   }
   const stream = begun
-    ? await resumeMessage(store, principal, answerId)
+    ? await resumeMessage(store, principal, answerId, { heartbeatMs: HEARTBEAT_MS })
     : await streamMessage(store, principal, {
         id: answerId,
         threadId,
         parentId: messageId,
         role: 'assistant',
+        heartbeatMs: HEARTBEAT_MS,
       })
   void write(stream, question.content)
 }
@@ -77,6 +80,8 @@ async function write(stream: MessageStream, question: string): Promise<void> {
 export function watchAnswers(): () => Promise<void> {
   const watch = watchAbandonedMessages({
     database: pool,
+    timeoutMs: 3 * HEARTBEAT_MS,
+    everyMs: HEARTBEAT_MS,
     onError: (error) => console.error('Abandoned answers:', error),
   })
   const reason = { code: 'aborted', message: 'The server was restarted.' } as const

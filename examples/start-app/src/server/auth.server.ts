@@ -79,7 +79,9 @@ function recall(cookies: string): Promise<Principal | undefined> {
   if (remembered.size >= 10_000) remembered.clear()
   const principal = findPrincipal(cookies)
   remembered.set(cookies, { principal, until: Date.now() + REVOCATION_MS })
-  principal.catch(() => remembered.delete(cookies))
+  // Nobody is not remembered: the next moment may be after a sign-in, or a change of organisation.
+  const forget = () => remembered.delete(cookies)
+  principal.then((found) => found ?? forget(), forget)
   return principal
 }
 
