@@ -6,7 +6,6 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 180_000,
     fileParallelism: false,
-    expect: { poll: { timeout: 15_000 } },
     // A browser and two servers share the machine: what is to come may take its time.
     expect: { poll: { timeout: 15_000 } },
   },

@@ -58,5 +58,11 @@ export function openDeltaStream(
     )
     if (deltas.length > 0) onDeltas(deltas)
   })
-  return { close: () => end.abort() }
+  return {
+    close() {
+      end.abort()
+      // Else the document would hold the stream, which listens to whether the page is seen.
+      stream.unsubscribeAll()
+    },
+  }
 }

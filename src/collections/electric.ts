@@ -14,6 +14,7 @@ import {
 import { electricCollectionOptions } from '@tanstack/electric-db-collection'
 import type { SessionDbError } from '../errors.ts'
 import type { ColumnMap } from '../schema/columns.ts'
+import { createPageVisibility, type PageVisibility } from './page-visibility.ts'
 import { parseTimestamp } from './parse-timestamp.ts'
 import { shapeUrl } from './shape-url.ts'
 import { toStreamError } from './stream-error.ts'
@@ -96,6 +97,7 @@ export function createSyncedCollection<Synced extends object>(
   const status = createSyncStatus()
   const evidence = createSyncEvidence()
   const stop = createStreamStop()
+  const visibility = createPageVisibility()
   let takeOut = () => {}
   const electric = electricCollectionOptions<Row>({
     id: source.collectionId,
@@ -103,13 +105,14 @@ export function createSyncedCollection<Synced extends object>(
     autoIndex: 'eager',
     defaultIndexType: BasicIndex,
     ...(options.gcTimeMs === undefined ? {} : { gcTime: options.gcTimeMs }),
-    shapeOptions: streamOptions(source, options, status, stop),
+    shapeOptions: streamOptions(source, options, { status, stop, visibility }),
   })
   const watched: Watched = {
     source,
     status,
     evidence,
     stop,
+    visibility,
     overlay: (params) => source.overlay?.(params, options) ?? { params, stop() {} },
     offerEmpty: (empty) => (takeOut = empty),
   }
@@ -147,8 +150,7 @@ function describeShape({ shape, params }: ShapeSource): string {
 function streamOptions(
   source: ShapeSource,
   options: StreamOptions,
-  status: WritableSyncStatus,
-  stop: StreamStop,
+  { status, stop, visibility }: Pick<Watched, 'status' | 'stop' | 'visibility'>,
 ): ShapeStreamOptions {
   const properties = Object.entries(source.columns)
   return {
@@ -164,6 +166,7 @@ function streamOptions(
       Object.fromEntries(properties.map(([property, { name }]) => [name, property])),
     ),
     warnOnHttp: false,
+    ...(visibility.adapter && { runtimeVisibility: visibility.adapter }),
     // The connections that streams share have watchdogs of their own, and a large answer counts
     // here only when it is whole.
     liveRequestTimeoutMs: 120_000,
@@ -195,6 +198,7 @@ interface Watched {
   readonly status: WritableSyncStatus
   readonly evidence: SyncEvidence
   readonly stop: StreamStop
+  readonly visibility: PageVisibility
   readonly overlay: (params: SyncOverlay['params']) => SyncOverlay
   /** Told, at each start, how to end the stream and take all rows out. */
   readonly offerEmpty: (empty: () => void) => void
@@ -208,7 +212,7 @@ interface Watched {
  * collection; the rows of the write itself stay on top either way.
  */
 function watchSync(sync: SyncConfig<Row>, watched: Watched): SyncConfig<Row> {
-  const { source, status, evidence, stop, overlay } = watched
+  const { source, status, evidence, stop, visibility, overlay } = watched
   return {
     ...sync,
     sync(params) {
@@ -225,6 +229,7 @@ function watchSync(sync: SyncConfig<Row>, watched: Watched): SyncConfig<Row> {
       source.onLiveChange(true)
       watched.offerEmpty(() => {
         stopRunning(running)
+        visibility.end()
         overlaid.stop()
         begin()
         params.truncate()
@@ -236,6 +241,7 @@ function watchSync(sync: SyncConfig<Row>, watched: Watched): SyncConfig<Row> {
         cleanup() {
           watched.offerEmpty(() => {})
           stopRunning(running)
+          visibility.end()
           overlaid.stop()
           stopListening()
           stop.end()

@@ -21,6 +21,7 @@ interface TestPage {
     shown(): Shown
     rename(title: string): Promise<unknown>
     signOut(): Promise<void>
+    visit(session: string): Promise<void>
   }
 }
 
@@ -184,6 +185,32 @@ describe(`${TABS} tabs of four live shapes, in one profile over HTTP/1.1`, {
       .toEqual(Array(TABS).fill(0))
     await expect.poll(() => site.live.open, { timeout: 20_000 }).toBe(0)
   })
+})
+
+test('sessions that are left leave nothing behind: no listener, no poll', {
+  timeout: SLOW,
+}, async () => {
+  profile = await browser.newContext()
+  await profile.addCookies([{ name: 'user', value: 'ann', url: site.url }])
+  const page = await profile.newPage()
+  await page.goto(`${site.url}/?session=s0&keep=20`)
+  await expect.poll(() => countLive([page])).toBe(1)
+  const devtools = await profile.newCDPSession(page)
+  const visitAll = async () => {
+    for (const session of sessions.slice(1)) {
+      await page.evaluate((id) => (window as unknown as TestPage).testPage.visit(id), session)
+    }
+    await devtools.send('HeapProfiler.collectGarbage')
+    return (await devtools.send('Memory.getDOMCounters')).jsEventListeners
+  }
+  await visitAll()
+  const before = await visitAll()
+  for (let round = 0; round < 4; round += 1) await visitAll()
+  const after = await visitAll()
+  console.info(`${before} listeners after 22 visits, ${after} after 77`)
+  expect(after).toBeLessThan(before + 30)
+  expect(site.live.open).toBeLessThanOrEqual(2)
+  await expect.poll(() => countLive([page])).toBe(1)
 })
 
 async function countAfter(ms: number, count: () => Promise<number>): Promise<number> {

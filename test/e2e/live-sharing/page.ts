@@ -1,6 +1,7 @@
 import { createHttpWriteAdapter, createSessionCollections } from '../../../src/index.ts'
 
-// A page with four live collections, bundled by the test. ?share=off gives each a connection.
+// A page with four live collections, bundled by the test. ?share=off gives each a connection, ?keep=
+// says how long collections are kept that nobody looks at, in ms.
 
 const query = new URLSearchParams(location.search)
 const share = query.get('share') !== 'off'
@@ -10,6 +11,7 @@ const db = createSessionCollections({
   electricUrl: '/api/shapes',
   writeAdapter: createHttpWriteAdapter({ url: '/api/write' }),
   shareLiveConnections: share,
+  gcTimeMs: Number(query.get('keep') ?? 300_000),
   fetchClient: (input, init) => {
     if (String(input).endsWith('/_live')) state.batches += 1
     return fetch(input, init)
@@ -28,6 +30,16 @@ Object.assign(window, {
   testPage: {
     state,
     signOut: () => db.signOut(),
+    /** Looks at another session, and away again; resolves when its collections are let go. */
+    async visit(sessionId: string) {
+      const visited = Object.values(db.session(sessionId))
+      const looks = visited.map((each) => each.subscribeChanges(() => {}))
+      await Promise.all(visited.map((each) => each.preload()))
+      for (const look of looks) look.unsubscribe()
+      while (visited.some(({ status }) => status !== 'cleaned-up')) {
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+    },
     rename: (title: string) => db.actions.updateSession('s0', { title }).committed,
     /** What each collection shows, and how its sync is doing. */
     shown: () => ({

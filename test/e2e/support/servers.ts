@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import type { Demo } from './demo.ts'
 
 /** The processes that serve the app now: others than at the start, once one was started again. */
-export function serverPids(demo: Demo): number[] {
+function serverPids(demo: Demo): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
