@@ -1,0 +1,19 @@
+import { readFile } from 'node:fs/promises'
+
+/** What a reader of a guide does next. */
+export type GuideStep =
+  | { readonly type: 'file'; readonly path: string; readonly text: string }
+  | { readonly type: 'commands'; readonly text: string }
+
+/**
+ * The steps of a guide, in order: a block whose paragraph before is a path in backticks and a colon
+ * is a file to write; a block marked `sh` is commands to type.
+ */
+export async function readGuide(file: string): Promise<GuideStep[]> {
+  const text = await readFile(file, 'utf8')
+  const pattern = /(?:^`([^`\n]+)`:\n\n)?^```(\w+)\n(.*?)^```$/gms
+  return [...text.matchAll(pattern)].flatMap(([, path, language, text = '']): GuideStep[] => {
+    if (path !== undefined) return [{ type: 'file', path, text }]
+    return language === 'sh' ? [{ type: 'commands', text }] : []
+  })
+}

@@ -1,0 +1,85 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { dirname } from 'node:path'
+
+/** A terminal: what is typed in it, in its folder and with its variables. */
+export interface Shell {
+  /** The folder that the last `cd` has led to. */
+  readonly directory: () => string
+  /** Runs commands to their end. Rejects, with what they said, when one fails. */
+  run(commands: string): Promise<string>
+  /** Starts a command that does not end; resolves with the output so far once `ready` is in it. */
+  start(command: string, ready: RegExp): Promise<string>
+  /** Ends what was started, as Ctrl-C would. */
+  close(): Promise<void>
+}
+
+/** Opens a terminal in a folder, on the Node that runs the tests unless another one is given. */
+export function openShell(options: {
+  readonly directory: string
+  readonly env?: Record<string, string>
+  readonly node?: string
+}): Shell {
+  const path = `${dirname(options.node ?? process.execPath)}:${process.env.PATH}`
+  // What vitest and npm set for this process is not what a person's terminal has.
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !/^(npm_|NODE_ENV$|NODE_OPTIONS$|VITEST|DATABASE_URL$|ELECTRIC_)/.test(name),
+  )
+  const env = { ...Object.fromEntries(inherited), ...options.env, PATH: path }
+  const running: ChildProcess[] = []
+  let directory = options.directory
+
+  const bash = (script: string) =>
+    spawn('bash', ['-c', script], {
+      cwd: directory,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    })
+
+  return {
+    directory: () => directory,
+    async run(commands) {
+      const child = bash(`set -e\n${commands}\necho "::$PWD"`)
+      const said = listen(child)
+      const [code] = await once(child, 'close')
+      if (code !== 0) throw new Error(`Failed (${code}):\n${commands}\n${said()}`)
+      directory = /^::(.*)$/m.exec(said())?.[1] ?? directory
+      return said()
+    },
+    async start(command, ready) {
+      const child = bash(`exec ${command}`)
+      running.push(child)
+      const said = listen(child)
+      return await new Promise((resolve, reject) => {
+        const look = () => {
+          if (ready.test(said())) resolve(said())
+        }
+        child.stdout?.on('data', look)
+        child.stderr?.on('data', look)
+        child.on('close', () => reject(new Error(`Ended early: ${command}\n${said()}`)))
+      })
+    },
+    async close() {
+      await Promise.all(running.reverse().map(interrupt))
+    },
+  }
+}
+
+function listen(child: ChildProcess): () => string {
+  let text = ''
+  const collect = (chunk: Buffer) => {
+    text += chunk
+  }
+  child.stdout?.on('data', collect)
+  child.stderr?.on('data', collect)
+  return () => text
+}
+
+/** Ctrl-C reaches the whole foreground group of a terminal. */
+async function interrupt(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
+  const closed = once(child, 'close')
+  process.kill(-child.pid, 'SIGINT')
+  await closed
+}
