@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   CompilerState,
@@ -28,22 +28,24 @@ const compilerState = CompilerState.create(configs[0] as ExtractorConfig, {
 
 const stale: string[] = []
 for (const [index, config] of configs.entries()) {
-  const result = Extractor.invoke(config, {
-    localBuild: update,
+  Extractor.invoke(config, {
     compilerState,
     messageCallback: (message) => {
       message.handled = true
       if (message.logLevel === 'error') console.error(message.text)
     },
   })
-  if (result.apiReportChanged && !update) stale.push(names[index] as string)
+  const file = `${names[index]}.api.md`
+  if (await saysTheSame(file)) continue
+  if (update) await copyFile(join(built, file), join(reports, file))
+  else stale.push(file)
 }
 const left = (await readdir(reports)).filter((file) => !names.includes(file.replace('.api.md', '')))
 if (update) await Promise.all(left.map((file) => rm(join(reports, file))))
 else if (left.length > 0) stale.push(...left)
 
 if (stale.length > 0) {
-  for (const name of stale) await showFirstDifference(name)
+  for (const file of stale) await showDifference(file)
   console.error(
     'What is public has changed. If that is meant: npm run api, look at the difference in api/, add a changeset.',
   )
@@ -78,13 +80,32 @@ function configOf(name: string): ExtractorConfig {
   })
 }
 
-async function showFirstDifference(name: string): Promise<void> {
-  const file = `${name.replace('.api.md', '')}.api.md`
-  const [before, after] = await Promise.all(
-    [reports, built].map(async (folder) =>
-      (await readFile(join(folder, file), 'utf8').catch(() => '')).split('\n'),
-    ),
-  )
-  const at = (after ?? []).findIndex((line, index) => line !== before?.[index])
-  console.error(`api/${file}:${at + 1}: was "${before?.[at] ?? ''}", is "${after?.[at] ?? ''}"`)
+/** TypeScript writes the members of an inferred type in another order from build to build. */
+async function saysTheSame(file: string): Promise<boolean> {
+  const [before, after] = await bothReports(file)
+  return before.toSorted().join('\n') === after.toSorted().join('\n')
+}
+
+async function bothReports(file: string): Promise<[before: string[], after: string[]]> {
+  const linesIn = async (folder: string) =>
+    (await readFile(join(folder, file), 'utf8').catch(() => '')).split('\n')
+  return [await linesIn(reports), await linesIn(built)]
+}
+
+async function showDifference(file: string): Promise<void> {
+  const [before, after] = await bothReports(file)
+  const [gone, added] = [lacking(before, after), lacking(after, before)]
+  for (const line of gone) console.error(`api/${file}: - ${line}`)
+  for (const line of added) console.error(`api/${file}: + ${line}`)
+}
+
+/** The lines of one that the other has less often. */
+function lacking(lines: readonly string[], other: readonly string[]): string[] {
+  const left = [...other]
+  return lines.filter((line) => {
+    const at = left.indexOf(line)
+    if (at < 0) return true
+    left.splice(at, 1)
+    return false
+  })
 }
