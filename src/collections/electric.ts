@@ -227,38 +227,40 @@ function watchSync(sync: SyncConfig<Row>, watched: Watched): SyncConfig<Row> {
       const over = overlaid.params as unknown as typeof params
       const running = startStream(() => sync.sync(over), source, status)
       source.onLiveChange(true)
-      watched.offerEmpty(() => {
+      let ended = false
+      const end = () => {
+        // Once: of a sign-out, and later of the clean-up of what was shown then.
+        if (ended) return
+        ended = true
+        watched.offerEmpty(() => {})
         stopRunning(running)
         visibility.end()
         overlaid.stop()
+        stopListening()
+        stop.end()
+        evidence.stop()
+        status.update(ENDED)
+        source.onLiveChange(false)
+      }
+      watched.offerEmpty(() => {
+        end()
         begin()
         params.truncate()
         params.commit()
-        watched.offerEmpty(() => {})
       })
       observeMessages(collection.utils as ElectricUtils, status, evidence)
-      return {
-        cleanup() {
-          watched.offerEmpty(() => {})
-          stopRunning(running)
-          visibility.end()
-          overlaid.stop()
-          stopListening()
-          stop.end()
-          evidence.stop()
-          status.update({
-            status: 'cleaned-up',
-            isUpToDate: false,
-            isStopped: false,
-            handle: null,
-            offset: null,
-          })
-          source.onLiveChange(false)
-        },
-      }
+      return { cleanup: end }
     },
   }
 }
+
+const ENDED = {
+  status: 'cleaned-up',
+  isUpToDate: false,
+  isStopped: false,
+  handle: null,
+  offset: null,
+} as const
 
 type RunningSync = ReturnType<SyncConfig<Row>['sync']>
 

@@ -187,6 +187,8 @@ describe('sign-out', () => {
     expect(onSignedOut).toHaveBeenCalledOnce()
     expect(db.status(db.sessions).get()).toMatchObject({ handle: null, isUpToDate: false })
     watching.unsubscribe()
+    await query.cleanup()
+    await db.sessions.cleanup()
     await expect(db.sessions.preload()).rejects.toThrow()
     expect(shapes.requests).toHaveLength(before)
   })
