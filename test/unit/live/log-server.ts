@@ -25,6 +25,8 @@ export async function startLogServer({ longPollMs = 20_000 } = {}): Promise<LogS
   const logs = new Map<string, string[]>()
   const waiting = new Set<() => void>()
   const breaks = new Set<() => void>()
+  // A Request that nobody holds is collected, and its signal then never says that the client has gone.
+  const held = new Set<Request>()
   let cursor = 0
   const live = { open: 0, most: 0, batches: 0 }
 
@@ -84,8 +86,10 @@ export async function startLogServer({ longPollMs = 20_000 } = {}): Promise<LogS
     live.most = Math.max(live.most, live.open)
     const over = new AbortController()
     const stop = () => over.abort()
+    held.add(request)
     const done = () => {
       if (!breaks.delete(stop)) return
+      held.delete(request)
       live.open -= 1
     }
     breaks.add(stop)
