@@ -45,7 +45,11 @@ export async function readJson(dataDir: string, name: string): Promise<FileRecor
 }
 
 /** A migrated database for the tests of one file. */
-export function useDatabase(): { readonly pool: Pool; everyRow(): Promise<unknown[]> } {
+export function useDatabase(): {
+  readonly pool: Pool
+  readonly url: string
+  everyRow(): Promise<unknown[]>
+} {
   let database: TestDatabase
   let pool: Pool
   beforeAll(async () => {
@@ -58,6 +62,9 @@ export function useDatabase(): { readonly pool: Pool; everyRow(): Promise<unknow
     await database.drop()
   })
   return {
+    get url() {
+      return database.url
+    },
     get pool() {
       return pool
     },

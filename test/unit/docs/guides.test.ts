@@ -9,6 +9,7 @@ const root = join(import.meta.dirname, '../../..')
  * word for word. A guide with such blocks has to be listed.
  */
 const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
+  'cutover.md': ['test/integration/legacy/cutover-guide.test.ts'],
   'live-connections.md': ['test/integration/docs/live-connections.test.ts'],
   'own-shapes.md': ['test/integration/shapes/own-shapes.test.ts'],
   'message-streaming.md': ['test/integration/docs/message-streaming.test.ts'],

@@ -1,0 +1,114 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { build } from 'vite'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { createSessionCollections } from '../../../src/collections/index.ts'
+import { createShapeServer } from '../../../src/dev/shape-server/index.ts'
+import {
+  createLegacyStores,
+  exportSessionUploads,
+  importSessionUploads,
+} from '../../../src/legacy/index.ts'
+import { createSessionStore, createShapeProxy } from '../../../src/server/index.ts'
+import { serve } from '../../unit/proxy/serve.ts'
+import { useDatabase } from './legacy-fixture.ts'
+
+// The examples of docs/cutover.md, word for word.
+
+const principal = { tenantId: 'acme', userId: 'ada' }
+const database = useDatabase()
+let directory: string
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'session-db-cutover-'))
+})
+afterEach(() => rm(directory, { recursive: true }))
+
+test('uploads are brought along from the old process', async () => {
+  const upload = { id: 'u1', originalName: 'a.jsonl', content: '{"type":"x"}\n' }
+  const sessionUploadsCollection = { toArray: [upload] }
+  const lines: string[] = []
+  const log = (line: string) => lines.push(line)
+  const before = process.cwd()
+  process.chdir(directory)
+  try {
+    for await (const { id, bytes } of exportSessionUploads(sessionUploadsCollection.toArray, {
+      dataDir: 'data',
+    })) {
+      log(`${id}: ${bytes} bytes`)
+    }
+  } finally {
+    process.chdir(before)
+  }
+  expect(lines).toEqual(['u1: 13 bytes'])
+  const dataDir = join(directory, 'data')
+  const { pool } = database
+  expect(await importSessionUploads({ database: pool, dataDir, ...principal })).toMatchObject({
+    ok: true,
+    inserted: 1,
+  })
+})
+
+test('the old functions over the database, then the collections', async () => {
+  const { pool } = database
+  const store = createSessionStore({ database: pool })
+  const authenticate = async (_request: Request) => principal
+  const request = new Request('http://app.test/')
+  const { listChatThreads, appendChatMessage, saveSessionUpload } = createLegacyStores({
+    store,
+    database: pool,
+    principal: await authenticate(request),
+  })
+  const upload = await saveSessionUpload('run.jsonl', '{"type":"x"}\n')
+  const sessionId = upload?.id ?? ''
+  await appendChatMessage({ sessionId, mode: 'session', role: 'user', content: 'What now?' })
+  const [thread] = await listChatThreads(sessionId, 'session')
+
+  const shapes = await createShapeServer({ databaseUrl: database.url })
+  const app = await serve(
+    createShapeProxy({ electricUrl: (await shapes.listen()).url, authenticate: () => principal }),
+  )
+  const electricUrl = `${app.url}/api/shapes`
+  const writeAdapter = (batch: unknown) => store.write(principal, batch)
+  const { id = '', title: before } = thread ?? {}
+  const title = 'Renamed'
+  expect(before).not.toBe(title)
+  const sessionDb = createSessionCollections({ electricUrl, writeAdapter })
+  const { threads } = sessionDb.session(sessionId)
+  await threads.preload()
+  await sessionDb.actions.renameThread(id, title).committed
+  try {
+    expect(threads.get(id)).toMatchObject({ messageCount: 1 })
+    expect(threads.get(id)).toMatchObject({ title })
+    expect(await listChatThreads(sessionId, 'session')).toMatchObject([{ id, title }])
+  } finally {
+    await sessionDb.cleanup()
+    await app.close()
+    await shapes.close()
+  }
+})
+
+const viteConfig = `
+import { defineConfig } from 'vite'
+import { legacySnapshotGuard } from '@org/session-db/vite'
+
+export default defineConfig({ plugins: [legacySnapshotGuard()] })
+`
+
+test('the guard in the build, as an app installs it', async () => {
+  const root = resolve(import.meta.dirname, '../../..')
+  await mkdir(join(directory, 'node_modules/@org'), { recursive: true })
+  await symlink(root, join(directory, 'node_modules/@org/session-db'))
+  await symlink(join(root, 'node_modules/vite'), join(directory, 'node_modules/vite'))
+  await writeFile(join(directory, 'vite.config.mjs'), viteConfig)
+  const entry = join(directory, 'server.js')
+  const buildIt = () =>
+    build({ root: directory, logLevel: 'silent', build: { ssr: entry, outDir: 'out' } })
+  await writeFile(entry, 'export const threads = []\n')
+  await buildIt()
+  await writeFile(
+    entry,
+    `import { join } from 'node:path'\nexport const threads = join('data', 'chat-threads.json')\n`,
+  )
+  await expect(buildIt()).rejects.toThrow(/server\.js:2/)
+})
