@@ -18,7 +18,7 @@ export async function* echoModel(question: string, said: string): AsyncGenerator
 
 /** The same answer to the same question, so that a broken one can be resumed. */
 function answerTo(question: string): string {
-  const words = question.split(/\s+/).filter(Boolean)
+  const words = question.match(/[\p{L}\p{N}]+/gu) ?? []
   const longest = words.reduce((long, word) => (word.length > long.length ? word : long), '')
   const quoted = question.trim().replaceAll(/^/gm, '> ')
   return `You asked:
