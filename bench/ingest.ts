@@ -1,0 +1,146 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { Client } from 'pg'
+import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
+import { migrate } from '../src/server/index.ts'
+import { deriveTimeline, persistTimeline } from '../src/server/timeline/index.ts'
+import {
+  type BenchContext,
+  type Benchmark,
+  type Comparison,
+  compare,
+  interleave,
+  timed,
+} from './harness.ts'
+import { agentLog } from './support/agent-log.ts'
+import { withPostgres } from './support/bench-postgres.ts'
+import { measureIngestMemory } from './support/ingest-memory.ts'
+
+const EVENTS = 100_000
+/** Row by row takes long: a part of the rows is inserted, and the time per row compared. */
+const SINGLE_ROWS = 5_000
+/** 500 MB: a quarter of the lines are what a tool returned. */
+const LONG_LOG_LINES = 32_000
+const LONG_LOG_OUTPUT = 63_000
+const MEMORY_GOAL_MB = 150
+const COLUMNS = `tenant_id, id, session_id, seq, kind, role, occurred_at, title, text, tool_name,
+  call_id, parent_id, data`
+
+/**
+ * Parsing, deriving and storing a log of 100,000 events, against a COPY of the same rows into the same
+ * table with the same indexes, and against an INSERT for each row. And what memory a log of 500 MB takes.
+ */
+export const benchmark: Benchmark = { name: 'ingest', run }
+
+async function run(context: BenchContext): Promise<Comparison[]> {
+  return withPostgres(async (postgres) => {
+    await migrate({ database: postgres.url })
+    const client = await postgres.connect()
+    return [...(await measureSpeed(context, client)), await measureMemory(context, postgres.url)]
+  })
+}
+
+async function measureSpeed(context: BenchContext, client: Client): Promise<Comparison[]> {
+  const log = Buffer.concat([...agentLog({ lines: EVENTS })])
+  context.note(`a log of ${EVENTS} events, ${(log.length / 1e6).toFixed(0)} MB`)
+  await newSession(client)
+  await ingest(client, log)
+  const { rows } = await client.query('SELECT count(*)::int AS events FROM timeline_events')
+  if (rows[0].events !== EVENTS) throw new Error(`${rows[0].events} events, not ${EVENTS}`)
+  const copied = await copyRows(client)
+  const { rows: singles } = await client.query<unknown[]>({
+    text: `SELECT ${COLUMNS} FROM timeline_events ORDER BY seq LIMIT ${SINGLE_ROWS}`,
+    rowMode: 'array',
+  })
+  /** Microseconds per row, in one transaction, into a session that has no events yet. */
+  const perRow = (rowCount: number, store: () => Promise<unknown>) => async () => {
+    await newSession(client)
+    await client.query('CHECKPOINT')
+    const time = await timed(async () => {
+      await client.query('BEGIN')
+      await store()
+      await client.query('COMMIT')
+    })
+    return (time * 1_000) / rowCount
+  }
+  const samples = await interleave(context.rounds, {
+    ours: perRow(EVENTS, () => ingest(client, log)),
+    copy: perRow(EVENTS, () => copyInto(client, copied)),
+    rowByRow: perRow(SINGLE_ROWS, () => insertEach(client, singles)),
+  })
+  const unit = 'µs/row'
+  return [
+    compare({
+      name: 'parse, derive, persist, to COPY',
+      unit,
+      ours: samples.ours,
+      reference: samples.copy,
+      referenceName: 'COPY of the same rows',
+      goal: { ratio: 1 / 0.5 },
+    }),
+    compare({
+      name: 'parse, derive, persist, to INSERTs',
+      unit,
+      ours: samples.ours,
+      reference: samples.rowByRow,
+      referenceName: 'an INSERT per row, one transaction',
+      goal: { ratio: Number((1 / 15).toFixed(3)) },
+    }),
+  ]
+}
+
+async function newSession(client: Client): Promise<void> {
+  // Not DELETE: dead rows would make each round slower than the one before.
+  await client.query(`
+    TRUNCATE sessions CASCADE;
+    INSERT INTO sessions (tenant_id, id, owner_id, title) VALUES ('acme', 's1', 'ada', 'Long')`)
+}
+
+async function ingest(client: Client, log: Buffer): Promise<void> {
+  const timeline = deriveTimeline(Readable.from(chunksOf(log)))
+  await persistTimeline(client, { tenantId: 'acme', sessionId: 's1' }, timeline)
+}
+
+function* chunksOf(log: Buffer): Generator<Buffer> {
+  for (let at = 0; at < log.length; at += 65_536) yield log.subarray(at, at + 65_536)
+}
+
+/** The rows as COPY writes them. */
+async function copyRows(client: Client): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  const rows = client.query(
+    copyTo(`COPY (SELECT ${COLUMNS} FROM timeline_events ORDER BY seq) TO STDOUT`),
+  )
+  for await (const chunk of rows) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
+}
+
+function copyInto(client: Client, rows: Buffer): Promise<void> {
+  const into = client.query(copyFrom(`COPY timeline_events (${COLUMNS}) FROM STDIN`))
+  return pipeline(Readable.from(chunksOf(rows)), into)
+}
+
+async function insertEach(client: Client, rows: readonly unknown[][]): Promise<void> {
+  const places = COLUMNS.split(',').map((_, index) => `$${index + 1}`)
+  const text = `INSERT INTO timeline_events (${COLUMNS}) VALUES (${places.join(', ')})`
+  for (const values of rows) await client.query({ name: 'insert-event', text, values })
+}
+
+async function measureMemory(context: BenchContext, databaseUrl: string): Promise<Comparison> {
+  const memory = await measureIngestMemory({
+    databaseUrl,
+    lines: LONG_LOG_LINES,
+    outputLength: LONG_LOG_OUTPUT,
+  })
+  const { logMegabytes, events, startMegabytes, peakMegabytes } = memory
+  context.note(`${logMegabytes} MB, ${events} events: ${startMegabytes} to ${peakMegabytes} MB`)
+  if (logMegabytes < 500) throw new Error(`The log has only ${logMegabytes} MB.`)
+  return compare({
+    name: 'memory for a log of 500 MB',
+    unit: 'MB',
+    ours: [peakMegabytes],
+    reference: [startMegabytes],
+    referenceName: 'the process before it reads',
+    goal: { over: MEMORY_GOAL_MB },
+  })
+}
