@@ -52,7 +52,7 @@ beforeAll(async () => {
     url = /Local:\s+(http\S+)/.exec(said)?.[1] ?? url
   }
   browser = await launchBrowser()
-}, 240_000)
+}, 600_000)
 
 afterAll(async () => {
   await browser?.close()

@@ -21,9 +21,11 @@ export function openShell(options: {
   readonly node?: string
 }): Shell {
   const path = `${dirname(options.node ?? process.execPath)}:${process.env.PATH}`
-  // What vitest and npm set for this process is not what a person's terminal has.
+  // What vitest, npm and CI set for this process is not what a person's terminal has. (With CI
+  // set, programs colour what they print into a pipe, and no pattern finds its words.)
   const inherited = Object.entries(process.env).filter(
-    ([name]) => !/^(npm_|NODE_ENV$|NODE_OPTIONS$|VITEST|DATABASE_URL$|ELECTRIC_)/.test(name),
+    ([name]) =>
+      !/^(npm_|CI$|FORCE_COLOR$|NODE_ENV$|NODE_OPTIONS$|VITEST|DATABASE_URL$|ELECTRIC_)/.test(name),
   )
   const env = { ...Object.fromEntries(inherited), ...options.env, PATH: path }
   const running: ChildProcess[] = []

@@ -14,7 +14,7 @@ import { temporaryDataDir } from '../support/demo.ts'
 /** An app over plain HTTP/1.1 whose users sign in by cookie, and what happens at its server. */
 export interface Site {
   readonly url: string
-  /** Live requests open now, and the most there have been for a quarter of a second. */
+  /** Live requests open now, and the most there have been for two seconds. */
   readonly live: { open: number; most: number }
   /** Adds a message to every session, behind the pages' back, in one transaction. */
   addMessage(content: string): Promise<void>
@@ -23,6 +23,9 @@ export interface Site {
 
 /** One for each tab: the same polls of several tabs would wait for each other in the HTTP cache. */
 export const sessions = Array.from({ length: 12 }, (_, index) => `s${index}`)
+
+/** Longer than a busy machine takes to tell the server that a browser has let go. */
+const STAYS_MS = 2_000
 
 const ann: Principal = { tenantId: 't1', userId: 'ann' }
 
@@ -62,13 +65,13 @@ export async function startSite(): Promise<Site> {
       open.add(request)
       live.open = open.size
       // The server learns with delay of a connection that the browser has closed: what counts is
-      // the number that stays.
+      // the number that stays. A poll stays for 20 s, so a third one would be seen.
       const watch = { lowest: open.size }
       watches.add(watch)
       setTimeout(() => {
         watches.delete(watch)
         live.most = Math.max(live.most, watch.lowest)
-      }, 250)
+      }, STAYS_MS)
       // `serve` aborts when the answer is done or its client has gone.
       request.signal.addEventListener('abort', () => {
         open.delete(request)
