@@ -26,6 +26,7 @@ const checks: readonly Check[] = [
     command: ['npm', 'run', 'typecheck', '--workspace', 'examples/start-app', '--silent'],
     built: true,
   },
+  { name: 'types as users get them', command: ['npx', 'tsc', '-p', 'test/types'], built: true },
   { name: 'public API', command: ['node', 'scripts/api-report.ts'], built: true },
   { name: 'package (publint)', command: ['npx', 'publint', '--strict'], built: true },
   {

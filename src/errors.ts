@@ -32,7 +32,6 @@ export class SessionDbError extends Error {
   override readonly name = 'SessionDbError'
   readonly code: ErrorCode
   readonly details: Readonly<Record<string, unknown>> | undefined
-  protected readonly [MARK] = true
 
   constructor(
     code: ErrorCode,
@@ -42,6 +41,8 @@ export class SessionDbError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.details = options.details
+    // Not a member that the type knows: the two copies would be two types, each refusing the other.
+    Object.defineProperty(this, MARK, { value: true })
   }
 
   static override [Symbol.hasInstance](value: unknown): value is SessionDbError {

@@ -1,10 +1,17 @@
+import {
+  type AppShapeRow,
+  and,
+  column,
+  defineShape,
+  equals,
+  or,
+  type Principal,
+  type SessionCollections,
+  sessionShapes,
+} from '@org/session-db'
+import { createShapeProxy } from '@org/session-db/server'
 import { expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
-import type { AppShapeRow, SessionCollections } from '../../src/collections/index.ts'
-import type { Principal } from '../../src/schema/index.ts'
-import { column } from '../../src/schema/index.ts'
-import { createShapeProxy } from '../../src/server/index.ts'
-import { and, defineShape, equals, or, sessionShapes } from '../../src/shapes/index.ts'
 
 interface AppPrincipal extends Principal {
   readonly teams: readonly string[]

@@ -1,0 +1,101 @@
+import type { S3Client } from '@aws-sdk/client-s3'
+import type { ChatMessageRow, SessionRow, WriteAdapter } from '@org/session-db'
+import {
+  createShapeServer,
+  type DevStack,
+  type EmbeddedPostgres,
+  type ShapeServer,
+  startDevStack,
+  startEmbeddedPostgres,
+} from '@org/session-db/dev'
+import { createMetrics, type Metrics } from '@org/session-db/metrics'
+import { createS3ContentStore } from '@org/session-db/s3'
+import type { ContentStore, SessionStore } from '@org/session-db/server'
+import { createMemoryWriteAdapter, createShapeMock, type ShapeMock } from '@org/session-db/testing'
+import { setupServer } from 'msw/node'
+import type { Pool } from 'pg'
+import { Registry } from 'prom-client'
+import { describe, expectTypeOf, test } from 'vitest'
+
+declare const client: S3Client
+declare const database: Pool
+declare const store: SessionStore
+declare const port: number | undefined
+
+describe('@org/session-db/dev', () => {
+  test('startDevStack', () => {
+    expectTypeOf(startDevStack({ port })).resolves.toEqualTypeOf<DevStack>()
+    // @ts-expect-error no such option
+    startDevStack({ databaseUrl: 'postgres://db.test/app' })
+  })
+
+  test('startEmbeddedPostgres', () => {
+    expectTypeOf(
+      startEmbeddedPostgres({ dataDir: '/tmp/pg', port }),
+    ).resolves.toEqualTypeOf<EmbeddedPostgres>()
+    // @ts-expect-error where does it keep its data?
+    startEmbeddedPostgres({ port: 5432 })
+  })
+
+  test('createShapeServer', () => {
+    const options = { databaseUrl: 'postgres://db.test/app' }
+    expectTypeOf(createShapeServer(options)).resolves.toEqualTypeOf<ShapeServer>()
+    // @ts-expect-error an URL, not a pool: it replicates
+    createShapeServer({ databaseUrl: database })
+  })
+})
+
+describe('@org/session-db/metrics', () => {
+  test('createMetrics', () => {
+    const metrics = createMetrics({ registry: new Registry() })
+    expectTypeOf(createMetrics()).toEqualTypeOf<Metrics>()
+    expectTypeOf(metrics.watchStore(store)).toEqualTypeOf<SessionStore>()
+    expectTypeOf(metrics.handler).returns.resolves.toEqualTypeOf<Response>()
+    // @ts-expect-error the registry, not its name
+    createMetrics({ registry: 'app' })
+    // @ts-expect-error that cannot write
+    metrics.watchStore({})
+  })
+})
+
+describe('@org/session-db/s3', () => {
+  test('createS3ContentStore', () => {
+    expectTypeOf(createS3ContentStore({ client, bucket: 'logs' })).toEqualTypeOf<ContentStore>()
+    // @ts-expect-error the app makes the client
+    createS3ContentStore({ region: 'eu-central-1', bucket: 'logs' })
+    // @ts-expect-error which bucket?
+    createS3ContentStore({ client })
+  })
+})
+
+describe('@org/session-db/testing', () => {
+  const mock: ShapeMock = createShapeMock({
+    electricUrl: 'http://app.test/api/shapes',
+    tables: { sessions: [{ title: 'Review' }] },
+  })
+
+  test('createShapeMock', () => {
+    expectTypeOf(createShapeMock({ electricUrl: 'http://app.test' })).toEqualTypeOf<ShapeMock>()
+    setupServer(...mock.handlers)
+    expectTypeOf(mock.rows('sessions')).toEqualTypeOf<SessionRow[]>()
+    expectTypeOf(mock.insert('chatMessages', { content: 'Hello' })).toEqualTypeOf<ChatMessageRow>()
+    expectTypeOf(mock.transaction(() => {})).toEqualTypeOf<number | null>()
+    // @ts-expect-error no such collection
+    mock.rows('notes')
+    // @ts-expect-error no such column
+    mock.insert('chatMessages', { text: 'Hello' })
+    // @ts-expect-error a row keeps its tenant
+    mock.update('sessions', 's1', { tenantId: 'other' })
+    createShapeMock({
+      electricUrl: 'http://app.test',
+      // @ts-expect-error no such collection
+      tables: { session: [] },
+    })
+  })
+
+  test('createMemoryWriteAdapter', () => {
+    expectTypeOf(createMemoryWriteAdapter(mock)).toEqualTypeOf<WriteAdapter>()
+    // @ts-expect-error whose tenant?
+    createMemoryWriteAdapter(mock, { principal: { userId: 'ann' } })
+  })
+})

@@ -1,0 +1,81 @@
+import {
+  type ChatMessage,
+  type ColumnDefinition,
+  column,
+  foldDelta,
+  type RowOf,
+  type Session,
+  type SessionInsert,
+  type StreamedContent,
+  type StreamState,
+  sessionColumns,
+  streamEpoch,
+  streamStateOf,
+  syncedColumnNames,
+  toUIMessage,
+} from '@org/session-db'
+import type { UIMessage } from 'ai'
+import { describe, expectTypeOf, test } from 'vitest'
+
+declare const message: ChatMessage
+
+test('column', () => {
+  expectTypeOf(column('id', 'text')).toEqualTypeOf<ColumnDefinition<'text', false, true>>()
+  expectTypeOf(column('note', 'jsonb', { nullable: true, synced: false })).toEqualTypeOf<
+    ColumnDefinition<'jsonb', true, false>
+  >()
+  const columns = { dueAt: column('due_at', 'timestamp with time zone', { nullable: true }) }
+  expectTypeOf<RowOf<typeof columns>>().toEqualTypeOf<{ dueAt: Date | null }>()
+  // @ts-expect-error no such type
+  column('id', 'varchar')
+  // @ts-expect-error no such option
+  column('id', 'text', { null: true })
+})
+
+test('syncedColumnNames', () => {
+  expectTypeOf(syncedColumnNames(sessionColumns)).toEqualTypeOf<string[]>()
+  // @ts-expect-error columns, not names
+  syncedColumnNames(['id'])
+})
+
+describe('rows', () => {
+  test('say what is null and what is a date', () => {
+    expectTypeOf<Session['createdAt']>().toEqualTypeOf<Date>()
+    expectTypeOf<Session['startedAt']>().toEqualTypeOf<Date | null>()
+    expectTypeOf<ChatMessage['role']>().toEqualTypeOf<'system' | 'user' | 'assistant' | 'tool'>()
+    expectTypeOf<SessionInsert>().not.toHaveProperty('ownerId')
+    expectTypeOf<Session>().not.toHaveProperty('contentRef')
+  })
+})
+
+describe('messages that stream', () => {
+  test('streamEpoch', () => {
+    expectTypeOf(streamEpoch(message.createdAt)).toEqualTypeOf<string>()
+    // @ts-expect-error a date, not its text
+    streamEpoch('2026-01-01')
+  })
+
+  test('streamStateOf', () => {
+    expectTypeOf(streamStateOf(message.metadata)).toEqualTypeOf<StreamState>()
+    expectTypeOf(streamStateOf({}).error?.code).toEqualTypeOf<
+      'failed' | 'aborted' | 'abandoned' | undefined
+    >()
+    // @ts-expect-error the metadata, not the message's id
+    streamStateOf(message.id)
+  })
+
+  test('foldDelta', () => {
+    const empty: StreamedContent = { content: '', parts: [] }
+    expectTypeOf(foldDelta(empty, { delta: 'Hel' })).toEqualTypeOf<StreamedContent>()
+    // @ts-expect-error a delta, not a text
+    foldDelta(empty, 'Hel')
+  })
+})
+
+test('toUIMessage gives what the AI SDK takes, but for its parts’ type', () => {
+  const ui = toUIMessage(message)
+  expectTypeOf(ui.role).toEqualTypeOf<UIMessage['role']>()
+  expectTypeOf(toUIMessage).parameter(0).not.toHaveProperty('tenantId')
+  // @ts-expect-error a message has parts
+  toUIMessage({ id: 'm1', role: 'user', metadata: {}, content: 'Hello' })
+})

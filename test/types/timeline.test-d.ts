@@ -1,0 +1,88 @@
+import {
+  type DerivedTimeline,
+  defineTimelineParser,
+  deriveTimeline,
+  type IngestedSession,
+  ingestSessionLog,
+  type JsonLinePart,
+  persistTimeline,
+  readJsonLine,
+  type TimelineParser,
+  type TimelineSummary,
+  timelineEventId,
+} from '@org/session-db/server'
+import type { ClientBase, Pool } from 'pg'
+import { expectTypeOf, test } from 'vitest'
+
+declare const pool: Pool
+declare const client: ClientBase
+declare const bytes: AsyncIterable<Uint8Array>
+const ann = { tenantId: 'acme', userId: 'ann' }
+
+test('defineTimelineParser', () => {
+  const parser = defineTimelineParser({
+    name: 'mine',
+    version: 1,
+    detect: (start) => (start.text.startsWith('MINE') ? 1 : 0),
+    create: () => ({
+      facts: {},
+      *push(line) {
+        expectTypeOf(line.number).toEqualTypeOf<number>()
+        yield { kind: 'message', role: 'user', text: line.text }
+      },
+      *finish() {},
+    }),
+  })
+  expectTypeOf(parser).toEqualTypeOf<TimelineParser>()
+  expectTypeOf(defineTimelineParser).returns.toEqualTypeOf<TimelineParser>()
+  defineTimelineParser({
+    name: 'mine',
+    version: 1,
+    detect: () => 1,
+    create: () => ({
+      facts: {},
+      // @ts-expect-error no such kind of event
+      *push(line) {
+        yield { kind: 'note', text: line.text }
+      },
+      *finish() {},
+    }),
+  })
+})
+
+test('deriveTimeline', async () => {
+  const timeline = deriveTimeline(bytes, { batchEvents: 100 })
+  expectTypeOf(deriveTimeline(bytes)).toEqualTypeOf<DerivedTimeline>()
+  for await (const batch of timeline) {
+    expectTypeOf(batch.events[0]?.occurredAt).toEqualTypeOf<Date | null | undefined>()
+  }
+  expectTypeOf(timeline.summary).toEqualTypeOf<TimelineSummary>()
+  // @ts-expect-error bytes, in pieces
+  deriveTimeline('a log')
+})
+
+test('persistTimeline', () => {
+  const session = { tenantId: 'acme', sessionId: 's1' }
+  expectTypeOf(
+    persistTimeline(client, session, deriveTimeline(bytes)),
+  ).resolves.toEqualTypeOf<TimelineSummary>()
+  // @ts-expect-error one connection, for it is one transaction
+  persistTimeline(pool, session, deriveTimeline(bytes))
+})
+
+test('ingestSessionLog', () => {
+  const log = { originalName: 'log.jsonl', path: '/tmp/log.jsonl' }
+  expectTypeOf(ingestSessionLog(pool, ann, log)).resolves.toEqualTypeOf<IngestedSession>()
+  ingestSessionLog(pool, ann, { originalName: 'log.jsonl', stream: bytes })
+  // @ts-expect-error where is it?
+  ingestSessionLog(pool, ann, { originalName: 'log.jsonl' })
+})
+
+test('readJsonLine and timelineEventId', () => {
+  expectTypeOf(readJsonLine('{}')).toEqualTypeOf<JsonLinePart[]>()
+  expectTypeOf(timelineEventId('s1', 0)).toEqualTypeOf<string>()
+  // @ts-expect-error the place in the session is a number
+  timelineEventId('s1', '0')
+  // @ts-expect-error a line, not what was read from it
+  readJsonLine({})
+})
