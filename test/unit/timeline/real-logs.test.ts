@@ -115,6 +115,49 @@ function countClaude(path: string): Count {
   return count
 }
 
+function countCodex(path: string): Count {
+  const count = none()
+  const order: ['call' | 'result', string | undefined][] = []
+  const said = { items: 0, told: 0 }
+  const summaries: string[] = []
+  const toldReasoning: string[] = []
+  for (const text of readFileSync(path, 'utf8').split('\n')) {
+    if (text.trim() === '') continue
+    let line: Json
+    try {
+      line = JSON.parse(text)
+    } catch {
+      count.broken += 1
+      continue
+    }
+    const { timestamp, type, payload = {} } = line
+    // One fixture's maker masked some of the times.
+    if (/^\d{4}-/.test(timestamp ?? '')) count.times.push(timestamp)
+    const what = `${type}/${payload.type}`
+    if (type === 'session_meta' && /^\d{4}-/.test(payload.timestamp ?? ''))
+      count.times.push(payload.timestamp)
+    if (/response_item\/\w+_call$/.test(what)) order.push(['call', payload.call_id ?? payload.id])
+    if (/response_item\/\w+_output$|event_msg\/web_search_end/.test(what)) {
+      order.push(['result', payload.call_id])
+    }
+    if (what === 'event_msg/patch_apply_end') count.fileChanges += 1
+    if (what === 'event_msg/agent_message') said.told += 1
+    if (what === 'response_item/message' && payload.role === 'assistant') said.items += 1
+    if (what === 'event_msg/agent_reasoning') toldReasoning.push(payload.text)
+    if (what === 'response_item/reasoning') {
+      count.reasoning += 1
+      summaries.push(...payload.summary.map((part: Json) => part.text))
+    }
+  }
+  // Each text is logged twice, where there is a twin.
+  count.assistantTexts = Math.max(said.items, said.told)
+  count.reasoning += toldReasoning.filter((text) => !summaries.includes(text)).length
+  count.calls = order.flatMap(([what, id]) => (what === 'call' ? [id ?? ''] : []))
+  count.results = order.flatMap(([what, id]) => (what === 'result' ? [id ?? ''] : []))
+  count.pairs = pairsOf(order)
+  return count
+}
+
 function countGemini(path: string): Count {
   const text = readFileSync(path, 'utf8')
   const count = none()
@@ -147,6 +190,12 @@ function countGemini(path: string): Count {
 describe('Claude Code', () => {
   test.each(logs('claude-code'))('%s: counts, times and pairs', async (path) => {
     await expectCounts(path, countClaude(path))
+  })
+})
+
+describe('Codex', () => {
+  test.each(logs('codex'))('%s: counts, times and pairs', async (path) => {
+    await expectCounts(path, countCodex(path))
   })
 })
 

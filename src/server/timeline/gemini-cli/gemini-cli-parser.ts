@@ -1,4 +1,5 @@
 import type { EventDraft } from '../derived-event.ts'
+import { createDocumentReading } from '../document-reading.ts'
 import { isRecord } from '../is-record.ts'
 import { brokenLineDraft, readJsonLine, unknownLineDraft } from '../json-line.ts'
 import { type LogLine, MAX_LINE_LENGTH } from '../log-lines.ts'
@@ -8,7 +9,6 @@ import {
   type SessionFacts,
   type TimelineParserRun,
 } from '../timeline-parser.ts'
-import { createDocumentReading } from './document-reading.ts'
 import { createMessageDrafts, type MessageDrafts } from './message-drafts.ts'
 
 type Value = Readonly<Record<string, unknown>>
@@ -29,7 +29,11 @@ export const geminiCliParser = defineTimelineParser({
       push(line) {
         reading ??= isJsonLines(line)
           ? createLinesReading(facts, messages)
-          : createDocumentReading(facts, messages)
+          : createDocumentReading({
+              draftsOf: (value) =>
+                isRecord(value) ? messages.draftsOf(value) : [unknownMessage(value)],
+              readHead: (head) => readFacts(facts, head),
+            })
         return reading.push(line)
       },
       finish: () => reading?.finish() ?? [],
@@ -94,7 +98,11 @@ function createLinesReading(
 }
 
 /** What the head of a chat says of the session. */
-export function readFacts(facts: SessionFacts, head: Value): void {
+function readFacts(facts: SessionFacts, head: Value): void {
   facts.agentSessionId ??= head.sessionId
   facts.startedAt ??= head.startTime
+}
+
+function unknownMessage(value: unknown): EventDraft {
+  return { kind: 'other', title: 'unknown message', data: { value } }
 }

@@ -1,30 +1,55 @@
 import type { EventDraft } from '../derived-event.ts'
+import { createDocumentReading } from '../document-reading.ts'
 import { isRecord } from '../is-record.ts'
 import { brokenLineDraft, readJsonLine, unknownLineDraft } from '../json-line.ts'
 import type { LogLine } from '../log-lines.ts'
-import { defineTimelineParser } from '../timeline-parser.ts'
+import { defineTimelineParser, type TimelineParserRun } from '../timeline-parser.ts'
+
+type Reading = Pick<TimelineParserRun, 'push' | 'finish'>
 
 /**
- * Takes any text, one event per line: for logs of formats that nobody knows. A line that is a JSON
- * object keeps its time and the name of its type.
+ * Takes any text: for logs of formats that nobody knows. One event per line, where a line that is a
+ * JSON object keeps its time and the name of its type. A file that is one JSON document, written
+ * over many lines, gives one event per message, or per element of an array.
  */
 export const textParser = defineTimelineParser({
   name: 'text',
   format: 'other',
-  version: 1,
+  version: 2,
   detect: () => 0.01,
-  create: () => ({ facts: {}, push: draftsOf, finish: () => [] }),
+  create() {
+    let reading: Reading | undefined
+    return {
+      facts: {},
+      push(line) {
+        reading ??= beginsDocument(line) ? createDocumentReading({ draftsOf }) : linesReading
+        return reading.push(line)
+      },
+      finish: () => reading?.finish() ?? [],
+    }
+  },
 })
 
-function draftsOf(line: LogLine): EventDraft[] {
+const linesReading: Reading = { push: lineDrafts, finish: () => [] }
+
+/** The first line of a document opens an object or an array that it does not close. */
+function beginsDocument({ text, truncated }: LogLine): boolean {
+  if (truncated || !/^\s*(?:\{\s*(?:"|$)|\[\s*(?:[{["]|$))/.test(text)) return false
+  return readJsonLine(text).every((part) => 'broken' in part)
+}
+
+function lineDrafts(line: LogLine): EventDraft[] {
   if (line.truncated) return [brokenLineDraft(line, line.text)]
   return readJsonLine(line.text).map((part) =>
     'broken' in part ? brokenLineDraft(line, part.broken) : draftValue(part.value),
   )
 }
 
+const draftsOf = (value: unknown): EventDraft[] => [draftValue(value)]
+
 function draftValue(value: unknown): EventDraft {
   if (!isRecord(value)) return unknownLineDraft(value)
-  const title = typeof value.type === 'string' ? value.type : 'unknown line'
-  return { kind: 'other', title, time: value.timestamp ?? value.ts ?? value.time, data: value }
+  const { type, role, timestamp, ts, time } = value
+  const title = [type, role].find((name) => typeof name === 'string') ?? 'unknown line'
+  return { kind: 'other', title, time: timestamp ?? ts ?? time, data: value }
 }

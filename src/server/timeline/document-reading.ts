@@ -1,11 +1,8 @@
 import { Tokenizer, TokenParser, TokenType } from '@streamparser/json'
-import { boundedJson } from '../bounded-json.ts'
-import type { EventDraft } from '../derived-event.ts'
-import { isRecord } from '../is-record.ts'
-import type { LogLine } from '../log-lines.ts'
-import type { SessionFacts, TimelineParserRun } from '../timeline-parser.ts'
-import { readFacts } from './gemini-cli-parser.ts'
-import type { MessageDrafts } from './message-drafts.ts'
+import { boundedJson } from './bounded-json.ts'
+import type { EventDraft } from './derived-event.ts'
+import type { LogLine } from './log-lines.ts'
+import type { TimelineParserRun } from './timeline-parser.ts'
 
 /** Longest message that is read as a whole, in bytes; a document with a longer one is broken there. */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -14,14 +11,23 @@ const REST_LENGTH = 3_500
 /** Properties of the head that are kept. */
 const HEAD_PROPERTIES = 100
 
+/** What is made of the parts of a document. */
+export interface DocumentParts {
+  /** Makes the events of one message. */
+  draftsOf(message: unknown): Iterable<EventDraft>
+  /** Takes what stands beside the messages, bounded, when the document is at its end. */
+  readHead?(head: Readonly<Record<string, unknown>>): void
+}
+
 /**
- * Reads a chat that is one JSON document, message by message. Where it stops being JSON, the rest
- * goes into `other` events, several lines to one.
+ * Reads a log that is one JSON document, message by message: the elements of its `messages`, or of
+ * the document where it is an array. Where it stops being JSON, the rest goes into `other` events,
+ * several lines to one.
  */
-export function createDocumentReading(
-  facts: SessionFacts,
-  messages: MessageDrafts,
-): Pick<TimelineParserRun, 'push' | 'finish'> {
+export function createDocumentReading({
+  draftsOf,
+  readHead,
+}: DocumentParts): Pick<TimelineParserRun, 'push' | 'finish'> {
   const drafts: EventDraft[] = []
   const head = new Map<string, unknown>()
   const tokenizer = new Tokenizer()
@@ -59,8 +65,7 @@ export function createDocumentReading(
       return
     }
     const range = { line: messageLine, endLine: line }
-    const told = isRecord(value) ? messages.draftsOf(value) : [unknownMessage(value)]
-    for (const draft of told) drafts.push({ ...draft, ...range })
+    for (const draft of draftsOf(value)) drafts.push({ ...draft, ...range })
     messageLine = line
   }
   const stop = () => {
@@ -85,9 +90,9 @@ export function createDocumentReading(
   }
 
   function* closeDocument(): Generator<EventDraft> {
-    readFacts(facts, Object.fromEntries(head))
     const title = 'session'
     const data = Object.fromEntries(head)
+    readHead?.(data)
     yield { kind: 'meta', role: 'system', title, data, line: firstLine ?? 1, endLine: line }
   }
 
@@ -129,8 +134,4 @@ export function createDocumentReading(
       yield* flushRest()
     },
   }
-}
-
-function unknownMessage(value: unknown): EventDraft {
-  return { kind: 'other', title: 'unknown message', data: { value } }
 }

@@ -1,0 +1,371 @@
+import { describe, expect, test } from 'vitest'
+import {
+  type DerivedEvent,
+  deriveTimeline,
+  type TimelineSummary,
+} from '../../../src/server/timeline/index.ts'
+
+interface Derived {
+  readonly events: DerivedEvent[]
+  readonly summary: TimelineSummary
+}
+
+async function deriveText(text: string): Promise<Derived> {
+  async function* bytes() {
+    yield new TextEncoder().encode(text)
+  }
+  const timeline = deriveTimeline(bytes())
+  const events: DerivedEvent[] = []
+  for await (const batch of timeline) events.push(...batch.events)
+  return { events, summary: timeline.summary }
+}
+
+const derive = (...lines: object[]) =>
+  deriveText(lines.map((line) => JSON.stringify(line)).join('\n'))
+
+const T = (second: number) => new Date(Date.UTC(2026, 10, 1, 10, 0, second))
+const at = (second: number) => T(second).toISOString()
+const told = ({ kind, role, title, text }: DerivedEvent) => [kind, role, title ?? text]
+
+describe('any log', () => {
+  const claude = (type: string, content: unknown, more: object = {}) => ({
+    type,
+    sessionId: 'a1',
+    parentUuid: null,
+    message: { role: type, content },
+    ...more,
+  })
+
+  test('the session is called after the first thing that a person typed', async () => {
+    const { summary } = await derive(
+      claude('assistant', 'Welcome'),
+      claude('user', '\n  Fix the build  \nplease'),
+      claude('user', 'And the tests'),
+    )
+    expect(summary.title).toBe('Fix the build')
+  })
+
+  test('an event belongs to the call that it answers before the one that started its agent', async () => {
+    const inner = {
+      type: 'user',
+      message: { content: [{ type: 'tool_result', tool_use_id: 'inner', content: 'done' }] },
+    }
+    const progress = (message: object) => ({
+      type: 'progress',
+      sessionId: 'a1',
+      parentToolUseID: 'outer',
+      data: { type: 'agent_progress', agentId: 'g1', message },
+    })
+    const { events } = await derive(
+      claude('assistant', [{ type: 'tool_use', id: 'outer', name: 'Task', input: {} }]),
+      progress({
+        type: 'assistant',
+        message: { content: [{ type: 'tool_use', id: 'inner', name: 'Bash', input: {} }] },
+      }),
+      progress(inner),
+      progress({ type: 'assistant', message: { content: 'All done' } }),
+    )
+    expect(events.map(({ kind, parentSeq }) => [kind, parentSeq])).toEqual([
+      ['tool_call', null],
+      ['tool_call', 0],
+      ['tool_result', 1],
+      ['message', 0],
+    ])
+    expect(events.slice(1).map(({ data }) => [data.sidechain, data.agentId])).toEqual([
+      [true, 'g1'],
+      [true, 'g1'],
+      [true, 'g1'],
+    ])
+  })
+
+  test('lines end at CRLF as at LF', async () => {
+    const { events } = await deriveText('one\r\ntwo\r\n\r\nthree')
+    expect(events.map(({ text, data }) => [text, data.line])).toEqual([
+      ['one', 1],
+      ['two', 2],
+      ['three', 4],
+    ])
+  })
+
+  test('objects that are glued together are taken apart, whatever their texts hold', async () => {
+    const texts = ['a "quoted" }{ text', 'ends in a backslash \\', '\\"}{"', '']
+    const line = texts.map((text) => JSON.stringify({ type: 'x', text })).join('')
+    const { events, summary } = await deriveText(line)
+    expect(events.map(({ data }) => data.text)).toEqual(texts)
+    expect(summary.unparseable).toBe(0)
+  })
+
+  test('ids of calls are cut where they are long, and still pair', async () => {
+    const id = 'c'.repeat(500)
+    const { events, summary } = await derive(
+      claude('assistant', [{ type: 'tool_use', id, name: 'Bash', input: {} }]),
+      claude('user', [{ type: 'tool_result', tool_use_id: id, content: '' }]),
+    )
+    const cut = expect.stringMatching(/^c{128}(?!c)/)
+    expect(events.map(({ callId }) => callId)).toEqual([cut, cut])
+    expect(summary.pairedToolResults).toBe(1)
+  })
+})
+
+describe('Claude Code', () => {
+  const base = { sessionId: 'a1', parentUuid: null, cwd: '/work/app', gitBranch: 'main' }
+  const line = (type: string, content: unknown, more: object = {}) => ({
+    ...base,
+    type,
+    message: { role: type, content },
+    ...more,
+  })
+
+  test('what the program says in the name of the user is not a message', async () => {
+    const { events } = await derive(
+      line('user', 'Typed'),
+      line('user', 'Injected', { isMeta: true }),
+      line('user', '<command-name>/clear</command-name>'),
+      line('user', '[Request interrupted by user]'),
+      line('user', 'Summary of before', { isCompactSummary: true }),
+      line('assistant', 'Caveat: I may be wrong'),
+    )
+    expect(events.map(told)).toEqual([
+      ['message', 'user', 'Typed'],
+      ['system', 'system', 'context'],
+      ['system', 'system', 'context'],
+      ['system', 'system', 'interrupted'],
+      ['system', 'system', 'context summary'],
+      ['message', 'assistant', 'Caveat: I may be wrong'],
+    ])
+  })
+
+  test('a line without a time has that of the line before; the name somebody gave is the title', async () => {
+    const { events, summary } = await derive(
+      { ...line('user', 'Hello'), timestamp: at(1) },
+      { type: 'custom-title', customTitle: 'First name', sessionId: 'a1' },
+      { type: 'ai-title', aiTitle: 'Made up', sessionId: 'a1' },
+      { ...line('assistant', 'Hi'), timestamp: at(5) },
+      { type: 'custom-title', customTitle: 'Second name', sessionId: 'a1' },
+    )
+    expect(events.map(({ occurredAt }) => occurredAt)).toEqual([T(1), T(1), T(1), T(5), T(5)])
+    expect(summary).toMatchObject({
+      title: 'Second name',
+      startedAt: T(1),
+      endedAt: T(5),
+      workspaceRoot: '/work/app',
+      repo: { branch: 'main' },
+    })
+  })
+
+  test('results say that they failed, and which files they changed', async () => {
+    const result = (id: string, toolUseResult: unknown, more: object = {}) => ({
+      ...line('user', [{ type: 'tool_result', tool_use_id: id, content: 'out', ...more }]),
+      toolUseResult,
+    })
+    const { events } = await derive(
+      result('1', 'failed', { is_error: true }),
+      result('2', { type: 'create', filePath: '/a.ts' }),
+      result('3', { type: 'update', filePath: '/b.ts', structuredPatch: [] }),
+      result('4', { type: 'update', filePath: '/c.ts' }),
+      result('5', { type: 'text', file: {} }),
+    )
+    expect(events.map(({ kind, title, callId }) => [kind, title, callId])).toEqual([
+      ['tool_result', null, '1'],
+      ['tool_result', null, '2'],
+      ['file_change', '/a.ts', '2'],
+      ['tool_result', null, '3'],
+      ['file_change', '/b.ts', '3'],
+      ['tool_result', null, '4'],
+      ['file_change', '/c.ts', '4'],
+      ['tool_result', null, '5'],
+    ])
+    expect(events[0]?.data.isError).toBe(true)
+    expect(events[1]?.data).not.toHaveProperty('isError')
+  })
+
+  test('the headers of a failed request are left out', async () => {
+    const { events } = await derive(line('user', 'Hi'), {
+      ...base,
+      type: 'system',
+      subtype: 'api_error',
+      error: { status: 529, headers: { 'anthropic-organization-id': 'org-1' } },
+    })
+    expect(events[1]).toMatchObject({ title: 'api error', data: { error: { status: 529 } } })
+    expect(JSON.stringify(events)).not.toContain('org-1')
+  })
+
+  test('another program with the same envelope is not taken for it', async () => {
+    const { summary } = await derive({
+      sessionId: 'q1',
+      parentUuid: null,
+      type: 'user',
+      message: { role: 'user', parts: [{ text: 'Hi' }] },
+    })
+    expect(summary.format).toBe('other')
+  })
+})
+
+describe('Codex', () => {
+  const item = (payload: object, second = 3) => ({
+    timestamp: at(second),
+    type: 'response_item',
+    payload,
+  })
+  const meta = (payload: object, second = 2) => ({
+    timestamp: at(second),
+    type: 'session_meta',
+    payload,
+  })
+
+  test('a session began when its own header says; a fork keeps its parent out', async () => {
+    const { summary } = await derive(
+      meta({
+        id: 'own',
+        timestamp: at(1),
+        cwd: '/work/app',
+        git: { branch: 'main', repository_url: 'git@example.com:org/app.git' },
+      }),
+      meta({ id: 'parent', timestamp: at(0), cwd: '/elsewhere' }),
+      item({ type: 'message', role: 'user', content: [{ type: 'input_text', text: 'Go' }] }, 9),
+    )
+    expect(summary).toMatchObject({
+      agentSessionId: 'own',
+      workspaceRoot: '/work/app',
+      repoLabel: 'org/app',
+      startedAt: T(1),
+      endedAt: T(9),
+      title: 'Go',
+    })
+  })
+
+  test('a call says which tool of which server, a result how it ended', async () => {
+    const call = { type: 'function_call', arguments: '{"cmd":"ls"}' }
+    const output = (call_id: string, text: string) =>
+      item({ type: 'function_call_output', call_id, output: text })
+    const { events, summary } = await derive(
+      meta({ id: 'own' }),
+      item({ ...call, name: 'list', namespace: 'mcp__files', call_id: '1' }),
+      output('1', 'Process exited with code 2\nOutput:\n'),
+      item({ ...call, name: 'shell', call_id: '2' }),
+      output('2', JSON.stringify({ output: 'fine', metadata: { exit_code: 7 } })),
+      item({ ...call, name: 'apply_patch', call_id: '3' }),
+      output('3', 'Exit code: 0\nWall time: 1'),
+      item({ type: 'web_search_call', id: '4', action: { query: 'electric' } }),
+      { timestamp: at(4), type: 'event_msg', payload: { type: 'web_search_end', call_id: '4' } },
+      item({ type: 'tool_search_call', call_id: '5', arguments: {} }),
+      item({ type: 'tool_search_output', call_id: '5', tools: [] }),
+    )
+    const calls = events.filter(({ kind }) => kind === 'tool_call')
+    expect(calls.map(({ toolName, callId }) => [toolName, callId])).toEqual([
+      ['mcp__files.list', '1'],
+      ['shell', '2'],
+      ['apply_patch', '3'],
+      ['web_search', '4'],
+      ['tool_search', '5'],
+    ])
+    const results = events.filter(({ kind }) => kind === 'tool_result')
+    expect(results.map(({ data }) => data.exitCode)).toEqual([2, 7, 0, undefined, undefined])
+    expect(summary.pairedToolResults).toBe(5)
+  })
+
+  test('twins find each other over what is between them, by what they say', async () => {
+    const spoken = (text: string) =>
+      item({ type: 'message', role: 'assistant', content: [{ type: 'output_text', text }] })
+    const shown = (text: string) => ({
+      timestamp: at(3),
+      type: 'event_msg',
+      payload: { type: 'agent_message', message: text },
+    })
+    const between = { timestamp: at(3), type: 'event_msg', payload: { type: 'token_count' } }
+    const { events } = await derive(
+      meta({ id: 'own' }),
+      spoken('one'),
+      spoken('two'),
+      between,
+      between,
+      shown('one'),
+      shown('two'),
+    )
+    expect(events.filter(({ kind }) => kind === 'message').map(({ text }) => text)).toEqual([
+      'one',
+      'two',
+    ])
+    expect(
+      events.filter(({ title }) => title === 'repeated').map(({ text, data }) => [text, data.line]),
+    ).toEqual([
+      ['one', 6],
+      ['two', 7],
+    ])
+  })
+
+  test('reasoning that was shown piece by piece is told once; what was only shown stays', async () => {
+    const shown = (text: string) => ({
+      timestamp: at(3),
+      type: 'event_msg',
+      payload: { type: 'agent_reasoning', text },
+    })
+    const { events } = await derive(
+      meta({ id: 'own' }),
+      shown('first'),
+      shown('second'),
+      item({
+        type: 'reasoning',
+        summary: [
+          { type: 'summary_text', text: 'first' },
+          { type: 'summary_text', text: 'second' },
+        ],
+      }),
+      shown('alone'),
+    )
+    expect(events.filter(({ kind }) => kind === 'reasoning').map(({ text }) => text)).toEqual([
+      'first\nsecond',
+      'alone',
+    ])
+  })
+})
+
+describe('Gemini CLI', () => {
+  const message = (id: string, content: string, more: object = {}) => ({
+    id,
+    type: 'gemini',
+    timestamp: at(3),
+    content,
+    ...more,
+  })
+  const head = { sessionId: 'g1', projectHash: 'p', startTime: at(0) }
+
+  test('a message that is written again tells only what is new in it', async () => {
+    const call = { id: 'c1', name: 'read', args: { path: 'a' }, timestamp: at(4) }
+    const { events, summary } = await derive(
+      head,
+      message('m1', 'Reading', { toolCalls: [call] }),
+      message('m1', 'Reading', { toolCalls: [{ ...call, status: 'success', result: [] }] }),
+    )
+    expect(events.map(({ kind, title }) => [kind, title])).toEqual([
+      ['meta', 'session'],
+      ['message', null],
+      ['tool_call', null],
+      ['tool_result', null],
+      ['meta', 'repeated'],
+    ])
+    expect(summary).toMatchObject({ toolCalls: 1, toolResults: 1, pairedToolResults: 1 })
+  })
+
+  test('a thought has its own time, a document its own beginning, each message its lines', async () => {
+    const document = {
+      ...head,
+      messages: [
+        message('m1', 'One', { thoughts: [{ subject: 'S', description: 'D', timestamp: at(2) }] }),
+        message('m2', 'Two'),
+      ],
+    }
+    const text = JSON.stringify(document, null, 2)
+    const { events, summary } = await deriveText(text)
+    expect(summary).toMatchObject({ agentSessionId: 'g1', startedAt: T(0), endedAt: T(3) })
+    expect(events.map(({ kind, occurredAt }) => [kind, occurredAt])).toEqual([
+      ['reasoning', T(2)],
+      ['message', T(3)],
+      ['message', T(3)],
+      ['meta', null],
+    ])
+    const lineOf = (part: string) => text.split('\n').findIndex((each) => each.includes(part)) + 1
+    expect(events[2]?.data.line).toBe(lineOf('"m2"') - 1)
+    expect(events[1]?.data.endLine).toBe(lineOf('"m2"') - 2)
+  })
+})
