@@ -1,5 +1,5 @@
 import { defineConfig, type Options } from 'tsup'
-import { browserGuard } from './tsup.browser-guard.ts'
+import { browserGuard, portableGuard } from './tsup.guards.ts'
 
 const dts = { compilerOptions: { ignoreDeprecations: '6.0' } }
 
@@ -28,7 +28,15 @@ export default defineConfig([
     dts: { ...dts, entry: { index: 'src/index.ts' } },
     format: ['esm', 'cjs'],
     platform: 'browser',
-    esbuildPlugins: [browserGuard],
+    esbuildPlugins: [portableGuard, browserGuard],
+  },
+  {
+    ...shared,
+    name: 'proxy',
+    entry: { proxy: 'src/proxy.ts' },
+    format: ['esm', 'cjs'],
+    platform: 'neutral',
+    esbuildPlugins: [portableGuard],
   },
   {
     ...shared,

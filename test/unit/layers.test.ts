@@ -19,6 +19,7 @@ const MAY_KNOW: Record<string, readonly string[]> = {
   dev: ['schema', 'shapes', 'shape-log'],
   cli: ['schema', 'shapes', 'writes', 'server', 'legacy', 'ops', 'dev'],
   'index.ts': ['schema', 'shapes', 'writes', 'collections'],
+  'proxy.ts': ['schema', 'shapes', 'server'],
   's3.ts': ['server'],
   'vite.ts': ['legacy'],
   'server.ts': ['schema', 'shapes', 'writes', 'server', 'legacy', 'ops'],

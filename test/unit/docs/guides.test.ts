@@ -15,6 +15,7 @@ const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
   'message-streaming.md': ['test/integration/docs/message-streaming.test.ts'],
   'offline.md': ['test/integration/docs/offline.test.ts'],
   'session-logs.md': ['test/integration/docs/session-logs.test.ts'],
+  'shape-proxy.md': ['test/runtimes/app/worker.ts'],
   'testing.md': ['test/unit/testing/app-test.test.ts'],
   'writes.md': ['test/integration/docs/writes.test.ts'],
   'uploads.md': ['test/integration/upload/guide.test.ts'],

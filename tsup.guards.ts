@@ -15,15 +15,24 @@ const SERVER_FOLDERS = ['server', 'dev', 'legacy', 'ops', 'cli', 'testing'].map(
   (name) => `${sep}src${sep}${name}${sep}`,
 )
 
-/** Fails the build of a browser entry that reaches a Node module or one of our server folders. */
-export const browserGuard: Plugin = {
-  name: 'browser-guard',
+/** Fails the build of an entry for any runtime when it reaches a Node module or a database driver. */
+export const portableGuard: Plugin = {
+  name: 'portable-guard',
   setup(build) {
     build.onResolve({ filter: /^[^.]/ }, ({ path, importer }) => {
       const name = path.replace(/^node:/, '')
-      if (!SERVER_ONLY.has(name) && !path.startsWith('node:')) return undefined
-      return { errors: [{ text: `Browser code must not import "${path}" (in ${importer}).` }] }
+      const [packageName = ''] = name.split('/')
+      const isServerOnly = SERVER_ONLY.has(name) || SERVER_ONLY.has(packageName)
+      if (!isServerOnly && !path.startsWith('node:')) return undefined
+      return { errors: [{ text: `Portable code must not import "${path}" (in ${importer}).` }] }
     })
+  },
+}
+
+/** Fails the build of a browser entry that reaches one of our server folders. */
+export const browserGuard: Plugin = {
+  name: 'browser-guard',
+  setup(build) {
     build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
       if (!SERVER_FOLDERS.some((folder) => path.includes(folder))) return undefined
       return { errors: [{ text: `Browser code must not import server code: ${path}` }] }

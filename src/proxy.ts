@@ -1,0 +1,17 @@
+/**
+ * The entry `@org/session-db/proxy`: the shape proxy and what an app's own shapes are made of. It
+ * needs no Node and no database driver, so it runs on Bun, Deno and workers as well.
+ */
+export { type ErrorCode, errorStatus, SessionDbError } from './errors.ts'
+export {
+  type ColumnDefinition,
+  type ColumnMap,
+  type ColumnType,
+  column,
+} from './schema/columns.ts'
+export type { Principal } from './schema/principal.ts'
+export type { Authenticate } from './server/authenticate.ts'
+export type { ShapeLimits } from './server/shape-proxy/limiter.ts'
+export type { ShapeLogEntry, ShapeLogger } from './server/shape-proxy/log-entry.ts'
+export { createShapeProxy, type ShapeProxyOptions } from './server/shape-proxy.ts'
+export * from './shapes/index.ts'

@@ -1,0 +1,10 @@
+import worker from './worker.ts'
+
+const server = Bun.serve({
+  hostname: '127.0.0.1',
+  port: 0,
+  // A live poll is silent for 20 seconds; by default Bun ends a connection after ten.
+  idleTimeout: 60,
+  fetch: (request) => worker.fetch(request, process.env),
+})
+console.log(server.url.origin)

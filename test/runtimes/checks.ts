@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict'
+import { request } from 'node:http'
+import { createFrameReader, type Frame, frameType } from '../../src/shapes/live-frames.ts'
+import type { World } from './world.ts'
+
+/** A proxy that runs somewhere. */
+export interface Subject extends World {
+  /** Where its shapes are, without a slash at the end. */
+  readonly shapesUrl: string
+  /** Whether its server takes a client that sends no more for one that has gone. */
+  readonly seesHalfClose: boolean
+}
+
+/** What must hold of the built proxy wherever it runs. Each rejects when it does not. */
+export const checks: Readonly<Record<string, (subject: Subject) => Promise<void>>> = {
+  'a shape: the rows of whoever asks, from the engine': async (subject) => {
+    const { rows, response } = await readSnapshot(subject, 'sessions')
+    assert.deepEqual(rows, ['first'])
+    assert.equal(response.headers.get('cache-control'), 'private, no-cache')
+    assert.match(response.headers.get('session-db-principal') ?? '', /^[0-9a-f]{32}$/)
+    assert.deepEqual((await readSnapshot(subject, 'notes')).rows, ['n1'])
+  },
+
+  'a live poll: answered when a row is written': async (subject) => {
+    const live = await livePlace(subject, 'sessions')
+    subject.relay.forget()
+    const answer = get(subject, `sessions?${live}`)
+    await subject.relay.seen(isLive)
+    await subject.addSession('live-poll')
+    assert.deepEqual(idsOf(await (await answer).text()), ['live-poll'])
+  },
+
+  'a batch of live polls: each answer as soon as there is one': async (subject) => {
+    const polls = await livePolls(subject)
+    subject.relay.forget()
+    const response = await post(subject, '_live', { polls })
+    assert.equal(response.status, 200)
+    const frames = readFrames(response)
+    assert.equal((await frames.next()).value?.type, frameType.hello)
+    await subject.relay.seen((query) => isLive(query) && query.get('table') === 'sessions')
+    await subject.addSession('batch')
+    const text = await dataOf(frames, 0)
+    assert.deepEqual(idsOf(text), ['batch'])
+  },
+
+  'default deny': async (subject) => {
+    const statusOf = async (path: string, init?: RequestInit) =>
+      (await fetch(`${subject.shapesUrl}/${path}`, init)).status
+    assert.equal(await statusOf('sessions?offset=-1'), 401)
+    const headers = signedIn
+    assert.equal(await statusOf('tables?offset=-1', { headers }), 404)
+    assert.equal(await statusOf('sessions?offset=-1&table=notes', { headers }), 400)
+    assert.equal(await statusOf('sessions?offset=-1&where=true', { headers }), 400)
+    assert.equal(await statusOf('sessions?offset=-1', { headers, method: 'DELETE' }), 405)
+    assert.equal(await statusOf('sessions?offset=-1', { headers, method: 'POST' }), 405)
+    assert.equal(await statusOf('_live', { headers, method: 'POST', body: '{}' }), 415)
+  },
+
+  'a client that goes away ends its poll at the engine': async (subject) => {
+    const live = await livePlace(subject, 'sessions')
+    subject.relay.forget()
+    const client = request(`${subject.shapesUrl}/sessions?${live}`, { headers: signedIn }).end()
+    client.on('error', () => {})
+    const poll = await subject.relay.seen(isLive)
+    if (subject.seesHalfClose) client.destroy()
+    else client.socket?.resetAndDestroy()
+    assert.equal(await poll.over, 'given up')
+  },
+
+  'a client that goes away ends its batch at the engine': async (subject) => {
+    const polls = await livePolls(subject)
+    subject.relay.forget()
+    const gone = new AbortController()
+    const response = await post(subject, '_live', { polls }, gone.signal)
+    const of = (table: string) =>
+      subject.relay.seen((query) => isLive(query) && query.get('table') === table)
+    const asked = await Promise.all([of('sessions'), of('notes')])
+    gone.abort()
+    await response.text().catch(() => undefined)
+    assert.deepEqual(await Promise.all(asked.map(({ over }) => over)), ['given up', 'given up'])
+  },
+
+  // The last one: there is no engine any more afterwards.
+  'without an engine: 502, and nothing of its address or secret': async (subject) => {
+    await subject.relay.close()
+    const response = await get(subject, 'sessions?offset=-1')
+    assert.equal(response.status, 502)
+    assert.ok(response.headers.get('retry-after'))
+    const all = `${JSON.stringify([...response.headers])}${await response.text()}`
+    assert.ok(!all.includes(subject.secret))
+    assert.ok(!all.includes(new URL(subject.relay.url).host))
+  },
+}
+
+const signedIn = { 'x-user': 'acme/ann/red' }
+const isLive = (query: URLSearchParams) => query.get('live') === 'true'
+
+function get({ shapesUrl }: Subject, path: string): Promise<Response> {
+  return fetch(`${shapesUrl}/${path}`, { headers: signedIn })
+}
+
+function post(
+  { shapesUrl }: Subject,
+  path: string,
+  body: object,
+  signal?: AbortSignal,
+): Promise<Response> {
+  return fetch(`${shapesUrl}/${path}`, {
+    method: 'POST',
+    headers: { ...signedIn, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+    ...(signal && { signal }),
+  })
+}
+
+/** Reads a shape from its beginning to where it is up to date. */
+async function readSnapshot(subject: Subject, shape: string) {
+  const rows: string[] = []
+  let query = 'offset=-1'
+  for (;;) {
+    const response = await get(subject, `${shape}?${query}`)
+    assert.equal(response.status, 200)
+    rows.push(...idsOf(await response.text()))
+    const handle = response.headers.get('electric-handle')
+    query = `handle=${handle}&offset=${response.headers.get('electric-offset')}`
+    if (response.headers.has('electric-up-to-date')) {
+      return { rows, response, live: `${query}&live=true` }
+    }
+  }
+}
+
+async function livePlace(subject: Subject, shape: string): Promise<string> {
+  return (await readSnapshot(subject, shape)).live
+}
+
+async function livePolls(subject: Subject) {
+  const names = ['sessions', 'notes']
+  return await Promise.all(
+    names.map(async (shape) => ({ shape, query: await livePlace(subject, shape) })),
+  )
+}
+
+function idsOf(body: string): string[] {
+  const messages = JSON.parse(body) as { value?: { id?: string } }[]
+  return messages.flatMap(({ value }) => (value?.id === undefined ? [] : [value.id]))
+}
+
+async function* readFrames(response: Response): AsyncGenerator<Frame> {
+  const read = createFrameReader()
+  for await (const piece of response.body ?? []) yield* read(piece)
+}
+
+/** The body of the first answer to one poll of a batch. */
+async function dataOf(frames: AsyncGenerator<Frame>, poll: number): Promise<string> {
+  let text = ''
+  for await (const frame of frames) {
+    if (frame.poll !== poll || frame.type === frameType.ping) continue
+    if (frame.type === frameType.data) text += new TextDecoder().decode(frame.payload)
+    if (frame.type === frameType.end) return text
+    assert.notEqual(frame.type, frameType.broken)
+  }
+  throw new Error('The batch ended without an answer.')
+}
