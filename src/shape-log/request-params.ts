@@ -34,8 +34,8 @@ export function parseShapeRequest(query: URLSearchParams): Checked<ShapeRequest>
   if (!anonymous && handle === undefined) {
     return { errors: { handle: ["can't be blank when offset != -1"] } }
   }
-  const live = flag(query, 'live') ?? false
-  const sse = (flag(query, 'live_sse') ?? false) || (flag(query, 'experimental_live_sse') ?? false)
+  const live = flag(query, 'live')
+  const sse = flag(query, 'live_sse') || flag(query, 'experimental_live_sse')
   if (live && offset === 'before-all') {
     return { errors: { live: ["can't be true when offset == -1"] } }
   }
@@ -112,20 +112,13 @@ function formErrors(query: URLSearchParams): FieldErrors {
     const value = given(query, name)
     if (value !== undefined && !allowed.includes(value)) errors[name] = ['is invalid']
   }
-  for (const name of ['live', 'live_sse']) {
-    if (given(query, name) !== undefined && flag(query, name) === undefined) {
-      errors[name] = ['is invalid']
-    }
-  }
   if (given(query, 'params') !== undefined) errors.params = ['is invalid']
   return errors
 }
 
-function flag(query: URLSearchParams, name: string): boolean | undefined {
-  const value = given(query, name)
-  if (value === 'true' || value === '1') return true
-  if (value === 'false' || value === '0') return false
-  return undefined
+/** Anything but `false` sets a flag, even nothing: `&live` is live. */
+function flag(query: URLSearchParams, name: string): boolean {
+  return query.has(name) && query.get(name) !== 'false'
 }
 
 function numberedParams(query: URLSearchParams): Checked<string[]> {

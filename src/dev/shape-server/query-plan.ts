@@ -50,7 +50,7 @@ export async function planQuery(
     ),
     met: 0,
   })
-  if (where.type !== 'bool' && where.type !== 'unknown') {
+  if (where.type !== 'bool') {
     throw new WhereError('WHERE clause must return a boolean')
   }
   const condition = compileCondition(where)

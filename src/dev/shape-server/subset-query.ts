@@ -88,7 +88,7 @@ function subsetWhere(
   { where = '', params }: SubsetParams,
 ): string {
   const parsed = parseWhere(where)
-  if (parsed.subqueries.length > 0) throw new WhereError('subqueries are not allowed in subsets')
+  if (parsed.subqueries.length > 0) throw new WhereError('Subqueries are not allowed in subsets')
   const columns = table.columns.filter((column) => allowed.has(column.name))
   const expression: Expression = checkExpression(parsed.root, {
     columns: new Map(columns.map((column) => [column.name, column.type])),
@@ -98,7 +98,7 @@ function subsetWhere(
     met: 0,
     allowEnums: true,
   })
-  if (expression.type !== 'bool' && expression.type !== 'unknown') {
+  if (expression.type !== 'bool') {
     throw new WhereError('WHERE clause must return a boolean')
   }
   return toSql(expression, { membership: () => 'false' })

@@ -38,8 +38,7 @@ test.each([
   "m::text = 'ok'",
   'd = 5',
   'd > 4 AND d < 6',
-  "f = 'Infinity'",
-  "n = 'NaN'",
+  'f > 1e300',
   "grid = '{{1,2},{3,4}}'",
   'grid[1][2] = 2',
   'id = ANY(ARRAY[1, 2])',
@@ -47,6 +46,15 @@ test.each([
   'u IS NULL OR id = 7',
 ])('a condition on any type: %s', async (where) => {
   expect(await idsOf({ table: 'kinds', where })).toEqual(['1'])
+})
+
+test('infinite and undefined numbers are values, but no literals, as with the engine', async () => {
+  const read = await fixture.get({ table: 'kinds', columns: 'id,f,n', offset: '-1' })
+  const [row] = (await read.json()) as { value: Record<string, string> }[]
+  expect(row?.value).toEqual({ id: '1', f: 'Infinity', n: 'NaN' })
+  await expect(idsOf({ table: 'kinds', where: "f = 'Infinity'" })).rejects.toThrow(
+    'At location 4: invalid syntax for type float8: Infinity',
+  )
 })
 
 test('a bare enum comparison is refused as by the engine, but taken in a subset', async () => {

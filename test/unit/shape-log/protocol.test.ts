@@ -103,6 +103,15 @@ describe('live requests', () => {
     expect((await ask(query)).status).toBe(200)
   })
 
+  test.each(['live', 'live=1', 'live=yes'])('%s is live, as anything but false', async (flag) => {
+    const { ask } = start()
+    const handle = await handleOf(ask)
+    const polled = await ask(`table=a&handle=${handle}&offset=0_inf&${flag}`)
+    expect(polled.headers.get('electric-cursor')).not.toBeNull()
+    const read = await ask(`table=a&handle=${handle}&offset=0_inf&live=false`)
+    expect(read.headers.get('electric-cursor')).toBeNull()
+  })
+
   test('one pending on a shape that expires gets 409 without a handle', async () => {
     const { ask, store } = start({ longPollMs: 5000 })
     const handle = await handleOf(ask)

@@ -44,13 +44,15 @@ export function checkCast(fields: PgFields, context: CheckContext): Expression {
 }
 
 function castLiteral(constant: Constant, target: PgType, context: CheckContext): Constant {
-  const { value, location } = constant
+  const { location } = constant
   const from = constant.type === 'unknown' ? 'text' : constant.type
+  const isFlag = from === 'int4' && target === 'bool' && constant.value !== null
+  const value = isFlag ? String(Number(constant.value) !== 0) : constant.value
   if (value !== null && !isLiteralOf(value, target)) {
     const message = `could not cast value ${JSON.stringify(value)} from ${from} to ${target}`
     throw errorAt(location, message)
   }
-  const typed = { ...constant, type: target }
+  const typed = { ...constant, value, type: target }
   if (typed.param !== undefined) context.decided.set(typed.param, typed)
   return typed
 }

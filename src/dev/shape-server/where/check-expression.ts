@@ -1,8 +1,9 @@
+import { checkArray, checkIndirection, checkUnion } from './check-arrays.ts'
 import { checkCall, checkOperator } from './check-calls.ts'
 import { castConstant, checkCast } from './check-casts.ts'
 import type { Column, Constant, Expression, PgType } from './expression.ts'
 import { locationOf, nodeList, openNode, type PgFields, stringOf } from './pg-node.ts'
-import { castsImplicitly, elementOf, isArray } from './types.ts'
+import { castsImplicitly } from './types.ts'
 import { errorAt } from './where-error.ts'
 
 /** What names and parameters of a where clause mean. */
@@ -164,76 +165,6 @@ function checkSubLink(fields: PgFields, context: CheckContext): Expression {
 
 function rowType(types: readonly PgType[]): string {
   return types.length === 1 ? (types[0] as string) : `row of (${types.join(', ')})`
-}
-
-function checkArray(fields: PgFields, context: CheckContext): Expression {
-  const location = locationOf(fields)
-  const elements = nodeList(fields.elements).map((element) => checkExpression(element, context))
-  const type = unionType(elements, (left, right) =>
-    errorAt(location, `ARRAY types ${left} and ${right} cannot be matched`),
-  )
-  const args = elements.map((element) => decide(element, type, context))
-  return {
-    kind: 'call',
-    type: isArray(type) ? type : `${type}[]`,
-    name: 'array',
-    args,
-    location,
-    sql: (parts) => `ARRAY[${parts.join(', ')}]`,
-  }
-}
-
-function checkUnion(fields: PgFields, context: CheckContext, name: string): Expression {
-  const location = locationOf(fields)
-  const parts = nodeList(fields.args).map((part) => checkExpression(part, context))
-  const type = unionType(parts, (left, right) =>
-    errorAt(location, `${name} types ${left} and ${right} cannot be matched`),
-  )
-  const args = parts.map((part) => decide(part, type, context))
-  return { kind: 'call', type, name, args, location, sql: (a) => `${name}(${a.join(', ')})` }
-}
-
-/** The type that a list of values has together; `text` for literals only. */
-function unionType(
-  values: readonly Expression[],
-  mismatch: (left: PgType, right: PgType) => Error,
-): PgType {
-  let type: PgType = 'unknown'
-  for (const value of values) {
-    if (value.type === 'unknown' || value.type === type) continue
-    if (type === 'unknown' || castsImplicitly(type, value.type)) type = value.type
-    else if (!castsImplicitly(value.type, type)) throw mismatch(value.type, type)
-  }
-  return type === 'unknown' ? 'text' : type
-}
-
-function checkIndirection(fields: PgFields, context: CheckContext): Expression {
-  const arg = checkExpression(fields.arg, context)
-  if (!isArray(arg.type)) {
-    throw errorAt(arg.location, `cannot subscript type ${arg.type} because it is not an array`)
-  }
-  const steps = nodeList(fields.indirection).map((step) => openNode(step)[1])
-  const slices = steps.some((step) => step.is_slice)
-  const bounds = steps.map((step) =>
-    [step.lidx, step.uidx].map((bound) => (bound === undefined ? '' : indexSql(bound, context))),
-  )
-  const access = bounds.map(([low, high]) => (slices ? `[${low || '1'}:${high}]` : `[${high}]`))
-  return {
-    kind: 'call',
-    type: slices ? arg.type : elementOf(arg.type),
-    name: 'subscript',
-    args: [arg],
-    location: arg.location,
-    sql: ([text]) => `(${text})${access.join('')}`,
-  }
-}
-
-function indexSql(node: unknown, context: CheckContext): string {
-  const index = decide(checkExpression(node, context), 'int8', context)
-  if (index.kind !== 'constant' || index.value === null) {
-    throw errorAt(index.location, 'array subscripts must be constants')
-  }
-  return `${Number(index.value)}`
 }
 
 /** Gives a literal the type that its place asks for; everything else stays as it is. */

@@ -1,24 +1,19 @@
 import type { PgType } from './expression.ts'
+import { isTemporalLiteral } from './temporal.ts'
 import { elementOf, isArray } from './types.ts'
 
 const textTypes = new Set(['text', 'varchar', 'name', 'bpchar'])
-const time = '\\d{2}:\\d{2}(:\\d{2}([.,]\\d+)?)?'
-const zone = '(Z|z|[+-]\\d{2}(:?\\d{2})?)'
 const patterns: Record<string, RegExp> = {
-  bool: /^\s*(t|tr|tru|true|f|fa|fal|fals|false|y|ye|yes|n|no|on|of|off|1|0)\s*$/i,
-  uuid: /^\{?[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}\}?$/i,
-  float4: /^\s*([+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?inf(inity)?|nan)\s*$/i,
-  date: /^\d{4,}-\d{2}-\d{2}$/,
-  time: new RegExp(`^${time}$`),
-  timestamp: new RegExp(`^\\d{4,}-\\d{2}-\\d{2}[ T]${time}${zone}?$`),
-  timestamptz: new RegExp(`^\\d{4,}-\\d{2}-\\d{2}[ T]${time} ?${zone}$`),
+  bool: /^(t|tr|tru|true|f|fa|fal|fals|false)$/,
+  uuid: /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i,
+  float8: /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i,
   interval: /\S/,
 }
 const ranges: Record<string, bigint> = { int2: 1n << 15n, int4: 1n << 31n, int8: 1n << 63n }
 
 /**
  * Whether a literal can be read as a type, by the engine's rules, which are stricter than Postgres'
- * (a timestamptz needs a time and a zone).
+ * (a timestamptz needs a time and a zone, a boolean is no `yes`, a number has no spaces).
  *
  * @example
  * isLiteralOf('abc', 'int4') // false
@@ -28,12 +23,12 @@ export function isLiteralOf(value: string, type: PgType): boolean {
   if (isArray(type)) return isArrayLiteral(value, elementOf(type))
   const limit = ranges[type]
   if (limit !== undefined) {
-    if (!/^\s*[+-]?\d+\s*$/.test(value)) return false
-    const number = BigInt(value.trim().replace(/^\+/, ''))
+    if (!/^[+-]?\d+$/.test(value)) return false
+    const number = BigInt(value.replace(/^\+/, ''))
     return number >= -limit && number < limit
   }
-  const pattern = patterns[type === 'float8' || type === 'numeric' ? 'float4' : type]
-  return pattern?.test(value) ?? false
+  const pattern = patterns[type === 'float4' || type === 'numeric' ? 'float8' : type]
+  return isTemporalLiteral(value, type) ?? pattern?.test(value) ?? false
 }
 
 /**
@@ -45,12 +40,9 @@ export function isLiteralOf(value: string, type: PgType): boolean {
  */
 export function canonicalText(value: string, type: PgType): string | undefined {
   if (type === 'text' || type === 'varchar') return value
-  if (type in ranges) return String(BigInt(value.trim().replace(/^\+/, '')))
-  if (type === 'uuid') {
-    const hex = value.replaceAll(/[-{}]/g, '').toLowerCase()
-    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
-  }
-  if (type === 'bool') return /^\s*(t|y|on|1)/i.test(value) ? 't' : 'f'
+  if (type in ranges) return String(BigInt(value.replace(/^\+/, '')))
+  if (type === 'uuid') return value.toLowerCase()
+  if (type === 'bool') return value.startsWith('t') ? 't' : 'f'
   return undefined
 }
 

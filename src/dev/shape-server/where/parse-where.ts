@@ -32,7 +32,8 @@ export async function loadParser(): Promise<void> {
 export function parseWhere(text: string): ParsedWhere {
   const fields = parseStatement(`${wherePrefix}${text}`)
   const suffixes = ['fromClause', 'windowClause', 'groupClause', 'sortClause', 'lockingClause']
-  if (suffixes.some((clause) => fields[clause] !== undefined)) {
+  // A UNION has its conditions in its two halves, and none of its own.
+  if (!fields.whereClause || suffixes.some((clause) => fields[clause] !== undefined)) {
     throw new WhereError('malformed query ending with SQL clauses')
   }
   return subqueriesOf(fields.whereClause as PgNode)
