@@ -1,8 +1,8 @@
 import type { ClientBase, Pool } from 'pg'
 import { SessionDbError } from '../errors.ts'
-import { idField } from '../schema/fields.ts'
 import { compareWithDatabase } from './compare-with-database.ts'
 import { inCopyTransaction } from './copy-transaction.ts'
+import { checkedOwner, type ImportOwner } from './import-owner.ts'
 import type {
   ImportReport,
   RowCounts,
@@ -16,7 +16,7 @@ import { quarantineRepeats } from './quarantine-repeats.ts'
 import { createIssueList, recordName } from './record-issues.ts'
 import { stageSnapshotFiles } from './stage-snapshot-files.ts'
 import { createStagingTables } from './staging-tables.ts'
-import { type ImportOwner, readNewSessions, writeRows } from './write-rows.ts'
+import { readNewSessions, writeRows } from './write-rows.ts'
 
 /** How far an import has come. */
 export interface ImportProgress {
@@ -141,14 +141,6 @@ async function runImport(
     noteCount: notes.count,
     quarantineFile: (badRecords.count > 0 && quarantine && options.quarantineFile) || null,
   }
-}
-
-function checkedOwner({ tenantId, userId, visibility = 'private' }: ImportOptions): ImportOwner {
-  for (const [name, value] of Object.entries({ tenantId, userId })) {
-    const problem = idField.safeParse(value).error?.issues[0]?.message
-    if (problem !== undefined) throw new SessionDbError('invalid', `${name}: ${problem}`)
-  }
-  return { tenantId, userId, visibility }
 }
 
 function refusal(what: string): SessionDbError {

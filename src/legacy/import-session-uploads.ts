@@ -1,13 +1,20 @@
 import { createReadStream } from 'node:fs'
-import { access, stat } from 'node:fs/promises'
+import { access } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import type { Pool } from 'pg'
+import type { ClientBase, Pool } from 'pg'
 import { SessionDbError } from '../errors.ts'
-import type { JsonObject } from '../schema/fields.ts'
-import { createSessionStore, type SessionStore } from '../server/store/index.ts'
-import { UPLOAD_CONTENTS, UPLOADS_FILE } from './export-session-uploads.ts'
-import { BadRecordError, type RecordFields, recordFields } from './record-fields.ts'
+import type { ContentStore } from '../server/content/content-store.ts'
+import { transaction } from '../server/in-transaction.ts'
+import { createLineSplitter } from '../server/timeline/log-lines.ts'
+import { withClient } from '../server/with-client.ts'
+import type { ContentTarget, GivenContents } from './content-files.ts'
+import { UPLOADS_FILE } from './export-session-uploads.ts'
+import { checkedOwner, type ImportOwner } from './import-owner.ts'
+import { createQuarantineFile, type QuarantineFile } from './quarantine-file.ts'
+import { BadRecordError, recordFields } from './record-fields.ts'
+import { idOf } from './record-issues.ts'
+import { readUploadRecord } from './upload-record.ts'
+import { findUploadPlace, type UploadPlace, writeUpload } from './write-upload.ts'
 
 export interface ImportUploadsOptions {
   readonly database: string | Pool
@@ -15,8 +22,24 @@ export interface ImportUploadsOptions {
   readonly tenantId: string
   readonly userId: string
   readonly visibility?: 'private' | 'tenant'
+  /** Where contents go; Postgres unless given. Of several the first. */
+  readonly contents?: GivenContents
+  /** Only plans: nothing is written. */
   readonly dryRun?: boolean
+  /** Looks at all uploads first, and writes none when one of them cannot be imported. */
+  readonly strict?: boolean
+  /** Where to put lines that cannot be imported, as NDJSON. Without it they are only reported. */
+  readonly quarantineFile?: string
+  /** Hears how many lines have been dealt with. */
   readonly onProgress?: (done: number) => void
+}
+
+/** An upload that could not be imported, or was with a change. */
+export interface UploadIssue {
+  /** Line of `session-uploads.ndjson`, from 1. */
+  readonly line: number
+  readonly id: string | null
+  readonly reason: string
 }
 
 /** What became of exported uploads. */
@@ -25,47 +48,62 @@ export interface UploadsReport {
   /** Whether there are any. */
   readonly found: boolean
   readonly inFile: number
+  /** Sessions that were (or would be) made. */
   readonly inserted: number
+  /** Stub sessions of an earlier import of chats that got (or would get) their content. */
+  readonly filled: number
   readonly alreadyThere: number
-  readonly badRecords: readonly {
-    readonly line: number
-    readonly id: string | null
-    readonly reason: string
-  }[]
+  readonly badRecords: readonly UploadIssue[]
+  /** Uploads that were imported otherwise than they stand. */
+  readonly notes: readonly UploadIssue[]
+  /** Where the bad lines are, as they stood; null when there are none or nothing was written. */
+  readonly quarantineFile: string | null
 }
 
 /**
  * Makes sessions of the uploads that `exportSessionUploads` wrote: ids kept, content stored, timeline
- * derived. Each is a transaction of its own, and one that is there already is left alone: an import
- * that was interrupted is finished by running it again.
+ * derived. A stub that an earlier import of chats made is filled. Each is one transaction, and one
+ * that is there already is left alone: an import that was interrupted is finished by running it again.
  *
- * @throws SessionDbError `invalid` for a file that breaks off; `unavailable` without a database.
+ * @throws SessionDbError `invalid` for a file that breaks off, a tenant or user that is no id, and
+ * with `strict` for the first upload that is bad; `unavailable` without a database.
  */
 export async function importSessionUploads(options: ImportUploadsOptions): Promise<UploadsReport> {
+  const owner = checkedOwner(options)
   const path = join(options.dataDir, UPLOADS_FILE)
   const found = await access(path).then(
     () => true,
     () => false,
   )
-  const none = { ok: true, found, inFile: 0, inserted: 0, alreadyThere: 0, badRecords: [] }
-  if (!found) return none
+  if (!found) return { ...NOTHING, ok: true, found, quarantineFile: null }
   await refuseBrokenFile(path)
-  const pool =
-    typeof options.database === 'string' ? await openPool(options.database) : options.database
-  try {
-    return await importLines(pool, path, options)
-  } finally {
-    if (pool !== options.database) await pool.end()
-  }
+  return withClient(options.database, async (client) => {
+    const { dryRun = false, strict = false, quarantineFile } = options
+    if (strict)
+      refuseBadRecords(await importLines(client, path, owner, { ...options, dryRun: true }))
+    const quarantine =
+      quarantineFile === undefined || dryRun ? undefined : createQuarantineFile(quarantineFile)
+    try {
+      const report = await importLines(client, path, owner, options, quarantine)
+      await quarantine?.finish()
+      const isKept = report.badRecords.length > 0 && quarantine !== undefined
+      return { ...report, quarantineFile: isKept ? (quarantineFile ?? null) : null }
+    } finally {
+      await quarantine?.discard()
+    }
+  })
 }
 
-async function openPool(connectionString: string): Promise<Pool> {
-  const { Pool } = await import('pg')
-  return new Pool({ connectionString, max: 2 })
-}
+const NOTHING = { inFile: 0, inserted: 0, filled: 0, alreadyThere: 0, badRecords: [], notes: [] }
+const COUNTED = { new: 'inserted', stub: 'filled', there: 'alreadyThere' } as const
 
+/** Not node:readline, which ends lines at U+2028, too; JSON may hold that as it is. */
 async function* linesOf(path: string): AsyncGenerator<string> {
-  yield* createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })
+  const splitter = createLineSplitter()
+  for await (const chunk of createReadStream(path)) {
+    for (const { text } of splitter.write(chunk as Buffer)) yield text
+  }
+  for (const { text } of splitter.end()) yield text
 }
 
 /** The last line counts the others: a file without it is not all there. */
@@ -76,116 +114,83 @@ async function refuseBrokenFile(path: string): Promise<void> {
     count += 1
     last = line
   }
-  if (last === JSON.stringify({ end: true, count })) return
+  if (last === endLine(count)) return
   throw new SessionDbError(
     'invalid',
     `${path} breaks off after ${count + 1} lines. Export the uploads again, in the old process.`,
   )
 }
 
-async function importLines(
-  pool: Pool,
-  path: string,
-  options: ImportUploadsOptions,
-): Promise<UploadsReport> {
-  const counts = { inFile: 0, inserted: 0, alreadyThere: 0 }
-  const badRecords: { line: number; id: string | null; reason: string }[] = []
-  const store = createSessionStore({ database: pool })
-  let line = 0
-  for await (const text of linesOf(path)) {
-    line += 1
-    const record = parseLine(text)
-    if (record !== undefined && Reflect.get(record, 'end') === true) break
-    counts.inFile += 1
-    const id =
-      record && typeof Reflect.get(record, 'id') === 'string'
-        ? String(Reflect.get(record, 'id'))
-        : null
-    try {
-      if (record === undefined) throw new BadRecordError('is not a JSON object')
-      const inserted = await importUpload(
-        pool,
-        store,
-        recordFields(record, () => {}),
-        options,
-      )
-      counts[inserted ? 'inserted' : 'alreadyThere'] += 1
-    } catch (error) {
-      const isOwn = error instanceof SessionDbError && error.code !== 'unavailable'
-      if (!(error instanceof BadRecordError) && !isOwn) throw error
-      badRecords.push({ line, id, reason: (error as Error).message })
-    }
-    options.onProgress?.(line)
-  }
-  return { ok: badRecords.length === 0, found: true, ...counts, badRecords }
+function endLine(count: number): string {
+  return JSON.stringify({ end: true, count })
 }
 
-function parseLine(text: string): object | undefined {
+function refuseBadRecords({ badRecords: [bad] }: Pick<UploadsReport, 'badRecords'>): void {
+  if (bad === undefined) return
+  const name = `${UPLOADS_FILE} line ${bad.line}${bad.id === null ? '' : ` ${bad.id}`}`
+  throw new SessionDbError(
+    'invalid',
+    `Stopped (strict): ${name}: ${bad.reason}. Nothing was imported.`,
+  )
+}
+
+async function importLines(
+  client: ClientBase,
+  path: string,
+  owner: ImportOwner,
+  options: ImportUploadsOptions,
+  quarantine?: QuarantineFile,
+): Promise<Omit<UploadsReport, 'quarantineFile'>> {
+  const counts = { inFile: 0, inserted: 0, filled: 0, alreadyThere: 0 }
+  const badRecords: UploadIssue[] = []
+  const notes: UploadIssue[] = []
+  for await (const text of linesOf(path)) {
+    if (text === endLine(counts.inFile)) break
+    counts.inFile += 1
+    const value = parseLine(text)
+    const issue = (reason: string) => ({ line: counts.inFile, id: idOf(value), reason })
+    try {
+      const note = (reason: string) => notes.push(issue(reason))
+      counts[COUNTED[await importUpload(client, value, note, owner, options)]] += 1
+    } catch (error) {
+      if (!isOfRecord(error)) throw error
+      badRecords.push(issue(error.message))
+      await quarantine?.add({ file: UPLOADS_FILE, ...issue(error.message) }, Buffer.from(text))
+    }
+    options.onProgress?.(counts.inFile)
+  }
+  return { ok: badRecords.length === 0, found: true, ...counts, badRecords, notes }
+}
+
+/** Whether only this record cannot be imported, and the next one may. */
+function isOfRecord(error: unknown): error is Error {
+  return (
+    error instanceof BadRecordError ||
+    (error instanceof SessionDbError && error.code !== 'unavailable')
+  )
+}
+
+function parseLine(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? value : undefined
+    return JSON.parse(text)
   } catch {
     return undefined
   }
 }
 
-const KNOWN = new Set([
-  ...['id', 'originalName', 'contentSha256', 'storedAt', 'source', 'sourcePath', 'repoLabel'],
-  ...['repoMeta', 'workspaceRoot'],
-])
-
-/** Whether the upload was new, or had not arrived whole. */
 async function importUpload(
-  pool: Pool,
-  store: SessionStore,
-  fields: RecordFields,
-  { dataDir, tenantId, userId, visibility = 'private', dryRun = false }: ImportUploadsOptions,
-): Promise<boolean> {
-  const id = fields.id('id')
-  const sha256 = fields.text('contentSha256') ?? ''
-  if (!/^[0-9a-f]{64}$/.test(sha256)) throw new BadRecordError('contentSha256: must be a SHA-256')
-  const path = join(dataDir, UPLOAD_CONTENTS, sha256)
-  await access(path).catch(() => {
-    throw new BadRecordError(`its content ${UPLOAD_CONTENTS}/${sha256} is not there`)
+  client: ClientBase,
+  value: unknown,
+  note: (reason: string) => void,
+  owner: ImportOwner,
+  { database, dataDir, contents = [], dryRun = false }: ImportUploadsOptions,
+): Promise<UploadPlace> {
+  const upload = await readUploadRecord(recordFields(value, note), dataDir)
+  const store = ([contents].flat() as ContentStore[])[0]
+  const target: ContentTarget = { client, database, tenantId: owner.tenantId, store }
+  return transaction(client, async () => {
+    const place = await findUploadPlace(client, owner.tenantId, upload)
+    if (place !== 'there' && !dryRun) await writeUpload(target, owner, upload, place)
+    return place
   })
-  const { rows } = await pool.query<{ sha256: string | null }>(
-    'SELECT content_sha256 AS sha256 FROM sessions WHERE tenant_id = $1 AND id = $2',
-    [tenantId, id],
-  )
-  const stored = rows[0]?.sha256 ?? null
-  if (stored === sha256) return false
-  if (stored !== null) {
-    throw new BadRecordError('a session with this id and other content is there, left alone')
-  }
-  if (dryRun) return true
-  const principal = { tenantId, userId }
-  const repo = fields.value('repoMeta')
-  const originalName = fields.text('originalName') || id
-  const { size } = await stat(path)
-  const { receivedBytes } = await store.createSession(principal, {
-    id,
-    totalBytes: size,
-    title: [...originalName].slice(0, 1_000).join(''),
-    visibility,
-    source: fields.oneOf('source', ['upload', 'bundled', 'external']) ?? 'upload',
-    originalName,
-    sourcePath: fields.text('sourcePath') ?? null,
-    repoLabel: fields.text('repoLabel') ?? null,
-    repo: isObject(repo) ? repo : null,
-    workspaceRoot: fields.text('workspaceRoot') ?? null,
-    metadata: { upload: fields.others(KNOWN) },
-  })
-  await pool.query(
-    `UPDATE sessions SET created_at = $3
-     WHERE tenant_id = $1 AND id = $2 AND content_sha256 IS NULL AND created_at <> $3 AND $3 > '1970-01-01'`,
-    [tenantId, id, fields.time('storedAt') ?? new Date(0)],
-  )
-  await store.uploadContent(principal, id, createReadStream(path, { start: receivedBytes }), {
-    offset: receivedBytes,
-  })
-  return true
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

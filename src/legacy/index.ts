@@ -38,6 +38,7 @@ export type {
 export {
   type ImportUploadsOptions,
   importSessionUploads,
+  type UploadIssue,
   type UploadsReport,
 } from './import-session-uploads.ts'
 export type {

@@ -73,9 +73,9 @@ const oddities = [
    JOIN legacy_messages m ON m.n = p.n WHERE p.same_as IS NULL`,
   `SELECT m.file, m.index, m.id,
      'names session ' || m.session_id || ', but its thread belongs to another' AS reason
-   FROM legacy_placed p JOIN legacy_expected e ON e.id = p.thread_id
+   FROM legacy_placed p JOIN legacy_expected e ON e.id = p.thread_id AND e.session_id <> p.session_id
    JOIN legacy_messages m ON m.n = p.n
-   WHERE p.same_as IS NULL AND m.session_id <> e.session_id`,
+   WHERE p.same_as IS NULL`,
 ]
 
 async function addNotes(client: ClientBase, notes: IssueList, query: string): Promise<void> {

@@ -1,5 +1,3 @@
-import { messageDigestSql } from './message-digest.ts'
-
 /**
  * The statements that decide, over the staging tables, what is missing in the database and where it
  * goes. Each makes one temporary table that the next ones read; `tenant` is a quoted literal.
@@ -10,7 +8,10 @@ export interface PlaceSql {
   readonly lock: boolean
 }
 
-/** Records whose id came before, out of the staging tables; `same` when they say the same again. */
+/**
+ * Records whose id came before, out of the staging tables; `same` when they say the same again. Ids
+ * are grouped by their hashes first: of millions that takes a fraction of the memory.
+ */
 export const setRepeatsAside = `
   CREATE TEMP TABLE legacy_repeats ON COMMIT DROP AS
   SELECT 0 AS file, r.index, r.id, 0 AS first_file, f.index AS first_index,
@@ -23,13 +24,17 @@ export const setRepeatsAside = `
   SELECT r.file, r.index, r.id, f.file, f.index,
     r.file = f.file AND to_jsonb(r) - '{n,index}'::text[] = to_jsonb(f) - '{n,index}'::text[]
   FROM legacy_messages r
-  JOIN (SELECT id, min(n) AS n FROM legacy_messages GROUP BY id HAVING count(*) > 1) d
-    ON d.id = r.id AND d.n < r.n
+  JOIN (
+    SELECT id, min(n) AS n FROM legacy_messages
+    WHERE hashtextextended(id, 0) IN (
+      SELECT hashtextextended(id, 0) FROM legacy_messages GROUP BY 1 HAVING count(*) > 1)
+    GROUP BY id HAVING count(*) > 1
+  ) d ON d.id = r.id AND d.n < r.n
   JOIN legacy_messages f ON f.n = d.n;
   DELETE FROM legacy_threads t USING legacy_repeats r WHERE r.file = 0 AND r.index = t.index;
   DELETE FROM legacy_messages m USING legacy_repeats r WHERE r.file = m.file AND r.index = m.index;
   CREATE INDEX ON legacy_messages (n);
-  ANALYZE legacy_threads, legacy_messages`
+  ANALYZE legacy_threads, legacy_messages (n, id, session_id, thread_id, client_message_id)`
 
 /** What the tenant has already of the sessions and threads that the files speak of. */
 export function readKnown({ tenant, lock }: PlaceSql): string {
@@ -47,7 +52,7 @@ export function readKnown({ tenant, lock }: PlaceSql): string {
       WHERE m.thread_id IS NULL)
   ORDER BY id ${locked};
   CREATE TEMP TABLE legacy_known_threads ON COMMIT DROP AS
-  SELECT id, session_id, mode, status, created_at, last_position FROM chat_threads
+  SELECT id, session_id, mode, title, status, created_at, last_position FROM chat_threads
   WHERE tenant_id = ${tenant} AND session_id IN (SELECT id FROM legacy_known_sessions)
   ORDER BY session_id, id ${locked};
   ANALYZE legacy_known_sessions, legacy_known_threads`
@@ -76,7 +81,7 @@ export const chooseActive = `
 export function placeMessages({ tenant }: PlaceSql): string {
   return `
   CREATE TEMP TABLE legacy_targets ON COMMIT DROP AS
-  SELECT m.n, m.id, m.created_at, m.client_message_id, s.id IS NOT NULL AS stored,
+  SELECT m.n, m.id, m.session_id, m.created_at, m.client_message_id, s.id IS NOT NULL AS stored,
     coalesce(m.thread_id, s.thread_id, a.id, 'thread_' || left(encode(sha256(convert_to(
       '[' || to_json(m.session_id) || ',' || to_json(coalesce(m.mode, 'session')) || ']', 'UTF8'
     )), 'hex'), 32)) AS thread_id
@@ -85,16 +90,16 @@ export function placeMessages({ tenant }: PlaceSql): string {
   LEFT JOIN legacy_active a
     ON a.session_id = m.session_id AND a.mode = coalesce(m.mode, 'session') AND m.thread_id IS NULL;
   CREATE TEMP TABLE legacy_placed ON COMMIT DROP AS
-  SELECT p.n, p.id, p.thread_id, p.created_at, p.stored, p.same_as,
+  SELECT p.n, p.id, p.session_id, p.thread_id, p.created_at, p.stored, p.same_as,
     CASE WHEN p.same_as IS NULL AND NOT p.stored THEN coalesce(k.last_position, 0) +
       row_number() OVER (PARTITION BY p.thread_id, p.stored, p.same_as IS NULL
         ORDER BY p.created_at, p.n)
     END AS position
   FROM (
-    SELECT t.n, t.id, t.thread_id, t.created_at, t.stored, NULL AS same_as
+    SELECT t.n, t.id, t.session_id, t.thread_id, t.created_at, t.stored, NULL AS same_as
     FROM legacy_targets t WHERE t.client_message_id IS NULL
     UNION ALL
-    SELECT t.n, t.id, t.thread_id, t.created_at, t.stored, nullif(coalesce(sent.id,
+    SELECT t.n, t.id, t.session_id, t.thread_id, t.created_at, t.stored, nullif(coalesce(sent.id,
       first_value(t.id) OVER (PARTITION BY t.thread_id, t.client_message_id
         ORDER BY t.created_at, t.n)), t.id)
     FROM legacy_targets t
@@ -164,72 +169,10 @@ export const planThreads = `
   CREATE TEMP TABLE legacy_expected ON COMMIT DROP AS
   SELECT coalesce(t.id, r.id, k.id) AS id,
     coalesce(k.session_id, t.session_id, r.session_id) AS session_id,
-    coalesce(t.title, r.title, k.id) AS title, t.declared_count, t.index
+    coalesce(t.title, r.title, k.title) AS title, t.declared_count, t.index
   FROM legacy_threads t
   FULL JOIN legacy_recovered r ON r.id = t.id
   FULL JOIN legacy_known_threads k ON k.id = coalesce(t.id, r.id)
   WHERE t.id IS NOT NULL OR r.id IS NOT NULL
     OR k.id IN (SELECT thread_id FROM legacy_placed);
   ANALYZE legacy_new_threads, legacy_added, legacy_expected`
-
-/**
- * Every message of the files beside what the database holds of it, now or, in a dry run, would hold.
- */
-export function compareMessages({ tenant }: PlaceSql, dryRun: boolean): string {
-  const stored = `
-    SELECT id, thread_id, position, version, parts, metadata, ${messageDigestSql('c')} AS digest
-    FROM chat_messages c WHERE tenant_id = ${tenant} AND thread_id IN (SELECT id FROM legacy_expected)`
-  const planned = `
-    UNION ALL
-    SELECT c.id, p.thread_id, p.position, 1, c.parts, c.metadata, ${messageDigestSql('c')}
-    FROM legacy_placed p JOIN legacy_messages c ON c.n = p.n WHERE p.position IS NOT NULL`
-  return `
-  CREATE TEMP TABLE legacy_compared ON COMMIT DROP AS
-  SELECT p.thread_id, p.n, p.created_at, p.id, m.digest AS file_digest, a.digest AS database_digest,
-    a.position, a.digest <> m.digest AS content_differs,
-    a.parts <> m.parts OR a.metadata <> m.metadata AS metadata_differs,
-    p.stored AND a.version > 1
-      AND (a.digest, a.parts, a.metadata) <> (m.digest, m.parts, m.metadata) AS edited
-  FROM legacy_placed p
-  JOIN legacy_messages m ON m.n = p.n
-  LEFT JOIN (${stored} ${dryRun ? planned : ''}) a ON a.id = p.id AND a.thread_id = p.thread_id
-  WHERE p.same_as IS NULL`
-}
-
-/** One row per thread of the files: counts and hashes, file against database. */
-export function compareThreads({ tenant }: PlaceSql, dryRun: boolean): string {
-  return `
-  SELECT e.id, e.session_id AS "sessionId", e.title, e.declared_count::float8 AS "declaredCount",
-    coalesce(c.file_count, 0)::int AS "fileCount",
-    coalesce(d.count, 0)::int ${dryRun ? '+ coalesce(n.added, 0)' : ''} AS "databaseCount",
-    encode(sha256(coalesce(c.file, '')), 'hex') AS "fileHash",
-    encode(sha256(coalesce(c.database, '')), 'hex') AS "databaseHash",
-    coalesce(c.edited, '{}') AS "editedInDatabase",
-    array_remove(ARRAY[
-      CASE WHEN ${dryRun ? 'false' : 't.session_id IS DISTINCT FROM e.session_id'} THEN 'session' END,
-      CASE WHEN ${dryRun ? 'false' : 't.message_count <> coalesce(d.count, 0)'} THEN 'count' END,
-      CASE WHEN c.missing > 0 THEN 'missing' END,
-      CASE WHEN c.content_differs THEN 'content' END,
-      CASE WHEN c.metadata_differs THEN 'metadata' END,
-      CASE WHEN c.missing = 0 AND NOT c.content_differs AND c.file <> c.database THEN 'order' END
-    ], NULL) AS differences
-  FROM legacy_expected e
-  LEFT JOIN (
-    SELECT thread_id, count(*) AS file_count,
-      count(*) FILTER (WHERE database_digest IS NULL) AS missing,
-      coalesce(bool_or(content_differs) FILTER (WHERE NOT edited), false) AS content_differs,
-      coalesce(bool_or(metadata_differs) FILTER (WHERE NOT edited), false) AS metadata_differs,
-      string_agg(file_digest, '' ORDER BY created_at, n)
-        FILTER (WHERE edited IS NOT TRUE) AS file,
-      string_agg(database_digest, '' ORDER BY position) FILTER (WHERE NOT edited) AS database,
-      array_agg(id ORDER BY position) FILTER (WHERE edited) AS edited
-    FROM legacy_compared GROUP BY thread_id
-  ) c ON c.thread_id = e.id
-  LEFT JOIN (
-    SELECT thread_id, count(*) FROM chat_messages
-    WHERE tenant_id = ${tenant} AND thread_id IN (SELECT id FROM legacy_expected) GROUP BY thread_id
-  ) d ON d.thread_id = e.id
-  LEFT JOIN legacy_added n ON n.thread_id = e.id
-  LEFT JOIN chat_threads t ON t.tenant_id = ${tenant} AND t.id = e.id
-  ORDER BY e.index, e.id`
-}

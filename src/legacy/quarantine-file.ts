@@ -1,10 +1,18 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
-import type { RecordIssue } from './import-report.ts'
+
+/** What is written beside a record: where it stood, by index or line, and why it is here. */
+export interface QuarantineIssue {
+  readonly file: string
+  readonly index?: number
+  readonly line?: number
+  readonly id: string | null
+  readonly reason: string
+}
 
 /** Where records go that could not be imported, as they stood in their file. */
 export interface QuarantineFile {
   /** @param bytes what the file holds of the record. */
-  add(issue: RecordIssue, bytes: Buffer): Promise<void>
+  add(issue: QuarantineIssue, bytes: Buffer): Promise<void>
   /** Puts the file in its place; nothing is there when no record was bad. */
   finish(): Promise<void>
   /** Removes what was written so far. */
@@ -13,7 +21,7 @@ export interface QuarantineFile {
 
 /**
  * Opens a quarantine file: NDJSON, one line per record,
- * `{ file, index, id, reason, record }`, or `text` (`base64` where it is not UTF-8) instead of
+ * `{ file, index, id, reason, record }` (`line` instead of `index` for uploads), or `text` (`base64` where it is not UTF-8) instead of
  * `record` for what is not JSON. It appears under its name only when it is complete.
  */
 export function createQuarantineFile(path: string): QuarantineFile {
@@ -40,7 +48,7 @@ export function createQuarantineFile(path: string): QuarantineFile {
   }
 }
 
-function quarantineLine(issue: RecordIssue, bytes: Buffer): string {
+function quarantineLine(issue: QuarantineIssue, bytes: Buffer): string {
   const head = JSON.stringify(issue).slice(0, -1)
   const text = bytes.toString('utf8')
   if (!Buffer.from(text).equals(bytes)) return `${head},"base64":"${bytes.toString('base64')}"}`

@@ -25,6 +25,8 @@ export interface RecordFields {
   /** A whole number of 0 or more, or undefined. */
   count(name: string): number | undefined
   value(name: string): unknown
+  /** A field that holds a JSON object, fit for jsonb. @throws BadRecordError when it is too deep. */
+  object(name: string): JsonObject | undefined
   /** All fields that are not known, fit for jsonb. */
   others(known: ReadonlySet<string>): JsonObject
 }
@@ -83,6 +85,12 @@ class Fields implements RecordFields {
   count(name: string): number | undefined {
     const value = this.value(name)
     return Number.isSafeInteger(value) && Number(value) >= 0 ? Number(value) : undefined
+  }
+
+  object(name: string): JsonObject | undefined {
+    const value = this.value(name)
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+    return asBadRecord(() => storableObject({ ...value }, this.#replaced(name)))
   }
 
   others(known: ReadonlySet<string>): JsonObject {

@@ -18,6 +18,7 @@ export async function createStagingTables(client: ClientBase): Promise<void> {
   await client.query(`
     SET LOCAL work_mem = '128MB';
     SET LOCAL maintenance_work_mem = '256MB';
+    SET LOCAL jit = off;
     CREATE TEMP TABLE legacy_threads (
       index integer NOT NULL, id text NOT NULL, session_id text NOT NULL, mode text NOT NULL,
       title text NOT NULL, status text NOT NULL, declared_count bigint,

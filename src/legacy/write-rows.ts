@@ -1,16 +1,10 @@
 import type { ClientBase } from 'pg'
 import { bulkLoad } from '../server/bulk-load.ts'
+import type { ImportOwner } from './import-owner.ts'
 import { sessionTitle } from './session-title.ts'
 
 const MESSAGES_PER_STATEMENT = 50_000
 const SESSIONS_PER_STATEMENT = 5_000
-
-/** Whose the imported rows are. */
-export interface ImportOwner {
-  readonly tenantId: string
-  readonly userId: string
-  readonly visibility: 'private' | 'tenant'
-}
 
 /** A session to make because threads belong to it and no record of it exists. */
 export interface StubSession {

@@ -2,19 +2,25 @@ import { Command } from 'commander'
 import { colorsFor } from '../colors.ts'
 import { databaseUrlOption, requireDatabaseUrl } from '../database-url.ts'
 import { createProgressLine } from '../progress-line.ts'
+import { addS3Options, type S3Options, s3Contents } from '../s3-contents.ts'
 
-type ExportCommandOptions = { tenant: string; user?: string; out: string; json?: true }
+type ExportCommandOptions = S3Options & {
+  tenant: string
+  user?: string
+  out: string
+  json?: true
+}
 
 /** `session-db export`: writes a tenant's or a user's data to a directory. */
 export function exportCommand(): Command {
-  return new Command('export')
+  const command = new Command('export')
     .description("write a tenant's or a user's data as NDJSON; session-db import takes it back")
     .requiredOption('--tenant <id>', 'the tenant to export')
     .option('--user <id>', "only this user's data, as a data request asks for")
     .requiredOption('--out <dir>', 'a new directory')
     .addOption(databaseUrlOption())
     .option('--json', 'print the manifest as one JSON line')
-    .action(runExport)
+  return addS3Options(command).action(runExport)
 }
 
 async function runExport(options: ExportCommandOptions, command: Command): Promise<void> {
@@ -25,6 +31,7 @@ async function runExport(options: ExportCommandOptions, command: Command): Promi
     database,
     tenantId: options.tenant,
     directory: options.out,
+    ...(await s3Contents(options)),
     ...(options.user !== undefined && { userId: options.user }),
     ...(!options.json && {
       onProgress: ({ table }: { table: string }) =>

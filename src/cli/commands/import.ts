@@ -1,11 +1,13 @@
 import { Command, Option } from 'commander'
 import { SessionDbError } from '../../errors.ts'
-import type { ImportProgress, ImportReport, UploadsReport } from '../../legacy/index.ts'
+import type { ImportProgress, ImportReport } from '../../legacy/index.ts'
 import { colorsFor } from '../colors.ts'
 import { databaseUrlOption, requireDatabaseUrl } from '../database-url.ts'
 import { createProgressLine, formatBytes } from '../progress-line.ts'
+import { addS3Options, type S3Options, s3Contents } from '../s3-contents.ts'
+import { uploadLines } from '../upload-lines.ts'
 
-type ImportCommandOptions = {
+type ImportCommandOptions = S3Options & {
   data: string
   tenant: string
   user?: string
@@ -17,11 +19,12 @@ type ImportCommandOptions = {
   json?: true
 }
 
-/** `session-db import`: brings an old app's JSON snapshots into the database. */
+/** `session-db import`: brings an old app's JSON snapshots and uploads into the database. */
 export function importCommand(): Command {
-  return new Command('import')
+  const command = new Command('import')
     .description(
-      'import chat-threads.json, chat-messages.json and chat-tool-events.json; a second run changes nothing',
+      'import chat-threads.json, chat-messages.json, chat-tool-events.json and exported uploads; ' +
+        'a second run changes nothing',
     )
     .requiredOption('--data <dir>', "the old app's data directory, or an export")
     .requiredOption('--tenant <id>', 'the tenant to import into')
@@ -37,11 +40,11 @@ export function importCommand(): Command {
     .option('--salvage', 'take what can be read of a file that is not JSON throughout')
     .option(
       '--quarantine <file>',
-      'where records go that cannot be imported',
+      'where records go that cannot be imported; uploads beside it, as …-uploads.ndjson',
       'session-db-quarantine.ndjson',
     )
     .option('--json', 'print the report as one JSON line')
-    .action(runImport)
+  return addS3Options(command).action(runImport)
 }
 
 async function runImport(options: ImportCommandOptions, command: Command): Promise<void> {
@@ -50,7 +53,7 @@ async function runImport(options: ImportCommandOptions, command: Command): Promi
   if ((await legacy.readManifest(options.data)) !== undefined) {
     return importExported(database, options)
   }
-  const { user } = options
+  const { user, dryRun = false, strict = false } = options
   if (user === undefined) return command.error("required option '--user <id>' not specified")
   const { formatImportReport, importLegacySnapshots, importSessionUploads } = legacy
   const progress = createProgressLine(process.stderr)
@@ -60,42 +63,40 @@ async function runImport(options: ImportCommandOptions, command: Command): Promi
     tenantId: options.tenant,
     userId: user,
     visibility: options.visibility,
-    dryRun: options.dryRun ?? false,
+    dryRun,
+    strict,
   }
-  // First, so that a chat finds the session of its upload.
-  const uploads = await importSessionUploads(common)
-  const report = await importLegacySnapshots({
+  const chats = {
     ...common,
-    strict: options.strict ?? false,
     salvage: options.salvage ?? false,
     quarantineFile: options.quarantine,
-    ...(!options.json && { onProgress: (step) => progress.show(progressStep(step)) }),
-  }).finally(progress.end)
-  if (!uploads.found) refuseNothing(report, options.data)
-  const style = { width: process.stdout.columns ?? 100, colors: colorsFor(process.stdout) }
-  const text = options.json
-    ? JSON.stringify({ ...report, uploads, ok: report.ok && uploads.ok })
-    : [...uploadLines(uploads), formatImportReport(report, style)].join('\n')
-  process.stdout.write(`${text}\n`)
-  if (!report.ok || !uploads.ok) process.exitCode = 1
-}
-
-function uploadLines({
-  found,
-  inFile,
-  inserted,
-  alreadyThere,
-  badRecords,
-}: UploadsReport): string[] {
-  if (!found) return []
-  const bad = badRecords.map(
-    ({ line, id, reason }) =>
-      `  session-uploads.ndjson line ${line}${id ? ` ${id}` : ''}: ${reason}`,
-  )
-  return [
-    `uploads: ${inFile} in session-uploads.ndjson, ${inserted} new, ${alreadyThere} already there`,
-    ...bad,
-  ]
+    ...(!options.json && {
+      onProgress: (step: ImportProgress) => progress.show(progressStep(step)),
+    }),
+  }
+  const uploading = {
+    ...common,
+    ...(await s3Contents(options)),
+    quarantineFile: options.quarantine.replace(/(\.[^./\\]+)?$/, '-uploads$1'),
+    ...(!options.json && { onProgress: (done: number) => progress.show(uploadStep(done)) }),
+  }
+  try {
+    // Strict writes all or nothing: chats that would be refused must be known before uploads go in.
+    if (strict && !dryRun) await importLegacySnapshots({ ...chats, dryRun: true })
+    // First, so that a chat finds the session of its upload.
+    const uploads = await importSessionUploads(uploading)
+    const report = await importLegacySnapshots(chats)
+    progress.end()
+    if (!uploads.found) refuseNothing(report, options.data)
+    const style = { width: process.stdout.columns ?? 100, colors: colorsFor(process.stdout) }
+    const text = options.json
+      ? JSON.stringify({ ...report, uploads, ok: report.ok && uploads.ok })
+      : [...uploadLines(uploads, dryRun), formatImportReport(report, style)].join('\n')
+    process.stdout.write(`${text}\n`)
+    if (!report.ok || !uploads.ok) process.exitCode = 1
+  } finally {
+    progress.end()
+  }
 }
 
 /** Imports what `session-db export` wrote. */
@@ -106,6 +107,7 @@ async function importExported(database: string, options: ImportCommandOptions): 
     directory: options.data,
     tenantId: options.tenant,
     dryRun: options.dryRun ?? false,
+    ...(await s3Contents(options)),
   })
   const style = { colors: colorsFor(process.stdout) }
   const text = options.json ? JSON.stringify(report) : formatRestoreReport(report, style)
@@ -116,8 +118,15 @@ async function importExported(database: string, options: ImportCommandOptions): 
 function progressStep({ stage, file, done, total }: ImportProgress) {
   const isBytes = stage === 'reading'
   const label = file === undefined ? stage : `${stage} ${file}`
-  const messages = (amount: number) => amount.toLocaleString('en-US')
-  return { label, done, total, format: isBytes ? formatBytes : messages }
+  return { label, done, total, format: isBytes ? formatBytes : count }
+}
+
+function uploadStep(done: number) {
+  return { label: `uploads ${count(done)}`, done: 0, total: 0, format: count }
+}
+
+function count(amount: number): string {
+  return amount.toLocaleString('en-US')
 }
 
 /** A mistyped directory must not look like an import that went well. */

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto'
-import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, stat } from 'node:fs/promises'
+import { createWriteStream } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
+import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { ClientBase } from 'pg'
+import type { ClientBase, Pool } from 'pg'
 import { SessionDbError } from '../../errors.ts'
-import { chunkBytes } from '../../server/content/chunk-bytes.ts'
-import { compress } from '../../server/content/codec.ts'
-import { CHUNK_BYTES, insertChunks, readChunks } from '../../server/content/content-rows.ts'
+import { readChunks } from '../../server/content/content-rows.ts'
+import { type ContentStore, parseContentRef } from '../../server/content/content-store.ts'
+import { type GivenContents, sha256OfFile, storeContentFile } from '../content-files.ts'
 
 /** Where the bytes of sessions are in an export, each under its SHA-256. */
 const CONTENTS_DIRECTORY = 'contents'
@@ -17,73 +17,125 @@ const CONTENTS_DIRECTORY = 'contents'
 export interface ExportedContent {
   readonly sha256: string
   readonly bytes: number
+  /** The store that it was in, and goes back to. */
+  readonly scheme: string
+}
+
+/** Whose contents are exported, and from where. */
+export interface ContentScope {
+  readonly tenantId: string
+  /** Only those of this user's sessions. */
+  readonly userId?: string | undefined
+  /** Stores other than Postgres. */
+  readonly contents?: GivenContents | undefined
+}
+
+interface ReferredContent {
+  readonly ref: string
+  readonly bytes: string
+  /** Of a content in Postgres. */
+  readonly id: string | null
 }
 
 /**
- * Writes the contents that sessions refer to and that are in Postgres, one file each.
+ * Writes the contents that sessions refer to, one file each.
  *
- * @param userId only those of this user's sessions.
+ * @throws SessionDbError `unavailable` when one is in a store that was not given, or is not what its
+ * hash says.
  */
 export async function exportContents(
   client: ClientBase,
   directory: string,
-  tenantId: string,
-  userId: string | undefined,
+  { tenantId, userId, contents = [] }: ContentScope,
 ): Promise<ExportedContent[]> {
-  const { rows } = await client.query<{ id: string; sha256: string; bytes: string }>(
-    `SELECT c.id, c.sha256, c.bytes FROM session_contents c
-     WHERE c.tenant_id = $1 AND EXISTS (
-       SELECT FROM sessions s WHERE s.tenant_id = $1 AND s.content_ref = 'pg:' || c.sha256
-         AND ($2::text IS NULL OR s.owner_id = $2))
-     ORDER BY c.sha256 COLLATE "C"`,
+  const { rows } = await client.query<ReferredContent>(
+    `SELECT DISTINCT s.content_ref COLLATE "C" AS ref, s.content_bytes AS bytes, c.id FROM sessions s
+     LEFT JOIN session_contents c
+       ON c.tenant_id = s.tenant_id AND s.content_ref = 'pg:' || c.sha256
+     WHERE s.tenant_id = $1 AND s.content_ref IS NOT NULL AND ($2::text IS NULL OR s.owner_id = $2)
+     ORDER BY 1`,
     [tenantId, userId ?? null],
   )
   if (rows.length > 0) await mkdir(join(directory, CONTENTS_DIRECTORY))
-  for (const { id, sha256 } of rows) {
-    const bytes = Readable.from(readChunks(client, { tenantId, contentId: id }))
-    await pipeline(
-      bytes,
-      createWriteStream(join(directory, CONTENTS_DIRECTORY, sha256), { flush: true }),
-    )
+  const exported: ExportedContent[] = []
+  for (const row of rows) {
+    const { scheme, sha256 } = parseContentRef(row.ref) ?? { scheme: '', sha256: '' }
+    const bytes =
+      row.id === null
+        ? storeOf(scheme, contents).get({ tenantId, sha256 })
+        : readChunks(client, { tenantId, contentId: row.id })
+    await writeContent(join(directory, CONTENTS_DIRECTORY, sha256), bytes, sha256)
+    exported.push({ sha256, bytes: Number(row.bytes), scheme })
   }
-  return rows.map(({ sha256, bytes }) => ({ sha256, bytes: Number(bytes) }))
+  return exported
+}
+
+async function writeContent(
+  path: string,
+  bytes: AsyncIterable<Uint8Array>,
+  sha256: string,
+): Promise<void> {
+  const hash = createHash('sha256')
+  const measure = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk)
+      done(null, chunk)
+    },
+  })
+  await pipeline(Readable.from(bytes), measure, createWriteStream(path, { flush: true }))
+  if (hash.digest('hex') === sha256) return
+  throw new SessionDbError('unavailable', `The content ${sha256} is damaged in its store.`)
 }
 
 /**
- * Stores the contents of an export that are not there yet, as part of the caller's transaction.
+ * Stores the contents of an export that are not there yet, as part of the caller's transaction. In a
+ * dry run nothing goes to a store that is not the database.
  *
  * @returns how many were stored.
- * @throws SessionDbError `invalid` for one that is missing or has other bytes than its name says.
+ * @throws SessionDbError `invalid` for one that is missing or has other bytes than its name says;
+ * `unavailable` when one belongs in a store that was not given.
  */
 export async function importContents(
   client: ClientBase,
-  directory: string,
-  tenantId: string,
-  contents: readonly ExportedContent[],
+  exported: readonly ExportedContent[],
+  {
+    directory,
+    tenantId,
+    ...options
+  }: {
+    readonly database: string | Pool
+    readonly directory: string
+    readonly tenantId: string
+    readonly contents?: GivenContents
+    readonly dryRun?: boolean
+  },
 ): Promise<number> {
   let stored = 0
-  for (const { sha256, bytes } of contents) {
+  for (const { sha256, bytes, scheme } of exported) {
     const path = join(directory, CONTENTS_DIRECTORY, sha256)
-    if ((await stat(path).catch(() => undefined))?.size !== bytes) throw changed(path)
-    const { rows } = await client.query<{ id: string }>(
-      `INSERT INTO session_contents (tenant_id, id, sha256, bytes)
-       VALUES ($1, gen_random_uuid()::text, $2, $3) ON CONFLICT DO NOTHING RETURNING id`,
-      [tenantId, sha256, bytes],
-    )
-    const [content] = rows
-    if (content === undefined) continue
-    stored += 1
-    const hash = createHash('sha256')
-    let start = 0
-    for await (const chunk of chunkBytes(createReadStream(path), CHUNK_BYTES)) {
-      hash.update(chunk)
-      const row = { start, bytes: chunk.byteLength, ...(await compress(chunk)) }
-      await insertChunks(client, { tenantId, contentId: content.id }, [row])
-      start += chunk.byteLength
+    if ((await sha256OfFile(path)) !== sha256) throw changed(path)
+    const store = scheme === 'pg' ? undefined : storeOf(scheme, options.contents ?? [])
+    if (options.dryRun && store !== undefined) {
+      if ((await store.stat({ tenantId, sha256 })) === undefined) stored += 1
+      continue
     }
-    if (hash.digest('hex') !== sha256) throw changed(path)
+    const target = { client, database: options.database, tenantId, store }
+    const { isNew } = await storeContentFile(target, { path, bytes, sha256 })
+    if (isNew) stored += 1
   }
   return stored
+}
+
+function storeOf(scheme: string, contents: GivenContents): ContentStore {
+  const store = [contents].flat().find((given) => given.scheme === scheme)
+  if (store !== undefined) return store
+  throw new SessionDbError(
+    'unavailable',
+    scheme === 'pg'
+      ? 'A session refers to a content that is not in the database.'
+      : `Contents are in a store '${scheme}', which was not given: pass it as contents` +
+          ' (--s3-bucket for S3).',
+  )
 }
 
 function changed(path: string): SessionDbError {

@@ -8,6 +8,7 @@ import type { ClientBase, Pool } from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
 import { SessionDbError } from '../../errors.ts'
 import { idField } from '../../schema/fields.ts'
+import type { GivenContents } from '../content-files.ts'
 import { inCopyTransaction } from '../copy-transaction.ts'
 import { exportContents } from './contents.ts'
 import { type ExportedTable, exportedTables } from './exported-tables.ts'
@@ -22,20 +23,23 @@ export interface ExportOptions {
   readonly userId?: string
   /** Where to put the export: a directory that does not exist yet, or is empty. */
   readonly directory: string
+  /** Stores other than Postgres that contents of sessions are in. */
+  readonly contents?: GivenContents
   readonly onProgress?: (progress: { readonly table: string; readonly rows: number }) => void
 }
 
 /**
  * Writes a tenant's data, or one user's, to a directory: a file of NDJSON per table, the contents of
- * sessions that are in Postgres, and a manifest with their hashes. Everything is read in one snapshot of the database, and the same rows give the
- * same bytes. `importExport` brings it into a database again.
+ * sessions that are in Postgres or a store that is given, and a manifest with their hashes. Everything is read in one
+ * snapshot of the database, and the same rows give the same bytes. `importExport` brings it into a database again.
  *
  * A user's data are: the sessions they own, with timeline; the threads they created; the messages
  * they are the author of. Of sessions and threads of others that these belong to, there is what is
  * needed to place them, without titles or metadata; a thread's counts are those of the user's
  * messages.
  *
- * @throws SessionDbError `invalid` when the directory holds something, or an id is none.
+ * @throws SessionDbError `invalid` when the directory holds something, or an id is none;
+ * `unavailable` when a content is in a store that was not given.
  * @example
  * await exportData({ database, tenantId: 'acme', directory: 'acme-export' })
  */
@@ -76,7 +80,7 @@ async function refuseOccupied(directory: string): Promise<void> {
 async function exportInto(
   client: ClientBase,
   directory: string,
-  { tenantId, userId, onProgress }: ExportOptions,
+  { tenantId, userId, contents, onProgress }: ExportOptions,
 ): Promise<ExportManifest> {
   await client.query(`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
     SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'; SET LOCAL bytea_output = 'hex'`)
@@ -93,7 +97,7 @@ async function exportInto(
     tenantId,
     userId: userId ?? null,
     files,
-    contents: await exportContents(client, directory, tenantId, userId),
+    contents: await exportContents(client, directory, { tenantId, userId, contents }),
   }
   await writeFile(join(directory, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`)
   return manifest

@@ -6,6 +6,7 @@ import { from as copyFrom } from 'pg-copy-streams'
 import { SessionDbError } from '../../errors.ts'
 import { idField } from '../../schema/fields.ts'
 import { bulkLoad } from '../../server/bulk-load.ts'
+import type { GivenContents } from '../content-files.ts'
 import { inCopyTransaction } from '../copy-transaction.ts'
 import { importContents } from './contents.ts'
 import { type ExportedTable, exportedTables } from './exported-tables.ts'
@@ -26,6 +27,8 @@ export interface ImportExportOptions {
   readonly directory: string
   /** The tenant to import into, which may have another name than the one exported. */
   readonly tenantId: string
+  /** Stores other than Postgres that the export's contents go back to. */
+  readonly contents?: GivenContents
   /** Does everything and takes it back. */
   readonly dryRun?: boolean
   readonly onProgress?: (progress: { readonly table: string; readonly rows: number }) => void
@@ -82,13 +85,14 @@ export async function importExport(options: ImportExportOptions): Promise<Restor
 async function restore(
   client: ClientBase,
   manifest: ExportManifest,
-  { directory, tenantId, dryRun = false, onProgress }: ImportExportOptions,
+  options: ImportExportOptions,
 ): Promise<RestoreReport> {
+  const { directory, tenantId, dryRun = false, onProgress } = options
   await bulkLoad(client)
   await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
     `session-db import ${tenantId}`,
   ])
-  const contents = await importContents(client, directory, tenantId, manifest.contents)
+  const contents = await importContents(client, manifest.contents, options)
   const tables: RestoredTable[] = []
   for (const exported of exportedTables) {
     if (!manifest.files.some(({ name }) => name === exported.file)) continue

@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { SessionDbError } from '../../errors.ts'
+import { sha256OfFile } from '../content-files.ts'
 
 /** Name of the file that says what an export holds. */
 export const MANIFEST_FILE = 'manifest.json'
@@ -23,7 +22,11 @@ const manifestSchema = z.object({
     }),
   ),
   contents: z.array(
-    z.object({ sha256: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.number().int() }),
+    z.object({
+      sha256: z.string().regex(/^[0-9a-f]{64}$/),
+      bytes: z.number().int(),
+      scheme: z.string(),
+    }),
   ),
 })
 
@@ -72,23 +75,12 @@ export async function readManifest(directory: string): Promise<ExportManifest | 
 export async function verifyFiles(directory: string, manifest: ExportManifest): Promise<void> {
   for (const { name, sha256 } of manifest.files) {
     const path = join(directory, name)
-    const found = await sha256Of(path)
+    const found = await sha256OfFile(path)
     if (found === sha256) continue
     throw new SessionDbError(
       'invalid',
       `${path} ${found === undefined ? 'is missing' : 'was changed since it was exported'}. ` +
         'Nothing was imported. Take the export as it was made.',
     )
-  }
-}
-
-async function sha256Of(path: string): Promise<string | undefined> {
-  const hash = createHash('sha256')
-  try {
-    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer)
-    return hash.digest('hex')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
   }
 }

@@ -37,17 +37,33 @@ export async function deriveSession(
   if (ref == null) throw missingContent()
   const totalBytes = Number(rows[0]?.content_bytes ?? 0)
   const { store, key } = contents.locate(tenantId, ref)
-  const writer = await openEventWriter(client, { tenantId, sessionId, by: DERIVATION_VERSION })
   let events = 0
   let doneBytes = 0
   const counted = countBytes(store.get(key), (bytes) => {
     doneBytes += bytes
     onProgress({ doneBytes, totalBytes, events })
   })
-  const timeline = deriveTimeline(counted)
+  return deriveContent(client, { tenantId, sessionId }, counted, (stored) => {
+    events = stored
+  })
+}
+
+/**
+ * The same from bytes that come from elsewhere: they need not be where the session's content is.
+ *
+ * @param onEvents hears how many events have been stored so far.
+ */
+export async function deriveContent(
+  client: ClientBase,
+  { tenantId, sessionId }: Pick<DerivationJob, 'tenantId' | 'sessionId'>,
+  content: AsyncIterable<Uint8Array>,
+  onEvents: (stored: number) => void = () => undefined,
+): Promise<string> {
+  const writer = await openEventWriter(client, { tenantId, sessionId, by: DERIVATION_VERSION })
+  const timeline = deriveTimeline(content)
   await storeBatches(timeline, async (batch) => {
     await writer.write(batch.events)
-    events = batch.progress.events
+    onEvents(batch.progress.events)
   })
   await writer.end()
   await switchToReady(client, tenantId, sessionId, timeline.summary)

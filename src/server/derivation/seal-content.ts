@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { ClientBase } from 'pg'
+import type { ClientBase, Pool } from 'pg'
 import { type ContentId, readChunks } from '../content/content-rows.ts'
 import { type ContentKey, contentRef } from '../content/content-store.ts'
 import { inTransaction } from '../in-transaction.ts'
@@ -52,10 +52,7 @@ export async function sealContent(
         'DELETE FROM session_contents WHERE tenant_id = $1 AND id = $2 AND draft_of IS NOT NULL',
         values,
       )
-      await client.query(
-        'DELETE FROM session_content_garbage WHERE tenant_id = $1 AND content_ref = $2',
-        [key.tenantId, ref],
-      )
+      await forgetGarbage(client, key.tenantId, ref)
       return true
     })
   }
@@ -88,14 +85,27 @@ export async function lockContent(
   await client.query('SELECT session_db_content_lock($1, $2)', [tenantId, ref])
 }
 
-async function noteGarbage(
-  pool: SealContext['pool'],
+/** Says that a content may be left over: unless a session refers to it by then, the sweep deletes it. */
+export async function noteGarbage(
+  database: Pool | ClientBase,
   tenantId: string,
   ref: string,
 ): Promise<void> {
-  await pool.query(
+  await database.query(
     `INSERT INTO session_content_garbage (tenant_id, content_ref) VALUES ($1, $2)
      ON CONFLICT (tenant_id, content_ref) DO UPDATE SET noted_at = now()`,
+    [tenantId, ref],
+  )
+}
+
+/** Takes the note back, in the transaction that makes a session refer to the content. */
+export async function forgetGarbage(
+  client: ClientBase,
+  tenantId: string,
+  ref: string,
+): Promise<void> {
+  await client.query(
+    'DELETE FROM session_content_garbage WHERE tenant_id = $1 AND content_ref = $2',
     [tenantId, ref],
   )
 }

@@ -1,14 +1,18 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import {
   exportData,
   exportSessionUploads,
+  type ImportUploadsOptions,
   importExport,
+  importLegacySnapshots,
   importSessionUploads,
 } from '../../../src/legacy/index.ts'
+import { createS3ContentStore } from '../../../src/server/content/s3-content-store.ts'
 import { createSessionStore } from '../../../src/server/index.ts'
+import { startS3 } from '../upload/s3-server.ts'
 import { useDatabase } from './legacy-fixture.ts'
 
 const database = useDatabase()
@@ -38,8 +42,30 @@ async function exportAll(): Promise<void> {
   for await (const { id } of exportSessionUploads(uploads, { dataDir })) expect(id).toMatch(/^u/)
 }
 
-const run = (tenantId: string) =>
-  importSessionUploads({ database: database.pool, dataDir, tenantId, userId: 'ada' })
+const run = (tenantId: string, more: Partial<ImportUploadsOptions> = {}) =>
+  importSessionUploads({ database: database.pool, dataDir, tenantId, userId: 'ada', ...more })
+
+/** Sessions with what was made of them; without what says when that was. */
+async function sessionsOf(tenantId: string) {
+  const { rows } = await database.pool.query(
+    `SELECT to_jsonb(s) - '{tenant_id,version,updated_at}'::text[] AS session,
+       (SELECT jsonb_agg(e.data ORDER BY seq) FROM timeline_events e
+        WHERE e.tenant_id = s.tenant_id AND e.session_id = s.id) AS events
+     FROM sessions s WHERE tenant_id = $1 ORDER BY id`,
+    [tenantId],
+  )
+  return rows
+}
+
+/** Chats of one of the uploads, and of a session that nobody has an upload of. */
+async function writeChats(): Promise<void> {
+  const message = (id: string, sessionId: string) => ({
+    ...{ id, sessionId, mode: 'session', role: 'user', content: 'hello' },
+    createdAt: '2025-12-02T00:00:00.000Z',
+  })
+  const records = [message('m1', 'u1'), message('m2', 'nowhere')]
+  await writeFile(join(dataDir, 'chat-messages.json'), JSON.stringify(records))
+}
 
 test('uploads become sessions with their ids, contents and fields; a second run changes nothing', async () => {
   await exportAll()
@@ -82,6 +108,133 @@ test('an export holds the contents, and brings them back', async () => {
   await writeFile(join(first, 'contents', sha256), 'X'.repeat(17))
   const changed = importExport({ database: database.pool, tenantId: 'third', directory: first })
   await expect(changed).rejects.toThrow('was changed since it was exported')
+})
+
+test('an upload fills the stub that chats have made of its session, as if it had come first', async () => {
+  await exportAll()
+  await writeChats()
+  const chats = (tenantId: string) =>
+    importLegacySnapshots({ database: database.pool, dataDir, tenantId, userId: 'ada' })
+  expect((await chats('late')).stubSessions.map(({ id }) => id).sort()).toEqual(['nowhere', 'u1'])
+  expect(await run('late', { dryRun: true })).toMatchObject({ inserted: 1, filled: 1 })
+  expect(await run('late')).toMatchObject({ ok: true, inserted: 1, filled: 1, alreadyThere: 0 })
+  await run('early')
+  await chats('early')
+  expect(await sessionsOf('late')).toEqual(await sessionsOf('early'))
+  expect(await run('late')).toMatchObject({ ok: true, inserted: 0, filled: 0, alreadyThere: 2 })
+})
+
+test('a session that is no stub is left alone, and so is the title somebody gave a stub', async () => {
+  await exportAll()
+  await writeChats()
+  await importLegacySnapshots({
+    database: database.pool,
+    dataDir,
+    tenantId: 'named',
+    userId: 'ada',
+  })
+  await database.pool.query(
+    `INSERT INTO sessions (tenant_id, id, owner_id, title) VALUES ('named', 'u2', 'bob', 'Live')`,
+  )
+  await database.pool.query(
+    `UPDATE sessions SET title = 'Mine' WHERE tenant_id = 'named' AND id = 'u1'`,
+  )
+  expect(await run('named')).toMatchObject({
+    ok: false,
+    filled: 1,
+    badRecords: [{ line: 2, id: 'u2', reason: expect.stringContaining('left alone') }],
+  })
+  const { rows } = await database.pool.query(
+    `SELECT id, owner_id, title FROM sessions WHERE tenant_id = 'named' AND id LIKE 'u%' ORDER BY id`,
+  )
+  expect(rows).toEqual([
+    { id: 'u1', owner_id: 'ada', title: 'Mine' },
+    { id: 'u2', owner_id: 'bob', title: 'Live' },
+  ])
+})
+
+test('bad uploads are quarantined as they stood; strict stops at the first and writes none', async () => {
+  const id = (line: number) => `up\u2028${line}`
+  const all = Array.from({ length: 4 }, (_, line) => ({
+    ...{ id: id(line), originalName: `${line}.jsonl`, content: `content ${line}` },
+    big: 1e300,
+  }))
+  for await (const _ of exportSessionUploads(all, { dataDir }));
+  const path = join(dataDir, 'session-uploads.ndjson')
+  const lines = (await readFile(path, 'utf8')).split('\n')
+  lines[1] = '{"id": "broken'
+  lines[2] = '[7]'
+  await writeFile(path, lines.join('\n'))
+  const { contentSha256 } = JSON.parse(lines[3] ?? '')
+  await writeFile(join(dataDir, 'session-upload-contents', contentSha256), 'CONTENT 3')
+
+  const quarantineFile = join(dataDir, 'bad.ndjson')
+  const before = await database.everyRow()
+  await expect(run('q', { strict: true, quarantineFile })).rejects.toThrow(
+    'Stopped (strict): session-uploads.ndjson line 2: is not a JSON object. Nothing was imported.',
+  )
+  expect(await run('q', { dryRun: true, quarantineFile })).toMatchObject({ quarantineFile: null })
+  expect(await database.everyRow()).toEqual(before)
+  expect(await run('q', { quarantineFile })).toMatchObject({
+    ok: false,
+    inserted: 1,
+    quarantineFile,
+  })
+  const kept = (await readFile(quarantineFile, 'utf8')).trimEnd().split('\n')
+  const place = { file: 'session-uploads.ndjson' }
+  expect(kept.map((line) => JSON.parse(line))).toEqual([
+    { ...place, line: 2, id: null, reason: 'is not a JSON object', text: '{"id": "broken' },
+    { ...place, line: 3, id: null, reason: 'is not a JSON object', record: [7] },
+    {
+      ...place,
+      line: 4,
+      id: id(3),
+      reason: expect.stringContaining('was changed'),
+      record: JSON.parse(lines[3] ?? ''),
+    },
+  ])
+})
+
+test('contents in S3: imported there, exported from there and back, the same bytes', async () => {
+  const s3 = await startS3()
+  try {
+    const contents = createS3ContentStore({ client: s3.client, bucket: s3.bucket })
+    await exportAll()
+    await run('in-s3', { contents })
+    await run('in-pg')
+    const refs = await database.pool.query<{ ref: string }>(
+      `SELECT content_ref AS ref FROM sessions WHERE tenant_id = 'in-s3'`,
+    )
+    expect(refs.rows.map(({ ref }) => ref.split(':')[0])).toEqual(['s3', 's3'])
+    const left = await database.pool.query(
+      `SELECT (SELECT count(*)::int FROM session_content_garbage) AS noted,
+         (SELECT count(*)::int FROM session_contents WHERE tenant_id = 'in-s3') AS stored`,
+    )
+    expect(left.rows).toEqual([{ noted: 0, stored: 0 }])
+    const { pool } = database
+    const [first, second] = [join(dataDir, 'first'), join(dataDir, 'second')]
+    const without = exportData({ database: pool, tenantId: 'in-s3', directory: first })
+    await expect(without).rejects.toMatchObject({ code: 'unavailable' })
+    await exportData({ database: pool, tenantId: 'in-s3', directory: first, contents })
+    const restore = (more: object) =>
+      importExport({ database: pool, tenantId: 'back', directory: first, ...more })
+    await expect(restore({})).rejects.toMatchObject({ code: 'unavailable' })
+    const planned = await restore({ contents, dryRun: true })
+    const sha256 = refs.rows[0]?.ref.slice(3) ?? ''
+    expect(await contents.stat({ tenantId: 'back', sha256 })).toBeUndefined()
+    expect(await restore({ contents })).toEqual({ ...planned, dryRun: false })
+    await exportData({ database: pool, tenantId: 'back', directory: second, contents })
+    for (const name of await readdir(first, { recursive: true, withFileTypes: true })) {
+      if (!name.isFile() || name.name === 'manifest.json') continue
+      const path = join(name.parentPath, name.name)
+      const other = await readFile(path.replace(first, second))
+      expect(other.equals(await readFile(path)), path).toBe(true)
+    }
+    expect(await readFile(join(second, 'contents', sha256), 'utf8')).toBe(uploads[0]?.content)
+    expect(await restore({ contents })).toMatchObject({ ok: true, changed: false })
+  } finally {
+    await s3.stop()
+  }
 })
 
 test('half an export is refused, and an interrupted one is not there', async () => {

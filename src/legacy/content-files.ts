@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import type { ClientBase, Pool } from 'pg'
+import { chunkBytes } from '../server/content/chunk-bytes.ts'
+import { compress } from '../server/content/codec.ts'
+import { CHUNK_BYTES, insertChunks } from '../server/content/content-rows.ts'
+import { type ContentStore, contentRef } from '../server/content/content-store.ts'
+import { forgetGarbage, lockContent, noteGarbage } from '../server/derivation/seal-content.ts'
+import { withClient } from '../server/with-client.ts'
+
+/** A session's content as a file. */
+export interface ContentFile {
+  readonly path: string
+  readonly bytes: number
+  readonly sha256: string
+}
+
+/** Content stores other than Postgres: the one that takes what is new comes first. */
+export type GivenContents = ContentStore | readonly ContentStore[]
+
+/** Where a transaction puts contents. */
+export interface ContentTarget {
+  readonly client: ClientBase
+  /** For what must outlast the transaction, should it fail. */
+  readonly database: string | Pool
+  readonly tenantId: string
+  /** Undefined for Postgres itself. */
+  readonly store: ContentStore | undefined
+}
+
+/** SHA-256 of a file, in hex; undefined when it is not there. */
+export async function sha256OfFile(path: string): Promise<string | undefined> {
+  const hash = createHash('sha256')
+  try {
+    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer)
+    return hash.digest('hex')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/**
+ * Stores a file whose hash was checked, as part of the caller's transaction, which also makes a
+ * session refer to it. In a store that is not the database it outlasts the transaction; should that
+ * fail, the sweep deletes it.
+ *
+ * @returns the `content_ref`, and whether the content was new.
+ */
+export async function storeContentFile(
+  { client, database, tenantId, store }: ContentTarget,
+  file: ContentFile,
+): Promise<{ readonly ref: string; readonly isNew: boolean }> {
+  if (store === undefined) {
+    const ref = `pg:${file.sha256}`
+    await lockContent(client, tenantId, ref)
+    return { ref, isNew: await insertContent(client, tenantId, file) }
+  }
+  const key = { tenantId, sha256: file.sha256 }
+  const ref = contentRef(store, key)
+  const isNew = (await store.stat(key)) === undefined
+  const source = { bytes: file.bytes, read: () => createReadStream(file.path) }
+  do {
+    // Noted first and by another connection, so that the note is there whatever becomes of this one.
+    await withClient(database, (other) => noteGarbage(other, tenantId, ref))
+    await store.put(key, source)
+    await lockContent(client, tenantId, ref)
+    // Swept before the lock was ours, because the last other session with it was deleted: once more.
+  } while ((await store.stat(key)) === undefined)
+  await forgetGarbage(client, tenantId, ref)
+  return { ref, isNew }
+}
+
+async function insertContent(
+  client: ClientBase,
+  tenantId: string,
+  { path, sha256, bytes }: ContentFile,
+): Promise<boolean> {
+  const { rows } = await client.query<{ id: string }>(
+    `INSERT INTO session_contents (tenant_id, id, sha256, bytes)
+     VALUES ($1, gen_random_uuid()::text, $2, $3) ON CONFLICT DO NOTHING RETURNING id`,
+    [tenantId, sha256, bytes],
+  )
+  const [content] = rows
+  if (content === undefined) return false
+  let start = 0
+  for await (const chunk of chunkBytes(createReadStream(path), CHUNK_BYTES)) {
+    const row = { start, bytes: chunk.byteLength, ...(await compress(chunk)) }
+    await insertChunks(client, { tenantId, contentId: content.id }, [row])
+    start += chunk.byteLength
+  }
+  return true
+}

@@ -1,0 +1,118 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+
+/** How far the clients of a database have come: bytes they sent, and answers they asked for. */
+export interface WireProgress {
+  readonly bytes: number
+  readonly requests: number
+}
+
+/** A way to Postgres that measures what its clients send, and stops at a given point of it. */
+export interface HaltingProxy {
+  /** The database's url, through the proxy. */
+  readonly url: string
+  progress(): WireProgress
+  close(): Promise<void>
+}
+
+/**
+ * Starts a proxy on a free port of 127.0.0.1.
+ *
+ * @param haltAt where to stop: the byte or the request that ends there still reaches the database, and
+ * nothing after it does; nothing comes back any more.
+ * @param onHalt called once, when that point is reached.
+ */
+export async function startHaltingProxy(
+  databaseUrl: string,
+  haltAt: Partial<WireProgress> = {},
+  onHalt: () => void = () => {},
+): Promise<HaltingProxy> {
+  const target = new URL(databaseUrl)
+  const sockets = new Set<Socket>()
+  let [bytes, requests, halted] = [0, 0, false]
+
+  /** How much of the chunk may pass. */
+  const passable = (chunk: Buffer, count: RequestCounter): number => {
+    const room = (haltAt.bytes ?? Number.POSITIVE_INFINITY) - bytes
+    const size = Math.min(chunk.length, room)
+    const ends = count(chunk.subarray(0, size))
+    const wanted = (haltAt.requests ?? Number.POSITIVE_INFINITY) - requests
+    const end = ends[wanted - 1]
+    requests += Math.min(ends.length, wanted)
+    halted = end !== undefined || size === room
+    return end ?? size
+  }
+
+  const server = createServer((client) => {
+    const upstream = connect(Number(target.port), target.hostname)
+    const count = requestCounter()
+    for (const socket of [client, upstream]) {
+      sockets.add(socket)
+      socket.on('error', () => {})
+      socket.on('close', () => {
+        sockets.delete(socket)
+        client.destroy()
+        upstream.destroy()
+      })
+    }
+    client.on('data', (chunk: Buffer) => {
+      if (halted) return
+      const size = passable(chunk, count)
+      bytes += size
+      upstream.write(chunk.subarray(0, size), () => halted && onHalt())
+    })
+    upstream.on('data', (chunk) => {
+      if (!halted) client.write(chunk)
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const url = new URL(databaseUrl)
+  url.port = String((server.address() as AddressInfo).port)
+  return {
+    url: url.href,
+    progress: () => ({ bytes, requests }),
+    async close() {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
+
+type RequestCounter = (chunk: Buffer) => number[]
+
+/** Says where in each chunk a message ends that asks for an answer: Query, Sync, or the end of a COPY. */
+function requestCounter(): RequestCounter {
+  let rest = Buffer.alloc(0)
+  let skip = 0
+  let started = false
+  return (chunk) => {
+    const ends: number[] = []
+    // What is skipped of a message is never looked at, so that COPY's data is not kept.
+    let at = Math.min(skip, chunk.length)
+    skip -= at
+    rest = Buffer.concat([rest, chunk.subarray(at)])
+    at = 0
+    for (;;) {
+      const typeBytes = started ? 1 : 0
+      if (rest.length - at < typeBytes + 4) break
+      const length = typeBytes + rest.readInt32BE(at + typeBytes)
+      const asks = started && 'QSc'.includes(String.fromCharCode(rest[at] ?? 0))
+      if (rest.length - at < length) {
+        if (asks) break
+        skip = length - (rest.length - at)
+        started = true
+        return finish(rest.length, ends)
+      }
+      started = true
+      at += length
+      if (asks) ends.push(chunk.length - (rest.length - at))
+    }
+    return finish(at, ends)
+  }
+  function finish(upTo: number, ends: number[]): number[] {
+    rest = rest.subarray(upTo)
+    return ends
+  }
+}
