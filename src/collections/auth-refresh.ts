@@ -41,7 +41,8 @@ export function createAuthRefresh(options: {
       return async (input, init) => {
         const since = signIn.refreshes()
         const given = Object.fromEntries(new Headers(init?.headers))
-        const first = await send(input, { ...init, headers: withHeaders(given, signIn.headers()) })
+        // The client asks ahead with the headers of the request before, which a refresh may have outdated.
+        const first = await send(input, { ...init, headers: withHeaders(given, await headers()) })
         if (first.status !== 401 || !(await signIn.renew(since))) return first
         void first.body?.cancel()
         return send(input, { ...init, headers: withHeaders(given, await headers()) })

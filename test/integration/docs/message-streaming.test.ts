@@ -1,5 +1,4 @@
-import { isStepCount, simulateReadableStream, streamText, tool } from 'ai'
-import { MockLanguageModelV4 } from 'ai/test'
+import { isStepCount, streamText, tool } from 'ai'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { createId, type SessionCollections } from '../../../src/collections/index.ts'
@@ -13,6 +12,7 @@ import {
 } from '../../../src/server/index.ts'
 import { type AppServer, startAppServer } from '../collections/app-server.ts'
 import { openAs } from '../collections/open-as.ts'
+import { finished, modelSaying, said } from './model.ts'
 
 let app: AppServer
 let store: SessionStore
@@ -42,35 +42,6 @@ beforeEach(async () => {
       value: { id: threadId, sessionId, mode: 'session', title: 'T' },
     },
   ]).committed
-})
-
-const usage = {
-  inputTokens: { total: 1, noCache: 1, cacheRead: 0, cacheWrite: 0 },
-  outputTokens: { total: 1, text: 1, reasoning: 0 },
-}
-
-type ModelChunk = { readonly type: string; readonly [key: string]: unknown }
-
-/** A model that says these chunks, one list for each time it is asked. */
-function modelSaying(...answers: ModelChunk[][]) {
-  let asked = 0
-  return new MockLanguageModelV4({
-    doStream: async () => {
-      const chunks = [{ type: 'stream-start', warnings: [] }, ...(answers[asked++] ?? [])]
-      return { stream: simulateReadableStream({ chunks }) } as never
-    },
-  })
-}
-
-const said = (text: string): ModelChunk[] => [
-  { type: 'text-start', id: '1' },
-  ...text.split(/(?<= )/).map((delta) => ({ type: 'text-delta', id: '1', delta })),
-  { type: 'text-end', id: '1' },
-]
-const finished = (unified: string): ModelChunk => ({
-  type: 'finish',
-  usage,
-  finishReason: { unified, raw: unified },
 })
 
 describe('docs/message-streaming.md', () => {

@@ -9,11 +9,15 @@ const root = join(import.meta.dirname, '../../..')
  * word for word. A guide with such blocks has to be listed.
  */
 const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
+  'concepts.md': ['test/integration/docs/concepts.test.ts'],
   'cutover.md': ['test/integration/legacy/cutover-guide.test.ts'],
   'live-connections.md': ['test/integration/docs/live-connections.test.ts'],
   'own-shapes.md': ['test/integration/shapes/own-shapes.test.ts'],
   'message-streaming.md': ['test/integration/docs/message-streaming.test.ts'],
   'offline.md': ['test/integration/docs/offline.test.ts'],
+  'recipes/ai-sdk.md': ['test/integration/docs/recipes/ai-sdk.test.ts'],
+  'recipes/bearer-token.md': ['test/integration/docs/recipes/bearer-token.test.ts'],
+  'recipes/drizzle-and-prisma.md': ['test/integration/docs/recipes/drizzle.test.ts'],
   'session-logs.md': ['test/integration/docs/session-logs.test.ts'],
   'shape-proxy.md': ['test/runtimes/app/worker.ts'],
   'testing.md': ['test/unit/testing/app-test.test.ts'],
@@ -39,7 +43,9 @@ async function examplesIn(guide: string): Promise<string[]> {
   return [...text.matchAll(/^```tsx?\n(.*?)^```/gms)].map(([, code = '']) => bare(code))
 }
 
-const guides = (await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md'))
+const guides = (await readdir(join(root, 'docs'), { recursive: true })).filter(
+  (name) => name.endsWith('.md') && !name.startsWith('api/'),
+)
 const examples = new Map(
   await Promise.all(guides.map(async (guide) => [guide, await examplesIn(guide)] as const)),
 )

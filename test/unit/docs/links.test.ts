@@ -6,7 +6,9 @@ import { expect, test } from 'vitest'
 const root = join(import.meta.dirname, '../../..')
 const pages = [
   ...(await readdir(root)),
-  ...(await readdir(join(root, 'docs'))).map((name) => `docs/${name}`),
+  ...(await readdir(join(root, 'docs'), { recursive: true }))
+    .filter((name) => !name.startsWith('api/'))
+    .map((name) => `docs/${name}`),
   'examples/start-app/README.md',
 ].filter((name) => name.endsWith('.md'))
 

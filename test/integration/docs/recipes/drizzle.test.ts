@@ -1,0 +1,106 @@
+import { sql } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import { pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
+import { Pool } from 'pg'
+import { expect, onTestFinished, test } from 'vitest'
+import { createShapeServer } from '../../../../src/dev/shape-server/index.ts'
+import {
+  column,
+  createSessionCollections,
+  defineShape,
+  equals,
+  type Principal,
+  sessionShapes,
+} from '../../../../src/index.ts'
+import { migrationsTable, replicatedTables, serverTables } from '../../../../src/ops/own-tables.ts'
+import { createSessionStore, createShapeProxy, migrate } from '../../../../src/server/index.ts'
+import { freshDatabase } from '../../../support/database.ts'
+import { query } from '../../../support/query.ts'
+import { serve } from '../../../unit/proxy/serve.ts'
+
+const ann: Principal = { tenantId: 'acme', userId: 'ann' }
+
+test('docs/recipes/drizzle-and-prisma.md', async () => {
+  const database = await freshDatabase()
+  onTestFinished(() => database.drop())
+  await migrate({ database: database.url })
+  process.env.DATABASE_URL = database.url
+  await query(
+    database.url,
+    `CREATE TABLE bookmarks (tenant_id text NOT NULL, id text NOT NULL, session_id text NOT NULL,
+       note text NOT NULL, PRIMARY KEY (tenant_id, id),
+       FOREIGN KEY (tenant_id, session_id) REFERENCES sessions (tenant_id, id) ON DELETE CASCADE)`,
+  )
+
+  const pool = new Pool({ connectionString: process.env.DATABASE_URL })
+  const store = createSessionStore({ database: pool })
+  const orm = drizzle(pool)
+
+  const bookmarks = pgTable(
+    'bookmarks',
+    {
+      tenantId: text('tenant_id').notNull(),
+      id: text('id').notNull(),
+      sessionId: text('session_id').notNull(),
+      note: text('note').notNull(),
+    },
+    (table) => [primaryKey({ columns: [table.tenantId, table.id] })],
+  )
+
+  async function addBookmark({ tenantId }: Principal, id: string, sessionId: string, note: string) {
+    return await orm.transaction(async (tx) => {
+      await tx.insert(bookmarks).values({ tenantId, id, sessionId, note })
+      const { rows } = await tx.execute<{ txid: string }>(
+        sql`SELECT pg_current_xact_id()::xid::text AS txid`,
+      )
+      return { txid: Number(rows[0]?.txid) }
+    })
+  }
+
+  const value = { id: 's1', title: 'Review' }
+  const mutations = [{ collection: 'sessions', type: 'insert', value }]
+  await store.write(ann, { id: 'b1', mutations })
+  const columns = {
+    tenantId: column('tenant_id', 'text'),
+    id: column('id', 'text'),
+    sessionId: column('session_id', 'text'),
+    note: column('note', 'text'),
+  }
+  const ofSession = defineShape({
+    table: 'bookmarks',
+    columns,
+    rows: () => equals('session_id', 's1'),
+  })
+  const shapes = { ...sessionShapes, bookmarks: ofSession }
+  const engine = await createShapeServer({ databaseUrl: database.url })
+  const { url: electricUrl } = await engine.listen()
+  const app = await serve(createShapeProxy({ electricUrl, shapes, authenticate: () => ann }))
+  const writeAdapter = () => Promise.reject(new Error('the store writes here'))
+  const db = createSessionCollections({ electricUrl: `${app.url}/shapes`, shapes, writeAdapter })
+  const synced = db.shape('bookmarks')
+  await synced.preload()
+  const { txid } = await addBookmark(ann, 'k1', 's1', 'Look here')
+  await db.confirm(synced, txid)
+  expect(synced.get('k1')).toMatchObject({ note: 'Look here', sessionId: 's1' })
+  await db.cleanup()
+  await app.close()
+  await engine.close()
+  await store.close()
+  await pool.end()
+})
+
+test('the filter names every table of the library, and only those', () => {
+  const tablesFilter = [
+    '!sessions',
+    '!session_*',
+    '!timeline_events',
+    '!chat_threads',
+    '!chat_messages',
+    '!chat_message_deltas',
+    '!applied_batches',
+  ]
+  const filtered = tablesFilter.map((name) => new RegExp(`^${name.slice(1).replace('*', '.*')}$`))
+  const own = [...replicatedTables, ...serverTables, migrationsTable]
+  expect(own.filter((name) => !filtered.some((filter) => filter.test(name)))).toEqual([])
+  expect(filtered.filter((filter) => !own.some((name) => filter.test(name)))).toEqual([])
+})
