@@ -47,7 +47,7 @@ async function signOut(page: Page): Promise<void> {
   await page.waitForURL(/\/sign-in/)
 }
 
-const tenantOf = (page: Page) => page.getByTestId('tenant').innerText()
+const tenantOf = (page: Page) => page.getByTestId('tenant').textContent()
 
 async function chooseOrganization(page: Page, name: string): Promise<void> {
   await page.getByTestId('organization-menu').click()
@@ -93,7 +93,7 @@ test('an address that is taken, and one that is none, are refused with a reason'
   windows.allow(/422/)
   await page.goto(`${demo.url}/sign-up`)
   await signUp(page, 'Second Ann', 'ann@demo.example')
-  expect(await page.getByRole('alert').innerText()).toMatch(/exist/i)
+  expect(await page.getByRole('alert').textContent()).toMatch(/exist/i)
   await signUp(page, 'Nobody', 'not an address')
   expect(new URL(page.url()).pathname).toBe('/sign-up')
 })
@@ -201,6 +201,40 @@ test('a session that ends while somebody types: what was written is there after 
     `SELECT count(*)::int AS count FROM chat_messages WHERE content = 'at the end'`,
   )
   expect(rows).toEqual([{ count: 1 }])
+})
+
+test('people who share a browser do not see what another was writing', async () => {
+  const { page, context } = await windows.open(demo.url, 'ann')
+  const sessionId = await createSession(page, 'One browser for two')
+  await setShared(page, sessionId, true)
+  const draft = page.getByTestId('composer')
+  const continueAs = async (user: string) => {
+    await page.getByTestId(`sign-in-${user}`).click()
+    await page.getByTestId('session-list').waitFor()
+    await openSession(page, sessionId)
+  }
+  await draft.fill('Ann’s secret')
+  windows.allow(/401/)
+
+  // Ann's session comes to its end, and Bob signs in where she was.
+  await context.clearCookies()
+  await page.goto(`${demo.url}/sessions/${sessionId}`)
+  await continueAs('bob')
+  expect(await draft.inputValue()).toBe('')
+  await draft.fill('Bob’s secret')
+  await context.clearCookies()
+  await page.goto(`${demo.url}/sessions/${sessionId}`)
+  await continueAs('ann')
+  expect(await draft.inputValue()).toBe('Ann’s secret')
+
+  // Whoever signs out leaves nothing.
+  const left = () =>
+    page.evaluate(() => Object.keys(sessionStorage).filter((key) => key.startsWith('draft:')))
+  expect(await left()).toHaveLength(2)
+  await signOut(page)
+  await expect.poll(left).toEqual([])
+  await continueAs('ann')
+  expect(await draft.inputValue()).toBe('')
 })
 
 test('writes and sign-ins from another site are refused', async () => {

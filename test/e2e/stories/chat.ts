@@ -1,4 +1,4 @@
-import type { Page } from 'playwright-core'
+import type { Locator, Page } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
 import {
   createSession,
@@ -35,6 +35,8 @@ export function chatStories(world: () => World): void {
   const idOf = async (status: string) =>
     ((await threads(status).first().getAttribute('data-testid')) ?? '').slice('thread-'.length)
 
+  const lengthOf = async (content: Locator) => ((await content.textContent()) ?? '').length
+
   test('an answer grows in every window, and is formatted, never made part of the page', async () => {
     await sendMessage(page, 'Explain `npm ci` <img src=x onerror="document.title=\'broken\'">')
     await answer('streaming').waitFor()
@@ -53,11 +55,11 @@ export function chatStories(world: () => World): void {
     await sendMessage(page, `Say a lot about ${'many different things '.repeat(60)}`)
     await page.getByTestId('stop-answer').click()
     await page.getByTestId('retry-answer').waitFor()
-    const before = (await answer('error').getByTestId('message-content').innerText()).length
+    const before = await lengthOf(answer('error').getByTestId('message-content'))
     await page.getByTestId('retry-answer').click()
     await expect.poll(() => answer('complete').count(), { timeout: 60_000 }).toBe(2)
     const content = answer('complete').last().getByTestId('message-content')
-    expect((await content.innerText()).length).toBeGreaterThan(before)
+    expect(await lengthOf(content)).toBeGreaterThan(before)
   })
 
   test('a message is sent without an answer, and the answer asked for later', async () => {
@@ -85,7 +87,7 @@ export function chatStories(world: () => World): void {
   test('a new thread archives the active one; threads are renamed, activated, emptied, deleted', async () => {
     const first = await idOf('active')
     const preview = page.getByTestId(`thread-${first}`).getByTestId('thread-preview')
-    expect(await preview.innerText()).toMatch(/6 messages · .* · You asked/)
+    expect(await preview.textContent()).toMatch(/6 messages · .* · You asked/)
     await page.getByTestId('new-thread').click()
     await page.locator(`[data-testid="thread-${first}"][data-status="archived"]`).waitFor()
     const second = await idOf('active')

@@ -46,7 +46,7 @@ export function sessionStories(world: () => World): void {
     const hit = page.getByTestId('search-hits').getByRole('link').first()
     await hit.click()
     await page.locator('[data-target]').waitFor()
-    expect(await page.locator('[data-target]').innerText()).toContain('prek')
+    expect(await page.locator('[data-target]').textContent()).toContain('prek')
     await page.getByTestId('session-search').fill('')
     await page.getByTestId('search-hits').waitFor({ state: 'detached' })
   })
@@ -60,7 +60,9 @@ export function sessionStories(world: () => World): void {
     await page.waitForURL(/\/sessions\/[^/?]+/)
     await page.locator('[data-testid="timeline"] [data-kind]').first().waitFor({ timeout: 120_000 })
     await page.getByTestId('upload-entry').waitFor({ state: 'detached' })
-    const events = Number((await page.getByTestId('event-count').innerText()).replace(/\D/g, ''))
+    const events = Number(
+      ((await page.getByTestId('event-count').textContent()) ?? '').replace(/\D/g, ''),
+    )
     expect(events).toBeGreaterThanOrEqual(buffer.toString().trimEnd().split('\n').length)
   }, 180_000)
 

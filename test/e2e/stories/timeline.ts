@@ -1,15 +1,10 @@
 import type { Page } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
-import { createSessionStore } from '../../../src/server/index.ts'
 import { openBundledLog, sendMessage } from '../support/app.ts'
 import type { Window } from '../support/browser.ts'
 import { scrollToEnd } from '../support/frames.ts'
-import { longLog } from '../support/long-log.ts'
+import { EVENTS, LONG_SESSION, uploadLongSession } from '../support/long-session.ts'
 import type { World } from './world.ts'
-
-const LONG = 'long-session'
-const EVENTS = 100_000
-const PART = 4 * 1024 * 1024
 
 /** What people do with a timeline, short or long. */
 export function timelineStories(world: () => World): void {
@@ -23,7 +18,7 @@ export function timelineStories(world: () => World): void {
   })
 
   const search = () => new URL(page.url()).searchParams
-  const counted = () => page.getByTestId('event-count').innerText()
+  const counted = () => page.getByTestId('event-count').textContent()
 
   const openAgentv = () => openBundledLog(page, world().demo.url)
 
@@ -69,7 +64,7 @@ export function timelineStories(world: () => World): void {
   })
 
   async function openLong() {
-    await page.goto(`${world().demo.url}/sessions/${LONG}`)
+    await page.goto(`${world().demo.url}/sessions/${LONG_SESSION}`)
     await page.getByTestId('event-0').waitFor({ timeout: 60_000 })
   }
 
@@ -86,7 +81,7 @@ export function timelineStories(world: () => World): void {
     await page.getByTestId('jump').click()
     await page.locator('[data-target]').waitFor()
     await expect.poll(() => Number(search().get('at'))).toBeGreaterThan(69_000)
-    await page.goto(`${world().demo.url}/sessions/${LONG}?at=99999`)
+    await page.goto(`${world().demo.url}/sessions/${LONG_SESSION}?at=99999`)
     await page.getByTestId('event-99999').waitFor()
   })
 
@@ -117,19 +112,4 @@ export function timelineStories(world: () => World): void {
     expect(report.frames).toBeGreaterThan(1_000)
     expect(await page.locator('[data-testid="timeline"] li').count()).toBeLessThan(60)
   }, 300_000)
-}
-
-async function uploadLongSession(database: string): Promise<void> {
-  const store = createSessionStore({ database })
-  try {
-    const ann = { tenantId: 'acme', userId: 'ann' }
-    const log = longLog({ events: EVENTS, maxLineBytes: 600 })
-    await store.createSession(ann, { id: LONG, title: 'A long day', originalName: 'long.jsonl' })
-    const parts = async function* () {
-      for (let at = 0; at < log.byteLength; at += PART) yield log.subarray(at, at + PART)
-    }
-    await store.uploadContent(ann, LONG, parts())
-  } finally {
-    await store.close()
-  }
 }

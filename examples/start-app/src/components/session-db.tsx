@@ -35,7 +35,7 @@ function open(user: AppUser): Omit<SessionDb, 'user'> {
     fetchClient: fetchForOrganization,
     onUnauthenticated: () => checkSignIn(user),
     // Signed out here or in another tab: a whole new page, so that nothing stays in memory.
-    onSignedOut: () => window.location.assign('/sign-in'),
+    onSignedOut: () => window.location.assign('/sign-in?left=1'),
     // Going back to a session within a minute shows it at once, and up to date.
     gcTimeMs: 60_000,
   })

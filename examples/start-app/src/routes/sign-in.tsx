@@ -1,9 +1,11 @@
 import { createFileRoute, Link, redirect } from '@tanstack/react-router'
 import { ChevronRight } from 'lucide-react'
+import { useEffect } from 'react'
 import { AuthForm, AuthPage, Field } from '#/components/auth/auth-page'
 import { Avatar } from '#/components/avatar'
 import { authClient } from '#/lib/auth-client'
 import type { SeededUser } from '#/lib/demo-users'
+import { forgetDrafts } from '#/lib/drafts'
 import { ownPath } from '#/lib/own-path'
 import { listDemoUsers, signInAsDemoUser } from '#/server/auth.functions'
 
@@ -12,12 +14,15 @@ interface SignInSearch {
   next?: string
   /** Whether a session has come to its end. */
   ended?: true
+  /** Whether somebody has signed out. */
+  left?: true
 }
 
 export const Route = createFileRoute('/sign-in')({
   validateSearch: (search): SignInSearch => ({
     ...(typeof search.next === 'string' && { next: search.next }),
     ...(search.ended !== undefined && { ended: true }),
+    ...(search.left !== undefined && { left: true }),
   }),
   beforeLoad: ({ context, search }) => {
     if (context.user) throw redirect({ href: ownPath(search.next) })
@@ -28,7 +33,10 @@ export const Route = createFileRoute('/sign-in')({
 
 function SignIn() {
   const demoUsers = Route.useLoaderData()
-  const { next, ended } = Route.useSearch()
+  const { next, ended, left } = Route.useSearch()
+  useEffect(() => {
+    if (left) forgetDrafts()
+  }, [left])
   return (
     <AuthPage title="Sign in to Sessions">
       {ended && (

@@ -7,6 +7,7 @@ import { useReport, useSessionDb } from '#/components/session-db'
 import { Button } from '#/components/ui/button'
 import { Segmented } from '#/components/ui/segmented'
 import { useRemovals } from '#/components/undo'
+import { draftKey } from '#/lib/drafts'
 import { useChangedElsewhere } from '#/lib/use-changed-elsewhere'
 import { Composer, type Draft } from './composer'
 import { MessageList } from './message-list'
@@ -137,7 +138,7 @@ export function ChatDock({ session }: { session: Session }) {
       </div>
       <Composer
         key={mode}
-        draftKey={`draft:${sessionId}:${mode}`}
+        draftKey={draftKey(user, sessionId, mode)}
         onSend={send}
         isWaiting={!isReady}
       />

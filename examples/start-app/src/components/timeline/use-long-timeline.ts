@@ -1,7 +1,7 @@
 import type { Session, TimelineEvent, TimelineFilter } from '@org/session-db'
 import type { TimelineFacets } from '@org/session-db/server'
 import { useLiveQuery } from '@tanstack/react-db'
-import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { useCallback, useEffect, useEffectEvent, useMemo, useRef, useState } from 'react'
 import { useSessionDb } from '#/components/session-db'
 import { type Places, placesOf } from '#/lib/places'
 import { outlineTimeline, timelineFacets } from '#/server/search.functions'
@@ -13,6 +13,10 @@ const WINDOW_SIZE = 250
 const MAX_WINDOWS = { all: 10, filtered: 40 }
 /** While the user scrolls, windows are asked for this often, in milliseconds. */
 const LOAD_EVERY_MS = 80
+/** Who passes more rows than this in that time reads none: by the time they came they would be gone. */
+const PASSED_UNREAD = WINDOW_SIZE / 2
+/** Rows before and after the screen that are loaded along, so that a reader meets no gap. */
+const ROWS_AROUND = 60
 
 const noFacets: TimelineFacets = { kinds: [], roles: [], tools: [] }
 
@@ -35,19 +39,16 @@ export function useLongTimeline(
   const { data } = useLiveQuery(view.events)
   const { places, facets, failure, setFailure } = useOutline(sessionId, eventCount, filter)
 
-  const shown = useRef<readonly [first: number, last: number]>([0, 0])
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
-  const show = useCallback(
+  const loadRows = useCallback(
     (first: number, last: number) => {
-      shown.current = [first, last]
-      timer.current ??= setTimeout(() => {
-        timer.current = undefined
-        load(view, places, shown.current).catch((error: Error) => setFailure(error.message))
-      }, LOAD_EVERY_MS)
+      // With a filter, each row around may be in a window of its own.
+      const around = filter === undefined ? ROWS_AROUND : 0
+      const rows = [Math.max(0, first - around), last + around] as const
+      load(view, places, rows).catch((error: Error) => setFailure(error.message))
     },
-    [view, places, setFailure],
+    [view, places, filter, setFailure],
   )
-  useEffect(() => () => clearTimeout(timer.current), [])
+  const show = useLoadWhatIsRead(loadRows)
 
   return useMemo(() => {
     const bySeq = new Map<number, TimelineEvent>()
@@ -75,6 +76,30 @@ export function useLongTimeline(
       failure,
     }
   }, [data, places, facets, failure, filter, sessionId, show])
+}
+
+/** Calls `loadRows` while the user scrolls, but for rows that only fly past. */
+function useLoadWhatIsRead(loadRows: (first: number, last: number) => void) {
+  const shown = useRef<readonly [first: number, last: number]>([0, 0])
+  const passed = useRef(0)
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
+  const look = useEffectEvent(() => {
+    const [first, last] = shown.current
+    const isRead = Math.abs(first - passed.current) <= PASSED_UNREAD
+    passed.current = first
+    timer.current = isRead ? undefined : setTimeout(look, LOAD_EVERY_MS)
+    if (isRead) loadRows(first, last)
+  })
+  useEffect(() => () => clearTimeout(timer.current), [])
+  // Other rows, such as those that pass another filter, are asked for anew.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `show` is another one then
+  return useCallback(
+    (first: number, last: number) => {
+      shown.current = [first, last]
+      timer.current ??= setTimeout(look, LOAD_EVERY_MS)
+    },
+    [loadRows],
+  )
 }
 
 /** Loads the windows that hold the rows on the screen: few, or with a rare filter one for each. */
