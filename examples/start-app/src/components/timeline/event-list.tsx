@@ -1,10 +1,24 @@
-import { useVirtualizer } from '@tanstack/react-virtual'
-import { useCallback, useEffect, useRef, useState } from 'react'
+import {
+  type ComponentProps,
+  createContext,
+  type RefObject,
+  useCallback,
+  useContext,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from 'react'
+import { type CustomItemComponentProps, Virtualizer, type VirtualizerHandle } from 'virtua'
 import { TimelineRow } from './timeline-row'
 import type { TimelineSource } from './timeline-source'
 
 /** Height of a row that has not been on the screen, in pixels. */
 const ROW_HEIGHT = 72
+/** What is rendered before and after the screen, in pixels. */
+const AROUND = 400
+/** The space above the first row, in pixels; `pt-2`. */
+const ABOVE = 8
 
 interface EventListProps {
   source: TimelineSource
@@ -12,22 +26,15 @@ interface EventListProps {
   at: number | undefined
 }
 
+const SourceContext = createContext<TimelineSource | null>(null)
+
 /** Renders the rows on the screen and a few around them, out of any number. */
 export function EventList({ source, at }: EventListProps) {
   const scroller = useRef<HTMLElement>(null)
-  const virtualizer = useVirtualizer({
-    count: source.count,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => ROW_HEIGHT,
-    overscan: 6,
-    paddingStart: 8,
-    paddingEnd: 24,
-  })
-  const rows = virtualizer.getVirtualItems()
-  const [first, last] = [rows[0]?.index ?? 0, rows.at(-1)?.index ?? 0]
-  const { show } = source
-  useEffect(() => show(first, last), [show, first, last])
-  useShowEvent(at, source, virtualizer)
+  const list = useRef<VirtualizerHandle>(null)
+  const rows = useMemo<ArrayLike<undefined>>(() => ({ length: source.count }), [source.count])
+  const onMove = useShowRows(source, list)
+  useShowEvent(at, source, list)
 
   // Rows come and go as the user scrolls; what was unfolded stays so.
   const [unfolded, setUnfolded] = useState<ReadonlySet<number>>(new Set())
@@ -46,46 +53,70 @@ export function EventList({ source, at }: EventListProps) {
       aria-label="Events"
       // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it
       tabIndex={0}
-      className="min-h-0 flex-1 overflow-y-auto overscroll-contain contain-strict -outline-offset-2"
+      className="min-h-0 flex-1 overflow-y-auto overscroll-contain pt-2 pb-6 contain-strict -outline-offset-2"
     >
-      <ol
-        aria-label="Events"
-        className="relative w-full"
-        style={{ height: virtualizer.getTotalSize() }}
-      >
-        {rows.map(({ index, start }) => {
-          const event = source.eventAt(index)
-          const isFolded = event !== undefined && source.isFolded(event)
-          const results = event && source.results.get(event.id)
-          // A folded result is shown by its call.
-          const shown = isFolded ? [] : [event, ...(results ?? [])]
-          return (
-            <li
-              key={index}
-              ref={virtualizer.measureElement}
-              data-index={index}
-              aria-setsize={source.count}
-              aria-posinset={index + 1}
-              hidden={isFolded}
-              className="absolute inset-x-0 top-0 px-3 sm:px-4"
-              style={{ transform: `translateY(${start}px)` }}
-            >
-              {event ? (
-                <TimelineRow
-                  event={event}
-                  results={results}
-                  isOpen={unfolded.has(event.seq)}
-                  isTarget={at !== undefined && shown.some((each) => each?.seq === at)}
-                  onToggle={toggle}
-                />
-              ) : (
-                <PlaceholderRow />
-              )}
-            </li>
-          )
-        })}
-      </ol>
+      <SourceContext value={source}>
+        <Virtualizer
+          ref={list}
+          as={Rows}
+          item={Item}
+          scrollRef={scroller}
+          startMargin={ABOVE}
+          data={rows}
+          itemSize={ROW_HEIGHT}
+          bufferSize={AROUND}
+          onScroll={onMove}
+          onResize={onMove}
+        >
+          {(_, index) => (
+            <Row source={source} index={index} at={at} unfolded={unfolded} onToggle={toggle} />
+          )}
+        </Virtualizer>
+      </SourceContext>
     </section>
+  )
+}
+
+interface RowProps extends EventListProps {
+  index: number
+  unfolded: ReadonlySet<number>
+  onToggle: (seq: number) => void
+}
+
+function Row({ source, index, at, unfolded, onToggle }: RowProps) {
+  const event = source.eventAt(index)
+  if (event === undefined) return <PlaceholderRow />
+  // A folded result is shown by its call.
+  if (source.isFolded(event)) return null
+  const results = source.results.get(event.id)
+  return (
+    <TimelineRow
+      event={event}
+      results={results}
+      isOpen={unfolded.has(event.seq)}
+      isTarget={at !== undefined && [event, ...(results ?? [])].some(({ seq }) => seq === at)}
+      onToggle={onToggle}
+    />
+  )
+}
+
+function Rows(props: ComponentProps<'ol'>) {
+  return <ol aria-label="Events" {...props} />
+}
+
+/** Says where in the whole it is: most of the whole is not on the page. */
+function Item({ index, ...props }: CustomItemComponentProps) {
+  const source = useContext(SourceContext)
+  const event = source?.eventAt(index)
+  return (
+    <li
+      {...props}
+      data-index={index}
+      aria-setsize={source?.count}
+      aria-posinset={index + 1}
+      aria-hidden={(event && source?.isFolded(event)) || undefined}
+      className="px-3 sm:px-4"
+    />
   )
 }
 
@@ -100,14 +131,26 @@ function PlaceholderRow() {
   )
 }
 
-type Virtualizer = ReturnType<typeof useVirtualizer<HTMLElement, Element>>
+type List = RefObject<VirtualizerHandle | null>
+
+/** Tells the source which rows are on the screen; returns what to call when others may be. */
+function useShowRows({ show }: TimelineSource, list: List) {
+  const onMove = useCallback(() => {
+    if (list.current === null) return
+    const { scrollOffset, viewportSize } = list.current
+    const rowAt = (offset: number) => list.current?.findItemIndex(offset) ?? 0
+    show(rowAt(scrollOffset), rowAt(scrollOffset + viewportSize))
+  }, [list, show])
+  useEffect(onMove, [onMove])
+  return onMove
+}
 
 /** Scrolls to an event, once for each that is asked for. */
-function useShowEvent(at: number | undefined, source: TimelineSource, virtualizer: Virtualizer) {
+function useShowEvent(at: number | undefined, source: TimelineSource, list: List) {
   const shown = useRef<number>(undefined)
   useEffect(() => {
     if (at === shown.current) return
     shown.current = at
-    if (at !== undefined) virtualizer.scrollToIndex(source.rowOf(at), { align: 'center' })
-  }, [at, source, virtualizer])
+    if (at !== undefined) list.current?.scrollToIndex(source.rowOf(at), { align: 'center' })
+  }, [at, source, list])
 }
