@@ -216,7 +216,8 @@ test('people who share a browser do not see what another was writing', async () 
   await draft.fill('Ann’s secret')
 
   const endSession = async () => {
-    await page.goto('about:blank')
+    // The page itself would notice, and go.
+    await page.goto(`${demo.url}/icon.svg`)
     await context.clearCookies()
     await page.goto(`${demo.url}/sessions/${sessionId}`)
   }

@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
 import { createSession, openSession, sessionAction, setShared } from '../support/app.ts'
@@ -53,7 +56,9 @@ export function sessionStories(world: () => World): void {
 
   test('a log of 20 MB is uploaded with the button, shows its progress, and becomes a timeline', async () => {
     const buffer = longLog({ bytes: 20 * MEGABYTE })
-    const file = { name: 'twenty-megabytes.jsonl', mimeType: 'application/jsonl', buffer }
+    const folder = await mkdtemp(join(tmpdir(), 'session-db-upload-'))
+    const file = join(folder, 'twenty-megabytes.jsonl')
+    await writeFile(file, buffer)
     const shown = page.getByTestId('upload-entry').waitFor()
     await page.getByTestId('upload-input').setInputFiles(file)
     await shown
@@ -64,6 +69,7 @@ export function sessionStories(world: () => World): void {
       ((await page.getByTestId('event-count').textContent()) ?? '').replace(/\D/g, ''),
     )
     expect(events).toBeGreaterThanOrEqual(buffer.toString().trimEnd().split('\n').length)
+    await rm(folder, { recursive: true })
   }, 180_000)
 
   test('a log that is dropped on the page is uploaded; what is no upload says why', async () => {
