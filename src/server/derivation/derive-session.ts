@@ -8,7 +8,7 @@ import type { DerivationJob, JobProgress } from './jobs.ts'
 import { openEventWriter } from './write-events.ts'
 
 /** Changes with whatever makes other events of the same bytes. */
-const DERIVATION_VERSION = 'session-db/3'
+const DERIVATION_VERSION = 'session-db/4'
 
 interface SessionContent {
   readonly content_ref: string | null

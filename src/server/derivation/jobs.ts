@@ -62,7 +62,11 @@ export interface JobProgress {
   readonly events: number
 }
 
-/** Renews the lease and shows progress in the session's row; false when the lease is another's. */
+/**
+ * Renews the lease and shows progress in the session's row; false when the lease is another's. The
+ * session's row comes first, as everywhere: the derivation's own transaction locks in that order, too,
+ * and would otherwise wait for its own heartbeat in a deadlock.
+ */
 export async function renewLease(
   pool: Pool,
   job: DerivationJob,
@@ -74,9 +78,12 @@ export async function renewLease(
        UPDATE sessions SET progress = $5::jsonb
        WHERE tenant_id = $1 AND id = $2 AND $5::jsonb IS NOT NULL AND status = 'pending'
          AND progress IS DISTINCT FROM $5::jsonb
-     )
+       RETURNING id
+     ), done AS (SELECT count(*) AS sessions FROM shown)
      UPDATE session_uploads SET due_at = now() + $4 * interval '1 millisecond', updated_at = now()
-     WHERE tenant_id = $1 AND session_id = $2 AND lease = $3 AND state = 'queued'`,
+     FROM done
+     WHERE tenant_id = $1 AND session_id = $2 AND lease = $3 AND state = 'queued'
+       AND done.sessions >= 0`,
     [
       job.tenantId,
       job.sessionId,

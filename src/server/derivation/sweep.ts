@@ -15,6 +15,8 @@ export interface SweepOptions {
   readonly graceMs?: number
 }
 
+type SweepContext = Pick<UploadContext, 'pool' | 'contents' | 'onError'>
+
 /** What a sweep did. */
 export interface SweepResult {
   /** Contents that no session referred to, deleted from their stores. */
@@ -29,7 +31,7 @@ export interface SweepResult {
  * Any number of processes may do it at once, as often as they like.
  */
 export async function sweep(
-  context: UploadContext,
+  context: SweepContext,
   { abandonedAfterMs, graceMs = GRACE_MS }: SweepOptions,
 ): Promise<SweepResult> {
   const abandoned = await context.pool.query<{ tenant_id: string; session_id: string }>(
@@ -59,7 +61,7 @@ export async function sweep(
 }
 
 async function deleteUnreferenced(
-  { pool, contents }: UploadContext,
+  { pool, contents }: SweepContext,
   tenantId: string,
   ref: string,
 ): Promise<boolean> {

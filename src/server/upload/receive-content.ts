@@ -143,10 +143,13 @@ export async function failUpload(
   reason: string,
 ): Promise<void> {
   await pool.query(
-    `WITH upload AS MATERIALIZED (
-       SELECT tenant_id, session_id, state FROM session_uploads
-       WHERE tenant_id = $1 AND session_id = $2 AND state IN ('receiving', 'queued')
-       FOR UPDATE
+    `WITH session AS MATERIALIZED (
+       SELECT tenant_id, id FROM sessions WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE
+     ), upload AS MATERIALIZED (
+       SELECT u.tenant_id, u.session_id, u.state FROM session
+       JOIN session_uploads u ON u.tenant_id = session.tenant_id AND u.session_id = session.id
+       WHERE u.state IN ('receiving', 'queued')
+       FOR UPDATE OF u
      ), given_up AS (
        UPDATE session_uploads u SET state = 'failed', lease = NULL, updated_at = now() FROM upload
        WHERE u.tenant_id = upload.tenant_id AND u.session_id = upload.session_id

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import {
   type DerivedEvent,
+  defineTimelineParser,
   deriveTimeline,
   type TimelineSummary,
 } from '../../../src/server/timeline/index.ts'
@@ -76,6 +77,24 @@ describe('any log', () => {
       [true, 'g1'],
       [true, 'g1'],
     ])
+  })
+
+  test('of two parsers that are equally sure the first reads it', async () => {
+    const parser = (name: string) =>
+      defineTimelineParser({
+        name,
+        version: 1,
+        detect: () => 0.5,
+        create: () => ({ facts: {}, push: () => [], finish: () => [] }),
+      })
+    const timeline = deriveTimeline(
+      (async function* () {
+        yield new TextEncoder().encode('text')
+      })(),
+      { parsers: [parser('first'), parser('second')] },
+    )
+    for await (const _ of timeline);
+    expect(timeline.summary.parser.name).toBe('first')
   })
 
   test('lines end at CRLF as at LF', async () => {
