@@ -20,6 +20,7 @@ const checks: readonly Check[] = [
   { name: 'lint and format', command: ['npx', 'biome', 'check', '.'] },
   { name: 'unused code and dependencies', command: ['npx', 'knip', '--no-progress'] },
   { name: 'licences', command: ['node', 'scripts/licences.ts'] },
+  { name: 'performance page', command: ['node', 'scripts/performance.ts'] },
   { name: 'API reference', command: ['node', 'scripts/api-docs.ts'] },
   {
     name: 'types of the example',

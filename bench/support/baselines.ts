@@ -1,50 +1,70 @@
-import { readFile, writeFile } from 'node:fs/promises'
-import type { Comparison } from '../harness.ts'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import type { Comparison, Measurement } from '../harness.ts'
+import { toJson } from './report.ts'
 
-/** What a benchmark found when somebody last looked: ratios, for times differ between machines. */
+/** What a benchmark found when somebody last looked, on a quiet machine. */
 export interface Baseline {
-  /** How much larger a ratio may get before it counts as a regression: 0.3 for 30 %. */
-  readonly tolerance: number
-  /** By name of the measurement. */
-  readonly ratios: Readonly<Record<string, number>>
+  readonly measurements: readonly KnownMeasurement[]
+  /** What differs more from run to run than a regression may be, by name, and why. */
+  readonly noisy?: Readonly<
+    Record<string, { readonly tolerance: number; readonly because: string }>
+  >
 }
 
-const defaultTolerance = 0.4
+/** Ratios are what is comparable between machines; the rest is for the reader. */
+export type KnownMeasurement = Pick<Measurement, 'name' | 'ratio'> & Partial<Measurement>
+
+/** How much larger a ratio may get before it counts as a regression. */
+const TOLERANCE = 0.2
+
+const folder = new URL('../baselines/', import.meta.url)
 
 /**
  * Compares ratios with the committed ones.
  *
- * @returns one sentence per regression, and per measurement without a baseline.
+ * @returns one sentence per regression and per measurement without a baseline, by its name.
  * @example
  * const regressions = await checkBaseline('shape-live', comparisons)
  */
 export async function checkBaseline(
   benchmark: string,
   comparisons: readonly Comparison[],
-): Promise<string[]> {
+): Promise<Map<string, string>> {
   const baseline = await readBaseline(benchmark)
-  if (!baseline) return [`${benchmark}: no baseline; run with --update-baselines and commit it`]
-  return comparisons.flatMap(({ name, ratio }) => {
-    const before = baseline.ratios[name]
-    if (before === undefined) return [`${benchmark}: "${name}" has no baseline`]
-    const most = before * (1 + baseline.tolerance)
-    if (ratio <= most) return []
-    return [
-      `${benchmark}: "${name}" has become slower: ratio ${ratio.toFixed(2)}, it was ${before.toFixed(2)} and may be ${most.toFixed(2)}`,
-    ]
-  })
+  const regressions = new Map<string, string>()
+  for (const { name, ratio } of comparisons) {
+    const before = baseline?.measurements.find((known) => known.name === name)?.ratio
+    const tolerance = baseline?.noisy?.[name]?.tolerance ?? TOLERANCE
+    const most = (before ?? 0) * (1 + tolerance)
+    if (before === undefined) {
+      regressions.set(name, `${benchmark}: "${name}" has no baseline: run with --update`)
+    } else if (ratio > most) {
+      regressions.set(
+        name,
+        `${benchmark}: "${name}" has become slower: ratio ${ratio.toFixed(2)}, it was ${before.toFixed(2)} and may be ${most.toFixed(2)}`,
+      )
+    }
+  }
+  return regressions
 }
 
-/** Writes the ratios as the new baseline; the tolerance stays. */
+/** Writes the measurements as the new baseline; what is said of noise stays. */
 export async function updateBaseline(
   benchmark: string,
   comparisons: readonly Comparison[],
 ): Promise<void> {
-  const tolerance = (await readBaseline(benchmark))?.tolerance ?? defaultTolerance
-  const ratios = Object.fromEntries(
-    comparisons.map(({ name, ratio }) => [name, Math.round(ratio * 100) / 100]),
+  const noisy = (await readBaseline(benchmark))?.noisy
+  const baseline: Baseline = { measurements: toJson(comparisons), ...(noisy && { noisy }) }
+  await writeFile(fileOf(benchmark), `${JSON.stringify(baseline, null, 2)}\n`)
+}
+
+/** All baselines there are, by the name of their benchmark. */
+export async function readBaselines(): Promise<Map<string, Baseline>> {
+  const names = (await readdir(folder)).map((file) => file.replace('.json', '')).sort()
+  const all = names.map(async (name) => [name, await readBaseline(name)] as const)
+  return new Map(
+    (await Promise.all(all)).filter((entry): entry is [string, Baseline] => !!entry[1]),
   )
-  await writeFile(fileOf(benchmark), `${JSON.stringify({ tolerance, ratios }, null, 2)}\n`)
 }
 
 async function readBaseline(benchmark: string): Promise<Baseline | undefined> {
@@ -56,5 +76,5 @@ async function readBaseline(benchmark: string): Promise<Baseline | undefined> {
 }
 
 function fileOf(benchmark: string): URL {
-  return new URL(`../baselines/${benchmark}.json`, import.meta.url)
+  return new URL(`${benchmark}.json`, folder)
 }

@@ -1,0 +1,29 @@
+/** What each benchmark asks, in a sentence or two: the page says it above its table. */
+export const BENCHMARKS: Readonly<Record<string, string>> = {
+  import:
+    'A large legacy snapshot is imported, with all checks and a report for each record, against a bare `COPY` of the same rows.',
+  ingest:
+    'A log of 100,000 events is parsed, its timeline derived and stored, against a `COPY` of the same rows and against `INSERT`s. And what memory a log of 500 MB takes.',
+  'live-sharing':
+    'From a commit being sent to its live answer, with the shared connections of a browser profile against a connection for each poll.',
+  outbox:
+    '1,000 messages written without a network are drained, against an outbox that awaits each transaction in turn.',
+  proxy:
+    'Shapes through the proxy against the same shapes asked of the engine itself, and against the least proxy Node can be.',
+  'shape-clients':
+    'A thousand live clients of the embedded shape server, against a server that only holds requests and answers them from the replication stream.',
+  'shape-live':
+    'From a commit being sent to its live answer being read, against the replication stream’s own delay. Embedded shape server.',
+  'shape-snapshot':
+    'The first look at a large table: every page of a shape, against one `SELECT` of the same rows. Embedded shape server.',
+  'shape-soak':
+    'Peak memory of the embedded shape server while clients come and go, against a bound.',
+  streaming:
+    'Fifty answers of 2,000 tokens are streamed at once, 50 tokens a second each, while a viewer holds the session.',
+  timeline:
+    'A session of 100,000 events is opened, scrolled through, and followed, against loading all of it and against on-demand sync.',
+  types:
+    'Type check of an app that uses every entry, against the same app with all of the library typed as `any`.',
+  writes:
+    'Appending a message, with validation, visibility, counters and idempotency, against the same by hand and against a bare `INSERT`.',
+}

@@ -1,0 +1,53 @@
+import { describe, expect, test } from 'vitest'
+import { type Comparison, compare } from '../../../bench/harness.ts'
+import { checkBaseline, readBaselines } from '../../../bench/support/baselines.ts'
+import { BENCHMARKS } from '../../../scripts/performance/benchmarks.ts'
+import { plotRatios } from '../../../scripts/performance/plot.ts'
+
+const baselines = await readBaselines()
+
+/** What a run would find in which every ratio is so many times what is committed. */
+function runWith(benchmark: string, factor: number): Comparison[] {
+  const known = baselines.get(benchmark)?.measurements ?? []
+  return known.map(({ name, ratio }) =>
+    compare({ name, unit: 'ms', ours: [ratio * factor], reference: [1], referenceName: 'one' }),
+  )
+}
+
+describe.each([...baselines])('%s', (benchmark, { measurements, noisy = {} }) => {
+  test('a ratio over 20 % worse is a regression, but where the baseline says why not', async () => {
+    expect([...(await checkBaseline(benchmark, runWith(benchmark, 1.19))).keys()]).toEqual([])
+    const worse = [...(await checkBaseline(benchmark, runWith(benchmark, 1.21))).keys()]
+    const steady = measurements.map(({ name }) => name).filter((name) => !(name in noisy))
+    expect(worse).toEqual(steady)
+    for (const { because } of Object.values(noisy)) expect(because.length).toBeGreaterThan(40)
+  })
+
+  test('noise is only claimed of what is measured, and the page says what is asked', () => {
+    const names = measurements.map(({ name }) => name)
+    expect(Object.keys(noisy).filter((name) => !names.includes(name))).toEqual([])
+    expect(BENCHMARKS[benchmark]).toBeTruthy()
+  })
+})
+
+test('what has no baseline is no pass', async () => {
+  const [anew] = runWith('writes', 1)
+  const found = await checkBaseline('writes', [{ ...(anew as Comparison), name: 'another' }])
+  expect([...found.keys()]).toEqual(['another'])
+})
+
+test('a plot marks goals, and says less and more than the reference to either side of 1', () => {
+  const svg = plotRatios('a < b', [
+    { name: 'less', ratio: 0.5, goal: 0.8, pass: true },
+    { name: 'more', ratio: 4, goal: 2, pass: false },
+  ])
+  const bars = [...svg.matchAll(/class="(ours|missed)" x="([\d.]+)"[^>]* width="([\d.]+)"/g)]
+  expect(bars.map(([, kind]) => kind)).toEqual(['ours', 'missed'])
+  const [less, more] = bars.map(([, , x, width]) => ({
+    from: Number(x),
+    to: Number(x) + Number(width),
+  }))
+  expect(less?.to).toBeCloseTo(more?.from ?? 0, 0)
+  expect(svg.match(/class="goal"/g)).toHaveLength(2)
+  expect(svg).toContain('a &lt; b')
+})
