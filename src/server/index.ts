@@ -12,6 +12,7 @@ export type {
   TimelineOutline,
 } from './search/timeline-outline.ts'
 export type { ShapeLogEntry, ShapeLogger } from './shape-proxy/log-entry.ts'
+export type { Fingerprint } from './shape-proxy/principal-digest.ts'
 export { createShapeProxy, type ShapeProxyOptions } from './shape-proxy.ts'
 export * from './store/index.ts'
 export * from './streaming/index.ts'

@@ -16,7 +16,7 @@ import {
   type Progress,
   type ShapeLogger,
 } from './shape-proxy/log-entry.ts'
-import { principalDigest } from './shape-proxy/principal-digest.ts'
+import { type Fingerprint, principalDigest } from './shape-proxy/principal-digest.ts'
 import { shapeNameOf, unknownShape } from './shape-proxy/request-path.ts'
 import { readShapeQuery } from './shape-proxy/request-query.ts'
 import { type ShapeSubset, subsetReader } from './shape-proxy/subset/read-subset.ts'
@@ -36,6 +36,12 @@ export interface ShapeProxyOptions<P extends Principal = Principal> extends Upst
    * default. Conditions are read, checked and written anew; only synced columns can be asked about.
    */
   readonly subsets?: boolean
+  /**
+   * What a principal's rights depend on beside tenant and user: `({ roles }) => roles.join()`. Tabs
+   * of one user share their live connections only where it is the same. Needed where shapes of the
+   * app look at more of the principal; only a digest of it leaves the server.
+   */
+  readonly fingerprint?: Fingerprint<P>
   /** How much one principal may ask of this instance; without limits by default. */
   readonly limits?: ShapeLimits
   /** Replaces `fetch`, for example to use another connection pool. */
@@ -71,6 +77,7 @@ export function createShapeProxy<P extends Principal = Principal>(
   const send = options.fetch ?? fetch
   const readSubset = subsetReader(options.subsets === true)
   const limiter = createLimiter(options.limits)
+  const digestOf = principalDigest(options.fingerprint)
   const allow = options.subsets === true ? 'GET, HEAD, POST, OPTIONS' : 'GET, HEAD, OPTIONS'
 
   async function answer(request: Request, progress: Progress): Promise<Answer> {
@@ -83,6 +90,7 @@ export function createShapeProxy<P extends Principal = Principal>(
       progress.reason = `authenticate failed: ${describeError(error)}`
     })
     progress.authenticated(principal)
+    progress.digest = await digestOf(principal)
     return limiter.run(principal, request.signal, () => answerTo(principal, request, progress))
   }
 
@@ -107,9 +115,7 @@ export function createShapeProxy<P extends Principal = Principal>(
   async function serveShape(request: Request): Promise<Response> {
     const progress = createProgress(request.method)
     const { response, reason } = await answer(request, progress).catch(answerError)
-    if (progress.principal !== null) {
-      response.headers.set(PRINCIPAL_HEADER, await principalDigest(progress.principal))
-    }
+    if (progress.digest !== null) response.headers.set(PRINCIPAL_HEADER, progress.digest)
     logProgress(options.logger, progress, response.status, reason)
     return response
   }
@@ -119,6 +125,7 @@ export function createShapeProxy<P extends Principal = Principal>(
       requirePrincipal(options.authenticate, request, (error) =>
         onError(`authenticate failed: ${describeError(error)}`),
       ),
+    digestOf,
     serveShape,
     ...(options.logger === undefined ? {} : { logger: options.logger }),
   })

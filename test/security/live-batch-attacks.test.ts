@@ -301,7 +301,7 @@ describe('principals', () => {
         await Promise.all(
           all.map(async ([user, names]) => {
             const [tenantId = '', userId = ''] = user.split('/')
-            const digest = await principalDigest({ tenantId, userId })
+            const digest = await principalDigest()({ tenantId, userId })
             const { polls } = await post(
               batch(...names.map((name) => [name, own(name)] as const)),
               {

@@ -112,9 +112,9 @@ export function createLiveFetch(options: LiveFetchOptions): LiveFetch {
   }
 
   function listenForSignOut(): void {
-    const principal = pin.current()
-    if (signOuts !== undefined || principal === undefined || !tools) return
-    signOuts = tools.openChannel(`${nameOf(principal)}/sign-out`)
+    const user = pin.user()
+    if (signOuts !== undefined || user === undefined || !tools) return
+    signOuts = tools.openChannel(`${nameOf(user)}/sign-out`)
     signOuts.onmessage = ({ data }) => {
       if (data.type === 'signed-out') options.onSignedOut()
     }

@@ -3,8 +3,10 @@ import { SessionDbError, toWriteFailure } from '../../writes/errors.ts'
 
 /** Whom the server takes this page's requests to come from. */
 export interface PrincipalPin {
-  /** The server's digest of the principal; undefined until it has said so. */
+  /** The server's digest of the principal and its rights; undefined until it has said so. */
   current(): string | undefined
+  /** The part of it that says who it is: other rights do not make somebody else of a user. */
+  user(): string | undefined
   /**
    * Takes in an answer. The first says who this page's user is; an answer to somebody else becomes
    * a 401, so that no row of it reaches these collections.
@@ -22,11 +24,15 @@ export function createPrincipalPin(): PrincipalPin {
   let pinned: string | undefined
   return {
     current: () => pinned,
+    user: () => userOf(pinned),
     check(response) {
       const principal = response.headers.get(PRINCIPAL_HEADER)
       if (principal === null) return response
-      pinned ??= principal
-      if (principal === pinned) return response
+      if (pinned === undefined || userOf(principal) === userOf(pinned)) {
+        // With other rights shapes have other rows: the engine says so, and the stream starts again.
+        pinned = principal
+        return response
+      }
       void response.body?.cancel()
       return Response.json(toWriteFailure(signedInAsAnother()), { status: 401 })
     },
@@ -34,6 +40,11 @@ export function createPrincipalPin(): PrincipalPin {
       pinned = undefined
     },
   }
+}
+
+/** Digests are `USER` or `USER.RIGHTS`. */
+function userOf(digest: string | undefined): string | undefined {
+  return digest?.split('.', 1)[0]
 }
 
 function signedInAsAnother(): SessionDbError {

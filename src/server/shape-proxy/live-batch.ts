@@ -8,15 +8,17 @@ import { createFrameStream } from './frame-stream.ts'
 import { readLiveBatch } from './live-batch-request.ts'
 import { followLane } from './live-lane.ts'
 import { createProgress, logProgress, type Progress, type ShapeLogger } from './log-entry.ts'
-import { principalDigest } from './principal-digest.ts'
+import type { DigestOf } from './principal-digest.ts'
 
 const ALLOW = 'POST, OPTIONS'
 const LONGEST_MS = 60_000
 
 /** What the batch endpoint is made of. */
-export interface LiveBatchOptions {
+export interface LiveBatchOptions<P extends Principal = Principal> {
   /** Says who sends a request, or rejects with the error to answer; `onError` hears why. */
-  readonly authenticate: (request: Request, onError: (reason: string) => void) => Promise<Principal>
+  readonly authenticate: (request: Request, onError: (reason: string) => void) => Promise<P>
+  /** What browsers tell principals apart by. */
+  readonly digestOf: DigestOf<P>
   /** Answers a single shape request: each poll of a batch goes through it, each time. */
   readonly serveShape: (request: Request) => Promise<Response>
   /** Hears of a batch that is refused as a whole: none of its polls is ever served. */
@@ -36,7 +38,12 @@ export function isLiveBatch(request: Request): boolean {
  * after a minute; the client then asks again. Holds nothing between requests, so any instance can
  * serve any batch.
  */
-export function createLiveBatch({ authenticate, serveShape, logger }: LiveBatchOptions) {
+export function createLiveBatch<P extends Principal>({
+  authenticate,
+  digestOf,
+  serveShape,
+  logger,
+}: LiveBatchOptions<P>) {
   return async (request: Request): Promise<Response> => {
     if (request.method === 'OPTIONS') {
       return new Response(null, { status: 204, headers: { allow: ALLOW } })
@@ -73,7 +80,7 @@ export function createLiveBatch({ authenticate, serveShape, logger }: LiveBatchO
       progress.reason = reason
     })
     progress.authenticated(asker)
-    const principal = await principalDigest(asker)
+    const principal = await digestOf(asker)
     const polls = await readLiveBatch(request)
     const frames = createFrameStream(request.signal)
     const deadline = new AbortController()

@@ -29,6 +29,8 @@ export interface Progress {
   readonly started: number
   shape: string | null
   principal: Principal | null
+  /** What browsers tell principals apart by. */
+  digest: string | null
   live: boolean
   authenticateMs: number | null
   upstreamMs: number | null
@@ -47,6 +49,7 @@ export function createProgress(method: string): Progress {
     started,
     shape: null,
     principal: null,
+    digest: null,
     live: false,
     authenticateMs: null,
     upstreamMs: null,

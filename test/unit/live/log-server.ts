@@ -15,7 +15,7 @@ export interface LogServer extends Served {
   /** Decides answers to single requests; undefined leaves them alone. */
   refuse: ((shape: string, principal: string) => Response | undefined) | undefined
   /** Decides what becomes of a batch before it is served. */
-  onBatch: ((request: Request) => Response | Promise<Response> | undefined) | undefined
+  onBatch: ((request: Request) => Response | undefined | Promise<Response | undefined>) | undefined
   /** Breaks every open live connection, as a crash of the server would. */
   breakConnections(): void
 }
@@ -29,6 +29,13 @@ export async function startLogServer({ longPollMs = 20_000 } = {}): Promise<LogS
   const held = new Set<Request>()
   let cursor = 0
   const live = { open: 0, most: 0, batches: 0 }
+
+  // `user1;admin`: what comes after the user are its roles.
+  const principalOf = (authorization: string) => {
+    const [userId = '', roles = ''] = authorization.split(';')
+    return { tenantId: 't', userId, roles }
+  }
+  const digestOf = principalDigest<ReturnType<typeof principalOf>>(({ roles }) => roles)
 
   async function serveShape(request: Request): Promise<Response> {
     const principal = request.headers.get('authorization') ?? ''
@@ -50,7 +57,7 @@ export async function startLogServer({ longPollMs = 20_000 } = {}): Promise<LogS
         'electric-offset': `${log().length}_0`,
         'electric-cursor': String(cursor),
         'electric-up-to-date': '',
-        [PRINCIPAL_HEADER]: await principalDigest({ tenantId: 't', userId: principal }),
+        [PRINCIPAL_HEADER]: await digestOf(principalOf(principal)),
       },
     })
   }
@@ -71,10 +78,11 @@ export async function startLogServer({ longPollMs = 20_000 } = {}): Promise<LogS
 
   const serveBatch = createLiveBatch({
     authenticate: async (request) => {
-      const userId = request.headers.get('authorization') ?? ''
-      if (userId.startsWith('user')) return { tenantId: 't', userId }
+      const authorization = request.headers.get('authorization') ?? ''
+      if (authorization.startsWith('user')) return principalOf(authorization)
       throw new SessionDbError('unauthenticated', 'Sign in.')
     },
+    digestOf,
     serveShape,
   })
 

@@ -126,38 +126,60 @@ test('a tab whose sign-in has expired hands over; its 401 is nobody else’s', a
   await allSee([own as Follower], ['a', 'b'])
 })
 
-test('two principals never meet, and a page keeps the one it began with', async () => {
-  const server = await start()
-  // Every answer says for whom it was made.
-  server.refuse = undefined
+/** The shapes that each sign-in sends batches for. */
+function watchBatches(server: LogServer): ReadonlyMap<string, Set<string>> {
   const seen = new Map<string, Set<string>>()
-  const one = await openTabs(server, 2, 'user1')
-  const two = await openTabs(server, 2, 'user2')
-  const watch = (tab: Tab, user: string) => {
-    const asked = seen.get(user) ?? new Set()
-    seen.set(user, asked)
-    return tab.follow(`${user}-log`)
-  }
-  server.onBatch = (request) => {
+  server.onBatch = async (request) => {
     const user = request.headers.get('authorization') ?? ''
-    return request
-      .clone()
-      .text()
-      .then((body) => {
-        for (const [, shape = ''] of body.matchAll(/"shape":"([^"]+)"/g)) seen.get(user)?.add(shape)
-        return undefined as unknown as Response
-      })
+    const body = await request.clone().text()
+    const shapes = seen.get(user) ?? new Set()
+    seen.set(user, shapes)
+    for (const [, shape = ''] of body.matchAll(/"shape":"([^"]+)"/g)) shapes.add(shape)
+    return undefined
   }
+  return seen
+}
+
+test.each([
+  ['principals', 'user1', 'user2'],
+  ['sessions of one user with other rights', 'user1;admin', 'user1;reader'],
+])('two %s never meet, and a page keeps the one it began with', async (_what, first, second) => {
+  const server = await start()
+  const one = await openTabs(server, 2, first)
+  const two = await openTabs(server, 2, second)
+  const seen = watchBatches(server)
   const followers = [
-    ...one.map((tab) => watch(tab, 'user1')),
-    ...two.map((tab) => watch(tab, 'user2')),
+    ...one.map((tab) => tab.follow('first-log')),
+    ...two.map((tab) => tab.follow('second-log')),
   ]
-  server.append('user1-log', 'one')
-  server.append('user2-log', 'two')
+  server.append('first-log', 'one')
+  server.append('second-log', 'two')
   await allSee(followers.slice(0, 2), ['one'])
   await allSee(followers.slice(2), ['two'])
-  expect([...(seen.get('user1') ?? [])]).toEqual(['user1-log'])
-  expect([...(seen.get('user2') ?? [])]).toEqual(['user2-log'])
+  expect([...(seen.get(first) ?? [])]).toEqual(['first-log'])
+  expect([...(seen.get(second) ?? [])]).toEqual(['second-log'])
+})
+
+test('a user whose rights change goes on, and shares with tabs of the new rights only', async () => {
+  const server = await start()
+  let roles = 'reader'
+  const [changing] = await openTabs(server, 1, () => `user1;${roles}`)
+  const own = changing?.follow('messages') as Follower
+  server.append('messages', 'a')
+  await allSee([own], ['a'])
+  const [reader] = await openTabs(server, 1, 'user1;reader')
+  const others = [reader?.follow('messages') as Follower]
+  await allSee(others, ['a'])
+  const seen = watchBatches(server)
+  roles = 'admin'
+  server.breakConnections()
+  server.append('messages', 'b')
+  await allSee([own, ...others], ['a', 'b'])
+  // What was answered to other rights was not for the reader: it has asked by itself.
+  expect([...seen.keys()].sort()).toEqual(['user1;admin', 'user1;reader'])
+  for (const { statuses } of [own, ...others]) expect(statuses.every((s) => s === 200)).toBe(true)
+  changing?.live.signOut()
+  await vi.waitFor(() => expect(reader?.signOuts()).toBe(1))
 })
 
 test('a tab that is signed in as somebody else by cookie gets 401, not that one’s rows', async () => {
