@@ -11,9 +11,16 @@ export interface AuthRefresh {
   fetch(send: typeof fetch): typeof fetch
   /** The same for writes: a batch that was refused is sent once more, with its id. */
   writes(adapter: WriteAdapter): WriteAdapter
+  /** The same for any other request; `send` gets the headers of the last refresh. */
+  readonly keep: KeepSignedIn
   /** Lets a refresh that has failed be tried again at once. */
   reset(): void
 }
+
+/** Sends a request, and once more when it was refused and the user could be signed in anew. */
+export type KeepSignedIn = (
+  send: (headers: Readonly<Record<string, string>>) => Promise<Response>,
+) => Promise<Response>
 
 /** A refresh that has failed is not tried again for so long, in ms: all streams hear 401 at a time. */
 const AFTER_FAILURE_MS = 10_000
@@ -64,6 +71,7 @@ export function createAuthRefresh(options: {
         }
       }
     },
+    keep: (send) => signIn.keep(() => send(signIn.headers())),
     reset: signIn.reset,
   }
 }

@@ -2,7 +2,7 @@ import { SessionDbError } from '../errors.ts'
 import type { WriteAdapter } from '../writes/adapter.ts'
 import { toWriteFailure } from '../writes/errors.ts'
 import type { RefreshSignIn } from '../writes/refresh-sign-in.ts'
-import { createAuthRefresh } from './auth-refresh.ts'
+import { createAuthRefresh, type KeepSignedIn } from './auth-refresh.ts'
 import type { StreamOptions } from './electric.ts'
 import { createLiveFetch } from './live/live-fetch.ts'
 import type { TabTools } from './live/tab-messages.ts'
@@ -21,6 +21,8 @@ export interface Connection {
   readonly fetch: typeof fetch
   /** Sends what was refused for an old sign-in once more after a new one. */
   writes(adapter: WriteAdapter): WriteAdapter
+  /** The same for uploads. */
+  readonly keep: KeepSignedIn
   /** Refuses every stream from now on; tells the other tabs, too, when asked. */
   signOut(tellOthers: boolean): void
   /** Lets streams through again. */
@@ -55,6 +57,7 @@ export function createConnection(
   return {
     fetch: async (input, init) => (isSignedOut ? signedOut() : send(input, init)),
     writes: auth.writes,
+    keep: auth.keep,
     signOut(tellOthers) {
       isSignedOut = true
       if (tellOthers) live.signOut()

@@ -64,7 +64,7 @@ export interface SessionCollectionsOptions<Shapes extends AppShapes = NoShapes>
    */
   readonly shareLiveConnections?: boolean
   /**
-   * Called when the server answers 401, once for all streams and writes: sign the user in anew, and
+   * Called when the server answers 401, once for all streams, writes and uploads: sign the user in anew, and
    * return the headers to use from now on, or nothing when a cookie or `headers` has changed. What
    * was refused is asked once more. When this rejects, or is not given, streams stop (see `status`).
    */
@@ -231,7 +231,7 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
     confirm: (collection, txid) => confirmTxid(sourceOf(collection), txid, syncTimeoutMs),
     actions: createActions(
       { ...writing, ...(outbox && { outbox: outbox.writes }) },
-      createUploadSession(options, (error) => options.onError?.(error)),
+      createUploadSession(options, connection.keep, (error) => options.onError?.(error)),
     ),
     status: (collection) => sourceOf(collection).status,
     restart() {

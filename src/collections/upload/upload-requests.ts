@@ -1,6 +1,7 @@
 import { type ErrorCode, errorStatus, SessionDbError } from '../../errors.ts'
 import { type Session, type SessionInsert, sessionStatusSchema } from '../../schema/session.ts'
 import { fromWriteFailure, writeFailureSchema } from '../../writes/errors.ts'
+import type { KeepSignedIn } from '../auth-refresh.ts'
 import type { UploadOptions } from './upload-session.ts'
 
 /** What the server says of an upload. */
@@ -19,7 +20,10 @@ export interface UploadRequests {
 }
 
 /** @throws SessionDbError `invalid` when nobody said where uploads go. */
-export function createUploadRequests(options: Partial<UploadOptions>): UploadRequests {
+export function createUploadRequests(
+  options: Partial<UploadOptions>,
+  keep: KeepSignedIn,
+): UploadRequests {
   if (options.uploadUrl === undefined) {
     const message = 'Give createSessionCollections the uploadUrl of the app’s upload route.'
     throw new SessionDbError('invalid', message)
@@ -30,14 +34,18 @@ export function createUploadRequests(options: Partial<UploadOptions>): UploadReq
   async function ask(url: string, init: RequestInit): Promise<Response> {
     // Looked up per request: a page may replace fetch after this was made, as mocks do.
     const send = options.fetchClient ?? fetch
-    const headers = {
-      'tus-resumable': '1.0.0',
-      ...(init.headers as Record<string, string>),
-      ...(await options.uploadHeaders?.()),
+    const attempt = async (signIn: Readonly<Record<string, string>>) => {
+      const headers = new Headers({
+        'tus-resumable': '1.0.0',
+        ...(init.headers as Record<string, string>),
+        ...(await options.uploadHeaders?.()),
+      })
+      for (const [name, value] of Object.entries(signIn)) headers.set(name, value)
+      return await send(url, { ...init, headers })
     }
     let response: Response
     try {
-      response = await send(url, { ...init, headers })
+      response = await keep(attempt)
     } catch (cause) {
       throw new SessionDbError('unavailable', 'The upload did not reach the server.', { cause })
     }

@@ -1,8 +1,9 @@
 import { v7 as uuidv7 } from 'uuid'
 import { SessionDbError } from '../../errors.ts'
 import type { Session, SessionInsert } from '../../schema/session.ts'
+import type { KeepSignedIn } from '../auth-refresh.ts'
 import { resilient } from './resilient.ts'
-import { createUploadRequests, type UploadAnswer } from './upload-requests.ts'
+import { createUploadRequests, type UploadAnswer, type UploadRequests } from './upload-requests.ts'
 
 /** Where and how uploads are sent. */
 export interface UploadOptions {
@@ -54,15 +55,21 @@ export interface PendingUpload {
 
 const PART_BYTES = 8 * 1024 * 1024
 
-/** Creates the action that uploads a file. */
+/**
+ * Creates the action that uploads a file.
+ *
+ * @param keep sends what was refused for an old sign-in once more after a new one
+ */
 export function createUploadSession(
   options: Partial<UploadOptions>,
+  keep: KeepSignedIn,
   onError: (error: SessionDbError) => void,
 ): (upload: SessionUpload) => PendingUpload {
   return (upload) => {
     const id = upload.id ?? uuidv7()
     const aborting = new AbortController()
-    const uploaded = send(options, { ...upload, id }, aborting.signal)
+    const requestsOf = () => createUploadRequests(options, keep)
+    const uploaded = send(requestsOf, { ...upload, id }, aborting.signal)
     uploaded.catch((error: SessionDbError) => {
       if (!aborting.signal.aborted) onError(error)
     })
@@ -72,19 +79,19 @@ export function createUploadSession(
       async abort() {
         aborting.abort()
         await uploaded.catch(() => undefined)
-        await createUploadRequests(options).remove(id)
+        await requestsOf().remove(id)
       },
     }
   }
 }
 
 async function send(
-  options: Partial<UploadOptions>,
+  requestsOf: () => UploadRequests,
   upload: SessionUpload & { readonly id: string },
   signal: AbortSignal,
 ): Promise<{ readonly status: Session['status'] }> {
   const { file, onProgress, partBytes = PART_BYTES, ...session } = upload
-  const requests = createUploadRequests(options)
+  const requests = requestsOf()
   const totalBytes = file.size
   const report = (uploadedBytes: number, retrying: boolean) =>
     onProgress?.({ uploadedBytes, totalBytes, retrying })

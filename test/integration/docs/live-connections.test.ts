@@ -85,7 +85,7 @@ test('one refresh for all, and what happens when somebody signs out', async () =
     electricUrl,
     writeAdapter,
     headers: { authorization: () => `Bearer ${tokens.current()}` },
-    onUnauthenticated: () => tokens.refresh(), // once for all streams and writes
+    onUnauthenticated: () => tokens.refresh(), // once for all streams, writes and uploads
     onSignedOut: () => location.assign('/sign-in'),
   })
   await db.sessions.preload()

@@ -1,5 +1,5 @@
 import { Upload } from 'tus-js-client'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
   createSessionCollections,
   type SessionCollectionsOptions,
@@ -50,6 +50,7 @@ function openActions(user: string, more: Partial<SessionCollectionsOptions> = {}
   return { ...db.actions, errors }
 }
 
+const plain = (init?: RequestInit) => Object.fromEntries(new Headers(init?.headers))
 const fileOf = (bytes: Buffer, name = 'run.jsonl') => new File([new Uint8Array(bytes)], name)
 
 describe('actions.uploadSession', () => {
@@ -99,6 +100,38 @@ describe('actions.uploadSession', () => {
     expect(await uploaded).toEqual({ status: 'ready' })
     expect(retries).toHaveLength(4)
     expect(await fixture.store.uploadState(ada, id)).toMatchObject({ eventCount: 2_000 })
+  })
+
+  test('a sign-in that expires on the way is renewed once, for all uploads and writes', async () => {
+    const bytes = codexLog(2_000)
+    let token = 'ada'
+    let parts = 0
+    const refresh = vi.fn(async () => ({ authorization: token }))
+    const isOld = (init?: RequestInit) => new Headers(init?.headers).get('authorization') !== token
+    const unauthenticated = { error: { code: 'unauthenticated' as const, message: 'no' } }
+    const { uploadSession, createSession, errors } = openActions('ada', {
+      onUnauthenticated: refresh,
+      writeAdapter: async (_batch, options) =>
+        options?.headers?.authorization === token
+          ? { error: { code: 'forbidden', message: 'heard' } }
+          : unauthenticated,
+      fetchClient: async (input, init) => {
+        if (init?.method === 'PATCH' && ++parts === 3) token = 'ada-anew'
+        if (isOld(init)) return Response.json(unauthenticated, { status: 401 })
+        return fetch(input, { ...init, headers: { ...plain(init), authorization: 'ada' } })
+      },
+    })
+    const file = fileOf(bytes)
+    const uploads = [1, 2].map(() => uploadSession({ file, partBytes: 60_000 }))
+    const statuses = await Promise.all(uploads.map(({ uploaded }) => uploaded))
+    expect(statuses).toEqual([{ status: 'ready' }, { status: 'ready' }])
+    const written = createSession({ title: 'x', source: 'upload', format: 'codex' })
+    await expect(written.committed).rejects.toMatchObject({ code: 'forbidden' })
+    expect(refresh).toHaveBeenCalledOnce()
+    for (const { id } of uploads) {
+      expect(await fixture.store.uploadState(ada, id)).toMatchObject({ eventCount: 2_000 })
+    }
+    expect(errors).toEqual(['forbidden'])
   })
 
   test('goes on in another page that knows the id', async () => {
