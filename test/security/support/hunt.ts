@@ -79,7 +79,7 @@ function isWhole({ query, body, stolen }: Attempt): boolean {
   return body === undefined && stolen === undefined && /^(\w+=[^&]*&){0,3}offset=-1$/.test(query)
 }
 
-function paramOf(shape: string, url: string): string {
+export function paramOf(shape: string, url: string): string {
   return new URL(url).searchParams.get(rules[shape]?.param ?? '') ?? ''
 }
 
@@ -91,7 +91,7 @@ function remember(places: Place[], { headers }: Response): void {
   }
 }
 
-function rowsIn(text: string): TextRow[] {
+export function rowsIn(text: string): TextRow[] {
   if (text === '') return []
   const parsed: unknown = JSON.parse(text)
   const messages = Array.isArray(parsed) ? parsed : (parsed as { data: unknown[] }).data

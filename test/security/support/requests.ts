@@ -173,7 +173,7 @@ const value = fc.oneof(
   fc.string({ unit: 'binary' }),
   fc.webQueryParameters(),
 )
-const noise = fc
+export const noise = fc
   .array(
     fc.tuple(name, value).map(([key, text]) => `${key}=${text}`),
     { maxLength: 3 },

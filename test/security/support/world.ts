@@ -21,13 +21,17 @@ export interface World {
 }
 
 /** Starts the world: two tenants with the very same ids, of which each shares others, and a third that has nothing. */
-export async function createWorld(): Promise<World> {
+export async function createWorld({ longPollMs = 20_000 } = {}): Promise<World> {
   const database = await freshDatabase()
   await migrate({ database: database.url })
   const pool = new Pool({ connectionString: database.url, options: '-c timezone=UTC' })
   await pool.query(appTablesSql)
   await fill(pool)
-  const electric = await createShapeServer({ databaseUrl: database.url, secret: SECRET })
+  const electric = await createShapeServer({
+    databaseUrl: database.url,
+    secret: SECRET,
+    longPollMs,
+  })
   const { url: electricUrl } = await electric.listen()
   return {
     pool,
@@ -54,7 +58,7 @@ export const signedIn = ({ tenantId, userId, isAdmin }: AppPrincipal) => ({
   [USER_HEADER]: `${tenantId}/${userId}${isAdmin ? '/admin' : ''}`,
 })
 
-function principalOf(request: Request): AppPrincipal | null {
+export function principalOf(request: Request): AppPrincipal | null {
   const [tenantId, userId, role] = request.headers.get(USER_HEADER)?.split('/') ?? []
   return tenantId && userId ? { tenantId, userId, isAdmin: role === 'admin' } : null
 }

@@ -1,0 +1,108 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { sessionColumns } from '../../src/schema/index.ts'
+import { defineShape } from '../../src/shapes/index.ts'
+import { appShapes } from './support/app-shapes.ts'
+import { collectPlaces, huntBatches, type Places } from './support/batch-hunt.ts'
+import { createWorld, principalOf, type World } from './support/world.ts'
+
+/** One batch holds about four polls, and one case about two batches. */
+const CASES = Math.ceil(Number(process.env.SECURITY_CASES ?? 1_000) / 10)
+const PATIENCE_MS = 1_800_000
+
+let world: World
+const proxies = new Map<string, { serve: ReturnType<World['proxy']>; places: Places }>()
+
+/** Proxies with a hole each. */
+const leaks = {
+  'a shape that forgets who owns a session': () =>
+    world.proxy({
+      shapes: {
+        ...appShapes,
+        sessions: defineShape({ table: 'sessions', columns: sessionColumns }),
+      },
+    }),
+  'a child that does not look at its session': () =>
+    world.proxy({
+      shapes: {
+        ...appShapes,
+        'session-threads': defineShape({
+          ...appShapes['session-threads'],
+          key: ['id'],
+          params: appShapes['session-threads'].params.shape,
+          rows: () => ({ kind: 'and', conditions: [] }),
+        }),
+      },
+    }),
+  'a sign-in that mixes up who asks at a time': () => {
+    let last: ReturnType<typeof principalOf> = null
+    return world.proxy({
+      authenticate: async (request) => {
+        last = principalOf(request)
+        await new Promise((resolve) => setImmediate(resolve))
+        return last
+      },
+    })
+  },
+}
+
+beforeAll(async () => {
+  world = await createWorld({ longPollMs: 20 })
+  const all = { honest: () => world.proxy(), ...leaks }
+  for (const [name, create] of Object.entries(all)) {
+    const serve = create()
+    proxies.set(name, { serve, places: await collectPlaces(serve) })
+  }
+  await writeEverything(world)
+}, 300_000)
+
+afterAll(() => world?.close())
+
+/**
+ * Writes every row anew, adds some and shares a session, so that each place from before has news. Each
+ * row is written once: a log also tells of the values in between.
+ */
+async function writeEverything({ pool }: World): Promise<void> {
+  const mark = (...parts: string[]) => `'«' || ${parts.join(` || '/' || `)} || '/anew»'`
+  await pool.query(`
+    UPDATE sessions SET repo_label = ${mark('tenant_id', 'id')},
+      visibility = CASE tenant_id || id WHEN 't1s1' THEN 'tenant' ELSE visibility END;
+    INSERT INTO sessions (tenant_id, id, owner_id, title)
+    SELECT t, 's9-' || u, u, '«' || t || '/s9-' || u || '»'
+    FROM unnest(ARRAY['t1', 't2']) t, unnest(ARRAY['ann', 'bob']) u;
+    UPDATE timeline_events SET title = ${mark('tenant_id', 'id')};
+    UPDATE chat_threads SET metadata = jsonb_build_object('x', ${mark('tenant_id', 'id')});
+    UPDATE chat_messages SET metadata = jsonb_build_object('x', ${mark('tenant_id', 'id')});
+    UPDATE chat_message_deltas SET delta = ${mark('tenant_id', 'message_id', 'seq::text')};
+    UPDATE projects SET name = ${mark('tenant_id', 'id')}, budget = budget + 1`)
+}
+
+const proxyOf = (name: string) => {
+  const found = proxies.get(name)
+  if (found === undefined) throw new Error(`no proxy ${name}`)
+  return found
+}
+
+test(
+  `whatever is in a batch, each poll is answered what SQL says, and nothing else (${CASES})`,
+  async () => {
+    const { serve, places } = proxyOf('honest')
+    const seen = await huntBatches(world, serve, places, CASES)
+    expect(seen.polls).toBeGreaterThan(CASES * 2)
+    expect(seen.whole).toBeGreaterThan(CASES / 4)
+    expect(seen.rows).toBeGreaterThan(CASES / 2)
+    expect(seen.refusedPolls).toBeGreaterThan(CASES / 4)
+    expect(seen.refusedBatches).toBeGreaterThan(CASES / 20)
+  },
+  PATIENCE_MS,
+)
+
+describe('the hunt finds a planted leak', () => {
+  test.each(Object.keys(leaks))(
+    '%s',
+    async (name) => {
+      const { serve, places } = proxyOf(name)
+      await expect(huntBatches(world, serve, places, 500)).rejects.toThrow(/Property failed/)
+    },
+    PATIENCE_MS,
+  )
+})

@@ -1,0 +1,186 @@
+import fc from 'fast-check'
+import { expect } from 'vitest'
+import { principalDigest } from '../../../src/server/shape-proxy/principal-digest.ts'
+import { PRINCIPAL_HEADER } from '../../../src/shapes/live-batch.ts'
+import { createFrameReader, frameType, readJsonPayload } from '../../../src/shapes/live-frames.ts'
+import type { AppPrincipal } from './app-shapes.ts'
+import { type BatchAttempt, batches, type Entry } from './batch-requests.ts'
+import { rowsIn } from './hunt.ts'
+import { parameter } from './requests.ts'
+import { MARKER, rules, type TextRow } from './truth.ts'
+import { SECRET, signedIn, type World } from './world.ts'
+
+type Serve = (request: Request) => Promise<Response>
+
+/** Places in logs from before the last writes, by who was told of them and for what. */
+export type Places = ReadonlyMap<string, string>
+
+/** Counts of what a hunt has seen, so that it cannot pass by seeing nothing. */
+export interface BatchReport {
+  polls: number
+  rows: number
+  whole: number
+  refusedPolls: number
+  refusedBatches: number
+}
+
+const people: readonly AppPrincipal[] = ['t1', 't2', 't3'].flatMap((tenantId) =>
+  ['ann', 'bob', 'eve'].flatMap((userId) =>
+    [true, false].map((isAdmin) => ({ tenantId, userId, isAdmin })),
+  ),
+)
+const ids: Readonly<Record<string, readonly string[]>> = {
+  sessionId: ['s1', 's2', 's3', 's4'],
+  threadId: ['th-s1', 'th-s2', 'th-s3', 'th-s4'],
+  folderId: ['f0', 'f1'],
+}
+
+const placeKey = (who: AppPrincipal, shape: string, id: string) =>
+  JSON.stringify([who, shape, rules[shape]?.param ? id : ''])
+
+/** Asks for every shape as everybody, to have places to go on from. */
+export async function collectPlaces(serve: Serve): Promise<Places> {
+  const places = new Map<string, string>()
+  for (const who of people) {
+    for (const [shape, { param }] of Object.entries(rules)) {
+      for (const id of ids[param ?? ''] ?? ['']) {
+        const query = [parameter(shape, id), 'offset=-1'].filter(Boolean).join('&')
+        const url = `http://app.test/${shape}?${query}`
+        const { headers, body } = await serve(new Request(url, { headers: signedIn(who) }))
+        await body?.cancel()
+        const [handle, offset] = ['handle', 'offset'].map((name) => headers.get(`electric-${name}`))
+        places.set(placeKey(who, shape, id), `handle=${handle}&offset=${offset}`)
+      }
+    }
+  }
+  return places
+}
+
+/**
+ * Sends random batches of random principals, several at a time, and compares what every poll of them
+ * is answered with what SQL says. The engine's long polls must be short: a batch ends when all of its
+ * polls have heard that there is no more.
+ *
+ * @throws what fast-check throws: the smallest batches it found that show what they must not.
+ */
+export async function huntBatches(
+  world: World,
+  serve: Serve,
+  places: Places,
+  cases: number,
+): Promise<BatchReport> {
+  const report: BatchReport = { polls: 0, rows: 0, whole: 0, refusedPolls: 0, refusedBatches: 0 }
+  const property = fc.asyncProperty(batches, async (given) => {
+    const examined = given.map((batch) => examine(world, serve, places, batch, report))
+    // All of them: none may still be under way when the next case begins.
+    const failed = (await Promise.allSettled(examined)).find(({ status }) => status === 'rejected')
+    if (failed?.status === 'rejected') throw failed.reason
+  })
+  await fc.assert(property, { numRuns: cases, interruptAfterTimeLimit: 1_500_000 })
+  return report
+}
+
+async function examine(
+  { truth, electricUrl }: World,
+  serve: Serve,
+  places: Places,
+  { who, entries }: BatchAttempt,
+  report: BatchReport,
+): Promise<void> {
+  const polls = entries.map((entry) => toPoll(who, entry, places))
+  const request = new Request('http://app.test/api/shapes/_live', {
+    method: 'POST',
+    headers: { ...signedIn(who), 'content-type': 'application/json' },
+    body: JSON.stringify({ polls }),
+  })
+  const response = await serve(request)
+  const bytes = new Uint8Array(await response.arrayBuffer())
+  const all = new TextDecoder().decode(bytes) + JSON.stringify([...response.headers])
+  expect(all).not.toContain(SECRET)
+  expect(all).not.toContain(new URL(electricUrl).host)
+  const allowed = await truth.markers(who)
+  for (const [mark] of all.matchAll(MARKER)) expect(allowed, JSON.stringify(polls)).toContain(mark)
+  if (response.status !== 200) {
+    expect(response.status, all).toBe(400)
+    report.refusedBatches += 1
+    return
+  }
+  const digest = await principalDigest()(who)
+  expect(response.headers.get(PRINCIPAL_HEADER)).toBe(digest)
+  for (const [index, { status, principal, rows }] of answersIn(bytes).entries()) {
+    const entry = entries[index]
+    expect([200, 400, 404, 409, 502, 503]).toContain(status)
+    expect(principal, JSON.stringify(polls[index])).toBe(digest)
+    report.polls += 1
+    if (status !== 200) {
+      report.refusedPolls += 1
+      expect(rows).toEqual([])
+      continue
+    }
+    if (entry?.kind !== 'poll') throw new Error(`answered: ${JSON.stringify(polls[index])}`)
+    const expected = [...(await truth.rows(who, entry.shape, entry.id)).values()]
+    const left = new Set(expected)
+    for (const row of rows) {
+      const match = expected.find((candidate) => isPartOf(row, candidate))
+      expect(match, `${JSON.stringify(polls[index])} shows ${JSON.stringify(row)}`).toBeDefined()
+      if (match) left.delete(match)
+      report.rows += 1
+    }
+    if (entry.noise !== '' || entry.stolen !== undefined) continue
+    // All rows were written after the place that it asked from.
+    expect([...left], JSON.stringify(polls[index])).toEqual([])
+    if (expected.length > 0) report.whole += 1
+  }
+}
+
+function toPoll(who: AppPrincipal, entry: Entry, places: Places): unknown {
+  if (entry.kind === 'raw') return entry.value
+  const { shape, id, noise, stolen } = entry
+  const own = places.get(placeKey(who, shape, id)) ?? 'handle=1-1&offset=0_0'
+  const place = stolen === undefined ? own : [...places.values()][stolen % places.size]
+  const query = [parameter(shape, id), 'live=true', place, noise].filter(Boolean).join('&')
+  return { shape, query }
+}
+
+interface PollAnswer {
+  status: number
+  principal: string | undefined
+  readonly rows: TextRow[]
+}
+
+/** What each poll was answered, all its rounds together. */
+function answersIn(bytes: Uint8Array): PollAnswer[] {
+  const answers: PollAnswer[] = []
+  const bodies: string[] = []
+  const take = (poll: number) => {
+    const text = bodies[poll] ?? ''
+    bodies[poll] = ''
+    if (answers[poll]?.status === 200) answers[poll]?.rows.push(...rowsIn(text))
+  }
+  for (const frame of createFrameReader()(bytes)) {
+    const { type, poll } = frame
+    if (type === frameType.head) {
+      const head = readJsonPayload(frame) as { status: number; headers: [string, string][] }
+      const principal = Object.fromEntries(head.headers)[PRINCIPAL_HEADER]
+      answers[poll] = { rows: answers[poll]?.rows ?? [], status: head.status, principal }
+    }
+    if (type === frameType.data) {
+      bodies[poll] = (bodies[poll] ?? '') + new TextDecoder().decode(frame.payload)
+    }
+    if (type === frameType.end || type === frameType.last) take(poll)
+    expect(type).not.toBe(frameType.broken)
+  }
+  return answers
+}
+
+/** An update holds the key and what has changed, an insert all columns; none holds another one. */
+function isPartOf(row: TextRow, whole: TextRow): boolean {
+  return Object.entries(row).every(([name, value]) => {
+    const expected = whole[name]
+    return (
+      expected === value ||
+      (expected === 'true' && value === 't') ||
+      (expected === 'false' && value === 'f')
+    )
+  })
+}

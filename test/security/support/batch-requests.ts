@@ -1,0 +1,89 @@
+import fc from 'fast-check'
+import type { AppPrincipal } from './app-shapes.ts'
+import { noise, parameter, principal, shapeName, someId } from './requests.ts'
+
+/** One poll of a batch: an honest one, one with more in it than belongs there, or no poll at all. */
+export type Entry =
+  | {
+      readonly kind: 'poll'
+      readonly shape: string
+      readonly id: string
+      readonly noise: string
+      /** Whose place in the log is asked from: the own one, or one of somebody else. */
+      readonly stolen: number | undefined
+    }
+  | { readonly kind: 'raw'; readonly value: unknown }
+
+/** A batch of somebody. */
+export interface BatchAttempt {
+  readonly who: AppPrincipal
+  readonly entries: readonly Entry[]
+}
+
+const fitting = shapeName.chain((shape) =>
+  fc.record({ shape: fc.constant(shape), id: idFor(shape) }),
+)
+
+/** Mostly an id that the shape has rows for, in some tenant. */
+function idFor(shape: string): fc.Arbitrary<string> {
+  const own = parameter(shape, '')
+  const [of, count] = own.startsWith('threadId')
+    ? (['th-s', 4] as const)
+    : own.startsWith('folderId')
+      ? (['f', 1] as const)
+      : (['s', 4] as const)
+  const fits = fc.integer({ min: of === 'f' ? 0 : 1, max: count }).map((n) => `${of}${n}`)
+  return fc.oneof({ weight: 6, arbitrary: fits }, { weight: 1, arbitrary: someId })
+}
+
+const poll = fc
+  .record({
+    place: fitting,
+    noise: fc.oneof({ weight: 3, arbitrary: fc.constant('') }, { weight: 1, arbitrary: noise }),
+    stolen: fc.option(fc.nat(), { freq: 3 }),
+  })
+  .map(
+    ({ place, noise, stolen }): Entry => ({
+      kind: 'poll',
+      ...place,
+      noise,
+      stolen: stolen ?? undefined,
+    }),
+  )
+
+const live = 'live=true&offset=0_0&handle=1'
+const raw = fc
+  .oneof(
+    fc.constantFrom<unknown>(
+      null,
+      [],
+      {},
+      'sessions',
+      { shape: '../sessions', query: live },
+      { shape: 'sessions?table=chat_messages', query: live },
+      { shape: 'sessions', query: `${live}#&live=false` },
+      { shape: 'sessions', query: live, principal: { tenantId: 't2', userId: 'ann' } },
+      { shape: 'sessions', query: live, headers: { 'x-user': 't2/ann/admin' } },
+      { shape: ['sessions'], query: live },
+    ),
+    fc.record({ shape: shapeName, query: fc.string({ unit: 'binary' }) }),
+    fc.record({ shape: fc.string(), query: fc.constant(live) }),
+    fc.jsonValue(),
+  )
+  .map((value): Entry => ({ kind: 'raw', value }))
+
+const batch: fc.Arbitrary<BatchAttempt> = fc.record({
+  who: principal,
+  entries: fc.oneof(
+    { weight: 6, arbitrary: fc.array(poll, { minLength: 1, maxLength: 6 }) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .tuple(fc.array(poll, { maxLength: 3 }), raw)
+        .map(([polls, one]) => [...polls, one]),
+    },
+  ),
+})
+
+/** Batches that several send at a time. */
+export const batches = fc.array(batch, { minLength: 1, maxLength: 3 })
