@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sessionColumns } from '../../src/schema/index.ts'
 import { defineShape } from '../../src/shapes/index.ts'
 import { appShapes } from './support/app-shapes.ts'
-import { collectPlaces, huntBatches, type Places } from './support/batch-hunt.ts'
+import { collectPlaces, huntBatches, newsEverywhere, type Places } from './support/batch-hunt.ts'
 import { createWorld, principalOf, type World } from './support/world.ts'
 
 /** One batch holds about four polls, and one case about two batches. */
@@ -53,6 +53,8 @@ beforeAll(async () => {
     proxies.set(name, { serve, places: await collectPlaces(serve) })
   }
   await writeEverything(world)
+  const { serve, places } = proxyOf('honest')
+  await newsEverywhere(world, serve, places)
 }, 300_000)
 
 afterAll(() => world?.close())

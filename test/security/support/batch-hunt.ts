@@ -56,6 +56,24 @@ export async function collectPlaces(serve: Serve): Promise<Places> {
   return places
 }
 
+/** Waits until the engine has heard of the last writes: until each place has the news it should. */
+export async function newsEverywhere(
+  { truth }: World,
+  serve: Serve,
+  places: Places,
+): Promise<void> {
+  for (const [key, place] of places) {
+    const [who, shape, id] = JSON.parse(key) as [AppPrincipal, string, string]
+    if ((await truth.rows(who, shape, id)).size === 0) continue
+    const query = [parameter(shape, id), 'live=true', place].filter(Boolean).join('&')
+    for (let rows: TextRow[] = []; rows.length === 0; ) {
+      const url = `http://app.test/${shape}?${query}`
+      const response = await serve(new Request(url, { headers: signedIn(who) }))
+      rows = rowsIn(await response.text())
+    }
+  }
+}
+
 /**
  * Sends random batches of random principals, several at a time, and compares what every poll of them
  * is answered with what SQL says. The engine's long polls must be short: a batch ends when all of its
