@@ -1,9 +1,12 @@
+import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { Client } from 'pg'
+import { type Client, Pool } from 'pg'
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
+import { contentRef } from '../src/server/content/content-store.ts'
+import { type ContentStores, createContentStores } from '../src/server/content/content-stores.ts'
+import { deriveSession } from '../src/server/derivation/derive-session.ts'
 import { migrate } from '../src/server/index.ts'
-import { deriveTimeline, persistTimeline } from '../src/server/timeline/index.ts'
 import {
   type BenchContext,
   type Benchmark,
@@ -27,8 +30,9 @@ const COLUMNS = `tenant_id, id, session_id, seq, kind, role, occurred_at, title,
   call_id, parent_id, data`
 
 /**
- * Parsing, deriving and storing a log of 100,000 events, against a COPY of the same rows into the same
- * table with the same indexes, and against an INSERT for each row. And what memory a log of 500 MB takes.
+ * What the job of an upload does with a log of 100,000 events, from the stored content to a session that
+ * is ready, against a COPY of the same rows into the same table with the same indexes, and against an
+ * INSERT for each row. And what memory the upload and the job of a log of 500 MB take.
  * Commits are flushed to disk, as in production.
  */
 export const benchmark: Benchmark = { name: 'ingest', run }
@@ -38,17 +42,39 @@ async function run(context: BenchContext): Promise<Comparison[]> {
     async (postgres) => {
       await migrate({ database: postgres.url })
       const client = await postgres.connect()
-      return [...(await measureSpeed(context, client)), await measureMemory(context, postgres.url)]
+      const pool = new Pool({ connectionString: postgres.url, max: 2 })
+      const contents = createContentStores(pool)
+      try {
+        const speed = await measureSpeed(context, client, contents)
+        return [...speed, await measureMemory(context, postgres.url)]
+      } finally {
+        await pool.end()
+      }
     },
     { fsync: 'on' },
   )
 }
 
-async function measureSpeed(context: BenchContext, client: Client): Promise<Comparison[]> {
+async function measureSpeed(
+  context: BenchContext,
+  client: Client,
+  contents: ContentStores,
+): Promise<Comparison[]> {
   const log = Buffer.concat([...agentLog({ lines: EVENTS })])
   context.note(`a log of ${EVENTS} events, ${(log.length / 1e6).toFixed(0)} MB`)
-  await newSession(client)
-  await ingest(client, log)
+  const key = { tenantId: 'acme', sha256: createHash('sha256').update(log).digest('hex') }
+  const newSession = async () => {
+    // Not DELETE: dead rows would make each round slower than the one before.
+    await client.query('TRUNCATE sessions, session_contents CASCADE')
+    await contents.current.put(key, { bytes: log.length, read: () => Readable.from([log]) })
+    await client.query(
+      `INSERT INTO sessions (tenant_id, id, owner_id, title, content_ref, content_bytes)
+       VALUES ('acme', 's1', 'ada', 'Long', $1, $2)`,
+      [contentRef(contents.current, key), log.length],
+    )
+  }
+  await newSession()
+  await inTransaction(client, () => ingest(client, contents))
   const { rows } = await client.query('SELECT count(*)::int AS events FROM timeline_events')
   if (rows[0].events !== EVENTS) throw new Error(`${rows[0].events} events, not ${EVENTS}`)
   const copied = await copyRows(client)
@@ -58,12 +84,12 @@ async function measureSpeed(context: BenchContext, client: Client): Promise<Comp
   })
   /** Microseconds per row, into a session that has no events yet. */
   const perRow = (rowCount: number, store: () => Promise<unknown>) => async () => {
-    await newSession(client)
+    await newSession()
     await client.query('CHECKPOINT')
     return ((await timed(store)) * 1_000) / rowCount
   }
   const samples = await interleave(context.rounds, {
-    ours: perRow(EVENTS, () => inTransaction(client, () => ingest(client, log))),
+    ours: perRow(EVENTS, () => inTransaction(client, () => ingest(client, contents))),
     copy: perRow(EVENTS, () => inTransaction(client, () => copyInto(client, copied))),
     rowByRow: perRow(SINGLE_ROWS, () => insertEach(client, singles)),
     together: perRow(SINGLE_ROWS, () => inTransaction(client, () => insertEach(client, singles))),
@@ -102,16 +128,10 @@ async function inTransaction(client: Client, work: () => Promise<unknown>): Prom
   await client.query('COMMIT')
 }
 
-async function newSession(client: Client): Promise<void> {
-  // Not DELETE: dead rows would make each round slower than the one before.
-  await client.query(`
-    TRUNCATE sessions CASCADE;
-    INSERT INTO sessions (tenant_id, id, owner_id, title) VALUES ('acme', 's1', 'ada', 'Long')`)
-}
-
-async function ingest(client: Client, log: Buffer): Promise<void> {
-  const timeline = deriveTimeline(Readable.from(chunksOf(log)))
-  await persistTimeline(client, { tenantId: 'acme', sessionId: 's1' }, timeline)
+/** What an upload's job does once its content is stored: read, parse, derive, store, and say ready. */
+async function ingest(client: Client, contents: ContentStores): Promise<void> {
+  const job = { tenantId: 'acme', sessionId: 's1', lease: 'bench', attempts: 1 }
+  await deriveSession(client, contents, job, () => undefined)
 }
 
 function* chunksOf(log: Buffer): Generator<Buffer> {

@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream'
-import { Client } from 'pg'
-import { deriveTimeline, persistTimeline } from '../../src/server/timeline/index.ts'
+import { createSessionStore } from '../../src/server/index.ts'
 import { agentLog } from './agent-log.ts'
 import type { IngestMemory, IngestMemoryArgument } from './ingest-memory.ts'
 
@@ -8,9 +7,10 @@ const { databaseUrl, lines, outputLength } = JSON.parse(
   process.argv[2] ?? '',
 ) as IngestMemoryArgument
 const megabytes = (bytes: number) => Math.round(bytes / 1e6)
+const ada = { tenantId: 'acme', userId: 'ada' }
 
-const client = new Client({ connectionString: databaseUrl })
-await client.connect()
+const store = createSessionStore({ database: databaseUrl, uploads: { maxBytes: 1e9 } })
+const worker = store.startWorker({ pollMs: 50 })
 await ingest('warm-up', 2_000)
 globalThis.gc?.()
 const startMegabytes = megabytes(process.memoryUsage.rss())
@@ -22,18 +22,20 @@ const memory: IngestMemory = {
   events,
   logMegabytes: megabytes(bytes),
 }
-await client.end()
+await worker.stop()
+await store.close()
 process.send?.(memory)
 process.disconnect()
 
-async function ingest(
-  sessionId: string,
-  count: number,
-): Promise<{ events: number; bytes: number }> {
-  await client.query(
-    "INSERT INTO sessions (tenant_id, id, owner_id, title) VALUES ('acme', $1, 'ada', 'Long')",
-    [sessionId],
-  )
+/** Uploads a log that is made as it is read, and waits for its timeline. */
+async function ingest(id: string, count: number): Promise<{ events: number; bytes: number }> {
+  await store.createSession(ada, { id, title: 'Long', originalName: 'long.jsonl' })
   const log = Readable.from(agentLog({ lines: count, outputLength }))
-  return persistTimeline(client, { tenantId: 'acme', sessionId }, deriveTimeline(log))
+  let state = await store.uploadContent(ada, id, log)
+  while (state.status === 'pending') {
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    state = await store.uploadState(ada, id)
+  }
+  if (state.status !== 'ready') throw new Error(`The session is ${state.status}.`)
+  return { events: state.eventCount, bytes: state.receivedBytes }
 }

@@ -20,7 +20,7 @@ export interface IngestMemoryArgument {
 }
 
 /**
- * Derives and stores a log that is made as it is read, in a process of its own.
+ * Uploads a log that is made as it is read and derives its timeline, in a process of its own.
  *
  * @throws when the process fails.
  */

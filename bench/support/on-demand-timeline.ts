@@ -40,6 +40,7 @@ export function openOnDemand(electricUrl: string, sessionId: string): OnDemandTi
       },
     }),
   )
+  const pages: { cleanup(): Promise<void> }[] = []
   return {
     async show(fromSeq, toSeq) {
       const page = createLiveQueryCollection((q) =>
@@ -48,9 +49,13 @@ export function openOnDemand(electricUrl: string, sessionId: string): OnDemandTi
           .where(({ event }) => and(gte(event.seq, fromSeq), lt(event.seq, toSeq)))
           .orderBy(({ event }) => event.seq),
       )
+      pages.push(page)
       await page.preload()
       if (page.size !== toSeq - fromSeq) throw new Error(`on demand came ${page.size} events`)
     },
-    close: () => timeline.cleanup(),
+    async close() {
+      await Promise.all(pages.map((page) => page.cleanup()))
+      await timeline.cleanup()
+    },
   }
 }
