@@ -1,4 +1,5 @@
 import * as browser from '@org/session-db'
+import * as proxy from '@org/session-db/proxy'
 import * as server from '@org/session-db/server'
 import { expectTypeOf, test } from 'vitest'
 
@@ -20,4 +21,20 @@ test('what both entries give is one and the same', () => {
   expectTypeOf(server.toUIMessage).toEqualTypeOf<typeof browser.toUIMessage>()
   expectTypeOf(server.toWhereClause).toEqualTypeOf<typeof browser.toWhereClause>()
   expectTypeOf(server.toWriteFailure).toEqualTypeOf<typeof browser.toWriteFailure>()
+})
+
+test('and so is what the proxy’s own entry gives', () => {
+  expectTypeOf(proxy.column('id', 'text')).toEqualTypeOf(server.column('id', 'text'))
+  expectTypeOf(proxy.and).toEqualTypeOf<typeof server.and>()
+  expectTypeOf(proxy.createShapeProxy).toEqualTypeOf<typeof server.createShapeProxy>()
+  expectTypeOf(proxy.defineShape).toEqualTypeOf<typeof server.defineShape>()
+  expectTypeOf(proxy.equals).toEqualTypeOf<typeof server.equals>()
+  expectTypeOf(proxy.inRange).toEqualTypeOf<typeof server.inRange>()
+  expectTypeOf(proxy.isIn).toEqualTypeOf<typeof server.isIn>()
+  expectTypeOf(proxy.isRefusal).toEqualTypeOf<typeof server.isRefusal>()
+  expectTypeOf(proxy.matches).toEqualTypeOf<typeof server.matches>()
+  expectTypeOf(proxy.or).toEqualTypeOf<typeof server.or>()
+  expectTypeOf(proxy.resolveShape).toEqualTypeOf<typeof server.resolveShape>()
+  expectTypeOf(proxy.SessionDbError).toEqualTypeOf<typeof server.SessionDbError>()
+  expectTypeOf(proxy.toWhereClause).toEqualTypeOf<typeof server.toWhereClause>()
 })

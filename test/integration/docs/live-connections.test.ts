@@ -1,44 +1,27 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { createSessionCollections } from '../../../src/collections/index.ts'
-import { createShapeServer, type ShapeServer } from '../../../src/dev/shape-server/index.ts'
-import {
-  createSessionStore,
-  createShapeProxy,
-  createWriteHandler,
-  migrate,
-  type SessionStore,
-} from '../../../src/server/index.ts'
+import { createShapeProxy, createWriteHandler } from '../../../src/server/index.ts'
 import { createHttpWriteAdapter } from '../../../src/writes/index.ts'
-import { freshDatabase, type TestDatabase } from '../../support/database.ts'
 import { type Served, serve } from '../../unit/proxy/serve.ts'
+import { type Backend, startBackend } from './backend.ts'
 
 // The examples of docs/live-connections.md, word for word.
 
 const principal = { tenantId: 'acme', userId: 'ada' }
 
-let database: TestDatabase
-let shapes: ShapeServer
-let store: SessionStore
-let engineUrl: string
+let backend: Backend
 
 beforeAll(async () => {
-  database = await freshDatabase()
-  await migrate({ database: database.url })
-  store = createSessionStore({ database: database.url })
-  shapes = await createShapeServer({ databaseUrl: database.url })
-  engineUrl = (await shapes.listen()).url
+  backend = await startBackend()
 })
-afterAll(async () => {
-  await shapes.close()
-  await store.close()
-  await database.drop()
-})
+afterAll(() => backend.close())
 
 /** The app's server: shapes, counted by what was asked for, and writes. */
 async function startApp(
   isSignedIn: (request: Request) => boolean,
 ): Promise<Served & { asked: string[] }> {
   const asked: string[] = []
+  const { store, engineUrl } = backend
   const authenticate = (request: Request) => (isSignedIn(request) ? principal : null)
   const serveShape = createShapeProxy({ electricUrl: engineUrl, authenticate })
   const serveWrite = createWriteHandler({ store, authenticate })

@@ -8,10 +8,10 @@ import { expect, onTestFinished, test } from 'vitest'
 import { createSessionCollections, timelineQuery, type WriteAdapter } from '../../../src/index.ts'
 import { createS3ContentStore } from '../../../src/s3.ts'
 import { createSessionStore, createUploadHandler } from '../../../src/server.ts'
+import { serve } from '../../unit/proxy/serve.ts'
 import { startAppServer, USER_HEADER } from '../collections/app-server.ts'
 import { openAs } from '../collections/open-as.ts'
 import { codexLog } from './log-file.ts'
-import { serve } from './serve.ts'
 
 async function startGuideApp() {
   const app = await startAppServer()

@@ -7,14 +7,14 @@ import {
 } from '../../../src/index.ts'
 import type { Principal } from '../../../src/schema/index.ts'
 import { createUploadHandler } from '../../../src/server/upload-handler.ts'
+import { type Served, serve } from '../../unit/proxy/serve.ts'
 import { ada, bob, type StoreFixture, startStore } from '../server/store-fixture.ts'
 import { codexLog } from './log-file.ts'
-import { serve, type TestServer } from './serve.ts'
 
 const users: Record<string, Principal> = { ada, bob }
 
 let fixture: StoreFixture
-let server: TestServer
+let server: Served
 /** What happens to the next requests instead of being served. */
 const mishaps: ((request: Request) => Promise<Response | undefined>)[] = []
 

@@ -9,6 +9,7 @@ const root = join(import.meta.dirname, '../../..')
  * word for word. A guide with such blocks has to be listed.
  */
 const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
+  '../README.md': ['test/integration/docs/readme.test.ts'],
   'concepts.md': ['test/integration/docs/concepts.test.ts'],
   'cutover.md': ['test/integration/legacy/cutover-guide.test.ts'],
   'live-connections.md': ['test/integration/docs/live-connections.test.ts'],
@@ -43,7 +44,7 @@ async function examplesIn(guide: string): Promise<string[]> {
   return [...text.matchAll(/^```tsx?\n(.*?)^```/gms)].map(([, code = '']) => bare(code))
 }
 
-const guides = (await readdir(join(root, 'docs'), { recursive: true })).filter(
+const guides = [...(await readdir(join(root, 'docs'), { recursive: true })), '../README.md'].filter(
   (name) => name.endsWith('.md') && !name.startsWith('api/'),
 )
 const examples = new Map(

@@ -1,37 +1,23 @@
 import { generateKeyPair, jwtVerify, SignJWT } from 'jose'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { createShapeServer, type ShapeServer } from '../../../../src/dev/shape-server/index.ts'
 import { createHttpWriteAdapter, createSessionCollections } from '../../../../src/index.ts'
 import {
   type Authenticate,
-  createSessionStore,
   createShapeProxy,
   createWriteHandler,
-  migrate,
-  type SessionStore,
 } from '../../../../src/server/index.ts'
-import { freshDatabase, type TestDatabase } from '../../../support/database.ts'
 import { serve } from '../../../unit/proxy/serve.ts'
+import { type Backend, startBackend } from '../backend.ts'
 
-let database: TestDatabase
-let shapes: ShapeServer
-let store: SessionStore
-let engineUrl: string
+let backend: Backend
 
 beforeAll(async () => {
-  database = await freshDatabase()
-  await migrate({ database: database.url })
-  store = createSessionStore({ database: database.url })
-  shapes = await createShapeServer({ databaseUrl: database.url })
-  engineUrl = (await shapes.listen()).url
+  backend = await startBackend()
 })
-afterAll(async () => {
-  await shapes.close()
-  await store.close()
-  await database.drop()
-})
+afterAll(() => backend.close())
 
 test('docs/recipes/bearer-token.md', async () => {
+  const { store, engineUrl } = backend
   const issuer = 'https://id.example.com'
   const { publicKey: keys, privateKey } = await generateKeyPair('ES256')
   const sign = (audience: string, key = privateKey) =>

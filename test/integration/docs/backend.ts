@@ -1,0 +1,30 @@
+import { createShapeServer } from '../../../src/dev/shape-server/index.ts'
+import { createSessionStore, migrate, type SessionStore } from '../../../src/server/index.ts'
+import { freshDatabase } from '../../support/database.ts'
+
+/** What an app's server stands on: a migrated database with its store, and the engine. */
+export interface Backend {
+  readonly databaseUrl: string
+  readonly store: SessionStore
+  readonly engineUrl: string
+  close(): Promise<void>
+}
+
+/** Starts all of it, on a database of its own. */
+export async function startBackend(): Promise<Backend> {
+  const database = await freshDatabase()
+  await migrate({ database: database.url })
+  const store = createSessionStore({ database: database.url })
+  const shapes = await createShapeServer({ databaseUrl: database.url })
+  const { url: engineUrl } = await shapes.listen()
+  return {
+    databaseUrl: database.url,
+    store,
+    engineUrl,
+    async close() {
+      await shapes.close()
+      await store.close()
+      await database.drop()
+    },
+  }
+}
