@@ -119,6 +119,12 @@ interface Count {
   readonly count: number
 }
 
+/**
+ * Text is a part of a word as often as a word, so the index of `searchEvents`, which knows whole words,
+ * would miss events. One of trigrams would find them, at the price of more work for each event that is
+ * ever written, and of an extension that not every owner may install. What bounds this instead is the
+ * session: its events are read by their index, and no others.
+ */
 function visibleEvents<User extends Principal>(
   { policy }: OutlineContext<User>,
   principal: User,
