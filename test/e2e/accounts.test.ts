@@ -203,8 +203,13 @@ test('a session that ends while somebody types: what was written is there after 
   expect(rows).toEqual([{ count: 1 }])
 })
 
-test('people who share a browser do not see what another was writing', async () => {
-  const { page, context } = await windows.open(demo.url, 'ann')
+test('people who share a browser do not see what another was writing', {
+  timeout: 120_000,
+}, async () => {
+  const { page, context } = await windows.openEmpty()
+  await page.goto(demo.url)
+  await page.getByTestId('sign-in-ann').click()
+  await page.getByTestId('session-list').waitFor()
   const sessionId = await createSession(page, 'One browser for two')
   await setShared(page, sessionId, true)
   const draft = page.getByTestId('composer')
@@ -217,7 +222,7 @@ test('people who share a browser do not see what another was writing', async () 
 
   const endSession = async () => {
     // The page itself would notice, and go.
-    await page.goto(`${demo.url}/icon.svg`)
+    await page.goto('about:blank')
     await context.clearCookies()
     await page.goto(`${demo.url}/sessions/${sessionId}`)
   }

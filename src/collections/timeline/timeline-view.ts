@@ -4,6 +4,8 @@ import { SessionDbError } from '../../errors.ts'
 import type { TimelineEvent } from '../../schema/timeline-event.ts'
 import { MAX_WINDOW_EVENTS } from '../../shapes/session-shapes.ts'
 import type { RowCollection, SyncedCollection } from '../electric.ts'
+import { createJointStatus } from '../joint-status.ts'
+import type { SyncStatusStore } from '../sync-status.ts'
 
 /** A long timeline, of which only what is looked at is loaded. */
 export interface TimelineView {
@@ -11,6 +13,8 @@ export interface TimelineView {
    * The events that are loaded, live, to query as any collection. Starts empty; it is ready at once.
    */
   readonly events: RowCollection<TimelineEvent>
+  /** How the streams are doing: the status of whichever does worst, `idle` before the first `show`. */
+  readonly status: SyncStatusStore
   /**
    * Loads the events with these seqs, and keeps them up to date. What was shown before stays until
    * more than `maxWindows` are loaded; then what was not shown for longest goes.
@@ -55,6 +59,7 @@ export function createTimelineView(
   let sync: EventSync | undefined
   // In the order in which they were last shown.
   const windows = new Map<number, Window>()
+  const status = createJointStatus()
   const events = createCollection<TimelineEvent, string>({
     id: `session-db-timeline-view-${uuidv7()}`,
     getKey: (event) => event.id,
@@ -99,11 +104,13 @@ export function createTimelineView(
     }
     // Everything was signed out or cleaned up: its rows must not stay here.
     const stopListening = collection.on('status:cleaned-up', drop)
+    const leaveStatus = status.add(source.status)
     const window: Window = {
       ready: untilReady(source),
       async close() {
         subscription.unsubscribe()
         stopListening()
+        leaveStatus()
         drop()
         await collection.cleanup()
       },
@@ -121,6 +128,7 @@ export function createTimelineView(
 
   return {
     events,
+    status: { get: status.get, subscribe: status.subscribe },
     async show(fromSeq, toSeq) {
       const first = Math.floor(Math.max(0, fromSeq) / windowSize)
       const last = Math.floor(Math.max(fromSeq, toSeq - 1) / windowSize)

@@ -90,6 +90,27 @@ function subscribeToNetwork(listener: () => void) {
   }
 }
 
+/** Says beside what is shown that it may no longer be the truth; nothing while all is well. */
+export function StreamNotice({ status }: { status: SyncStatusStore }) {
+  const current = useSyncExternalStore(status.subscribe, status.get)
+  const state = stateOf(current)
+  if (state === 'synced' || state === 'loading') return null
+  const { icon: Icon, label, tone } = looks[state]
+  return (
+    <p
+      role="status"
+      data-testid="timeline-status"
+      data-state={state}
+      className="flex items-center gap-2 border-y px-4 py-2 text-xs text-muted-foreground"
+    >
+      <Icon className={cn('size-4 shrink-0', tone)} aria-hidden />
+      {state === 'refused'
+        ? `${label}: ${current.lastError?.message ?? 'reload the page'}`
+        : `${label}: these events are as they were last seen here.`}
+    </p>
+  )
+}
+
 /** Says in the header whether the page shows the truth, and what has not been sent yet. */
 export function SyncBadge() {
   const { outbox } = useSessionDb()

@@ -1,4 +1,4 @@
-import type { TimelineEvent } from '@org/session-db'
+import type { SyncStatusStore, TimelineEvent } from '@org/session-db'
 import type { TimelineFacets } from '@org/session-db/server'
 
 /** What a list of events shows, wherever its rows come from. */
@@ -19,6 +19,8 @@ export interface TimelineSource {
   isFolded(event: TimelineEvent): boolean
   readonly facets: TimelineFacets
   readonly isReady: boolean
+  /** How its own streams are doing; the header looks after those of a timeline loaded as a whole. */
+  readonly status?: SyncStatusStore
   readonly failure: string | null
 }
 

@@ -3,6 +3,7 @@ import { useSearch } from '@tanstack/react-router'
 import { CircleAlert, Hourglass, ListX } from 'lucide-react'
 import { useMemo } from 'react'
 import { Notice, Skeleton } from '#/components/screens'
+import { StreamNotice } from '#/components/sync-badge'
 import { filterOf } from '#/lib/session-page-search'
 import { isProcessing } from '#/lib/session-search'
 import { EventList } from './event-list'
@@ -56,6 +57,7 @@ function TimelinePane({ session, source }: { session: Session; source: TimelineS
   return (
     <>
       <TimelineToolbar session={session} source={source} />
+      {source.status && <StreamNotice status={source.status} />}
       {source.failure && (
         <p role="alert" className="border-y bg-danger-soft px-4 py-2 text-xs text-danger">
           Not all events could be loaded: {source.failure}

@@ -73,9 +73,10 @@ export function useLongTimeline(
       },
       facets,
       isReady: true,
+      status: view.status,
       failure,
     }
-  }, [data, places, facets, failure, filter, sessionId, show])
+  }, [data, places, facets, failure, filter, sessionId, show, view])
 }
 
 /** Calls `loadRows` while the user scrolls, but for rows that only fly past. */

@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest'
+import { createJointStatus } from '../../../src/collections/joint-status.ts'
+import { createSyncStatus } from '../../../src/collections/sync-status.ts'
+import { SessionDbError } from '../../../src/errors.ts'
+
+const microtasks = () => new Promise((resolve) => setImmediate(resolve))
+
+function live() {
+  const status = createSyncStatus()
+  status.update({ status: 'ready', isUpToDate: true })
+  return status
+}
+
+test('is that of the part that does worst, and of none when there is none', async () => {
+  const joint = createJointStatus()
+  let calls = 0
+  joint.subscribe(() => {
+    calls += 1
+  })
+  expect(joint.get().connection).toBe('idle')
+
+  const [good, bad] = [live(), live()]
+  const stops = [good, bad].map((part) => joint.add(part))
+  expect(joint.get().connection).toBe('live')
+
+  bad.update({ lastError: new SessionDbError('unavailable', 'Away.'), isUpToDate: false })
+  await microtasks()
+  expect(joint.get()).toBe(bad.get())
+  expect(joint.get().connection).toBe('reconnecting')
+  const before = calls
+  good.update({ offset: '7_0' })
+  await microtasks()
+  expect(calls).toBe(before)
+
+  bad.update({ isStopped: true })
+  await microtasks()
+  expect(joint.get().connection).toBe('stopped')
+  stops[1]?.()
+  await microtasks()
+  expect(joint.get().connection).toBe('live')
+  stops[0]?.()
+  expect(joint.get().connection).toBe('idle')
+  expect(calls).toBeGreaterThan(before)
+
+  bad.update({ isStopped: false })
+  await microtasks()
+  expect(joint.get().connection).toBe('idle')
+})
