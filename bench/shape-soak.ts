@@ -25,8 +25,6 @@ const mb = 1024 ** 2
 const maxLogBytes = 32 * mb
 /** A server without shapes, and what V8 lets its heap grow to with so much alive before it collects. */
 const boundMb = 150 + (maxLogBytes * 6) / mb
-/** Seconds whose peak is told but not measured: code that is still being compiled takes memory for a while. */
-const startSeconds = 60
 
 /** Memory while shapes that clients follow are written to without end, against the bound it must keep. */
 export const benchmark: Benchmark = { name: 'shape-soak', run }
@@ -103,7 +101,7 @@ function writesPerSecond(): number {
   throw new Error(`${rateVariable} must be a number from 1 to 100000, not "${text}"`)
 }
 
-/** @returns the most memory the server had once it had started, in MB. */
+/** @returns the most memory the server had, in MB. */
 async function soak(options: {
   context: BenchContext
   postgres: BenchPostgres
@@ -120,10 +118,6 @@ async function soak(options: {
   for (let second = 1; second <= context.seconds; second++) {
     await Promise.race([delay(1000), writer.failed])
     const usage = await server.usage({ collectGarbage: false })
-    if (second === startSeconds && peak) {
-      context.note(`peak at the start, after ${peakSecond} s: ${inMegabytes(peak)}`)
-      peak = undefined
-    }
     if (!peak || usage.rss > peak.rss) {
       peak = usage
       peakSecond = second

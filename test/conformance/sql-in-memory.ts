@@ -1,4 +1,4 @@
-import { loadModule, parseSync } from 'libpg-query'
+import { loadPgParser, type PgParser } from '../../src/dev/shape-server/where/pg-parser.ts'
 import { type RowText, rowKey } from '../../src/shape-log/row-key.ts'
 import type { ShapeParams } from '../../src/shape-log/source.ts'
 import { and, type Condition, equals, isIn, or } from '../../src/shapes/condition.ts'
@@ -36,9 +36,11 @@ export interface SqlInMemory extends RowSource {
   conditionOf(params: ShapeParams): Condition
 }
 
+let parser: PgParser | undefined
+
 /** Creates a database without tables. */
 export async function createSqlInMemory(): Promise<SqlInMemory> {
-  await loadModule()
+  parser ??= await loadPgParser()
   const tables = new Map<string, Table>()
   let txid = 1000
   let lsn = 26_000_000n
@@ -231,7 +233,9 @@ function evaluate(node: Node, row: RowText, type: string): string | null {
 }
 
 function statementsOf(sql: string): Node[] {
-  const tree = parseSync(sql) as unknown as { readonly stmts: readonly { readonly stmt: Node }[] }
+  const tree = parser?.parseSync(sql) as unknown as {
+    readonly stmts: readonly { readonly stmt: Node }[]
+  }
   return tree.stmts.map(({ stmt }) => stmt)
 }
 

@@ -1,5 +1,5 @@
-import { loadModule, parseSync } from 'libpg-query'
 import { nodeList, openNode, type PgFields, type PgNode, stringOf, visitNodes } from './pg-node.ts'
+import { loadPgParser, type PgParser } from './pg-parser.ts'
 import { WhereError, wherePrefix } from './where-error.ts'
 
 /** A subquery of a where clause, as far as the text tells. */
@@ -17,9 +17,11 @@ export interface ParsedWhere {
   readonly subqueries: readonly SelectParts[]
 }
 
-/** Loads the parser; call it once before `parseWhere`. */
+let parser: PgParser | undefined
+
+/** Loads the parser; call it before `parseWhere`. */
 export async function loadParser(): Promise<void> {
-  await loadModule()
+  parser = await loadPgParser()
 }
 
 /**
@@ -59,9 +61,10 @@ export function parseOrderBy(text: string): readonly PgFields[] {
 }
 
 function parseStatement(sql: string, field = 'where'): PgFields {
+  if (!parser) throw new Error('loadParser has not been called')
   let statements: readonly { stmt?: unknown }[]
   try {
-    statements = parseSync(sql).stmts ?? []
+    statements = parser.parseSync(sql).stmts ?? []
   } catch (error) {
     const { message, sqlDetails } = error as Error & { sqlDetails?: { cursorPosition: number } }
     throw new WhereError(`At location ${sqlDetails?.cursorPosition ?? 0}: ${message}`, field)
