@@ -1,5 +1,4 @@
 import { resolve } from 'node:path'
-import { build } from 'esbuild'
 import { startDevStack } from '../../../src/dev/index.ts'
 import type { Principal } from '../../../src/schema/index.ts'
 import {
@@ -10,6 +9,7 @@ import {
 } from '../../../src/server/index.ts'
 import { serve } from '../../unit/proxy/serve.ts'
 import { temporaryDataDir } from '../support/demo.ts'
+import { bundleScript, SCRIPT_PAGE, typed } from '../support/page-script.ts'
 
 /** An app over plain HTTP/1.1 whose users sign in by cookie, and what happens at its server. */
 export interface Site {
@@ -50,7 +50,7 @@ export async function startSite(): Promise<Site> {
     request.headers.get('cookie')?.includes('user=ann') ? ann : null
   const serveShape = createShapeProxy({ electricUrl: stack.electricUrl, authenticate })
   const serveWrite = createWriteHandler({ store, authenticate })
-  const script = await bundlePage()
+  const script = await bundleScript(resolve(import.meta.dirname, 'page.ts'))
   const live = { open: 0, most: 0 }
   const open = new Set<Request>()
   const watches = new Set<{ lowest: number }>()
@@ -59,7 +59,7 @@ export async function startSite(): Promise<Site> {
     const { pathname, searchParams } = new URL(request.url)
     if (pathname === '/page.js') return typed(script, 'text/javascript')
     if (pathname === '/api/write') return serveWrite(request)
-    if (!pathname.startsWith('/api/shapes/')) return typed(PAGE, 'text/html')
+    if (!pathname.startsWith('/api/shapes/')) return typed(SCRIPT_PAGE, 'text/html')
     if (pathname.endsWith('/_live') || searchParams.get('live') === 'true') {
       // Held on to: a request that nobody holds is collected, and its signal never aborts.
       open.add(request)
@@ -108,24 +108,4 @@ export async function startSite(): Promise<Site> {
       await dataDir.remove()
     },
   }
-}
-
-const PAGE = `<!doctype html><meta charset="utf-8"><title>Live</title><link rel="icon" href="data:,">
-<script type="module" src="/page.js"></script>`
-
-async function bundlePage(): Promise<string> {
-  const { outputFiles } = await build({
-    entryPoints: [resolve(import.meta.dirname, 'page.ts')],
-    bundle: true,
-    format: 'esm',
-    platform: 'browser',
-    target: 'es2023',
-    define: { 'process.env.NODE_ENV': '"production"' },
-    write: false,
-  })
-  return outputFiles[0]?.text ?? ''
-}
-
-function typed(body: string, type: string): Response {
-  return new Response(body, { headers: { 'content-type': `${type}; charset=utf-8` } })
 }

@@ -6,7 +6,7 @@ import {
   type Page,
 } from 'playwright-core'
 
-const FLAGS = [
+export const BROWSER_FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',
@@ -16,12 +16,15 @@ const FLAGS = [
   '--disable-sync',
 ]
 
-/** Starts Chromium; `CHROMIUM` names another than Debian's. */
+/** `CHROMIUM` names another than Debian's. */
+export const browserPath = () => process.env.CHROMIUM ?? '/usr/bin/chromium'
+
+/** Starts Chromium. */
 export function launchBrowser(): Promise<Browser> {
   return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    executablePath: browserPath(),
     headless: true,
-    args: FLAGS,
+    args: BROWSER_FLAGS,
   })
 }
 
