@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createSessionStore, type SessionStore } from '../../../src/server/store/index.ts'
 import type { MutationInput } from '../../../src/writes/index.ts'
 import { openDatabase, storeDrivers } from './store-drivers.ts'
@@ -68,6 +68,44 @@ describe('a batch of one mutation is one round trip', () => {
       requests: 1,
     })
   })
+})
+
+test('an append that meets another one waits for it: it does not collide and try again', async () => {
+  const thread = [insertSession('met', {}), insertThread('met', 'met')]
+  await store.write(ada, { id: 'met', mutations: thread })
+  const pool = createTestPool(fixture.url, { max: 1 })
+  onTestFinished(() => pool.end())
+  await pool.query('BEGIN')
+  await pool.query(`
+    WITH thread AS (
+      UPDATE chat_threads SET last_position = last_position + 1, message_count = message_count + 1
+      WHERE id = 'met' RETURNING *
+    ), counted AS (SELECT set_config('session_db.counted', 'on', true))
+    INSERT INTO chat_messages (tenant_id, id, thread_id, session_id, author_id, role, content, position)
+    SELECT tenant_id, 'met-first', id, session_id, created_by, 'user', 'x', last_position
+    FROM thread, counted`)
+  tap.reset()
+  const append = store.write(ada, {
+    id: 'meeting',
+    mutations: [insertMessage('met', 'met-second')],
+  })
+  await vi.waitFor(async () => {
+    const waiting = await fixture.rows(
+      `SELECT FROM pg_stat_activity
+       WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    )
+    expect(waiting).toHaveLength(1)
+  })
+  await pool.query('COMMIT')
+  await append
+  expect(tap.requests()).toBe(1)
+  const stored = await fixture.rows(
+    `SELECT id, position FROM chat_messages WHERE thread_id = 'met' ORDER BY position`,
+  )
+  expect(stored).toEqual([
+    { id: 'met-first', position: '1' },
+    { id: 'met-second', position: '2' },
+  ])
 })
 
 test('a refused or repeated one is two', async () => {
