@@ -79,7 +79,7 @@ function isWhole({ query, body, stolen }: Attempt): boolean {
   return body === undefined && stolen === undefined && /^(\w+=[^&]*&){0,3}offset=-1$/.test(query)
 }
 
-export function paramOf(shape: string, url: string): string {
+function paramOf(shape: string, url: string): string {
   return new URL(url).searchParams.get(rules[shape]?.param ?? '') ?? ''
 }
 
