@@ -34,6 +34,7 @@ export function parseMessage(
   }
   const createdAt = readTime(fields, 'createdAt', previousTime)
   const clientMessageId = readClientMessageId(fields)
+  const isKept = clientMessageId === null && (fields.value('clientMessageId') ?? null) !== null
   return {
     file: 'chat-messages.json',
     index,
@@ -47,7 +48,7 @@ export function parseMessage(
     clientMessageId,
     createdAt,
     updatedAt: fields.time('updatedAt') ?? createdAt,
-    metadata: fields.others(clientMessageId === null ? MESSAGE_FIELDS : WITH_CLIENT_ID),
+    metadata: fields.others(isKept ? MESSAGE_FIELDS : WITH_CLIENT_ID),
   }
 }
 

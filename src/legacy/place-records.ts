@@ -54,6 +54,10 @@ export async function setAside(
   return issues.filter(({ same }) => !same).map(({ issue }) => issue)
 }
 
+// Odd records are few: each is looked up, where the planner would read all messages once more.
+const MESSAGE_OF_PLACE =
+  'CROSS JOIN LATERAL (SELECT * FROM legacy_messages WHERE n = p.n OFFSET 0) m'
+
 /** Each selects file, index, id and reason of records that are imported otherwise than they stand. */
 const oddities = [
   `SELECT 0 AS file, t.index, t.id, 'belongs to another session in the database, left there' AS reason
@@ -64,7 +68,8 @@ const oddities = [
    WHERE t.status = 'active' AND n.status <> 'active'`,
   `SELECT m.file, m.index, m.id,
      'is the same message as ' || p.same_as || ': its clientMessageId is the same' AS reason
-   FROM legacy_placed p JOIN legacy_messages m ON m.n = p.n WHERE p.same_as IS NOT NULL`,
+   FROM (SELECT n, same_as FROM legacy_placed WHERE same_as IS NOT NULL OFFSET 0) p
+   ${MESSAGE_OF_PLACE}`,
   `SELECT m.file, m.index, m.id, CASE WHEN m.thread_id IS NULL
      THEN 'names no thread and there is no active one: thread ' || p.thread_id || ' was made'
      ELSE 'names thread ' || p.thread_id || ', of which there is no record: an archived one was made'
@@ -73,9 +78,11 @@ const oddities = [
    JOIN legacy_messages m ON m.n = p.n WHERE p.same_as IS NULL`,
   `SELECT m.file, m.index, m.id,
      'names session ' || m.session_id || ', but its thread belongs to another' AS reason
-   FROM legacy_placed p JOIN legacy_expected e ON e.id = p.thread_id AND e.session_id <> p.session_id
-   JOIN legacy_messages m ON m.n = p.n
-   WHERE p.same_as IS NULL`,
+   FROM (
+     SELECT p.n FROM legacy_placed p
+     JOIN legacy_expected e ON e.id = p.thread_id AND e.session_id <> p.session_id
+     WHERE p.same_as IS NULL OFFSET 0
+   ) p ${MESSAGE_OF_PLACE}`,
 ]
 
 async function addNotes(client: ClientBase, notes: IssueList, query: string): Promise<void> {

@@ -3,7 +3,7 @@ import type { ModuleFacts } from './module-facts.ts'
 import { childrenOf, type Node, nodeAt, nodesAt, textAt } from './syntax-tree.ts'
 
 const MAX_VALUES = 64
-const MAX_DEPTH = 24
+const MAX_DEPTH = 100
 const PATH_FUNCTIONS = new Set(['join', 'resolve', 'normalize'])
 const SAME_TEXT = new Set([
   ...['String', 'toString', 'trim', 'toLowerCase', 'freeze', 'fileURLToPath', 'pathToFileURL'],
@@ -16,6 +16,9 @@ export type TextsOf = (node: Node, facts: ModuleFacts) => ReadonlySet<string>
 /** @param modules all code that may define a name another module uses. */
 export function createTextsOf(modules: readonly ModuleFacts[]): TextsOf {
   const unknown = new Set([UNKNOWN])
+  // Each part of the code once: names that use one another would otherwise take for ever.
+  const found = new Map<Node, ReadonlySet<string>>()
+  const foundProperties = new Map<string, ReadonlySet<string>>()
 
   const union = (sets: readonly ReadonlySet<string>[]): ReadonlySet<string> => {
     const all = new Set(sets.flatMap((set) => [...set]).slice(0, MAX_VALUES))
@@ -34,6 +37,16 @@ export function createTextsOf(modules: readonly ModuleFacts[]): TextsOf {
 
   function texts(node: Node | undefined, facts: ModuleFacts, depth: number): ReadonlySet<string> {
     if (node === undefined || depth > MAX_DEPTH) return unknown
+    const known = found.get(node)
+    if (known !== undefined) return known
+    // What it is made of itself adds nothing to it.
+    found.set(node, unknown)
+    const result = textsOfNode(node, facts, depth)
+    found.set(node, result)
+    return result
+  }
+
+  function textsOfNode(node: Node, facts: ModuleFacts, depth: number): ReadonlySet<string> {
     const of = (part: Node | undefined) => texts(part, facts, depth + 1)
     switch (node.type) {
       case 'StringLiteral':
@@ -144,12 +157,17 @@ export function createTextsOf(modules: readonly ModuleFacts[]): TextsOf {
     if (name === undefined) return unknown
     const own = facts.properties.get(name) ?? []
     if (own.length > 0) return union(own.map((value) => texts(value, facts, depth + 1)))
+    const known = foundProperties.get(name)
+    if (known !== undefined) return known
+    foundProperties.set(name, unknown)
     const others = modules.flatMap((other) =>
       [...(other.properties.get(name) ?? []), ...(other.values.get(name) ?? [])].map((value) =>
         texts(value, other, depth + 1),
       ),
     )
-    return union(others)
+    const result = union(others)
+    foundProperties.set(name, result)
+    return result
   }
 
   function member(node: Node, facts: ModuleFacts, depth: number): ReadonlySet<string> {

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { SourceMap, type SourceMapPayload } from 'node:module'
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { findLegacyPaths, type LegacyPathUse } from './find-legacy-paths.ts'
@@ -21,6 +23,13 @@ interface GuardContext {
   readonly meta: object
   /** Vite builds client and server in one process; each is looked at on its own. */
   readonly environment?: { readonly name: string }
+  getCombinedSourcemap?(): object
+}
+
+/** A module as it came to the guard, and the way back where a plugin before it has changed it. */
+interface GuardedModule {
+  readonly code: string
+  readonly map: object | undefined
 }
 
 /**
@@ -32,10 +41,10 @@ interface GuardContext {
  * export default defineConfig({ plugins: [legacySnapshotGuard(), tanstackStart()] })
  */
 export function legacySnapshotGuard(options: LegacySnapshotGuardOptions = {}): LegacySnapshotGuard {
-  const sources = new Map<string, Map<string, string>>()
-  const sourcesOf = ({ environment }: GuardContext): Map<string, string> => {
+  const sources = new Map<string, Map<string, GuardedModule>>()
+  const sourcesOf = ({ environment }: GuardContext): Map<string, GuardedModule> => {
     const name = environment?.name ?? ''
-    const known = sources.get(name) ?? new Map<string, string>()
+    const known = sources.get(name) ?? new Map<string, GuardedModule>()
     sources.set(name, known)
     return known
   }
@@ -47,16 +56,36 @@ export function legacySnapshotGuard(options: LegacySnapshotGuardOptions = {}): L
       sourcesOf(this).clear()
     },
     transform(code, id) {
-      if (isAppCode(id) && !isAllowed(id, options.allow ?? [])) sourcesOf(this).set(id, code)
+      if (!isAppCode(id) || isAllowed(id, options.allow ?? [])) return null
+      const map = isAsWritten(code, id) ? undefined : this.getCombinedSourcemap?.()
+      sourcesOf(this).set(id, { code, map })
       return null
     },
     buildEnd(error) {
       if (error !== undefined) return
-      const code = [...sourcesOf(this)].map(([file, text]) => ({ file, code: text }))
-      const uses = findLegacyPaths(code)
+      const modules = sourcesOf(this)
+      const code = [...modules].map(([file, module]) => ({ file, code: module.code }))
+      const uses = findLegacyPaths(code).map((use) => asWritten(use, modules.get(use.file)?.map))
       if (uses.length > 0) this.error(describeLegacyPaths(uses))
     },
   }
+}
+
+function isAsWritten(code: string, id: string): boolean {
+  try {
+    return readFileSync(id.replace(/[?#].*$/s, ''), 'utf8') === code
+  } catch {
+    return false
+  }
+}
+
+/** Where a use stands in the file as somebody wrote it. */
+function asWritten(use: LegacyPathUse, map: object | undefined): LegacyPathUse {
+  const entry =
+    map && new SourceMap(map as SourceMapPayload).findEntry(use.line - 1, use.column - 1)
+  if (entry === undefined || !('originalLine' in entry)) return use
+  const column = entry.originalColumn + (use.column - entry.generatedColumn)
+  return { ...use, line: entry.originalLine + 1, column }
 }
 
 /**

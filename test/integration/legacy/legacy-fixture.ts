@@ -79,7 +79,7 @@ export function useDatabase(): {
   }
 }
 
-/** Writes snapshot files into directories that are removed after each test. */
+/** Writes files into directories that are removed after each test; texts and bytes as they are. */
 export function useDataDirs(): (files: Record<string, unknown>) => Promise<string> {
   const directories: string[] = []
   afterEach(async () => {
@@ -89,8 +89,8 @@ export function useDataDirs(): (files: Record<string, unknown>) => Promise<strin
     const directory = await mkdtemp(join(tmpdir(), 'session-db-legacy-'))
     directories.push(directory)
     for (const [name, content] of Object.entries(files)) {
-      const text = typeof content === 'string' ? content : JSON.stringify(content)
-      await writeFile(join(directory, name), text)
+      const isRaw = typeof content === 'string' || content instanceof Uint8Array
+      await writeFile(join(directory, name), isRaw ? content : JSON.stringify(content))
     }
     return directory
   }

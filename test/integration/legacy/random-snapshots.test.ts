@@ -1,127 +1,227 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { importLegacySnapshots } from '../../../src/legacy/index.ts'
+import {
+  exportData,
+  type ImportOptions,
+  type ImportReport,
+  importLegacySnapshots,
+} from '../../../src/legacy/index.ts'
 import { useDatabase, useDataDirs } from './legacy-fixture.ts'
+import { type Expected, expectedOf, type LegacyFiles } from './legacy-oracle.ts'
+import { legacyFiles } from './random-files.ts'
 
 const database = useDatabase()
 const dataDir = useDataDirs()
-
-const time = fc.integer({ min: 0, max: 5 }).map((minute) => new Date(minute * 60_000).toISOString())
-const mode = fc.constantFrom('session', 'general')
-const sessionId = fc.constantFrom('s1', 's2', 'session-default')
-const junk = fc.oneof(
-  fc.constant(undefined),
-  fc.constant(null),
-  fc.integer(),
-  fc.constant(''),
-  fc.constant({}),
-)
-const often = <T>(arbitrary: fc.Arbitrary<T>) =>
-  fc.oneof({ weight: 30, arbitrary }, { weight: 1, arbitrary: junk })
-const text = fc.oneof(
-  fc.string(),
-  fc.string({ unit: 'binary' }),
-  fc.constant('\u0000'),
-  fc.constant('\ud800'),
-)
-
-const thread = fc.record({
-  id: often(fc.constantFrom('a', 'b', 'c', 'd', 'e')),
-  sessionId: often(sessionId),
-  mode: often(mode),
-  title: often(text),
-  status: often(fc.constantFrom('active', 'active', 'archived')),
-  messageCount: often(fc.nat(5)),
-  createdAt: often(time),
-  updatedAt: often(time),
-})
-const message = fc.record({
-  id: often(fc.nat(40).map((number) => `m${number}`)),
-  sessionId: often(sessionId),
-  mode: often(mode),
-  threadId: fc.oneof(fc.constantFrom('a', 'b', 'c', 'd', 'lost'), fc.constant(undefined)),
-  role: often(fc.constantFrom('user', 'assistant', 'system')),
-  content: often(text),
-  clientMessageId: fc.oneof(fc.constant(undefined), fc.constantFrom('x', 'y', 'z')),
-  createdAt: often(time),
-  updatedAt: often(time),
-  evidence: fc.oneof(fc.constant(undefined), fc.jsonValue()),
-})
-const threads = fc.array(
-  fc.oneof({ weight: 20, arbitrary: thread }, { weight: 1, arbitrary: junk }),
-  { maxLength: 6 },
-)
-const messages = fc.array(
-  fc.oneof({ weight: 40, arbitrary: message }, { weight: 1, arbitrary: junk }),
-  { maxLength: 25 },
-)
+const numRuns = Number(process.env.IMPORT_CASES ?? 25)
 
 let tenants = 0
 
-/** Ids in the order of time, then of the file, each once, as a careful reader of the file sees it. */
-async function storedRows(tenantId: string) {
-  const { rows } = await database.pool.query<{
-    id: string
-    thread_id: string
-    content: string
-    position: number
-    created_at: Date
-  }>(
-    `SELECT id, thread_id, content, position::int, created_at FROM chat_messages
-     WHERE tenant_id = $1 ORDER BY thread_id, position`,
-    [tenantId],
-  )
-  return rows
+async function prepare(files: LegacyFiles, messages: unknown = files.messages) {
+  tenants += 1
+  const directory = await dataDir({
+    'chat-threads.json': files.threads,
+    'chat-messages.json': messages,
+    'chat-tool-events.json': files.tools,
+  })
+  const options: ImportOptions = {
+    database: database.pool,
+    dataDir: directory,
+    tenantId: `t${tenants}`,
+    userId: 'ada',
+    quarantineFile: join(directory, 'quarantine.ndjson'),
+  }
+  return { directory, options, run: (more = {}) => importLegacySnapshots({ ...options, ...more }) }
 }
 
-test('any snapshot: each record is stored or in the report, in order; a second run changes nothing', async () => {
-  const property = fc.asyncProperty(threads, messages, async (threadRecords, messageRecords) => {
-    tenants += 1
-    const tenantId = `t${tenants}`
-    const options = {
-      database: database.pool,
-      dataDir: await dataDir({
-        'chat-threads.json': threadRecords.map((record) => record ?? null),
-        'chat-messages.json': messageRecords.map((record) => record ?? null),
-      }),
-      tenantId,
-      userId: 'ada',
-    }
-    const planned = await importLegacySnapshots({ ...options, dryRun: true })
-    expect(await storedRows(tenantId)).toEqual([])
-    const report = await importLegacySnapshots(options)
-    expect(report).toEqual({ ...planned, dryRun: false })
-    expect(report.perThread.every(({ agrees }) => agrees)).toBe(true)
-    expect(report.ok).toBe(report.badRecords.length === 0)
+async function ndjson(path: string): Promise<Record<string, unknown>[]> {
+  const text = await readFile(path, 'utf8')
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line))
+}
 
-    const rows = await storedRows(tenantId)
-    const stored = new Set(rows.map(({ id }) => id))
-    const reported = new Set(
-      [...report.badRecords, ...report.notes].map(({ file, index }) => `${file}${index}`),
+/** Threads with their messages, as an export has them. */
+async function exported({ options, directory }: Awaited<ReturnType<typeof prepare>>) {
+  const out = join(directory, 'export')
+  await exportData({ database: database.pool, tenantId: options.tenantId, directory: out })
+  const messages = await ndjson(join(out, 'chat-messages.ndjson'))
+  const threads = await ndjson(join(out, 'chat-threads.ndjson'))
+  const sessions = await ndjson(join(out, 'sessions.ndjson'))
+  return { messages, threads, sessions }
+}
+
+type Exported = Awaited<ReturnType<typeof exported>>
+
+function compare({ messages, threads, sessions }: Exported, expected: Expected): void {
+  expect(threads.length).toBe(expected.threads.length)
+  expect(new Set(sessions.map(({ id }) => id))).toEqual(
+    new Set(expected.threads.map(({ session_id }) => session_id)),
+  )
+  const known = new Set(expected.threads.flatMap(({ id }) => id ?? []))
+  for (const thread of expected.threads) {
+    const found = threads.find((row) =>
+      thread.id === undefined
+        ? !known.has(row.id as string) &&
+          row.session_id === thread.session_id &&
+          row.mode === thread.mode
+        : row.id === thread.id,
     )
-    for (const [index, record] of messageRecords.entries()) {
-      const id =
-        record !== null && typeof record === 'object' && 'id' in record ? record.id : undefined
-      const isStored = typeof id === 'string' && stored.has(id)
-      expect(isStored || reported.has(`chat-messages.json${index}`), `message ${index}`).toBe(true)
-    }
-    for (const [index, row] of rows.entries()) {
-      const previous = rows[index - 1]
-      const isFirst = previous?.thread_id !== row.thread_id
-      expect(row.position).toBe(isFirst ? 1 : (previous?.position ?? 0) + 1)
-      if (!isFirst)
-        expect(Number(row.created_at)).toBeGreaterThanOrEqual(Number(previous?.created_at))
-    }
-    const active = await database.pool.query(
-      `SELECT count(*)::int AS n FROM chat_threads WHERE tenant_id = $1 AND status = 'active'
-       GROUP BY session_id, mode`,
-      [tenantId],
-    )
-    expect(active.rows.every(({ n }) => n === 1)).toBe(true)
+    const { session_id, mode, status } = thread
+    const last = thread.messages.at(-1)
+    expect(found).toMatchObject({
+      ...{ session_id, mode, status, message_count: thread.messages.length },
+      ...(thread.title !== undefined && { title: thread.title }),
+      last_message_preview: last === undefined ? null : [...last.content].slice(0, 280).join(''),
+    })
+    const rows = messages.filter(({ thread_id }) => thread_id === found?.id)
+    expect(rows.map(({ position }) => position)).toEqual(rows.map((_, index) => index + 1))
+    expect(rows.every((row) => row.session_id === session_id)).toBe(true)
+    expect(
+      rows.map(({ id, role, content, client_message_id, metadata, ...row }) => ({
+        ...{ id, role, content, client_message_id, metadata },
+        created_at: Date.parse(row.created_at as string),
+        updated_at: Date.parse(row.updated_at as string),
+      })),
+    ).toEqual(thread.messages)
+  }
+}
+
+const places = (issues: ImportReport['notes']) =>
+  new Set(issues.map(({ file, index }) => `${file} ${index}`))
+
+/** Bad records are reported and kept; what is there otherwise than it stands is at least noted. */
+async function checkIssues(report: ImportReport, expected: Expected, files: LegacyFiles) {
+  const bad = places(report.badRecords)
+  const noted = places(report.notes)
+  expect(new Set([...bad].filter((place) => !expected.repeats.has(place)))).toEqual(expected.bad)
+  for (const place of expected.repeats) expect(bad.has(place) || noted.has(place), place).toBe(true)
+  for (const place of expected.sameMessage) expect(noted.has(place), place).toBe(true)
+  const kept = bad.size === 0 ? [] : await ndjson(report.quarantineFile ?? 'none')
+  const records = {
+    'chat-threads.json': files.threads,
+    'chat-messages.json': files.messages,
+    'chat-tool-events.json': files.tools,
+  }
+  expect(kept.length).toBe(bad.size)
+  for (const { file, index, record } of kept) {
+    expect(record).toEqual(records[file as keyof typeof records][index as number])
+  }
+}
+
+test('any files: what is exported afterwards is what a careful reader expects, and all else is reported', async () => {
+  const property = fc.asyncProperty(legacyFiles, async (files) => {
+    const prepared = await prepare(files)
+    const expected = expectedOf(files)
+    const planned = await prepared.run({ dryRun: true })
+    const report = await prepared.run()
+    expect({ ...report, quarantineFile: null }).toEqual({ ...planned, dryRun: false })
+    expect(report.perThread.filter(({ agrees }) => !agrees)).toEqual([])
+    expect(report.ok).toBe(report.badRecordCount === 0)
+    compare(await exported(prepared), expected)
+    await checkIssues(report, expected, files)
 
     const before = await database.everyRow()
-    expect(await importLegacySnapshots(options)).toMatchObject({ ok: report.ok, changed: false })
+    expect(await prepared.run()).toMatchObject({ ok: report.ok, changed: false })
     expect(await database.everyRow()).toEqual(before)
   })
-  await fc.assert(property, { numRuns: Number(process.env.IMPORT_CASES ?? 25) })
+  await fc.assert(property, { numRuns })
 }, 600_000)
+
+test('whatever has been edited, added or renamed since is left as it is', async () => {
+  const edits = fc.record({
+    edited: fc.array(fc.nat(), { maxLength: 4 }),
+    renamed: fc.array(fc.nat(), { maxLength: 2 }),
+    added: fc.nat(2),
+  })
+  const property = fc.asyncProperty(
+    legacyFiles,
+    edits,
+    async (files, { edited, renamed, added }) => {
+      const prepared = await prepare(files)
+      const { tenantId } = prepared.options
+      const first = await prepared.run()
+      const pick = (from: number, ids: readonly string[]) =>
+        ids[from % Math.max(1, ids.length)] ?? ''
+      const ids = async (table: string) => {
+        const sql = `SELECT id FROM ${table} WHERE tenant_id = $1 ORDER BY id COLLATE "C"`
+        return (await database.pool.query(sql, [tenantId])).rows.map(({ id }) => id as string)
+      }
+      const [messages, threads] = [await ids('chat_messages'), await ids('chat_threads')]
+      const change = (table: string, set: string, id: string) =>
+        database.pool.query(`UPDATE ${table} SET ${set} WHERE tenant_id = $1 AND id = $2`, [
+          tenantId,
+          id,
+        ])
+      for (const n of edited)
+        await change('chat_messages', `content = 'edited since'`, pick(n, messages))
+      for (const n of renamed) {
+        await change('chat_threads', `title = 'renamed', status = 'archived'`, pick(n, threads))
+      }
+      for (let n = 0; n < added && threads.length > 0; n++) {
+        await database.pool.query(
+          `INSERT INTO chat_messages (tenant_id, id, thread_id, session_id, author_id, role, content, position)
+         SELECT tenant_id, $2, id, session_id, 'bob', 'user', 'live', last_position + 1
+         FROM chat_threads WHERE tenant_id = $1 AND id = $3`,
+          [tenantId, `live${n}`, pick(n, threads)],
+        )
+      }
+      const before = await database.everyRow()
+      const report = await prepared.run()
+      expect(report).toMatchObject({ ok: first.ok, changed: false })
+      const since = new Set(report.perThread.flatMap(({ editedInDatabase }) => editedInDatabase))
+      expect(since).toEqual(
+        new Set(messages.length === 0 ? [] : edited.map((n) => pick(n, messages))),
+      )
+      expect(await database.everyRow()).toEqual(before)
+    },
+  )
+  await fc.assert(property, { numRuns: Math.ceil(numRuns / 3) })
+}, 600_000)
+
+test('a file that breaks off anywhere: nothing without salvage, with it all that is whole', async () => {
+  const property = fc.asyncProperty(
+    legacyFiles.filter(({ messages }) => messages.length > 0),
+    fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+    async (files, share) => {
+      const bytes = Buffer.from(JSON.stringify(files.messages))
+      const cut = bytes.subarray(0, Math.floor(share * bytes.length))
+      let end = 1
+      const whole = files.messages.filter((record) => {
+        end += Buffer.byteLength(JSON.stringify(record)) + 1
+        return end <= cut.length
+      })
+      const prepared = await prepare(files, cut)
+      const before = await database.everyRow()
+      await expect(prepared.run()).rejects.toMatchObject({ code: 'invalid' })
+      expect(await database.everyRow()).toEqual(before)
+
+      const report = await prepared.run({ salvage: true })
+      compare(await exported(prepared), expectedOf({ ...files, messages: whole }))
+      expect(report.badRecords).toContainEqual(
+        expect.objectContaining({ file: 'chat-messages.json', index: whole.length }),
+      )
+      const kept = await ndjson(report.quarantineFile ?? 'none')
+      const last = kept.find(
+        ({ file, index }) => file === 'chat-messages.json' && index === whole.length,
+      )
+      const lengths = whole.map((record) => Buffer.byteLength(JSON.stringify(record)) + 1)
+      const rest = cut.subarray(1 + lengths.reduce((sum, length) => sum + length, 0))
+      expect(last).toMatchObject(keptText(rest))
+    },
+  )
+  await fc.assert(property, { numRuns: Math.ceil(numRuns / 3) })
+}, 600_000)
+
+/** How the quarantine holds what is left of a file: as text, or its bytes where it is no UTF-8. */
+function keptText(rest: Buffer): object {
+  const text = rest.toString('utf8')
+  if (!Buffer.from(text).equals(rest)) return { base64: rest.toString('base64') }
+  try {
+    return { record: JSON.parse(text) }
+  } catch {
+    return { text }
+  }
+}

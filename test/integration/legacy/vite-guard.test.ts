@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { rollup } from 'rollup'
-import { build } from 'vite'
+import { build, type Plugin } from 'vite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { runCli } from '../../../src/cli/run-cli.ts'
 import { legacySnapshotGuard } from '../../../src/legacy/guard/vite.ts'
@@ -21,12 +21,12 @@ async function app(files: Record<string, string>): Promise<void> {
   }
 }
 
-const viteBuild = (ssr: boolean, allow: string[] = []) =>
+const viteBuild = (ssr: boolean, allow: string[] = [], before: Plugin[] = []) =>
   build({
     root,
     configFile: false,
     logLevel: 'silent',
-    plugins: [legacySnapshotGuard({ allow })],
+    plugins: [...before, legacySnapshotGuard({ allow })],
     build: {
       outDir: 'out',
       ...(ssr ? { ssr: 'src/server.ts' } : { lib: { entry: 'src/client.tsx', formats: ['es'] } }),
@@ -68,6 +68,25 @@ describe('a production build fails, naming file and line', () => {
     await expect(viteBuild(false)).rejects.toThrow(
       /src\/client\.tsx:2:\d+\s+\/data\/chat-messages\.json/,
     )
+  })
+
+  test('as it was written, also where another plugin has changed the code before', async () => {
+    await app({
+      'src/store.ts': oldStore,
+      'src/server.ts': `export { load } from './store.ts'\n`,
+    })
+    const banner: Plugin = {
+      name: 'banner',
+      enforce: 'pre',
+      transform(code, id) {
+        if (!id.endsWith('store.ts')) return null
+        // Three lines without an origin, then each line from the one it was.
+        const mappings = `;;;AAAA${';AACA'.repeat(code.split('\n').length - 1)}`
+        const map = { version: 3, names: [], sources: [id], sourcesContent: [code], mappings }
+        return { code: `// one\n// two\n// three\n${code}`, map }
+      },
+    }
+    await expect(viteBuild(true, [], [banner])).rejects.toThrow(/src\/store\.ts:5:25\s/)
   })
 
   test('with Rollup, too', async () => {

@@ -80,6 +80,19 @@ describe('code that makes the path of a legacy snapshot is found', () => {
     expect(uses.length).toBeGreaterThan(0)
   })
 
+  test('among names that all use one another, each looked at once', () => {
+    const web = Array.from(
+      { length: 40 },
+      (_, n) => `import * as other from './other'
+        export const name = { value: other.value + other.text, text: other.text + other.value }
+        export const file${n} = (value: string) => 'data/' + other.value + value + '.json'
+        file${n}(name.text + name.value)`,
+    )
+    expect(find(...web, `join('data', 'chat-threads.json')`)).toContainEqual(
+      expect.objectContaining({ file: 'm40.ts', line: 1, column: 1 }),
+    )
+  })
+
   test('with its line and column', () => {
     const [use] = find(`// chat-threads.json\n\n  read(path.join(dir, 'chat-threads.json'))`)
     expect(use).toEqual({ file: 'm0.ts', line: 3, column: 8, path: '…/chat-threads.json' })
