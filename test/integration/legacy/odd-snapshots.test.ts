@@ -373,6 +373,17 @@ describe('a database that has moved on', () => {
   })
 })
 
+test('a message that is there with other metadata does not agree', async () => {
+  const files = (note: string) => ({
+    threads: [thread('th1')],
+    messages: [message('m1', { note })],
+  })
+  const { tenantId } = await run(files('one'))
+  const { report } = await run(files('two'), tenantId)
+  expect(report).toMatchObject({ ok: false, changed: false })
+  expect(report.perThread).toMatchObject([{ differences: ['metadata'] }])
+})
+
 test('several imports at once end as one', async () => {
   const { again, tenantId, report } = await run({
     threads: [thread('th1')],
