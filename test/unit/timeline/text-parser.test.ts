@@ -37,6 +37,11 @@ test('plain text is an event per line, whatever it begins with', async () => {
   expect(summary).toMatchObject({ lines: 4, blankLines: 1, unparseable: 3 })
 })
 
+test('JSON Lines whose first line is cut are still read line by line', async () => {
+  const { events } = await derive('{"type":"start","text":"cu\n{"type":"next"}\n{"type":"last"}')
+  expect(titles(events)).toEqual(['not JSON', 'next', 'last'])
+})
+
 test('JSON Lines are an event per line, with the time and the name of their type', async () => {
   const { events, summary } = await derive(
     '{"type":"start","ts":"2026-11-01T10:00:00Z"}\n{"role":"user","time":"2026-11-01T10:00:02Z"}\n[1]',

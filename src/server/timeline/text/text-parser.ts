@@ -32,9 +32,9 @@ export const textParser = defineTimelineParser({
 
 const linesReading: Reading = { push: lineDrafts, finish: () => [] }
 
-/** The first line of a document opens an object or an array that it does not close. */
+/** The first line of a document opens an object or an array, and breaks off where JSON may go on. */
 function beginsDocument({ text, truncated }: LogLine): boolean {
-  if (truncated || !/^\s*(?:\{\s*(?:"|$)|\[\s*(?:[{["]|$))/.test(text)) return false
+  if (truncated || !/^\s*[{[]/.test(text) || !/[{[,:]\s*$/.test(text)) return false
   return readJsonLine(text).every((part) => 'broken' in part)
 }
 
