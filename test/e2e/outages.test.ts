@@ -69,7 +69,7 @@ test('all servers die while somebody types and an answer streams: draft, rows an
   expect(await isSamePage(page)).toBe(true)
 })
 
-test('offline for a while: what was written goes out, what others wrote comes in, nothing twice', async () => {
+test('offline for 30 s: what was written goes out, what others wrote comes in, nothing twice', async () => {
   windows.allow(NETWORK_IS_GONE)
   const ann = await windows.open(demo.url, 'ann')
   const bob = await windows.open(demo.url, 'bob')
@@ -81,6 +81,7 @@ test('offline for a while: what was written goes out, what others wrote comes in
   await markPage(ann.page)
 
   await ann.context.setOffline(true)
+  const offlineSince = await ann.page.evaluate(() => Date.now())
   await expect.poll(() => syncState(ann.page), { timeout: 30_000 }).toBe('offline')
   await sendMessage(ann.page, 'written in the tunnel')
   await sendMessage(ann.page, 'and once more')
@@ -88,16 +89,23 @@ test('offline for a while: what was written goes out, what others wrote comes in
   await bob.page.getByTestId('message-list').getByText('meanwhile outside').waitFor()
   expect(await stored('written in the tunnel')).toBe(0)
   expect(await messageTexts(ann.page)).toContain('written in the tunnel')
+  // Longer than the server holds a poll, and than the first pauses between tries to reach it again.
+  await ann.page.waitForFunction((since) => Date.now() - since >= 30_000, offlineSince, {
+    timeout: 45_000,
+  })
 
   await ann.context.setOffline(false)
+  // Writes go out at once; a stream may be in a pause between two tries, which is 32 s at most.
   const all = ['before the tunnel', 'meanwhile outside', 'written in the tunnel', 'and once more']
   for (const { page } of [ann, bob]) {
-    await expect.poll(async () => (await messageTexts(page)).toSorted()).toEqual(all.toSorted())
+    await expect
+      .poll(async () => (await messageTexts(page)).toSorted(), { timeout: 60_000 })
+      .toEqual(all.toSorted())
   }
-  await expect.poll(() => syncState(ann.page)).toBe('synced')
+  await expect.poll(() => syncState(ann.page), { timeout: 60_000 }).toBe('synced')
   expect(await isSamePage(ann.page)).toBe(true)
   expect([await stored('written in the tunnel'), await stored('and once more')]).toEqual([1, 1])
-})
+}, 180_000)
 
 /** The live shapes that a page has asked for and waits for, by its open batches. */
 function watchLivePolls(page: Page): () => number {
