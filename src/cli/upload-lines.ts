@@ -1,4 +1,5 @@
 import type { UploadIssue, UploadsReport } from '../legacy/index.ts'
+import { terminalText } from '../legacy/terminal-text.ts'
 
 const MAX_LISTED = 50
 
@@ -25,13 +26,8 @@ function section(title: string, issues: readonly UploadIssue[]): string[] {
   const lines = issues
     .slice(0, MAX_LISTED)
     .map(({ line, id, reason }) =>
-      printable(`  line ${line}${id === null ? '' : ` ${id}`}: ${reason}`),
+      terminalText(`  line ${line}${id === null ? '' : ` ${id}`}: ${reason}`),
     )
   const rest = issues.length - lines.length
   return [`  ${issues.length} ${title}`, ...lines, ...(rest > 0 ? [`  and ${rest} more`] : [])]
-}
-
-/** An id could otherwise steer the terminal. */
-function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\uFFFD')
 }

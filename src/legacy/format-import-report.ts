@@ -1,5 +1,6 @@
 import pc from 'picocolors'
 import type { ImportReport, RecordIssue, RowCounts, ThreadReport } from './import-report.ts'
+import { terminalText } from './terminal-text.ts'
 
 const MAX_LISTED = 50
 const HASH_SHOWN = 12
@@ -135,9 +136,9 @@ function issueLine(issue: RecordIssue, { width, colors }: Required<ReportStyle>)
   return `  ${place}:\n    ${colors.dim(printable(reason))}`
 }
 
-/** A record's own text could otherwise steer the terminal or pretend to be another line. */
+/** As much of a record's own text as a report has room for. */
 function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\uFFFD').slice(0, 300)
+  return terminalText(text).slice(0, 300)
 }
 
 function shorten(text: string, width: number): string {

@@ -98,7 +98,7 @@ export async function noteGarbage(
   )
 }
 
-/** Takes the note back, in the transaction that makes a session refer to the content. */
+/** Takes the note back, in the transaction that makes a session refer to the content, or deletes it. */
 export async function forgetGarbage(
   client: ClientBase,
   tenantId: string,

@@ -1,7 +1,7 @@
 import { inTransaction } from '../in-transaction.ts'
 import { failUpload } from '../upload/receive-content.ts'
 import type { UploadContext } from '../upload/upload-context.ts'
-import { lockContent } from './seal-content.ts'
+import { forgetGarbage, lockContent } from './seal-content.ts'
 
 const BATCH = 100
 /** Longer than any store takes to store the largest content. */
@@ -67,20 +67,16 @@ async function deleteUnreferenced(
 ): Promise<boolean> {
   return inTransaction(pool, async (client) => {
     await lockContent(client, tenantId, ref)
-    const values = [tenantId, ref]
     const referring = await client.query(
       'SELECT FROM sessions WHERE tenant_id = $1 AND content_ref = $2 LIMIT 1',
-      values,
+      [tenantId, ref],
     )
     const isGarbage = referring.rowCount === 0
     if (isGarbage) {
       const { store, key } = contents.locate(tenantId, ref)
       await store.delete(key)
     }
-    await client.query(
-      'DELETE FROM session_content_garbage WHERE tenant_id = $1 AND content_ref = $2',
-      values,
-    )
+    await forgetGarbage(client, tenantId, ref)
     return isGarbage
   })
 }

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { ContentStore } from '../../../src/server/content/content-store.ts'
 import { createContentStores } from '../../../src/server/content/content-stores.ts'
 import { createS3ContentStore } from '../../../src/server/content/s3-content-store.ts'
+import { noteGarbage } from '../../../src/server/derivation/seal-content.ts'
 import { sweep } from '../../../src/server/derivation/sweep.ts'
 import { ada, bob, type StoreFixture, startStore } from '../server/store-fixture.ts'
 import { collect, keyOf, sourceOf } from './content-contract.ts'
@@ -68,10 +69,7 @@ test('a content goes with the last session that has it, and not before', async (
 test('what a process stored, and ended before any session had it, goes', async () => {
   const bytes = codexLog(3, randomUUID())
   const key = keyOf(bytes, 'acme')
-  await fixture.rows(
-    'INSERT INTO session_content_garbage (tenant_id, content_ref) VALUES ($1, $2)',
-    ['acme', `s3:${key.sha256}`],
-  )
+  await noteGarbage(fixture.pool, 'acme', `s3:${key.sha256}`)
   await contents.put(key, sourceOf(bytes))
   expect(await sweepNow()).toEqual({ contents: 1, uploads: 0 })
   expect(await contents.stat(key)).toBeUndefined()
@@ -80,10 +78,7 @@ test('what a process stored, and ended before any session had it, goes', async (
 test('a note of what a session has by now is forgotten, and the content stays', async () => {
   const bytes = codexLog(4, randomUUID())
   const id = await upload(bytes)
-  await fixture.rows(
-    'INSERT INTO session_content_garbage (tenant_id, content_ref) VALUES ($1, $2)',
-    ['acme', `s3:${keyOf(bytes, 'acme').sha256}`],
-  )
+  await noteGarbage(fixture.pool, 'acme', `s3:${keyOf(bytes, 'acme').sha256}`)
   expect(await sweepNow()).toEqual({ contents: 0, uploads: 0 })
   expect(await notes()).toEqual([])
   expect((await collect((await fixture.store.openContent(ada, id)).body)).equals(bytes)).toBe(true)
@@ -93,10 +88,7 @@ test('a note of what a session has by now is forgotten, and the content stays', 
 
 test('a store that is gone keeps its own notes, and nobody else has to wait for it', async () => {
   const bytes = codexLog(5, randomUUID())
-  await fixture.rows(
-    'INSERT INTO session_content_garbage (tenant_id, content_ref) VALUES ($1, $2)',
-    ['acme', `gone:${'a'.repeat(64)}`],
-  )
+  await noteGarbage(fixture.pool, 'acme', `gone:${'a'.repeat(64)}`)
   await remove(await upload(bytes))
   expect(await sweepNow()).toEqual({ contents: 1, uploads: 0 })
   expect(errors).toEqual([expect.objectContaining({ code: 'unavailable' })])

@@ -2,25 +2,13 @@ import { createReadStream, readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { timelineEventInsertSchema } from '../../../src/schema/timeline-event.ts'
-import {
-  type DerivedEvent,
-  deriveTimeline,
-  timelineEventId,
-} from '../../../src/server/timeline/index.ts'
+import { type DerivedEvent, timelineEventId } from '../../../src/server/timeline/index.ts'
+import { chunked, deriveLog } from './derive-log.ts'
 
 const directory = new URL('../../fixtures/session-logs/codex/', import.meta.url)
 const files = readdirSync(directory)
 
-async function derive(content: AsyncIterable<Uint8Array>): Promise<DerivedEvent[]> {
-  const events: DerivedEvent[] = []
-  for await (const batch of deriveTimeline(content)) events.push(...batch.events)
-  return events
-}
-
-async function* chunked(text: string | Uint8Array, size = 64): AsyncGenerator<Uint8Array> {
-  const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text
-  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
-}
+const derive = async (content: AsyncIterable<Uint8Array>) => (await deriveLog(content)).events
 
 function asRow({ parentSeq, ...event }: DerivedEvent): object {
   const parentId = parentSeq === null ? null : timelineEventId('s', parentSeq)

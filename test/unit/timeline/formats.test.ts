@@ -1,25 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import {
-  type DerivedEvent,
-  defineTimelineParser,
-  deriveTimeline,
-  type TimelineSummary,
-} from '../../../src/server/timeline/index.ts'
-
-interface Derived {
-  readonly events: DerivedEvent[]
-  readonly summary: TimelineSummary
-}
-
-async function deriveText(text: string): Promise<Derived> {
-  async function* bytes() {
-    yield new TextEncoder().encode(text)
-  }
-  const timeline = deriveTimeline(bytes())
-  const events: DerivedEvent[] = []
-  for await (const batch of timeline) events.push(...batch.events)
-  return { events, summary: timeline.summary }
-}
+import { type DerivedEvent, defineTimelineParser } from '../../../src/server/timeline/index.ts'
+import { deriveText } from './derive-log.ts'
 
 const derive = (...lines: object[]) =>
   deriveText(lines.map((line) => JSON.stringify(line)).join('\n'))
@@ -87,14 +68,8 @@ describe('any log', () => {
         detect: () => 0.5,
         create: () => ({ facts: {}, push: () => [], finish: () => [] }),
       })
-    const timeline = deriveTimeline(
-      (async function* () {
-        yield new TextEncoder().encode('text')
-      })(),
-      { parsers: [parser('first'), parser('second')] },
-    )
-    for await (const _ of timeline);
-    expect(timeline.summary.parser.name).toBe('first')
+    const { summary } = await deriveText('text', { parsers: [parser('first'), parser('second')] })
+    expect(summary.parser.name).toBe('first')
   })
 
   test('lines end at CRLF as at LF', async () => {

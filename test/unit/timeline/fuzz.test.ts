@@ -6,6 +6,7 @@ import {
   type TimelineParser,
   timelineParsers,
 } from '../../../src/server/timeline/index.ts'
+import { chunked } from './derive-log.ts'
 import { expectStorable } from './expect-storable.ts'
 import { mutatedLog } from './mutated-log.ts'
 
@@ -14,10 +15,6 @@ const numRuns = Number(process.env.FUZZ_RUNS ?? 3_000)
 /** Where the machine is slow, a run that nobody asked for ends early. */
 const limit = process.env.FUZZ_RUNS === undefined ? { interruptAfterTimeLimit: 20_000 } : {}
 const seed = process.env.FUZZ_SEED === undefined ? {} : { seed: Number(process.env.FUZZ_SEED) }
-
-async function* chunked(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
-}
 
 async function derive(bytes: Uint8Array, chunk: number, parsers: readonly TimelineParser[]) {
   const timeline = deriveTimeline(chunked(bytes, chunk), { parsers, batchEvents: 50 })

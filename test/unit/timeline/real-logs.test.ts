@@ -1,7 +1,7 @@
 import { createReadStream, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { type DerivedEvent, deriveTimeline } from '../../../src/server/timeline/index.ts'
+import { deriveLog } from './derive-log.ts'
 
 /** A larger collection of logs may be named; it has the same folders as the fixtures. */
 const directory =
@@ -38,12 +38,7 @@ const logs = (folder: string) => {
   return existsSync(path) ? readdirSync(path).map((name) => join(path, name)) : []
 }
 
-async function derive(path: string) {
-  const timeline = deriveTimeline(createReadStream(path))
-  const events: DerivedEvent[] = []
-  for await (const batch of timeline) events.push(...batch.events)
-  return { events, summary: timeline.summary }
-}
+const derive = (path: string) => deriveLog(createReadStream(path))
 
 async function expectCounts(path: string, count: Count): Promise<void> {
   const { events, summary } = await derive(path)
@@ -67,7 +62,16 @@ async function expectCounts(path: string, count: Count): Promise<void> {
   }
 }
 
-function pairsOf(order: ['call' | 'result', string | undefined][]): number {
+/** Calls and results in the order of the file, by their ids. */
+type CallOrder = ['call' | 'result', string | undefined][]
+
+function countCalls(count: Count, order: CallOrder): void {
+  count.calls = order.flatMap(([what, id]) => (what === 'call' ? [id ?? ''] : []))
+  count.results = order.flatMap(([what, id]) => (what === 'result' ? [id ?? ''] : []))
+  count.pairs = pairsOf(order)
+}
+
+function pairsOf(order: CallOrder): number {
   const calls = new Set<string>()
   let pairs = 0
   for (const [what, id] of order) {
@@ -79,7 +83,7 @@ function pairsOf(order: ['call' | 'result', string | undefined][]): number {
 
 function countClaude(path: string): Count {
   const count = none()
-  const order: ['call' | 'result', string | undefined][] = []
+  const order: CallOrder = []
   const inBlocks = (line: Json) => {
     const content = line.message?.content
     for (const block of Array.isArray(content) ? content : [content]) {
@@ -109,15 +113,13 @@ function countClaude(path: string): Count {
       if (line.data?.type === 'agent_progress' && line.data.message) inBlocks(line.data.message)
     }
   }
-  count.calls = order.flatMap(([what, id]) => (what === 'call' ? [id ?? ''] : []))
-  count.results = order.flatMap(([what, id]) => (what === 'result' ? [id ?? ''] : []))
-  count.pairs = pairsOf(order)
+  countCalls(count, order)
   return count
 }
 
 function countCodex(path: string): Count {
   const count = none()
-  const order: ['call' | 'result', string | undefined][] = []
+  const order: CallOrder = []
   const said = { items: 0, told: 0 }
   const summaries: string[] = []
   const toldReasoning: string[] = []
@@ -152,9 +154,7 @@ function countCodex(path: string): Count {
   // Each text is logged twice, where there is a twin.
   count.assistantTexts = Math.max(said.items, said.told)
   count.reasoning += toldReasoning.filter((text) => !summaries.includes(text)).length
-  count.calls = order.flatMap(([what, id]) => (what === 'call' ? [id ?? ''] : []))
-  count.results = order.flatMap(([what, id]) => (what === 'result' ? [id ?? ''] : []))
-  count.pairs = pairsOf(order)
+  countCalls(count, order)
   return count
 }
 

@@ -1,22 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import {
-  type DerivedEvent,
-  deriveTimeline,
-  type TimelineSummary,
-} from '../../../src/server/timeline/index.ts'
+import type { DerivedEvent } from '../../../src/server/timeline/index.ts'
 import { textParser } from '../../../src/server/timeline/text/text-parser.ts'
+import { deriveText } from './derive-log.ts'
 
-async function derive(text: string): Promise<{ events: DerivedEvent[]; summary: TimelineSummary }> {
-  async function* bytes() {
-    yield new TextEncoder().encode(text)
-  }
-  const timeline = deriveTimeline(bytes(), { parsers: [textParser] })
-  const events: DerivedEvent[] = []
-  for await (const batch of timeline) events.push(...batch.events)
-  return { events, summary: timeline.summary }
-}
-
+const derive = (text: string) => deriveText(text, { parsers: [textParser] })
 const titles = (events: readonly DerivedEvent[]) => events.map(({ title }) => title)
 const lines = (events: readonly DerivedEvent[]) =>
   events.map(({ data }) => [data.line, data.endLine ?? data.line])
