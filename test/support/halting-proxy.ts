@@ -1,5 +1,4 @@
-import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { startDatabaseRelay } from './database-relay.ts'
 
 /** How far the clients of a database have come: bytes they sent, and answers they asked for. */
 export interface WireProgress {
@@ -27,8 +26,6 @@ export async function startHaltingProxy(
   haltAt: Partial<WireProgress> = {},
   onHalt: () => void = () => {},
 ): Promise<HaltingProxy> {
-  const target = new URL(databaseUrl)
-  const sockets = new Set<Socket>()
   let [bytes, requests, halted] = [0, 0, false]
 
   /** How much of the chunk may pass. */
@@ -43,18 +40,8 @@ export async function startHaltingProxy(
     return end ?? size
   }
 
-  const server = createServer((client) => {
-    const upstream = connect(Number(target.port), target.hostname)
+  const relay = await startDatabaseRelay(databaseUrl, (client, upstream) => {
     const count = requestCounter()
-    for (const socket of [client, upstream]) {
-      sockets.add(socket)
-      socket.on('error', () => {})
-      socket.on('close', () => {
-        sockets.delete(socket)
-        client.destroy()
-        upstream.destroy()
-      })
-    }
     client.on('data', (chunk: Buffer) => {
       if (halted) return
       const size = passable(chunk, count)
@@ -65,19 +52,7 @@ export async function startHaltingProxy(
       if (!halted) client.write(chunk)
     })
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const url = new URL(databaseUrl)
-  url.port = String((server.address() as AddressInfo).port)
-  return {
-    url: url.href,
-    progress: () => ({ bytes, requests }),
-    async close() {
-      for (const socket of sockets) socket.destroy()
-      server.close()
-      await once(server, 'close')
-    },
-  }
+  return { url: relay.url, progress: () => ({ bytes, requests }), close: relay.close }
 }
 
 type RequestCounter = (chunk: Buffer) => number[]

@@ -1,4 +1,5 @@
-import { connect, createServer, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
+import { startDatabaseRelay } from '../../support/database-relay.ts'
 
 /** A TCP proxy in front of Postgres that counts what goes over the wire. */
 export interface WireTap {
@@ -19,8 +20,6 @@ export interface WireTap {
 }
 
 export async function startWireTap(databaseUrl: string): Promise<WireTap> {
-  const target = new URL(databaseUrl)
-  const sockets = new Set<Socket>()
   let [trips, requests, lastSpeaker] = [0, 0, 'server']
   let losing = false
   let nextDistance = () => Number.POSITIVE_INFINITY
@@ -38,18 +37,8 @@ export async function startWireTap(databaseUrl: string): Promise<WireTap> {
     to.write(part, () => from.destroy())
   }
 
-  const server = createServer((client) => {
-    const upstream = connect(Number(target.port), target.hostname)
+  const relay = await startDatabaseRelay(databaseUrl, (client, upstream) => {
     const countRequests = requestCounter()
-    for (const socket of [client, upstream]) {
-      sockets.add(socket)
-      socket.on('error', () => {})
-      socket.on('close', () => {
-        sockets.delete(socket)
-        client.destroy()
-        upstream.destroy()
-      })
-    }
     client.on('data', (chunk) => {
       if (lastSpeaker === 'server') trips += 1
       lastSpeaker = 'client'
@@ -66,12 +55,9 @@ export async function startWireTap(databaseUrl: string): Promise<WireTap> {
       }
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const url = new URL(databaseUrl)
-  url.port = String((server.address() as { port: number }).port)
 
   return {
-    url: url.href,
+    url: relay.url,
     roundTrips: () => trips,
     requests: () => requests,
     reset() {
@@ -85,13 +71,8 @@ export async function startWireTap(databaseUrl: string): Promise<WireTap> {
       nextDistance = distance
       fuse = distance()
     },
-    cut() {
-      for (const socket of sockets) socket.destroy()
-    },
-    close() {
-      for (const socket of sockets) socket.destroy()
-      return new Promise((resolve) => server.close(() => resolve()))
-    },
+    cut: relay.cut,
+    close: relay.close,
   }
 }
 
