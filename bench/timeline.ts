@@ -113,7 +113,13 @@ async function firstPaint(
       referenceName: 'whole timeline',
       goal: { ratio: 0.2 },
     }),
-    compare({ name, unit, ours: windows, reference: onDemand, referenceName: 'on-demand sync' }),
+    compare({
+      name: `${name}, to on-demand sync`,
+      unit,
+      ours: windows,
+      reference: onDemand,
+      referenceName: 'on-demand sync',
+    }),
   ]
 }
 

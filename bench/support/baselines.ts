@@ -48,11 +48,18 @@ export async function checkBaseline(
   return regressions
 }
 
-/** Writes the measurements as the new baseline; what is said of noise stays. */
+/**
+ * Writes the measurements as the new baseline; what is said of noise stays.
+ *
+ * @throws RangeError when two share a name, by which a later run would look for both.
+ */
 export async function updateBaseline(
   benchmark: string,
   comparisons: readonly Comparison[],
 ): Promise<void> {
+  const names = comparisons.map(({ name }) => name)
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  if (twice) throw new RangeError(`${benchmark}: two measurements are called "${twice}"`)
   const noisy = (await readBaseline(benchmark))?.noisy
   const baseline: Baseline = { measurements: toJson(comparisons), ...(noisy && { noisy }) }
   await writeFile(fileOf(benchmark), `${JSON.stringify(baseline, null, 2)}\n`)

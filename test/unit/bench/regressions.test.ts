@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type Comparison, compare } from '../../../bench/harness.ts'
-import { checkBaseline, readBaselines } from '../../../bench/support/baselines.ts'
+import { checkBaseline, readBaselines, updateBaseline } from '../../../bench/support/baselines.ts'
 import { BENCHMARKS } from '../../../scripts/performance/benchmarks.ts'
 import { plotRatios } from '../../../scripts/performance/plot.ts'
 
@@ -34,6 +34,12 @@ test('what has no baseline is no pass', async () => {
   const [anew] = runWith('writes', 1)
   const found = await checkBaseline('writes', [{ ...(anew as Comparison), name: 'another' }])
   expect([...found.keys()]).toEqual(['another'])
+})
+
+test('a baseline in which a name stands twice is not written', async () => {
+  const [one] = runWith('writes', 1)
+  const both = [one as Comparison, one as Comparison]
+  await expect(updateBaseline('none', both)).rejects.toThrow('two measurements are called')
 })
 
 test('a plot marks goals, and says less and more than the reference to either side of 1', () => {
