@@ -51,6 +51,12 @@ async function measure(
   await importInProcess(postgres.url, directory)
   await pipeline(client.query(copyTo('COPY chat_messages TO STDOUT')), createWriteStream(rows))
   await keepParents(client)
+  const each = (ms: number) => ((ms * 1_000) / messages).toFixed(1)
+  const imported = async () => {
+    const { ms, stages } = await importInProcess(postgres.url, directory)
+    context.note(stages.map(({ stage, ms }) => `${stage} ${each(ms)}`).join(', '))
+    return ms
+  }
   /** Microseconds per message, into empty tables. */
   const perMessage =
     (store: () => Promise<number>, prepare = async () => {}) =>
@@ -58,12 +64,12 @@ async function measure(
       await client.query('TRUNCATE sessions CASCADE')
       await prepare()
       await client.query('CHECKPOINT')
-      const sample = ((await store()) * 1_000) / messages
-      context.note(`${sample.toFixed(1)} µs/message`)
-      return sample
+      const ms = await store()
+      context.note(`${each(ms)} µs/message`)
+      return (ms * 1_000) / messages
     }
   const samples = await interleave(context.rounds, {
-    ours: perMessage(async () => (await importInProcess(postgres.url, directory)).ms),
+    ours: perMessage(imported),
     copy: perMessage(
       () => timed(() => copyInto(client, rows)),
       () => addParents(client),

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 /** What an import took. */
 export interface ImportCost {
   readonly ms: number
+  /** What each stage took of it. */
+  readonly stages: readonly { readonly stage: string; readonly ms: number }[]
   /** The most memory that the system saw the importing process hold. */
   readonly rssMb: number
 }

@@ -1,9 +1,5 @@
-import { messageDigestSql } from './message-digest.ts'
+import { extrasSql, messageDigestSql } from './message-digest.ts'
 import type { PlaceSql } from './place-sql.ts'
-
-/** What a message has beside what its digest is over, as eight bytes that are the same for equal JSON. */
-const extrasSql = (row: string) =>
-  `int8send(jsonb_hash_extended(${row}.parts, jsonb_hash_extended(${row}.metadata, 0)))`
 
 /**
  * Threads by their digests, file and database each in its own order, and the threads that have to be
@@ -11,19 +7,22 @@ const extrasSql = (row: string) =>
  * has moved on. In a dry run those are all, as nothing has been written.
  */
 export function summarizeThreads({ tenant }: PlaceSql, dryRun: boolean): string {
-  const aggregates = (digest: string, row: string, order: string) => `count(*) AS count,
-    string_agg(${digest}, '' ORDER BY ${order}) AS digests,
-    string_agg(${extrasSql(row)}, '' ORDER BY ${order}) AS extras`
+  // The digests are taken before the rows are sorted, so that only they are sorted, not the texts.
   return `
   CREATE TEMP TABLE legacy_file_threads ON COMMIT DROP AS
-  SELECT p.thread_id, ${aggregates('m.digest', 'm', 'p.created_at, p.n')}
-  FROM legacy_placed p JOIN legacy_messages m ON m.n = p.n
-  WHERE p.same_as IS NULL GROUP BY p.thread_id;
+  SELECT thread_id, count(*) AS count, string_agg(digest, '' ORDER BY created_at, n) AS digests,
+    string_agg(extras, '' ORDER BY created_at, n) AS extras
+  FROM legacy_placed WHERE same_as IS NULL GROUP BY thread_id;
   CREATE TEMP TABLE legacy_database_threads ON COMMIT DROP AS
-  SELECT c.thread_id, ${aggregates(messageDigestSql('c'), 'c', 'c.position')}
-  FROM chat_messages c
-  WHERE c.tenant_id = ${tenant} AND c.thread_id IN (SELECT id FROM legacy_expected)
-  GROUP BY c.thread_id;
+  SELECT thread_id, count(*) AS count, string_agg(digest, '' ORDER BY position) AS digests,
+    string_agg(extras, '' ORDER BY position) AS extras
+  FROM (
+    SELECT c.thread_id, c.position, ${messageDigestSql('c')} AS digest, ${extrasSql('c')} AS extras
+    FROM chat_messages c
+    WHERE c.tenant_id = ${tenant} AND c.thread_id IN (SELECT id FROM legacy_expected)
+    OFFSET 0
+  ) stored
+  GROUP BY thread_id;
   CREATE TEMP TABLE legacy_suspects ON COMMIT DROP AS
   SELECT f.thread_id FROM legacy_file_threads f
   LEFT JOIN legacy_database_threads d ON d.thread_id = f.thread_id
@@ -46,14 +45,14 @@ export function compareMessages({ tenant }: PlaceSql, dryRun: boolean): string {
     FROM legacy_placed p JOIN legacy_messages c ON c.n = p.n WHERE p.position IS NOT NULL`
   return `
   CREATE TEMP TABLE legacy_compared ON COMMIT DROP AS
-  SELECT p.thread_id, p.n, p.created_at, p.id, m.digest AS file_digest, a.digest AS database_digest,
+  SELECT p.thread_id, p.n, p.created_at, m.id, m.digest AS file_digest, a.digest AS database_digest,
     a.position, a.digest <> m.digest AS content_differs,
     a.parts <> m.parts OR a.metadata <> m.metadata AS metadata_differs,
     p.stored AND a.version > 1
       AND (a.digest, a.parts, a.metadata) <> (m.digest, m.parts, m.metadata) AS edited
   FROM legacy_placed p
   JOIN legacy_messages m ON m.n = p.n
-  LEFT JOIN (${stored} ${dryRun ? planned : ''}) a ON a.id = p.id AND a.thread_id = p.thread_id
+  LEFT JOIN (${stored} ${dryRun ? planned : ''}) a ON a.id = m.id AND a.thread_id = p.thread_id
   WHERE p.same_as IS NULL AND p.thread_id IN (SELECT thread_id FROM legacy_suspects)`
 }
 

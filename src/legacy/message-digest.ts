@@ -21,3 +21,8 @@ export function messageDigestSql(row: string): string {
     octet_length(${row}.content), ${row}.content, coalesce(${row}.client_message_id, ''),
     (extract(epoch FROM ${row}.created_at) * 1000)::bigint), 'UTF8'))`
 }
+
+/** What a message has beside what its digest is over, as eight bytes that are the same for equal JSON. */
+export function extrasSql(row: string): string {
+  return `int8send(jsonb_hash_extended(${row}.parts, jsonb_hash_extended(${row}.metadata, 0)))`
+}

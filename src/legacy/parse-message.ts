@@ -6,8 +6,10 @@ import { storableObject } from './storable-json.ts'
 
 const PLACE = ['id', 'sessionId', 'threadId', 'mode'] as const
 const ROLES = ['system', 'user', 'assistant', 'tool'] as const
-const MESSAGE_FIELDS = new Set([...PLACE, 'role', 'content', 'createdAt', 'updatedAt'])
-const WITH_CLIENT_ID = new Set([...MESSAGE_FIELDS, 'clientMessageId'])
+const MESSAGE_FIELDS = new Set([
+  ...PLACE,
+  ...['role', 'content', 'clientMessageId', 'createdAt', 'updatedAt'],
+])
 
 /**
  * Understands one record of `chat-messages.json`. Fields without a column (misalignmentId,
@@ -34,7 +36,6 @@ export function parseMessage(
   }
   const createdAt = readTime(fields, 'createdAt', previousTime)
   const clientMessageId = readClientMessageId(fields)
-  const isKept = clientMessageId === null && (fields.value('clientMessageId') ?? null) !== null
   return {
     file: 'chat-messages.json',
     index,
@@ -48,7 +49,7 @@ export function parseMessage(
     clientMessageId,
     createdAt,
     updatedAt: fields.time('updatedAt') ?? createdAt,
-    metadata: fields.others(isKept ? MESSAGE_FIELDS : WITH_CLIENT_ID),
+    metadata: fields.others(MESSAGE_FIELDS),
   }
 }
 
@@ -109,7 +110,12 @@ function toolPart(
         input: fields.value('arguments') ?? {},
         ...outcome,
       },
-      () => fields.note('arguments or result: what Postgres cannot store was replaced'),
+      {
+        onReplaced: () =>
+          fields.note('arguments or result: what Postgres cannot store was replaced'),
+        onInexact: () =>
+          fields.note('arguments or result: a number there is larger than can be read exactly'),
+      },
     ),
   )
   const used = ['toolCallId', 'arguments', ...(failed ? ['error'] : hasResult ? ['result'] : [])]
@@ -119,8 +125,9 @@ function toolPart(
 function readTime(fields: RecordFields, name: string, previousTime: Date): Date {
   const time = fields.time(name)
   if (time !== undefined) return time
-  fields.note(`${name}: is no time, that of the record before was put`)
-  return fields.time('updatedAt') ?? previousTime
+  const updatedAt = fields.time('updatedAt')
+  fields.note(`${name}: ${updatedAt ? 'updatedAt' : 'the time of the record before'} was put`)
+  return updatedAt ?? previousTime
 }
 
 function readClientMessageId(fields: RecordFields): string | null {
@@ -128,6 +135,6 @@ function readClientMessageId(fields: RecordFields): string | null {
   if (value === undefined || value === null) return null
   const isId = typeof value === 'string' && value !== '' && value.length <= MAX_ID_LENGTH
   if (isId && storableText(value) === value) return value
-  fields.note('clientMessageId: is no id, kept in metadata')
+  fields.keep('clientMessageId', 'is no id')
   return null
 }

@@ -25,7 +25,9 @@ export function parseThread(fields: RecordFields, index: number): LegacyThread {
   const mode = fields.oneOf('mode', legacyModes)
   if (mode === undefined) throw new BadRecordError('mode: must be session or general')
   const createdAt = fields.time('createdAt') ?? fields.time('updatedAt') ?? EPOCH
-  if (fields.time('createdAt') === undefined) fields.note('createdAt: is no time')
+  if (fields.time('createdAt') === undefined) {
+    fields.note(`createdAt: ${createdAt === EPOCH ? 'the start of 1970' : 'updatedAt'} was put`)
+  }
   return {
     index,
     id,
@@ -43,17 +45,17 @@ export function parseThread(fields: RecordFields, index: number): LegacyThread {
 function readTitle(fields: RecordFields, mode: LegacyMode): string {
   const title = fields.text('title')
   if (!title) {
-    fields.note('title: is missing, the default was put')
+    fields.note('title: the default was put')
     return defaultThreadTitle(mode, 1)
   }
   const characters = [...title]
   if (characters.length <= MAX_TITLE_LENGTH) return title
-  fields.note(`title: was cut to ${MAX_TITLE_LENGTH} characters`)
+  fields.keep('title', `was cut to ${MAX_TITLE_LENGTH} characters`)
   return characters.slice(0, MAX_TITLE_LENGTH).join('')
 }
 
 function readStatus(fields: RecordFields): 'active' | 'archived' {
   const status = fields.oneOf('status', ['active', 'archived'])
-  if (status === undefined) fields.note('status: is neither active nor archived, taken as archived')
+  if (status === undefined) fields.note('status: taken as archived')
   return status ?? 'archived'
 }

@@ -36,22 +36,24 @@ export async function setAside(
   notes: IssueList,
 ): Promise<readonly RecordIssue[]> {
   await client.query(setRepeatsAside)
-  const { rows } = await client.query<{
-    file: number
-    index: number
-    id: string
-    first_file: number
-    first_index: number
-    same: boolean
-  }>('SELECT * FROM legacy_repeats ORDER BY file, index')
-  const issues = rows.map(({ file, index, id, first_file, first_index, same }) => {
-    const first =
-      file === first_file ? `record ${first_index}` : `${fileNames[first_file]}[${first_index}]`
-    const reason = same ? `repeats ${first}` : `has the id of ${first}`
-    return { same, issue: { file: fileNames[file] as SnapshotFileName, index, id, reason } }
-  })
-  for (const { same, issue } of issues) if (same) notes.add(issue)
-  return issues.filter(({ same }) => !same).map(({ issue }) => issue)
+  const repeats = (reason: string, which: string) =>
+    `SELECT file, index, id, '${reason} ' || first AS reason FROM legacy_repeats WHERE ${which}`
+  await addNotes(client, notes, repeats('repeats', 'same'))
+  const { rows } = await client.query<OddRecord>(
+    `${repeats('has the id of', 'NOT same')} ORDER BY file, index`,
+  )
+  return rows.map(toIssue)
+}
+
+interface OddRecord {
+  readonly file: number
+  readonly index: number
+  readonly id: string
+  readonly reason: string
+}
+
+function toIssue({ file, index, id, reason }: OddRecord): RecordIssue {
+  return { file: fileNames[file] as SnapshotFileName, index, id, reason }
 }
 
 // Odd records are few: each is looked up, where the planner would read all messages once more.
@@ -68,7 +70,7 @@ const oddities = [
    WHERE t.status = 'active' AND n.status <> 'active'`,
   `SELECT m.file, m.index, m.id,
      'is the same message as ' || p.same_as || ': its clientMessageId is the same' AS reason
-   FROM (SELECT n, same_as FROM legacy_placed WHERE same_as IS NOT NULL OFFSET 0) p
+   FROM legacy_same p
    ${MESSAGE_OF_PLACE}`,
   `SELECT m.file, m.index, m.id, CASE WHEN m.thread_id IS NULL
      THEN 'names no thread and there is no active one: thread ' || p.thread_id || ' was made'
@@ -77,27 +79,23 @@ const oddities = [
    FROM legacy_recovered r JOIN legacy_placed p ON p.thread_id = r.id
    JOIN legacy_messages m ON m.n = p.n WHERE p.same_as IS NULL`,
   `SELECT m.file, m.index, m.id,
-     'names session ' || m.session_id || ', but its thread belongs to another' AS reason
+     CASE WHEN p.elsewhere
+       THEN 'names session ' || m.session_id || ', but its thread belongs to another'
+       ELSE 'names mode ' || m.mode || ', but its thread is of another'
+     END AS reason
    FROM (
-     SELECT p.n FROM legacy_placed p
-     JOIN legacy_expected e ON e.id = p.thread_id AND e.session_id <> p.session_id
+     SELECT p.n, e.session_id <> p.session_id AS elsewhere FROM legacy_placed p
+     JOIN legacy_expected e ON e.id = p.thread_id
+       AND (e.session_id <> p.session_id OR e.mode <> p.mode)
      WHERE p.same_as IS NULL OFFSET 0
    ) p ${MESSAGE_OF_PLACE}`,
 ]
 
 async function addNotes(client: ClientBase, notes: IssueList, query: string): Promise<void> {
-  const { rows } = await client.query<{
-    file: number
-    index: number
-    id: string
-    reason: string
-    total: number
-  }>(
+  const { rows } = await client.query<OddRecord & { total: number }>(
     `SELECT *, count(*) OVER ()::int AS total FROM (${query}) notes
      ORDER BY file, index LIMIT ${MAX_LISTED_ISSUES}`,
   )
-  for (const { file, index, id, reason } of rows) {
-    notes.add({ file: fileNames[file] as SnapshotFileName, index, id, reason })
-  }
+  for (const row of rows) notes.add(toIssue(row))
   notes.addUnlisted((rows[0]?.total ?? 0) - rows.length)
 }

@@ -1,3 +1,5 @@
+import { extrasSql } from './message-digest.ts'
+
 /**
  * The statements that decide, over the staging tables, what is missing in the database and where it
  * goes. Each makes one temporary table that the next ones read; `tenant` is a quoted literal.
@@ -9,19 +11,22 @@ export interface PlaceSql {
 }
 
 /**
- * Records whose id came before, out of the staging tables; `same` when they say the same again. Ids
+ * Records whose id came before, out of the staging tables: `first` names the one that had it, `same`
+ * when they say the same again. Ids
  * are grouped by their hashes first: of millions that takes a fraction of the memory.
  */
 export const setRepeatsAside = `
   CREATE TEMP TABLE legacy_repeats ON COMMIT DROP AS
-  SELECT 0 AS file, r.index, r.id, 0 AS first_file, f.index AS first_index,
+  SELECT 0 AS file, r.index, r.id, 'record ' || f.index AS first,
     to_jsonb(r) - 'index' = to_jsonb(f) - 'index' AS same
   FROM legacy_threads r
   JOIN (SELECT id, min(index) AS index FROM legacy_threads GROUP BY id HAVING count(*) > 1) d
     ON d.id = r.id AND d.index < r.index
   JOIN legacy_threads f ON f.index = d.index
   UNION ALL
-  SELECT r.file, r.index, r.id, f.file, f.index,
+  SELECT r.file, r.index, r.id,
+    CASE WHEN r.file = f.file THEN 'record ' || f.index
+      ELSE 'chat-messages.json[' || f.index || ']' END,
     r.file = f.file AND to_jsonb(r) - '{n,index}'::text[] = to_jsonb(f) - '{n,index}'::text[]
   FROM legacy_messages r
   JOIN (
@@ -34,7 +39,9 @@ export const setRepeatsAside = `
   DELETE FROM legacy_threads t USING legacy_repeats r WHERE r.file = 0 AND r.index = t.index;
   DELETE FROM legacy_messages m USING legacy_repeats r WHERE r.file = m.file AND r.index = m.index;
   CREATE INDEX ON legacy_messages (n);
-  ANALYZE legacy_threads, legacy_messages (n, id, session_id, thread_id, client_message_id)`
+  CREATE TEMP TABLE legacy_places ON COMMIT DROP AS
+  SELECT DISTINCT session_id, thread_id FROM legacy_messages;
+  ANALYZE legacy_threads, legacy_places, legacy_messages (n, id, session_id, thread_id)`
 
 /** What the tenant has already of the sessions and threads that the files speak of. */
 export function readKnown({ tenant, lock }: PlaceSql): string {
@@ -43,13 +50,13 @@ export function readKnown({ tenant, lock }: PlaceSql): string {
   CREATE TEMP TABLE legacy_known_sessions ON COMMIT DROP AS
   SELECT id FROM sessions
   WHERE tenant_id = ${tenant} AND id IN (
-    SELECT session_id FROM legacy_threads UNION SELECT session_id FROM legacy_messages
+    SELECT session_id FROM legacy_threads UNION SELECT session_id FROM legacy_places
     UNION SELECT t.session_id FROM chat_threads t
       WHERE t.tenant_id = ${tenant} AND t.id IN (
-        SELECT id FROM legacy_threads UNION SELECT thread_id FROM legacy_messages)
+        SELECT id FROM legacy_threads UNION SELECT thread_id FROM legacy_places)
     UNION SELECT s.session_id FROM legacy_messages m
       JOIN chat_messages s ON s.tenant_id = ${tenant} AND s.id = m.id
-      WHERE m.thread_id IS NULL)
+      WHERE m.thread_id IS NULL AND EXISTS (SELECT FROM legacy_places WHERE thread_id IS NULL))
   ORDER BY id ${locked};
   CREATE TEMP TABLE legacy_known_threads ON COMMIT DROP AS
   SELECT id, session_id, mode, title, status, created_at, last_position FROM chat_threads
@@ -76,12 +83,16 @@ export const chooseActive = `
  * The thread of every message, and its position there: messages are ordered by time, then as they
  * stand in the files, after what the thread holds already. The thread is the one the message names,
  * or the one it is in already, or the active one, or one to be made whose id is the same in every
- * run. A client id seen before in the thread means the same message (`same_as`).
+ * run. A client id seen before in the thread means the same message (`same_as`); that is looked into
+ * only for those whose hash is there twice, or whose client id is in the database.
+ *
+ * The messages themselves are read here once: all that later statements need of every one goes along.
  */
 export function placeMessages({ tenant }: PlaceSql): string {
   return `
   CREATE TEMP TABLE legacy_targets ON COMMIT DROP AS
-  SELECT m.n, m.id, m.session_id, m.created_at, m.client_message_id, s.id IS NOT NULL AS stored,
+  SELECT m.n, m.id, m.session_id, m.mode, m.created_at, m.client_message_id, m.digest,
+    ${extrasSql('m')} AS extras, s.id IS NOT NULL AS stored,
     coalesce(m.thread_id, s.thread_id, a.id, 'thread_' || left(encode(sha256(convert_to(
       '[' || to_json(m.session_id) || ',' || to_json(coalesce(m.mode, 'session')) || ']', 'UTF8'
     )), 'hex'), 32)) AS thread_id
@@ -89,28 +100,33 @@ export function placeMessages({ tenant }: PlaceSql): string {
   LEFT JOIN chat_messages s ON s.tenant_id = ${tenant} AND s.id = m.id
   LEFT JOIN legacy_active a
     ON a.session_id = m.session_id AND a.mode = coalesce(m.mode, 'session') AND m.thread_id IS NULL;
-  CREATE TEMP TABLE legacy_placed ON COMMIT DROP AS
-  SELECT p.n, p.id, p.session_id, p.thread_id, p.created_at, p.stored, p.same_as,
-    CASE WHEN p.same_as IS NULL AND NOT p.stored THEN coalesce(k.last_position, 0) +
-      row_number() OVER (PARTITION BY p.thread_id, p.stored, p.same_as IS NULL
-        ORDER BY p.created_at, p.n)
-    END AS position
-  FROM (
-    SELECT t.n, t.id, t.session_id, t.thread_id, t.created_at, t.stored, NULL AS same_as
-    FROM legacy_targets t WHERE t.client_message_id IS NULL
-    UNION ALL
-    SELECT t.n, t.id, t.session_id, t.thread_id, t.created_at, t.stored, nullif(coalesce(sent.id,
+  CREATE TEMP TABLE legacy_same ON COMMIT DROP AS
+  SELECT n, same_as FROM (
+    SELECT t.n, nullif(coalesce(sent.id,
       first_value(t.id) OVER (PARTITION BY t.thread_id, t.client_message_id
-        ORDER BY t.created_at, t.n)), t.id)
+        ORDER BY t.created_at, t.n)), t.id) AS same_as
     FROM legacy_targets t
     LEFT JOIN chat_messages sent ON sent.tenant_id = ${tenant} AND sent.thread_id = t.thread_id
       AND sent.client_message_id = t.client_message_id
-    WHERE t.client_message_id IS NOT NULL
-  ) p
-  LEFT JOIN legacy_known_threads k ON k.id = p.thread_id;
-  CREATE INDEX ON legacy_placed (n);
+    WHERE t.client_message_id IS NOT NULL AND (sent.id IS NOT NULL OR ${CLIENT_HASH} IN (
+      SELECT ${CLIENT_HASH} FROM legacy_targets t WHERE t.client_message_id IS NOT NULL
+      GROUP BY 1 HAVING count(*) > 1))
+  ) sent_twice WHERE same_as IS NOT NULL;
+  ANALYZE legacy_same;
+  CREATE TEMP TABLE legacy_placed ON COMMIT DROP AS
+  SELECT t.n, t.session_id, t.mode, t.thread_id, t.created_at, t.digest, t.extras, t.stored, s.same_as,
+    CASE WHEN s.same_as IS NULL AND NOT t.stored THEN coalesce(k.last_position, 0) +
+      row_number() OVER (PARTITION BY t.thread_id, t.stored, s.same_as IS NULL
+        ORDER BY t.created_at, t.n)
+    END AS position
+  FROM legacy_targets t
+  LEFT JOIN legacy_same s ON s.n = t.n
+  LEFT JOIN legacy_known_threads k ON k.id = t.thread_id;
+  DROP TABLE legacy_targets;
   ANALYZE legacy_placed`
 }
+
+const CLIENT_HASH = 'hashtextextended(t.thread_id, hashtextextended(t.client_message_id, 0))'
 
 /**
  * The threads to insert: those of the files that are not there, and one for every thread that
@@ -169,6 +185,7 @@ export const planThreads = `
   CREATE TEMP TABLE legacy_expected ON COMMIT DROP AS
   SELECT coalesce(t.id, r.id, k.id) AS id,
     coalesce(k.session_id, t.session_id, r.session_id) AS session_id,
+    coalesce(k.mode, t.mode, r.mode) AS mode,
     coalesce(t.title, r.title, k.title) AS title, t.declared_count, t.index
   FROM legacy_threads t
   FULL JOIN legacy_recovered r ON r.id = t.id

@@ -1,17 +1,22 @@
 import type { JsonObject } from '../schema/fields.ts'
 import { MAX_ID_LENGTH } from '../schema/fields.ts'
 import { storableText } from '../server/timeline/storable-text.ts'
-import { storableObject } from './storable-json.ts'
+import { type StorableListener, storableObject } from './storable-json.ts'
 
 /** A record that cannot be imported; the message says why. */
 export class BadRecordError extends Error {
   override readonly name = 'BadRecordError'
 }
 
-/** Reads the fields of one record, noting what has to be changed on the way. */
+/**
+ * Reads the fields of one record, noting what has to be changed on the way. A field that holds
+ * something else than is asked for is kept as it is: `others` has it, too.
+ */
 export interface RecordFields {
   /** Says that the record is imported otherwise than it stands. */
   readonly note: (reason: string) => void
+  /** Says so of a known field, and keeps it beside the unknown ones. */
+  keep(name: string, reason: string): void
   /** @throws BadRecordError when the field is no id. */
   id(name: string): string
   /** An id that may be missing. @throws BadRecordError when it is there and no id. */
@@ -20,7 +25,7 @@ export interface RecordFields {
   oneOf<Value extends string>(name: string, values: readonly Value[]): Value | undefined
   /** Text as Postgres can store it, or undefined when the field holds no text. */
   text(name: string): string | undefined
-  /** A time as ISO 8601 text or milliseconds, or undefined. */
+  /** A time as ISO 8601 text, UTC where it names no zone, or as milliseconds; or undefined. */
   time(name: string): Date | undefined
   /** A whole number of 0 or more, or undefined. */
   count(name: string): number | undefined
@@ -48,6 +53,7 @@ const NOTHING: JsonObject = Object.freeze({})
 class Fields implements RecordFields {
   readonly note: (reason: string) => void
   readonly #record: Readonly<Record<string, unknown>>
+  #kept: Set<string> | undefined
 
   constructor(record: Readonly<Record<string, unknown>>, note: (reason: string) => void) {
     this.#record = record
@@ -56,6 +62,13 @@ class Fields implements RecordFields {
 
   value(name: string): unknown {
     return Object.hasOwn(this.#record, name) ? this.#record[name] : undefined
+  }
+
+  keep(name: string, reason: string): void {
+    if (this.#kept?.has(name)) return
+    this.#kept ??= new Set()
+    this.#kept.add(name)
+    this.note(`${name}: ${reason}, kept in metadata`)
   }
 
   id(name: string): string {
@@ -69,36 +82,59 @@ class Fields implements RecordFields {
 
   oneOf<Value extends string>(name: string, values: readonly Value[]): Value | undefined {
     const found = this.value(name)
-    return values.find((value) => value === found)
+    const value = values.find((known) => known === found)
+    if (value === undefined) this.#keepUnread(name, found, `is none of ${values.join(', ')}`)
+    return value
   }
 
   text(name: string): string | undefined {
     const value = this.value(name)
-    if (typeof value !== 'string') return undefined
+    if (typeof value !== 'string') return this.#keepUnread(name, value, 'is no text')
     return isStorable(value) ? value : storableText(value, this.#replaced(name))
   }
 
   time(name: string): Date | undefined {
-    return parseTime(this.value(name))
+    const value = this.value(name)
+    const time = parseTime(value)
+    if (time === undefined) return this.#keepUnread(name, value, 'is no time')
+    if (typeof value === 'number' && value < EARLIEST_LIKELY) {
+      this.keep(name, `${value} was read as milliseconds since 1970`)
+    }
+    return time
   }
 
   count(name: string): number | undefined {
     const value = this.value(name)
-    return Number.isSafeInteger(value) && Number(value) >= 0 ? Number(value) : undefined
+    if (Number.isSafeInteger(value) && Number(value) >= 0) return Number(value)
+    return this.#keepUnread(name, value, 'is no count')
   }
 
   object(name: string): JsonObject | undefined {
     const value = this.value(name)
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
-    return asBadRecord(() => storableObject({ ...value }, this.#replaced(name)))
+    return asBadRecord(() => storableObject({ ...value }, this.#changes(name)))
   }
 
   others(known: ReadonlySet<string>): JsonObject {
-    const rest = Object.entries(this.#record).filter(([name]) => !known.has(name))
+    const rest = Object.entries(this.#record).filter(
+      ([name]) => !known.has(name) || this.#kept?.has(name),
+    )
     if (rest.length === 0) return NOTHING
     return asBadRecord(() =>
-      storableObject(Object.fromEntries(rest), this.#replaced('other fields')),
+      storableObject(Object.fromEntries(rest), this.#changes('other fields')),
     )
+  }
+
+  /** Nothing is what a missing field is, too: there is nothing to keep of it. */
+  #keepUnread(name: string, value: unknown, reason: string): undefined {
+    if (value !== undefined && value !== null) this.keep(name, reason)
+  }
+
+  #changes(name: string): StorableListener {
+    return {
+      onReplaced: this.#replaced(name),
+      onInexact: () => this.note(`${name}: a number there is larger than can be read exactly`),
+    }
   }
 
   #replaced(name: string): (count: number) => void {
@@ -127,10 +163,16 @@ function checkedId(name: string, value: unknown): string {
   return value
 }
 
+/** Milliseconds of 1973: a number below is likely to count seconds. */
+const EARLIEST_LIKELY = 1e11
+const WITHOUT_ZONE = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?$/
+
 function parseTime(value: unknown): Date | undefined {
   const isTime =
     typeof value === 'number' || (typeof value === 'string' && /^\d{4}-\d\d/.test(value))
-  const time = isTime ? new Date(value) : undefined
+  // Without a zone it would be another time on a machine of another zone.
+  const zoned = typeof value === 'string' && WITHOUT_ZONE.test(value) ? `${value}Z` : value
+  const time = isTime ? new Date(zoned as string | number) : undefined
   const year = time?.getUTCFullYear() ?? Number.NaN
   return year >= 1 && year <= 9_999 ? time : undefined
 }

@@ -95,8 +95,9 @@ async function insertMessages(
   { tenantId, userId }: ImportOwner,
   onMessages: (done: number) => void,
 ): Promise<void> {
+  await client.query(positionsInFileOrder)
   const { rows } = await client.query<{ last: number | null }>(
-    'SELECT max(n) AS last FROM legacy_placed',
+    'SELECT max(n) AS last FROM legacy_positions',
   )
   const last = rows[0]?.last ?? -1
   let done = 0
@@ -104,11 +105,9 @@ async function insertMessages(
     const { rowCount } = await client.query(
       `INSERT INTO chat_messages (tenant_id, author_id, id, thread_id, session_id, role, content,
          parts, client_message_id, position, metadata, created_at, updated_at)
-       SELECT $1, $2, m.id, p.thread_id, e.session_id, m.role, m.content,
+       SELECT $1, $2, m.id, p.thread_id, p.session_id, m.role, m.content,
          m.parts, m.client_message_id, p.position, m.metadata, m.created_at, m.updated_at
-       FROM legacy_messages m
-       JOIN legacy_placed p ON p.n = m.n AND p.position IS NOT NULL
-       JOIN legacy_expected e ON e.id = p.thread_id
+       FROM legacy_messages m JOIN legacy_positions p ON p.n = m.n
        WHERE m.n >= $3 AND m.n < $4 AND p.n >= $3 AND p.n < $4`,
       [tenantId, userId, from, from + MESSAGES_PER_STATEMENT],
     )
@@ -116,3 +115,12 @@ async function insertMessages(
     onMessages(done)
   }
 }
+
+/** Where messages go, in the order in which the staging table holds them: each statement reads one stretch of both. */
+const positionsInFileOrder = `
+  CREATE TEMP TABLE legacy_positions ON COMMIT DROP AS
+  SELECT p.n, p.thread_id, e.session_id, p.position
+  FROM legacy_placed p JOIN legacy_expected e ON e.id = p.thread_id
+  WHERE p.position IS NOT NULL ORDER BY p.n;
+  CREATE INDEX ON legacy_positions (n);
+  ANALYZE legacy_positions`

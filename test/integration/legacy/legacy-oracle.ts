@@ -30,6 +30,7 @@ export interface ExpectedThread {
   readonly status: string
   /** Undefined for one that was made. */
   readonly title: string | undefined
+  readonly metadata: Json
   readonly messages: ExpectedMessage[]
 }
 
@@ -69,6 +70,12 @@ function cleanJson(value: unknown): unknown {
   )
 }
 
+/** Whether a known field holds what cannot be taken as it stands: then it is kept in metadata, too. */
+const isOddTime = (value: unknown) =>
+  !isNothing(value) &&
+  (timeOf(value) === undefined || (typeof value === 'number' && value < 100_000_000_000))
+const isOddMode = (value: unknown) => !isNothing(value) && !isMode(value)
+
 function others(record: Json, known: readonly string[]): Json {
   const rest = Object.entries(record).filter(([key]) => !known.includes(key))
   return cleanJson(Object.fromEntries(rest)) as Json
@@ -97,8 +104,10 @@ function readMessage(
   if (!['system', 'user', 'assistant', 'tool'].includes(record.role as string)) return undefined
   if (typeof record.content !== 'string') return undefined
   const client = isId(record.clientMessageId) ? record.clientMessageId : null
-  const known = [...PLACE, 'role', 'content', 'createdAt', 'updatedAt']
+  const known = ['id', 'sessionId', 'threadId', 'role', 'content']
+  if (!isOddMode(record.mode)) known.push('mode')
   if (client !== null || isNothing(record.clientMessageId)) known.push('clientMessageId')
+  known.push(...['createdAt', 'updatedAt'].filter((name) => !isOddTime(record[name])))
   const created = timeOf(record.createdAt) ?? timeOf(record.updatedAt) ?? before
   return {
     ...{ place, order, threadId, id: record.id, sessionId: record.sessionId },
@@ -138,7 +147,8 @@ function readTool(
     before,
   )
   if (read === undefined) return
-  const metadata = others({ ...rest, startedAt, completedAt }, PLACE)
+  const known = isOddMode(record.mode) ? PLACE.slice(0, 3) : PLACE
+  const metadata = others({ ...rest, startedAt, completedAt }, known)
   return { ...read, updated_at: timeOf(completedAt) ?? read.created_at, metadata }
 }
 
@@ -160,6 +170,7 @@ export function expectedOf(files: LegacyFiles): Expected {
       ...{ mode: record.mode as string, messages: [] },
       title:
         typeof record.title === 'string' && record.title !== '' ? clean(record.title) : undefined,
+      metadata: threadMetadata(record),
       status: active.get(key) === record.id ? 'active' : 'archived',
     })
   }
@@ -171,6 +182,7 @@ export function expectedOf(files: LegacyFiles): Expected {
     const name = named === undefined ? `made ${key}` : `id ${named}`
     const thread: ExpectedThread = threads.get(name) ?? {
       ...{ id: named, session_id: sessionId, mode, title: undefined, messages: [] },
+      metadata: { recovered: true },
       status: named === undefined ? 'active' : 'archived',
     }
     threads.set(name, thread)
@@ -182,6 +194,16 @@ export function expectedOf(files: LegacyFiles): Expected {
     else thread.messages.push(row)
   }
   return { threads: [...threads.values()], ...result }
+}
+
+function threadMetadata(record: Json): Json {
+  const { title, status, messageCount } = record
+  const known = ['id', 'sessionId', 'mode', 'lastMessagePreview', 'lastMessageAt']
+  if (isNothing(title) || typeof title === 'string') known.push('title')
+  if (isNothing(status) || ['active', 'archived'].includes(status as string)) known.push('status')
+  if (isNothing(messageCount) || Number.isSafeInteger(messageCount)) known.push('messageCount')
+  known.push(...['createdAt', 'updatedAt'].filter((name) => !isOddTime(record[name])))
+  return others(record, known)
 }
 
 type Found = Pick<Expected, 'bad' | 'repeats'>

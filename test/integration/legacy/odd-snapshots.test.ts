@@ -146,7 +146,7 @@ describe('threads', () => {
       { id: 'th2', title: 'General', status: 'archived' },
     ])
     expect(threads[0].metadata).not.toHaveProperty('lastMessagePreview')
-    expect(report.notes.filter(({ id }) => id === 'th2')).toHaveLength(3)
+    expect(report.notes.filter(({ id }) => id === 'th2')).toHaveLength(5)
   })
 })
 
@@ -222,7 +222,7 @@ describe('messages', () => {
       messages: [
         message('m2', { clientMessageId: 'c', createdAt: time(2) }),
         message('m1', { clientMessageId: 'c', createdAt: time(1) }),
-        message('m3', { clientMessageId: 'c', threadId: 'th2' }),
+        message('m3', { clientMessageId: 'c', threadId: 'th2', mode: 'general' }),
       ],
     })
     expect(messages.map(({ id, client_message_id }) => [id, client_message_id])).toEqual([

@@ -69,13 +69,14 @@ function compare({ messages, threads, sessions }: Exported, expected: Expected):
           row.mode === thread.mode
         : row.id === thread.id,
     )
-    const { session_id, mode, status } = thread
+    const { session_id, mode, status, metadata } = thread
     const last = thread.messages.at(-1)
     expect(found).toMatchObject({
       ...{ session_id, mode, status, message_count: thread.messages.length },
       ...(thread.title !== undefined && { title: thread.title }),
       last_message_preview: last === undefined ? null : [...last.content].slice(0, 280).join(''),
     })
+    expect(found?.metadata).toEqual(metadata)
     const rows = messages.filter(({ thread_id }) => thread_id === found?.id)
     expect(rows.map(({ position }) => position)).toEqual(rows.map((_, index) => index + 1))
     expect(rows.every((row) => row.session_id === session_id)).toBe(true)

@@ -1,0 +1,186 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { type ImportOptions, importLegacySnapshots } from '../../../src/legacy/index.ts'
+import { useDatabase, useDataDirs } from './legacy-fixture.ts'
+
+// What snapshots of other times of the old app, or of other hands, may hold.
+
+const database = useDatabase()
+const dataDir = useDataDirs()
+let tenants = 0
+
+const at = '2025-12-01T12:00:00.000Z'
+const place = { sessionId: 's1', mode: 'session', createdAt: at, updatedAt: at }
+const thread = (more: object = {}) => ({
+  ...{ id: 'th1', title: 'T', status: 'active', messageCount: 0, ...place },
+  ...more,
+})
+const message = (more: object = {}) => ({
+  ...{ id: 'm1', threadId: 'th1', role: 'user', content: 'Hello', ...place },
+  ...more,
+})
+
+/** Imports into a tenant of its own; texts and bytes are files as they are. */
+async function run(threads: unknown, messages: unknown, options: Partial<ImportOptions> = {}) {
+  tenants += 1
+  const tenantId = `tenant-${tenants}`
+  const directory = await dataDir({
+    'chat-threads.json': threads,
+    'chat-messages.json': messages,
+  })
+  const quarantineFile = join(directory, 'quarantine.ndjson')
+  const report = await importLegacySnapshots({
+    ...{ database: database.pool, dataDir: directory, tenantId, userId: 'ada', quarantineFile },
+    ...options,
+  })
+  const rows = async (table: string) => {
+    const sql = `SELECT * FROM ${table} WHERE tenant_id = $1 ORDER BY created_at, id`
+    return (await database.pool.query(sql, [tenantId])).rows
+  }
+  return {
+    report,
+    reasons: report.notes.map(({ reason }) => reason),
+    quarantined: async () =>
+      (await readFile(quarantineFile, 'utf8'))
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    threads: await rows('chat_threads'),
+    messages: await rows('chat_messages'),
+  }
+}
+
+describe('fields', () => {
+  test('that are null are as good as missing', async () => {
+    const nothing = { clientMessageId: null, evidence: null, misalignmentId: null, updatedAt: null }
+    const { report, threads, messages } = await run(
+      [thread({ lastMessageAt: null, lastMessagePreview: null, messageCount: null })],
+      [message({ ...nothing, threadId: null })],
+    )
+    expect(report).toMatchObject({ ok: true, notes: [], perThread: [{ declaredCount: null }] })
+    expect(threads).toMatchObject([{ id: 'th1', metadata: {} }])
+    expect(messages).toMatchObject([
+      { thread_id: 'th1', updated_at: new Date(at), metadata: { evidence: null } },
+    ])
+  })
+
+  test('of messages that hold something else are kept in metadata, and noted', async () => {
+    const odd = { mode: 'coach', updatedAt: 'yesterday', clientMessageId: 7 }
+    const { report, messages, reasons } = await run([thread()], [message(odd)])
+    expect(messages).toMatchObject([
+      { metadata: odd, client_message_id: null, updated_at: new Date(at) },
+    ])
+    expect(reasons).toEqual([
+      'mode: is none of session, general, kept in metadata',
+      'clientMessageId: is no id, kept in metadata',
+      'updatedAt: is no time, kept in metadata',
+    ])
+    expect(report.ok).toBe(true)
+  })
+
+  test('of threads that hold something else are kept in metadata, and noted', async () => {
+    const odd = { title: 7, status: 'deleted', messageCount: '3', createdAt: { $date: at } }
+    const { report, threads } = await run([thread(odd)], [])
+    expect(threads).toMatchObject([
+      { title: 'Session Coach', status: 'archived', created_at: new Date(at), metadata: odd },
+    ])
+    expect(report).toMatchObject({ ok: true, noteCount: 7 })
+  })
+
+  test('with a title that is too long: cut, and whole in metadata', async () => {
+    const title = 'é'.repeat(1_001)
+    const { threads } = await run([thread({ title })], [])
+    expect(threads).toMatchObject([{ title: title.slice(1), metadata: { title } }])
+  })
+
+  test('with times as numbers: milliseconds, and a note where they look like seconds', async () => {
+    const { messages, reasons } = await run(
+      [thread()],
+      [
+        message({ createdAt: Date.parse(at), updatedAt: Date.parse(at) }),
+        message({ id: 'm2', createdAt: 1_764_590_400, updatedAt: null }),
+      ],
+    )
+    expect(messages).toMatchObject([
+      { id: 'm2', metadata: { createdAt: 1_764_590_400 } },
+      { id: 'm1', created_at: new Date(at), metadata: {} },
+    ])
+    expect(reasons).toEqual([
+      'createdAt: 1764590400 was read as milliseconds since 1970, kept in metadata',
+    ])
+  })
+
+  test('with another mode than their thread has are noted', async () => {
+    const { reasons } = await run([thread()], [message({ mode: 'general' })])
+    expect(reasons).toEqual(['names mode general, but its thread is of another'])
+  })
+
+  test('with numbers that JavaScript cannot say are noted', async () => {
+    const text = JSON.stringify([message({ line: 'N' })])
+    const big = await run([thread()], text.replace('"N"', '12345678901234567890'))
+    const reason = 'other fields: a number there is larger than can be read exactly'
+    expect(big.reasons).toEqual([reason])
+    const infinite = await run([thread()], text.replace('"N"', '1e999'))
+    expect(infinite.reasons).toEqual([reason])
+    expect(infinite.messages).toMatchObject([{ metadata: { line: null } }])
+  })
+})
+
+describe('files', () => {
+  test('with a byte order mark and carriage returns are read', async () => {
+    const text = `\uFEFF${JSON.stringify([message()], null, 2).replaceAll('\n', '\r\n')}\r\n`
+    const { report, messages } = await run([thread()], text)
+    expect(report).toMatchObject({ ok: true, notes: [] })
+    expect(messages).toMatchObject([{ id: 'm1' }])
+  })
+
+  test('with threads and no messages are read', async () => {
+    const { report, threads } = await run([thread({ messageCount: 4 })], '[]\n')
+    expect(report).toMatchObject({ ok: true, perThread: [{ declaredCount: 4, fileCount: 0 }] })
+    expect(threads).toMatchObject([{ message_count: 0 }])
+  })
+
+  test.each([
+    ['of another encoding', Buffer.from('[]', 'utf16le'), /chat-messages\.json is not JSON/],
+    ['with only white space', ' \n', /chat-messages\.json is not JSON from line 2, column 1 on/],
+    ['wrapped in an object', '{"messages": []}', /must hold a JSON array/],
+    ['with a line per record', '{"id": "m1"}\n{"id": "m2"}\n', /must hold a JSON array/],
+    ['with marks of a merge', '<<<<<<< HEAD\n[]\n', /must hold a JSON array/],
+  ])('%s are refused, naming file and place', async (_what, bytes, error) => {
+    await expect(run([thread()], bytes)).rejects.toThrow(error)
+  })
+
+  test('that are directories are refused as such', async () => {
+    const directory = await dataDir({})
+    await mkdir(join(directory, 'chat-messages.json'))
+    const owner = { tenantId: 'nobody', userId: 'ada' }
+    const failing = importLegacySnapshots({
+      ...{ database: database.pool, dataDir: directory, ...owner },
+    })
+    await expect(failing).rejects.toMatchObject({
+      code: 'invalid',
+      message: expect.stringMatching(/chat-messages\.json cannot be read: EISDIR/),
+    })
+  })
+
+  test('written over a longer one: refused, or salvaged with the rest in quarantine', async () => {
+    const whole = JSON.stringify([message()])
+    for (const rest of [']', '{"id": "m1"}]', ' "x"}\n]', 'é'.repeat(1_500_000)]) {
+      await expect(run([thread()], whole + rest)).rejects.toThrow(/is not JSON from line 1/)
+      const salvaged = await run([thread()], whole + rest, { salvage: true })
+      expect(salvaged.messages).toMatchObject([{ id: 'm1' }])
+      expect(salvaged.report).toMatchObject({ ok: false, badRecords: [{ index: 1 }] })
+      const [{ text, record }] = await salvaged.quarantined()
+      expect(text ?? JSON.stringify(record)).toBe(rest.trimStart())
+    }
+  })
+
+  test('with a comma too many are salvaged', async () => {
+    const text = `[${JSON.stringify(message())},]`
+    await expect(run([thread()], text)).rejects.toThrow(/is not JSON from line 1/)
+    const { messages, quarantined } = await run([thread()], text, { salvage: true })
+    expect(messages).toMatchObject([{ id: 'm1' }])
+    expect(await quarantined()).toMatchObject([{ index: 1, text: ']' }])
+  })
+})
