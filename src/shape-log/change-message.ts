@@ -1,6 +1,6 @@
+import type { LogEntry } from './change-log.ts'
 import type { RowTags } from './move-tags.ts'
 import { type Relation, type RowText, rowKey } from './row-key.ts'
-import type { LogEntry } from './shape-log.ts'
 
 /** How much of a row updates and deletes carry. */
 export type Replica = 'default' | 'full'

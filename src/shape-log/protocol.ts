@@ -1,5 +1,4 @@
 import type { ProtocolAnswer, ProtocolRequest } from './http-message.ts'
-import { compareOffsets } from './offset.ts'
 import {
   type Checked,
   given,
@@ -21,7 +20,7 @@ import {
 } from './responses.ts'
 import { type AnswerTimes, createShapeAnswers } from './shape-answers.ts'
 import type { ShapeStore, StoredShape } from './shape-store.ts'
-import { type ShapeDefinition, ShapeFailure, type ShapeSource } from './source.ts'
+import { type ShapeDefinition, ShapeFailure, type ShapeSource, SubsetRefused } from './source.ts'
 import {
   BodyError,
   parseSubset,
@@ -66,6 +65,9 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
       return await route(request, context)
     } catch (error) {
       if (error instanceof ShapeFailure) return failureResponse(context, error)
+      if (error instanceof SubsetRefused) {
+        return invalidResponse(context, { subset: { where: error.message } })
+      }
       options.onError(error)
       const message = error instanceof Error ? error.message : String(error)
       return errorResponse(context, 500, { message: `Unexpected error: ${message}` })
@@ -159,12 +161,18 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
       return refetchResponse(context, handle)
     }
     store.touch(handle)
-    const asked = shapeRequest.offset
-    if (typeof asked === 'object' && compareOffsets(asked, shape.log.lastOffset) > 0) {
+    const { schema } = definition
+    const checked = {
+      log: shape.log,
+      definition: shape.definition,
+      schema,
+      request: shapeRequest,
+      context,
+    }
+    if (subset) return answers.subset(checked, subset.value)
+    if (!(await answers.reach(checked, request.signal))) {
       return invalidResponse(context, { offset: ['out of bounds for this shape'] })
     }
-    const checked = { shape, request: shapeRequest, context }
-    if (subset) return answers.subset(checked, subset.value)
     if (shapeRequest.sse) return answers.events(checked, request.signal)
     return answers.log(checked, request)
   }

@@ -65,11 +65,13 @@ export function parseShapeParams(query: URLSearchParams): Checked<ShapeParams> {
   if (Object.keys(errors).length > 0) return { errors }
   const table = given(query, 'table')
   if (table === undefined) return { errors: { table: ["can't be blank"] } }
-  const params = numberedParams(query)
+  const where = given(query, 'where')
+  // Parameters of no condition are not looked at.
+  const params = where === undefined ? { value: [] } : numberedParams(query)
   if ('errors' in params) return params
   const value: ShapeParams = {
     table,
-    where: given(query, 'where'),
+    where,
     params: params.value,
     columns: given(query, 'columns'),
     queryableColumns: given(query, 'queryable_columns'),

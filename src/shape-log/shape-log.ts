@@ -1,4 +1,5 @@
-import { afterSnapshot, compareOffsets, type LogOffset } from './offset.ts'
+import { createChangeLog, type LogEntry, type LogPage } from './change-log.ts'
+import type { LogOffset } from './offset.ts'
 import {
   createSnapshotChunk,
   type MessageWriter,
@@ -6,27 +7,9 @@ import {
   messagesOf,
   textWriter,
 } from './snapshot-chunk.ts'
-
-/** One message of the log, already in its wire form. */
-export interface LogEntry {
-  readonly offset: LogOffset
-  readonly json: string
-}
-
-/** What one request gets: messages as JSON texts, and where they end. */
-export interface LogPage {
-  readonly messages: readonly string[]
-  /** The same as the bytes of a whole answer, where the log has them so: pages of a snapshot. */
-  readonly body?: Uint8Array<ArrayBuffer>
-  readonly end: LogOffset
-  /** Whether the page reaches the end of the log. */
-  readonly complete: boolean
-}
+import { createWaiters, type WaitResult } from './waiters.ts'
 
 export type ShapeState = 'building' | 'live' | 'expired'
-
-/** Why a wait ended. */
-export type WaitResult = 'changed' | 'timeout' | 'expired' | 'aborted'
 
 /** The log of one shape: the snapshot in chunks, then changes in commit order. */
 export interface ShapeLog {
@@ -49,17 +32,9 @@ export interface ShapeLog {
   fail(error: unknown): void
   append(entries: readonly LogEntry[]): void
   expire(): void
-  hasAfter(offset: LogOffset): boolean
   /** Resolves with the page after `offset`; waits while the snapshot has not got there. */
   read(offset: LogOffset | 'before-all'): Promise<LogPage>
   wait(timeoutMs: number, signal?: AbortSignal): Promise<WaitResult>
-}
-
-/** What an entry takes beside its text, roughly. */
-const entryOverhead = 150
-
-interface StoredEntry extends LogEntry {
-  readonly endsChunk: boolean
 }
 
 /**
@@ -77,15 +52,14 @@ interface StoredEntry extends LogEntry {
 export function createShapeLog(options: { handle: string; chunkBytes: number }): ShapeLog {
   const { handle, chunkBytes } = options
   const chunks: Uint8Array<ArrayBuffer>[] = []
-  const entries: StoredEntry[] = []
-  const waiters = new Set<(result: WaitResult) => void>()
+  const changes = createChangeLog(chunkBytes)
+  const waiters = createWaiters()
   const progress = new Set<() => void>()
   let open = createSnapshotChunk({ chunkBytes, first: true })
   let state: ShapeState = 'building'
   let failure: unknown
-  let size = 0
+  let snapshotSize = 0
   let held = 0
-  let openLogSize = 0
 
   function closeChunk() {
     chunks.push(open.close())
@@ -95,7 +69,7 @@ export function createShapeLog(options: { handle: string; chunkBytes: number }):
   function addToChunk(maxBytes: number, write: MessageWriter) {
     const before = open.size
     open.add(maxBytes, write)
-    size += open.size - before
+    snapshotSize += open.size - before
   }
 
   function writeSnapshotMessage(maxBytes: number, write: MessageWriter) {
@@ -103,26 +77,6 @@ export function createShapeLog(options: { handle: string; chunkBytes: number }):
     if (open.size < chunkBytes) return
     closeChunk()
     open = createSnapshotChunk({ chunkBytes, first: false })
-  }
-
-  function finish(result: WaitResult) {
-    const all = [...waiters]
-    waiters.clear()
-    for (const waiter of all) waiter(result)
-  }
-
-  function readChanges(after: LogOffset): LogPage {
-    const start = firstAfter(entries, after)
-    let stop = start
-    while (stop < entries.length && !entries[stop]?.endsChunk) stop += 1
-    const page = entries.slice(start, stop + 1)
-    const end =
-      page.at(-1)?.offset ?? (compareOffsets(after, afterSnapshot) < 0 ? afterSnapshot : after)
-    return {
-      messages: page.map((entry) => entry.json),
-      end,
-      complete: start + page.length >= entries.length,
-    }
   }
 
   async function chunkAt(index: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
@@ -143,10 +97,10 @@ export function createShapeLog(options: { handle: string; chunkBytes: number }):
       return failure
     },
     get lastOffset() {
-      return entries.at(-1)?.offset ?? afterSnapshot
+      return changes.lastOffset
     },
     get size() {
-      return size + held
+      return snapshotSize + changes.size + held
     },
     get waiting() {
       return waiters.size
@@ -166,28 +120,18 @@ export function createShapeLog(options: { handle: string; chunkBytes: number }):
       failure = error
       state = 'expired'
       wake(progress)
-      finish('expired')
+      waiters.wake('expired')
     },
     append(added) {
       if (state === 'expired' || added.length === 0) return
-      for (const entry of added) {
-        openLogSize += entry.json.length
-        size += entry.json.length + entryOverhead
-        const endsChunk = openLogSize >= chunkBytes
-        if (endsChunk) openLogSize = 0
-        entries.push({ ...entry, endsChunk })
-      }
-      finish('changed')
+      changes.append(added)
+      waiters.wake('changed')
     },
     expire() {
       if (state === 'expired') return
       state = 'expired'
       wake(progress)
-      finish('expired')
-    },
-    hasAfter(offset) {
-      const last = entries.at(-1)
-      return last !== undefined && compareOffsets(last.offset, offset) > 0
+      waiters.wake('expired')
     },
     async read(offset) {
       if (offset === 'before-all' || (offset.tx === 0n && Number.isFinite(offset.op))) {
@@ -197,29 +141,10 @@ export function createShapeLog(options: { handle: string; chunkBytes: number }):
       } else {
         while (state === 'building') await chunkAt(chunks.length)
       }
-      return readChanges(offset === 'before-all' ? { tx: 0n, op: 0 } : offset)
+      return changes.read(offset === 'before-all' ? { tx: 0n, op: 0 } : offset)
     },
     wait(timeoutMs, signal) {
-      if (state === 'expired') return Promise.resolve('expired')
-      if (signal?.aborted) return Promise.resolve('aborted')
-      return new Promise((resolve) => {
-        const done = (result: WaitResult) => {
-          clearTimeout(timer)
-          waiters.delete(done)
-          signal?.removeEventListener('abort', abort)
-          resolve(result)
-        }
-        const abort = () => done('aborted')
-        const timer: ReturnType<typeof setTimeout> | number = setTimeout(
-          () => done('timeout'),
-          timeoutMs,
-        )
-        // A server lives by its sockets; what waits in memory must not keep a test's process alive.
-        // In a browser a timer is a number.
-        if (typeof timer === 'object') timer.unref()
-        signal?.addEventListener('abort', abort)
-        waiters.add(done)
-      })
+      return state === 'expired' ? Promise.resolve('expired') : waiters.wait(timeoutMs, signal)
     },
   }
 }
@@ -239,17 +164,4 @@ function wake(listeners: Set<() => void>) {
   const all = [...listeners]
   listeners.clear()
   for (const listener of all) listener()
-}
-
-/** Index of the first entry after `offset`, by binary search: logs grow to many thousands. */
-function firstAfter(entries: readonly StoredEntry[], offset: LogOffset): number {
-  let low = 0
-  let high = entries.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    const entry = entries[middle] as StoredEntry
-    if (compareOffsets(entry.offset, offset) > 0) high = middle
-    else low = middle + 1
-  }
-  return low
 }

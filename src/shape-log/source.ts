@@ -1,8 +1,11 @@
 import type { ShapeLog } from './shape-log.ts'
 import type { SnapshotBounds } from './snapshot-visibility.ts'
 
-/** Messages by parameter, as the body of a 400 has them; subsets nest one level. */
-export type FieldErrors = { [field: string]: string[] | FieldErrors }
+/**
+ * Messages by parameter, as the body of a 400 has them; subsets nest one level. What a check finds is a
+ * list, what Postgres says of a subset is its text alone.
+ */
+export type FieldErrors = { [field: string]: string | string[] | FieldErrors }
 
 /** What a request says about its shape; texts as they came. */
 export interface ShapeParams {
@@ -62,6 +65,11 @@ export interface ShapeSource<Definition extends ShapeDefinition, Subset> {
   /** LSN up to which a log is complete. */
   lastSeenLsn(log: ShapeLog): bigint
   status(): SourceStatus
+}
+
+/** A subset that Postgres refused for a value in its condition, which only it can check. */
+export class SubsetRefused extends Error {
+  override name = 'SubsetRefused'
 }
 
 /** A shape that cannot be served: what the waiting requests are answered. */

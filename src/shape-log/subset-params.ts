@@ -70,7 +70,7 @@ export function parseSubset(raw: RawSubset): Checked<SubsetParams> {
   }
   const entries = paramEntries(raw.params, errors)
   if (Object.keys(errors).length > 0) return { errors }
-  const params = orderParams(entries)
+  const params = where === undefined ? { value: [] } : orderParams(entries)
   if ('errors' in params) return params
   return { value: { where, params: params.value, orderBy, limit, offset } }
 }

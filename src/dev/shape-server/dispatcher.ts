@@ -71,6 +71,7 @@ export function createDispatcher(options: {
   /** Ends the shapes that a table's new form makes untrue. A relation is a new object when it has one. */
   function checkForm(relation: StreamRelation, oids: readonly number[]): void {
     if (checked.get(relation) === added) return
+    const isNew = !checked.has(relation)
     const suiting = new Set<TableInfo>()
     let allSuit = true
     for (const feed of concerned(oids)) {
@@ -79,6 +80,8 @@ export function createDispatcher(options: {
         const reason = formChange(plan.table, relation, feed, oids[0] === plan.table.oid)
         if (reason === undefined) {
           suiting.add(plan.table)
+          // What the stream does not tell may have changed: whether a column can be null, for one.
+          if (isNew) catalog.forget(plan.table.relation)
           continue
         }
         allSuit = false

@@ -3,25 +3,36 @@ export class IdentifierError extends Error {
   override name = 'IdentifierError'
 }
 
+/** Postgres cuts longer names short; the engine refuses them, lest one stand for another. */
+const longest = 63
+
 /**
- * Reads one SQL identifier: quoted as it stands, unquoted in lower case.
+ * Reads one SQL identifier: quoted as it stands, unquoted with its ASCII letters in lower case.
  *
  * @throws IdentifierError
  * @example
  * parseIdentifier('"A_Camel"') // 'A_Camel'
  */
 function parseIdentifier(text: string): string {
-  if (text === '' || text === '""') {
-    throw new IdentifierError('Invalid zero-length delimited identifier')
+  const isQuoted = text.startsWith('"') && text.endsWith('"')
+  const name = isQuoted ? quotedName(text.slice(1, -1)) : unquotedName(text)
+  if ([...name].length > longest) {
+    throw new IdentifierError(`Identifier is too long (max length is ${longest})`)
   }
-  if (text.length > 1 && text.startsWith('"') && text.endsWith('"')) {
-    const inner = text.slice(1, -1)
-    if (/(?<!")"(?!")/.test(inner)) {
-      throw new IdentifierError(`Invalid identifier with unescaped quote: ${inner}`)
-    }
-    return inner.replaceAll('""', '"')
+  return name
+}
+
+function quotedName(inner: string): string {
+  if (inner === '') throw new IdentifierError('Invalid zero-length delimited identifier')
+  if (/(?<!")"(?!")/.test(inner)) {
+    throw new IdentifierError(`Invalid identifier with unescaped quote: ${inner}`)
   }
-  if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(text)) {
+  return inner.replaceAll('""', '"')
+}
+
+function unquotedName(text: string): string {
+  if (text === '') throw new IdentifierError('Invalid zero-length delimited identifier')
+  if (!/^[\p{L}_][\p{L}\p{M}_0-9$]*$/u.test(text)) {
     throw new IdentifierError(`Invalid unquoted identifier contains special characters: ${text}`)
   }
   return text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase())

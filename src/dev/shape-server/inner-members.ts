@@ -11,7 +11,7 @@ export interface Member {
 }
 
 /** Shared by all members of sets without subqueries, of which there may be many thousands. */
-export const noConditions: boolean[] = []
+const noConditions: boolean[] = []
 
 /** A member that several sets have, and the one text of its key. */
 export interface InnerMember extends Member {

@@ -83,6 +83,7 @@ async function checkedShape(catalog: Catalog, params: ShapeParams): Promise<Post
   const allColumns = params.columns === undefined && params.queryableColumns === undefined
   const key = JSON.stringify([
     relation,
+    table.keyColumns,
     planIdentity(plan),
     names,
     allColumns,
@@ -113,21 +114,25 @@ function selectedColumns(table: TableInfo, params: ShapeParams): Set<string> {
       ? (queryable ?? all)
       : named('columns', () => parseColumns(params.columns as string))
   const allowed = new Set(queryable ?? all)
-  const missing = asked.filter((name) => !allowed.has(name))
-  if (missing.length > 0) {
-    const message = `The following columns are not found on the table: ${missing.join(', ')}`
-    throw new WhereError(message, 'columns')
-  }
   const keys = primaryKey(table).filter((name) => !asked.includes(name))
   if (keys.length > 0) {
     const message = `The list of columns must include all primary key columns, missing: ${keys.join(', ')}`
     throw new WhereError(message, 'columns')
   }
+  const missing = asked.filter((name) => !allowed.has(name))
+  if (missing.length > 0) {
+    const message = `The following columns are not found on the table: ${missing.join(', ')}`
+    throw new WhereError(message, 'columns')
+  }
   const generated = table.columns.filter(({ name, generated: is }) => is && asked.includes(name))
   if (generated.length > 0) {
     const list = generated.map((column) => column.name).join(', ')
+    const advice =
+      params.columns === undefined
+        ? ". You can exclude them from the shape by explicitly listing which columns to fetch in the 'columns' query param"
+        : ''
     throw new WhereError(
-      `The following columns are generated and cannot be included in the shape: ${list}. You can exclude them from the shape by explicitly listing which columns to fetch in the 'columns' query param`,
+      `The following columns are generated and cannot be included in the shape: ${list}${advice}`,
       'columns',
     )
   }

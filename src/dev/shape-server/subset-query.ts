@@ -1,19 +1,29 @@
 import { createRowWriter } from '../../shape-log/change-message.ts'
 import type { RowTags } from '../../shape-log/move-tags.ts'
 import { parseSnapshot } from '../../shape-log/snapshot-visibility.ts'
-import type { FieldErrors, ShapeParams, SubsetParams, SubsetRows } from '../../shape-log/source.ts'
+import {
+  type FieldErrors,
+  type ShapeParams,
+  type SubsetParams,
+  SubsetRefused,
+  type SubsetRows,
+} from '../../shape-log/source.ts'
+import { booleanWriter } from './boolean-writer.ts'
 import type { TableInfo } from './catalog.ts'
+import { sqlState } from './connection.ts'
 import { type SelectedRow, selectedRow, selectionOf } from './member-queries.ts'
 import { whereSql } from './query-plan.ts'
 import { parseLsn } from './replication-stream.ts'
 import { type PostgresShape, queryableColumns } from './shape-definition.ts'
-import { booleanWriter } from './shape-feed.ts'
 import type { Querier } from './snapshot-query.ts'
 import { checkExpression, dotted } from './where/check-expression.ts'
 import { type Expression, quoteIdentifier, toSql } from './where/expression.ts'
 import { parseOrderBy, parseWhere } from './where/parse-where.ts'
 import { locationOf, nodeList, openNode, type PgFields, stringOf } from './where/pg-node.ts'
 import { WhereError } from './where/where-error.ts'
+
+/** SQLSTATE of a text that is no value of its type. */
+const invalidText = '22P02'
 
 /** A checked subset: what is ANDed to the shape's own condition, and which part of the rows. */
 export interface PostgresSubset {
@@ -52,6 +62,7 @@ export function defineSubset(
  * Reads the rows of a subset, and the snapshot they come from.
  *
  * @param tagsOf - tells the tags of a row, by which clients move it out again.
+ * @throws SubsetRefused for a value that its type does not have, an enum's for one.
  */
 export async function readSubset(
   client: Querier,
@@ -61,12 +72,15 @@ export async function readSubset(
 ): Promise<SubsetRows> {
   const { plan, message } = shape
   const selection = selectionOf(plan, [...message.columns, ...message.keyColumns])
-  const result = await client.query<(string | null)[]>({
+  const query = {
     text: `SELECT s.snapshot, s.lsn, r.* FROM
         (SELECT pg_current_snapshot() AS snapshot, pg_current_wal_lsn() AS lsn) s
       LEFT JOIN LATERAL (SELECT true, ${selection.list} FROM ${plan.table.sqlName}
         WHERE ${whereSql(plan)} AND ${subset.where}${subset.tail}) r ON true`,
-    rowMode: 'array',
+    rowMode: 'array' as const,
+  }
+  const result = await client.query<(string | null)[]>(query).catch((error: Error) => {
+    throw sqlState(error) === invalidText ? new SubsetRefused(error.message) : error
   })
   const mark = Math.floor(Math.random() * 2 ** 31)
   const asPrinted = booleanWriter(shape)

