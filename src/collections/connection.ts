@@ -7,10 +7,11 @@ import type { StreamOptions } from './electric.ts'
 import { createLiveFetch } from './live/live-fetch.ts'
 import type { TabTools } from './live/tab-messages.ts'
 import type { TabTimes } from './live/tab-share.ts'
+import { createNetwork, type Network } from './network.ts'
 
 /** How one `createSessionCollections` reaches the server. */
-export interface ConnectionOptions
-  extends Pick<StreamOptions, 'electricUrl' | 'headers' | 'fetchClient'> {
+export interface ConnectionOptions extends Pick<StreamOptions, 'electricUrl' | 'headers'> {
+  readonly fetchClient?: typeof fetch
   readonly shareLiveConnections?: boolean
   readonly onUnauthenticated?: RefreshSignIn
 }
@@ -19,6 +20,8 @@ export interface ConnectionOptions
 export interface Connection {
   /** For shape streams. */
   readonly fetch: typeof fetch
+  /** Whether requests get through. */
+  readonly network: Network
   /** Sends what was refused for an old sign-in once more after a new one. */
   writes(adapter: WriteAdapter): WriteAdapter
   /** The same for uploads. */
@@ -31,18 +34,26 @@ export interface Connection {
   reset(): void
 }
 
+/** What the way to the server tells of itself. */
+export interface ConnectionEvents {
+  /** Another tab of the same user has signed out. */
+  readonly onSignedOut: () => void
+  /** Requests get through that did not before. */
+  readonly onBack?: () => void
+}
+
 /**
  * Creates the way to the server: live polls share connections, and one refresh answers all 401s.
  *
- * @param onSignedOut called when another tab of the same user has signed out
  * @param tabs replaces what tabs share by, and its times, in tests
  */
 export function createConnection(
   options: ConnectionOptions,
-  onSignedOut: () => void,
+  { onSignedOut, onBack }: ConnectionEvents,
   tabs: { readonly tools?: TabTools | null; readonly times?: Partial<TabTimes> } = {},
 ): Connection {
   let isSignedOut = false
+  const network = createNetwork(onBack)
   const auth = createAuthRefresh(options)
   const live = createLiveFetch({
     electricUrl: options.electricUrl,
@@ -56,7 +67,15 @@ export function createConnection(
   const send = auth.fetch(live.fetch)
   return {
     fetch: async (input, init) => (isSignedOut ? signedOut() : send(input, init)),
-    writes: auth.writes,
+    network,
+    writes(adapter) {
+      const write = auth.writes(adapter)
+      return async (batch, adapterOptions) => {
+        const outcome = await write(batch, adapterOptions)
+        network.answered()
+        return outcome
+      }
+    },
     keep: auth.keep,
     signOut(tellOthers) {
       isSignedOut = true

@@ -163,8 +163,11 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
   options: SessionCollectionsOptions<Shapes>,
 ): SessionCollections<Shapes> {
   requireOneTanStackDb()
-  const connection = createConnection(options, () => void leave(false))
-  const streams = { ...options, fetchClient: connection.fetch }
+  const connection = createConnection(options, {
+    onSignedOut: () => void leave(false),
+    onBack: () => options.outbox?.flush(),
+  })
+  const streams = { ...options, fetchClient: connection.fetch, network: connection.network }
   const syncTimeoutMs = options.syncTimeoutMs ?? 10_000
   const sources = createSources(streams, (source) => outbox?.writes.show(source))
   const adapter = connection.writes(options.writeAdapter)

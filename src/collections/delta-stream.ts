@@ -36,8 +36,8 @@ export function openDeltaStream(
     url: shapeUrl(options.electricUrl, SHAPE),
     params: { ...params },
     ...(options.headers === undefined ? {} : { headers: options.headers }),
-    // Looked up per request: a page may replace fetch after this was made, as mocks do.
-    fetchClient: (input, init) => (options.fetchClient ?? fetch)(input, init),
+    fetchClient: (input, init) =>
+      options.network.untilAnswered(() => options.fetchClient(input, init), init?.signal),
     columnMapper: createColumnMapper(
       Object.fromEntries(columns.map(([property, { name }]) => [name, property])),
     ),

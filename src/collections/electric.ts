@@ -14,6 +14,7 @@ import {
 import { electricCollectionOptions } from '@tanstack/electric-db-collection'
 import type { SessionDbError } from '../errors.ts'
 import type { ColumnMap } from '../schema/columns.ts'
+import type { Network } from './network.ts'
 import { createPageVisibility, type PageVisibility } from './page-visibility.ts'
 import { parseTimestamp } from './parse-timestamp.ts'
 import { shapeUrl } from './shape-url.ts'
@@ -36,7 +37,8 @@ export type RowCollection<Synced extends object> = Collection<Synced, string> & 
 export interface StreamOptions {
   readonly electricUrl: string
   readonly headers?: ShapeStreamOptions['headers']
-  readonly fetchClient?: typeof fetch
+  readonly fetchClient: typeof fetch
+  readonly network: Network
   readonly gcTimeMs?: number
   /** Hears of every error that ends a stream. */
   readonly onError?: (error: SessionDbError) => void
@@ -160,7 +162,7 @@ function streamOptions(
     },
     params: source.params as unknown as NonNullable<ShapeStreamOptions['params']>,
     ...(options.headers === undefined ? {} : { headers: options.headers }),
-    fetchClient: watchFetch(options.fetchClient, describeShape(source), status),
+    fetchClient: watchFetch(options.fetchClient, options.network, describeShape(source), status),
     parser: parser as unknown as NonNullable<ShapeStreamOptions['parser']>,
     columnMapper: createColumnMapper(
       Object.fromEntries(properties.map(([property, { name }]) => [name, property])),

@@ -1,27 +1,24 @@
 import { SessionDbError } from '../errors.ts'
+import type { Network } from './network.ts'
 import type { WritableSyncStatus } from './sync-status.ts'
 
 /**
- * Wraps the fetch of one stream so that failures it retries by itself (network, 5xx, 429) and its
- * place in the log can be seen.
+ * Wraps the fetch of one stream so that a request goes again as soon as the network is back, and
+ * that failures which end by themselves (network, 5xx, 429) and its place in the log can be seen.
  */
 export function watchFetch(
-  fetchClient: typeof fetch | undefined,
+  fetchClient: typeof fetch,
+  network: Network,
   shape: string,
   status: WritableSyncStatus,
 ): typeof fetch {
   return async (input, init) => {
-    // Looked up per request: a page may replace fetch after this was made, as mocks do.
-    const send = fetchClient ?? fetch
-    try {
-      const response = await send(input, init)
-      if (response.ok) noteProgress(response, status)
-      else if (willRetry(response.status)) noteFailure(shape, `answered ${response.status}`, status)
-      return response
-    } catch (error) {
-      if (init?.signal?.aborted !== true) noteFailure(shape, 'could not be reached', status)
-      throw error
-    }
+    const send = () => fetchClient(input, init)
+    const noteUnreached = () => noteFailure(shape, 'could not be reached', status)
+    const response = await network.untilAnswered(send, init?.signal, noteUnreached)
+    if (response.ok) noteProgress(response, status)
+    else if (willRetry(response.status)) noteFailure(shape, `answered ${response.status}`, status)
+    return response
   }
 }
 

@@ -95,7 +95,7 @@ test('offline for 30 s: what was written goes out, what others wrote comes in, n
   })
 
   await ann.context.setOffline(false)
-  // Writes go out at once; a stream may be in a pause between two tries, which is 32 s at most.
+  // Writes go out at once, and so do the streams' polls: the browser says that it is online.
   const all = ['before the tunnel', 'meanwhile outside', 'written in the tunnel', 'and once more']
   for (const { page } of [ann, bob]) {
     await expect
