@@ -14,23 +14,18 @@ export type {
   GetAppShape,
 } from './app-shapes.ts'
 export type { PendingWrite } from './commit-batch.ts'
-export {
-  createSessionCollections,
-  type SessionCollections,
-  type SessionCollectionsOptions,
-  type SessionScope,
-  type ThreadScope,
-} from './create-session-collections.ts'
+export { createSessionCollections } from './create-session-collections.ts'
 export type { RowCollection } from './electric.ts'
 export type { WriterIdentity } from './optimistic-rows.ts'
-export {
-  createOutbox,
-  type Outbox,
-  type OutboxEntry,
-  type OutboxFailure,
-  type OutboxOptions,
-  type OutboxStatus,
-} from './outbox/create-outbox.ts'
+export { createOutbox } from './outbox/create-outbox.ts'
+export type { Outbox, OutboxEntry, OutboxOptions, OutboxStatus } from './outbox/outbox.ts'
+export type { OutboxFailure } from './outbox/outbox-storage.ts'
+export type {
+  SessionCollections,
+  SessionCollectionsOptions,
+  SessionScope,
+  ThreadScope,
+} from './session-collections.ts'
 export type { NewStreamedMessage, StreamActions } from './stream-actions.ts'
 export type { SyncConnection, SyncStatus, SyncStatusStore } from './sync-status.ts'
 export { timelineQuery } from './timeline/timeline-query.ts'

@@ -1,5 +1,6 @@
 import { followingPoll, type LivePoll, MAX_BATCH_POLLS, placeOf } from '../../shapes/live-batch.ts'
 import { type BatchConnection, type BatchEnd, openBatch } from './batch-connection.ts'
+import { connectionBroke, judgeBatchEnd } from './batch-verdict.ts'
 import { createLanes, type Lane } from './lanes.ts'
 import {
   headerOf,
@@ -151,30 +152,15 @@ export function createLiveHub(options: LiveHubOptions): LivePoller {
   }
 
   function ended(link: Link, end: BatchEnd): void {
-    const worked = link.answered || Date.now() - link.openedAt >= WORKED_MS
-    const wasAccepted = link.connection.isAccepted()
+    const lasted = link.answered || Date.now() - link.openedAt >= WORKED_MS
     links.delete(link)
-    // Accepted before, it would only be slow now.
-    if (end.reason === 'silent' && !support.hasWorked()) support.isMissing()
-    if (end.reason === 'refused') {
-      settle(link, (lane) => lanes.answer(lane, end.answer))
-      return
+    const verdict = judgeBatchEnd(end, lasted && link.connection.isAccepted(), support)
+    for (const lane of link.lanes) {
+      if (verdict.step === 'answer') lanes.answer(lane, verdict.answer)
+      else if (verdict.step === 'fail') lanes.fail(lane, verdict.error)
+      else lanes.release(lane)
     }
-    if (wasAccepted && worked) {
-      for (const lane of link.lanes) lanes.release(lane)
-      schedule(0)
-      return
-    }
-    if (end.reason === 'unsupported') support.isMissing()
-    else support.failed()
-    const error = support.hasWorked()
-      ? connectionBroke()
-      : new LiveSharingUnavailable('Live polls cannot share a connection here.')
-    settle(link, (lane) => lanes.fail(lane, error))
-  }
-
-  function settle(link: Link, how: (lane: Lane) => void): void {
-    for (const lane of link.lanes) how(lane)
+    if (verdict.step === 'ask again') schedule(0)
   }
 
   function watchForIdleness(): void {
@@ -205,10 +191,6 @@ export function createLiveHub(options: LiveHubOptions): LivePoller {
       lanes.failAll(new LiveSharingUnavailable('This tab no longer polls.'))
     },
   }
-}
-
-function connectionBroke(): TypeError {
-  return new TypeError('The connection for live updates broke.')
 }
 
 function tooMany(): LiveSharingUnavailable {

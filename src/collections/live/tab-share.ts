@@ -1,16 +1,13 @@
-import type { LivePoll } from '../../shapes/live-batch.ts'
+import { connectionBroke } from './batch-verdict.ts'
 import { createLeaderDuty, type LeaderDuty } from './leader-duty.ts'
+import { createLeaderWatch, type LeaderTimes, type LeaderWatch } from './leader-watch.ts'
 import { type LiveAnswer, type LivePoller, LiveSharingUnavailable } from './live-answer.ts'
+import { createTabElection } from './tab-election.ts'
 import type { TabChannel, TabMessage, TabTools } from './tab-messages.ts'
+import { createWaitingPolls, type WaitingPoll } from './waiting-polls.ts'
 
 /** Times of the election, in ms. */
-export interface TabTimes {
-  /** How often a tab that waits for the leader looks after it. */
-  readonly lookMs: number
-  /** A leader that was silent for so long is asked whether it is there. */
-  readonly askMs: number
-  /** One that has not answered after so long is replaced. */
-  readonly replaceMs: number
+export interface TabTimes extends LeaderTimes {
   /** A tab that has not polled for so long takes no part. */
   readonly leaveMs: number
 }
@@ -37,12 +34,12 @@ export interface TabShare extends LivePoller {
   wake(): void
 }
 
-interface Waiting {
-  readonly id: number
-  readonly poll: LivePoll
-  readonly signal: AbortSignal
-  resolve(answer: LiveAnswer): void
-  reject(error: unknown): void
+/** What a tab that takes part holds. */
+interface Joined {
+  readonly all: TabChannel
+  readonly own: TabChannel
+  readonly looking: ReturnType<typeof setInterval>
+  readonly watch: LeaderWatch
 }
 
 /**
@@ -56,16 +53,11 @@ export function createTabShare(options: TabShareOptions): TabShare {
   const times = { ...TIMES, ...options.times }
   const self = crypto.randomUUID()
   const channelOf = (tab: string) => tools.openChannel(`${name}/${tab}`)
-  const waiting = new Map<number, Waiting>()
-  let ids = 0
-  let heardAt = 0
-  let lookedAt = 0
+  const waiting = createWaitingPolls()
+  const election = createTabElection(tools.locks, name, startLeading, deposed)
   let polledAt = 0
-  let joined: { readonly all: TabChannel; readonly own: TabChannel } | undefined
-  let leaving = new AbortController()
+  let joined: Joined | undefined
   let leading: { readonly poller: LivePoller; readonly duty: LeaderDuty } | undefined
-  let release = () => {}
-  let looking: ReturnType<typeof setInterval> | undefined
 
   function join(): void {
     if (joined !== undefined) return
@@ -73,29 +65,16 @@ export function createTabShare(options: TabShareOptions): TabShare {
     const own = channelOf(self)
     all.onmessage = ({ data }) => hear(data)
     own.onmessage = ({ data }) => receive(data)
-    joined = { all, own }
-    heardAt = lookedAt = Date.now()
-    leaving = new AbortController()
-    queue(false)
-    looking = setInterval(look, times.lookMs)
+    const looking = setInterval(look, times.lookMs)
+    joined = { all, own, looking, watch: createLeaderWatch(times) }
+    election.stand()
   }
 
-  function queue(steal: boolean): void {
-    const { signal } = leaving
-    const lead = () =>
-      new Promise<void>((resolve) => {
-        if (signal.aborted) return resolve()
-        release = resolve
-        startLeading()
-      })
-    const asked = tools.locks.request(name, steal ? { steal } : { signal }, lead)
-    // It rejects when this tab has left, and when another one has taken the lock away from it.
-    asked.catch(() => {
-      if (signal.aborted || leading === undefined) return
-      stopLeading()
-      queue(false)
-      for (const each of waiting.values()) dispatch(each)
-    })
+  function deposed(): void {
+    if (leading === undefined) return
+    stopLeading()
+    election.stand()
+    for (const each of waiting.all()) dispatch(each)
   }
 
   function startLeading(): void {
@@ -103,7 +82,7 @@ export function createTabShare(options: TabShareOptions): TabShare {
     const poller = options.createPoller()
     leading = { poller, duty: createLeaderDuty(poller, channelOf, isRefusal, resign) }
     joined?.all.postMessage({ type: 'leader', from: self })
-    for (const each of waiting.values()) dispatch(each)
+    for (const each of waiting.all()) dispatch(each)
   }
 
   function stopLeading(): void {
@@ -111,23 +90,21 @@ export function createTabShare(options: TabShareOptions): TabShare {
     leading = undefined
     before?.duty.end()
     before?.poller.close()
-    release()
-    release = () => {}
   }
 
   /** The server no longer knows this tab's user: whoever is next may still be known. */
   function resign(): void {
     leave()
-    if (waiting.size > 0) queueMicrotask(rejoin)
+    if (waiting.count() > 0) queueMicrotask(rejoin)
   }
 
   function rejoin(): void {
     polledAt = Date.now()
     join()
-    for (const each of waiting.values()) dispatch(each)
+    for (const each of waiting.all()) dispatch(each)
   }
 
-  function dispatch(each: Waiting): void {
+  function dispatch(each: WaitingPoll): void {
     if (leading === undefined) {
       joined?.all.postMessage({ type: 'poll', from: self, id: each.id, poll: each.poll })
       return
@@ -135,26 +112,20 @@ export function createTabShare(options: TabShareOptions): TabShare {
     const leader = leading
     leader.poller.poll(each.poll, each.signal).then(
       (answer) => {
-        if (leading === leader) settle(each.id)?.resolve(answer)
+        if (leading === leader) waiting.settle(each.id)?.resolve(answer)
         if (leading === leader && isRefusal(answer)) resign()
       },
       (error) => {
-        if (leading === leader || each.signal.aborted) settle(each.id)?.reject(error)
+        if (leading === leader || each.signal.aborted) waiting.settle(each.id)?.reject(error)
       },
     )
-  }
-
-  function settle(id: number): Waiting | undefined {
-    const found = waiting.get(id)
-    waiting.delete(id)
-    return found
   }
 
   /** What is said to all. */
   function hear(message: TabMessage): void {
     if (message.type === 'leader') {
-      heardAt = Date.now()
-      if (leading === undefined) for (const each of waiting.values()) dispatch(each)
+      joined?.watch.heard()
+      if (leading === undefined) for (const each of waiting.all()) dispatch(each)
       return
     }
     leading?.duty.receive(message)
@@ -162,45 +133,33 @@ export function createTabShare(options: TabShareOptions): TabShare {
 
   /** What the leader says to this tab. */
   function receive(message: TabMessage): void {
-    heardAt = Date.now()
-    if (message.type === 'answer') settle(message.id)?.resolve(message.answer)
+    joined?.watch.heard()
+    if (message.type === 'answer') waiting.settle(message.id)?.resolve(message.answer)
     if (message.type === 'failed') {
       const error = message.plain
         ? new LiveSharingUnavailable('The tab that polls cannot share its connection.')
-        : new TypeError('The connection for live updates broke.')
-      settle(message.id)?.reject(error)
+        : connectionBroke()
+      waiting.settle(message.id)?.reject(error)
     }
   }
 
   function look(): void {
     const now = Date.now()
-    const slept = now - lookedAt > times.lookMs + times.askMs
-    lookedAt = now
-    if (waiting.size > 0) polledAt = now
+    if (waiting.count() > 0) polledAt = now
     if (now - polledAt > times.leaveMs) {
       leave()
       return
     }
-    if (leading !== undefined || waiting.size === 0) {
-      heardAt = now
-      return
-    }
-    // After a sleep of this tab its clock says nothing about the leader.
-    if (slept) heardAt = now - times.askMs
-    const silent = now - heardAt
-    if (silent >= times.replaceMs) {
-      heardAt = now
-      queue(true)
-    } else if (silent >= times.askMs) {
-      joined?.all.postMessage({ type: 'ping', from: self })
-    }
+    const due = joined?.watch.look(leading === undefined && waiting.count() > 0)
+    if (due === 'replace') election.stand({ steal: true })
+    if (due === 'ask') joined?.all.postMessage({ type: 'ping', from: self })
   }
 
   function leave(): void {
     if (joined === undefined) return
-    clearInterval(looking)
-    leaving.abort()
+    clearInterval(joined.looking)
     stopLeading()
+    election.withdraw()
     joined.all.postMessage({ type: 'bye', from: self })
     joined.all.close()
     joined.own.close()
@@ -212,30 +171,18 @@ export function createTabShare(options: TabShareOptions): TabShare {
       signal.throwIfAborted()
       polledAt = Date.now()
       join()
-      const id = ++ids
-      const cancel = () => {
-        settle(id)?.reject(signal.reason)
+      return waiting.wait(poll, signal, dispatch, (id) => {
         if (leading === undefined) joined?.all.postMessage({ type: 'cancel', from: self, id })
-      }
-      try {
-        return await new Promise<LiveAnswer>((resolve, reject) => {
-          const each = { id, poll, signal, resolve, reject }
-          waiting.set(id, each)
-          signal.addEventListener('abort', cancel, { once: true })
-          dispatch(each)
-        })
-      } finally {
-        signal.removeEventListener('abort', cancel)
-      }
+      })
     },
     sleep: leave,
     wake() {
-      if (waiting.size > 0) rejoin()
+      if (waiting.count() > 0) rejoin()
     },
     close() {
       leave()
-      for (const { id } of waiting.values()) {
-        settle(id)?.reject(new LiveSharingUnavailable('Sharing has ended.'))
+      for (const { id } of waiting.all()) {
+        waiting.settle(id)?.reject(new LiveSharingUnavailable('Sharing has ended.'))
       }
     },
   }

@@ -6,7 +6,7 @@ import { type CommitContext, confirm, expectedIn } from '../commit-batch.ts'
 import type { SyncedCollection, SyncedRow, SyncStream } from '../electric.ts'
 import { type OptimisticOverlay, showOptimistic } from '../optimistic-overlay.ts'
 import type { LiveSources } from '../sources.ts'
-import type { OutboxConnection } from './create-outbox.ts'
+import type { OutboxConnection } from './outbox.ts'
 
 /** The writes of one page that go through an outbox, and their rows. */
 export interface OutboxWrites {
