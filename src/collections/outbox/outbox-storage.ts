@@ -1,6 +1,7 @@
 import { type DBSchema, deleteDB, type IDBPDatabase, openDB } from 'idb'
 import type { ErrorCode } from '../../errors.ts'
 import type { WriteBatchInput } from '../../writes/batch.ts'
+import { inOneGo } from './in-one-go.ts'
 
 /** Why a write was refused for good. */
 export interface OutboxFailure {
@@ -33,9 +34,13 @@ export interface OutboxRecord {
   readonly failure?: OutboxFailure
 }
 
+/** A write that is to be stored. */
+export type NewRecord = Omit<OutboxRecord, 'n'>
+
 /** The writes of one principal that wait on this device. */
 export interface OutboxStorage {
-  add(record: Omit<OutboxRecord, 'n'>): Promise<OutboxRecord>
+  /** Those of one turn are stored in one transaction, in the order they were given. */
+  add(record: NewRecord): Promise<void>
   /** All of them, oldest first. */
   all(): Promise<OutboxRecord[]>
   /** Those that have not been refused, oldest first: as many as `limit`. */
@@ -69,10 +74,19 @@ export function openOutboxStorage(name: string): OutboxStorage {
     return opened
   }
   return {
-    async add(record) {
-      const n = await (await database()).add('records', record as OutboxRecord)
-      return { ...record, n }
-    },
+    add: inOneGo(async (records: readonly NewRecord[]) => {
+      const transaction = (await database()).transaction('records', 'readwrite')
+      const asked: Promise<unknown>[] = [transaction.done]
+      try {
+        for (const record of records) asked.push(transaction.store.add(record as OutboxRecord))
+        await Promise.all(asked)
+      } catch (error) {
+        // One that cannot even be copied ends no transaction by itself.
+        void Promise.allSettled(asked)
+        abort(transaction)
+        throw error
+      }
+    }),
     all: async () => (await database()).getAll('records'),
     async waiting(limit) {
       const transaction = (await database()).transaction('records')
@@ -98,6 +112,14 @@ export function openOutboxStorage(name: string): OutboxStorage {
     async close() {
       ;(await opened)?.close()
     },
+  }
+}
+
+function abort(transaction: { abort(): void }): void {
+  try {
+    transaction.abort()
+  } catch {
+    // It has ended already.
   }
 }
 

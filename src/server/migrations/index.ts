@@ -3,6 +3,7 @@ import { countInStatement } from './0002-count-in-statement.ts'
 import { messageDeltas } from './0003-message-deltas.ts'
 import { sessionContents } from './0004-session-contents.ts'
 import { bulkLoadMigration } from './0005-bulk-load.ts'
+import { countSeveral } from './0006-count-several.ts'
 import type { Migration } from './migration.ts'
 
 export type { Migration } from './migration.ts'
@@ -14,4 +15,5 @@ export const migrations: readonly Migration[] = [
   messageDeltas,
   sessionContents,
   bulkLoadMigration,
+  countSeveral,
 ]

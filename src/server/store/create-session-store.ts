@@ -32,7 +32,8 @@ export interface SessionStoreOptions<User extends Principal = Principal> {
    * app has: a `Pool` of `pg`, the `sql` of postgres.js, or a Kysely instance over any dialect for
    * Postgres. A batch of one mutation is one round trip with each. One of several is three however
    * many they are with the store's own pool and with one made with `pipeline: true`, four or five
-   * with postgres.js; else it is one per mutation and four more. Uploads need `pg`.
+   * with postgres.js; else it is one per mutation, or per row of new messages in one thread, and four
+   * more. Uploads need `pg`.
    */
   readonly database: StoreDatabase
   /** Who may do what; `defaultPolicy` unless given. */

@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Principal } from '../../schema/index.ts'
 import type { Mutation } from '../../writes/index.ts'
+import { isForRun, type MessageRun, messageRunStatement } from './message-run.ts'
 import type {
   BatchClaim,
   MutationInput,
@@ -16,13 +17,26 @@ import { planUpdate } from './plan-update.ts'
 import type { SessionPolicy } from './policy.ts'
 import type { Query } from './query.ts'
 import { batchStatement, type MutationKind, stepStatement } from './statements.ts'
-import { compileFragment, createTemplate, type Fragment, type Template } from './template.ts'
+import {
+  compileFragment,
+  createTemplate,
+  type Fragment,
+  type Slot,
+  type Template,
+} from './template.ts'
 
-/** Makes the query of a mutation: as a whole batch, or as one step of a larger one. */
+/** Makes the queries of mutations: of one as a whole batch, or of several as steps of a larger one. */
 export interface MutationQueries<User extends Principal> {
   batch(principal: User, claim: BatchClaim, mutation: Mutation): Query
   step(principal: User, claim: BatchClaim, mutation: Mutation): Query
+  /** The steps of a batch, in order. New messages next to each other in a thread are one. */
+  steps(principal: User, claim: BatchClaim, mutations: readonly Mutation[]): Step[]
 }
+
+/** A part of a batch that is one query. */
+export type Step =
+  | { readonly query: Query; readonly mutation: Mutation; readonly run?: undefined }
+  | { readonly query: Query; readonly run: MessageRun }
 
 // Each connection keeps a plan per name. Updates name a different set of columns each, and a policy may
 // say something else for each user: texts beyond this many are put together anew and not kept.
@@ -32,6 +46,12 @@ const NOTHING: Fragment = { sql: 'true', parameters: [] }
 
 type Join = (kind: MutationKind, plan: MutationPlan, slot: MutationSlot) => RawBuilder<unknown>
 
+/** What the policy says of a mutation. */
+interface Ruling {
+  readonly see: Fragment
+  readonly rule: Fragment
+}
+
 /**
  * Keeps the statements of a policy. What differs between two mutations of a kind are values and what
  * the policy says; only the latter is compiled each time.
@@ -39,40 +59,111 @@ type Join = (kind: MutationKind, plan: MutationPlan, slot: MutationSlot) => RawB
 export function createMutationQueries<User extends Principal>(
   policy: SessionPolicy<User>,
 ): MutationQueries<User> {
-  const templates = new Map<string, Template<MutationInput>>()
+  const templates = new Map<string, Template<never>>()
 
-  const queryOf =
-    (name: string, join: Join) =>
-    (principal: User, claim: BatchClaim, mutation: Mutation): Query => {
-      const properties = changedProperties(mutation)
-      const see = isInSession(mutation) ? compileFragment(policy.see(principal)) : NOTHING
-      const given = see.parameters.length
-      const rule = compileFragment(permissionFor(policy, principal, mutation), given)
-      const { collection, type } = mutation
-      const key = JSON.stringify([name, collection, type, properties, see.sql, rule.sql])
-      const parameters = [...see.parameters, ...rule.parameters]
-      const template =
-        templates.get(key) ??
-        keep(key, (isKept) =>
-          createTemplate<MutationInput>(
-            (slot) => {
-              const policySql = { see: sql.raw(see.sql), permitted: sql.raw(rule.sql) }
-              return join(mutation, planOf({ slot, ...policySql }, mutation, properties), slot)
-            },
-            { given: parameters.length, isKept },
-          ),
-        )
-      return template.bind({ claim, mutation }, parameters)
-    }
+  const visibleTo = (principal: User) => compileFragment(policy.see(principal))
 
-  const keep = (key: string, make: (isKept: boolean) => Template<MutationInput>) => {
+  function rulingOn(principal: User, mutation: Mutation, visible = visibleTo(principal)): Ruling {
+    const see = isInSession(mutation) ? visible : NOTHING
+    const permission = permissionFor(policy, principal, mutation)
+    return { see, rule: compileFragment(permission, see.parameters.length) }
+  }
+
+  /** The query of a statement that is made of a ruling and of what is in `kind`. */
+  function bind<Input>(
+    kind: readonly unknown[],
+    { see, rule }: Ruling,
+    input: Input,
+    build: (
+      slot: Slot<Input>,
+      ruling: Pick<PlanContext, 'see' | 'permitted'>,
+    ) => RawBuilder<unknown>,
+  ): Query {
+    const parameters = [...see.parameters, ...rule.parameters]
+    const key = JSON.stringify([...kind, see.sql, rule.sql])
+    const ruling = { see: sql.raw(see.sql), permitted: sql.raw(rule.sql) }
+    const template = (templates.get(key) ??
+      keep(key, (isKept) =>
+        createTemplate<Input>((slot) => build(slot, ruling), { given: parameters.length, isKept }),
+      )) as Template<Input>
+    return template.bind(input, parameters)
+  }
+
+  function keep<Input>(key: string, make: (isKept: boolean) => Template<Input>): Template<Input> {
     const isKept = templates.size < MAX_TEMPLATES
     const template = make(isKept)
     if (isKept) templates.set(key, template)
     return template
   }
 
-  return { batch: queryOf('batch', batchStatement), step: queryOf('step', stepStatement) }
+  function query(
+    name: string,
+    join: Join,
+    ruling: Ruling,
+    input: { readonly claim: BatchClaim; readonly mutation: Mutation },
+  ): Query {
+    const { mutation } = input
+    const properties = changedProperties(mutation)
+    const kind = [name, mutation.collection, mutation.type, properties]
+    return bind<MutationInput>(kind, ruling, input, (slot, policySql) =>
+      join(mutation, planOf({ slot, ...policySql }, mutation, properties), slot),
+    )
+  }
+
+  return {
+    batch: (principal, claim, mutation) =>
+      query('batch', batchStatement, rulingOn(principal, mutation), { claim, mutation }),
+    step: (principal, claim, mutation) =>
+      query('step', stepStatement, rulingOn(principal, mutation), { claim, mutation }),
+    steps(principal, claim, mutations) {
+      const visible = visibleTo(principal)
+      const ruled = mutations.map((mutation) => ({
+        mutation,
+        ...rulingOn(principal, mutation, visible),
+      }))
+      return groupRuns(ruled).map(([first, ...more]) => {
+        const { mutation } = first
+        if (more.length === 0 || !isForRun(mutation)) {
+          const step = query('step', stepStatement, first, { claim, mutation })
+          return { query: step, mutation }
+        }
+        const run: MessageRun = [mutation, ...more.map((each) => each.mutation).filter(isForRun)]
+        return { run, query: bind(['run'], first, { claim, run }, messageRunStatement) }
+      })
+    },
+  }
+}
+
+type Ruled = Ruling & { readonly mutation: Mutation }
+
+/** Puts together what is one run; everything else stands alone. */
+function groupRuns(ruled: readonly Ruled[]): [Ruled, ...Ruled[]][] {
+  const groups: [Ruled, ...Ruled[]][] = []
+  for (const each of ruled) {
+    const last = groups.at(-1)
+    if (last !== undefined && goesOn(last[0], each)) last.push(each)
+    else groups.push([each])
+  }
+  return groups
+}
+
+function goesOn(first: Ruled, next: Ruled): boolean {
+  const [one, other] = [first.mutation, next.mutation]
+  return (
+    isForRun(one) &&
+    isForRun(other) &&
+    one.value.threadId === other.value.threadId &&
+    isSame(first.see, next.see) &&
+    isSame(first.rule, next.rule)
+  )
+}
+
+function isSame(one: Fragment, other: Fragment): boolean {
+  return (
+    one.sql === other.sql &&
+    one.parameters.length === other.parameters.length &&
+    one.parameters.every((value, index) => value === other.parameters[index])
+  )
 }
 
 /** A new session is in none yet: there is nothing to see. */

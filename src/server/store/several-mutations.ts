@@ -3,6 +3,8 @@ import type { AppliedMutation, Mutation, WriteResult } from '../../writes/index.
 import { claimBatch, storeResult } from './applied-batches.ts'
 import type { BatchRun } from './batch-run.ts'
 import { collect, type DriverConnection, plainQuery, rollBack } from './drivers/driver.ts'
+import type { MessageRun, MessageRunRow } from './message-run.ts'
+import type { Step } from './mutation-queries.ts'
 import { refusal } from './refusal.ts'
 import { withRetries } from './retry.ts'
 import { earlierAnswer } from './single-mutation.ts'
@@ -61,17 +63,41 @@ async function applySteps<User extends Principal>(
 ): Promise<WriteResult> {
   const mutations: AppliedMutation[] = []
   let txid: number | null = null
-  const steps = asked.map((mutation) => queries.step(principal, claim, mutation))
-  for await (const rows of connection.send(steps)) {
-    const index = mutations.length
-    const mutation = asked[index] as Mutation
-    const step = rows[0] as StepStatementRow
-    if (!step.admitted || step.id === null) throw refusal(mutation, index, step)
-    if (step.txid !== null) txid = Number(step.txid)
-    const { collection, type } = mutation
-    mutations.push({ collection, type, id: step.id, version: step.version })
+  const steps = queries.steps(principal, claim, asked)
+  const answers = connection.send(steps.map(({ query }) => query))
+  let done = 0
+  for await (const [row] of answers) {
+    const step = steps[done++] as Step
+    const applied =
+      step.run === undefined
+        ? readStep(step.mutation, mutations.length, row as StepStatementRow)
+        : readRun(step.run, mutations.length, row as MessageRunRow)
+    mutations.push(...applied.mutations)
+    if (applied.txid !== null) txid = Number(applied.txid)
   }
   const result = { batchId: claim.batchId, txid, mutations }
   await collect(connection, [storeResult.bind({ claim, result }), COMMIT])
   return result
+}
+
+/** What a step has done. */
+interface Applied {
+  readonly txid: string | null
+  readonly mutations: readonly AppliedMutation[]
+}
+
+function readStep(mutation: Mutation, index: number, row: StepStatementRow): Applied {
+  const { admitted, id, version, txid } = row
+  if (!admitted || id === null) throw refusal(mutation, index, row)
+  const { collection, type } = mutation
+  return { txid, mutations: [{ collection, type, id, version }] }
+}
+
+function readRun(run: MessageRun, index: number, { permitted, txid }: MessageRunRow): Applied {
+  if (permitted !== true) throw refusal(run[0], index, { permitted, current: null })
+  const version = 1
+  const mutations = run.map(({ collection, type, value: { id } }) => {
+    return { collection, type, id, version }
+  })
+  return { txid, mutations }
 }

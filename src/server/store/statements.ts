@@ -82,7 +82,7 @@ export function stepStatement(
 }
 
 /** The 32 bits of the transaction id that replication carries. */
-const TXID = sql.raw('pg_current_xact_id()::xid::text::bigint')
+export const TXID = sql.raw('pg_current_xact_id()::xid::text::bigint')
 
 function writes({ write, alsoWrite }: MutationPlan): RawBuilder<unknown> {
   const written = sql`, written AS (${write})`

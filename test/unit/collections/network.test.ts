@@ -1,5 +1,9 @@
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import type { SyncStatus } from '../../../src/collections/index.ts'
+import type {
+  Outbox,
+  SessionCollectionsOptions,
+  SyncStatus,
+} from '../../../src/collections/index.ts'
 import { createNetwork } from '../../../src/collections/network.ts'
 import { startTcpProxy } from '../../support/tcp-proxy.ts'
 import { serve } from '../proxy/serve.ts'
@@ -32,7 +36,7 @@ function stubPage() {
 }
 
 /** A server behind a connection that can be cut, and a client that has synced with it. */
-async function openThroughProxy() {
+async function openThroughProxy(options: Partial<SessionCollectionsOptions> = {}) {
   const shapes = createHandDrivenShapes()
   const server = await serve((request) => shapes.fetch(request.url, { signal: request.signal }))
   const proxy = await startTcpProxy(Number(new URL(server.url).port))
@@ -44,6 +48,7 @@ async function openThroughProxy() {
     electricUrl: `http://127.0.0.1:${proxy.port}/api/shapes`,
     fetchClient: (input, init) => fetch(input, init),
     shareLiveConnections: false,
+    ...options,
   })
   await db.sessions.preload()
   const status = db.status(db.sessions)
@@ -116,6 +121,23 @@ describe('a stream whose connection is lost', () => {
     await vi.advanceTimersByTimeAsync(5_000)
     await until(({ isUpToDate }) => isUpToDate)
   })
+})
+
+test('a stream that gets through again tells the outbox', async () => {
+  const flush = vi.fn()
+  const connect = () => ({ restored: async () => [], close() {} })
+  const outbox = { flush, connect } as unknown as Outbox
+  const { shapes, proxy, until } = await openThroughProxy({ outbox })
+  const page = stubPage()
+  proxy.cut()
+  await until(isLost)
+  expect(flush).not.toHaveBeenCalled()
+
+  proxy.heal()
+  shapes.push('sessions', [])
+  page.goOnline()
+  await until(({ isUpToDate }) => isUpToDate)
+  expect(flush).toHaveBeenCalled()
 })
 
 describe('a network', () => {

@@ -31,6 +31,8 @@ async function open(connectionString: string): Promise<Pool> {
   const pool = new Pool({ connectionString, pipeline: true })
   // An idle connection that breaks is replaced; without a listener it would end the process.
   pool.on('error', ignoreBreak)
+  // One that the server ends just as it is handed out has no listener for a moment, the pool's or ours.
+  pool.on('connect', (client) => client.on('error', ignoreBreak))
   return pool
 }
 
