@@ -1,7 +1,7 @@
 import type { ClientBase, Pool } from 'pg'
 import { SessionDbError } from '../errors.ts'
+import { inCopyTransaction } from '../server/copy-client.ts'
 import { compareWithDatabase } from './compare-with-database.ts'
-import { inCopyTransaction } from './copy-transaction.ts'
 import { checkedOwner, type ImportOwner } from './import-owner.ts'
 import type {
   ImportReport,

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import type { ClientBase, Pool } from 'pg'
 import { SessionDbError } from '../errors.ts'
 import type { ContentStore } from '../server/content/content-store.ts'
+import { withCopyClient } from '../server/copy-client.ts'
 import { transaction } from '../server/in-transaction.ts'
 import { createLineSplitter } from '../server/timeline/log-lines.ts'
-import { withClient } from '../server/with-client.ts'
 import type { ContentTarget, GivenContents } from './content-files.ts'
 import { UPLOADS_FILE } from './export-session-uploads.ts'
 import { checkedOwner, type ImportOwner } from './import-owner.ts'
@@ -77,7 +77,7 @@ export async function importSessionUploads(options: ImportUploadsOptions): Promi
   )
   if (!found) return { ...NOTHING, ok: true, found, quarantineFile: null }
   await refuseBrokenFile(path)
-  return withClient(options.database, async (client) => {
+  return withCopyClient(options.database, async (client) => {
     const { dryRun = false, strict = false, quarantineFile } = options
     if (strict)
       refuseBadRecords(await importLines(client, path, owner, { ...options, dryRun: true }))

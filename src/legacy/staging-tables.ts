@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg'
-import { copyLine } from './copy-text.ts'
+import { copyLine } from '../server/copy-text.ts'
 import type { LegacyMessage, LegacyThread } from './legacy-records.ts'
 import { messageDigest } from './message-digest.ts'
 

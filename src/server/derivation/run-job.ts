@@ -1,4 +1,4 @@
-import { inTransaction } from '../in-transaction.ts'
+import { inCopyTransaction } from '../copy-client.ts'
 import { failUpload } from '../upload/receive-content.ts'
 import type { UploadContext } from '../upload/upload-context.ts'
 import { deriveSession } from './derive-session.ts'
@@ -44,7 +44,7 @@ export async function runJob(
   const heartbeat = startHeartbeat(context, job, options)
   try {
     await sealContent(context, job, options.sha256)
-    await inTransaction(context.pool, async (client) => {
+    await inCopyTransaction(context.pool, async (client) => {
       // A machine that is gone without a word must not hold its locks for ever.
       await client.query("SET LOCAL idle_in_transaction_session_timeout = '60s'")
       const derivedBy = await deriveSession(client, context.contents, job, (progress) => {

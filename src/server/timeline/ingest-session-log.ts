@@ -3,7 +3,7 @@ import type { ClientBase, Pool } from 'pg'
 import { idField, MAX_TITLE_LENGTH } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
 import { SessionDbError } from '../../writes/errors.ts'
-import { inTransaction } from '../in-transaction.ts'
+import { inCopyTransaction } from '../copy-client.ts'
 import { deriveTimeline } from './derive-timeline.ts'
 import { type LogContent, openLogContent } from './log-content.ts'
 import { persistTimeline } from './persist-timeline.ts'
@@ -50,7 +50,7 @@ export async function ingestSessionLog(
 ): Promise<IngestedSession> {
   const content = await openLogContent(log)
   const sessionId = checkedId(log.id ?? contentId(principal, content.sha256))
-  return inTransaction(pool, (client) =>
+  return inCopyTransaction(pool, (client) =>
     ingest(client, principal, { ...log, ...content, sessionId }),
   )
 }

@@ -1,6 +1,10 @@
 import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import type { ClientBase } from 'pg'
+import { from as copyFrom } from 'pg-copy-streams'
 import { MAX_ID_LENGTH } from '../../schema/fields.ts'
+import { copyLine } from '../copy-text.ts'
 import type { DerivedEvent } from './derived-event.ts'
 
 /** A derived event whose `seq` and `parentSeq` are places in the session, counted from 0. */
@@ -24,7 +28,27 @@ export interface InsertOptions {
   readonly table?: string
 }
 
-/** Inserts events in one statement. */
+const COLUMNS = [
+  'tenant_id',
+  'session_id',
+  'derived_by',
+  'id',
+  'seq',
+  'kind',
+  'role',
+  'occurred_at',
+  'title',
+  'text',
+  'tool_name',
+  'call_id',
+  'parent_id',
+  'data',
+].join(', ')
+
+/**
+ * Inserts events with one COPY, which takes Postgres the least time of all ways to take rows. The
+ * client must be one that does not pipeline.
+ */
 export async function insertEvents(
   client: ClientBase,
   tenantId: string,
@@ -32,25 +56,17 @@ export async function insertEvents(
   events: readonly PlacedEvent[],
   { derivedBy, table = 'timeline_events' }: InsertOptions = {},
 ): Promise<void> {
-  const rows = events.map((event) => ({
-    id: timelineEventId(sessionId, event.seq),
-    seq: event.seq,
-    kind: event.kind,
-    role: event.role,
-    occurred_at: event.occurredAt,
-    title: event.title,
-    text: event.text,
-    tool_name: event.toolName,
-    call_id: event.callId,
-    parent_id: event.parentSeq === null ? null : timelineEventId(sessionId, event.parentSeq),
-    data: event.data,
-  }))
-  await client.query(
-    `INSERT INTO ${table} (tenant_id, session_id, derived_by, id, seq, kind, role, occurred_at,
-       title, text, tool_name, call_id, parent_id, data)
-     SELECT $1, $2, $4, e.* FROM json_to_recordset($3::json) AS e(id text, seq integer, kind text,
-       role text, occurred_at timestamptz, title text, text text, tool_name text, call_id text,
-       parent_id text, data jsonb)`,
-    [tenantId, sessionId, JSON.stringify(rows), derivedBy ?? null],
+  const lineOf = ({ parentSeq, occurredAt, ...event }: PlacedEvent) =>
+    copyLine([
+      ...[tenantId, sessionId, derivedBy ?? null],
+      ...[timelineEventId(sessionId, event.seq), event.seq, event.kind, event.role],
+      ...[occurredAt?.toISOString() ?? null, event.title, event.text],
+      ...[event.toolName, event.callId],
+      parentSeq === null ? null : timelineEventId(sessionId, parentSeq),
+      JSON.stringify(event.data),
+    ])
+  await pipeline(
+    Readable.from([events.map(lineOf).join('')]),
+    client.query(copyFrom(`COPY ${table} (${COLUMNS}) FROM STDIN`)),
   )
 }

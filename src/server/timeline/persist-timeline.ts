@@ -14,6 +14,7 @@ export interface EventSession {
  * Stores a log's events while the next ones are derived, inside whatever transaction the client is
  * in.
  *
+ * @param client one that does not pipeline its queries: rows are sent with COPY.
  * @param onProgress is called after each batch was stored.
  * @returns what the log says of the session as a whole.
  * @throws what reading the log or Postgres throws; the transaction is then to be rolled back.
