@@ -1,27 +1,27 @@
 import type { ClientBase, Pool } from 'pg'
 import { transaction } from './in-transaction.ts'
-import { ignoreBreak, withClient } from './with-client.ts'
+import { withClient } from './with-client.ts'
 
 /**
- * Runs `work` on a connection that can COPY. COPY and pipelined queries do not go together: a pool
- * that pipelines lends its settings to a connection that does not.
+ * Runs `work` on a connection that can COPY. COPY and pipelined queries do not go together: a
+ * connection that pipelines does not as long as `work` has it. `pg` looks with each query anew.
  *
  * @throws SessionDbError `unavailable` when the database cannot be reached.
  */
-export async function withCopyClient<Result>(
+export function withCopyClient<Result>(
   database: string | Pool,
   work: (client: ClientBase) => Promise<Result>,
 ): Promise<Result> {
-  if (typeof database === 'string' || !database.options.pipeline) return withClient(database, work)
-  const { Client } = await import('pg')
-  const client = new Client({ ...database.options, pipeline: false })
-  client.on('error', ignoreBreak)
-  await client.connect()
-  try {
-    return await work(client)
-  } finally {
-    await client.end()
-  }
+  return withClient(database, async (client) => {
+    const queries = client as { pipeline?: boolean }
+    if (!queries.pipeline) return work(client)
+    queries.pipeline = false
+    try {
+      return await work(client)
+    } finally {
+      queries.pipeline = true
+    }
+  })
 }
 
 /**

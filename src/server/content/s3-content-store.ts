@@ -94,7 +94,8 @@ export function createS3ContentStore(options: S3ContentStoreOptions): ContentSto
     async *get(key, { start = 0, end }: ByteRange = {}) {
       if (end !== undefined && end <= start) return
       const Range = start === 0 && end === undefined ? {} : { Range: rangeHeader(start, end) }
-      yield* (await open(client, { ...place(key), ...Range })) ?? []
+      const body = (await open(client, { ...place(key), ...Range })) ?? []
+      yield* end === undefined ? body : firstBytes(body, end - start)
     },
     async delete(key) {
       try {
@@ -124,6 +125,19 @@ async function open(
 
 function rangeHeader(start: number, end: number | undefined): string {
   return `bytes=${start}-${end === undefined ? '' : end - 1}`
+}
+
+/** Not every S3 keeps to a range: some answer `bytes=0-0` with the whole object. */
+async function* firstBytes(
+  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  count: number,
+): AsyncGenerator<Uint8Array> {
+  let missing = count
+  for await (const bytes of body) {
+    yield bytes.subarray(0, missing)
+    missing -= bytes.byteLength
+    if (missing <= 0) return
+  }
 }
 
 /** Nothing shorter or longer may be stored under a content's hash. */

@@ -59,15 +59,19 @@ export async function deriveContent(
   content: AsyncIterable<Uint8Array>,
   onEvents: (stored: number) => void = () => undefined,
 ): Promise<string> {
-  const writer = await openEventWriter(client, { tenantId, sessionId, by: DERIVATION_VERSION })
+  const derivedBy = DERIVATION_VERSION
+  const writer = await openEventWriter(client, { tenantId, sessionId, derivedBy })
   const timeline = deriveTimeline(content)
-  await storeBatches(timeline, async (batch) => {
-    await writer.write(batch.events)
-    onEvents(batch.progress.events)
+  await storeBatches(timeline, {
+    prepare: ({ events }) => writer.prepare(events),
+    async store(lines, { progress }) {
+      await writer.write(lines)
+      onEvents(progress.events)
+    },
   })
   await writer.end()
   await switchToReady(client, tenantId, sessionId, timeline.summary)
-  return DERIVATION_VERSION
+  return derivedBy
 }
 
 async function* countBytes(

@@ -1,22 +1,23 @@
 import type { ClientBase } from 'pg'
 import type { DerivedEvent } from '../timeline/derived-event.ts'
-import { insertEvents, type PlacedEvent, timelineEventId } from '../timeline/insert-events.ts'
+import {
+  type EventsOrigin,
+  eventLines,
+  insertEvents,
+  type PlacedEvent,
+  timelineEventId,
+} from '../timeline/insert-events.ts'
 
 const STAGING = 'pg_temp.session_db_derived_events'
 
 /** Takes a session's derived events, in their order. */
 export interface EventWriter {
-  /** Writes the next ones, in one statement. */
-  write(events: readonly DerivedEvent[]): Promise<void>
+  /** Gives the next ones their places, and makes of them what `write` sends. */
+  prepare(events: readonly DerivedEvent[]): Buffer
+  /** Writes what was prepared, in one statement. */
+  write(lines: Buffer): Promise<void>
   /** Afterwards the session has these derived events and no others. */
   end(): Promise<void>
-}
-
-/** Whose events are written, and what derived them. */
-export interface EventTarget {
-  readonly tenantId: string
-  readonly sessionId: string
-  readonly by: string
 }
 
 /**
@@ -26,7 +27,7 @@ export interface EventTarget {
  */
 export async function openEventWriter(
   client: ClientBase,
-  target: EventTarget,
+  target: EventsOrigin,
 ): Promise<EventWriter> {
   const { rows } = await client.query<{ derived: boolean }>(
     `SELECT EXISTS (SELECT FROM timeline_events
@@ -36,7 +37,6 @@ export async function openEventWriter(
   const replaces = rows[0]?.derived === true
   if (replaces) await client.query(CREATE_STAGING)
   const taken = await takenPlaces(client, target)
-  const options = { derivedBy: target.by, ...(replaces ? { table: STAGING } : {}) }
   let seq = 0
   // Where an event went whose place is another one than in its log, because the app's are between.
   const moved = new Map<number, number>()
@@ -46,9 +46,9 @@ export async function openEventWriter(
     const parentSeq = event.parentSeq === null ? null : moved.get(event.parentSeq)
     return { ...event, seq: seq++, parentSeq: parentSeq ?? event.parentSeq }
   }
-  const { tenantId, sessionId } = target
   return {
-    write: (events) => insertEvents(client, tenantId, sessionId, events.map(place), options),
+    prepare: (events) => eventLines(target, events.map(place)),
+    write: (lines) => insertEvents(client, lines, replaces ? STAGING : undefined),
     async end() {
       if (replaces) await replaceEvents(client, target)
     },
@@ -61,7 +61,7 @@ export async function openEventWriter(
  */
 async function takenPlaces(
   client: ClientBase,
-  { tenantId, sessionId }: EventTarget,
+  { tenantId, sessionId }: EventsOrigin,
 ): Promise<Set<number>> {
   const { rows } = await client.query<{ id: string; seq: number }>(
     `SELECT id, seq FROM timeline_events
@@ -92,7 +92,7 @@ const COMPARED = [
 
 async function replaceEvents(
   client: ClientBase,
-  { tenantId, sessionId }: EventTarget,
+  { tenantId, sessionId }: EventsOrigin,
 ): Promise<void> {
   const values = [tenantId, sessionId]
   await client.query(

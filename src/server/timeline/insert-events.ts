@@ -20,12 +20,11 @@ export function timelineEventId(sessionId: string, seq: number): string {
   return `${createHash('sha256').update(sessionId).digest('hex')}:${seq}`
 }
 
-/** What is said of events besides what they hold. */
-export interface InsertOptions {
-  /** What derived them; null for events that the app wrote. */
-  readonly derivedBy?: string
-  /** Another table of the same form. */
-  readonly table?: string
+/** Whose events are stored, and what derived them: null where the app may change them as its own. */
+export interface EventsOrigin {
+  readonly tenantId: string
+  readonly sessionId: string
+  readonly derivedBy: string | null
 }
 
 const COLUMNS = [
@@ -45,28 +44,36 @@ const COLUMNS = [
   'data',
 ].join(', ')
 
-/**
- * Inserts events with one COPY, which takes Postgres the least time of all ways to take rows. The
- * client must be one that does not pipeline.
- */
-export async function insertEvents(
-  client: ClientBase,
-  tenantId: string,
-  sessionId: string,
+/** Events as `insertEvents` takes them: lines of COPY's text format. */
+export function eventLines(
+  { tenantId, sessionId, derivedBy }: EventsOrigin,
   events: readonly PlacedEvent[],
-  { derivedBy, table = 'timeline_events' }: InsertOptions = {},
-): Promise<void> {
+): Buffer {
   const lineOf = ({ parentSeq, occurredAt, ...event }: PlacedEvent) =>
     copyLine([
-      ...[tenantId, sessionId, derivedBy ?? null],
+      ...[tenantId, sessionId, derivedBy],
       ...[timelineEventId(sessionId, event.seq), event.seq, event.kind, event.role],
       ...[occurredAt?.toISOString() ?? null, event.title, event.text],
       ...[event.toolName, event.callId],
       parentSeq === null ? null : timelineEventId(sessionId, parentSeq),
       JSON.stringify(event.data),
     ])
+  return Buffer.from(events.map(lineOf).join(''))
+}
+
+/**
+ * Inserts events with one COPY, which takes Postgres the least time of all ways to take rows. The
+ * client must be one that does not pipeline.
+ *
+ * @param table another table of the same form.
+ */
+export async function insertEvents(
+  client: ClientBase,
+  lines: Buffer,
+  table = 'timeline_events',
+): Promise<void> {
   await pipeline(
-    Readable.from([events.map(lineOf).join('')]),
+    Readable.from([lines]),
     client.query(copyFrom(`COPY ${table} (${COLUMNS}) FROM STDIN`)),
   )
 }

@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg'
 import type { DerivedTimeline } from './derive-timeline.ts'
-import { insertEvents } from './insert-events.ts'
+import { eventLines, insertEvents } from './insert-events.ts'
 import { storeBatches } from './store-batches.ts'
 import type { DeriveProgress, TimelineSummary } from './timeline-summary.ts'
 
@@ -27,9 +27,12 @@ export async function persistTimeline(
   timeline: DerivedTimeline,
   onProgress: (progress: DeriveProgress) => void | Promise<void> = () => undefined,
 ): Promise<TimelineSummary> {
-  await storeBatches(timeline, async ({ events, progress }) => {
-    await insertEvents(client, tenantId, sessionId, events)
-    await onProgress(progress)
+  await storeBatches(timeline, {
+    prepare: ({ events }) => eventLines({ tenantId, sessionId, derivedBy: null }, events),
+    async store(lines, { progress }) {
+      await insertEvents(client, lines)
+      await onProgress(progress)
+    },
   })
   return timeline.summary
 }

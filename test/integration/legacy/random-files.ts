@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { jsonValues } from '../../support/json-values.ts'
 import type { LegacyFiles } from './legacy-oracle.ts'
 
 const time = fc.oneof(
@@ -49,7 +50,7 @@ const extra = fc.oneof(
   { weight: 3, arbitrary: fc.constant({}) },
   {
     weight: 1,
-    arbitrary: fc.dictionary(fc.constantFrom('evidence', 'x', '\0', '__proto__'), fc.jsonValue()),
+    arbitrary: fc.dictionary(fc.constantFrom('evidence', 'x', '\0', '__proto__'), jsonValues()),
   },
 )
 const record = (model: Record<string, fc.Arbitrary<unknown>>) =>
@@ -89,7 +90,7 @@ const tool = record({
   ...place,
   toolCallId: fc.string(),
   toolName: often(fc.constantFrom('list', 'read')),
-  arguments: fc.jsonValue(),
+  arguments: jsonValues(),
   status: fc.constantFrom('executing', 'done'),
   startedAt: time,
   completedAt: fc.oneof(time, fc.constant(undefined)),

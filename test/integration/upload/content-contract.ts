@@ -53,7 +53,8 @@ export function describeContract(name: string, open: () => ContentStore): void {
           const expected = bytes.subarray(start, Math.max(start, end ?? bytes.length))
           expect((await collect(open().get(key, range))).equals(expected)).toBe(true)
         }),
-        { numRuns: 40 },
+        // The first byte alone: an S3 server may take the range that asks for it as none.
+        { numRuns: 40, examples: [[0, 1]] },
       )
     })
 
