@@ -118,7 +118,10 @@ async function runImport(
   const stubs = await readNewSessions(client)
   const counts = await countRows(client, stubs.length)
   const total = counts.messages.inserted
-  if (!dryRun) await writeRows(client, owner, stubs, (done) => progress('writing', done, total))
+  if (!dryRun) {
+    progress('writing', 0, total)
+    await writeRows(client, owner, stubs, (done) => progress('writing', done, total))
+  }
   progress('comparing')
   const perThread = await compareWithDatabase(client, sql, dryRun)
   const differing = perThread.find(({ agrees }) => !agrees)

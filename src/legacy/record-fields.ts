@@ -116,10 +116,11 @@ class Fields implements RecordFields {
   }
 
   others(known: ReadonlySet<string>): JsonObject {
-    const rest = Object.entries(this.#record).filter(
-      ([name]) => !known.has(name) || this.#kept?.has(name),
+    const names = Object.keys(this.#record).filter(
+      (name) => !known.has(name) || this.#kept?.has(name),
     )
-    if (rest.length === 0) return NOTHING
+    if (names.length === 0) return NOTHING
+    const rest = names.map((name) => [name, this.#record[name]] as const)
     return asBadRecord(() =>
       storableObject(Object.fromEntries(rest), this.#changes('other fields')),
     )

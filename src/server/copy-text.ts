@@ -1,12 +1,4 @@
 const SPECIAL = /[\\\n\r\t]/
-const ALL_SPECIAL = /[\\\n\r\t]/g
-const ESCAPES: Readonly<Record<string, string>> = {
-  '\\': '\\\\',
-  '\n': '\\n',
-  '\r': '\\r',
-  '\t': '\\t',
-}
-
 /** A line of COPY's text format; null is NULL. */
 export function copyLine(values: readonly (string | number | null)[]): string {
   let line = ''
@@ -15,7 +7,15 @@ export function copyLine(values: readonly (string | number | null)[]): string {
     const value = values[column]
     if (value === null || value === undefined) line += '\\N'
     else if (typeof value === 'number' || !SPECIAL.test(value)) line += value
-    else line += value.replace(ALL_SPECIAL, (character) => ESCAPES[character] as string)
+    else line += escaped(value)
   }
   return `${line}\n`
+}
+
+function escaped(value: string): string {
+  return value
+    .replaceAll('\\', '\\\\')
+    .replaceAll('\n', '\\n')
+    .replaceAll('\r', '\\r')
+    .replaceAll('\t', '\\t')
 }

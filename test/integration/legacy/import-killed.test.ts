@@ -107,14 +107,17 @@ function* randomNumbers(seed: number): Generator<number> {
   }
 }
 
-/** Anywhere among what is sent, anywhere among what is asked, and just when COMMIT has been sent. */
+/**
+ * Anywhere among what is sent, anywhere among what is asked, when all is written and nothing is
+ * committed, and just when COMMIT has been sent.
+ */
 function pointsToKillAt(sent: WireProgress): Partial<WireProgress>[] {
   const random = randomNumbers(SEED)
   const within = (total: number) => 1 + Math.floor((random.next().value ?? 0) * total)
   const places = Array.from({ length: KILLS }, (_, n) =>
     n % 2 === 0 ? { requests: within(sent.requests) } : { bytes: within(sent.bytes) },
   )
-  return [...places, { requests: sent.requests }]
+  return [...places, { requests: sent.requests - 1 }, { requests: sent.requests }]
 }
 
 /** Runs an import until it has come to this point, and kills it there. */
