@@ -10,6 +10,15 @@ export interface SnapshotChunk {
   close(): Uint8Array<ArrayBuffer>
 }
 
+/**
+ * Memory as it is, where the platform has it: only what has been written is ever read, and zeroing tens of
+ * megabytes first costs as much as writing them.
+ */
+const allocate: (count: number) => Uint8Array<ArrayBuffer> =
+  typeof Buffer === 'undefined'
+    ? (count) => new Uint8Array(count)
+    : (count) => new Uint8Array(Buffer.allocUnsafeSlow(count).buffer)
+
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 const separator = '\n,'
@@ -34,7 +43,7 @@ export function createSnapshotChunk(options: {
   first: boolean
 }): SnapshotChunk {
   const fullCapacity = options.chunkBytes + Math.ceil(options.chunkBytes * joinShare) + slack
-  let bytes = new Uint8Array(options.first ? firstCapacities[0] : fullCapacity)
+  let bytes = allocate(options.first ? firstCapacities[0] : fullCapacity)
   let end = 1
   let size = 0
   let isEmpty = true
@@ -44,7 +53,7 @@ export function createSnapshotChunk(options: {
     const needed = end + count + separator.length + 1
     if (needed <= bytes.length) return
     const next = firstCapacities.find((capacity) => capacity > bytes.length) ?? fullCapacity
-    const grown = new Uint8Array(Math.max(needed, next))
+    const grown = allocate(Math.max(needed, next))
     grown.set(bytes.subarray(0, end))
     bytes = grown
   }
