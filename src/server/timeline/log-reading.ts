@@ -6,7 +6,7 @@ import type { TimelineParser } from './timeline-parser.ts'
 import { createEventTotals, type DeriveProgress, type TimelineSummary } from './timeline-summary.ts'
 
 /** Most text in a batch, in UTF-16 code units: what bounds memory where events are long. */
-const BATCH_SIZE = 2 * 1024 * 1024
+const BATCH_SIZE = 1024 * 1024
 
 /** Some of a log's events, in order, and how far the reading is after them. */
 export interface DerivedBatch {
