@@ -1,15 +1,9 @@
+import { deleteShape } from './delete-shape.ts'
 import type { ProtocolAnswer, ProtocolRequest } from './http-message.ts'
-import {
-  type Checked,
-  given,
-  parseShapeParams,
-  parseShapeRequest,
-  type ShapeRequest,
-} from './request-params.ts'
+import { type Checked, parseShapeRequest, type ShapeRequest } from './request-params.ts'
 import {
   type AnswerContext,
   badBodyResponse,
-  deletedResponse,
   errorResponse,
   healthResponse,
   invalidResponse,
@@ -93,7 +87,11 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
     if (source.status() !== 'active') {
       throw new ShapeFailure(503, 'The replication stream is not running yet', 5)
     }
-    if (method === 'DELETE') return deleteShape(url.searchParams, context)
+    if (method === 'DELETE') {
+      return options.allowShapeDeletion
+        ? deleteShape(source, store, url.searchParams, context)
+        : errorResponse(context, 405, { message: 'DELETE not allowed' })
+    }
     try {
       const subset =
         method === 'POST' ? subsetFromBody(await request.text()) : subsetFromQuery(url.searchParams)
@@ -108,36 +106,6 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
   function authorized(query: URLSearchParams): boolean {
     if (options.secret === undefined) return true
     return [query.get('secret'), query.get('api_secret')].includes(options.secret)
-  }
-
-  async function deleteShape(
-    query: URLSearchParams,
-    context: AnswerContext,
-  ): Promise<ProtocolAnswer> {
-    if (!options.allowShapeDeletion) {
-      return errorResponse(context, 405, { message: 'DELETE not allowed' })
-    }
-    const handle = given(query, 'handle')
-    let shape: Shape | undefined
-    if (given(query, 'table') === undefined) {
-      if (handle === undefined) {
-        const errors = { handle: ["can't be blank when shape definition is missing"] }
-        return invalidResponse(context, errors)
-      }
-      shape = store.byHandle(handle)
-    } else {
-      const params = parseShapeParams(query)
-      if ('errors' in params) return invalidResponse(context, params.errors)
-      const defined = await source.define(params.value)
-      if ('errors' in defined) return invalidResponse(context, defined.errors)
-      shape = store.byKey(defined.definition.key)
-      if (shape && handle !== undefined && shape.log.handle !== handle) {
-        return errorResponse(context, 400, { message: otherShape })
-      }
-    }
-    if (!shape) return errorResponse(context, 404, { message: 'No existing shape found' })
-    store.remove(shape.log.handle)
-    return deletedResponse(context)
   }
 
   async function serve(
@@ -196,10 +164,6 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
 
   return answer
 }
-
-const otherShape =
-  'The specified shape definition and handle do not match. Please ensure the shape definition is ' +
-  'correct or omit the shape handle from the request to obtain a new one.'
 
 function failureResponse(context: AnswerContext, failure: ShapeFailure): ProtocolAnswer {
   if (failure.status === 409) return refetchResponse(context)

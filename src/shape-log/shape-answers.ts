@@ -2,6 +2,7 @@ import type { LogPage } from './change-log.ts'
 import { nextCursor } from './cursor.ts'
 import { eventStream } from './event-stream.ts'
 import type { ProtocolAnswer, ProtocolRequest } from './http-message.ts'
+import { matches, messagesAnswer, monotonic, upToDateMessage } from './messages-answer.ts'
 import { compareOffsets, type LogOffset } from './offset.ts'
 import type { ShapeRequest } from './request-params.ts'
 import {
@@ -200,29 +201,4 @@ export function createShapeAnswers<Definition extends ShapeDefinition, Subset>(
   }
 
   return { reach, log, subset, events }
-}
-
-function messagesAnswer(
-  context: AnswerContext,
-  answer: ShapeAnswer,
-  messages: readonly string[] | Uint8Array<ArrayBuffer>,
-): ProtocolAnswer {
-  const headers = shapeHeaders(context, answer)
-  if (context.method === 'HEAD') return { status: 200, headers, body: null }
-  const body = messages instanceof Uint8Array ? messages : `[${messages.join('\n,')}]`
-  return { status: 200, headers, body }
-}
-
-function upToDateMessage(lsn: bigint): string {
-  return `{"headers":{"control":"up-to-date","global_last_seen_lsn":"${lsn}"}}`
-}
-
-function monotonic(): string {
-  return String(Math.round(performance.now() * 1e6))
-}
-
-function matches(ifNoneMatch: string | null, tag: string): boolean {
-  if (ifNoneMatch === null) return false
-  const bare = (text: string) => text.trim().replaceAll('"', '')
-  return ifNoneMatch.split(',').some((entry) => bare(entry) === bare(tag))
 }

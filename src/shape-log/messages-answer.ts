@@ -1,0 +1,31 @@
+import type { ProtocolAnswer } from './http-message.ts'
+import { type AnswerContext, type ShapeAnswer, shapeHeaders } from './responses.ts'
+
+/** A 200 with messages; pages of a snapshot are bytes already. */
+export function messagesAnswer(
+  context: AnswerContext,
+  answer: ShapeAnswer,
+  messages: readonly string[] | Uint8Array<ArrayBuffer>,
+): ProtocolAnswer {
+  const headers = shapeHeaders(context, answer)
+  if (context.method === 'HEAD') return { status: 200, headers, body: null }
+  const body = messages instanceof Uint8Array ? messages : `[${messages.join('\n,')}]`
+  return { status: 200, headers, body }
+}
+
+/** Says that a client has everything up to an LSN. */
+export function upToDateMessage(lsn: bigint): string {
+  return `{"headers":{"control":"up-to-date","global_last_seen_lsn":"${lsn}"}}`
+}
+
+/** Distinguishes answers without changes, which no cache may hold for another. */
+export function monotonic(): string {
+  return String(Math.round(performance.now() * 1e6))
+}
+
+/** Whether an `if-none-match` header names an etag. */
+export function matches(ifNoneMatch: string | null, tag: string): boolean {
+  if (ifNoneMatch === null) return false
+  const bare = (text: string) => text.trim().replaceAll('"', '')
+  return ifNoneMatch.split(',').some((entry) => bare(entry) === bare(tag))
+}
