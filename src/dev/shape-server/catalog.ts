@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Pool } from 'pg'
 import type { Relation } from '../../shape-log/row-key.ts'
 import { quoteIdentifier } from './where/expression.ts'
@@ -35,6 +36,8 @@ export interface Catalog {
   /** The table of a name, remembered until it is forgotten; undefined where there is none. */
   find(relation: Relation): Promise<TableInfo | undefined>
   forget(relation: Relation): void
+  /** Forgets a table that is not as it was; else what was made of it stays known. */
+  refresh(relation: Relation): Promise<void>
   clear(): void
   /** The partitioned tables above a partition, nearest first. */
   ancestors(oid: number): Promise<readonly number[]>
@@ -104,6 +107,11 @@ export function createCatalog(pool: Pool): Catalog {
     },
     forget(relation) {
       tables.delete(keyOf(relation))
+    },
+    async refresh(relation) {
+      const known = tables.get(keyOf(relation))
+      const [before, now] = await Promise.all([known, load(relation)])
+      if (!isDeepStrictEqual(before, now)) tables.delete(keyOf(relation))
     },
     clear() {
       tables.clear()

@@ -65,12 +65,12 @@ export function createDispatcher(options: {
         else changes.set(oid, [change])
       }
     }
-    for (const [relation, oids] of tables) checkForm(relation, oids)
+    for (const [relation, oids] of tables) await checkForm(relation, oids)
     return changes
   }
 
   /** Ends the shapes that a table's new form makes untrue. A relation is a new object when it has one. */
-  function checkForm(relation: StreamRelation, oids: readonly number[]): void {
+  async function checkForm(relation: StreamRelation, oids: readonly number[]): Promise<void> {
     if (checked.get(relation) === added) return
     const isNew = !checked.has(relation)
     const suiting = new Set<TableInfo>()
@@ -81,8 +81,6 @@ export function createDispatcher(options: {
         const reason = formChange(plan.table, relation, feed, oids[0] === plan.table.oid)
         if (reason === undefined) {
           suiting.add(plan.table)
-          // What the stream does not tell may have changed: whether a column can be null, for one.
-          if (isNew) catalog.forget(plan.table.relation)
           continue
         }
         allSuit = false
@@ -91,6 +89,8 @@ export function createDispatcher(options: {
       }
     }
     if (allSuit) checked.set(relation, added)
+    // What the stream does not tell may have changed: whether a column can be null, for one.
+    if (isNew) for (const table of suiting) await catalog.refresh(table.relation)
   }
 
   async function truncate(relations: readonly StreamRelation[]): Promise<void> {
