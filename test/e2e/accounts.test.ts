@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import pg from 'pg'
 import type { Page } from 'playwright-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { createSession, messageTexts, openSession, sendMessage, setShared } from './support/app.ts'
-import { type Demo, startDemo, temporaryDataDir } from './support/demo.ts'
+import { useDemo } from './support/demo-database.ts'
 import { useWindows } from './support/watch.ts'
 
 const PASSWORD = 'correct horse'
@@ -11,22 +10,7 @@ const PASSWORD = 'correct horse'
 const REVOKED_MS = 30_000
 
 const windows = useWindows()
-let dataDir: Awaited<ReturnType<typeof temporaryDataDir>>
-let demo: Demo
-let database: pg.Client
-
-beforeAll(async () => {
-  dataDir = await temporaryDataDir()
-  demo = await startDemo({ dataDir: dataDir.path, instances: 2 })
-  database = new pg.Client({ connectionString: demo.databaseUrl })
-  await database.connect()
-})
-
-afterAll(async () => {
-  await database?.end()
-  await demo?.stop()
-  await dataDir?.remove()
-})
+const used = useDemo({ instances: 2 })
 
 async function fillIn(page: Page, fields: Record<string, string>): Promise<void> {
   for (const [name, value] of Object.entries(fields)) {
@@ -57,14 +41,14 @@ async function chooseOrganization(page: Page, name: string): Promise<void> {
 
 /** What the server answers to whoever has the cookies of a window. */
 async function statusOf(page: Page, path: string): Promise<[number, unknown]> {
-  const response = await page.context().request.get(new URL(path, demo.url).href)
+  const response = await page.context().request.get(new URL(path, used.demo.url).href)
   const body = await response.json().catch(() => null)
   return [response.status(), body?.error?.code]
 }
 
 test('signing up, out and in again; a wrong password says so', async () => {
   const { page } = await windows.openEmpty()
-  await page.goto(`${demo.url}/sessions/nowhere?view=chat`)
+  await page.goto(`${used.demo.url}/sessions/nowhere?view=chat`)
   expect(new URL(page.url()).pathname).toBe('/sign-in')
   await page.getByRole('link', { name: 'Create an account' }).click()
   const email = await signUp(page, 'Dora')
@@ -91,7 +75,7 @@ test('signing up, out and in again; a wrong password says so', async () => {
 test('an address that is taken, and one that is none, are refused with a reason', async () => {
   const { page } = await windows.openEmpty()
   windows.allow(/422/)
-  await page.goto(`${demo.url}/sign-up`)
+  await page.goto(`${used.demo.url}/sign-up`)
   await signUp(page, 'Second Ann', 'ann@demo.example')
   expect(await page.getByRole('alert').textContent()).toMatch(/exist/i)
   await signUp(page, 'Nobody', 'not an address')
@@ -99,7 +83,7 @@ test('an address that is taken, and one that is none, are refused with a reason'
 })
 
 test('who is invited by a link joins, switches between organisations in all tabs, and is removed', async () => {
-  const ann = await windows.open(demo.url, 'ann')
+  const ann = await windows.open(used.demo.url, 'ann')
   const shared = await createSession(ann.page, 'For all of Acme')
   await setShared(ann.page, shared, true)
   await ann.page.getByTestId('organization-menu').click()
@@ -110,7 +94,7 @@ test('who is invited by a link joins, switches between organisations in all tabs
   const link = await ann.page.getByTestId('invitation-link').inputValue()
 
   // The link is for this address alone.
-  const eve = await windows.open(demo.url, 'eve')
+  const eve = await windows.open(used.demo.url, 'eve')
   windows.allow(/403/)
   await eve.page.goto(link)
   await eve.page.getByTestId('submit').click()
@@ -125,7 +109,7 @@ test('who is invited by a link joins, switches between organisations in all tabs
   expect(await tenantOf(carl.page)).toBe('Acme')
 
   const tab = await windows.openTab(carl)
-  await tab.goto(demo.url)
+  await tab.goto(used.demo.url)
   await tab.getByTestId(`session-${shared}`).waitFor()
   await chooseOrganization(carl.page, 'Carl’s organisation')
   // The other tab goes along: one session is for one organisation at a time.
@@ -151,7 +135,7 @@ test('who is invited by a link joins, switches between organisations in all tabs
 })
 
 test('a page of one organisation cannot write into another, whatever the session is for by now', async () => {
-  const { page } = await windows.open(demo.url, 'eve')
+  const { page } = await windows.open(used.demo.url, 'eve')
   await page.getByTestId('organization-menu').click()
   await page.getByTestId('new-organization').click()
   await page.getByTestId('title-input').fill('Initech')
@@ -170,21 +154,25 @@ test('a page of one organisation cannot write into another, whatever the session
     }, organization)
   windows.allow(/401/)
   expect(await write('globex')).toBe(401)
-  const { rows } = await database.query(`SELECT id FROM auth.organization WHERE name = 'Initech'`)
+  const { rows } = await used.database.query(
+    `SELECT id FROM auth.organization WHERE name = 'Initech'`,
+  )
   expect(await write(rows[0].id)).toBe(200)
-  const stored = await database.query(`SELECT tenant_id FROM sessions WHERE title = 'Where am I?'`)
+  const stored = await used.database.query(
+    `SELECT tenant_id FROM sessions WHERE title = 'Where am I?'`,
+  )
   expect(stored.rows).toEqual([{ tenant_id: rows[0].id }])
   await chooseOrganization(page, 'Globex')
 })
 
 test('a session that ends while somebody types: what was written is there after the next sign-in', async () => {
-  const { page } = await windows.open(demo.url, 'bob')
+  const { page } = await windows.open(used.demo.url, 'bob')
   const sessionId = await createSession(page, 'Interrupted')
   await sendMessage(page, 'before the end')
   await expect.poll(() => messageTexts(page)).toEqual(['before the end'])
 
   windows.allow(/401/)
-  await database.query(
+  await used.database.query(
     `UPDATE auth.session SET "expiresAt" = now() - interval '1 second' WHERE "userId" = 'bob'`,
   )
   await sendMessage(page, 'at the end')
@@ -197,7 +185,7 @@ test('a session that ends while somebody types: what was written is there after 
   await page.waitForURL(new RegExp(`/sessions/${sessionId}`))
   await expect.poll(() => messageTexts(page)).toEqual(['before the end', 'at the end'])
   expect(await page.getByTestId('composer').inputValue()).toBe('half a thou')
-  const { rows } = await database.query(
+  const { rows } = await used.database.query(
     `SELECT count(*)::int AS count FROM chat_messages WHERE content = 'at the end'`,
   )
   expect(rows).toEqual([{ count: 1 }])
@@ -207,7 +195,7 @@ test('people who share a browser do not see what another was writing', {
   timeout: 120_000,
 }, async () => {
   const { page, context } = await windows.openEmpty()
-  await page.goto(demo.url)
+  await page.goto(used.demo.url)
   await page.getByTestId('sign-in-ann').click()
   await page.getByTestId('session-list').waitFor()
   const sessionId = await createSession(page, 'One browser for two')
@@ -224,7 +212,7 @@ test('people who share a browser do not see what another was writing', {
     // The page itself would notice, and go.
     await page.goto('about:blank')
     await context.clearCookies()
-    await page.goto(`${demo.url}/sessions/${sessionId}`)
+    await page.goto(`${used.demo.url}/sessions/${sessionId}`)
   }
 
   // Ann's session comes to its end, and Bob signs in where she was.
@@ -248,9 +236,9 @@ test('people who share a browser do not see what another was writing', {
 
 test('writes and sign-ins from another site are refused', async () => {
   const headers = { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }
-  const { page } = await windows.open(demo.url, 'ann')
+  const { page } = await windows.open(used.demo.url, 'ann')
   for (const path of ['/api/write', '/api/auth/sign-out', '/api/auth/organization/create']) {
-    const url = new URL(path, demo.url).href
+    const url = new URL(path, used.demo.url).href
     const response = await page.context().request.post(url, { headers, data: {} })
     expect([path, response.status()]).toEqual([path, 403])
   }

@@ -1,8 +1,7 @@
-import pg from 'pg'
 import type { Page, Request } from 'playwright-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { createSession, messageTexts, openSession, sendMessage, setShared } from './support/app.ts'
-import { type Demo, startDemo, temporaryDataDir } from './support/demo.ts'
+import { useDemo } from './support/demo-database.ts'
 import { killServers, openSockets } from './support/servers.ts'
 import { useWindows } from './support/watch.ts'
 
@@ -11,30 +10,11 @@ const NETWORK_IS_GONE =
 const VISITS = 200
 
 const windows = useWindows()
-let dataDir: Awaited<ReturnType<typeof temporaryDataDir>>
-let demo: Demo
-let database: pg.Client
-
-beforeAll(async () => {
-  dataDir = await temporaryDataDir()
-  demo = await startDemo({
-    dataDir: dataDir.path,
-    instances: 2,
-    env: { ECHO_TOKEN_MS: '60' },
-  })
-  database = new pg.Client({ connectionString: demo.databaseUrl })
-  await database.connect()
-})
-
-afterAll(async () => {
-  await database?.end()
-  await demo?.stop()
-  await dataDir?.remove()
-})
+const used = useDemo({ instances: 2, env: { ECHO_TOKEN_MS: '60' } })
 
 async function stored(content: string): Promise<number> {
   const text = 'SELECT count(*)::int AS count FROM chat_messages WHERE content = $1'
-  const { rows } = await database.query<{ count: number }>(text, [content])
+  const { rows } = await used.database.query<{ count: number }>(text, [content])
   return rows[0]?.count ?? 0
 }
 
@@ -44,8 +24,8 @@ const isSamePage = (page: Page) => page.evaluate(() => 'isSamePage' in window)
 
 test('all servers die while somebody types and an answer streams: draft, rows and answer go on, in the same page', async () => {
   windows.allow(NETWORK_IS_GONE)
-  const { page } = await windows.open(demo.url, 'ann', { answers: true })
-  const bob = await windows.open(demo.url, 'bob')
+  const { page } = await windows.open(used.demo.url, 'ann', { answers: true })
+  const bob = await windows.open(used.demo.url, 'bob')
   const sessionId = await createSession(page, 'Through a crash')
   await setShared(page, sessionId, true)
   await openSession(bob.page, sessionId)
@@ -54,7 +34,7 @@ test('all servers die while somebody types and an answer streams: draft, rows an
   await page.getByTestId('stop-answer').waitFor()
   await expect.poll(async () => (await messageTexts(page))[1]).toMatch(/echo model/)
 
-  killServers(demo)
+  killServers(used.demo)
   await sendMessage(page, 'said while all servers were dead')
   await page.getByTestId('composer').pressSequentially('half a thou')
   await bob.page.getByText('said while all servers were dead').first().waitFor()
@@ -71,8 +51,8 @@ test('all servers die while somebody types and an answer streams: draft, rows an
 
 test('offline for 30 s: what was written goes out, what others wrote comes in, nothing twice', async () => {
   windows.allow(NETWORK_IS_GONE)
-  const ann = await windows.open(demo.url, 'ann')
-  const bob = await windows.open(demo.url, 'bob')
+  const ann = await windows.open(used.demo.url, 'ann')
+  const bob = await windows.open(used.demo.url, 'bob')
   const sessionId = await createSession(ann.page, 'Through a tunnel')
   await setShared(ann.page, sessionId, true)
   await openSession(bob.page, sessionId)
@@ -126,7 +106,7 @@ function watchLivePolls(page: Page): () => number {
 test('hundreds of visits to sessions leave no stream, no listener and no connection behind', {
   timeout: 180_000,
 }, async () => {
-  const { page, context } = await windows.open(demo.url, 'ann')
+  const { page, context } = await windows.open(used.demo.url, 'ann')
   const livePolls = watchLivePolls(page)
   const links = page.getByTestId('session-list').getByRole('link')
   const devtools = await context.newCDPSession(page)
@@ -141,12 +121,12 @@ test('hundreds of visits to sessions leave no stream, no listener and no connect
     await devtools.send('HeapProfiler.collectGarbage')
     const { nodes, jsEventListeners } = await devtools.send('Memory.getDOMCounters')
     const text = 'SELECT count(*)::int AS count FROM pg_stat_activity'
-    const { rows } = await database.query<{ count: number }>(text)
+    const { rows } = await used.database.query<{ count: number }>(text)
     return {
       polls: livePolls(),
       nodes,
       listeners: jsEventListeners,
-      sockets: openSockets(demo),
+      sockets: openSockets(used.demo),
       databaseConnections: rows[0]?.count ?? 0,
     }
   }

@@ -1,10 +1,12 @@
 import type { ClientBase } from 'pg'
 import type { DerivedEvent } from '../timeline/derived-event.ts'
 import {
+  EVENT_COLUMNS,
   type EventsOrigin,
   eventLines,
   insertEvents,
   type PlacedEvent,
+  SAID_COLUMNS,
   timelineEventId,
 } from '../timeline/insert-events.ts'
 
@@ -78,18 +80,6 @@ const CREATE_STAGING = `
   CREATE TEMPORARY TABLE session_db_derived_events (LIKE timeline_events INCLUDING DEFAULTS)
     ON COMMIT DROP`
 
-const COMPARED = [
-  'kind',
-  'role',
-  'occurred_at',
-  'title',
-  'text',
-  'tool_name',
-  'call_id',
-  'parent_id',
-  'data',
-]
-
 async function replaceEvents(
   client: ClientBase,
   { tenantId, sessionId }: EventsOrigin,
@@ -101,14 +91,13 @@ async function replaceEvents(
        AND NOT EXISTS (SELECT FROM ${STAGING} n WHERE n.id = e.id)`,
     values,
   )
-  const columns = ['tenant_id', 'id', 'session_id', 'seq', 'derived_by', ...COMPARED].join(', ')
-  const ofOld = COMPARED.map((name) => `e.${name}`).join(', ')
-  const ofNew = COMPARED.map((name) => `EXCLUDED.${name}`).join(', ')
+  const ofOld = SAID_COLUMNS.map((name) => `e.${name}`).join(', ')
+  const ofNew = SAID_COLUMNS.map((name) => `EXCLUDED.${name}`).join(', ')
   await client.query(
-    `INSERT INTO timeline_events AS e (${columns}) SELECT ${columns} FROM ${STAGING}
+    `INSERT INTO timeline_events AS e (${EVENT_COLUMNS}) SELECT ${EVENT_COLUMNS} FROM ${STAGING}
      ON CONFLICT (tenant_id, id) DO UPDATE
      SET derived_by = EXCLUDED.derived_by,
-       ${COMPARED.map((name) => `${name} = EXCLUDED.${name}`).join(', ')}
+       ${SAID_COLUMNS.map((name) => `${name} = EXCLUDED.${name}`).join(', ')}
      WHERE e.tenant_id = $1 AND e.session_id = $2 AND e.derived_by IS NOT NULL
        AND (${ofOld}) IS DISTINCT FROM (${ofNew})`,
     values,

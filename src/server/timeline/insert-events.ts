@@ -27,12 +27,8 @@ export interface EventsOrigin {
   readonly derivedBy: string | null
 }
 
-const COLUMNS = [
-  'tenant_id',
-  'session_id',
-  'derived_by',
-  'id',
-  'seq',
+/** What an event says, in the database. */
+export const SAID_COLUMNS = [
   'kind',
   'role',
   'occurred_at',
@@ -42,6 +38,12 @@ const COLUMNS = [
   'call_id',
   'parent_id',
   'data',
+]
+
+/** The columns of a derived event, in the order of its line. */
+export const EVENT_COLUMNS = [
+  ...['tenant_id', 'session_id', 'derived_by', 'id', 'seq'],
+  ...SAID_COLUMNS,
 ].join(', ')
 
 /** Events as `insertEvents` takes them: lines of COPY's text format. */
@@ -74,6 +76,6 @@ export async function insertEvents(
 ): Promise<void> {
   await pipeline(
     Readable.from([lines]),
-    client.query(copyFrom(`COPY ${table} (${COLUMNS}) FROM STDIN`)),
+    client.query(copyFrom(`COPY ${table} (${EVENT_COLUMNS}) FROM STDIN`)),
   )
 }

@@ -1,15 +1,6 @@
 import { resolve } from 'node:path'
-import { startDevStack } from '../../../src/dev/index.ts'
 import type { Principal } from '../../../src/schema/index.ts'
-import {
-  createSessionStore,
-  createShapeProxy,
-  createWriteHandler,
-  migrate,
-} from '../../../src/server/index.ts'
-import { serve } from '../../unit/proxy/serve.ts'
-import { temporaryDataDir } from '../support/demo.ts'
-import { bundleScript, SCRIPT_PAGE, typed } from '../support/page-script.ts'
+import { startPageSite } from '../support/page-site.ts'
 
 /** An app over plain HTTP/1.1 whose users sign in by cookie, and what happens at its server. */
 export interface Site {
@@ -31,11 +22,17 @@ const ann: Principal = { tenantId: 't1', userId: 'ann' }
 
 /** Starts the app on a database and a shape server of its own. */
 export async function startSite(): Promise<Site> {
-  const dataDir = await temporaryDataDir()
-  const stack = await startDevStack({ dataDir: dataDir.path })
-  await migrate({ database: stack.databaseUrl })
-  const store = createSessionStore({ database: stack.databaseUrl })
-  await store.write(ann, {
+  const counted = countLive()
+  const authenticate = (request: Request) =>
+    request.headers.get('cookie')?.includes('user=ann') ? ann : null
+  const site = await startPageSite(resolve(import.meta.dirname, 'page.ts'), authenticate, {
+    shape(request, serveShape) {
+      const { pathname, searchParams } = new URL(request.url)
+      if (pathname.endsWith('/_live') || searchParams.get('live') === 'true') counted.add(request)
+      return serveShape(request)
+    },
+  })
+  await site.store.write(ann, {
     id: crypto.randomUUID(),
     mutations: sessions.flatMap((sessionId) => [
       { collection: 'sessions', type: 'insert', value: { id: sessionId, title: 'First' } } as const,
@@ -46,48 +43,13 @@ export async function startSite(): Promise<Site> {
       } as const,
     ]),
   })
-  const authenticate = (request: Request) =>
-    request.headers.get('cookie')?.includes('user=ann') ? ann : null
-  const serveShape = createShapeProxy({ electricUrl: stack.electricUrl, authenticate })
-  const serveWrite = createWriteHandler({ store, authenticate })
-  const script = await bundleScript(resolve(import.meta.dirname, 'page.ts'))
-  const live = { open: 0, most: 0 }
-  const open = new Set<Request>()
-  const watches = new Set<{ lowest: number }>()
-
-  const server = await serve(async (request) => {
-    const { pathname, searchParams } = new URL(request.url)
-    if (pathname === '/page.js') return typed(script, 'text/javascript')
-    if (pathname === '/api/write') return serveWrite(request)
-    if (!pathname.startsWith('/api/shapes/')) return typed(SCRIPT_PAGE, 'text/html')
-    if (pathname.endsWith('/_live') || searchParams.get('live') === 'true') {
-      // Held on to: a request that nobody holds is collected, and its signal never aborts.
-      open.add(request)
-      live.open = open.size
-      // The server learns with delay of a connection that the browser has closed: what counts is
-      // the number that stays. A poll stays for 20 s, so a third one would be seen.
-      const watch = { lowest: open.size }
-      watches.add(watch)
-      setTimeout(() => {
-        watches.delete(watch)
-        live.most = Math.max(live.most, watch.lowest)
-      }, STAYS_MS)
-      // `serve` aborts when the answer is done or its client has gone.
-      request.signal.addEventListener('abort', () => {
-        open.delete(request)
-        live.open = open.size
-        for (const each of watches) each.lowest = Math.min(each.lowest, open.size)
-      })
-    }
-    return serveShape(request)
-  })
   let messages = 0
   return {
-    url: server.url,
-    live,
+    url: site.url,
+    live: counted.live,
     async addMessage(content) {
       messages += 1
-      await store.write(ann, {
+      await site.store.write(ann, {
         id: crypto.randomUUID(),
         mutations: sessions.map((sessionId) => ({
           collection: 'chatMessages',
@@ -101,11 +63,37 @@ export async function startSite(): Promise<Site> {
         })),
       })
     },
-    async close() {
-      await server.close()
-      await store.close()
-      await stack.stop()
-      await dataDir.remove()
+    close: site.close,
+  }
+}
+
+/**
+ * Counts requests from their beginning to their end. The server learns with delay of a connection
+ * that the browser has closed: what counts is the number that stays. A poll stays for 20 s, so a
+ * third one would be seen.
+ */
+function countLive() {
+  const live = { open: 0, most: 0 }
+  // Held on to: a request that nobody holds is collected, and its signal never aborts.
+  const open = new Set<Request>()
+  const watches = new Set<{ lowest: number }>()
+  return {
+    live,
+    add(request: Request) {
+      open.add(request)
+      live.open = open.size
+      const watch = { lowest: open.size }
+      watches.add(watch)
+      setTimeout(() => {
+        watches.delete(watch)
+        live.most = Math.max(live.most, watch.lowest)
+      }, STAYS_MS)
+      // The server aborts it when the answer is done or its client has gone.
+      request.signal.addEventListener('abort', () => {
+        open.delete(request)
+        live.open = open.size
+        for (const each of watches) each.lowest = Math.min(each.lowest, open.size)
+      })
     },
   }
 }

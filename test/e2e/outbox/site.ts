@@ -1,16 +1,7 @@
 import { resolve } from 'node:path'
-import { startDevStack } from '../../../src/dev/index.ts'
 import type { Principal } from '../../../src/schema/index.ts'
-import {
-  createSessionStore,
-  createShapeProxy,
-  createWriteHandler,
-  migrate,
-} from '../../../src/server/index.ts'
 import { query } from '../../support/query.ts'
-import { serve } from '../../unit/proxy/serve.ts'
-import { temporaryDataDir } from '../support/demo.ts'
-import { bundleScript, SCRIPT_PAGE, typed } from '../support/page-script.ts'
+import { startPageSite } from '../support/page-site.ts'
 
 /** An app whose pages write through an outbox. */
 export interface Site {
@@ -28,10 +19,16 @@ const ann: Principal = { tenantId: 't1', userId: 'ann' }
 
 /** Starts the app on a database and a shape server of its own, with a thread `th1` in a session `s1`. */
 export async function startSite(): Promise<Site> {
-  const dataDir = await temporaryDataDir()
-  const stack = await startDevStack({ dataDir: dataDir.path })
-  await migrate({ database: stack.databaseUrl })
-  const store = createSessionStore({ database: stack.databaseUrl })
+  const writes = { takesWrites: true, writers: [] as string[] }
+  const script = resolve(import.meta.dirname, 'page.ts')
+  const { url, databaseUrl, store, close } = await startPageSite(script, () => ann, {
+    async write(request, serveWrite) {
+      if (!writes.takesWrites) return new Response('', { status: 503 })
+      const answer = await serveWrite(request)
+      if (answer.ok) writes.writers.push(request.headers.get('x-tab') ?? '')
+      return answer
+    },
+  })
   const thread = { id: 'th1', sessionId: 's1', mode: 'session' as const, title: 'First' }
   await store.write(ann, {
     id: crypto.randomUUID(),
@@ -40,47 +37,19 @@ export async function startSite(): Promise<Site> {
       { collection: 'chatThreads', type: 'insert', value: thread },
     ],
   })
-  const authenticate = () => ann
-  const serveShape = createShapeProxy({ electricUrl: stack.electricUrl, authenticate })
-  const serveWrite = createWriteHandler({ store, authenticate })
-  const script = await bundleScript(resolve(import.meta.dirname, 'page.ts'))
-
-  async function write(request: Request): Promise<Response> {
-    if (!site.takesWrites) return new Response('', { status: 503 })
-    const answer = await serveWrite(request)
-    if (answer.ok) site.writers.push(request.headers.get('x-tab') ?? '')
-    return answer
-  }
-
-  const server = await serve(async (request) => {
-    const { pathname } = new URL(request.url)
-    if (pathname === '/page.js') return typed(script, 'text/javascript')
-    if (pathname === '/api/write') return write(request)
-    return pathname.startsWith('/api/shapes/')
-      ? serveShape(request)
-      : typed(SCRIPT_PAGE, 'text/html')
-  })
-  const site: Site = {
-    url: server.url,
-    takesWrites: true,
-    writers: [],
+  return Object.assign(writes, {
+    url,
     async stored() {
       const titles = await query<{ title: string }>(
-        stack.databaseUrl,
+        databaseUrl,
         `SELECT title FROM chat_threads WHERE id = 'th1'`,
       )
       const messages = await query<{ content: string }>(
-        stack.databaseUrl,
+        databaseUrl,
         'SELECT content FROM chat_messages ORDER BY position',
       )
       return { title: titles[0]?.title ?? '', messages: messages.map(({ content }) => content) }
     },
-    async close() {
-      await server.close()
-      await store.close()
-      await stack.stop()
-      await dataDir.remove()
-    },
-  }
-  return site
+    close,
+  })
 }

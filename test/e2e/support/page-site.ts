@@ -1,0 +1,63 @@
+import { startDevStack } from '../../../src/dev/index.ts'
+import type { Principal } from '../../../src/schema/index.ts'
+import {
+  createSessionStore,
+  createShapeProxy,
+  createWriteHandler,
+  migrate,
+  type SessionStore,
+} from '../../../src/server/index.ts'
+import { serve } from '../../unit/proxy/serve.ts'
+import { temporaryDataDir } from './demo.ts'
+import { bundleScript, SCRIPT_PAGE, typed } from './page-script.ts'
+
+type Handler = (request: Request) => Response | Promise<Response>
+
+/** A page with a script, over plain HTTP/1.1, on a database and a shape server of its own. */
+export interface PageSite {
+  readonly url: string
+  readonly databaseUrl: string
+  readonly store: SessionStore
+  close(): Promise<void>
+}
+
+/**
+ * Starts the site: `/page.js`, `/api/write`, `/api/shapes/…`, and the page everywhere else.
+ *
+ * @param script the page's, a TypeScript file.
+ * @param around what happens to requests on their way to the handlers.
+ */
+export async function startPageSite(
+  script: string,
+  authenticate: (request: Request) => Principal | null,
+  around: {
+    readonly write?: (request: Request, handle: Handler) => ReturnType<Handler>
+    readonly shape?: (request: Request, handle: Handler) => ReturnType<Handler>
+  } = {},
+): Promise<PageSite> {
+  const dataDir = await temporaryDataDir()
+  const stack = await startDevStack({ dataDir: dataDir.path })
+  await migrate({ database: stack.databaseUrl })
+  const store = createSessionStore({ database: stack.databaseUrl })
+  const shape = createShapeProxy({ electricUrl: stack.electricUrl, authenticate })
+  const write = createWriteHandler({ store, authenticate })
+  const code = await bundleScript(script)
+  const server = await serve(async (request) => {
+    const { pathname } = new URL(request.url)
+    if (pathname === '/page.js') return typed(code, 'text/javascript')
+    if (pathname === '/api/write') return around.write?.(request, write) ?? write(request)
+    if (!pathname.startsWith('/api/shapes/')) return typed(SCRIPT_PAGE, 'text/html')
+    return around.shape?.(request, shape) ?? shape(request)
+  })
+  return {
+    url: server.url,
+    databaseUrl: stack.databaseUrl,
+    store,
+    async close() {
+      await server.close()
+      await store.close()
+      await stack.stop()
+      await dataDir.remove()
+    },
+  }
+}
