@@ -5,7 +5,8 @@ import { filePosition } from './file-position.ts'
 import { createScanner, type FoundElement, type WrongByte } from './json-array-scanner.ts'
 import { JsonFileError } from './json-file-error.ts'
 
-const CHUNK_BYTES = 1024 * 1024
+/** Of 1 MiB the records of one piece would outlive the young generation: 100 MB more of memory. */
+const CHUNK_BYTES = 256 * 1024
 
 /** One element of the array, with the bytes it was read from. */
 export interface JsonElement {
@@ -23,7 +24,7 @@ export interface ReadJsonArrayOptions {
    * rest of a file that breaks off, or that goes on where an array would not.
    */
   readonly salvage?: boolean
-  /** How much is read at once; 1 MiB unless given. */
+  /** How much is read at once; 256 KiB unless given. */
   readonly chunkBytes?: number
   /** Hears how far into the file the reading has come. */
   readonly onBytes?: (done: number) => void
@@ -33,9 +34,11 @@ export interface ReadJsonArrayOptions {
  * Reads a file that holds one JSON array, element by element. Memory is bounded by the largest
  * element, of at most 128 MiB.
  *
- * Elements are told apart by their brackets and parsed by `JSON.parse`. A streaming parser would
- * give values without the bytes they came from, and those are what a quarantine file must hold; it
- * would take twice the time, too.
+ * Elements are told apart by their brackets and parsed by `JSON.parse`. Libraries were measured
+ * against it, in turn, over 200,000 messages (113 MB): `stream-json` 3.8.0 takes 3.5 times the time,
+ * `@streamparser/json` 0.0.26 1.8 times, and 1.7 times where it only finds the elements, by the byte
+ * offsets of its tokens, and `JSON.parse` reads them. The first gives no bytes, which a quarantine file
+ * must hold, and neither reads on after what is not JSON, which salvage must.
  *
  * @returns elements, some at a time: one asynchronous step per element would cost more than parsing.
  * @throws JsonFileError when the file cannot be read, or is no JSON array in UTF-8.
