@@ -35,30 +35,38 @@ const MAX_GROUP_LENGTH = 1_000_000
 
 /**
  * Sends what waits, in the order it was written, until aborted. Writes that wait together go as one
- * batch: one round trip and one transaction for hundreds of them. A refused batch is halved until
- * the write that is refused stands alone.
+ * batch: one round trip and one transaction for hundreds of them. While one is on its way the next
+ * one is chosen, and it goes before the answers to the first are told. A refused batch is halved
+ * until the write that is refused stands alone.
  */
 export async function drain(context: DrainContext): Promise<void> {
   const { storage, signal, woken } = context
   let failures = 0
+  let next: Chosen | undefined
+  let finishing: Promise<void> = Promise.resolve()
   while (!signal.aborted) {
-    const { id, group } = await nextGroup(storage)
+    // What has been answered is gone then; or the device fails, and it is not tried at once.
+    if (next === undefined) await finishing
+    const chosen: Chosen = next ?? (await keep(storage, await choose(storage)))
+    next = undefined
+    const { group } = chosen
     // Closed meanwhile: whoever signs in next may not be the one who wrote this.
-    if (signal.aborted) return
+    if (signal.aborted) break
     if (group.length === 0) {
       await woken(undefined)
       continue
     }
     try {
-      const result = await context.write({
-        id,
-        mutations: group.flatMap(({ batch }) => batch.mutations),
-      })
+      const ahead = chosen.isFull ? choose(storage, group).catch(() => undefined) : undefined
+      const result = await context.write(batchOf(chosen))
       failures = 0
-      await storage.delete(group)
-      answer(context, group, result)
+      await finishing
+      next = await follow(storage, group, await ahead)
+      const kept = next && keep(storage, next)
+      finishing = finish(context, group, result)
+      await kept
     } catch (error) {
-      if (signal.aborted) return
+      if (signal.aborted) break
       const reason = toSessionDbError(error)
       if (!PASSING.includes(reason.code)) await refuse(context, group, reason)
       else {
@@ -69,45 +77,96 @@ export async function drain(context: DrainContext): Promise<void> {
       }
     }
   }
+  await finishing
 }
 
 /** Writes and the id of the batch they are sent as. */
 interface Chosen {
   readonly id: string
   readonly group: readonly OutboxRecord[]
+  /** Whether more may not be sent with it. */
+  readonly isFull: boolean
+  /** Whether it is stored that these are sent together. */
+  readonly isKept: boolean
 }
 
-/** The writes that are sent next: a group that has been tried before, or as many as fit. */
-async function nextGroup(storage: OutboxStorage): Promise<Chosen> {
-  const waiting = await storage.waiting(MAX_MUTATIONS)
-  const first = waiting[0]
-  if (first === undefined) return { id: '', group: [] }
-  if (first.group !== undefined) {
-    const { id } = first.group
-    const members = new Set(first.group.members)
-    return { id, group: waiting.filter(({ n }) => members.has(n)) }
+/**
+ * The writes that are sent next: a group that has been tried before, or as many as fit.
+ *
+ * @param before of those that come after these
+ */
+async function choose(
+  storage: OutboxStorage,
+  before: readonly OutboxRecord[] = [],
+): Promise<Chosen> {
+  const waiting = await storage.waiting(MAX_MUTATIONS, before.at(-1)?.n)
+  const tried = waiting[0]?.group
+  if (tried !== undefined) {
+    const members = new Set(tried.members)
+    const group = waiting.filter(({ n }) => members.has(n))
+    return { id: tried.id, group, isFull: true, isKept: true }
   }
-  const chosen: OutboxRecord[] = []
+  const group: OutboxRecord[] = []
   let [mutations, length] = [0, 0]
+  let isFull = waiting.length === MAX_MUTATIONS
   for (const record of waiting) {
     mutations += record.batch.mutations.length
     length += JSON.stringify(record.batch.mutations).length
     const isTooMuch = mutations > MAX_MUTATIONS || length > MAX_GROUP_LENGTH
     // One that has a group stands at the head of others that have been tried.
-    if (record.group !== undefined || (chosen.length > 0 && isTooMuch)) break
-    chosen.push(record)
+    isFull ||= record.group !== undefined || (group.length > 0 && isTooMuch)
+    if (record.group !== undefined || (group.length > 0 && isTooMuch)) break
+    group.push(record)
   }
-  const id = await regroup(storage, chosen)
-  return { id, group: chosen }
+  return { id: idOf(group), group, isFull, isKept: group.length === 0 }
+}
+
+/** What goes right after a group, when there is more than that; `ahead` was chosen while it went. */
+async function follow(
+  storage: OutboxStorage,
+  group: readonly OutboxRecord[],
+  ahead: Chosen | undefined,
+): Promise<Chosen | undefined> {
+  if (ahead === undefined || ahead.isFull) return ahead
+  // More may have come for it.
+  const now = await choose(storage, group)
+  return now.group.length === 0 ? undefined : now
+}
+
+async function keep(storage: OutboxStorage, chosen: Chosen): Promise<Chosen> {
+  if (!chosen.isKept) await storage.put(headed(chosen.id, chosen.group))
+  return chosen
+}
+
+function batchOf({ id, group }: Chosen): WriteBatchInput {
+  return { id, mutations: group.flatMap(({ batch }) => batch.mutations) }
 }
 
 /** A single write keeps its own id, so that it is known wherever it was sent from. */
-async function regroup(storage: OutboxStorage, records: readonly OutboxRecord[]): Promise<string> {
-  const [first, ...more] = records
-  if (first === undefined) return ''
-  const id = more.length === 0 ? first.batch.id : uuidv7()
-  await storage.put([{ ...first, group: { id, members: records.map(({ n }) => n) } }])
-  return id
+function idOf(group: readonly OutboxRecord[]): string {
+  return group.length === 1 && group[0] !== undefined ? group[0].batch.id : uuidv7()
+}
+
+/** The first of a group, as it says so. */
+function headed(id: string, group: readonly OutboxRecord[]): OutboxRecord[] {
+  const members = group.map(({ n }) => n)
+  return group.slice(0, 1).map((first) => ({ ...first, group: { id, members } }))
+}
+
+async function finish(
+  context: DrainContext,
+  group: readonly OutboxRecord[],
+  result: WriteResult,
+): Promise<void> {
+  try {
+    await context.storage.delete(group)
+  } catch (error) {
+    // It is still there, and is sent again: the server answers as it did.
+    context.onWaiting(toSessionDbError(error))
+    await context.woken(FIRST_DELAY_MS)
+    return
+  }
+  answer(context, group, result)
 }
 
 function answer(
@@ -135,8 +194,8 @@ async function refuse(
   if (only === undefined) return
   if (group.length > 1) {
     const half = Math.ceil(group.length / 2)
-    await regroup(storage, group.slice(0, half))
-    await regroup(storage, group.slice(half))
+    const halves = [group.slice(0, half), group.slice(half)]
+    await storage.put(halves.flatMap((part) => headed(idOf(part), part)))
     return
   }
   const failure: OutboxFailure = { code, message, ...(details === undefined ? {} : { details }) }

@@ -43,8 +43,8 @@ export interface OutboxStorage {
   add(record: NewRecord): Promise<void>
   /** All of them, oldest first. */
   all(): Promise<OutboxRecord[]>
-  /** Those that have not been refused, oldest first: as many as `limit`. */
-  waiting(limit: number): Promise<OutboxRecord[]>
+  /** Those that have not been refused, oldest first: as many as `limit`, those after `n` only. */
+  waiting(limit: number, after?: number): Promise<OutboxRecord[]>
   count(): Promise<{ readonly waiting: number; readonly failed: number }>
   put(records: readonly OutboxRecord[]): Promise<void>
   delete(records: readonly OutboxRecord[]): Promise<void>
@@ -88,10 +88,13 @@ export function openOutboxStorage(name: string): OutboxStorage {
       }
     }),
     all: async () => (await database()).getAll('records'),
-    async waiting(limit) {
+    async waiting(limit, after = Number.NEGATIVE_INFINITY) {
       const transaction = (await database()).transaction('records')
       const failed = await transaction.store.index('failed').count()
-      const oldest = await transaction.store.getAll(undefined, limit + failed)
+      const oldest = await transaction.store.getAll(
+        IDBKeyRange.lowerBound(after, true),
+        limit + failed,
+      )
       return oldest.filter(({ failure }) => failure === undefined).slice(0, limit)
     },
     async count() {
