@@ -47,7 +47,8 @@ test('all servers die while somebody types and an answer streams: draft, rows an
   const texts = await messageTexts(page)
   expect(texts[1]?.match(/You asked/g)).toHaveLength(1)
   expect(await isSamePage(page)).toBe(true)
-})
+  // An answer counts as given up half a minute after its writer has been heard of.
+}, 120_000)
 
 test('offline for 30 s: what was written goes out, what others wrote comes in, nothing twice', async () => {
   windows.allow(NETWORK_IS_GONE)
