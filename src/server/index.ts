@@ -3,6 +3,7 @@ export type { ByteRange, ContentKey, ContentSource, ContentStore } from './conte
 export type { SessionWorker, SessionWorkerOptions } from './derivation/worker.ts'
 export { type MigrateOptions, type MigrateResult, migrate } from './migrate.ts'
 export { type Migration, migrations } from './migrations/index.ts'
+export { createShapeProxy } from './node-shape-proxy.ts'
 export type { EventHit, EventHits, EventSearch } from './search/search-events.ts'
 export type { Snippet } from './search/snippet.ts'
 export type {
@@ -13,7 +14,7 @@ export type {
 } from './search/timeline-outline.ts'
 export type { ShapeLogEntry, ShapeLogger } from './shape-proxy/log-entry.ts'
 export type { Fingerprint } from './shape-proxy/principal-digest.ts'
-export { createShapeProxy, type ShapeProxyOptions } from './shape-proxy.ts'
+export type { ShapeProxyOptions } from './shape-proxy.ts'
 export * from './store/index.ts'
 export * from './streaming/index.ts'
 export * from './timeline/index.ts'

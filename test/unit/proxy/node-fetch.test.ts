@@ -1,0 +1,114 @@
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { createNodeFetch } from '../../../src/server/node-fetch.ts'
+import { listen } from './serve.ts'
+
+async function serveOnce(handler: (request: IncomingMessage, response: ServerResponse) => void) {
+  const server = await listen(handler)
+  onTestFinished(() => server.close())
+  return server.url
+}
+
+describe('a fetch over Node’s own client', () => {
+  test('gives status, headers and body, and sends what it is given', async () => {
+    const url = await serveOnce(async (request, response) => {
+      const body = (await request.toArray()).join('')
+      response.writeHead(201, [
+        ['x-two', 'a'],
+        ['x-two', 'b'],
+        ['x-asked', `${request.method} ${request.url} ${request.headers['x-given']} ${body}`],
+      ] as never)
+      response.end('answer')
+    })
+    const response = await createNodeFetch()(new URL(`${url}/a?b=c`), {
+      method: 'POST',
+      headers: { 'x-given': 'given' },
+      body: 'text',
+    })
+    expect(response.status).toBe(201)
+    expect(response.headers.get('x-two')).toBe('a, b')
+    expect(response.headers.get('x-asked')).toBe('POST /a?b=c given text')
+    expect(await response.text()).toBe('answer')
+  })
+
+  test('passes each piece on as it comes', async () => {
+    let more = (_piece: string) => {}
+    const url = await serveOnce((_request, response) => {
+      more = (piece) => void response.write(piece)
+      more('one')
+    })
+    const response = await createNodeFetch()(url)
+    const reader = response.body?.getReader()
+    const read = async () => new TextDecoder().decode((await reader?.read())?.value)
+    expect(await read()).toBe('one')
+    more('two')
+    expect(await read()).toBe('two')
+    await reader?.cancel()
+  })
+
+  test('reads a large body whole', async () => {
+    const size = 20_000_000
+    const url = await serveOnce((_request, response) => response.end(Buffer.alloc(size, 'x')))
+    const response = await createNodeFetch()(url)
+    expect((await response.arrayBuffer()).byteLength).toBe(size)
+  })
+
+  test('leaves with the server what nobody reads', async () => {
+    let sent = 0
+    const url = await serveOnce((_request, response) => {
+      const piece = Buffer.alloc(100_000)
+      const send = () => {
+        while (response.write(piece)) sent += piece.length
+        response.once('drain', send)
+        // The buffers of the network are full once nothing has drained for so long.
+        clearTimeout(quiet)
+        quiet = setTimeout(full, 300)
+      }
+      let quiet = setTimeout(full, 300)
+      send()
+    })
+    let full = () => {}
+    const filled = new Promise<void>((resolve) => {
+      full = resolve
+    })
+    const response = await createNodeFetch()(url)
+    await filled
+    expect(sent).toBeLessThan(50_000_000)
+    await response.body?.cancel()
+  })
+
+  test.each([304, 204])('has no body for %i', async (status) => {
+    const url = await serveOnce((_request, response) => response.writeHead(status).end())
+    const response = await createNodeFetch()(url)
+    expect([response.status, response.body]).toEqual([status, null])
+  })
+
+  test('ends the request when its signal is aborted, before the answer and in it', async () => {
+    const gone: Promise<unknown>[] = []
+    const url = await serveOnce((request, response) => {
+      gone.push(once(response, 'close'))
+      if (request.url === '/begun') response.write('begun')
+      else waiting.abort()
+    })
+    const [waiting, begun] = [new AbortController(), new AbortController()]
+    const fetchNow = createNodeFetch()
+    await expect(fetchNow(url, { signal: waiting.signal })).rejects.toThrow(/abort/i)
+    const response = await fetchNow(`${url}/begun`, { signal: begun.signal })
+    begun.abort()
+    await expect(response.text()).rejects.toThrow()
+    await Promise.all(gone)
+    expect(gone).toHaveLength(2)
+  })
+
+  test('says that a connection broke within an answer, and what cannot be reached', async () => {
+    const url = await serveOnce((_request, response) => {
+      response.writeHead(200, { 'content-length': '100' })
+      response.write('half', () => response.destroy())
+    })
+    await expect((await createNodeFetch()(url)).text()).rejects.toThrow()
+    const server = await listen(() => {})
+    await server.close()
+    await expect(createNodeFetch()(server.url)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  })
+})
