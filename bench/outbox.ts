@@ -20,8 +20,8 @@ import { type BenchContext, type Benchmark, type Comparison, compare, timed } fr
 import { withPostgres } from './support/bench-postgres.ts'
 
 /**
- * 1,000 messages written without a network are drained: from `flush` until the server has stored the
- * last one. The reference awaits `committed` of each append before it makes the next one, as an
+ * 1,000 messages written without a network are drained: from `flush` until the server has stored each
+ * and it has come back through the stream. The reference awaits `committed` of each append before it makes the next one, as an
  * outbox does that waits for each txid in turn; it runs for 40 writes and is multiplied by 25.
  *
  * Both over real HTTP, store, Postgres, shape server and proxy. "50 ms away" adds 25 ms to each
