@@ -2,6 +2,8 @@
 export const BENCHMARKS: Readonly<Record<string, string>> = {
   import:
     'A large legacy snapshot is imported, with all checks and a report for each record, against a bare `COPY` of the same rows.',
+  'import-memory':
+    'What memory an import takes: a legacy snapshot of 1 GB, against one of a tenth of its size.',
   ingest:
     'A log of 100,000 events is parsed, its timeline derived and stored, against a `COPY` of the same rows and against `INSERT`s. And what memory a log of 500 MB takes.',
   'live-sharing':
@@ -10,6 +12,8 @@ export const BENCHMARKS: Readonly<Record<string, string>> = {
     '1,000 messages written without a network are drained, against an outbox that awaits each transaction in turn.',
   proxy:
     'Shapes through the proxy against the same shapes asked of the engine itself, and against the least proxy Node can be.',
+  scroll:
+    'Frames of the example app, in a real browser, while a session of 100,000 events is scrolled from end to end, and with every event loaded, against an empty page that is scrolled.',
   'shape-clients':
     'A thousand live clients of the embedded shape server, against a server that only holds requests and answers them from the replication stream.',
   'shape-live':

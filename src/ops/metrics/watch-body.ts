@@ -1,3 +1,5 @@
+import { passOn } from '../../server/shape-proxy/pass-on.ts'
+
 /**
  * The same answer, whose body is shown as it passes and whose end, however it comes, is told once.
  * Nothing is held back and nothing is buffered: a chunk is asked for when the client asks for one.
@@ -17,28 +19,8 @@ export function watchBody(
     end()
     return response
   }
-  const reader = body.getReader()
-  const watched = new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        try {
-          const { done, value } = await reader.read()
-          if (value !== undefined) sawChunk(value)
-          if (!done) return controller.enqueue(value)
-          end()
-          controller.close()
-        } catch (error) {
-          end()
-          controller.error(error)
-        }
-      },
-      cancel(reason) {
-        end()
-        return reader.cancel(reason)
-      },
-    },
-    { highWaterMark: 0 },
-  )
+  const source = passOn(body, { onChunk: sawChunk, onEnd: end })
+  const watched = new ReadableStream(source, { highWaterMark: 0 })
   const { status, statusText, headers } = response
   return new Response(watched, { status, statusText, headers })
 }

@@ -1,3 +1,5 @@
+import { passOn } from './pass-on.ts'
+
 /**
  * The same answer, whose end is heard of once: when its body has been read, has failed or was
  * cancelled, or when the client has gone.
@@ -15,24 +17,7 @@ export function watchEnd(response: Response, client: AbortSignal, onEnd: () => v
     return response
   }
   client.addEventListener('abort', end)
-  const reader = response.body.getReader()
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      try {
-        const { done, value } = await reader.read()
-        if (!done) return controller.enqueue(value)
-        end()
-        controller.close()
-      } catch (error) {
-        end()
-        controller.error(error)
-      }
-    },
-    cancel(reason) {
-      end()
-      return reader.cancel(reason)
-    },
-  })
+  const body = new ReadableStream(passOn(response.body, { onEnd: end }))
   const { status, headers } = response
   return new Response(body, { status, headers })
 }

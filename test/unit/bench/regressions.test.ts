@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { type Comparison, compare } from '../../../bench/harness.ts'
 import { checkBaseline, readBaselines, updateBaseline } from '../../../bench/support/baselines.ts'
@@ -23,11 +24,17 @@ describe.each([...baselines])('%s', (benchmark, { measurements, noisy = {} }) =>
     for (const { because } of Object.values(noisy)) expect(because.length).toBeGreaterThan(40)
   })
 
-  test('noise is only claimed of what is measured, and the page says what is asked', () => {
+  test('noise is only claimed of what is measured', () => {
     const names = measurements.map(({ name }) => name)
     expect(Object.keys(noisy).filter((name) => !names.includes(name))).toEqual([])
-    expect(BENCHMARKS[benchmark]).toBeTruthy()
   })
+})
+
+test('the page says of every benchmark what it asks', async () => {
+  const files = await readdir(new URL('../../../bench/', import.meta.url))
+  const names = files.filter((file) => file.endsWith('.ts')).map((file) => file.replace('.ts', ''))
+  const benchmarks = names.filter((name) => name !== 'run' && name !== 'harness').sort()
+  expect(Object.keys(BENCHMARKS).sort()).toEqual(benchmarks)
 })
 
 test('what has no baseline is no pass', async () => {
