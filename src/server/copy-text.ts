@@ -1,4 +1,5 @@
 const SPECIAL = /[\\\n\r\t]/
+
 /** A line of COPY's text format; null is NULL. */
 export function copyLine(values: readonly (string | number | null)[]): string {
   let line = ''

@@ -87,10 +87,8 @@ export function createShapeAnswers<Definition extends ShapeDefinition, Subset>(
     const { log, schema, request, context } = checked
     if (request.offset === 'now') return now(checked)
     let page = await read(log, request.offset)
-    if (!request.live && log.size >= largeLogBytes) {
-      await subsets.goFirst()
-      page = await read(log, request.offset)
-    }
+    const isLarge = !request.live && log.size >= largeLogBytes
+    if (isLarge && (await subsets.goFirst())) page = await read(log, request.offset)
     const base = { handle: log.handle, requested: request.offset, live: request.live }
     const answerFor = (upToDate: boolean, end: LogOffset): ShapeAnswer => ({
       ...base,

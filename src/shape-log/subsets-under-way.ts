@@ -2,8 +2,8 @@
 export interface SubsetsUnderWay {
   /** Counts a request until it is answered and the client has had time to show the rows. */
   add<T>(answering: Promise<T>): Promise<T>
-  /** Resolves once those under way have been answered, or have had their time. */
-  goFirst(): Promise<void>
+  /** Resolves once those under way have been answered, or have had their time; false if there were none. */
+  goFirst(): Promise<boolean>
 }
 
 /** How long a page lets subsets go first. */
@@ -27,13 +27,14 @@ export function createSubsetsUnderWay(lingerMs: number): SubsetsUnderWay {
       return answering
     },
     async goFirst() {
-      if (underWay.size === 0) return
+      if (underWay.size === 0) return false
       let timer: ReturnType<typeof setTimeout> | undefined
       const patience = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, patienceMs)
       })
       await Promise.race([Promise.allSettled(underWay), patience])
       clearTimeout(timer)
+      return true
     },
   }
 

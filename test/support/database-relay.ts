@@ -1,5 +1,4 @@
-import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { type Pass, startTcpProxy } from './tcp-proxy.ts'
 
 /** A way to a database over TCP that a test can watch and cut. */
 export interface DatabaseRelay {
@@ -11,43 +10,20 @@ export interface DatabaseRelay {
 }
 
 /**
- * Starts a relay on a free port of 127.0.0.1. When one side of a connection is gone, so is the other.
+ * Starts a relay on a free port of 127.0.0.1, to a database there.
  *
- * @param pass is called for each connection: carries what either side sends to the other.
+ * @param pass is called for each connection.
  */
-export async function startDatabaseRelay(
-  databaseUrl: string,
-  pass: (client: Socket, upstream: Socket) => void,
-): Promise<DatabaseRelay> {
-  const target = new URL(databaseUrl)
-  const sockets = new Set<Socket>()
-  const server = createServer((client) => {
-    const upstream = connect(Number(target.port), target.hostname)
-    for (const socket of [client, upstream]) {
-      sockets.add(socket)
-      socket.on('error', () => {})
-      socket.on('close', () => {
-        sockets.delete(socket)
-        client.destroy()
-        upstream.destroy()
-      })
-    }
-    pass(client, upstream)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
+export async function startDatabaseRelay(databaseUrl: string, pass: Pass): Promise<DatabaseRelay> {
   const url = new URL(databaseUrl)
-  url.port = String((server.address() as AddressInfo).port)
-  const cut = () => {
-    for (const socket of sockets) socket.destroy()
-  }
+  const proxy = await startTcpProxy(Number(url.port), pass)
+  url.port = String(proxy.port)
   return {
     url: url.href,
-    cut,
-    async close() {
-      cut()
-      server.close()
-      await once(server, 'close')
+    cut() {
+      proxy.cut()
+      proxy.heal()
     },
+    close: proxy.close,
   }
 }

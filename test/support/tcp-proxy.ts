@@ -12,8 +12,16 @@ export interface TcpProxy {
   close(): Promise<void>
 }
 
-/** Starts a proxy on a free port of 127.0.0.1. */
-export async function startTcpProxy(target: number): Promise<TcpProxy> {
+/** Carries what either side of a connection sends to the other. */
+export type Pass = (client: Socket, upstream: Socket) => void
+
+const passAll: Pass = (client, upstream) => {
+  client.pipe(upstream)
+  upstream.pipe(client)
+}
+
+/** Starts a proxy on a free port of 127.0.0.1. When one side of a connection is gone, so is the other. */
+export async function startTcpProxy(target: number, pass = passAll): Promise<TcpProxy> {
   const sockets = new Set<Socket>()
   let isCut = false
   let port = target
@@ -28,13 +36,13 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
       [upstream, client],
     ] as const) {
       sockets.add(one)
-      one.pipe(other)
       one.on('error', () => other.destroy())
       one.on('close', () => {
         sockets.delete(one)
         other.destroy()
       })
     }
+    pass(client, upstream)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -114,8 +114,10 @@ async function choose(
     length += JSON.stringify(record.batch.mutations).length
     const isTooMuch = mutations > MAX_MUTATIONS || length > MAX_GROUP_LENGTH
     // One that has a group stands at the head of others that have been tried.
-    isFull ||= record.group !== undefined || (group.length > 0 && isTooMuch)
-    if (record.group !== undefined || (group.length > 0 && isTooMuch)) break
+    if (record.group !== undefined || (group.length > 0 && isTooMuch)) {
+      isFull = true
+      break
+    }
     group.push(record)
   }
   return { id: idOf(group), group, isFull, isKept: group.length === 0 }

@@ -112,13 +112,13 @@ export function createMemberSet(
   ): MemberDelta | Promise<MemberDelta> {
     const moves = movesOf(plan, inner)
     const movedOut = patternsOf(moves.map((move) => move?.off))
-    const movedIn = patternsOf(moves.map((move) => move?.on))
+    const on = moves.map((move) => move?.on)
+    const movedIn = patternsOf(on)
     members.deactivate(moves)
     const changes = applyChanges(transaction, moves)
     if (!movedIn.some(mayMoveRows)) {
       return { movedOut, changes, movedIn, rows: [], bounds: undefined }
     }
-    const on = moves.map((move) => move?.on)
     return moveIn((client) => readMovedIn(client, plan, columns, subsets, on)).then(
       ({ bounds, rows }) => {
         members.activate(on)
