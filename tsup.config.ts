@@ -23,6 +23,7 @@ export default defineConfig([
       'browser/schema': 'src/schema/index.ts',
       'browser/shapes': 'src/shapes/index.ts',
       'browser/writes': 'src/writes/index.ts',
+      'browser/commit': 'src/collections/commit-batch.ts',
       'browser/outbox': 'src/collections/outbox/create-outbox.ts',
     },
     dts: { ...dts, entry: { index: 'src/index.ts' } },

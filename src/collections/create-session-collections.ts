@@ -4,13 +4,10 @@ import { withRetries } from '../writes/with-retries.ts'
 import { createActions } from './actions.ts'
 import { allSources } from './all-sources.ts'
 import { type AppShapes, createAppShapes, type GetAppShape } from './app-shapes.ts'
-import type { CommitContext } from './commit-batch.ts'
 import { createConnection } from './connection.ts'
 import type { RowCollection, SyncedCollection, SyncStream } from './electric.ts'
 import { requireOneTanStackDb } from './one-tanstack-db.ts'
 import { UNKNOWN } from './optimistic-rows.ts'
-import type { Outbox } from './outbox/outbox.ts'
-import { createOutboxWrites } from './outbox/outbox-writes.ts'
 import type {
   NoShapes,
   SessionCollections,
@@ -58,7 +55,7 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
     syncTimeoutMs,
     onError: (error: SessionDbError) => options.onError?.(error),
   }
-  const outbox = options.outbox && connectOutbox(options.outbox, writing, adapter)
+  const outbox = options.outbox?.connect((batch) => sendBatch(adapter, batch), writing)
   const appShapes = createAppShapes(options.shapes ?? {}, sources.prefix, streams)
   const appCollections = new WeakMap<object, RowCollection<object>>()
   const sessionScopes = new WeakMap<object, SessionScope>()
@@ -134,11 +131,6 @@ function retrying(
   retries: SessionCollectionsOptions['writeRetries'],
 ): WriteAdapter {
   return retries === false ? adapter : withRetries(adapter, retries)
-}
-
-function connectOutbox(outbox: Outbox, context: CommitContext, adapter: WriteAdapter) {
-  const connection = outbox.connect((batch) => sendBatch(adapter, batch))
-  return { writes: createOutboxWrites(connection, context), close: connection.close }
 }
 
 function once<Key extends object, Value>(

@@ -1,6 +1,6 @@
-import { createColumnMapper, isChangeMessage, ShapeStream } from '@electric-sql/client'
-import { chatMessageDeltaColumns } from '../schema/chat-message-delta.ts'
+import { isChangeMessage, ShapeStream } from '@electric-sql/client'
 import type { JsonObject } from '../schema/fields.ts'
+import { columnMapperOf } from './column-names.ts'
 import type { StreamOptions } from './electric.ts'
 import { shapeUrl } from './shape-url.ts'
 import { toStreamError } from './stream-error.ts'
@@ -31,16 +31,13 @@ export function openDeltaStream(
   onDeltas: (deltas: readonly StreamedDelta[]) => void,
 ): DeltaStream {
   const end = new AbortController()
-  const columns = Object.entries(chatMessageDeltaColumns)
   const stream = new ShapeStream({
     url: shapeUrl(options.electricUrl, SHAPE),
     params: { ...params },
     ...(options.headers === undefined ? {} : { headers: options.headers }),
     fetchClient: (input, init) =>
       options.network.untilAnswered(() => options.fetchClient(input, init), init?.signal),
-    columnMapper: createColumnMapper(
-      Object.fromEntries(columns.map(([property, { name }]) => [name, property])),
-    ),
+    columnMapper: columnMapperOf(undefined),
     signal: end.signal,
     warnOnHttp: false,
     onError: (error) => {

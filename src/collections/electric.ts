@@ -43,7 +43,8 @@ export interface ShapeSource {
   readonly collectionId: string
   readonly shape: string
   readonly params: Readonly<Record<string, string>>
-  readonly columns: ColumnMap
+  /** Those of a shape of the app's own; the library's name their properties themselves. */
+  readonly columns?: ColumnMap
   /** What shows on top of the shape's rows; nothing unless given. */
   readonly overlay?: CreateSyncOverlay
   /** The properties that tell its rows apart. */

@@ -1,8 +1,7 @@
-import { type ChatMessage, chatMessageColumns } from '../schema/chat-message.ts'
-import { type ChatThread, chatThreadColumns } from '../schema/chat-thread.ts'
-import type { ColumnMap } from '../schema/columns.ts'
-import { type Session, sessionColumns } from '../schema/session.ts'
-import { type TimelineEvent, timelineEventColumns } from '../schema/timeline-event.ts'
+import type { ChatMessage } from '../schema/chat-message.ts'
+import type { ChatThread } from '../schema/chat-thread.ts'
+import type { Session } from '../schema/session.ts'
+import type { TimelineEvent } from '../schema/timeline-event.ts'
 import type { sessionShapes } from '../shapes/session-shapes.ts'
 import {
   createSyncedCollection,
@@ -56,7 +55,6 @@ export function createSources(
   const make = <Row extends SyncedRow>(
     shape: keyof typeof sessionShapes,
     params: Readonly<Record<string, string>>,
-    columns: ColumnMap,
     onLiveChange: (live: boolean) => void,
     overlay?: CreateSyncOverlay,
   ) => {
@@ -66,7 +64,6 @@ export function createSources(
         collectionId,
         shape,
         params,
-        columns,
         key: ['id'],
         onLiveChange,
         ...(overlay && { overlay }),
@@ -83,14 +80,14 @@ export function createSources(
   return {
     openWindows,
     prefix,
-    sessions: make<Session>('sessions', {}, sessionColumns, () => {}),
+    sessions: make<Session>('sessions', {}, () => {}),
     bySession: createScopeRegistry((sessionId, onLive) => ({
-      timeline: make('session-timeline', { sessionId }, timelineEventColumns, onLive),
-      threads: make('session-threads', { sessionId }, chatThreadColumns, onLive),
-      messages: make('session-messages', { sessionId }, chatMessageColumns, onLive, overlayStreams),
+      timeline: make('session-timeline', { sessionId }, onLive),
+      threads: make('session-threads', { sessionId }, onLive),
+      messages: make('session-messages', { sessionId }, onLive, overlayStreams),
     })),
     byThread: createScopeRegistry((threadId, onLive) => ({
-      messages: make('thread-messages', { threadId }, chatMessageColumns, onLive, overlayStreams),
+      messages: make('thread-messages', { threadId }, onLive, overlayStreams),
     })),
     timelineWindow(sessionId, fromSeq, toSeq) {
       windows += 1
@@ -99,7 +96,6 @@ export function createSources(
           collectionId: `${prefix}/session-timeline-window/${windows}`,
           shape: 'session-timeline-window',
           params: { sessionId, fromSeq: String(fromSeq), toSeq: String(toSeq) },
-          columns: timelineEventColumns,
           key: ['id'],
           onLiveChange: (live) => (live ? openWindows.add(source) : openWindows.delete(source)),
         },

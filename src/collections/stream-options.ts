@@ -1,4 +1,5 @@
-import { createColumnMapper, FetchError, type ShapeStreamOptions } from '@electric-sql/client'
+import { FetchError, type ShapeStreamOptions } from '@electric-sql/client'
+import { columnMapperOf } from './column-names.ts'
 import type { ShapeSource, StreamOptions } from './electric.ts'
 import type { PageVisibility } from './page-visibility.ts'
 import { parseTimestamp } from './parse-timestamp.ts'
@@ -26,7 +27,6 @@ export function streamOptions(
   options: StreamOptions,
   { status, stop, visibility }: StreamWatch,
 ): ShapeStreamOptions {
-  const properties = Object.entries(source.columns)
   return {
     // Asked for when the stream starts: on a server that renders the page there is no origin.
     get url() {
@@ -36,9 +36,7 @@ export function streamOptions(
     ...(options.headers === undefined ? {} : { headers: options.headers }),
     fetchClient: watchFetch(options.fetchClient, options.network, describeShape(source), status),
     parser: parser as unknown as NonNullable<ShapeStreamOptions['parser']>,
-    columnMapper: createColumnMapper(
-      Object.fromEntries(properties.map(([property, { name }]) => [name, property])),
-    ),
+    columnMapper: columnMapperOf(source.columns),
     warnOnHttp: false,
     ...(visibility.adapter && { runtimeVisibility: visibility.adapter }),
     // The connections that streams share have watchdogs of their own, and a large answer counts

@@ -6,20 +6,21 @@ import { idField, integerField, type JsonObject, jsonObjectField, textField } fr
  * One row of `chat_message_deltas`: a piece of a message that is being streamed. Rows are only ever
  * added, and deleted once the database has put them into the message, when it ends.
  */
-export const chatMessageDeltaRowSchema = z.strictObject({
-  tenantId: idField,
-  messageId: idField,
-  /** Orders the pieces of a message, without gaps. */
-  seq: integerField,
-  sessionId: idField,
-  /** The window of time in which the message was created; see `streamEpoch`. */
-  epoch: textField,
-  /** Text that follows what is there: of the answer, or of the `part` when there is one. */
-  delta: textField,
-  /** A part of the message that is not text: begun, or replaced when its tool call is known. */
-  part: jsonObjectField.nullable(),
-  createdAt: z.date(),
-})
+export const chatMessageDeltaRowSchema = /* @__PURE__ */ (() =>
+  z.strictObject({
+    tenantId: idField,
+    messageId: idField,
+    /** Orders the pieces of a message, without gaps. */
+    seq: integerField,
+    sessionId: idField,
+    /** The window of time in which the message was created; see `streamEpoch`. */
+    epoch: textField,
+    /** Text that follows what is there: of the answer, or of the `part` when there is one. */
+    delta: textField,
+    /** A part of the message that is not text: begun, or replaced when its tool call is known. */
+    part: jsonObjectField.nullable(),
+    createdAt: z.date(),
+  }))()
 
 export type ChatMessageDeltaRow = z.output<typeof chatMessageDeltaRowSchema>
 
@@ -29,16 +30,20 @@ export interface MessageDelta {
   readonly part?: JsonObject | null | undefined
 }
 
-export const chatMessageDeltaColumns = {
-  tenantId: column('tenant_id', 'text'),
-  messageId: column('message_id', 'text'),
-  seq: column('seq', 'integer'),
-  sessionId: column('session_id', 'text', { synced: false }),
-  epoch: column('epoch', 'text', { synced: false }),
-  delta: column('delta', 'text'),
-  part: column('part', 'jsonb', { nullable: true }),
-  createdAt: column('created_at', 'timestamp with time zone', { default: 'now()', synced: false }),
-} as const satisfies ColumnMap<keyof ChatMessageDeltaRow>
+export const chatMessageDeltaColumns = /* @__PURE__ */ (() =>
+  ({
+    tenantId: column('tenant_id', 'text'),
+    messageId: column('message_id', 'text'),
+    seq: column('seq', 'integer'),
+    sessionId: column('session_id', 'text', { synced: false }),
+    epoch: column('epoch', 'text', { synced: false }),
+    delta: column('delta', 'text'),
+    part: column('part', 'jsonb', { nullable: true }),
+    createdAt: column('created_at', 'timestamp with time zone', {
+      default: 'now()',
+      synced: false,
+    }),
+  }) as const satisfies ColumnMap<keyof ChatMessageDeltaRow>)()
 
 /** Length of a stream epoch, in ms. */
 export const STREAM_EPOCH_MS = 300_000

@@ -16,24 +16,25 @@ export const chatMessageStatusSchema = z.enum(['streaming', 'complete', 'error']
  * One row of `chat_messages`. `position` orders a thread (1, 2, 3 …) and is given by the database;
  * `parts` are AI SDK `UIMessage` parts, kept unchanged.
  */
-export const chatMessageRowSchema = z.strictObject({
-  tenantId: idField,
-  id: idField,
-  threadId: idField,
-  sessionId: idField,
-  authorId: idField,
-  role: chatMessageRoleSchema,
-  content: textField,
-  parts: jsonArrayField,
-  parentId: textField.nullable(),
-  clientMessageId: textField.nullable(),
-  status: chatMessageStatusSchema,
-  position: countField,
-  metadata: jsonObjectField,
-  version: integerField,
-  createdAt: z.date(),
-  updatedAt: z.date(),
-})
+export const chatMessageRowSchema = /* @__PURE__ */ (() =>
+  z.strictObject({
+    tenantId: idField,
+    id: idField,
+    threadId: idField,
+    sessionId: idField,
+    authorId: idField,
+    role: chatMessageRoleSchema,
+    content: textField,
+    parts: jsonArrayField,
+    parentId: textField.nullable(),
+    clientMessageId: textField.nullable(),
+    status: chatMessageStatusSchema,
+    position: countField,
+    metadata: jsonObjectField,
+    version: integerField,
+    createdAt: z.date(),
+    updatedAt: z.date(),
+  }))()
 
 export type ChatMessageRow = z.output<typeof chatMessageRowSchema>
 
@@ -66,21 +67,22 @@ export const chatMessageUpdateSchema = z.strictObject({
 export type ChatMessageInsert = z.input<typeof chatMessageInsertSchema>
 export type ChatMessageUpdate = z.input<typeof chatMessageUpdateSchema>
 
-export const chatMessageColumns = {
-  tenantId: column('tenant_id', 'text'),
-  id: column('id', 'text', { writable: 'insert' }),
-  threadId: column('thread_id', 'text', { writable: 'insert' }),
-  sessionId: column('session_id', 'text'),
-  authorId: column('author_id', 'text'),
-  role: column('role', 'text', { writable: 'insert' }),
-  content: column('content', 'text', { writable: 'always' }),
-  parts: column('parts', 'jsonb', { default: "'[]'::jsonb", writable: 'always' }),
-  parentId: column('parent_id', 'text', { nullable: true, writable: 'insert' }),
-  clientMessageId: column('client_message_id', 'text', { nullable: true, writable: 'insert' }),
-  status: column('status', 'text', { default: "'complete'::text", writable: 'always' }),
-  position: column('position', 'bigint'),
-  metadata: column('metadata', 'jsonb', { default: "'{}'::jsonb", writable: 'always' }),
-  version: column('version', 'integer', { default: '1' }),
-  createdAt: column('created_at', 'timestamp with time zone', { default: 'now()' }),
-  updatedAt: column('updated_at', 'timestamp with time zone', { default: 'now()' }),
-} as const satisfies ColumnMap<keyof ChatMessageRow>
+export const chatMessageColumns = /* @__PURE__ */ (() =>
+  ({
+    tenantId: column('tenant_id', 'text'),
+    id: column('id', 'text', { writable: 'insert' }),
+    threadId: column('thread_id', 'text', { writable: 'insert' }),
+    sessionId: column('session_id', 'text'),
+    authorId: column('author_id', 'text'),
+    role: column('role', 'text', { writable: 'insert' }),
+    content: column('content', 'text', { writable: 'always' }),
+    parts: column('parts', 'jsonb', { default: "'[]'::jsonb", writable: 'always' }),
+    parentId: column('parent_id', 'text', { nullable: true, writable: 'insert' }),
+    clientMessageId: column('client_message_id', 'text', { nullable: true, writable: 'insert' }),
+    status: column('status', 'text', { default: "'complete'::text", writable: 'always' }),
+    position: column('position', 'bigint'),
+    metadata: column('metadata', 'jsonb', { default: "'{}'::jsonb", writable: 'always' }),
+    version: column('version', 'integer', { default: '1' }),
+    createdAt: column('created_at', 'timestamp with time zone', { default: 'now()' }),
+    updatedAt: column('updated_at', 'timestamp with time zone', { default: 'now()' }),
+  }) as const satisfies ColumnMap<keyof ChatMessageRow>)()

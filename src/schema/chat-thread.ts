@@ -13,28 +13,30 @@ export const chatThreadModeSchema = z.enum(['session', 'general'])
 export const chatThreadStatusSchema = z.enum(['active', 'archived'])
 
 /** One row of `chat_threads`. Counts and preview are kept by the database. */
-export const chatThreadRowSchema = z.strictObject({
-  tenantId: idField,
-  id: idField,
-  sessionId: idField,
-  createdBy: idField,
-  mode: chatThreadModeSchema,
-  title: titleField,
-  status: chatThreadStatusSchema,
-  messageCount: integerField,
-  lastPosition: countField,
-  lastMessageAt: z.date().nullable(),
-  lastMessagePreview: previewField.nullable(),
-  metadata: jsonObjectField,
-  version: integerField,
-  createdAt: z.date(),
-  updatedAt: z.date(),
-})
+export const chatThreadRowSchema = /* @__PURE__ */ (() =>
+  z.strictObject({
+    tenantId: idField,
+    id: idField,
+    sessionId: idField,
+    createdBy: idField,
+    mode: chatThreadModeSchema,
+    title: titleField,
+    status: chatThreadStatusSchema,
+    messageCount: integerField,
+    lastPosition: countField,
+    lastMessageAt: z.date().nullable(),
+    lastMessagePreview: previewField.nullable(),
+    metadata: jsonObjectField,
+    version: integerField,
+    createdAt: z.date(),
+    updatedAt: z.date(),
+  }))()
 
 export type ChatThreadRow = z.output<typeof chatThreadRowSchema>
 
 /** The thread as a browser holds it: the row without the server's position counter. */
-export const chatThreadSchema = chatThreadRowSchema.omit({ lastPosition: true })
+export const chatThreadSchema = /* @__PURE__ */ (() =>
+  chatThreadRowSchema.omit({ lastPosition: true }))()
 
 export type ChatThread = z.output<typeof chatThreadSchema>
 
@@ -58,20 +60,21 @@ export const chatThreadUpdateSchema = z.strictObject({
 export type ChatThreadInsert = z.input<typeof chatThreadInsertSchema>
 export type ChatThreadUpdate = z.input<typeof chatThreadUpdateSchema>
 
-export const chatThreadColumns = {
-  tenantId: column('tenant_id', 'text'),
-  id: column('id', 'text', { writable: 'insert' }),
-  sessionId: column('session_id', 'text', { writable: 'insert' }),
-  createdBy: column('created_by', 'text'),
-  mode: column('mode', 'text', { writable: 'insert' }),
-  title: column('title', 'text', { writable: 'always' }),
-  status: column('status', 'text', { default: "'active'::text", writable: 'always' }),
-  messageCount: column('message_count', 'integer', { default: '0' }),
-  lastPosition: column('last_position', 'bigint', { default: '0', synced: false }),
-  lastMessageAt: column('last_message_at', 'timestamp with time zone', { nullable: true }),
-  lastMessagePreview: column('last_message_preview', 'text', { nullable: true }),
-  metadata: column('metadata', 'jsonb', { default: "'{}'::jsonb", writable: 'always' }),
-  version: column('version', 'integer', { default: '1' }),
-  createdAt: column('created_at', 'timestamp with time zone', { default: 'now()' }),
-  updatedAt: column('updated_at', 'timestamp with time zone', { default: 'now()' }),
-} as const satisfies ColumnMap<keyof ChatThreadRow>
+export const chatThreadColumns = /* @__PURE__ */ (() =>
+  ({
+    tenantId: column('tenant_id', 'text'),
+    id: column('id', 'text', { writable: 'insert' }),
+    sessionId: column('session_id', 'text', { writable: 'insert' }),
+    createdBy: column('created_by', 'text'),
+    mode: column('mode', 'text', { writable: 'insert' }),
+    title: column('title', 'text', { writable: 'always' }),
+    status: column('status', 'text', { default: "'active'::text", writable: 'always' }),
+    messageCount: column('message_count', 'integer', { default: '0' }),
+    lastPosition: column('last_position', 'bigint', { default: '0', synced: false }),
+    lastMessageAt: column('last_message_at', 'timestamp with time zone', { nullable: true }),
+    lastMessagePreview: column('last_message_preview', 'text', { nullable: true }),
+    metadata: column('metadata', 'jsonb', { default: "'{}'::jsonb", writable: 'always' }),
+    version: column('version', 'integer', { default: '1' }),
+    createdAt: column('created_at', 'timestamp with time zone', { default: 'now()' }),
+    updatedAt: column('updated_at', 'timestamp with time zone', { default: 'now()' }),
+  }) as const satisfies ColumnMap<keyof ChatThreadRow>)()

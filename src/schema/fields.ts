@@ -94,7 +94,8 @@ function checkJson(value: unknown, context: z.RefinementCtx): void {
 }
 
 /** Any JSON value that jsonb can store. */
-export const jsonField = z.custom<JsonValue>((value) => value !== undefined).superRefine(checkJson)
+export const jsonField = /* @__PURE__ */ (() =>
+  z.custom<JsonValue>((value) => value !== undefined).superRefine(checkJson))()
 
 /** A JSON object that jsonb can store. */
 export const jsonObjectField = z
@@ -113,7 +114,8 @@ export const countField = z.number().int().nonnegative()
 export const integerField = countField.max(2_147_483_647)
 
 /** The beginning of a message. Postgres counts characters, so an emoji is one, not two. */
-export const previewField = textField.refine(
-  (text) => text.length <= PREVIEW_LENGTH || [...text].length <= PREVIEW_LENGTH,
-  `must have at most ${PREVIEW_LENGTH} characters`,
-)
+export const previewField = /* @__PURE__ */ (() =>
+  textField.refine(
+    (text) => text.length <= PREVIEW_LENGTH || [...text].length <= PREVIEW_LENGTH,
+    `must have at most ${PREVIEW_LENGTH} characters`,
+  ))()

@@ -1,3 +1,5 @@
+// What only some use is made in functions that are marked pure: bundles of others leave it away, as
+// they may not with a bare call.
 export * from './chat-message.ts'
 export * from './chat-message-delta.ts'
 export * from './chat-thread.ts'

@@ -31,39 +31,41 @@ export interface SessionProgress {
 const progressField = jsonObjectField as unknown as z.ZodType<SessionProgress, SessionProgress>
 
 /** One row of `sessions`, with every column the database has. */
-export const sessionRowSchema = z.strictObject({
-  tenantId: idField,
-  id: idField,
-  ownerId: idField,
-  visibility: sessionVisibilitySchema,
-  title: titleField,
-  status: sessionStatusSchema,
-  statusReason: textField.nullable(),
-  progress: progressField.nullable(),
-  source: sessionSourceSchema,
-  format: sessionFormatSchema,
-  originalName: textField.nullable(),
-  sourcePath: textField.nullable(),
-  repoLabel: textField.nullable(),
-  repo: jsonObjectField.nullable(),
-  workspaceRoot: textField.nullable(),
-  contentRef: textField.nullable(),
-  contentSha256: textField.nullable(),
-  contentBytes: countField.nullable(),
-  eventCount: integerField,
-  startedAt: z.date().nullable(),
-  endedAt: z.date().nullable(),
-  archivedAt: z.date().nullable(),
-  metadata: jsonObjectField,
-  version: integerField,
-  createdAt: z.date(),
-  updatedAt: z.date(),
-})
+export const sessionRowSchema = /* @__PURE__ */ (() =>
+  z.strictObject({
+    tenantId: idField,
+    id: idField,
+    ownerId: idField,
+    visibility: sessionVisibilitySchema,
+    title: titleField,
+    status: sessionStatusSchema,
+    statusReason: textField.nullable(),
+    progress: progressField.nullable(),
+    source: sessionSourceSchema,
+    format: sessionFormatSchema,
+    originalName: textField.nullable(),
+    sourcePath: textField.nullable(),
+    repoLabel: textField.nullable(),
+    repo: jsonObjectField.nullable(),
+    workspaceRoot: textField.nullable(),
+    contentRef: textField.nullable(),
+    contentSha256: textField.nullable(),
+    contentBytes: countField.nullable(),
+    eventCount: integerField,
+    startedAt: z.date().nullable(),
+    endedAt: z.date().nullable(),
+    archivedAt: z.date().nullable(),
+    metadata: jsonObjectField,
+    version: integerField,
+    createdAt: z.date(),
+    updatedAt: z.date(),
+  }))()
 
 export type SessionRow = z.output<typeof sessionRowSchema>
 
 /** The session as a browser holds it: the row without server-only columns. */
-export const sessionSchema = sessionRowSchema.omit({ contentRef: true, contentSha256: true })
+export const sessionSchema = /* @__PURE__ */ (() =>
+  sessionRowSchema.omit({ contentRef: true, contentSha256: true }))()
 
 export type Session = z.output<typeof sessionSchema>
 
@@ -101,37 +103,38 @@ export const sessionUpdateSchema = z.strictObject({
 export type SessionInsert = z.input<typeof sessionInsertSchema>
 export type SessionUpdate = z.input<typeof sessionUpdateSchema>
 
-export const sessionColumns = {
-  tenantId: column('tenant_id', 'text'),
-  id: column('id', 'text', { writable: 'insert' }),
-  ownerId: column('owner_id', 'text'),
-  visibility: column('visibility', 'text', { default: "'private'::text", writable: 'always' }),
-  title: column('title', 'text', { writable: 'always' }),
-  status: column('status', 'text', { default: "'pending'::text" }),
-  statusReason: column('status_reason', 'text', { nullable: true }),
-  progress: column('progress', 'jsonb', { nullable: true }),
-  source: column('source', 'text', { default: "'upload'::text", writable: 'insert' }),
-  format: column('format', 'text', { default: "'other'::text", writable: 'insert' }),
-  originalName: column('original_name', 'text', { nullable: true, writable: 'insert' }),
-  sourcePath: column('source_path', 'text', { nullable: true, writable: 'insert' }),
-  repoLabel: column('repo_label', 'text', { nullable: true, writable: 'always' }),
-  repo: column('repo', 'jsonb', { nullable: true, writable: 'always' }),
-  workspaceRoot: column('workspace_root', 'text', { nullable: true, writable: 'always' }),
-  contentRef: column('content_ref', 'text', { nullable: true, synced: false }),
-  contentSha256: column('content_sha256', 'text', { nullable: true, synced: false }),
-  contentBytes: column('content_bytes', 'bigint', { nullable: true }),
-  eventCount: column('event_count', 'integer', { default: '0' }),
-  startedAt: column('started_at', 'timestamp with time zone', {
-    nullable: true,
-    writable: 'always',
-  }),
-  endedAt: column('ended_at', 'timestamp with time zone', { nullable: true, writable: 'always' }),
-  archivedAt: column('archived_at', 'timestamp with time zone', {
-    nullable: true,
-    writable: 'always',
-  }),
-  metadata: column('metadata', 'jsonb', { default: "'{}'::jsonb", writable: 'always' }),
-  version: column('version', 'integer', { default: '1' }),
-  createdAt: column('created_at', 'timestamp with time zone', { default: 'now()' }),
-  updatedAt: column('updated_at', 'timestamp with time zone', { default: 'now()' }),
-} as const satisfies ColumnMap<keyof SessionRow>
+export const sessionColumns = /* @__PURE__ */ (() =>
+  ({
+    tenantId: column('tenant_id', 'text'),
+    id: column('id', 'text', { writable: 'insert' }),
+    ownerId: column('owner_id', 'text'),
+    visibility: column('visibility', 'text', { default: "'private'::text", writable: 'always' }),
+    title: column('title', 'text', { writable: 'always' }),
+    status: column('status', 'text', { default: "'pending'::text" }),
+    statusReason: column('status_reason', 'text', { nullable: true }),
+    progress: column('progress', 'jsonb', { nullable: true }),
+    source: column('source', 'text', { default: "'upload'::text", writable: 'insert' }),
+    format: column('format', 'text', { default: "'other'::text", writable: 'insert' }),
+    originalName: column('original_name', 'text', { nullable: true, writable: 'insert' }),
+    sourcePath: column('source_path', 'text', { nullable: true, writable: 'insert' }),
+    repoLabel: column('repo_label', 'text', { nullable: true, writable: 'always' }),
+    repo: column('repo', 'jsonb', { nullable: true, writable: 'always' }),
+    workspaceRoot: column('workspace_root', 'text', { nullable: true, writable: 'always' }),
+    contentRef: column('content_ref', 'text', { nullable: true, synced: false }),
+    contentSha256: column('content_sha256', 'text', { nullable: true, synced: false }),
+    contentBytes: column('content_bytes', 'bigint', { nullable: true }),
+    eventCount: column('event_count', 'integer', { default: '0' }),
+    startedAt: column('started_at', 'timestamp with time zone', {
+      nullable: true,
+      writable: 'always',
+    }),
+    endedAt: column('ended_at', 'timestamp with time zone', { nullable: true, writable: 'always' }),
+    archivedAt: column('archived_at', 'timestamp with time zone', {
+      nullable: true,
+      writable: 'always',
+    }),
+    metadata: column('metadata', 'jsonb', { default: "'{}'::jsonb", writable: 'always' }),
+    version: column('version', 'integer', { default: '1' }),
+    createdAt: column('created_at', 'timestamp with time zone', { default: 'now()' }),
+    updatedAt: column('updated_at', 'timestamp with time zone', { default: 'now()' }),
+  }) as const satisfies ColumnMap<keyof SessionRow>)()

@@ -16,7 +16,8 @@ export const tables = {
 export type CollectionName = keyof typeof tables
 
 /** Every table that is replicated: those of the collections, and the deltas of streamed messages. */
-export const replicatedTables = {
-  ...tables,
-  chatMessageDeltas: { name: 'chat_message_deltas', columns: chatMessageDeltaColumns },
-} as const
+export const replicatedTables = /* @__PURE__ */ (() =>
+  ({
+    ...tables,
+    chatMessageDeltas: { name: 'chat_message_deltas', columns: chatMessageDeltaColumns },
+  }) as const)()

@@ -17,28 +17,30 @@ export const timelineEventKindSchema = z.enum([
  * One row of `timeline_events`. `seq` orders a session's events; it starts at 0. `derivedBy` names the
  * parser that made the event of the session's content; it is null for events that the app wrote.
  */
-export const timelineEventRowSchema = z.strictObject({
-  tenantId: idField,
-  id: idField,
-  sessionId: idField,
-  seq: integerField,
-  kind: timelineEventKindSchema,
-  role: textField.nullable(),
-  occurredAt: z.date().nullable(),
-  title: textField.nullable(),
-  text: textField.nullable(),
-  toolName: textField.nullable(),
-  callId: textField.nullable(),
-  parentId: textField.nullable(),
-  data: jsonObjectField,
-  derivedBy: textField.nullable(),
-  createdAt: z.date(),
-})
+export const timelineEventRowSchema = /* @__PURE__ */ (() =>
+  z.strictObject({
+    tenantId: idField,
+    id: idField,
+    sessionId: idField,
+    seq: integerField,
+    kind: timelineEventKindSchema,
+    role: textField.nullable(),
+    occurredAt: z.date().nullable(),
+    title: textField.nullable(),
+    text: textField.nullable(),
+    toolName: textField.nullable(),
+    callId: textField.nullable(),
+    parentId: textField.nullable(),
+    data: jsonObjectField,
+    derivedBy: textField.nullable(),
+    createdAt: z.date(),
+  }))()
 
 export type TimelineEventRow = z.output<typeof timelineEventRowSchema>
 
 /** A timeline event as a browser holds it: the row without what only derivation needs. */
-export const timelineEventSchema = timelineEventRowSchema.omit({ derivedBy: true })
+export const timelineEventSchema = /* @__PURE__ */ (() =>
+  timelineEventRowSchema.omit({ derivedBy: true }))()
 
 export type TimelineEvent = z.output<typeof timelineEventSchema>
 
@@ -66,23 +68,24 @@ export const timelineEventUpdateSchema = timelineEventInsertSchema
 export type TimelineEventInsert = z.input<typeof timelineEventInsertSchema>
 export type TimelineEventUpdate = z.input<typeof timelineEventUpdateSchema>
 
-export const timelineEventColumns = {
-  tenantId: column('tenant_id', 'text'),
-  id: column('id', 'text', { writable: 'insert' }),
-  sessionId: column('session_id', 'text', { writable: 'insert' }),
-  seq: column('seq', 'integer', { writable: 'insert' }),
-  kind: column('kind', 'text', { writable: 'always' }),
-  role: column('role', 'text', { nullable: true, writable: 'always' }),
-  occurredAt: column('occurred_at', 'timestamp with time zone', {
-    nullable: true,
-    writable: 'always',
-  }),
-  title: column('title', 'text', { nullable: true, writable: 'always' }),
-  text: column('text', 'text', { nullable: true, writable: 'always' }),
-  toolName: column('tool_name', 'text', { nullable: true, writable: 'always' }),
-  callId: column('call_id', 'text', { nullable: true, writable: 'always' }),
-  parentId: column('parent_id', 'text', { nullable: true, writable: 'always' }),
-  data: column('data', 'jsonb', { default: "'{}'::jsonb", writable: 'always' }),
-  derivedBy: column('derived_by', 'text', { nullable: true, synced: false }),
-  createdAt: column('created_at', 'timestamp with time zone', { default: 'now()' }),
-} as const satisfies ColumnMap<keyof TimelineEventRow>
+export const timelineEventColumns = /* @__PURE__ */ (() =>
+  ({
+    tenantId: column('tenant_id', 'text'),
+    id: column('id', 'text', { writable: 'insert' }),
+    sessionId: column('session_id', 'text', { writable: 'insert' }),
+    seq: column('seq', 'integer', { writable: 'insert' }),
+    kind: column('kind', 'text', { writable: 'always' }),
+    role: column('role', 'text', { nullable: true, writable: 'always' }),
+    occurredAt: column('occurred_at', 'timestamp with time zone', {
+      nullable: true,
+      writable: 'always',
+    }),
+    title: column('title', 'text', { nullable: true, writable: 'always' }),
+    text: column('text', 'text', { nullable: true, writable: 'always' }),
+    toolName: column('tool_name', 'text', { nullable: true, writable: 'always' }),
+    callId: column('call_id', 'text', { nullable: true, writable: 'always' }),
+    parentId: column('parent_id', 'text', { nullable: true, writable: 'always' }),
+    data: column('data', 'jsonb', { default: "'{}'::jsonb", writable: 'always' }),
+    derivedBy: column('derived_by', 'text', { nullable: true, synced: false }),
+    createdAt: column('created_at', 'timestamp with time zone', { default: 'now()' }),
+  }) as const satisfies ColumnMap<keyof TimelineEventRow>)()

@@ -16,14 +16,15 @@ export interface TimelineFilter {
 }
 
 /** Checks a filter that came from elsewhere. */
-export const timelineFilterSchema = z.strictObject({
-  kinds: z.array(timelineEventKindSchema).min(1).max(8).optional(),
-  roles: z.array(textField.max(200)).min(1).max(20).optional(),
-  tools: z.array(textField.max(200)).min(1).max(50).optional(),
-  from: z.date().optional(),
-  until: z.date().optional(),
-  text: textField.max(1_000).optional(),
-})
+export const timelineFilterSchema = /* @__PURE__ */ (() =>
+  z.strictObject({
+    kinds: z.array(timelineEventKindSchema).min(1).max(8).optional(),
+    roles: z.array(textField.max(200)).min(1).max(20).optional(),
+    tools: z.array(textField.max(200)).min(1).max(50).optional(),
+    from: z.date().optional(),
+    until: z.date().optional(),
+    text: textField.max(1_000).optional(),
+  }))()
 
 /** A pattern for LIKE that matches any text with these characters in it, each for itself. */
 export function containsPattern(text: string): string {

@@ -6,9 +6,8 @@ export const PARAMETER_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/
 export const SUBSET_PREFIX = 'subset__'
 
 /** What a client tells Electric of its place in a shape. */
-export const protocolNames: ReadonlySet<string> = new Set(
-  ELECTRIC_PROTOCOL_QUERY_PARAMS.filter((name) => !name.startsWith(SUBSET_PREFIX)),
-)
+export const protocolNames: ReadonlySet<string> = /* @__PURE__ */ (() =>
+  new Set(ELECTRIC_PROTOCOL_QUERY_PARAMS.filter((name) => !name.startsWith(SUBSET_PREFIX))))()
 
 /** What only the server may tell Electric. */
 export const serverNames: ReadonlySet<string> = new Set([

@@ -8,9 +8,8 @@ import { sessionColumns } from '../schema/session.ts'
 import { timelineEventColumns } from '../schema/timeline-event.ts'
 import { and, type Condition, equals, inRange, isIn, or } from './condition.ts'
 import { defineShape } from './define-shape.ts'
+import { MAX_WINDOW_EVENTS } from './timeline-window.ts'
 
-/** Most events that one window of a timeline may span. */
-export const MAX_WINDOW_EVENTS = 10_000
 const MAX_SEQ = 2_147_483_647
 
 /** Sessions of the principal's tenant that it may see; every shape is confined to the tenant anyway. */
@@ -32,11 +31,15 @@ function visibleChildren(
   )
 }
 
-const seqField = z.string().regex(/^(?:0|[1-9]\d{0,9})$/, 'must be a whole number')
+const seqField = /* @__PURE__ */ (() =>
+  z.string().regex(/^(?:0|[1-9]\d{0,9})$/, 'must be a whole number'))()
 const byWindow = { sessionId: idField, fromSeq: seqField, toSeq: seqField }
 const bySession = { sessionId: idField }
 const byThread = { threadId: idField }
-const byEpoch = { sessionId: idField, epoch: z.string().regex(/^\d{1,12}$/) }
+const byEpoch = /* @__PURE__ */ (() => ({
+  sessionId: idField,
+  epoch: z.string().regex(/^\d{1,12}$/),
+}))()
 
 function windowProblem({ fromSeq, toSeq }: { fromSeq: string; toSeq: string }): string | undefined {
   const events = Number(toSeq) - Number(fromSeq)
@@ -45,57 +48,58 @@ function windowProblem({ fromSeq, toSeq }: { fromSeq: string; toSeq: string }): 
 }
 
 /** The six shapes of this library, by the name in their URL. */
-export const sessionShapes = {
-  sessions: defineShape({
-    table: 'sessions',
-    columns: sessionColumns,
-    rows: visibleSessions,
-  }),
-  'session-timeline': defineShape({
-    table: 'timeline_events',
-    columns: timelineEventColumns,
-    params: bySession,
-    rows: (principal, { sessionId }) => visibleChildren(principal, 'session_id', sessionId),
-  }),
-  /** Part of a timeline: `fromSeq` up to, and not including, `toSeq`. */
-  'session-timeline-window': defineShape({
-    table: 'timeline_events',
-    columns: timelineEventColumns,
-    params: byWindow,
-    checkParams: windowProblem,
-    rows: (principal, { sessionId, fromSeq, toSeq }) =>
-      visibleChildren(
-        principal,
-        'session_id',
-        sessionId,
-        inRange('seq', Number(fromSeq), Number(toSeq)),
-      ),
-  }),
-  'session-threads': defineShape({
-    table: 'chat_threads',
-    columns: chatThreadColumns,
-    params: bySession,
-    rows: (principal, { sessionId }) => visibleChildren(principal, 'session_id', sessionId),
-  }),
-  'session-messages': defineShape({
-    table: 'chat_messages',
-    columns: chatMessageColumns,
-    params: bySession,
-    rows: (principal, { sessionId }) => visibleChildren(principal, 'session_id', sessionId),
-  }),
-  'thread-messages': defineShape({
-    table: 'chat_messages',
-    columns: chatMessageColumns,
-    params: byThread,
-    rows: (principal, { threadId }) => visibleChildren(principal, 'thread_id', threadId),
-  }),
-  // What is being said right now; a collection adds it to its messages while one of them streams.
-  'session-deltas': defineShape({
-    table: 'chat_message_deltas',
-    columns: chatMessageDeltaColumns,
-    key: ['messageId', 'seq'],
-    params: byEpoch,
-    rows: (principal, { sessionId, epoch }) =>
-      visibleChildren(principal, 'session_id', sessionId, equals('epoch', epoch)),
-  }),
-} as const
+export const sessionShapes = /* @__PURE__ */ (() =>
+  ({
+    sessions: defineShape({
+      table: 'sessions',
+      columns: sessionColumns,
+      rows: visibleSessions,
+    }),
+    'session-timeline': defineShape({
+      table: 'timeline_events',
+      columns: timelineEventColumns,
+      params: bySession,
+      rows: (principal, { sessionId }) => visibleChildren(principal, 'session_id', sessionId),
+    }),
+    /** Part of a timeline: `fromSeq` up to, and not including, `toSeq`. */
+    'session-timeline-window': defineShape({
+      table: 'timeline_events',
+      columns: timelineEventColumns,
+      params: byWindow,
+      checkParams: windowProblem,
+      rows: (principal, { sessionId, fromSeq, toSeq }) =>
+        visibleChildren(
+          principal,
+          'session_id',
+          sessionId,
+          inRange('seq', Number(fromSeq), Number(toSeq)),
+        ),
+    }),
+    'session-threads': defineShape({
+      table: 'chat_threads',
+      columns: chatThreadColumns,
+      params: bySession,
+      rows: (principal, { sessionId }) => visibleChildren(principal, 'session_id', sessionId),
+    }),
+    'session-messages': defineShape({
+      table: 'chat_messages',
+      columns: chatMessageColumns,
+      params: bySession,
+      rows: (principal, { sessionId }) => visibleChildren(principal, 'session_id', sessionId),
+    }),
+    'thread-messages': defineShape({
+      table: 'chat_messages',
+      columns: chatMessageColumns,
+      params: byThread,
+      rows: (principal, { threadId }) => visibleChildren(principal, 'thread_id', threadId),
+    }),
+    // What is being said right now; a collection adds it to its messages while one of them streams.
+    'session-deltas': defineShape({
+      table: 'chat_message_deltas',
+      columns: chatMessageDeltaColumns,
+      key: ['messageId', 'seq'],
+      params: byEpoch,
+      rows: (principal, { sessionId, epoch }) =>
+        visibleChildren(principal, 'session_id', sessionId, equals('epoch', epoch)),
+    }),
+  }) as const)()

@@ -1,9 +1,10 @@
 import { SessionDbError } from '../../errors.ts'
 import { onlyOneTab } from './only-one-tab.ts'
-import type { Outbox, OutboxEntry, OutboxOptions, OutboxStatus } from './outbox.ts'
+import type { Outbox, OutboxEntry, OutboxOptions, OutboxQueue, OutboxStatus } from './outbox.ts'
 import { createOutboxAnswers } from './outbox-answers.ts'
 import { drain, FIRST_DELAY_MS, type OutboxAnswer } from './outbox-queue.ts'
 import { deleteOutboxStorage, type OutboxRecord, openOutboxStorage } from './outbox-storage.ts'
+import { createOutboxWrites } from './outbox-writes.ts'
 import { createWakeUp } from './wake-up.ts'
 
 type Notice =
@@ -93,7 +94,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
       await storage.close()
       await deleteOutboxStorage(name)
     },
-    connect(write) {
+    connect(write, context) {
       const end = new AbortController()
       const { signal } = end
       const page = globalThis as Partial<Pick<EventTarget, 'addEventListener'>>
@@ -120,7 +121,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
           woken: (ms) => wakeUp.wait(ms, signal),
         })
       onlyOneTab(name, signal, work).catch((error) => void refresh(toStorageError(error)))
-      return {
+      const queue: OutboxQueue = {
         async send(batch, sessionOfThread) {
           const answer = answers.to(batch.id)
           try {
@@ -145,8 +146,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
             return { batch, sessionOfThread: new Map(Object.entries(sessionOfThread)), answer }
           })
         },
-        close: () => end.abort(),
       }
+      return { writes: createOutboxWrites(queue, context), close: () => end.abort() }
     },
   }
 }

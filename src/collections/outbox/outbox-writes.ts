@@ -6,7 +6,7 @@ import { type CommitContext, confirm, expectedIn } from '../commit-batch.ts'
 import type { SyncedCollection, SyncedRow, SyncStream } from '../electric.ts'
 import { type OptimisticOverlay, showOptimistic } from '../optimistic-overlay.ts'
 import type { LiveSources } from '../sources.ts'
-import type { OutboxConnection } from './outbox.ts'
+import type { OutboxQueue } from './outbox.ts'
 
 /** The writes of one page that go through an outbox, and their rows. */
 export interface OutboxWrites {
@@ -15,6 +15,9 @@ export interface OutboxWrites {
   /** A collection began to sync, or holds its rows: what waits is to be seen there, too. */
   show(source: SyncStream): void
 }
+
+/** What the writes of one page go by. */
+export type OutboxContext = Pick<CommitContext, 'live' | 'identity' | 'syncTimeoutMs' | 'onError'>
 
 /** A write that has not come back yet. */
 interface Pending {
@@ -29,10 +32,7 @@ interface Pending {
  * Creates the writes over an outbox. Those of before a reload show again as soon as a collection
  * they belong to is opened, and until the server's own rows are there.
  */
-export function createOutboxWrites(
-  connection: OutboxConnection,
-  context: Pick<CommitContext, 'live' | 'identity' | 'syncTimeoutMs' | 'onError'>,
-): OutboxWrites {
+export function createOutboxWrites(queue: OutboxQueue, context: OutboxContext): OutboxWrites {
   const pending = new Set<Pending>()
 
   function begin(batch: WriteBatchInput, sessionOfThread: ReadonlyMap<string, string>): Pending {
@@ -72,7 +72,7 @@ export function createOutboxWrites(
     }
   }
 
-  connection
+  queue
     .restored()
     .then((writes) => {
       for (const { batch, sessionOfThread, answer } of writes) {
@@ -84,7 +84,7 @@ export function createOutboxWrites(
   return {
     async commit(batch, sessionOfThread) {
       const write = begin(batch, sessionOfThread)
-      return await settle(write, connection.send(batch, sessionOfThread))
+      return await settle(write, queue.send(batch, sessionOfThread))
     },
     show(source) {
       for (const write of pending) {

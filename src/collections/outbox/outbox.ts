@@ -3,6 +3,7 @@ import type { WriteBatchInput } from '../../writes/batch.ts'
 import type { WriteResult } from '../../writes/result.ts'
 import type { WriterIdentity } from '../optimistic-rows.ts'
 import type { OutboxFailure } from './outbox-storage.ts'
+import type { OutboxContext, OutboxWrites } from './outbox-writes.ts'
 
 /** A write in the outbox. */
 export interface OutboxEntry {
@@ -32,11 +33,16 @@ export interface OutboxOptions {
 
 /** What `createSessionCollections` needs of an outbox. */
 export interface OutboxConnection {
+  readonly writes: OutboxWrites
+  close(): void
+}
+
+/** What the writes of a page need of the device and of whoever sends from it. */
+export interface OutboxQueue {
   /** Stores a write and resolves with the server's answer to it, whenever that comes. */
   send(batch: WriteBatchInput, sessionOfThread: ReadonlyMap<string, string>): Promise<WriteResult>
   /** Writes that wait from before, and the answers to come. */
   restored(): Promise<readonly RestoredWrite[]>
-  close(): void
 }
 
 /** A write of before this page was loaded, or of another tab. */
@@ -63,5 +69,8 @@ export interface Outbox {
   /** Removes everything from the device, for a sign-out. What waits is lost. */
   clear(): Promise<void>
   /** Called by `createSessionCollections`. */
-  connect(write: (batch: WriteBatchInput) => Promise<WriteResult>): OutboxConnection
+  connect(
+    write: (batch: WriteBatchInput) => Promise<WriteResult>,
+    context: OutboxContext,
+  ): OutboxConnection
 }

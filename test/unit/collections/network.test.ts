@@ -125,7 +125,7 @@ describe('a stream whose connection is lost', () => {
 
 test('a stream that gets through again tells the outbox', async () => {
   const flush = vi.fn()
-  const connect = () => ({ restored: async () => [], close() {} })
+  const connect = () => ({ writes: { show() {} }, close() {} })
   const outbox = { flush, connect } as unknown as Outbox
   const { shapes, proxy, until } = await openThroughProxy({ outbox })
   const page = stubPage()
