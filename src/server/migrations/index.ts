@@ -4,6 +4,7 @@ import { messageDeltas } from './0003-message-deltas.ts'
 import { sessionContents } from './0004-session-contents.ts'
 import { bulkLoadMigration } from './0005-bulk-load.ts'
 import { countSeveral } from './0006-count-several.ts'
+import { plainTouch } from './0007-plain-touch.ts'
 import type { Migration } from './migration.ts'
 
 export type { Migration } from './migration.ts'
@@ -16,4 +17,5 @@ export const migrations: readonly Migration[] = [
   sessionContents,
   bulkLoadMigration,
   countSeveral,
+  plainTouch,
 ]

@@ -1,7 +1,9 @@
 import { hash } from 'node:crypto'
 import { sql } from 'kysely'
 import { SessionDbError } from '../../errors.ts'
+import type { Principal } from '../../schema/index.ts'
 import type { Mutation, WriteResult } from '../../writes/index.ts'
+import type { BatchRun } from './batch-run.ts'
 import type { BatchClaim } from './mutation-plan.ts'
 import { createTemplate, type Slot } from './template.ts'
 
@@ -16,9 +18,12 @@ export function mutationsJson(mutations: readonly Mutation[]): string {
 }
 
 /** A batch as it was applied the first time. */
-export interface AppliedBatchRow {
+interface AppliedBatchRow {
   readonly sender: string
   readonly hash: string
+  /** Null when the batch changed nothing. */
+  readonly txid: string | null
+  /** JSON, whose own txid, if it has one, is that of `txid`. */
   readonly result: string
 }
 
@@ -29,9 +34,9 @@ interface ClaimInput {
 const tenantOf = (slot: Slot<ClaimInput>) => slot('tenant', ({ claim }) => claim.principal.tenantId)
 const batchOf = (slot: Slot<ClaimInput>) => slot('batch', ({ claim }) => claim.batchId)
 
-export const findAppliedBatch = createTemplate<ClaimInput>(
+const findAppliedBatch = createTemplate<ClaimInput>(
   (slot) => sql`
-    SELECT user_id AS sender, request_hash AS hash, result::text AS result
+    SELECT user_id AS sender, request_hash AS hash, txid::text AS txid, result::text AS result
     FROM applied_batches
     WHERE tenant_id = ${tenantOf(slot)}::text AND batch_id = ${batchOf(slot)}::text`,
 )
@@ -62,12 +67,22 @@ export const storeResult = createTemplate<ClaimInput & { readonly result: WriteR
  *
  * @throws SessionDbError `conflict`, the same whether the user or the content differs.
  */
-export function answerAgain(claim: BatchClaim, earlier: AppliedBatchRow): WriteResult {
+function answerAgain(claim: BatchClaim, earlier: AppliedBatchRow): WriteResult {
   if (earlier.sender !== claim.principal.userId || earlier.hash !== claim.requestHash) {
     throw new SessionDbError(
       'conflict',
       'This batch id has been used for another batch. Give every batch an id of its own.',
     )
   }
-  return JSON.parse(earlier.result) as WriteResult
+  const { batchId, mutations } = JSON.parse(earlier.result) as WriteResult
+  return { batchId, txid: earlier.txid === null ? null : Number(earlier.txid), mutations }
+}
+
+/** The answer this batch got before, if it was applied before. */
+export async function earlierAnswer<User extends Principal>({
+  driver,
+  claim,
+}: BatchRun<User>): Promise<WriteResult | undefined> {
+  const [earlier] = (await driver.run(findAppliedBatch.bind({ claim }))) as AppliedBatchRow[]
+  return earlier === undefined ? undefined : answerAgain(claim, earlier)
 }

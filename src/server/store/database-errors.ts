@@ -52,6 +52,11 @@ export function isTaken(error: unknown): boolean {
   return readFailure(error).code === UNIQUE_VIOLATION
 }
 
+/** Whether the batch id is taken. */
+export function isBatchTaken(error: unknown): boolean {
+  return isTaken(error) && readFailure(error).constraint === 'applied_batches_pkey'
+}
+
 /** Whether Postgres said it. By its form, not by its class: an app may have another copy of the driver. */
 export function isDatabaseError(error: unknown): boolean {
   return /^[0-9A-Z]{5}$/.test(readFailure(error).code) && Reflect.has(Object(error), 'severity')

@@ -9,6 +9,7 @@ import type {
   MutationSlot,
   PlanContext,
 } from './mutation-plan.ts'
+import { type NewMessage, newMessageStatement } from './new-message.ts'
 import { permissionFor } from './permission.ts'
 import { planAppend } from './plan-append.ts'
 import { planDelete } from './plan-delete.ts'
@@ -29,6 +30,8 @@ import {
 export interface MutationQueries<User extends Principal> {
   batch(principal: User, claim: BatchClaim, mutation: Mutation): Query
   step(principal: User, claim: BatchClaim, mutation: Mutation): Query
+  /** A new message as a whole batch, which does nothing and says nothing when it may not be made. */
+  newMessage(principal: User, claim: BatchClaim, mutation: NewMessage): Query
   /** The steps of a batch, in order. New messages next to each other in a thread are one. */
   steps(principal: User, claim: BatchClaim, mutations: readonly Mutation[]): Step[]
 }
@@ -115,6 +118,13 @@ export function createMutationQueries<User extends Principal>(
       query('batch', batchStatement, rulingOn(principal, mutation), { claim, mutation }),
     step: (principal, claim, mutation) =>
       query('step', stepStatement, rulingOn(principal, mutation), { claim, mutation }),
+    newMessage: (principal, claim, mutation) =>
+      bind<MutationInput>(
+        ['new message'],
+        rulingOn(principal, mutation),
+        { claim, mutation },
+        (slot, policySql) => newMessageStatement({ slot, ...policySql }),
+      ),
     steps(principal, claim, mutations) {
       const visible = visibleTo(principal)
       const ruled = mutations.map((mutation) => ({

@@ -1,13 +1,12 @@
 import type { Principal } from '../../schema/index.ts'
 import type { AppliedMutation, Mutation, WriteResult } from '../../writes/index.ts'
-import { claimBatch, storeResult } from './applied-batches.ts'
+import { claimBatch, earlierAnswer, storeResult } from './applied-batches.ts'
 import type { BatchRun } from './batch-run.ts'
 import { collect, type DriverConnection, plainQuery, rollBack } from './drivers/driver.ts'
 import type { MessageRun, MessageRunRow } from './message-run.ts'
 import type { Step } from './mutation-queries.ts'
 import { refusal } from './refusal.ts'
 import { withRetries } from './retry.ts'
-import { earlierAnswer } from './single-mutation.ts'
 import type { StepStatementRow } from './statements.ts'
 
 // Set here, because with a stricter default the waits for other batches would end in failures.

@@ -1,8 +1,9 @@
 import type { Principal } from '../../schema/index.ts'
 import type { Mutation, WriteResult } from '../../writes/index.ts'
-import { type AppliedBatchRow, answerAgain, findAppliedBatch } from './applied-batches.ts'
+import { earlierAnswer } from './applied-batches.ts'
 import type { BatchRun } from './batch-run.ts'
 import { isTaken } from './database-errors.ts'
+import { applyNewMessage, isNewMessage } from './new-message.ts'
 import { refusal } from './refusal.ts'
 import { withRetries } from './retry.ts'
 import type { BatchStatementRow } from './statements.ts'
@@ -28,18 +29,13 @@ async function applyOnce<User extends Principal>(
   run: BatchRun<User>,
   mutation: Mutation,
 ): Promise<WriteResult> {
+  if (isNewMessage(mutation)) {
+    const result = await applyNewMessage(run, mutation)
+    if (result !== undefined) return result
+  }
   const query = run.queries.batch(run.principal, run.claim, mutation)
   const [row] = (await run.driver.run(query)) as BatchStatementRow[]
   if (row === undefined) throw new Error('The batch statement always answers with one row')
   if (row.result !== null) return JSON.parse(row.result) as WriteResult
   return (await earlierAnswer(run)) ?? Promise.reject(refusal(mutation, 0, row))
-}
-
-/** The answer this batch got before, if it was applied before. */
-export async function earlierAnswer<User extends Principal>({
-  driver,
-  claim,
-}: BatchRun<User>): Promise<WriteResult | undefined> {
-  const [earlier] = (await driver.run(findAppliedBatch.bind({ claim }))) as AppliedBatchRow[]
-  return earlier === undefined ? undefined : answerAgain(claim, earlier)
 }

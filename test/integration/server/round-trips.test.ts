@@ -45,7 +45,6 @@ const single: Record<string, MutationInput> = {
   'insert thread': insertThread('s', 't'),
   'update thread': { collection: 'chatThreads', type: 'update', id: 't', changes: { title: 'x' } },
   'insert message': insertMessage('t', 'm', { clientMessageId: 'c' }),
-  'insert the message again': insertMessage('t', 'm', { clientMessageId: 'c' }),
   'update message': {
     collection: 'chatMessages',
     type: 'update',
@@ -68,6 +67,17 @@ describe('a batch of one mutation is one round trip', () => {
       requests: 1,
     })
   })
+})
+
+test('a new message that is there already is looked for after it has collided', async () => {
+  const thread = [insertSession('twice', {}), insertThread('twice', 'twice')]
+  await store.write(ada, { id: 'twice', mutations: thread })
+  const again = insertMessage('twice', 'first', { clientMessageId: 'twice' })
+  await store.write(ada, { id: 'first', mutations: [again] })
+  tap.reset()
+  const result = await store.write(ada, { id: 'second', mutations: [again] })
+  expect(result).toMatchObject({ txid: null, mutations: [{ id: 'first', version: 1 }] })
+  expect(tap.requests()).toBe(2)
 })
 
 test('an append that meets another one waits for it: it does not collide and try again', async () => {
