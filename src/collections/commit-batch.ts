@@ -88,8 +88,8 @@ async function send(
 }
 
 /**
- * Where the answered write will be seen, and with which rows. A mutation answered with another id
- * changed nothing: the server had stored that message before.
+ * Where the answered write will be seen, and with which rows: not where it changed nothing. Nor did a
+ * message that is answered with another id: the server had stored it before.
  */
 export function expectedIn(
   touches: readonly Touch[],
@@ -100,7 +100,7 @@ export function expectedIn(
   for (const { source, index, holdsRow } of touches) {
     const asked = batch.mutations[index]
     const applied = result.mutations[index]
-    if (asked === undefined || applied?.id !== idOf(asked)) continue
+    if (asked === undefined || applied?.id !== idOf(asked) || applied.unchanged) continue
     const rows = expected.get(source) ?? []
     expected.set(source, rows)
     const isIn = holdsRow && (asked.type === 'insert' || applied.version !== null)

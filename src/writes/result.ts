@@ -7,6 +7,8 @@ const appliedMutationSchema = z.object({
   id: z.string(),
   /** The row's version after the write; null for deletes and for rows without a version. */
   version: z.number().int().nullable(),
+  /** True when the row is as it was: no stream will show anything of this mutation. */
+  unchanged: z.literal(true).optional(),
 })
 
 /**

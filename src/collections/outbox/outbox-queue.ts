@@ -182,7 +182,9 @@ function answer(
       const end = start + record.batch.mutations.length
       const own = mutations.slice(start, end)
       start = end
-      return { record, answer: { result: { batchId: record.batch.id, txid, mutations: own } } }
+      const changed = own.some(({ unchanged }) => !unchanged)
+      const result = { batchId: record.batch.id, txid: changed ? txid : null, mutations: own }
+      return { record, answer: { result } }
     }),
   )
 }

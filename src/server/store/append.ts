@@ -1,8 +1,8 @@
 import type { Principal } from '../../schema/index.ts'
 import type { WriteResult } from '../../writes/index.ts'
+import { readStep } from './applied-step.ts'
 import type { BatchRun } from './batch-run.ts'
 import type { AppendMutation } from './mutation-plan.ts'
-import { refusal } from './refusal.ts'
 import { withRetries } from './retry.ts'
 import type { StepStatementRow } from './statements.ts'
 
@@ -18,11 +18,10 @@ export async function applyAppend<User extends Principal>(
   const query = queries.step(principal, claim, mutation)
   const [row] = (await withRetries(() => driver.run(query))) as StepStatementRow[]
   if (row === undefined) throw new Error('The step statement always answers with one row')
-  if (!row.admitted || row.id === null) throw refusal(mutation, 0, row)
-  const { collection, type } = mutation
+  const { txid, mutations } = readStep(mutation, 0, row)
   return {
     batchId: claim.batchId,
-    txid: row.txid === null ? null : Number(row.txid),
-    mutations: [{ collection, type, id: row.id, version: row.version }],
+    txid: txid === null ? null : Number(txid),
+    mutations: [...mutations],
   }
 }

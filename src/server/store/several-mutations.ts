@@ -1,6 +1,7 @@
 import type { Principal } from '../../schema/index.ts'
-import type { AppliedMutation, Mutation, WriteResult } from '../../writes/index.ts'
+import type { AppliedMutation, WriteResult } from '../../writes/index.ts'
 import { claimBatch, earlierAnswer, storeResult } from './applied-batches.ts'
+import { type AppliedStep, readStep } from './applied-step.ts'
 import type { BatchRun } from './batch-run.ts'
 import { collect, type DriverConnection, plainQuery, rollBack } from './drivers/driver.ts'
 import type { MessageRun, MessageRunRow } from './message-run.ts'
@@ -79,20 +80,7 @@ async function applySteps<User extends Principal>(
   return result
 }
 
-/** What a step has done. */
-interface Applied {
-  readonly txid: string | null
-  readonly mutations: readonly AppliedMutation[]
-}
-
-function readStep(mutation: Mutation, index: number, row: StepStatementRow): Applied {
-  const { admitted, id, version, txid } = row
-  if (!admitted || id === null) throw refusal(mutation, index, row)
-  const { collection, type } = mutation
-  return { txid, mutations: [{ collection, type, id, version }] }
-}
-
-function readRun(run: MessageRun, index: number, { permitted, txid }: MessageRunRow): Applied {
+function readRun(run: MessageRun, index: number, { permitted, txid }: MessageRunRow): AppliedStep {
   if (permitted !== true) throw refusal(run[0], index, { permitted, current: null })
   const version = 1
   const mutations = run.map(({ collection, type, value: { id } }) => {

@@ -42,7 +42,8 @@ export function batchStatement(
         jsonb_build_object('batchId', ${batchId}::text, 'txid', own.txid, 'mutations',
           jsonb_build_array(jsonb_build_object(
             'collection', ${sql.lit(collection)}, 'type', ${sql.lit(type)},
-            'id', target.result_id, 'version', target.result_version)))
+            'id', target.result_id, 'version', target.result_version)
+          || CASE WHEN target.changes THEN '{}' ELSE '{"unchanged": true}' END::jsonb))
       FROM target, LATERAL (
         SELECT CASE WHEN target.changes THEN ${TXID} END AS txid
       ) own

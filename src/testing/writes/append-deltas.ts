@@ -27,21 +27,23 @@ export function appendDeltas(
   const { collection, type, id } = mutation
   const message = transaction.tables.chatMessages.get(keyOf({ tenantId, id }))
   if (message === undefined) throw new Error('The message of an admitted append is there')
-  if (storedAlready(transaction.tables, tenantId, mutation) === 0) {
-    for (const [index, { delta, part = null }] of mutation.deltas.entries()) {
-      transaction.addDelta({
-        tenantId,
-        messageId: id,
-        seq: mutation.seq + index,
-        sessionId: message.sessionId,
-        epoch: streamEpoch(message.createdAt),
-        delta,
-        part,
-        createdAt: transaction.now,
-      })
-    }
+  const { version } = message
+  if (storedAlready(transaction.tables, tenantId, mutation) > 0) {
+    return { collection, type, id, version, unchanged: true }
   }
-  return { collection, type, id, version: message.version }
+  for (const [index, { delta, part = null }] of mutation.deltas.entries()) {
+    transaction.addDelta({
+      tenantId,
+      messageId: id,
+      seq: mutation.seq + index,
+      sessionId: message.sessionId,
+      epoch: streamEpoch(message.createdAt),
+      delta,
+      part,
+      createdAt: transaction.now,
+    })
+  }
+  return { collection, type, id, version }
 }
 
 function storedAlready(tables: Tables, tenantId: string, { id, seq, deltas }: Append): number {

@@ -58,7 +58,7 @@ function insert(
 ): AppliedMutation {
   const { collection, type } = mutation
   const twin = storedTwin(transaction, principal, mutation)
-  if (twin) return { collection, type, id: twin.id, version: twin.version }
+  if (twin) return { collection, type, id: twin.id, version: twin.version, unchanged: true }
   const given = defaultsForNull(collection, mutation.value)
   const row = completeRow(transaction, collection, given as RowInput<typeof collection>, principal)
   transaction.insert(collection, row)
@@ -100,7 +100,7 @@ function update(
   const named = Object.entries(mutation.changes).filter(([, value]) => value !== undefined)
   const changes = Object.fromEntries(named)
   if (collection === 'timelineEvents' && !differs(collection, old, { ...old, ...changes })) {
-    return { collection, type, id, version: null }
+    return { collection, type, id, version: null, unchanged: true }
   }
   const row = transaction.update(collection, old, changes)
   return { collection, type, id, version: 'version' in row ? row.version : null }

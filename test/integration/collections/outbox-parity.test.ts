@@ -7,7 +7,11 @@ import {
   type SessionCollections,
 } from '../../../src/collections/index.ts'
 import { SessionDbError } from '../../../src/errors.ts'
-import { createHttpWriteAdapter, type WriteResult } from '../../../src/writes/index.ts'
+import {
+  createHttpWriteAdapter,
+  type MutationInput,
+  type WriteResult,
+} from '../../../src/writes/index.ts'
 import { type AppServer, startAppServer, USER_HEADER } from './app-server.ts'
 import { openAs } from './open-as.ts'
 
@@ -138,6 +142,32 @@ const scenarios: Scenario[] = [
       ])
     },
     answers: [{ mutations: [{ id: 'm1' }] }, { mutations: [{ id: 'm1' }] }],
+  },
+  {
+    name: 'an event that is as it should be, beside other changes',
+    async run(device) {
+      const { actions } = device.db
+      const event = { id: 'e1', sessionId: 's1', seq: 0, kind: 'other', title: 'As it is' } as const
+      await actions.write([{ collection: 'timelineEvents', type: 'insert', value: event }])
+        .committed
+      await device.db.session('s1').timeline.preload()
+      const same: MutationInput = {
+        collection: 'timelineEvents',
+        type: 'update',
+        id: 'e1',
+        changes: { title: 'As it is' },
+      }
+      return atOnce(device, [
+        () => actions.renameThread('t1', 'Renamed'),
+        () => actions.write([same]),
+        () =>
+          actions.write([
+            same,
+            { collection: 'chatMessages', type: 'insert', value: message('m1') },
+          ]),
+      ])
+    },
+    answers: [done, { mutations: [{ unchanged: true }] }, { mutations: [{ unchanged: true }, {}] }],
   },
   {
     name: 'what is invalid, missing, in the way or too old is refused, and the rest goes on',

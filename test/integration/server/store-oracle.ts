@@ -104,7 +104,8 @@ function applyMutation(tables: Tables, principal: Principal, mutation: Mutation)
   if (collection === VERSIONLESS) {
     put(tables, collection, updated)
     const changed = JSON.stringify(updated) !== JSON.stringify(row)
-    return { changed, mutation: { ...done, version: null } }
+    const same = { ...done, version: null }
+    return { changed, mutation: changed ? same : { ...same, unchanged: true } }
   }
   if (updated.values.status === 'active' && row.values.status !== 'active') archive(tables, updated)
   const version = (row.version ?? 0) + 1
@@ -158,7 +159,7 @@ function insert(
       )
       if (clientMessageId && earlier) {
         const { id, version } = earlier
-        return { changed: false, mutation: { ...done, id, version } }
+        return { changed: false, mutation: { ...done, id, version, unchanged: true } }
       }
       const position = Number(thread.values.lastPosition) + 1
       const { session } = thread
