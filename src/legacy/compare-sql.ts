@@ -1,4 +1,4 @@
-import { extrasSql, messageDigestSql } from './message-digest.ts'
+import { extrasSql, messageDigestSql, metadataSql, partsSql } from './message-digest.ts'
 import type { PlaceSql } from './place-sql.ts'
 
 /**
@@ -41,15 +41,15 @@ export function compareMessages({ tenant }: PlaceSql, dryRun: boolean): string {
     WHERE tenant_id = ${tenant} AND thread_id IN (SELECT thread_id FROM legacy_suspects)`
   const planned = `
     UNION ALL
-    SELECT c.id, p.thread_id, p.position, 1, c.parts, c.metadata, ${messageDigestSql('c')}
+    SELECT c.id, p.thread_id, p.position, 1, ${partsSql('c')}, ${metadataSql('c')}, c.digest
     FROM legacy_placed p JOIN legacy_messages c ON c.n = p.n WHERE p.position IS NOT NULL`
   return `
   CREATE TEMP TABLE legacy_compared ON COMMIT DROP AS
   SELECT p.thread_id, p.n, p.created_at, m.id, m.digest AS file_digest, a.digest AS database_digest,
     a.position, a.digest <> m.digest AS content_differs,
-    a.parts <> m.parts OR a.metadata <> m.metadata AS metadata_differs,
-    p.stored AND a.version > 1
-      AND (a.digest, a.parts, a.metadata) <> (m.digest, m.parts, m.metadata) AS edited
+    a.parts <> ${partsSql('m')} OR a.metadata <> ${metadataSql('m')} AS metadata_differs,
+    p.stored AND a.version > 1 AND (a.digest, a.parts, a.metadata)
+      <> (m.digest, ${partsSql('m')}, ${metadataSql('m')}) AS edited
   FROM legacy_placed p
   JOIN legacy_messages m ON m.n = p.n
   LEFT JOIN (${stored} ${dryRun ? planned : ''}) a ON a.id = m.id AND a.thread_id = p.thread_id

@@ -13,9 +13,11 @@ import { placeRecords, setAside } from './place-records.ts'
 import type { PlaceSql } from './place-sql.ts'
 import { createQuarantineFile, type QuarantineFile } from './quarantine-file.ts'
 import { quarantineRepeats } from './quarantine-repeats.ts'
+import type { RecordSource } from './read-records.ts'
 import { createIssueList, recordName } from './record-issues.ts'
 import { stageSnapshotFiles } from './stage-snapshot-files.ts'
 import { createStagingTables } from './staging-tables.ts'
+import { rememberFiles } from './unchanged-files.ts'
 import { readNewSessions, writeRows } from './write-rows.ts'
 
 /** How far an import has come. */
@@ -53,12 +55,12 @@ export interface ImportOptions {
  * Brings an old app's `chat-threads.json`, `chat-messages.json` and `chat-tool-events.json` into the
  * database, in one transaction: ids, order and times are kept, sessions nobody has a record of are
  * made. Rows that are there already are left alone, so a second run changes nothing and live edits
- * stay. Afterwards every thread is read back and compared with the files. Memory does not grow with
- * the files.
+ * stay. Afterwards every thread is read back and compared with the files. These are read twice: what
+ * is decided, and their texts as they are written. Memory does not grow with the files.
  *
  * @returns the report; `ok` only when every record was understood and every thread agrees.
- * @throws SessionDbError `invalid` for a file that is not a JSON array (naming file and position),
- * a tenant or user that is no id, and with `strict` for the first record that is bad; `unavailable`
+ * @throws SessionDbError `invalid` for a file that is not a JSON array (naming file and position) or
+ * that is written meanwhile, a tenant or user that is no id, and with `strict` for the first record that is bad; `unavailable`
  * when the database cannot be reached or is not migrated. Nothing is written then.
  * @example
  * const report = await importLegacySnapshots({
@@ -97,7 +99,7 @@ async function runImport(
   const sql: PlaceSql = { tenant: client.escapeLiteral(owner.tenantId), lock: !dryRun }
   if (!dryRun) await lockImports(client, owner.tenantId)
   await createStagingTables(client)
-  const files = await stageSnapshotFiles(client, {
+  const source: RecordSource = {
     dataDir,
     salvage,
     onNote: notes.add,
@@ -107,7 +109,9 @@ async function runImport(
       badRecords.add(issue)
       await quarantine?.add(issue, bytes)
     },
-  })
+  }
+  const checkUnchanged = await rememberFiles(dataDir)
+  const files = await stageSnapshotFiles(client, source)
   progress('placing')
   const repeats = await setAside(client, notes)
   const [repeat] = repeats
@@ -120,7 +124,8 @@ async function runImport(
   const total = counts.messages.inserted
   if (!dryRun) {
     progress('writing', 0, total)
-    await writeRows(client, owner, stubs, (done) => progress('writing', done, total))
+    await writeRows(client, owner, stubs, source, (done) => progress('writing', done, total))
+    await checkUnchanged()
   }
   progress('comparing')
   const perThread = await compareWithDatabase(client, sql, dryRun)

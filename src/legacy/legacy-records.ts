@@ -6,6 +6,9 @@ export const legacyModes = ['session', 'general'] as const
 /** What a thread is about: its session, or anything. */
 export type LegacyMode = (typeof legacyModes)[number]
 
+/** The metadata of a record that has no fields but known ones. */
+export const NO_METADATA: JsonObject = Object.freeze({})
+
 /** A record of `chat-threads.json`, understood. */
 export interface LegacyThread {
   readonly index: number

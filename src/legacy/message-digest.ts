@@ -22,7 +22,20 @@ export function messageDigestSql(row: string): string {
     (extract(epoch FROM ${row}.created_at) * 1000)::bigint), 'UTF8'))`
 }
 
-/** What a message has beside what its digest is over, as eight bytes that are the same for equal JSON. */
+/**
+ * What a message has beside what its digest is over, as eight bytes that are the same for equal
+ * JSON.
+ */
 export function extrasSql(row: string): string {
-  return `int8send(jsonb_hash_extended(${row}.parts, jsonb_hash_extended(${row}.metadata, 0)))`
+  return `int8send(jsonb_hash_extended(${partsSql(row)}, jsonb_hash_extended(${metadataSql(row)}, 0)))`
+}
+
+/** The parts of a row of `chat_messages` or of the staging table. */
+export function partsSql(row: string): string {
+  return `coalesce(${row}.parts, '[]')`
+}
+
+/** The metadata of a row of `chat_messages` or of the staging table. */
+export function metadataSql(row: string): string {
+  return `coalesce(${row}.metadata, '{}')`
 }

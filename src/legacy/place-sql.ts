@@ -174,14 +174,13 @@ export const planThreads = `
   UNION ALL
   SELECT id, session_id, mode, title, metadata, created_at, updated_at, status FROM legacy_recovered;
   CREATE TEMP TABLE legacy_added ON COMMIT DROP AS
-  SELECT c.thread_id, c.added, c.last_position, m.created_at AS last_message_at,
-    left(m.content, 280) AS last_message_preview
+  SELECT c.*, p.created_at AS last_message_at
   FROM (
-    SELECT thread_id, count(*)::int AS added, max(position) AS last_position
+    SELECT thread_id, row_number() OVER ()::int AS number, count(*)::int AS added,
+      max(position) AS last_position
     FROM legacy_placed WHERE position IS NOT NULL GROUP BY thread_id
   ) c
-  JOIN legacy_placed p ON p.thread_id = c.thread_id AND p.position = c.last_position
-  JOIN legacy_messages m ON m.n = p.n;
+  JOIN legacy_placed p ON p.thread_id = c.thread_id AND p.position = c.last_position;
   CREATE TEMP TABLE legacy_expected ON COMMIT DROP AS
   SELECT coalesce(t.id, r.id, k.id) AS id,
     coalesce(k.session_id, t.session_id, r.session_id) AS session_id,

@@ -1,6 +1,7 @@
 import type { JsonObject } from '../schema/fields.ts'
 import { MAX_ID_LENGTH } from '../schema/fields.ts'
 import { storableText } from '../server/timeline/storable-text.ts'
+import { NO_METADATA } from './legacy-records.ts'
 import { type StorableListener, storableObject } from './storable-json.ts'
 
 /** A record that cannot be imported; the message says why. */
@@ -47,8 +48,6 @@ export function recordFields(record: unknown, note: (reason: string) => void): R
   }
   return new Fields(record as Readonly<Record<string, unknown>>, note)
 }
-
-const NOTHING: JsonObject = Object.freeze({})
 
 class Fields implements RecordFields {
   readonly note: (reason: string) => void
@@ -119,7 +118,7 @@ class Fields implements RecordFields {
     const names = Object.keys(this.#record).filter(
       (name) => !known.has(name) || this.#kept?.has(name),
     )
-    if (names.length === 0) return NOTHING
+    if (names.length === 0) return NO_METADATA
     const rest = names.map((name) => [name, this.#record[name]] as const)
     return asBadRecord(() =>
       storableObject(Object.fromEntries(rest), this.#changes('other fields')),

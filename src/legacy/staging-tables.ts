@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg'
 import { copyLine } from '../server/copy-text.ts'
-import type { LegacyMessage, LegacyThread } from './legacy-records.ts'
+import { type LegacyMessage, type LegacyThread, NO_METADATA } from './legacy-records.ts'
 import { messageDigest } from './message-digest.ts'
 
 /** Numbers of the files in the staging tables: the order in which records with one id win. */
@@ -13,6 +13,8 @@ export const fileNumbers = {
 /**
  * Makes the temporary tables that the files are read into; they end with the transaction. They are
  * what bounds memory: however large the files, what is decided about them is decided in Postgres.
+ * What a message says is not there, only its digest: it is read a second time when it is written.
+ * `parts` and `metadata` are NULL when there is nothing in them.
  */
 export async function createStagingTables(client: ClientBase): Promise<void> {
   await client.query(`
@@ -26,10 +28,9 @@ export async function createStagingTables(client: ClientBase): Promise<void> {
     ) ON COMMIT DROP;
     CREATE TEMP TABLE legacy_messages (
       n integer NOT NULL, file smallint NOT NULL, index integer NOT NULL,
-      id text NOT NULL, session_id text NOT NULL, mode text, thread_id text, role text NOT NULL,
-      content text NOT NULL, parts jsonb NOT NULL, client_message_id text,
-      created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL, metadata jsonb NOT NULL,
-      digest bytea NOT NULL
+      id text NOT NULL, session_id text NOT NULL, mode text, thread_id text,
+      client_message_id text, created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL,
+      parts jsonb, metadata jsonb, digest bytea NOT NULL
     ) ON COMMIT DROP`)
 }
 
@@ -47,7 +48,7 @@ export function threadLine(thread: LegacyThread): string {
 
 /** @param n the message's place in all files together. */
 export function messageLine(message: LegacyMessage, n: number): string {
-  const { file, index, id, sessionId, mode, threadId, role, content, parts } = message
+  const { file, index, id, sessionId, mode, threadId, parts, metadata } = message
   const createdAt = message.createdAt.toISOString()
   const sameTime = message.updatedAt.getTime() === message.createdAt.getTime()
   return copyLine([
@@ -58,13 +59,11 @@ export function messageLine(message: LegacyMessage, n: number): string {
     sessionId,
     mode,
     threadId,
-    role,
-    content,
-    parts.length === 0 ? '[]' : JSON.stringify(parts),
     message.clientMessageId,
     createdAt,
     sameTime ? createdAt : message.updatedAt.toISOString(),
-    JSON.stringify(message.metadata),
+    parts.length === 0 ? null : JSON.stringify(parts),
+    metadata === NO_METADATA ? null : JSON.stringify(metadata),
     `\\x${messageDigest(message)}`,
   ])
 }

@@ -1,9 +1,10 @@
 import type { ClientBase } from 'pg'
 import { bulkLoad } from '../server/bulk-load.ts'
 import type { ImportOwner } from './import-owner.ts'
+import type { RecordSource } from './read-records.ts'
 import { sessionTitle } from './session-title.ts'
+import { writeMessages } from './write-messages.ts'
 
-const MESSAGES_PER_STATEMENT = 50_000
 const SESSIONS_PER_STATEMENT = 5_000
 
 /** A session to make because threads belong to it and no record of it exists. */
@@ -31,8 +32,8 @@ export async function readNewSessions(
 }
 
 /**
- * Writes what was planned. Threads get their counts and times as they will be in the end, and the
- * trigger that would count every message is told to leave that.
+ * Writes what was planned. Threads are told once, in the end, of all their messages, and the trigger
+ * that would count every one is told to leave that.
  *
  * @param onMessages hears how many of the messages have been written so far.
  */
@@ -40,6 +41,7 @@ export async function writeRows(
   client: ClientBase,
   owner: ImportOwner,
   sessions: readonly (StubSession & NewSession)[],
+  source: RecordSource,
   onMessages: (done: number) => void,
 ): Promise<void> {
   await bulkLoad(client)
@@ -47,8 +49,8 @@ export async function writeRows(
     await insertSessions(client, owner, sessions.slice(from, from + SESSIONS_PER_STATEMENT))
   }
   await insertThreads(client, owner)
-  await updateKnownThreads(client, owner)
-  await insertMessages(client, owner, onMessages)
+  await writeMessages(client, owner, source, onMessages)
+  await countMessages(client, owner)
 }
 
 async function insertSessions(
@@ -69,58 +71,25 @@ async function insertSessions(
 async function insertThreads(client: ClientBase, { tenantId, userId }: ImportOwner): Promise<void> {
   await client.query(
     `INSERT INTO chat_threads (tenant_id, created_by, id, session_id, mode, title, status, metadata,
-       created_at, updated_at, message_count, last_position, last_message_at, last_message_preview)
-     SELECT $1, $2, t.id, t.session_id, t.mode, t.title, t.status, t.metadata,
-       t.created_at, t.updated_at, coalesce(a.added, 0), coalesce(a.last_position, 0),
-       a.last_message_at, a.last_message_preview
-     FROM legacy_new_threads t LEFT JOIN legacy_added a ON a.thread_id = t.id`,
+       created_at, updated_at)
+     SELECT $1, $2, id, session_id, mode, title, status, metadata, created_at, updated_at
+     FROM legacy_new_threads`,
     [tenantId, userId],
   )
 }
 
-/** Threads that were there and get more messages: these come after those they have. */
-async function updateKnownThreads(client: ClientBase, { tenantId }: ImportOwner): Promise<void> {
+/** New threads keep the time of their last change that the file says. */
+async function countMessages(client: ClientBase, { tenantId }: ImportOwner): Promise<void> {
   await client.query(
     `UPDATE chat_threads t SET message_count = t.message_count + a.added,
        last_position = a.last_position, last_message_at = a.last_message_at,
-       last_message_preview = a.last_message_preview
-     FROM legacy_added a JOIN legacy_known_threads k ON k.id = a.thread_id
+       last_message_preview = left(m.content, 280), version = t.version + 1,
+       updated_at = CASE WHEN k.id IS NULL THEN t.updated_at ELSE now() END
+     FROM legacy_added a
+     JOIN chat_messages m ON m.tenant_id = $1 AND m.thread_id = a.thread_id
+       AND m.position = a.last_position
+     LEFT JOIN legacy_known_threads k ON k.id = a.thread_id
      WHERE t.tenant_id = $1 AND t.id = a.thread_id`,
     [tenantId],
   )
 }
-
-async function insertMessages(
-  client: ClientBase,
-  { tenantId, userId }: ImportOwner,
-  onMessages: (done: number) => void,
-): Promise<void> {
-  await client.query(positionsInFileOrder)
-  const { rows } = await client.query<{ last: number | null }>(
-    'SELECT max(n) AS last FROM legacy_positions',
-  )
-  const last = rows[0]?.last ?? -1
-  let done = 0
-  for (let from = 0; from <= last; from += MESSAGES_PER_STATEMENT) {
-    const { rowCount } = await client.query(
-      `INSERT INTO chat_messages (tenant_id, author_id, id, thread_id, session_id, role, content,
-         parts, client_message_id, position, metadata, created_at, updated_at)
-       SELECT $1, $2, m.id, p.thread_id, p.session_id, m.role, m.content,
-         m.parts, m.client_message_id, p.position, m.metadata, m.created_at, m.updated_at
-       FROM legacy_messages m JOIN legacy_positions p ON p.n = m.n
-       WHERE m.n >= $3 AND m.n < $4 AND p.n >= $3 AND p.n < $4`,
-      [tenantId, userId, from, from + MESSAGES_PER_STATEMENT],
-    )
-    done += rowCount ?? 0
-    onMessages(done)
-  }
-}
-
-/** Where messages go, in the order in which the staging table holds them: each statement reads one stretch of both. */
-const positionsInFileOrder = `
-  CREATE TEMP TABLE legacy_positions ON COMMIT DROP AS
-  SELECT p.n, p.thread_id, e.session_id, p.position
-  FROM legacy_placed p JOIN legacy_expected e ON e.id = p.thread_id
-  WHERE p.position IS NOT NULL ORDER BY p.n;
-  CREATE INDEX ON legacy_positions (n);
-  ANALYZE legacy_positions`

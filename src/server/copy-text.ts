@@ -13,10 +13,12 @@ export function copyLine(values: readonly (string | number | null)[]): string {
   return `${line}\n`
 }
 
+/** Most texts hold one or two of these: to look for each is cheaper than to replace none of it. */
 function escaped(value: string): string {
-  return value
-    .replaceAll('\\', '\\\\')
-    .replaceAll('\n', '\\n')
-    .replaceAll('\r', '\\r')
-    .replaceAll('\t', '\\t')
+  let text = value
+  if (text.includes('\\')) text = text.replaceAll('\\', '\\\\')
+  if (text.includes('\n')) text = text.replaceAll('\n', '\\n')
+  if (text.includes('\r')) text = text.replaceAll('\r', '\\r')
+  if (text.includes('\t')) text = text.replaceAll('\t', '\\t')
+  return text
 }
