@@ -60,8 +60,7 @@ export async function openWindow(
 }
 
 /** Collects console errors and warnings (a hydration mismatch is one) and uncaught exceptions. */
-export function watchConsole(page: Page): string[] {
-  const complaints: string[] = []
+export function watchConsole(page: Page, complaints: string[] = []): string[] {
   page.on('console', (message) => {
     if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
   })
