@@ -1,6 +1,11 @@
 import type { LogOffset } from './offset.ts'
 import type { ShapeLog } from './shape-log.ts'
 
+/** Messages as events. */
+export function eventsOf(messages: readonly string[]): string {
+  return messages.map((message) => `data: ${message}\n\n`).join('')
+}
+
 /**
  * The body of a live SSE answer: what is there, then every change as it comes. It ends after
  * `durationMs`, when the shape expires, or when the client has gone.
@@ -33,7 +38,7 @@ export function eventStream(options: {
       if (page.messages.length > 0) {
         const events = [...page.messages]
         if (page.complete) events.push(options.upToDate(offset))
-        return events.map((event) => `data: ${event}\n\n`).join('')
+        return eventsOf(events)
       }
       const left = deadline - Date.now()
       if (left <= 0) return undefined

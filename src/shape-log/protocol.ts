@@ -141,7 +141,7 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
     if (!(await answers.reach(checked, request.signal))) {
       return invalidResponse(context, { offset: ['out of bounds for this shape'] })
     }
-    if (shapeRequest.sse) return answers.events(checked, request.signal)
+    if (shapeRequest.sse) return answers.events(checked, request)
     return answers.log(checked, request)
   }
 

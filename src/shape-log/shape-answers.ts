@@ -1,6 +1,6 @@
 import type { LogPage } from './change-log.ts'
 import { nextCursor } from './cursor.ts'
-import { eventStream } from './event-stream.ts'
+import { eventStream, eventsOf } from './event-stream.ts'
 import type { ProtocolAnswer, ProtocolRequest } from './http-message.ts'
 import { matches, messagesAnswer, monotonic, upToDateMessage } from './messages-answer.ts'
 import { compareOffsets, type LogOffset } from './offset.ts'
@@ -150,22 +150,29 @@ export function createShapeAnswers<Definition extends ShapeDefinition, Subset>(
     return { status: 200, headers, body: context.method === 'HEAD' ? null : body }
   }
 
-  /** Every change as it comes. */
+  /** The changes that wait, as events and no more; where none does, every change as it comes. */
   async function events(
     { log, request, context }: Checked,
-    signal: AbortSignal,
+    { signal, headers: asked }: ProtocolRequest,
   ): Promise<ProtocolAnswer> {
     const from = request.offset as LogOffset
-    await read(log, from)
-    const headers = shapeHeaders(context, {
+    const page = await read(log, from)
+    const waiting = page.messages.length > 0
+    const answered: ShapeAnswer = {
       handle: log.handle,
       requested: from,
-      end: from,
-      upToDate: true,
+      end: waiting ? page.end : from,
+      upToDate: !waiting || page.complete,
       live: true,
       sse: true,
       cursor: cursorFor(request),
-    })
+    }
+    if (matches(asked.get('if-none-match'), etag(answered))) return notModified(context, answered)
+    const headers = shapeHeaders(context, answered)
+    if (waiting) {
+      const end = page.complete ? [upToDateMessage(page.end.tx)] : []
+      return { status: 200, headers, body: eventsOf([...page.messages, ...end]) }
+    }
     const body = eventStream({
       log,
       from,

@@ -138,6 +138,52 @@ describe('live requests', () => {
   })
 })
 
+describe('events', () => {
+  const events = (...messages: string[]) => messages.map((each) => `data: ${each}\n\n`).join('')
+  const upTo = (lsn: number) =>
+    `{"headers":{"control":"up-to-date","global_last_seen_lsn":"${lsn}"}}`
+
+  test('that wait are the whole answer, which says how far it goes', async () => {
+    const { ask, change } = start({ longPollMs: 5000 })
+    const handle = await handleOf(ask)
+    change('{"key":"2"}')
+    const query = `table=a&handle=${handle}&offset=0_inf&live=true&live_sse=true`
+    const response = await ask(query)
+    expect(await response.text()).toBe(events('{"key":"2"}', upTo(7)))
+    expect(response.headers.get('content-type')).toBe('text/event-stream')
+    expect(response.headers.get('electric-offset')).toBe('7_0')
+    expect(response.headers.get('electric-up-to-date')).toBe('')
+    const etag = response.headers.get('etag') ?? ''
+    expect((await ask(query, { headers: { 'if-none-match': etag } })).status).toBe(304)
+  })
+
+  test('of a page that is full leave the rest to the next request', async () => {
+    const { ask, change } = start({ longPollMs: 5000 })
+    const handle = await handleOf(ask)
+    const large = `{"key":"${'2'.padEnd(1000)}"}`
+    change(large)
+    change('{"key":"3"}', 8n)
+    const response = await ask(`table=a&handle=${handle}&offset=0_inf&live=true&live_sse=true`)
+    expect(await response.text()).toBe(events(large))
+    expect(response.headers.get('electric-offset')).toBe('7_0')
+    expect(response.headers.get('electric-up-to-date')).toBeNull()
+  })
+
+  test('that come later are sent as they come, while the answer stays open', async () => {
+    const { ask, change } = start({ longPollMs: 5000 })
+    const handle = await handleOf(ask)
+    const response = await ask(`table=a&handle=${handle}&offset=0_inf&live=true&live_sse=true`)
+    expect(response.headers.get('electric-offset')).toBe('0_inf')
+    const reader = response.body?.getReader()
+    const next = async () => new TextDecoder().decode((await reader?.read())?.value)
+    for (const tx of [7n, 8n]) {
+      change('{"key":"2"}', tx)
+      expect(await next()).toBe(events('{"key":"2"}', upTo(Number(tx))))
+    }
+    await reader?.cancel()
+  })
+})
+
 test('the cursor is never the one the client has just sent', () => {
   const now = Date.UTC(2026, 0, 1)
   const first = nextCursor(20_000, undefined, now)

@@ -1,0 +1,14 @@
+import { createShapeProxy } from '../../../src/server/node-shape-proxy.ts'
+import { serve } from './serve.ts'
+
+// A process of its own: which certificates Node trusts is settled when it starts.
+const [, , electricUrl = ''] = process.argv
+const { url } = await serve(
+  createShapeProxy({
+    electricUrl,
+    secret: 'the-secret',
+    authenticate: () => ({ tenantId: 'acme', userId: 'ada' }),
+    logger: ({ reason }) => void (reason && console.error(reason)),
+  }),
+)
+console.log(url)
