@@ -12,6 +12,22 @@ const shared: Options = {
   dts,
 }
 
+/**
+ * Has CommonJS files take in their parts by `require`: test runners that load CommonJS themselves know
+ * no `import()` in it.
+ */
+const requiredParts: NonNullable<Options['plugins']>[number] = {
+  name: 'required-parts',
+  renderChunk(code, { map }) {
+    if (this.format !== 'cjs') return undefined
+    const requiring = code.replaceAll(
+      /\bimport\((['"]\.\/[^'"]+['"])\)/g,
+      'Promise.resolve().then(() => require($1))',
+    )
+    return { code: requiring, map: map ?? null }
+  },
+}
+
 export default defineConfig([
   {
     ...shared,
@@ -29,6 +45,7 @@ export default defineConfig([
     dts: { ...dts, entry: { index: 'src/index.ts' } },
     format: ['esm', 'cjs'],
     platform: 'browser',
+    plugins: [requiredParts],
     esbuildPlugins: [portableGuard, browserGuard],
   },
   {

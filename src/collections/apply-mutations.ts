@@ -1,6 +1,6 @@
 import type { ChatMessage } from '../schema/chat-message.ts'
 import type { ChatThread } from '../schema/chat-thread.ts'
-import type { Mutation } from '../writes/batch.ts'
+import type { MutationInput } from '../writes/batch.ts'
 import type { SyncedCollection, SyncedRow, SyncStream } from './electric.ts'
 import {
   given,
@@ -31,14 +31,17 @@ export interface ApplyContext {
   readonly sessionOfThread: ReadonlyMap<string, string>
 }
 
-type Of<Name extends Mutation['collection']> = Extract<Mutation, { collection: Name }>
+type Of<Name extends MutationInput['collection']> = Extract<MutationInput, { collection: Name }>
 type Touched = readonly SyncStream[]
 
 /**
  * Changes the live collections as the server is expected to, and says which those are.
  * Must run inside `showOptimistic`.
  */
-export function applyMutations(mutations: readonly Mutation[], context: ApplyContext): Touch[] {
+export function applyMutations(
+  mutations: readonly MutationInput[],
+  context: ApplyContext,
+): Touch[] {
   return mutations.flatMap((mutation, index) => {
     const { own, along = [] } = apply(mutation, context)
     return [
@@ -53,7 +56,7 @@ interface Applied {
   readonly along?: Touched
 }
 
-function apply(mutation: Mutation, context: ApplyContext): Applied {
+function apply(mutation: MutationInput, context: ApplyContext): Applied {
   switch (mutation.collection) {
     case 'sessions':
       return { own: applySession(mutation, context) }
@@ -206,7 +209,7 @@ function insertRow<Row extends SyncedRow>(
 
 function changeRow<Row extends SyncedRow>(
   sources: readonly SyncedCollection<Row>[],
-  mutation: Extract<Mutation, { type: 'update' | 'delete' }>,
+  mutation: Extract<MutationInput, { type: 'update' | 'delete' }>,
   now: Date,
 ): Touched {
   const holders = sources.filter(({ collection }) => collection.has(mutation.id))

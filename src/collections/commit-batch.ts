@@ -1,7 +1,6 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { SessionDbError } from '../errors.ts'
-import { sendBatch, type WriteAdapter } from '../writes/adapter.ts'
-import { type MutationInput, parseWriteBatch, type WriteBatchInput } from '../writes/batch.ts'
+import type { MutationInput, WriteBatchInput } from '../writes/batch.ts'
 import type { WriteResult } from '../writes/result.ts'
 import { applyMutations, type Touch } from './apply-mutations.ts'
 import type { SyncStream } from './electric.ts'
@@ -12,12 +11,13 @@ import type { LiveSources } from './sources.ts'
 import type { ExpectedRow } from './sync-evidence.ts'
 import { isDoneWithin, syncTimeout } from './sync-timeout.ts'
 import type { WriteOrder } from './write-order.ts'
+import type { WriteSender } from './write-sender.ts'
 
 /** What committing a batch needs. */
 export interface CommitContext {
   readonly live: LiveSources
   readonly identity: WriterIdentity
-  readonly writeAdapter: WriteAdapter
+  readonly sender: WriteSender
   readonly order: WriteOrder
   /** Where writes wait on this device, when there is such a place. */
   readonly outbox?: OutboxWrites
@@ -61,12 +61,17 @@ async function settle(
   batch: WriteBatchInput,
   sessionOfThread: ReadonlyMap<string, string>,
 ): Promise<WriteResult> {
-  const { live, identity } = context
-  const { mutations } = parseWriteBatch(batch)
-  let touches: Touch[] = []
-  const overlay = showOptimistic(() => {
-    touches = applyMutations(mutations, { live, identity, now: new Date(), sessionOfThread })
-  })
+  const { sender } = context
+  sender.check(batch)
+  let shown: Shown
+  try {
+    shown = showBatch(context, batch, sessionOfThread)
+  } catch (error) {
+    // It could not be checked yet, and is nothing that could be shown: say what it is.
+    await sender.checkLater(batch)
+    throw error
+  }
+  const { overlay, touches } = shown
   const result = await send(context, batch, overlay)
   const expected = expectedIn(touches, batch, result)
   if (result.txid === null || expected.size === 0) overlay.drop()
@@ -74,13 +79,32 @@ async function settle(
   return result
 }
 
+/** What a batch shows, and where. */
+export interface Shown {
+  readonly overlay: OptimisticOverlay
+  readonly touches: readonly Touch[]
+}
+
+/** Shows a batch in every live collection that it touches. */
+export function showBatch(
+  { live, identity }: Pick<CommitContext, 'live' | 'identity'>,
+  { mutations }: WriteBatchInput,
+  sessionOfThread: ReadonlyMap<string, string>,
+): Shown {
+  let touches: Touch[] = []
+  const overlay = showOptimistic(() => {
+    touches = applyMutations(mutations, { live, identity, now: new Date(), sessionOfThread })
+  })
+  return { overlay, touches }
+}
+
 async function send(
-  { writeAdapter, order }: CommitContext,
+  { sender, order }: CommitContext,
   batch: WriteBatchInput,
   overlay: OptimisticOverlay,
 ): Promise<WriteResult> {
   try {
-    return await order.run(batch.mutations, () => sendBatch(writeAdapter, batch))
+    return await order.run(batch.mutations, () => sender.send(batch))
   } catch (error) {
     overlay.drop()
     throw error

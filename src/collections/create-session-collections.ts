@@ -1,6 +1,4 @@
 import { SessionDbError } from '../errors.ts'
-import { sendBatch, type WriteAdapter } from '../writes/adapter.ts'
-import { withRetries } from '../writes/with-retries.ts'
 import { createActions } from './actions.ts'
 import { allSources } from './all-sources.ts'
 import { type AppShapes, createAppShapes, type GetAppShape } from './app-shapes.ts'
@@ -20,6 +18,7 @@ import { confirmTxid } from './sync-timeout.ts'
 import { createTimelineView } from './timeline/timeline-view.ts'
 import { createUploadSession } from './upload/upload-session.ts'
 import { createWriteOrder } from './write-order.ts'
+import { createWriteSender } from './write-sender.ts'
 
 /**
  * Creates the live collections of one signed-in user, and the actions that change them. Nothing is
@@ -46,16 +45,16 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
   const streams = { ...options, fetchClient: connection.fetch, network: connection.network }
   const syncTimeoutMs = options.syncTimeoutMs ?? 10_000
   const sources = createSources(streams, (source) => outbox?.writes.show(source))
-  const adapter = connection.writes(options.writeAdapter)
+  const sender = createWriteSender(connection.writes(options.writeAdapter), options.writeRetries)
   const writing = {
     live: liveSources(sources),
     identity: options.identity ?? { tenantId: UNKNOWN, userId: UNKNOWN },
-    writeAdapter: retrying(adapter, options.writeRetries),
+    sender,
     order: createWriteOrder(),
     syncTimeoutMs,
     onError: (error: SessionDbError) => options.onError?.(error),
   }
-  const outbox = options.outbox?.connect((batch) => sendBatch(adapter, batch), writing)
+  const outbox = options.outbox?.connect(sender.sendOnce, writing)
   const appShapes = createAppShapes(options.shapes ?? {}, sources.prefix, streams)
   const appCollections = new WeakMap<object, RowCollection<object>>()
   const sessionScopes = new WeakMap<object, SessionScope>()
@@ -124,13 +123,6 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
       connection.reset()
     },
   }
-}
-
-function retrying(
-  adapter: WriteAdapter,
-  retries: SessionCollectionsOptions['writeRetries'],
-): WriteAdapter {
-  return retries === false ? adapter : withRetries(adapter, retries)
 }
 
 function once<Key extends object, Value>(

@@ -1,9 +1,9 @@
 import type { ChatMessage } from '../schema/chat-message.ts'
 import type { ChatThread } from '../schema/chat-thread.ts'
-import { PREVIEW_LENGTH } from '../schema/fields.ts'
+import { PREVIEW_LENGTH } from '../schema/limits.ts'
 import type { Session } from '../schema/session.ts'
 import type { TimelineEvent } from '../schema/timeline-event.ts'
-import type { Mutation } from '../writes/batch.ts'
+import type { MutationInput } from '../writes/batch.ts'
 
 /** Who writes, as far as the browser knows: fills rows until the server's own arrive. */
 export interface WriterIdentity {
@@ -14,8 +14,8 @@ export interface WriterIdentity {
 /** Stands where only the server knows better, until its row arrives. */
 export const UNKNOWN = 'pending'
 
-type Inserted<Name extends Mutation['collection']> = Extract<
-  Mutation,
+type Inserted<Name extends MutationInput['collection']> = Extract<
+  MutationInput,
   { collection: Name; type: 'insert' }
 >['value']
 
@@ -125,10 +125,24 @@ export function previewOf(content: string): string {
     .join('')
 }
 
-type Given<Value> = { [Key in keyof Value]: Exclude<Value[Key], undefined> }
+type Given<Value> = {
+  [Key in keyof Value]: Exclude<
+    Value[Key],
+    undefined | (Key extends `${string}At` ? string : never)
+  >
+}
 
-/** What was said: properties given as undefined count as left out. */
+/**
+ * What was said, as a row has it: properties given as undefined count as left out, and times may be
+ * given as text.
+ */
 export function given<Value extends object>(value: Value): Given<Value> {
   const said = Object.entries(value).filter(([, entry]) => entry !== undefined)
-  return Object.fromEntries(said) as Given<Value>
+  return Object.fromEntries(
+    said.map(([key, entry]) => [key, isTimeAsText(key, entry) ? new Date(entry) : entry]),
+  ) as Given<Value>
+}
+
+function isTimeAsText(property: string, value: unknown): value is string {
+  return property.endsWith('At') && typeof value === 'string'
 }

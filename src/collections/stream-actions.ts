@@ -2,7 +2,6 @@ import { v7 as uuidv7 } from 'uuid'
 import { SessionDbError } from '../errors.ts'
 import type { ChatMessage, ChatMessageInsert } from '../schema/chat-message.ts'
 import { streamStateOf } from '../schema/streamed-message.ts'
-import { sendBatch } from '../writes/adapter.ts'
 import type { WriteBatchInput } from '../writes/batch.ts'
 import {
   createMessageStream,
@@ -44,7 +43,7 @@ export interface StreamActions {
 /** Creates the streaming actions over one set of collections. */
 export function createStreamActions(context: CommitContext): StreamActions {
   const write = (batch: WriteBatchInput) =>
-    context.order.run(batch.mutations, () => sendBatch(context.writeAdapter, batch))
+    context.order.run(batch.mutations, () => context.sender.send(batch))
 
   return {
     streamMessage({ sessionId, flushMs, heartbeatMs, retryForMs, ...message }) {

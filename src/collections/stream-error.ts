@@ -1,6 +1,5 @@
 import { FetchError } from '@electric-sql/client'
 import { type ErrorCode, errorStatus, SessionDbError } from '../errors.ts'
-import { writeFailureSchema } from '../writes/errors.ts'
 
 const HINTS: Partial<Record<ErrorCode, string>> = {
   unauthenticated: 'Sign in again, then call restart().',
@@ -36,9 +35,14 @@ export function toStreamError(error: unknown, shape: string): SessionDbError {
 }
 
 function codeOf(error: FetchError): ErrorCode {
-  const failure = writeFailureSchema.safeParse(error.json)
-  if (failure.success) return failure.data.error.code
+  const said = (error.json as { readonly error?: { readonly code?: unknown } } | undefined)?.error
+    ?.code
+  if (isErrorCode(said)) return said
   const known = Object.entries(errorStatus).find(([, status]) => status === error.status)
   if (known !== undefined) return known[0] as ErrorCode
   return error.status < 500 ? 'invalid' : 'unavailable'
+}
+
+function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === 'string' && Object.hasOwn(errorStatus, value)
 }

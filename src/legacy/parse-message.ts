@@ -1,4 +1,5 @@
-import { type JsonObject, MAX_ID_LENGTH } from '../schema/fields.ts'
+import type { JsonObject } from '../schema/fields.ts'
+import { MAX_ID_LENGTH } from '../schema/limits.ts'
 import { storableText } from '../server/timeline/storable-text.ts'
 import { type LegacyMessage, legacyModes } from './legacy-records.ts'
 import { asBadRecord, BadRecordError, type RecordFields } from './record-fields.ts'

@@ -1,4 +1,4 @@
-import { MAX_TITLE_LENGTH } from '../schema/fields.ts'
+import { MAX_TITLE_LENGTH } from '../schema/limits.ts'
 import {
   defaultThreadTitle,
   type LegacyMode,

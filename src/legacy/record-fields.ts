@@ -1,5 +1,5 @@
 import type { JsonObject } from '../schema/fields.ts'
-import { MAX_ID_LENGTH } from '../schema/fields.ts'
+import { MAX_ID_LENGTH } from '../schema/limits.ts'
 import { storableText } from '../server/timeline/storable-text.ts'
 import { NO_METADATA } from './legacy-records.ts'
 import { type StorableListener, storableObject } from './storable-json.ts'

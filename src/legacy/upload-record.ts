@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type JsonObject, MAX_TITLE_LENGTH } from '../schema/fields.ts'
+import type { JsonObject } from '../schema/fields.ts'
+import { MAX_TITLE_LENGTH } from '../schema/limits.ts'
 import { type ContentFile, sha256OfFile } from './content-files.ts'
 import { UPLOAD_CONTENTS } from './export-session-uploads.ts'
 import { BadRecordError, type RecordFields } from './record-fields.ts'

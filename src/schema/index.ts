@@ -4,13 +4,8 @@ export * from './chat-message.ts'
 export * from './chat-message-delta.ts'
 export * from './chat-thread.ts'
 export * from './columns.ts'
-export {
-  type JsonObject,
-  type JsonValue,
-  MAX_ID_LENGTH,
-  MAX_TITLE_LENGTH,
-  PREVIEW_LENGTH,
-} from './fields.ts'
+export type { JsonObject, JsonValue } from './fields.ts'
+export * from './limits.ts'
 export type { Principal } from './principal.ts'
 export * from './session.ts'
 export * from './streamed-message.ts'

@@ -5,10 +5,8 @@ import { idField, integerField, jsonObjectField, textField } from '../schema/fie
 import { sessionInsertSchema, sessionUpdateSchema } from '../schema/session.ts'
 import type { CollectionName } from '../schema/tables.ts'
 import { timelineEventInsertSchema, timelineEventUpdateSchema } from '../schema/timeline-event.ts'
+import { MAX_DELTAS, MAX_MUTATIONS } from './batch-size.ts'
 import { SessionDbError } from './errors.ts'
-
-/** Most mutations one batch may hold. */
-export const MAX_MUTATIONS = 500
 
 const version = z.number().int().positive()
 const noVersion = z.undefined({ error: 'rows of this collection have no version; leave it out' })
@@ -33,9 +31,6 @@ function mutationSchemas<
     z.strictObject({ collection: name, type: z.literal('delete'), id: idField, expectedVersion }),
   ])
 }
-
-/** Most deltas one mutation may append. */
-export const MAX_DELTAS = 1_000
 
 /**
  * Adds to a message that is being streamed, by its writer. Nothing but the deltas is stored: their
@@ -74,10 +69,11 @@ const mutationSchema = z.discriminatedUnion('collection', [
 ])
 
 /** One user action: 1 to 500 mutations that become one transaction, under an id made once. */
-export const writeBatchSchema = z.strictObject({
-  id: idField,
-  mutations: z.array(mutationSchema).min(1).max(MAX_MUTATIONS),
-})
+export const writeBatchSchema = /* @__PURE__ */ (() =>
+  z.strictObject({
+    id: idField,
+    mutations: z.array(mutationSchema).min(1).max(MAX_MUTATIONS),
+  }))()
 
 /** A mutation as a caller writes it (dates may be ISO strings). */
 export type MutationInput = z.input<typeof mutationSchema>

@@ -5,14 +5,15 @@ import type { JsonValue } from '../schema/fields.ts'
 export { type ErrorCode, errorStatus, SessionDbError } from '../errors.ts'
 
 /** A failure as it crosses the wire. `details` is safe to show to the caller. */
-export const writeFailureSchema = z.object({
-  error: z.object({
-    code: z.enum(Object.keys(errorStatus) as [ErrorCode, ...ErrorCode[]]),
-    message: z.string(),
-    // As a type JSON, so that frameworks which check what a server function returns let it pass.
-    details: z.record(z.string(), z.custom<JsonValue>()).optional(),
-  }),
-})
+export const writeFailureSchema = /* @__PURE__ */ (() =>
+  z.object({
+    error: z.object({
+      code: z.enum(Object.keys(errorStatus) as [ErrorCode, ...ErrorCode[]]),
+      message: z.string(),
+      // As a type JSON, so that frameworks which check what a server function returns let it pass.
+      details: z.record(z.string(), z.custom<JsonValue>()).optional(),
+    }),
+  }))()
 
 export type WriteFailure = z.output<typeof writeFailureSchema>
 

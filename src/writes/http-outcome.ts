@@ -38,7 +38,8 @@ function notOurs({ status, headers }: Response, url: string, more: object): Sess
   )
 }
 
-const codes = z.enum(Object.keys(errorStatus) as [ErrorCode, ...ErrorCode[]]).options
+const codes = /* @__PURE__ */ (() =>
+  z.enum(Object.keys(errorStatus) as [ErrorCode, ...ErrorCode[]]).options)()
 
 function codeOf(status: number): ErrorCode {
   // A page where the handler should be is no row that is missing.

@@ -1,7 +1,5 @@
 export { sendBatch, type WriteAdapter, type WriteAdapterOptions } from './adapter.ts'
 export {
-  MAX_DELTAS,
-  MAX_MUTATIONS,
   type Mutation,
   type MutationInput,
   parseWriteBatch,
@@ -9,6 +7,7 @@ export {
   type WriteBatchInput,
   writeBatchSchema,
 } from './batch.ts'
+export * from './batch-size.ts'
 export {
   type ErrorCode,
   errorStatus,

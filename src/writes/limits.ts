@@ -1,5 +1,6 @@
 import { SessionDbError } from '../errors.ts'
-import { MAX_MUTATIONS, type Mutation } from './batch.ts'
+import type { Mutation } from './batch.ts'
+import { MAX_MUTATIONS } from './batch-size.ts'
 
 const encoder = new TextEncoder()
 const bytesOf = (text: string) => encoder.encode(text).length

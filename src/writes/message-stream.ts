@@ -7,7 +7,8 @@ import {
   type StreamedContent,
   type StreamState,
 } from '../schema/streamed-message.ts'
-import { MAX_DELTAS, type MutationInput, type WriteBatchInput } from './batch.ts'
+import type { MutationInput, WriteBatchInput } from './batch.ts'
+import { MAX_DELTAS } from './batch-size.ts'
 import { createDeltaBuffer, type OutgoingDelta } from './delta-buffer.ts'
 import { pipeUIMessageStream, type UIMessageChunks } from './pipe-ui-message-stream.ts'
 import type { WriteResult } from './result.ts'

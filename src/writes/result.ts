@@ -1,29 +1,32 @@
 import { z } from 'zod'
 import { writeFailureSchema } from './errors.ts'
 
-const appliedMutationSchema = z.object({
-  collection: z.enum(['sessions', 'timelineEvents', 'chatThreads', 'chatMessages']),
-  type: z.enum(['insert', 'update', 'delete', 'append']),
-  id: z.string(),
-  /** The row's version after the write; null for deletes and for rows without a version. */
-  version: z.number().int().nullable(),
-  /** True when the row is as it was: no stream will show anything of this mutation. */
-  unchanged: z.literal(true).optional(),
-})
+const appliedMutationSchema = /* @__PURE__ */ (() =>
+  z.object({
+    collection: z.enum(['sessions', 'timelineEvents', 'chatThreads', 'chatMessages']),
+    type: z.enum(['insert', 'update', 'delete', 'append']),
+    id: z.string(),
+    /** The row's version after the write; null for deletes and for rows without a version. */
+    version: z.number().int().nullable(),
+    /** True when the row is as it was: no stream will show anything of this mutation. */
+    unchanged: z.literal(true).optional(),
+  }))()
 
 /**
  * What one batch did. `txid` is the 32-bit transaction id its rows carry in every shape stream,
  * or null when no row changed (then there is nothing to wait for).
  */
-export const writeResultSchema = z.object({
-  batchId: z.string(),
-  txid: z.number().int().nonnegative().nullable(),
-  mutations: z.array(appliedMutationSchema),
-})
+export const writeResultSchema = /* @__PURE__ */ (() =>
+  z.object({
+    batchId: z.string(),
+    txid: z.number().int().nonnegative().nullable(),
+    mutations: z.array(appliedMutationSchema),
+  }))()
 
 export type AppliedMutation = z.output<typeof appliedMutationSchema>
 export type WriteResult = z.output<typeof writeResultSchema>
 
 /** A result or a failure, as a server function returns it. */
-export const writeOutcomeSchema = z.union([writeResultSchema, writeFailureSchema])
+export const writeOutcomeSchema = /* @__PURE__ */ (() =>
+  z.union([writeResultSchema, writeFailureSchema]))()
 export type WriteOutcome = z.output<typeof writeOutcomeSchema>

@@ -40,27 +40,6 @@ export function headerOf({ headers }: LiveAnswer, name: string): string | null {
   return headers.find(([key]) => key.toLowerCase() === name)?.[1] ?? null
 }
 
-/**
- * Recognises a live long poll among a stream's requests: those can share a connection. Snapshots,
- * SSE and everything with a body go by themselves.
- *
- * @param base absolute URL of the shapes, without a slash at its end
- */
-export function livePollOf(
-  input: Parameters<typeof fetch>[0],
-  init: RequestInit | undefined,
-  base: string,
-): LivePoll | undefined {
-  const address = typeof input === 'string' || input instanceof URL ? String(input) : undefined
-  if (address === undefined || (init?.method ?? 'GET') !== 'GET') return undefined
-  if (!address.startsWith(`${base}/`)) return undefined
-  const [shape = '', query = ''] = address.slice(base.length + 1).split('?')
-  const params = new URLSearchParams(query)
-  const isSse = params.has('live_sse') || params.has('experimental_live_sse')
-  if (params.get('live') !== 'true' || isSse || !/^[A-Za-z0-9][\w-]*$/.test(shape)) return undefined
-  return { shape, query }
-}
-
 /** Where a batch of polls is posted. */
 export function batchUrl(base: string): string {
   return `${base}/${LIVE_BATCH_NAME}`

@@ -1,20 +1,20 @@
-import { PRINCIPAL_HEADER } from '../../shapes/live-batch.ts'
+import { createPart, type Part, prefetch } from '../part.ts'
 import { shapesUrl } from '../shape-url.ts'
-import {
-  batchUrl,
-  headerOf,
-  type LiveAnswer,
-  type LivePoller,
-  LiveSharingUnavailable,
-  livePollOf,
-  toResponse,
-} from './live-answer.ts'
-import { createLiveHub } from './live-hub.ts'
-import { watchPageSleep } from './page-sleep.ts'
+import { livePollOf } from './live-poll.ts'
 import { createPrincipalPin } from './principal-pin.ts'
-import { createSupport } from './support.ts'
+import type { Sharing } from './sharing.ts'
 import { browserTabTools, type TabChannel, type TabTools } from './tab-messages.ts'
-import { createTabShare, type TabTimes } from './tab-share.ts'
+import type { TabTimes } from './tab-share.ts'
+
+/** How long a poll waits for what shares to be loaded, in ms. */
+const LONGEST_WAIT_MS = 5_000
+
+type SharingPart = Part<typeof import('./sharing.ts')>
+
+const sharingPart: SharingPart = /* @__PURE__ */ createPart(
+  'Live sharing',
+  () => import('./sharing.ts'),
+)
 
 /** How live polls are shared. */
 export interface LiveFetchOptions {
@@ -29,6 +29,8 @@ export interface LiveFetchOptions {
   /** What to share across tabs by; the browser's own by default, null for no other tabs. */
   readonly tabTools?: TabTools | null
   readonly tabTimes?: Partial<TabTimes>
+  /** Where what shares comes from; until it is there, and where it cannot be had, polls go straight. */
+  readonly part?: SharingPart
 }
 
 /** A fetch for shape streams. */
@@ -46,12 +48,13 @@ export interface LiveFetch {
  * goes straight.
  */
 export function createLiveFetch(options: LiveFetchOptions): LiveFetch {
+  const { share, part = sharingPart } = options
   const pin = createPrincipalPin()
-  const support = createSupport()
-  const tools = options.tabTools === undefined ? browserTabTools() : options.tabTools
-  let sharing: { readonly principal: string | undefined; readonly poller: LivePoller } | undefined
-
+  const tools = (options.tabTools === undefined ? browserTabTools() : options.tabTools) ?? undefined
+  let sharing: Sharing | undefined
   let signOuts: TabChannel | undefined
+  // Before any poll, which could take the connection that it needs, and long before it is needed.
+  if (share) prefetch(part)
 
   // Looked up per request: a page may replace fetch after this was made, as mocks do.
   const send: typeof fetch = (input, init) => (options.fetchClient ?? fetch)(input, init)
@@ -59,61 +62,28 @@ export function createLiveFetch(options: LiveFetchOptions): LiveFetch {
   const base = () => shapesUrl(options.electricUrl)
   const nameOf = (principal: string) => `session-db/1/${base()}/${principal}`
 
-  const createPoller = () =>
-    createLiveHub({
-      url: batchUrl(base()),
-      send,
-      headers: options.headers,
-      support,
-    })
-
-  function createSharing(principal: string | undefined): LivePoller {
-    // Without the server's word on whose answers they are, they stay in this tab.
-    if (principal === undefined || !tools) return createPoller()
-    const share = createTabShare({
-      name: nameOf(principal),
-      tools,
-      createPoller,
-      isRefusal: (answer) => isRefusal(answer, principal),
-      ...(options.tabTimes === undefined ? {} : { times: options.tabTimes }),
-    })
-    const stopWatching = watchPageSleep(share.sleep, share.wake)
-    return {
-      poll: share.poll,
-      close() {
-        stopWatching()
-        share.close()
-      },
-    }
-  }
-
-  function pollerNow(): LivePoller {
-    const principal = pin.current()
-    if (sharing === undefined || sharing.principal !== principal) {
-      sharing?.poller.close()
-      sharing = { principal, poller: createSharing(principal) }
-    }
-    return sharing.poller
-  }
-
   async function answer(
     input: Parameters<typeof fetch>[0],
     init: RequestInit | undefined,
   ): Promise<Response> {
-    const poll = options.share ? livePollOf(input, init, base()) : undefined
-    if (poll === undefined || !support.isLikely()) return send(input, init)
-    try {
-      const signal = init?.signal ?? new AbortController().signal
-      return toResponse(await pollerNow().poll(poll, signal))
-    } catch (error) {
-      if (error instanceof LiveSharingUnavailable) return send(input, init)
-      throw error
-    }
+    const poll = share ? livePollOf(input, init, base()) : undefined
+    if (poll === undefined) return send(input, init)
+    const signal = init?.signal ?? new AbortController().signal
+    const exports = part.now() ?? (await whileWaiting(part.load(), signal))
+    sharing ??= exports?.createSharing({
+      base: base(),
+      send,
+      headers: options.headers,
+      nameOf,
+      tools,
+      ...(options.tabTimes === undefined ? {} : { tabTimes: options.tabTimes }),
+    })
+    return (await sharing?.poll(poll, pin.current(), signal)) ?? send(input, init)
   }
 
   function listenForSignOut(): void {
     const user = pin.user()
-    if (signOuts !== undefined || user === undefined || !tools) return
+    if (signOuts !== undefined || user === undefined || tools === undefined) return
     signOuts = tools.openChannel(`${nameOf(user)}/sign-out`)
     signOuts.onmessage = ({ data }) => {
       if (data.type === 'signed-out') options.onSignedOut()
@@ -128,8 +98,7 @@ export function createLiveFetch(options: LiveFetchOptions): LiveFetch {
     },
     signOut: () => signOuts?.postMessage({ type: 'signed-out' }),
     reset() {
-      sharing?.poller.close()
-      sharing = undefined
+      sharing?.close()
       signOuts?.close()
       signOuts = undefined
       pin.reset()
@@ -137,6 +106,30 @@ export function createLiveFetch(options: LiveFetchOptions): LiveFetch {
   }
 }
 
-function isRefusal(answer: LiveAnswer, principal: string): boolean {
-  return answer.status === 401 || (headerOf(answer, PRINCIPAL_HEADER) ?? principal) !== principal
+/**
+ * Waits for what is on its way, for as long as a poll can wait.
+ *
+ * @returns nothing when it does not come
+ */
+async function whileWaiting<Value>(
+  coming: Promise<Value>,
+  signal: AbortSignal,
+): Promise<Value | undefined> {
+  let stop = () => {}
+  const waited = new Promise<undefined>((resolve) => {
+    const done = () => resolve(undefined)
+    const timer = setTimeout(done, LONGEST_WAIT_MS)
+    signal.addEventListener('abort', done)
+    stop = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+    }
+  })
+  try {
+    return await Promise.race([coming, waited])
+  } catch {
+    return undefined
+  } finally {
+    stop()
+  }
 }

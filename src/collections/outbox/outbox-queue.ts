@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
 import { type ErrorCode, SessionDbError } from '../../errors.ts'
-import { MAX_MUTATIONS, type WriteBatchInput } from '../../writes/batch.ts'
+import type { WriteBatchInput } from '../../writes/batch.ts'
+import { MAX_MUTATIONS } from '../../writes/batch-size.ts'
 import type { WriteResult } from '../../writes/result.ts'
 import type { OutboxFailure, OutboxRecord, OutboxStorage } from './outbox-storage.ts'
 

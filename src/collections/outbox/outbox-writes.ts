@@ -1,10 +1,10 @@
 import type { SessionDbError } from '../../errors.ts'
-import { type Mutation, parseWriteBatch, type WriteBatchInput } from '../../writes/batch.ts'
+import { parseWriteBatch, type WriteBatchInput } from '../../writes/batch.ts'
 import type { WriteResult } from '../../writes/result.ts'
-import { applyMutations, type Touch } from '../apply-mutations.ts'
-import { type CommitContext, confirm, expectedIn } from '../commit-batch.ts'
+import type { Touch } from '../apply-mutations.ts'
+import { type CommitContext, confirm, expectedIn, showBatch } from '../commit-batch.ts'
 import type { SyncedCollection, SyncedRow, SyncStream } from '../electric.ts'
-import { type OptimisticOverlay, showOptimistic } from '../optimistic-overlay.ts'
+import type { OptimisticOverlay } from '../optimistic-overlay.ts'
 import type { LiveSources } from '../sources.ts'
 import type { OutboxQueue } from './outbox.ts'
 
@@ -22,7 +22,6 @@ export type OutboxContext = Pick<CommitContext, 'live' | 'identity' | 'syncTimeo
 /** A write that has not come back yet. */
 interface Pending {
   readonly batch: WriteBatchInput
-  readonly mutations: readonly Mutation[]
   readonly sessionOfThread: ReadonlyMap<string, string>
   readonly overlays: OptimisticOverlay[]
   touches: Touch[]
@@ -36,20 +35,16 @@ export function createOutboxWrites(queue: OutboxQueue, context: OutboxContext): 
   const pending = new Set<Pending>()
 
   function begin(batch: WriteBatchInput, sessionOfThread: ReadonlyMap<string, string>): Pending {
-    const { mutations } = parseWriteBatch(batch)
-    const write: Pending = { batch, mutations, sessionOfThread, overlays: [], touches: [] }
+    parseWriteBatch(batch)
+    const write: Pending = { batch, sessionOfThread, overlays: [], touches: [] }
     show(write, context.live)
     pending.add(write)
     return write
   }
 
   function show(write: Pending, live: LiveSources): void {
-    const { mutations, sessionOfThread, overlays } = write
-    const { identity } = context
-    let touches: Touch[] = []
-    const overlay = showOptimistic(() => {
-      touches = applyMutations(mutations, { live, identity, now: new Date(), sessionOfThread })
-    })
+    const { batch, sessionOfThread, overlays } = write
+    const { overlay, touches } = showBatch({ ...context, live }, batch, sessionOfThread)
     write.touches = [...write.touches, ...touches]
     overlays.push(overlay)
   }

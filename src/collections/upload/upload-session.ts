@@ -1,9 +1,8 @@
 import { v7 as uuidv7 } from 'uuid'
-import { SessionDbError } from '../../errors.ts'
+import type { SessionDbError } from '../../errors.ts'
 import type { Session, SessionInsert } from '../../schema/session.ts'
 import type { KeepSignedIn } from '../auth-refresh.ts'
-import { resilient } from './resilient.ts'
-import { createUploadRequests, type UploadAnswer, type UploadRequests } from './upload-requests.ts'
+import { createPart, loadPatiently } from '../part.ts'
 
 /** Where and how uploads are sent. */
 export interface UploadOptions {
@@ -53,7 +52,10 @@ export interface PendingUpload {
   abort(): Promise<void>
 }
 
-const PART_BYTES = 8 * 1024 * 1024
+const uploadPart = /* @__PURE__ */ createPart(
+  'What uploads files',
+  () => import('./send-upload.ts'),
+)
 
 /**
  * Creates the action that uploads a file.
@@ -68,8 +70,9 @@ export function createUploadSession(
   return (upload) => {
     const id = upload.id ?? uuidv7()
     const aborting = new AbortController()
-    const requestsOf = () => createUploadRequests(options, keep)
-    const uploaded = send(requestsOf, { ...upload, id }, aborting.signal)
+    const uploaded = loadPatiently(uploadPart).then(({ sendUpload }) =>
+      sendUpload({ options, keep }, { ...upload, id }, aborting.signal),
+    )
     uploaded.catch((error: SessionDbError) => {
       if (!aborting.signal.aborted) onError(error)
     })
@@ -79,54 +82,8 @@ export function createUploadSession(
       async abort() {
         aborting.abort()
         await uploaded.catch(() => undefined)
-        await requestsOf().remove(id)
+        await uploadPart.now()?.removeUpload({ options, keep }, id)
       },
     }
   }
-}
-
-async function send(
-  requestsOf: () => UploadRequests,
-  upload: SessionUpload & { readonly id: string },
-  signal: AbortSignal,
-): Promise<{ readonly status: Session['status'] }> {
-  const { file, onProgress, partBytes = PART_BYTES, ...session } = upload
-  const requests = requestsOf()
-  const totalBytes = file.size
-  const report = (uploadedBytes: number, retrying: boolean) =>
-    onProgress?.({ uploadedBytes, totalBytes, retrying })
-  const name = file.name ?? 'Session'
-  const insert = { title: name, originalName: name, ...session }
-
-  let at = 0
-  const attempt = resilient(signal, () => report(at, true))
-  let answer: UploadAnswer = await attempt(() => requests.create(insert, totalBytes, signal))
-  at = answer.offset
-  report(at, false)
-  // An empty file is complete from the start and still has to be said to be.
-  for (let first = true; first || at < totalBytes; first = false) {
-    if (answer.status !== 'pending') break
-    let broken = false
-    answer = await attempt(async () => {
-      // After a failure only the server knows how much of the part arrived.
-      if (broken) {
-        const state = await requests.state(upload.id, signal)
-        if (state.offset !== at) return state
-      }
-      broken = true
-      return requests
-        .append(upload.id, at, file.slice(at, at + partBytes), signal)
-        .catch(goOnElsewhere)
-    })
-    at = answer.offset
-    report(at, false)
-  }
-  return { status: answer.status }
-}
-
-/** An earlier request, taken for lost, may have arrived meanwhile. */
-function goOnElsewhere(error: unknown): UploadAnswer {
-  const offset = error instanceof SessionDbError ? error.details?.receivedBytes : undefined
-  if (typeof offset !== 'number') throw error
-  return { offset, status: 'pending' }
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ClientBase, Pool } from 'pg'
-import { idField, MAX_TITLE_LENGTH } from '../../schema/fields.ts'
+import { idField } from '../../schema/fields.ts'
+import { MAX_TITLE_LENGTH } from '../../schema/limits.ts'
 import type { Principal } from '../../schema/principal.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { inCopyTransaction } from '../copy-client.ts'
