@@ -1,14 +1,14 @@
 import { v7 as uuidv7 } from 'uuid'
 import { SessionDbError } from '../errors.ts'
-import type { ChatMessage, ChatMessageInsert } from '../schema/chat-message.ts'
-import { streamStateOf } from '../schema/streamed-message.ts'
+import type { ChatMessageInsert } from '../schema/chat-message.ts'
 import type { WriteBatchInput } from '../writes/batch.ts'
-import {
-  createMessageStream,
-  type MessageStream,
-  type MessageStreamOptions,
-} from '../writes/message-stream.ts'
+import type { MessageStream, MessageStreamOptions } from '../writes/message-stream.ts'
 import { type CommitContext, commitBatch, type PendingWrite } from './commit-batch.ts'
+import { given } from './optimistic-rows.ts'
+import { createPart, loadPatiently } from './part.ts'
+import { createPendingStream } from './pending-message-stream.ts'
+
+type Streaming = typeof import('./message-streaming.ts')
 
 /** A message that is to be streamed: what it says comes later, its id may be left to the library. */
 export interface NewStreamedMessage
@@ -40,6 +40,11 @@ export interface StreamActions {
   resumeMessage(id: string, options?: MessageStreamOptions): Promise<MessageStream>
 }
 
+const streamingPart = /* @__PURE__ */ createPart(
+  'What streams messages',
+  () => import('./message-streaming.ts'),
+)
+
 /** Creates the streaming actions over one set of collections. */
 export function createStreamActions(context: CommitContext): StreamActions {
   const write = (batch: WriteBatchInput) =>
@@ -60,50 +65,24 @@ export function createStreamActions(context: CommitContext): StreamActions {
       const insert = { collection: 'chatMessages', type: 'insert', value } as const
       const sessions = sessionId === undefined ? [] : [[message.threadId, sessionId] as const]
       const begun = commitBatch(context, [insert], new Map(sessions))
-      return createMessageStream({
-        id,
-        writer,
-        seq: 0,
-        before: { content: '', parts: [] },
-        metadata,
-        write: context.outbox === undefined ? write : afterBegun(begun, write),
-        refused: refusalOf(begun),
-        options: {
-          ...(flushMs === undefined ? {} : { flushMs }),
-          ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
-          ...(retryForMs === undefined ? {} : { retryForMs }),
-        },
-      })
+      const open = ({ createMessageStream }: Streaming) =>
+        createMessageStream({
+          id,
+          writer,
+          seq: 0,
+          before: { content: '', parts: [] },
+          metadata,
+          write: context.outbox === undefined ? write : afterBegun(begun, write),
+          refused: refusalOf(begun),
+          options: given({ flushMs, heartbeatMs, retryForMs }),
+        })
+      const streaming = streamingPart.now()
+      if (streaming !== undefined) return open(streaming)
+      return createPendingStream(id, loadPatiently(streamingPart).then(open))
     },
     async resumeMessage(id, options = {}) {
-      const message = find(context, id)
-      if (message.status === 'complete') {
-        throw new SessionDbError(
-          'conflict',
-          'This message is complete: there is nothing to resume.',
-        )
-      }
-      const writer = uuidv7()
-      const { stream: _, ...metadata } = message.metadata
-      const { from } = streamStateOf(message.metadata)
-      const stream = from === undefined ? { writer } : { writer, from }
-      const changes = { status: 'streaming', metadata: { ...metadata, stream } } as const
-      const { version: expectedVersion } = message
-      await commitBatch(context, [
-        { collection: 'chatMessages', type: 'update', id, changes, expectedVersion },
-      ]).committed
-      // The optimistic row gives place to the stored one after the promise has been resolved.
-      await new Promise((resolve) => setTimeout(resolve))
-      const taken = find(context, id)
-      return createMessageStream({
-        id,
-        writer,
-        seq: streamStateOf(taken.metadata).from ?? 0,
-        before: taken,
-        metadata,
-        write,
-        options,
-      })
+      const { resumeMessage } = await loadPatiently(streamingPart)
+      return resumeMessage(context, write, id, options)
     },
   }
 }
@@ -131,15 +110,4 @@ async function refusalOf({ committed }: PendingWrite): Promise<unknown> {
     if (!(error instanceof SessionDbError) || error.code !== 'sync_timeout') return error
   }
   return new Promise<never>(() => {})
-}
-
-function find({ live }: CommitContext, id: string): ChatMessage {
-  for (const { collection } of live.messages()) {
-    const message = collection.get(id)
-    if (message !== undefined) return message
-  }
-  throw new SessionDbError(
-    'not_found',
-    'No open collection has this message. Open its thread first.',
-  )
 }

@@ -1,10 +1,9 @@
 import type { SyncConfig } from '@tanstack/db'
-import { type ChatMessage, streamEpoch } from '../schema/index.ts'
-import { type DeltaStream, openDeltaStream, type StreamedDelta } from './delta-stream.ts'
 import type { StreamOptions } from './electric.ts'
-import { createStreamedRows } from './streamed-rows.ts'
+import { createPart, loadPatiently } from './part.ts'
 
 type SyncParams = Parameters<SyncConfig<Record<string, unknown>>['sync']>[0]
+type Row = Record<string, unknown> & { readonly id: string }
 
 /** Changes what a shape's stream writes into its collection. */
 export interface SyncOverlay {
@@ -16,49 +15,45 @@ export interface SyncOverlay {
 /** Puts itself between a shape's stream and its collection. */
 export type CreateSyncOverlay = (params: SyncParams, options: StreamOptions) => SyncOverlay
 
+const growingPart = /* @__PURE__ */ createPart(
+  'What shows streamed messages',
+  () => import('./streamed-messages.ts'),
+)
+
 /**
- * Lets messages grow while they are streamed: their rows get what the deltas say on top of what they
- * hold themselves. Deltas are asked for only while a message of the collection streams, so a
- * collection at rest costs one shape, not two.
+ * Lets messages grow while they are streamed. What does it is loaded when the first of them streams;
+ * until then, and where it cannot be had, a message shows what its row holds, and all of it when it is
+ * complete.
  */
 export const overlayStreams: CreateSyncOverlay = (params, options) => {
-  const rows = createStreamedRows((id) => {
-    return params.collection.get(id) as unknown as ChatMessage | undefined
-  })
-  const streams = new Map<string, DeltaStream>()
+  // Messages that stream, as their shape has them.
+  const streaming = new Map<string, Row>()
+  let growing: SyncOverlay | undefined
   let isOpen = false
-  let waiting: StreamedDelta[] = []
+  let isAsked = false
+  let isStopped = false
+  const target = () => growing?.params ?? params
 
-  function show(deltas: readonly StreamedDelta[]): void {
-    // The messages' own transaction is open: what is written now would become part of it.
-    if (isOpen) {
-      waiting = [...waiting, ...deltas]
-      return
-    }
-    const changed = rows.grow(deltas)
-    if (changed.length === 0) return
-    params.begin({ immediate: true })
-    for (const row of changed) params.write({ type: 'update', value: { ...row } })
-    params.commit()
+  async function grow(): Promise<void> {
+    isAsked = true
+    await loadPatiently(growingPart).catch(() => undefined)
+    isAsked = false
+    takeOver()
   }
 
-  /** Opens the streams that are needed and closes those that are not. */
-  function follow(): void {
-    const needed = new Map(
-      rows.bases().map(({ sessionId, createdAt }) => {
-        const epoch = streamEpoch(createdAt)
-        return [JSON.stringify([sessionId, epoch]), { sessionId, epoch }]
-      }),
-    )
-    for (const [key, stream] of streams) {
-      if (needed.has(key)) continue
-      stream.close()
-      streams.delete(key)
-    }
-    if (needed.size === 0) rows.forgetDeltas()
-    for (const [key, place] of needed) {
-      if (!streams.has(key)) streams.set(key, openDeltaStream(place, options, show))
-    }
+  function takeOver(): void {
+    const part = growingPart.now()
+    // What a transaction has begun with it also ends with.
+    if (part === undefined || isOpen || isStopped || growing !== undefined) return
+    growing = part.growStreamedMessages(params, options, streaming.values())
+    streaming.clear()
+  }
+
+  function note(row: Row): void {
+    const known = streaming.get(row.id) ?? (params.collection.get(row.id) as Row | undefined)
+    const now = { ...known, ...row }
+    if (now.status === 'streaming') streaming.set(row.id, now)
+    else streaming.delete(row.id)
   }
 
   return {
@@ -66,33 +61,33 @@ export const overlayStreams: CreateSyncOverlay = (params, options) => {
       ...params,
       begin(given) {
         isOpen = true
-        params.begin(given)
+        target().begin(given)
       },
       write(message) {
-        if (message.type === 'delete') {
-          rows.remove(String('key' in message ? message.key : message.value.id))
-          params.write(message)
-        } else {
-          params.write({ ...message, value: rows.take(message.value as { readonly id: string }) })
+        if (growing === undefined) {
+          if (message.type !== 'delete') note(message.value as Row)
+          else streaming.delete(String('key' in message ? message.key : message.value.id))
         }
+        target().write(message)
       },
       truncate() {
-        rows.clear()
-        params.truncate()
+        streaming.clear()
+        target().truncate()
       },
       commit(signal) {
         isOpen = false
-        const applied = params.commit(signal)
-        follow()
-        if (waiting.length > 0) show(waiting.splice(0))
+        const applied = target().commit(signal)
+        if (growing === undefined && streaming.size > 0 && !isAsked) {
+          if (growingPart.now() === undefined) void grow()
+          else takeOver()
+        }
         return applied
       },
     },
     stop() {
-      for (const stream of streams.values()) stream.close()
-      streams.clear()
-      rows.clear()
-      rows.forgetDeltas()
+      isStopped = true
+      streaming.clear()
+      growing?.stop()
     },
   }
 }

@@ -1,12 +1,8 @@
 import { v7 as uuidv7 } from 'uuid'
 import { type ErrorCode, SessionDbError } from '../errors.ts'
 import type { JsonObject } from '../schema/fields.ts'
-import {
-  foldDelta,
-  type StreamError,
-  type StreamedContent,
-  type StreamState,
-} from '../schema/streamed-message.ts'
+import { foldDelta, type StreamedContent } from '../schema/fold-delta.ts'
+import type { StreamError, StreamState } from '../schema/streamed-message.ts'
 import type { MutationInput, WriteBatchInput } from './batch.ts'
 import { MAX_DELTAS } from './batch-size.ts'
 import { createDeltaBuffer, type OutgoingDelta } from './delta-buffer.ts'

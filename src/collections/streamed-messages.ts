@@ -1,0 +1,96 @@
+import type { ChatMessage } from '../schema/chat-message.ts'
+import { streamEpoch } from '../schema/chat-message-delta.ts'
+import { type DeltaStream, openDeltaStream, type StreamedDelta } from './delta-stream.ts'
+import type { StreamOptions } from './electric.ts'
+import type { SyncOverlay } from './stream-overlay.ts'
+import { createStreamedRows } from './streamed-rows.ts'
+
+/**
+ * Lets messages grow while they are streamed: their rows get what the deltas say on top of what they
+ * hold themselves. Deltas are asked for only while a message of the collection streams, so a
+ * collection at rest costs one shape, not two.
+ *
+ * @param streaming messages that stream already, as their shape has them
+ */
+export function growStreamedMessages(
+  params: SyncOverlay['params'],
+  options: StreamOptions,
+  streaming: Iterable<{ readonly id: string }>,
+): SyncOverlay {
+  const rows = createStreamedRows((id) => {
+    return params.collection.get(id) as unknown as ChatMessage | undefined
+  })
+  const streams = new Map<string, DeltaStream>()
+  let isOpen = false
+  let waiting: StreamedDelta[] = []
+
+  function show(deltas: readonly StreamedDelta[]): void {
+    // The messages' own transaction is open: what is written now would become part of it.
+    if (isOpen) {
+      waiting = [...waiting, ...deltas]
+      return
+    }
+    const changed = rows.grow(deltas)
+    if (changed.length === 0) return
+    params.begin({ immediate: true })
+    for (const row of changed) params.write({ type: 'update', value: { ...row } })
+    params.commit()
+  }
+
+  /** Opens the streams that are needed and closes those that are not. */
+  function follow(): void {
+    const needed = new Map(
+      rows.bases().map(({ sessionId, createdAt }) => {
+        const epoch = streamEpoch(createdAt)
+        return [JSON.stringify([sessionId, epoch]), { sessionId, epoch }]
+      }),
+    )
+    for (const [key, stream] of streams) {
+      if (needed.has(key)) continue
+      stream.close()
+      streams.delete(key)
+    }
+    if (needed.size === 0) rows.forgetDeltas()
+    for (const [key, place] of needed) {
+      if (!streams.has(key)) streams.set(key, openDeltaStream(place, options, show))
+    }
+  }
+
+  for (const message of streaming) rows.take(message)
+  follow()
+
+  return {
+    params: {
+      ...params,
+      begin(given) {
+        isOpen = true
+        params.begin(given)
+      },
+      write(message) {
+        if (message.type === 'delete') {
+          rows.remove(String('key' in message ? message.key : message.value.id))
+          params.write(message)
+        } else {
+          params.write({ ...message, value: rows.take(message.value as { readonly id: string }) })
+        }
+      },
+      truncate() {
+        rows.clear()
+        params.truncate()
+      },
+      commit(signal) {
+        isOpen = false
+        const applied = params.commit(signal)
+        follow()
+        if (waiting.length > 0) show(waiting.splice(0))
+        return applied
+      },
+    },
+    stop() {
+      for (const stream of streams.values()) stream.close()
+      streams.clear()
+      rows.clear()
+      rows.forgetDeltas()
+    },
+  }
+}
