@@ -124,8 +124,11 @@ async function runImport(
   const total = counts.messages.inserted
   if (!dryRun) {
     progress('writing', 0, total)
-    await writeRows(client, owner, stubs, source, (done) => progress('writing', done, total))
-    await checkUnchanged()
+    try {
+      await writeRows(client, owner, stubs, source, (done) => progress('writing', done, total))
+    } finally {
+      await checkUnchanged()
+    }
   }
   progress('comparing')
   const perThread = await compareWithDatabase(client, sql, dryRun)

@@ -13,6 +13,8 @@ export interface JsonElement {
   /** Place in the array, from 0. */
   readonly index: number
   readonly bytes: Buffer
+  /** Where they begin in the file. */
+  readonly start: number
   readonly value: unknown
   /** Why the bytes are no value; then `value` is undefined. */
   readonly problem?: string
@@ -56,7 +58,7 @@ export async function* readJsonArray(
       const parsed = parseElement(found)
       elements.push(
         'value' in parsed
-          ? { index, bytes: found.bytes, value: parsed.value }
+          ? { index, bytes: found.bytes, start: found.start, value: parsed.value }
           : await unparsed(path, index, found, parsed, salvage),
       )
       index += 1
@@ -89,13 +91,13 @@ function whyRest(rest: FoundElement, offset: number): NotParsed {
 async function unparsed(
   path: string,
   index: number,
-  { bytes }: FoundElement,
+  { bytes, start }: FoundElement,
   { not, offset }: NotParsed,
   salvage: boolean,
 ): Promise<JsonElement> {
   const problem = `is not ${not} from ${await filePosition(path, offset)} on`
   if (!salvage) throw new JsonFileError(problem)
-  return { index, bytes, value: undefined, problem }
+  return { index, bytes, start, value: undefined, problem }
 }
 
 interface NotParsed {

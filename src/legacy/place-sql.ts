@@ -27,7 +27,8 @@ export const setRepeatsAside = `
   SELECT r.file, r.index, r.id,
     CASE WHEN r.file = f.file THEN 'record ' || f.index
       ELSE 'chat-messages.json[' || f.index || ']' END,
-    r.file = f.file AND to_jsonb(r) - '{n,index}'::text[] = to_jsonb(f) - '{n,index}'::text[]
+    r.file = f.file AND to_jsonb(r) - '{n,index,start,bytes}'::text[]
+        = to_jsonb(f) - '{n,index,start,bytes}'::text[]
   FROM legacy_messages r
   JOIN (
     SELECT id, min(n) AS n FROM legacy_messages
@@ -174,13 +175,14 @@ export const planThreads = `
   UNION ALL
   SELECT id, session_id, mode, title, metadata, created_at, updated_at, status FROM legacy_recovered;
   CREATE TEMP TABLE legacy_added ON COMMIT DROP AS
-  SELECT c.*, p.created_at AS last_message_at
+  SELECT c.*, m.created_at AS last_message_at, m.file, m.start, m.bytes
   FROM (
     SELECT thread_id, row_number() OVER ()::int AS number, count(*)::int AS added,
       max(position) AS last_position
     FROM legacy_placed WHERE position IS NOT NULL GROUP BY thread_id
   ) c
-  JOIN legacy_placed p ON p.thread_id = c.thread_id AND p.position = c.last_position;
+  JOIN legacy_placed p ON p.thread_id = c.thread_id AND p.position = c.last_position
+  JOIN legacy_messages m ON m.n = p.n;
   CREATE TEMP TABLE legacy_expected ON COMMIT DROP AS
   SELECT coalesce(t.id, r.id, k.id) AS id,
     coalesce(k.session_id, t.session_id, r.session_id) AS session_id,

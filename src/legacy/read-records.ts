@@ -20,9 +20,16 @@ export interface RecordSource {
 /** Understands a record, which stands at this place of its file's array. */
 export type ParseRecord<Parsed> = (fields: RecordFields, index: number) => Parsed
 
+/** A record, and where it stands in its file. */
+export interface ReadRecord<Parsed> {
+  readonly record: Parsed
+  readonly start: number
+  readonly bytes: number
+}
+
 /** Records that were read together. */
 export interface ReadRecords<Parsed> {
-  readonly parsed: readonly Parsed[]
+  readonly parsed: readonly ReadRecord<Parsed>[]
   /** All of the file so far, bad ones included. */
   readonly records: number
 }
@@ -44,11 +51,12 @@ export async function* readRecords<Parsed extends object>(
   const onBytes = (done: number) => source.onBytes?.(name, done, total)
   try {
     for await (const elements of readJsonArray(path, { salvage: source.salvage, onBytes })) {
-      const parsed: Parsed[] = []
+      const parsed: ReadRecord<Parsed>[] = []
       for (const element of elements) {
         records += 1
         try {
-          parsed.push(understand(name, element, source, parse))
+          const record = understand(name, element, source, parse)
+          parsed.push({ record, start: element.start, bytes: element.bytes.length })
         } catch (error) {
           if (!(error instanceof BadRecordError)) throw error
           await source.onBadRecord?.(issueWith(name, element, error.message), element.bytes)

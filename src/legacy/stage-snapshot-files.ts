@@ -22,13 +22,13 @@ export async function stageSnapshotFiles(
   const threadLines = async function* () {
     for await (const { parsed, records } of readRecords(source, 'chat-threads.json', parseThread)) {
       counts.set('chat-threads.json', records)
-      yield parsed.map(threadLine)
+      yield parsed.map(({ record }) => threadLine(record))
     }
   }
   const messageLines = async function* () {
     for await (const { parsed, records, name, before } of readMessages(source)) {
       counts.set(name, records)
-      yield parsed.map((message) => messageLine(message, before + message.index))
+      yield parsed.map((read) => messageLine(read, before + read.record.index))
     }
   }
   await stage(client, threadCopy, threadLines())

@@ -2,6 +2,7 @@ import type { ClientBase } from 'pg'
 import { copyLine } from '../server/copy-text.ts'
 import { type LegacyMessage, type LegacyThread, NO_METADATA } from './legacy-records.ts'
 import { messageDigest } from './message-digest.ts'
+import type { ReadRecord } from './read-records.ts'
 
 /** Numbers of the files in the staging tables: the order in which records with one id win. */
 export const fileNumbers = {
@@ -30,7 +31,8 @@ export async function createStagingTables(client: ClientBase): Promise<void> {
       n integer NOT NULL, file smallint NOT NULL, index integer NOT NULL,
       id text NOT NULL, session_id text NOT NULL, mode text, thread_id text,
       client_message_id text, created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL,
-      parts jsonb, metadata jsonb, digest bytea NOT NULL
+      parts jsonb, metadata jsonb, digest bytea NOT NULL, start bigint NOT NULL,
+      bytes integer NOT NULL
     ) ON COMMIT DROP`)
 }
 
@@ -47,7 +49,8 @@ export function threadLine(thread: LegacyThread): string {
 }
 
 /** @param n the message's place in all files together. */
-export function messageLine(message: LegacyMessage, n: number): string {
+export function messageLine(read: ReadRecord<LegacyMessage>, n: number): string {
+  const message = read.record
   const { file, index, id, sessionId, mode, threadId, parts, metadata } = message
   const createdAt = message.createdAt.toISOString()
   const sameTime = message.updatedAt.getTime() === message.createdAt.getTime()
@@ -65,5 +68,7 @@ export function messageLine(message: LegacyMessage, n: number): string {
     parts.length === 0 ? null : JSON.stringify(parts),
     metadata === NO_METADATA ? null : JSON.stringify(metadata),
     `\\x${messageDigest(message)}`,
+    read.start,
+    read.bytes,
   ])
 }

@@ -36,7 +36,7 @@ export async function writeMessages(
     ahead ??= await readPlaces(client, places.stretch + 1)
   }
   for await (const { parsed, before } of readMessages({ dataDir, salvage })) {
-    for (const message of parsed) {
+    for (const { record: message } of parsed) {
       const { stretch, at } = stretchOf(before + message.index)
       if (stretch !== places.stretch) {
         await batches.send(readAhead)

@@ -1,6 +1,7 @@
 import type { ClientBase } from 'pg'
 import { bulkLoad } from '../server/bulk-load.ts'
 import type { ImportOwner } from './import-owner.ts'
+import { readPreviews } from './read-previews.ts'
 import type { RecordSource } from './read-records.ts'
 import { sessionTitle } from './session-title.ts'
 import { writeMessages } from './write-messages.ts'
@@ -32,8 +33,8 @@ export async function readNewSessions(
 }
 
 /**
- * Writes what was planned. Threads are told once, in the end, of all their messages, and the trigger
- * that would count every one is told to leave that.
+ * Writes what was planned. Threads get their counts and times as they will be in the end, and the
+ * trigger that would count every message is told to leave that.
  *
  * @param onMessages hears how many of the messages have been written so far.
  */
@@ -48,9 +49,10 @@ export async function writeRows(
   for (let from = 0; from < sessions.length; from += SESSIONS_PER_STATEMENT) {
     await insertSessions(client, owner, sessions.slice(from, from + SESSIONS_PER_STATEMENT))
   }
+  await readPreviews(client, source.dataDir)
   await insertThreads(client, owner)
+  await updateKnownThreads(client, owner)
   await writeMessages(client, owner, source, onMessages)
-  await countMessages(client, owner)
 }
 
 async function insertSessions(
@@ -71,24 +73,25 @@ async function insertSessions(
 async function insertThreads(client: ClientBase, { tenantId, userId }: ImportOwner): Promise<void> {
   await client.query(
     `INSERT INTO chat_threads (tenant_id, created_by, id, session_id, mode, title, status, metadata,
-       created_at, updated_at)
-     SELECT $1, $2, id, session_id, mode, title, status, metadata, created_at, updated_at
-     FROM legacy_new_threads`,
+       created_at, updated_at, message_count, last_position, last_message_at, last_message_preview)
+     SELECT $1, $2, t.id, t.session_id, t.mode, t.title, t.status, t.metadata,
+       t.created_at, t.updated_at, coalesce(a.added, 0), coalesce(a.last_position, 0),
+       a.last_message_at, p.preview
+     FROM legacy_new_threads t
+     LEFT JOIN legacy_added a ON a.thread_id = t.id
+     LEFT JOIN legacy_previews p ON p.thread_id = t.id`,
     [tenantId, userId],
   )
 }
 
-/** New threads keep the time of their last change that the file says. */
-async function countMessages(client: ClientBase, { tenantId }: ImportOwner): Promise<void> {
+/** Threads that were there and get more messages: these come after those they have. */
+async function updateKnownThreads(client: ClientBase, { tenantId }: ImportOwner): Promise<void> {
   await client.query(
     `UPDATE chat_threads t SET message_count = t.message_count + a.added,
        last_position = a.last_position, last_message_at = a.last_message_at,
-       last_message_preview = left(m.content, 280), version = t.version + 1,
-       updated_at = CASE WHEN k.id IS NULL THEN t.updated_at ELSE now() END
-     FROM legacy_added a
-     JOIN chat_messages m ON m.tenant_id = $1 AND m.thread_id = a.thread_id
-       AND m.position = a.last_position
-     LEFT JOIN legacy_known_threads k ON k.id = a.thread_id
+       last_message_preview = p.preview
+     FROM legacy_added a JOIN legacy_known_threads k ON k.id = a.thread_id
+     JOIN legacy_previews p ON p.thread_id = a.thread_id
      WHERE t.tenant_id = $1 AND t.id = a.thread_id`,
     [tenantId],
   )

@@ -3,14 +3,14 @@ import { SessionDbError } from '../errors.ts'
 
 /**
  * For the rest of the transaction messages are inserted without being counted in their threads: who
- * calls this writes the counts, and the versions that threads get so. See migrations 0005 and 0006.
+ * calls this writes the counts. See migration 0005.
  *
  * @throws SessionDbError `unavailable` when the database lacks that migration: messages would be
  * counted twice.
  */
 export async function bulkLoad(client: ClientBase): Promise<void> {
   const { rows } = await client.query<{ ready: boolean }>(
-    `SELECT EXISTS (SELECT FROM session_db_migrations WHERE name = '0006-count-several') AS ready`,
+    `SELECT EXISTS (SELECT FROM session_db_migrations WHERE name = '0005-bulk-load') AS ready`,
   )
   if (rows[0]?.ready !== true) {
     throw new SessionDbError(

@@ -81,21 +81,23 @@ test('a file that is written while it is read: nothing is imported', async () =>
   expect(await stored('written')).toEqual([])
 })
 
-test('threads keep the time of their last change, and are told of all messages at once', async () => {
+test('a thread is as the file says: its last message in full characters, its time of change', async () => {
   const thread = { id: 't1', sessionId: 's1', mode: 'session', title: 'T', status: 'archived' }
   const time = '2025-01-01T00:00:00.000Z'
   const files = {
     'chat-threads.json': [{ ...thread, createdAt: time, updatedAt: time }],
-    'chat-messages.json': [message(1, { content: 'é'.repeat(300) }), message(4)],
+    'chat-messages.json': [message(1, { content: '😀'.repeat(300) }), message(4)],
   }
   await run('told', files)
   const { rows } = await database.pool.query(
-    `SELECT message_count, last_position::int, last_message_at, last_message_preview, updated_at
+    `SELECT message_count, last_position::int, last_message_at, last_message_preview, updated_at,
+       version
      FROM chat_threads WHERE tenant_id = 'told'`,
   )
   expect(rows).toEqual([
     {
-      ...{ message_count: 2, last_position: 2, last_message_preview: 'é'.repeat(280) },
+      ...{ message_count: 2, last_position: 2, last_message_preview: '😀'.repeat(280) },
+      version: 1,
       ...{ last_message_at: new Date(1.76e12 - 1_000), updated_at: new Date(time) },
     },
   ])
