@@ -3,7 +3,7 @@ import { SessionDbError } from '../errors.ts'
 
 /**
  * For the rest of the transaction messages are inserted without being counted in their threads: who
- * calls this writes the counts. See migration 0005.
+ * calls this writes the counts (migration 0005).
  *
  * @throws SessionDbError `unavailable` when the database lacks that migration: messages would be
  * counted twice.
