@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ClientBase } from 'pg'
-import { PREVIEW_LENGTH } from '../schema/fields.ts'
+import { PREVIEW_LENGTH } from '../schema/limits.ts'
 import { parseMessage, parseToolEvent } from './parse-message.ts'
 import { recordFields } from './record-fields.ts'
 import { fileNumbers } from './staging-tables.ts'
