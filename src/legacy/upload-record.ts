@@ -58,6 +58,9 @@ export async function readUploadRecord(
 }
 
 async function readContent(fields: RecordFields, dataDir: string): Promise<ContentFile> {
+  if (fields.value('contentSha256') === null) {
+    throw new BadRecordError('content: there was none in the old process')
+  }
   const sha256 = fields.text('contentSha256') ?? ''
   if (!/^[0-9a-f]{64}$/.test(sha256)) throw new BadRecordError('contentSha256: must be a SHA-256')
   const name = `${UPLOAD_CONTENTS}/${sha256}`

@@ -32,10 +32,13 @@ test('uploads are brought along from the old process', async () => {
   const before = process.cwd()
   process.chdir(directory)
   try {
-    for await (const { id, bytes } of exportSessionUploads(sessionUploadsCollection.toArray, {
-      dataDir: 'data',
-    })) {
-      log(`${id}: ${bytes} bytes`)
+    for await (const { id, bytes, sha256 } of exportSessionUploads(
+      sessionUploadsCollection.toArray,
+      {
+        dataDir: 'data',
+      },
+    )) {
+      log(`${id}: ${sha256 === null ? 'has no content' : `${bytes} bytes`}`)
     }
   } finally {
     process.chdir(before)

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import {
+  type ExportedUpload,
   exportData,
   exportSessionUploads,
   type ImportUploadsOptions,
@@ -235,6 +236,41 @@ test('contents in S3: imported there, exported from there and back, the same byt
   } finally {
     await s3.stop()
   }
+})
+
+test('an upload without content stops no other: it is told of, and goes to the quarantine', async () => {
+  const exported: ExportedUpload[] = []
+  const without = { ...uploads[0], id: 'lost', note: 'kept', content: undefined }
+  const all = [without, ...uploads, { ...without, id: 'null', content: null }]
+  for await (const upload of exportSessionUploads(all as unknown as typeof uploads, { dataDir })) {
+    exported.push(upload)
+  }
+  expect(exported.map(({ id, sha256 }) => [id, sha256 === null])).toEqual([
+    ...[
+      ['lost', true],
+      ['u1', false],
+      ['u2', false],
+      ['null', true],
+    ],
+  ])
+  const quarantineFile = join(dataDir, 'quarantine.ndjson')
+  const report = await run('without', { quarantineFile })
+  const reason = 'content: there was none in the old process'
+  expect(report).toMatchObject({ ok: false, inserted: 2 })
+  expect(report.badRecords).toMatchObject([
+    { line: 1, id: 'lost', reason },
+    { line: 4, id: 'null', reason },
+  ])
+  expect(await readFile(quarantineFile, 'utf8')).toContain('"note":"kept"')
+})
+
+test('an upload that is no JSON is named', async () => {
+  const odd = [{ ...uploads[0], id: 'odd', size: 1n }]
+  const all = exportSessionUploads(odd as unknown as typeof uploads, { dataDir })
+  await expect(all.next()).rejects.toMatchObject({
+    code: 'invalid',
+    message: expect.stringMatching(/^Upload odd cannot be exported: .*BigInt/),
+  })
 })
 
 test('half an export is refused, and an interrupted one is not there', async () => {
