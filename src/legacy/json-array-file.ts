@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { createReadStream } from 'node:fs'
 import { locateJsonError } from '../server/json-error-position.ts'
-import { filePosition } from './file-position.ts'
+import { createFilePosition, type FilePosition } from './file-position.ts'
 import { createScanner, type FoundElement, type WrongByte } from './json-array-scanner.ts'
 import { JsonFileError } from './json-file-error.ts'
 
@@ -30,6 +30,8 @@ export interface ReadJsonArrayOptions {
   readonly chunkBytes?: number
   /** Hears how far into the file the reading has come. */
   readonly onBytes?: (done: number) => void
+  /** Hears how many bytes were read once more to say where something is no JSON. */
+  readonly onPositionBytes?: (count: number) => void
 }
 
 /**
@@ -47,9 +49,15 @@ export interface ReadJsonArrayOptions {
  */
 export async function* readJsonArray(
   path: string,
-  { salvage = false, chunkBytes = CHUNK_BYTES, onBytes }: ReadJsonArrayOptions = {},
+  {
+    salvage = false,
+    chunkBytes = CHUNK_BYTES,
+    onBytes,
+    onPositionBytes,
+  }: ReadJsonArrayOptions = {},
 ): AsyncGenerator<readonly JsonElement[]> {
   const scanner = createScanner(salvage)
+  const position = createFilePosition(path, onPositionBytes)
   let index = 0
   let offset = 0
   for await (const chunk of readChunks(path, chunkBytes)) {
@@ -59,18 +67,18 @@ export async function* readJsonArray(
       elements.push(
         'value' in parsed
           ? { index, bytes: found.bytes, start: found.start, value: parsed.value }
-          : await unparsed(path, index, found, parsed, salvage),
+          : await unparsed(position, index, found, parsed, salvage),
       )
       index += 1
     }
     yield elements
-    if (scanner.wrong !== undefined) throw await outsideError(path, scanner.wrong)
+    if (scanner.wrong !== undefined) throw await outsideError(position, scanner.wrong)
     offset += chunk.length
     onBytes?.(offset)
   }
   const rest = scanner.end()
   if (rest === undefined) return
-  yield [await unparsed(path, index, rest, whyRest(rest, offset), salvage)]
+  yield [await unparsed(position, index, rest, whyRest(rest, offset), salvage)]
 }
 
 async function* readChunks(path: string, chunkBytes: number): AsyncGenerator<Buffer> {
@@ -89,13 +97,13 @@ function whyRest(rest: FoundElement, offset: number): NotParsed {
 }
 
 async function unparsed(
-  path: string,
+  position: FilePosition,
   index: number,
   { bytes, start }: FoundElement,
   { not, offset }: NotParsed,
   salvage: boolean,
 ): Promise<JsonElement> {
-  const problem = `is not ${not} from ${await filePosition(path, offset)} on`
+  const problem = `is not ${not} from ${await position(offset)} on`
   if (!salvage) throw new JsonFileError(problem)
   return { index, bytes, start, value: undefined, problem }
 }
@@ -116,11 +124,14 @@ function parseElement({ bytes, start }: FoundElement): { readonly value: unknown
   }
 }
 
-async function outsideError(path: string, { offset, beforeArray }: WrongByte): Promise<Error> {
-  const position = await filePosition(path, offset)
+async function outsideError(
+  position: FilePosition,
+  { offset, beforeArray }: WrongByte,
+): Promise<Error> {
+  const where = await position(offset)
   return new JsonFileError(
     beforeArray
-      ? `must hold a JSON array, but ${position} begins something else`
-      : `is not JSON from ${position} on`,
+      ? `must hold a JSON array, but ${where} begins something else`
+      : `is not JSON from ${where} on`,
   )
 }

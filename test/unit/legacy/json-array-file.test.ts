@@ -49,3 +49,23 @@ test('elements are told apart wherever the file is cut into pieces', async () =>
   )
   await fc.assert(property, { numRuns: 60 })
 })
+
+test('thousands of broken records are told by line and column in one more reading of the file', async () => {
+  const lines = Array.from({ length: 3_000 }, (_, n) => (n % 3 === 0 ? `{"é": ${n}}` : `{"é": no}`))
+  const text = `[\n${lines.join(',\n')}\n]`
+  const path = join(directory, 'broken.json')
+  await writeFile(path, text)
+  let readAgain = 0
+  const problems = new Map<number, string>()
+  const onPositionBytes = (count: number) => {
+    readAgain += count
+  }
+  for await (const some of readJsonArray(path, { salvage: true, onPositionBytes })) {
+    for (const { index, problem } of some) if (problem !== undefined) problems.set(index, problem)
+  }
+  expect(problems.size).toBe(2_000)
+  for (const [index, problem] of problems) {
+    expect(problem).toBe(`is not JSON from line ${index + 2}, column 7 on`)
+  }
+  expect(readAgain).toBeLessThanOrEqual(Buffer.byteLength(text))
+})
