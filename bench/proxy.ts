@@ -5,7 +5,6 @@ import {
   type Benchmark,
   type Comparison,
   compare,
-  type Goal,
   interleave,
   quantile,
   timed,
@@ -14,8 +13,10 @@ import { withPostgres } from './support/bench-postgres.ts'
 import { createHttpClient, type HttpClient } from './support/http-get.ts'
 import { followShape, type LiveClient } from './support/live-client.ts'
 import { directQuery } from './support/proxied-shapes.ts'
+import { againstBoth, type Side, type Sides } from './support/proxy-sides.ts'
+import { measureSnapshots } from './support/proxy-snapshots.ts'
 import { type ServerProcess, startServerProcess } from './support/server-process.ts'
-import { readWholeShape, type ShapeQuery } from './support/shape-reader.ts'
+import { readWholeShape } from './support/shape-reader.ts'
 
 const largeRows = 100_000
 const rowBytes = 1_000
@@ -26,22 +27,10 @@ const commitsPerRound = 50
 const idleClients = 2_000
 const waves = 10
 const clientsPerWave = 500
+const objectsOfAnApp = 60_000
 
 /** Shapes through the proxy against the same shapes asked of the engine itself. */
 export const benchmark: Benchmark = { name: 'proxy', run }
-
-/** A way to the same shapes. */
-interface Side {
-  readonly query: (table: 'small' | 'large' | 'live') => ShapeQuery
-  readonly url: (table: 'small' | 'large' | 'live') => string
-}
-
-/** Ours, a third process that only passes bytes on, and no third process at all. */
-interface Sides {
-  readonly proxied: Side
-  readonly bare: Side
-  readonly direct: Side
-}
 
 async function run(context: BenchContext): Promise<Comparison[]> {
   return withPostgres(async (postgres) => {
@@ -60,15 +49,24 @@ async function run(context: BenchContext): Promise<Comparison[]> {
       program: 'bare-proxy',
       argument: { electricUrl: engine.url },
     })
+    const roomy = await startServerProcess({
+      program: 'bare-proxy',
+      argument: { electricUrl: engine.url, objects: objectsOfAnApp },
+    })
     const http = createHttpClient()
     const proxied: Side = { query: () => ({}), url: (table) => `${proxy.url}/shapes/${table}` }
     const direct: Side = { query: directQuery, url: () => engine.url }
-    const sides: Sides = { proxied, bare: { query: directQuery, url: () => bare.url }, direct }
+    const sides: Sides = {
+      proxied,
+      bare: { query: directQuery, url: () => bare.url },
+      roomy: { query: directQuery, url: () => roomy.url },
+      direct,
+    }
     try {
       context.note(`${idleClients} idle clients`)
       const memory = await measureMemory(proxy, bare, sides)
       context.note(`a snapshot of ${(largeRows * rowBytes) / 1e6} MB`)
-      const snapshots = await measureSnapshots(context, http, sides)
+      const snapshots = await measureSnapshots(context, http, sides, { proxy, roomy })
       context.note(`${requestsPerRound} requests for a small shape`)
       const requests = await measureRequests(context, http, sides)
       context.note('live answers')
@@ -79,6 +77,7 @@ async function run(context: BenchContext): Promise<Comparison[]> {
     } finally {
       http.close()
       await bare.stop()
+      await roomy.stop()
       await proxy.stop()
       await engine.stop()
     }
@@ -94,17 +93,6 @@ async function fill(database: Client): Promise<void> {
     await database.query(`CREATE TABLE ${table} (id bigint PRIMARY KEY, body text NOT NULL);
       INSERT INTO ${table} SELECT n, repeat('x', ${bytes}) FROM generate_series(1, ${rows}) n`)
   }
-}
-
-async function measureSnapshots(
-  { rounds }: BenchContext,
-  http: HttpClient,
-  sides: Sides,
-): Promise<Comparison[]> {
-  const read = (side: Side) => () =>
-    timed(() => readWholeShape(http, side.url('large'), side.query('large')))
-  const samples = await interleave(rounds, eachSide(sides, read))
-  return againstBoth('snapshot of 100 MB', samples, { ratio: 1 / 0.9 })
 }
 
 async function measureRequests(
@@ -128,29 +116,6 @@ async function measureRequests(
 
 function eachSide(sides: Sides, step: (side: Side) => () => Promise<number>) {
   return { proxied: step(sides.proxied), bare: step(sides.bare), direct: step(sides.direct) }
-}
-
-function againstBoth(
-  name: string,
-  { proxied, bare, direct }: Readonly<Record<keyof Sides, number[]>>,
-  goal?: Goal,
-): Comparison[] {
-  const ours = { unit: 'ms', ours: proxied }
-  return [
-    compare({
-      ...ours,
-      name,
-      reference: direct,
-      referenceName: 'the engine itself',
-      ...(goal && { goal }),
-    }),
-    compare({
-      ...ours,
-      name: `${name}, over a bare proxy`,
-      reference: bare,
-      referenceName: 'the least proxy Node can be',
-    }),
-  ]
 }
 
 /** Both see the same commits: what else the machine does slows both. */

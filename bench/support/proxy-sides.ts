@@ -1,0 +1,40 @@
+import { type Comparison, compare, type Goal } from '../harness.ts'
+import type { ShapeQuery } from './shape-reader.ts'
+
+/** A way to the same shapes. */
+export interface Side {
+  readonly query: (table: 'small' | 'large' | 'live') => ShapeQuery
+  readonly url: (table: 'small' | 'large' | 'live') => string
+}
+
+/** Ours, a third process that only passes bytes on, the same with an app's heap, and no third process at all. */
+export interface Sides {
+  readonly proxied: Side
+  readonly bare: Side
+  readonly roomy: Side
+  readonly direct: Side
+}
+
+/** Ours against no third process, and against one that only passes bytes on. */
+export function againstBoth(
+  name: string,
+  { proxied, bare, direct }: Readonly<Record<'proxied' | 'bare' | 'direct', number[]>>,
+  goal?: Goal,
+): Comparison[] {
+  const ours = { unit: 'ms', ours: proxied }
+  return [
+    compare({
+      ...ours,
+      name,
+      reference: direct,
+      referenceName: 'the engine itself',
+      ...(goal && { goal }),
+    }),
+    compare({
+      ...ours,
+      name: `${name}, over a bare proxy`,
+      reference: bare,
+      referenceName: 'the least proxy Node can be',
+    }),
+  ]
+}

@@ -1,0 +1,56 @@
+import { type BenchContext, type Comparison, compare, interleave, timed } from '../harness.ts'
+import type { HttpClient } from './http-get.ts'
+import { againstBoth, type Side, type Sides } from './proxy-sides.ts'
+import type { ServerProcess } from './server-process.ts'
+import { readWholeShape } from './shape-reader.ts'
+
+/** A large snapshot by each way: what it takes, and of the processors. */
+export async function measureSnapshots(
+  { rounds }: BenchContext,
+  http: HttpClient,
+  sides: Sides,
+  servers: { readonly proxy: ServerProcess; readonly roomy: ServerProcess },
+): Promise<Comparison[]> {
+  const read = (side: Side) => () =>
+    timed(() => readWholeShape(http, side.url('large'), side.query('large')))
+  const processor: Record<string, number[]> = { proxy: [], roomy: [], client: [] }
+  /** The time as well, and what the processors were needed for. */
+  const watched = (server: 'proxy' | 'roomy', side: Side) => async () => {
+    const cpuMs = async () => (await servers[server].usage({ collectGarbage: false })).cpuMs
+    const [before, client] = [await cpuMs(), process.cpuUsage()]
+    const ms = await read(side)()
+    const { user, system } = process.cpuUsage(client)
+    processor[server]?.push((await cpuMs()) - before)
+    if (server === 'proxy') processor.client?.push((user + system) / 1000)
+    return ms
+  }
+  const samples = await interleave(rounds, {
+    proxied: watched('proxy', sides.proxied),
+    bare: read(sides.bare),
+    roomy: watched('roomy', sides.roomy),
+    direct: read(sides.direct),
+  })
+  const [, ...proxy] = processor.proxy ?? []
+  const [, ...roomy] = processor.roomy ?? []
+  const [, ...client] = processor.client ?? []
+  const name = 'snapshot of 100 MB'
+  const heap = 'the least proxy, with an app’s heap'
+  const ours = { unit: 'ms', ours: proxy }
+  return [
+    ...againstBoth(name, samples, { ratio: 1 / 0.9 }),
+    compare({
+      name: `${name}, over a bare proxy with an app’s heap`,
+      unit: 'ms',
+      ours: samples.proxied,
+      reference: samples.roomy,
+      referenceName: heap,
+    }),
+    compare({ ...ours, name: `${name}, processor time`, reference: roomy, referenceName: heap }),
+    compare({
+      ...ours,
+      name: `${name}, processor time against the client’s`,
+      reference: client,
+      referenceName: 'the client that reads it',
+    }),
+  ]
+}
