@@ -56,7 +56,7 @@ export async function readPlaces(client: ClientBase, stretch: number): Promise<S
   for (let offset = 0; offset < packed.length; offset += BYTES_PER_PLACE) {
     const at = packed.readInt32BE(offset)
     threads[at] = packed.readInt32BE(offset + 4)
-    positions[at] = Number(packed.readBigInt64BE(offset + 8))
+    positions[at] = packed.readUInt32BE(offset + 8) * 2 ** 32 + packed.readUInt32BE(offset + 12)
   }
   return { stretch, threads, positions }
 }

@@ -4,7 +4,7 @@ export interface SortedLines {
   /** Whether another line of that many characters may be too much. */
   isFullFor(characters: number): boolean
   add(thread: number, position: number, line: string): void
-  /** Takes all lines. The bytes are good until the next time. */
+  /** Takes all lines. The bytes are good until the time after the next. */
   take(): Buffer
 }
 
@@ -26,6 +26,7 @@ const MAX_BYTES_PER_CHARACTER = 3
 export function createSortedLines(capacity: number): SortedLines {
   let lines = Buffer.allocUnsafeSlow(capacity)
   let sorted = Buffer.allocUnsafeSlow(capacity)
+  let taken = Buffer.allocUnsafeSlow(capacity)
   let used = 0
   let places: Place[] = []
   return {
@@ -42,6 +43,7 @@ export function createSortedLines(capacity: number): SortedLines {
       places.push({ thread, position, start, end: used })
     },
     take() {
+      ;[sorted, taken] = [taken, sorted]
       if (sorted.length < used) sorted = Buffer.allocUnsafeSlow(used)
       let at = 0
       places.sort((a, b) => a.thread - b.thread || a.position - b.position)

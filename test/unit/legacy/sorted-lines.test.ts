@@ -34,3 +34,12 @@ test('they are full before a line that may not fit, but never without any', () =
   lines.take()
   expect(lines.isFullFor(3)).toBe(false)
 })
+
+test('what was taken stays as it is while the next is taken', () => {
+  const lines = createSortedLines(4)
+  lines.add(1, 1, 'one')
+  const first = lines.take()
+  lines.add(1, 2, 'another')
+  expect(lines.take().toString()).toBe('another')
+  expect(first.toString()).toBe('one')
+})
