@@ -40,6 +40,7 @@ export default defineConfig([
       'browser/shapes': 'src/shapes/index.ts',
       'browser/writes': 'src/writes/index.ts',
       'browser/commit': 'src/collections/commit-batch.ts',
+      'browser/collections': 'src/collections/create-session-collections.ts',
       'browser/outbox': 'src/collections/outbox/create-outbox.ts',
     },
     dts: { ...dts, entry: { index: 'src/index.ts' } },

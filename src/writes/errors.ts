@@ -1,19 +1,9 @@
-import { z } from 'zod'
-import { type ErrorCode, errorStatus, SessionDbError } from '../errors.ts'
+import type { z } from 'zod'
+import { SessionDbError } from '../errors.ts'
 import type { JsonValue } from '../schema/fields.ts'
+import type { writeFailureSchema } from './failure-schema.ts'
 
 export { type ErrorCode, errorStatus, SessionDbError } from '../errors.ts'
-
-/** A failure as it crosses the wire. `details` is safe to show to the caller. */
-export const writeFailureSchema = /* @__PURE__ */ (() =>
-  z.object({
-    error: z.object({
-      code: z.enum(Object.keys(errorStatus) as [ErrorCode, ...ErrorCode[]]),
-      message: z.string(),
-      // As a type JSON, so that frameworks which check what a server function returns let it pass.
-      details: z.record(z.string(), z.custom<JsonValue>()).optional(),
-    }),
-  }))()
 
 export type WriteFailure = z.output<typeof writeFailureSchema>
 

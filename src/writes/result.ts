@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { writeFailureSchema } from './errors.ts'
+import { writeFailureSchema } from './failure-schema.ts'
 
 const appliedMutationSchema = /* @__PURE__ */ (() =>
   z.object({

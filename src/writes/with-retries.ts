@@ -1,7 +1,8 @@
 import { SessionDbError } from '../errors.ts'
 import type { WriteAdapter, WriteAdapterOptions } from './adapter.ts'
 import type { WriteBatchInput } from './batch.ts'
-import { type ErrorCode, fromWriteFailure, writeFailureSchema } from './errors.ts'
+import { type ErrorCode, fromWriteFailure } from './errors.ts'
+import { writeFailureSchema } from './failure-schema.ts'
 import type { WriteOutcome } from './result.ts'
 
 /** How often and how patiently `withRetries` sends. */

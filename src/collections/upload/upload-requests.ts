@@ -1,6 +1,7 @@
 import { type ErrorCode, errorStatus, SessionDbError } from '../../errors.ts'
 import { type Session, type SessionInsert, sessionStatusSchema } from '../../schema/session.ts'
-import { fromWriteFailure, writeFailureSchema } from '../../writes/errors.ts'
+import { fromWriteFailure } from '../../writes/errors.ts'
+import { writeFailureSchema } from '../../writes/failure-schema.ts'
 import type { KeepSignedIn } from '../auth-refresh.ts'
 import type { UploadOptions } from './upload-session.ts'
 
