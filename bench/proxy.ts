@@ -27,7 +27,8 @@ const commitsPerRound = 50
 const idleClients = 2_000
 const waves = 10
 const clientsPerWave = 500
-const objectsOfAnApp = 60_000
+/** As many as make its heap as large as that of the proxy. */
+const objectsOfAnApp = 37_000
 
 /** Shapes through the proxy against the same shapes asked of the engine itself. */
 export const benchmark: Benchmark = { name: 'proxy', run }
