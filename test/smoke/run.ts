@@ -8,7 +8,7 @@ import { readGuide } from '../support/guide.ts'
 import { packTarball } from '../support/package-tarball.ts'
 
 const usage = `Usage: npm run smoke -- [project …] [--node 22,24,26]
-Installs the packed package into empty projects (esm, cjs, bare, vite, start) and uses each entry.`
+Installs the packed package into empty projects (esm, cjs, bare, vite, cutover, start) and uses each entry.`
 
 const projects = join(import.meta.dirname, 'projects')
 const guide = join(import.meta.dirname, '../../docs/getting-started.md')
@@ -30,6 +30,7 @@ const installs: Readonly<Record<string, readonly string[]>> = {
   cjs: [...required, ...optional, 'typescript', '@types/node'],
   bare: required,
   vite: [...required, 'vite'],
+  cutover: [...required, ...optional, 'vite', 'typescript', '@types/node', '@types/pg'],
   start: [],
 }
 
@@ -47,6 +48,8 @@ const uses: Readonly<Record<string, (project: Project) => Promise<void>>> = {
     const strangers = built.join('\n').match(/__vite-browser-external|from ?["']node:[a-z]+/g)
     if (strangers) throw new Error(`The page holds code of the server: ${strangers.join(', ')}`)
   },
+  cutover: async ({ directory, node }) =>
+    run(directory, node, ['app.ts', await directories.create()]),
   async start({ directory, node }) {
     await run(directory, node, ['node_modules/vite/bin/vite.js', 'build'])
     await run(directory, node, ['app.mjs'])

@@ -1,3 +1,4 @@
+import { createReadStream } from 'node:fs'
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -80,8 +81,21 @@ test('the old functions over the database, then the collections', async () => {
   const { threads } = sessionDb.session(sessionId)
   await threads.preload()
   await sessionDb.actions.renameThread(id, title).committed
+  const [threadId, content, clientMessageId] = [id, 'And now?', 'client-1']
+  const { messages } = sessionDb.session(sessionId)
+  await messages.preload()
+  const message = { threadId, sessionId, role: 'user', content, clientMessageId } as const
+  await sessionDb.actions.appendMessage(message).committed
+
+  const [uploadId, name, path] = ['u2', 'b.jsonl', join(directory, 'b.jsonl')]
+  await writeFile(path, '{"type":"x"}\n')
+  await store.createSession(principal, { id: uploadId, title: name, originalName: name })
+  await store.uploadContent(principal, uploadId, createReadStream(path))
   try {
-    expect(threads.get(id)).toMatchObject({ messageCount: 1 })
+    expect(threads.get(id)).toMatchObject({ messageCount: 2 })
+    expect(messages.toArray.map((row) => row.content).sort()).toEqual(['And now?', 'What now?'])
+    const { rows } = await pool.query(`SELECT content_bytes::int FROM sessions WHERE id = 'u2'`)
+    expect(rows).toEqual([{ content_bytes: 13 }])
     expect(threads.get(id)).toMatchObject({ title })
     expect(await listChatThreads(sessionId, 'session')).toMatchObject([{ id, title }])
   } finally {

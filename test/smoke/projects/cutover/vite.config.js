@@ -1,0 +1,4 @@
+import { legacySnapshotGuard } from '@org/session-db/vite'
+import { defineConfig } from 'vite'
+
+export default defineConfig({ plugins: [legacySnapshotGuard()] })
