@@ -1,3 +1,5 @@
+import { pause } from './pause.ts'
+
 /** What the streams and writes of one page know of their way to the server. */
 export interface Network {
   /**
@@ -16,11 +18,9 @@ export interface Network {
   answered(): void
 }
 
-/** The parts of a page that say whether there is a network. */
+/** The part of a page this needs; absent outside a browser. */
 interface Page {
   readonly navigator?: { readonly onLine?: boolean }
-  readonly addEventListener?: (type: 'online', listener: () => void) => void
-  readonly removeEventListener?: (type: 'online', listener: () => void) => void
 }
 
 const FIRST_PAUSE_MS = 1_000
@@ -78,33 +78,4 @@ function isFromServer({ status }: Response): boolean {
 function pauseAfter(failures: number): number {
   if ((globalThis as Page).navigator?.onLine === false) return OFFLINE_PAUSE_MS
   return Math.random() * Math.min(FIRST_PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS)
-}
-
-/** Resolves after `ms`, or sooner; true when it was because another request has got through. */
-function pause(
-  ms: number,
-  signal: AbortSignal | null | undefined,
-  others: Set<() => void> | undefined,
-): Promise<boolean> {
-  const page = globalThis as Page
-  return new Promise((resolve) => {
-    const timer = setTimeout(goOn, ms)
-    page.addEventListener?.('online', goOn)
-    signal?.addEventListener('abort', goOn)
-    others?.add(follow)
-
-    function follow(): void {
-      end(true)
-    }
-    function goOn(): void {
-      end(false)
-    }
-    function end(isFollowing: boolean): void {
-      clearTimeout(timer)
-      page.removeEventListener?.('online', goOn)
-      signal?.removeEventListener('abort', goOn)
-      others?.delete(follow)
-      resolve(isFollowing)
-    }
-  })
 }

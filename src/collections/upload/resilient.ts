@@ -1,4 +1,5 @@
 import { SessionDbError } from '../../errors.ts'
+import { pause } from '../pause.ts'
 
 const FIRST_DELAY_MS = 500
 const LONGEST_DELAY_MS = 15_000
@@ -25,7 +26,8 @@ export function resilient(
         failures += 1
         if (failures >= MAX_FAILURES || !isPassing(error)) throw error
         onRetry()
-        await pause(Math.min(FIRST_DELAY_MS * 2 ** (failures - 1), LONGEST_DELAY_MS), signal)
+        const longest = Math.min(FIRST_DELAY_MS * 2 ** (failures - 1), LONGEST_DELAY_MS)
+        await pause(Math.random() * longest, signal)
       }
     }
   }
@@ -40,17 +42,4 @@ function isPassing(error: unknown): boolean {
 
 function abortedError(): SessionDbError {
   return new SessionDbError('conflict', 'The upload was aborted.')
-}
-
-/** Full jitter: those that a server lost at once should not come back at once. */
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, Math.random() * milliseconds)
-    signal.addEventListener('abort', done)
-  })
 }

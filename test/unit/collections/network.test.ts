@@ -9,31 +9,13 @@ import { startTcpProxy } from '../../support/tcp-proxy.ts'
 import { serve } from '../proxy/serve.ts'
 import { createHandDrivenShapes } from './support/hand-driven-shapes.ts'
 import { accepted, open } from './support/open.ts'
+import { stubPage } from './support/stub-page.ts'
 
 afterEach(() => {
   vi.useRealTimers()
   vi.unstubAllGlobals()
   vi.restoreAllMocks()
 })
-
-/** A page whose browser says what the test wants it to say, and in which no timer ever ends. */
-function stubPage() {
-  const page = new EventTarget()
-  const navigator = { onLine: true }
-  vi.stubGlobal('navigator', navigator)
-  vi.stubGlobal('addEventListener', page.addEventListener.bind(page))
-  vi.stubGlobal('removeEventListener', page.removeEventListener.bind(page))
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
-  return {
-    goOffline: () => {
-      navigator.onLine = false
-    },
-    goOnline: () => {
-      navigator.onLine = true
-      page.dispatchEvent(new Event('online'))
-    },
-  }
-}
 
 /** A server behind a connection that can be cut, and a client that has synced with it. */
 async function openThroughProxy(options: Partial<SessionCollectionsOptions> = {}) {
