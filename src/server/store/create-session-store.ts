@@ -61,7 +61,8 @@ export interface SessionStore<User extends Principal = Principal> extends Sessio
    *
    * `txid` is null when no row changed. That is so for an update of a timeline event to what it was,
    * and for a message whose `clientMessageId` its thread already has: nothing is stored then, and the
-   * mutation in the result has the `id` of the message that is there. Whoever shows an optimistic row
+   * mutation in the result has the `id` of the message that is there. Such a mutation says
+   * `unchanged: true`, also beside others in its batch that changed something. Whoever shows an optimistic row
    * under another id takes it away: the stored one is, or will be, in the stream.
    *
    * @param principal who is asking, as the app's own authentication says.
