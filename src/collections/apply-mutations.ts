@@ -1,5 +1,6 @@
 import type { ChatMessage } from '../schema/chat-message.ts'
 import type { ChatThread } from '../schema/chat-thread.ts'
+import { previewOf } from '../schema/preview.ts'
 import type { MutationInput } from '../writes/batch.ts'
 import type { SyncedCollection, SyncedRow, SyncStream } from './electric.ts'
 import {
@@ -8,7 +9,6 @@ import {
   newSession,
   newThread,
   newTimelineEvent,
-  previewOf,
   type WriterIdentity,
 } from './optimistic-rows.ts'
 import type { LiveSources } from './sources.ts'

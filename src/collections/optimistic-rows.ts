@@ -1,6 +1,5 @@
 import type { ChatMessage } from '../schema/chat-message.ts'
 import type { ChatThread } from '../schema/chat-thread.ts'
-import { PREVIEW_LENGTH } from '../schema/limits.ts'
 import type { Session } from '../schema/session.ts'
 import type { TimelineEvent } from '../schema/timeline-event.ts'
 import type { MutationInput } from '../writes/batch.ts'
@@ -116,13 +115,6 @@ export function newMessage(
     updatedAt: now,
     ...given(value),
   }
-}
-
-/** The start of a message as its thread shows it. The database counts characters, not UTF-16 units. */
-export function previewOf(content: string): string {
-  return Array.from(content.slice(0, 2 * PREVIEW_LENGTH))
-    .slice(0, PREVIEW_LENGTH)
-    .join('')
 }
 
 type Given<Value> = {

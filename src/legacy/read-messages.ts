@@ -10,7 +10,8 @@ export interface ReadMessages extends ReadRecords<LegacyMessage> {
   readonly before: number
 }
 
-const FILES = [
+/** The files that hold messages, in the order in which they are read, and what understands theirs. */
+export const messageFiles = [
   ['chat-messages.json', parseMessage],
   ['chat-tool-events.json', parseToolEvent],
 ] as const
@@ -22,7 +23,7 @@ const FILES = [
  */
 export async function* readMessages(source: RecordSource): AsyncGenerator<ReadMessages> {
   let before = 0
-  for (const [name, parse] of FILES) {
+  for (const [name, parse] of messageFiles) {
     let count = 0
     for await (const read of readRecords(source, name, inTurn(parse))) {
       count = read.records

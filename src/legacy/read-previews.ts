@@ -1,16 +1,13 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ClientBase } from 'pg'
-import { PREVIEW_LENGTH } from '../schema/limits.ts'
-import { parseMessage, parseToolEvent } from './parse-message.ts'
+import { previewOf } from '../schema/preview.ts'
+import type { parseMessage } from './parse-message.ts'
+import { messageFiles } from './read-messages.ts'
 import { recordFields } from './record-fields.ts'
 import { fileNumbers } from './staging-tables.ts'
 
 const THREADS_PER_STATEMENT = 1_000
-const FILES = [
-  ['chat-messages.json', parseMessage],
-  ['chat-tool-events.json', parseToolEvent],
-] as const
 
 /** Where the last message of a thread stands in its file. */
 interface LastMessage {
@@ -27,7 +24,7 @@ export async function readPreviews(client: ClientBase, dataDir: string): Promise
   await client.query(
     'CREATE TEMP TABLE legacy_previews (thread_id text, preview text) ON COMMIT DROP',
   )
-  for (const [name, parse] of FILES) {
+  for (const [name, parse] of messageFiles) {
     const { rows } = await client.query<LastMessage>(
       'SELECT thread_id AS thread, start, bytes FROM legacy_added WHERE file = $1 ORDER BY start',
       [fileNumbers[name]],
@@ -67,8 +64,4 @@ async function readRecord(file: FileHandle, { start, bytes }: LastMessage): Prom
   const buffer = Buffer.alloc(bytes)
   await file.read(buffer, 0, bytes, Number(start))
   return JSON.parse(buffer.toString('utf8'))
-}
-
-function previewOf(content: string): string {
-  return [...content.slice(0, 2 * PREVIEW_LENGTH)].slice(0, PREVIEW_LENGTH).join('')
 }

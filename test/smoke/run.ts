@@ -76,6 +76,7 @@ async function main(): Promise<void> {
   const names = positionals.length > 0 ? positionals : Object.keys(uses)
   const root = await directories.create()
   const tarball = await packTarball(root)
+  await cp(join(projects, 'shared'), join(root, 'shared'), { recursive: true })
   const nodes = await installNodes(join(root, 'nodes'), values.node.split(','))
   let failures = 0
   for (const name of names) {

@@ -22,6 +22,6 @@ export async function applyAppend<User extends Principal>(
   return {
     batchId: claim.batchId,
     txid: txid === null ? null : Number(txid),
-    mutations: [...mutations],
+    mutations,
   }
 }

@@ -5,7 +5,7 @@ import type { StepStatementRow } from './statements.ts'
 /** What a step has done. */
 export interface AppliedStep {
   readonly txid: string | null
-  readonly mutations: readonly AppliedMutation[]
+  readonly mutations: AppliedMutation[]
 }
 
 /**

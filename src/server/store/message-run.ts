@@ -1,16 +1,15 @@
 import { type RawBuilder, sql } from 'kysely'
-import { chatMessageColumns, PREVIEW_LENGTH } from '../../schema/index.ts'
+import { chatMessageColumns } from '../../schema/index.ts'
 import type { Mutation } from '../../writes/index.ts'
 import { joinSession } from './collection-sql.ts'
 import type { BatchClaim } from './mutation-plan.ts'
-import type { MutationOf } from './policy.ts'
+import { isNewMessage, type NewMessage } from './new-message.ts'
 import { TXID } from './statements.ts'
 import type { Slot } from './template.ts'
-
-type MessageInsert = MutationOf<'chatMessages', 'insert'>
+import { countMessages } from './thread-counts.ts'
 
 /** New messages of one thread, next to each other in a batch. */
-export type MessageRun = readonly [MessageInsert, ...MessageInsert[]]
+export type MessageRun = readonly [NewMessage, ...NewMessage[]]
 
 /** What the values of a run's statement are taken from. */
 export interface MessageRunInput {
@@ -26,12 +25,8 @@ export interface MessageRunRow {
 }
 
 /** Whether a message may be one of a run: one that may be there already is looked for by itself. */
-export function isForRun(mutation: Mutation): mutation is MessageInsert {
-  return (
-    mutation.collection === 'chatMessages' &&
-    mutation.type === 'insert' &&
-    (mutation.value.clientMessageId ?? null) === null
-  )
+export function isForRun(mutation: Mutation): mutation is NewMessage {
+  return isNewMessage(mutation) && (mutation.value.clientMessageId ?? null) === null
 }
 
 const inserted = Object.entries(chatMessageColumns).filter(
@@ -50,6 +45,7 @@ export function messageRunStatement(
   const tenantId = slot('tenant', ({ claim }) => claim.principal.tenantId)
   const threadId = slot('thread', ({ run }) => run[0].value.threadId)
   const count = sql`${slot('count', ({ run }) => run.length)}::integer`
+  const last = slot('last', ({ run }) => run.at(-1)?.value.content)
   const names = inserted.map(([, { name }]) => sql.id(name))
   return sql`
     WITH target AS MATERIALIZED (
@@ -69,14 +65,7 @@ export function messageRunStatement(
         AS given (n integer, ${sql.join(inserted.map(declare))})
       WHERE target.permitted ORDER BY given.n
     ), also_written AS (
-      UPDATE chat_threads AS thread SET
-        message_count = thread.message_count + ${count},
-        last_position = target.last_position + ${count},
-        last_message_at = now(),
-        last_message_preview = left(
-          ${slot('last', ({ run }) => run.at(-1)?.value.content)}::text,
-          ${sql.lit(PREVIEW_LENGTH)}),
-        version = thread.version + ${count}, updated_at = now()
+      UPDATE chat_threads AS thread SET ${countMessages(count, last)}
       FROM target
       WHERE thread.tenant_id = ${tenantId}::text AND thread.id = ${threadId}::text
         AND target.permitted

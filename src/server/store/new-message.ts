@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
-import { chatMessageColumns, PREVIEW_LENGTH, type Principal } from '../../schema/index.ts'
+import { chatMessageColumns, type Principal } from '../../schema/index.ts'
 import type { AppliedMutation, Mutation, WriteResult } from '../../writes/index.ts'
 import { earlierAnswer } from './applied-batches.ts'
 import type { BatchRun } from './batch-run.ts'
@@ -8,6 +8,7 @@ import { isBatchTaken, isTaken } from './database-errors.ts'
 import { commonSlots, type MutationInput, type PlanContext, propertyOf } from './mutation-plan.ts'
 import type { MutationOf } from './policy.ts'
 import { TXID } from './statements.ts'
+import { countMessages } from './thread-counts.ts'
 
 export type NewMessage = MutationOf<'chatMessages', 'insert'>
 
@@ -49,11 +50,7 @@ export function newMessageStatement({ slot, see, permitted }: PlanContext): RawB
   const read = (property: string) => slot(property, (input) => propertyOf(property)(input) ?? null)
   return sql`
     WITH counted AS (
-      UPDATE chat_threads AS thread SET
-        message_count = thread.message_count + 1, last_position = thread.last_position + 1,
-        last_message_at = now(),
-        last_message_preview = left(${read('content')}::text, ${sql.lit(PREVIEW_LENGTH)}),
-        version = thread.version + 1, updated_at = now()
+      UPDATE chat_threads AS thread SET ${countMessages(sql`1`, read('content'))}
       WHERE thread.tenant_id = ${tenantId}::text AND thread.id = ${read('threadId')}::text
         AND EXISTS (
           SELECT FROM sessions AS session
@@ -83,6 +80,7 @@ function resultOf({ claim, mutation }: MutationInput): string {
   return JSON.stringify({ batchId: claim.batchId, mutations: [appliedMessage(mutation)] })
 }
 
-function appliedMessage({ collection, type, value }: NewMessage): AppliedMutation {
+/** What inserting a message has done. */
+export function appliedMessage({ collection, type, value }: NewMessage): AppliedMutation {
   return { collection, type, id: value.id, version: 1 }
 }

@@ -3,13 +3,13 @@ import {
   type CollectionName,
   chatMessageColumns,
   chatThreadColumns,
-  PREVIEW_LENGTH,
   sessionColumns,
   timelineEventColumns,
 } from '../../schema/index.ts'
 import { joinSession } from './collection-sql.ts'
 import { insertValues } from './column-values.ts'
 import { commonSlots, type MutationPlan, type PlanContext, propertyOf } from './mutation-plan.ts'
+import { countMessages } from './thread-counts.ts'
 
 /** Plans a new row: whose it is and what it belongs to come from the principal and its parent. */
 export function planInsert(context: PlanContext, collection: CollectionName): MutationPlan {
@@ -118,11 +118,7 @@ function planMessageInsert({ slot, see, permitted }: PlanContext): MutationPlan 
         target.position, ${sql.join(values)}
       FROM target, admitted WHERE target.changes`,
     alsoWrite: sql`
-      UPDATE chat_threads AS thread SET
-        message_count = thread.message_count + 1, last_position = target.position,
-        last_message_at = now(),
-        last_message_preview = left(${read('content')}::text, ${sql.lit(PREVIEW_LENGTH)}),
-        version = thread.version + 1, updated_at = now()
+      UPDATE chat_threads AS thread SET ${countMessages(sql`1`, read('content'))}
       FROM target, admitted
       WHERE thread.tenant_id = ${tenantId}::text AND thread.id = ${threadId}::text
         AND target.changes`,

@@ -6,6 +6,7 @@ import type { BatchRun } from './batch-run.ts'
 import { collect, type DriverConnection, plainQuery, rollBack } from './drivers/driver.ts'
 import type { MessageRun, MessageRunRow } from './message-run.ts'
 import type { Step } from './mutation-queries.ts'
+import { appliedMessage } from './new-message.ts'
 import { refusal } from './refusal.ts'
 import { withRetries } from './retry.ts'
 import type { StepStatementRow } from './statements.ts'
@@ -82,9 +83,5 @@ async function applySteps<User extends Principal>(
 
 function readRun(run: MessageRun, index: number, { permitted, txid }: MessageRunRow): AppliedStep {
   if (permitted !== true) throw refusal(run[0], index, { permitted, current: null })
-  const version = 1
-  const mutations = run.map(({ collection, type, value: { id } }) => {
-    return { collection, type, id, version }
-  })
-  return { txid, mutations }
+  return { txid, mutations: run.map(appliedMessage) }
 }

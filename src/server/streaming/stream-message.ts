@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import { SessionDbError } from '../../errors.ts'
 import type { ChatMessage, ChatMessageInsert, Principal } from '../../schema/index.ts'
-import { streamStateOf } from '../../schema/index.ts'
 import {
   createMessageStream,
   type MessageStream,
   type MessageStreamOptions,
 } from '../../writes/message-stream.ts'
+import { resumeStream } from '../../writes/resume-stream.ts'
 import type { SessionStore } from '../store/index.ts'
 
 /** A message that is to be streamed: what it says comes later, its id may be left to the library. */
@@ -78,32 +78,10 @@ export async function resumeMessage<User extends Principal>(
   id: string,
   options: MessageStreamOptions = {},
 ): Promise<MessageStream> {
-  const message = await existing(store, principal, id)
-  if (message.status === 'complete') {
-    throw new SessionDbError('conflict', 'This message is complete: there is nothing to resume.')
-  }
-  const writer = randomUUID()
-  const { stream: _, ...metadata } = message.metadata
-  const { from } = streamStateOf(message.metadata)
-  const state = from === undefined ? { writer } : { writer, from }
-  const changes = { status: 'streaming', metadata: { ...metadata, stream: state } } as const
-  const { version: expectedVersion } = message
-  const update = {
-    collection: 'chatMessages',
-    type: 'update',
+  return resumeStream({
     id,
-    changes,
-    expectedVersion,
-  } as const
-  await store.write(principal, { id: uuidv7(), mutations: [update] })
-  // What the writer before this one had streamed is part of the message only now.
-  const taken = await existing(store, principal, id)
-  return createMessageStream({
-    id,
-    writer,
-    seq: streamStateOf(taken.metadata).from ?? 0,
-    before: taken,
-    metadata,
+    read: () => existing(store, principal, id),
+    take: (mutation) => store.write(principal, { id: uuidv7(), mutations: [mutation] }),
     write: (batch) => store.write(principal, batch),
     options,
   })

@@ -1,4 +1,4 @@
-import { PREVIEW_LENGTH } from '../../schema/index.ts'
+import { previewOf } from '../../schema/preview.ts'
 import type { Rows } from '../rows.ts'
 import { keyOf, messagesOf, type Tables } from './tables.ts'
 
@@ -67,11 +67,6 @@ function lastMessage(message: Message | undefined) {
     lastMessageAt: message?.createdAt ?? null,
     lastMessagePreview: message === undefined ? null : previewOf(message.content),
   }
-}
-
-/** The database counts characters, not UTF-16 units. */
-function previewOf(content: string): string {
-  return [...content.slice(0, 2 * PREVIEW_LENGTH)].slice(0, PREVIEW_LENGTH).join('')
 }
 
 function differs(one: Counters, other: Counters): boolean {

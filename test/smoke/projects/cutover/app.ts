@@ -1,11 +1,8 @@
 // What docs/cutover.md tells to do, in the order in which it does, with nothing but the package.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import { Writable } from 'node:stream'
 import { promisify } from 'node:util'
 import { createSessionCollections, type WriteAdapter } from '@org/session-db'
 import { startDevStack } from '@org/session-db/dev'
@@ -19,6 +16,7 @@ import {
 } from '@org/session-db/server'
 import { Pool } from 'pg'
 import { build } from 'vite'
+import { serveShapes } from '../shared/serve-shapes.mts'
 
 // The old app's files, and its uploads.
 const createdAt = '2025-12-01T12:00:00.000Z'
@@ -61,29 +59,8 @@ assert(await saveSessionUpload('run.jsonl', '{"type":"x"}\n'))
 
 // The stores after the switch.
 const proxy = createShapeProxy({ electricUrl: stack.electricUrl, authenticate: () => principal })
-const server = createServer(async (request, response) => {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  const { method = 'GET' } = request
-  const aborting = new AbortController()
-  response.on('close', () => aborting.abort())
-  const answer = await proxy(
-    new Request(`http://127.0.0.1${request.url}`, {
-      method,
-      headers: request.headers as Record<string, string>,
-      signal: aborting.signal,
-      ...(method === 'POST' ? { body: Buffer.concat(chunks) } : {}),
-    }),
-  )
-  response.writeHead(answer.status, Object.fromEntries(answer.headers))
-  await answer.body?.pipeTo(Writable.toWeb(response)).catch(() => response.destroy())
-  if (!answer.body) response.end()
-})
-server.listen(0, '127.0.0.1')
-await once(server, 'listening')
-const address = server.address()
-assert(typeof address === 'object' && address !== null)
-const electricUrl = `http://127.0.0.1:${address.port}/api/shapes`
+const shapes = await serveShapes(proxy)
+const { electricUrl } = shapes
 const writeAdapter: WriteAdapter = (batch) => runWrite(store, principal, batch)
 const [title, threadId, content, clientMessageId] = ['Renamed', id, 'And now?', 'client-1']
 
@@ -110,8 +87,7 @@ assert.deepEqual(
 )
 await sessionDb.cleanup()
 await pool.end()
-server.closeAllConnections()
-server.close()
+shapes.close()
 await stack.stop()
 
 // No way back: the guard in the build, and in CI.

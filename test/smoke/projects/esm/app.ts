@@ -1,7 +1,4 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import { Writable } from 'node:stream'
 import {
   type ChatMessage,
   createSessionCollections,
@@ -20,6 +17,7 @@ import {
 } from '@org/session-db/server'
 import { createMemoryWriteAdapter, createShapeMock } from '@org/session-db/testing'
 import { legacySnapshotGuard } from '@org/session-db/vite'
+import { serveShapes } from '../shared/serve-shapes.mts'
 
 // Data goes all the way: from a collection through the store into a real Postgres, and back.
 const dataDir = process.argv[2]
@@ -29,31 +27,10 @@ await migrate({ database: stack.databaseUrl })
 const ann: Principal = { tenantId: 'acme', userId: 'ann' }
 const store = createSessionStore({ database: stack.databaseUrl })
 const proxy = createShapeProxy({ electricUrl: stack.electricUrl, authenticate: () => ann })
-const server = createServer(async (request, response) => {
-  const aborting = new AbortController()
-  response.on('close', () => aborting.abort())
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  const { method = 'GET' } = request
-  const answer = await proxy(
-    new Request(`http://127.0.0.1${request.url}`, {
-      method,
-      headers: request.headers as Record<string, string>,
-      signal: aborting.signal,
-      ...(method === 'POST' ? { body: Buffer.concat(chunks) } : {}),
-    }),
-  )
-  response.writeHead(answer.status, Object.fromEntries(answer.headers))
-  await answer.body?.pipeTo(Writable.toWeb(response)).catch(() => response.destroy())
-  if (!answer.body) response.end()
-})
-server.listen(0, '127.0.0.1')
-await once(server, 'listening')
-const address = server.address()
-assert(typeof address === 'object' && address !== null)
+const shapes = await serveShapes(proxy)
 
 const options: SessionCollectionsOptions = {
-  electricUrl: `http://127.0.0.1:${address.port}/api/shapes`,
+  electricUrl: shapes.electricUrl,
   writeAdapter: (batch) => runWrite(store, ann, batch),
   identity: ann,
 }
@@ -76,8 +53,7 @@ await assert.rejects(
 )
 await db.cleanup()
 await store.close()
-server.closeAllConnections()
-server.close()
+shapes.close()
 await stack.stop()
 
 const mock = createShapeMock({ electricUrl: 'http://app.test/api/shapes', principal: ann })
