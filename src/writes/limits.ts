@@ -33,6 +33,9 @@ export function checkLimits(
   limits: WriteLimits,
 ): void {
   check('The batch', 'maxMutations', mutations.length, limits, 'mutations')
+  // Most batches need no counting: a UTF-16 unit takes at most three bytes in UTF-8, and what a
+  // message carries is in the JSON of its batch.
+  if (json.length * 3 <= Math.min(limits.maxBatchBytes, limits.maxMessageBytes)) return
   check('The batch', 'maxBatchBytes', bytesOf(json), limits, 'bytes')
   for (const [index, mutation] of mutations.entries()) {
     const size = messageBytes(mutation)

@@ -63,14 +63,29 @@ RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
     parts || jsonb_build_array(part))
 $$;
 
-CREATE FUNCTION session_db_fold_deltas() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION ${foldDeltas()}
+
+CREATE TRIGGER chat_messages_fold_deltas BEFORE UPDATE ON chat_messages
+  FOR EACH ROW WHEN (OLD.status = 'streaming' AND (NEW.status <> 'streaming'
+    OR OLD.metadata->'stream'->'writer' IS DISTINCT FROM NEW.metadata->'stream'->'writer'))
+  EXECUTE FUNCTION session_db_fold_deltas();
+`,
+}
+
+/**
+ * The function that puts the text together, for `CREATE FUNCTION`.
+ *
+ * @param guard what it does first.
+ */
+export function foldDeltas(guard = ''): string {
+  return `session_db_fold_deltas() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   next_seq integer := session_db_stream_from(OLD.metadata);
   added record;
   d record;
   said text := OLD.content;
   built jsonb := OLD.parts;
-BEGIN
+BEGIN${guard}
   SELECT max(seq) + 1 AS next_seq, coalesce(bool_or(part IS NOT NULL), false) AS has_parts,
     coalesce(string_agg(delta, '' ORDER BY seq) FILTER (WHERE part IS NULL), '') AS text
   INTO added
@@ -117,11 +132,5 @@ BEGIN
         ELSE '{}' END || jsonb_build_object('from', next_seq));
   END IF;
   RETURN NEW;
-END $$;
-
-CREATE TRIGGER chat_messages_fold_deltas BEFORE UPDATE ON chat_messages
-  FOR EACH ROW WHEN (OLD.status = 'streaming' AND (NEW.status <> 'streaming'
-    OR OLD.metadata->'stream'->'writer' IS DISTINCT FROM NEW.metadata->'stream'->'writer'))
-  EXECUTE FUNCTION session_db_fold_deltas();
-`,
+END $$;`
 }

@@ -5,6 +5,7 @@ import { sessionContents } from './0004-session-contents.ts'
 import { bulkLoadMigration } from './0005-bulk-load.ts'
 import { countSeveral } from './0006-count-several.ts'
 import { plainTouch } from './0007-plain-touch.ts'
+import { lightTriggers } from './0008-light-triggers.ts'
 import type { Migration } from './migration.ts'
 
 export type { Migration } from './migration.ts'
@@ -18,4 +19,5 @@ export const migrations: readonly Migration[] = [
   bulkLoadMigration,
   countSeveral,
   plainTouch,
+  lightTriggers,
 ]

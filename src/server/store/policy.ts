@@ -36,7 +36,8 @@ export type SessionPolicy<User extends Principal = Principal> = {
   readonly see: (principal: User) => RawBuilder<boolean>
 } & { readonly [Collection in CollectionName]: PolicyRules<User, Collection> }
 
-const everyone = () => sql<boolean>`true`
+const YES = sql<boolean>`true`
+const everyone = () => YES
 const sessionOwner = (principal: Principal) => sql<boolean>`session.owner_id = ${principal.userId}`
 const threadCreatorOrSessionOwner = (principal: Principal) =>
   sql<boolean>`thread.created_by = ${principal.userId} OR session.owner_id = ${principal.userId}`

@@ -20,9 +20,17 @@ export interface Fragment {
   readonly parameters: readonly unknown[]
 }
 
+// A condition without parameters is often one constant, which need not be compiled for each write.
+const withoutParameters = new WeakMap<RawBuilder<unknown>, Fragment>()
+
 /** Compiles SQL whose parameters are numbered from `$(given + 1)` on. */
 export function compileFragment(statement: RawBuilder<unknown>, given = 0): Fragment {
-  return new Compiler(given).compileQuery(statement.toOperationNode(), createQueryId())
+  const known = withoutParameters.get(statement)
+  if (known !== undefined) return known
+  const node = statement.toOperationNode()
+  const fragment = new Compiler(given).compileQuery(node, createQueryId())
+  if (fragment.parameters.length === 0) withoutParameters.set(statement, fragment)
+  return fragment
 }
 
 class Compiler extends PostgresQueryCompiler {

@@ -91,6 +91,22 @@ describe('the migrated database and src/schema agree', () => {
     }
   })
 
+  test.each(['', 'x'.repeat(129)])('no row has a tenant that is none: %j', async (tenant) => {
+    const inserts = [
+      `INSERT INTO sessions (tenant_id, id, owner_id, title) VALUES ($1, 'a', 'b', 'c')`,
+      `INSERT INTO timeline_events (tenant_id, id, session_id, seq, kind)
+       VALUES ($1, 'a', 'a', 1, 'other')`,
+      `INSERT INTO chat_threads (tenant_id, id, session_id, created_by, mode, title)
+       VALUES ($1, 'a', 'a', 'b', 'general', 'c')`,
+      `INSERT INTO chat_messages
+         (tenant_id, id, session_id, thread_id, author_id, role, content, position)
+       VALUES ($1, 'a', 'a', 'a', 'b', 'user', 'c', 1)`,
+    ]
+    for (const insert of inserts) {
+      await expect(pool.query(insert, [tenant])).rejects.toThrow(/violates (check|foreign key)/)
+    }
+  })
+
   test('the deltas of streamed messages', async () => {
     const columns = await readColumns(pool, schema.replicatedTables.chatMessageDeltas.name)
     const nothing = z.object({})

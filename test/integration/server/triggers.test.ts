@@ -31,6 +31,14 @@ function thread(id: string) {
     .then(([row]) => row)
 }
 
+test('what a message that is appended comes to has no condition that each statement reads anew', async () => {
+  const conditions = await fixture.rows(
+    `SELECT tgname FROM pg_trigger
+     WHERE tgqual IS NOT NULL AND tgrelid IN ('chat_threads'::regclass, 'chat_messages'::regclass)`,
+  )
+  expect(conditions).toEqual([{ tgname: 'chat_messages_fold_deltas' }])
+})
+
 describe('counters stay true under statements of any shape', () => {
   test('one insert of 20,000 rows for three threads raises each version once', async () => {
     await fixture.rows(`${INSERT}
