@@ -1,4 +1,5 @@
 import { afterSnapshot, compareOffsets, type LogOffset } from './offset.ts'
+import type { PageLoan } from './snapshot-pages.ts'
 
 /** One message of the log, already in its wire form. */
 export interface LogEntry {
@@ -10,7 +11,7 @@ export interface LogEntry {
 export interface LogPage {
   readonly messages: readonly string[]
   /** The same as the bytes of a whole answer, where the log has them so: pages of a snapshot. */
-  readonly body?: Uint8Array<ArrayBuffer>
+  lend?(): PageLoan
   readonly end: LogOffset
   /** Whether the page reaches the end of the log. */
   readonly complete: boolean

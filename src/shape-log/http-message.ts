@@ -17,6 +17,8 @@ export interface ProtocolAnswer {
   /** Names in lower case. */
   readonly headers: ReadonlyMap<string, string>
   readonly body: AnswerBody
+  /** Told once the body has been sent, or never will be: its memory may then be used again. */
+  readonly sent?: () => void
 }
 
 /** A stream where the answer goes on for as long as the client stays. */

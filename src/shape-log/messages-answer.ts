@@ -1,16 +1,29 @@
+import type { LogPage } from './change-log.ts'
 import type { ProtocolAnswer } from './http-message.ts'
 import { type AnswerContext, type ShapeAnswer, shapeHeaders } from './responses.ts'
 
-/** A 200 with messages; pages of a snapshot are bytes already. */
+/** A 200 with messages. */
 export function messagesAnswer(
   context: AnswerContext,
   answer: ShapeAnswer,
-  messages: readonly string[] | Uint8Array<ArrayBuffer>,
+  messages: readonly string[],
 ): ProtocolAnswer {
   const headers = shapeHeaders(context, answer)
-  if (context.method === 'HEAD') return { status: 200, headers, body: null }
-  const body = messages instanceof Uint8Array ? messages : `[${messages.join('\n,')}]`
+  const body = context.method === 'HEAD' ? null : `[${messages.join('\n,')}]`
   return { status: 200, headers, body }
+}
+
+/** A 200 with a page that is not the last; pages of a snapshot are bytes already. */
+export function pageAnswer(
+  context: AnswerContext,
+  answer: ShapeAnswer,
+  page: LogPage,
+): ProtocolAnswer {
+  if (!page.lend) return messagesAnswer(context, answer, page.messages)
+  const headers = shapeHeaders(context, answer)
+  if (context.method === 'HEAD') return { status: 200, headers, body: null }
+  const { bytes, end } = page.lend()
+  return { status: 200, headers, body: bytes, sent: end }
 }
 
 /** Says that a client has everything up to an LSN. */

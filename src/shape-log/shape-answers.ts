@@ -2,7 +2,13 @@ import type { LogPage } from './change-log.ts'
 import { nextCursor } from './cursor.ts'
 import { eventStream, eventsOf } from './event-stream.ts'
 import type { ProtocolAnswer, ProtocolRequest } from './http-message.ts'
-import { matches, messagesAnswer, monotonic, upToDateMessage } from './messages-answer.ts'
+import {
+  matches,
+  messagesAnswer,
+  monotonic,
+  pageAnswer,
+  upToDateMessage,
+} from './messages-answer.ts'
 import { compareOffsets, type LogOffset } from './offset.ts'
 import type { ShapeRequest } from './request-params.ts'
 import {
@@ -110,7 +116,7 @@ export function createShapeAnswers<Definition extends ShapeDefinition, Subset>(
       page = await read(log, page.end)
     }
     const answered = answerFor(page.complete, page.end)
-    if (!page.complete) return messagesAnswer(context, answered, page.body ?? page.messages)
+    if (!page.complete) return pageAnswer(context, answered, page)
     const upToDate = upToDateMessage(reachedLsn(log, page, request.live))
     return messagesAnswer(context, answered, [...page.messages, upToDate])
   }

@@ -1,5 +1,6 @@
 import { createChangeLog, type LogEntry, type LogPage } from './change-log.ts'
 import type { LogOffset } from './offset.ts'
+import { createPageMemory, type PageMemory } from './page-memory.ts'
 import {
   createSnapshotChunk,
   type MessageWriter,
@@ -7,6 +8,8 @@ import {
   messagesOf,
   textWriter,
 } from './snapshot-chunk.ts'
+import { createSnapshotPages, type PageLoan } from './snapshot-pages.ts'
+import { ShapeFailure } from './source.ts'
 import { createWaiters, type WaitResult } from './waiters.ts'
 
 export type ShapeState = 'building' | 'live' | 'expired'
@@ -43,26 +46,31 @@ export interface ShapeLog {
  * States: `building` until the snapshot has ended, then `live`, and `expired` from any state, for good.
  *
  * @param options.chunkBytes - a page ends with the message that reaches this size.
+ * @param options.memory - for pages of that size; shared by the logs of a store.
  * @example
  * const log = createShapeLog({ handle: '1-2', chunkBytes: 10_485_760 })
  * log.addSnapshotMessage('{"key":"1"}')
  * log.endSnapshot('{"headers":{"control":"snapshot-end"}}')
  * const page = await log.read('before-all')
  */
-export function createShapeLog(options: { handle: string; chunkBytes: number }): ShapeLog {
-  const { handle, chunkBytes } = options
-  const chunks: Uint8Array<ArrayBuffer>[] = []
+export function createShapeLog(options: {
+  handle: string
+  chunkBytes: number
+  memory?: PageMemory
+}): ShapeLog {
+  const { handle, chunkBytes, memory = createPageMemory(options.chunkBytes) } = options
+  const pages = createSnapshotPages(memory)
   const changes = createChangeLog(chunkBytes)
   const waiters = createWaiters()
   const progress = new Set<() => void>()
-  let open = createSnapshotChunk({ chunkBytes, first: true })
+  let open = createSnapshotChunk({ memory, first: true })
   let state: ShapeState = 'building'
   let failure: unknown
   let snapshotSize = 0
   let held = 0
 
   function closeChunk() {
-    chunks.push(open.close())
+    pages.add(open.close())
     wake(progress)
   }
 
@@ -76,16 +84,37 @@ export function createShapeLog(options: { handle: string; chunkBytes: number }):
     addToChunk(maxBytes, write)
     if (open.size < chunkBytes) return
     closeChunk()
-    open = createSnapshotChunk({ chunkBytes, first: false })
+    open = createSnapshotChunk({ memory, first: false })
   }
 
-  async function chunkAt(index: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    while (!chunks[index]) {
+  /** Whether there is such a page; waits while the snapshot has not got there. */
+  async function hasPage(index: number): Promise<boolean> {
+    while (index >= pages.count) {
       if (failure !== undefined) throw failure
-      if (state !== 'building') return undefined
+      if (state !== 'building') return false
       await new Promise<void>((resolve) => progress.add(resolve))
     }
-    return chunks[index]
+    return true
+  }
+
+  function lend(index: number): PageLoan {
+    const loan = pages.lend(index)
+    if (!loan) throw new ShapeFailure(409, 'the shape has expired')
+    return loan
+  }
+
+  function snapshotPage(index: number): LogPage {
+    return {
+      get messages() {
+        const loan = lend(index)
+        const messages = messagesOf(loan.bytes)
+        loan.end()
+        return messages
+      },
+      lend: () => lend(index),
+      end: { tx: 0n, op: index },
+      complete: false,
+    }
   }
 
   return {
@@ -130,33 +159,22 @@ export function createShapeLog(options: { handle: string; chunkBytes: number }):
     expire() {
       if (state === 'expired') return
       state = 'expired'
+      pages.retire()
       wake(progress)
       waiters.wake('expired')
     },
     async read(offset) {
       if (offset === 'before-all' || (offset.tx === 0n && Number.isFinite(offset.op))) {
         const index = offset === 'before-all' ? 0 : offset.op + 1
-        const body = await chunkAt(index)
-        if (body) return snapshotPage(body, index)
+        if (await hasPage(index)) return snapshotPage(index)
       } else {
-        while (state === 'building') await chunkAt(chunks.length)
+        while (state === 'building') await hasPage(pages.count)
       }
       return changes.read(offset === 'before-all' ? { tx: 0n, op: 0 } : offset)
     },
     wait(timeoutMs, signal) {
       return state === 'expired' ? Promise.resolve('expired') : waiters.wait(timeoutMs, signal)
     },
-  }
-}
-
-function snapshotPage(body: Uint8Array<ArrayBuffer>, index: number): LogPage {
-  return {
-    get messages() {
-      return messagesOf(body)
-    },
-    body,
-    end: { tx: 0n, op: index },
-    complete: false,
   }
 }
 

@@ -1,3 +1,4 @@
+import { createPageMemory } from './page-memory.ts'
 import { createShapeLog, type ShapeLog } from './shape-log.ts'
 import type { ShapeDefinition } from './source.ts'
 
@@ -56,6 +57,7 @@ export function createShapeStore<Definition extends ShapeDefinition>(options: {
   // A Map keeps insertion order: touching moves a shape to the end, so the front is the least used.
   const byHandle = new Map<string, Shape>()
   const nextHandle = handleFactory()
+  const memory = createPageMemory(chunkBytes)
   let total = 0
 
   function remove(handle: string): boolean {
@@ -110,7 +112,7 @@ export function createShapeStore<Definition extends ShapeDefinition>(options: {
     byHandle: (handle) => byHandle.get(handle),
     create(definition) {
       const handle = nextHandle(definition.key)
-      const log = measuredLog(createShapeLog({ handle, chunkBytes }), () => measure(shape))
+      const log = measuredLog(createShapeLog({ handle, chunkBytes, memory }), () => measure(shape))
       const shape: Shape = { definition, log, size: 0, snapshotSize: undefined }
       byKey.set(definition.key, shape)
       byHandle.set(handle, shape)

@@ -1,3 +1,5 @@
+import { allocate, type PageMemory } from './page-memory.ts'
+
 /** Writes a message as UTF-8 into `target`, from `start` on, and returns where it ends. */
 export type MessageWriter = (target: Uint8Array, start: number) => number
 
@@ -10,40 +12,28 @@ export interface SnapshotChunk {
   close(): Uint8Array<ArrayBuffer>
 }
 
-/**
- * Memory as it is, where the platform has it: only what has been written is ever read, and zeroing tens of
- * megabytes first costs as much as writing them.
- */
-const allocate: (count: number) => Uint8Array<ArrayBuffer> =
-  typeof Buffer === 'undefined'
-    ? (count) => new Uint8Array(count)
-    : (count) => new Uint8Array(Buffer.allocUnsafeSlow(count).buffer)
-
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 const separator = '\n,'
 /** A first page has the next of these sizes whenever it is full, then all it may need. */
 const firstCapacities = [2048, 65_536, 1_048_576] as const
-/** Room for the last message, and for what joins messages. */
-const slack = 65_536
-const joinShare = 1 / 64
 
 /**
  * Creates an empty page.
  *
- * @param options.chunkBytes - the size with which it will be closed, at the latest.
+ * @param options.memory - for pages of the size with which it will be closed, at the latest.
  * @param options.first - a first page grows as needed: most shapes have no other.
  * @example
- * const chunk = createSnapshotChunk({ chunkBytes: 10_485_760, first: true })
+ * const chunk = createSnapshotChunk({ memory: createPageMemory(10_485_760), first: true })
  * chunk.add(100, textWriter('{"key":"1"}'))
  * chunk.close()
  */
 export function createSnapshotChunk(options: {
-  chunkBytes: number
+  memory: PageMemory
   first: boolean
 }): SnapshotChunk {
-  const fullCapacity = options.chunkBytes + Math.ceil(options.chunkBytes * joinShare) + slack
-  let bytes = allocate(options.first ? firstCapacities[0] : fullCapacity)
+  const { memory } = options
+  let bytes = options.first ? allocate(firstCapacities[0]) : memory.take()
   let end = 1
   let size = 0
   let isEmpty = true
@@ -52,9 +42,11 @@ export function createSnapshotChunk(options: {
   function reserve(count: number) {
     const needed = end + count + separator.length + 1
     if (needed <= bytes.length) return
-    const next = firstCapacities.find((capacity) => capacity > bytes.length) ?? fullCapacity
-    const grown = allocate(Math.max(needed, next))
+    const next = firstCapacities.find((capacity) => capacity > bytes.length) ?? memory.pageBytes
+    const capacity = Math.max(needed, next)
+    const grown = capacity === memory.pageBytes ? memory.take() : allocate(capacity)
     grown.set(bytes.subarray(0, end))
+    memory.putBack(bytes.buffer)
     bytes = grown
   }
 
@@ -76,7 +68,10 @@ export function createSnapshotChunk(options: {
     close() {
       bytes[end++] = 0x5d
       // Memory that nobody uses is given back where it is worth a copy.
-      return end > bytes.length * 0.9 ? bytes.subarray(0, end) : bytes.slice(0, end)
+      if (end > bytes.length * 0.9) return bytes.subarray(0, end)
+      const page = bytes.slice(0, end)
+      memory.putBack(bytes.buffer)
+      return page
     },
   }
 }

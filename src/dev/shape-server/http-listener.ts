@@ -46,11 +46,13 @@ async function answer(
   outgoing.on('close', () => {
     if (!outgoing.writableFinished) gone.abort()
   })
-  const { status, headers, body } = await handler(protocolRequest(incoming, gone.signal))
+  const { status, headers, body, sent } = await handler(protocolRequest(incoming, gone.signal))
   if (gone.signal.aborted) {
+    sent?.()
     if (body instanceof ReadableStream) await body.cancel()
     return
   }
+  if (sent) outgoing.on('close', sent)
   outgoing.statusCode = status
   // The engine leaves the connection to HTTP's default, which keeps it open.
   outgoing.removeHeader('connection')
