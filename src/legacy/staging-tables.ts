@@ -3,6 +3,7 @@ import { copyLine } from '../server/copy-text.ts'
 import { type LegacyMessage, type LegacyThread, NO_METADATA } from './legacy-records.ts'
 import { messageDigest } from './message-digest.ts'
 import type { ReadRecord } from './read-records.ts'
+import { recordTimes } from './record-times.ts'
 
 /** Numbers of the files in the staging tables: the order in which records with one id win. */
 export const fileNumbers = {
@@ -43,7 +44,7 @@ export function threadLine(thread: LegacyThread): string {
   const { index, id, sessionId, mode, title, status, declaredCount } = thread
   return copyLine([
     ...[index, id, sessionId, mode, title, status, declaredCount],
-    ...[thread.createdAt.toISOString(), thread.updatedAt.toISOString()],
+    ...recordTimes(thread),
     JSON.stringify(thread.metadata),
   ])
 }
@@ -52,8 +53,6 @@ export function threadLine(thread: LegacyThread): string {
 export function messageLine(read: ReadRecord<LegacyMessage>, n: number): string {
   const message = read.record
   const { file, index, id, sessionId, mode, threadId, parts, metadata } = message
-  const createdAt = message.createdAt.toISOString()
-  const sameTime = message.updatedAt.getTime() === message.createdAt.getTime()
   return copyLine([
     n,
     fileNumbers[file],
@@ -63,8 +62,7 @@ export function messageLine(read: ReadRecord<LegacyMessage>, n: number): string 
     mode,
     threadId,
     message.clientMessageId,
-    createdAt,
-    sameTime ? createdAt : message.updatedAt.toISOString(),
+    ...recordTimes(message),
     parts.length === 0 ? null : JSON.stringify(parts),
     metadata === NO_METADATA ? null : JSON.stringify(metadata),
     `\\x${messageDigest(message)}`,

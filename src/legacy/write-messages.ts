@@ -8,6 +8,7 @@ import type { LegacyMessage } from './legacy-records.ts'
 import { packPlaces, readPlaces, type StretchPlaces, stretchOf } from './message-places.ts'
 import { readMessages } from './read-messages.ts'
 import type { RecordSource } from './read-records.ts'
+import { recordTimes } from './record-times.ts'
 import { createSortedLines } from './sorted-lines.ts'
 
 /** Larger ones are no faster, and memory holds three: one sorted, one sent, one to come. */
@@ -59,18 +60,8 @@ export async function writeMessages(
 
 function messageValues(message: LegacyMessage): (string | null)[] {
   const { id, role, content, parts, clientMessageId, metadata } = message
-  const createdAt = message.createdAt.toISOString()
-  const sameTime = message.updatedAt.getTime() === message.createdAt.getTime()
-  return [
-    id,
-    role,
-    content,
-    JSON.stringify(parts),
-    clientMessageId,
-    JSON.stringify(metadata),
-    createdAt,
-    sameTime ? createdAt : message.updatedAt.toISOString(),
-  ]
+  const given = [id, role, content, JSON.stringify(parts), clientMessageId]
+  return [...given, JSON.stringify(metadata), ...recordTimes(message)]
 }
 
 /** Lines on their way into the table, those of a thread together: it is looked up for each of them. */

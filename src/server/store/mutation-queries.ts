@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Principal } from '../../schema/index.ts'
 import type { Mutation } from '../../writes/index.ts'
+import { groupRuns, type Ruling } from './group-runs.ts'
 import { isForRun, type MessageRun, messageRunStatement } from './message-run.ts'
 import type {
   BatchClaim,
@@ -48,12 +49,6 @@ const MAX_TEMPLATES = 200
 const NOTHING: Fragment = { sql: 'true', parameters: [] }
 
 type Join = (kind: MutationKind, plan: MutationPlan, slot: MutationSlot) => RawBuilder<unknown>
-
-/** What the policy says of a mutation. */
-interface Ruling {
-  readonly see: Fragment
-  readonly rule: Fragment
-}
 
 /**
  * Keeps the statements of a policy. What differs between two mutations of a kind are values and what
@@ -142,38 +137,6 @@ export function createMutationQueries<User extends Principal>(
       })
     },
   }
-}
-
-type Ruled = Ruling & { readonly mutation: Mutation }
-
-/** Puts together what is one run; everything else stands alone. */
-function groupRuns(ruled: readonly Ruled[]): [Ruled, ...Ruled[]][] {
-  const groups: [Ruled, ...Ruled[]][] = []
-  for (const each of ruled) {
-    const last = groups.at(-1)
-    if (last !== undefined && goesOn(last[0], each)) last.push(each)
-    else groups.push([each])
-  }
-  return groups
-}
-
-function goesOn(first: Ruled, next: Ruled): boolean {
-  const [one, other] = [first.mutation, next.mutation]
-  return (
-    isForRun(one) &&
-    isForRun(other) &&
-    one.value.threadId === other.value.threadId &&
-    isSame(first.see, next.see) &&
-    isSame(first.rule, next.rule)
-  )
-}
-
-function isSame(one: Fragment, other: Fragment): boolean {
-  return (
-    one.sql === other.sql &&
-    one.parameters.length === other.parameters.length &&
-    one.parameters.every((value, index) => value === other.parameters[index])
-  )
 }
 
 /** A new session is in none yet: there is nothing to see. */
