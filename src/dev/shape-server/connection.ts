@@ -1,4 +1,6 @@
+import { Socket } from 'node:net'
 import { type Client, type ClientConfig, Pool } from 'pg'
+import { createDirectSocket } from './direct-socket.ts'
 
 /** Values as Postgres prints them: the stream and queries must give the same texts. */
 const rawTypes = { getTypeParser: () => (value: unknown) => value }
@@ -41,10 +43,21 @@ export function connectionConfig(databaseUrl: string): ClientConfig {
 export function createPool(databaseUrl: string, onError: (error: Error) => void, max = 10): Pool {
   // Some stay open: a query of a few rows takes less time than a new connection. A lone one is there for speed alone.
   const min = Math.min(max, 3)
-  const pool = new Pool({ ...connectionConfig(databaseUrl), max, min, idleTimeoutMillis: 10_000 })
+  const pool = new Pool({
+    ...connectionConfig(databaseUrl),
+    stream: openSocket,
+    max,
+    min,
+    idleTimeoutMillis: 10_000,
+  })
   // Without a listener a broken connection would end the process.
   pool.on('error', onError)
   return pool
+}
+
+/** TLS reads through a socket of its own. */
+function openSocket(config?: { ssl?: unknown }): Socket {
+  return config?.ssl ? new Socket() : createDirectSocket()
 }
 
 /** Runs `work` on one connection of the pool; a connection that failed is not used again. */

@@ -1,4 +1,5 @@
 import type { Connection } from 'pg'
+import { divert } from './direct-socket.ts'
 import { createFrameReader } from './frame-reader.ts'
 import type { Querier } from './snapshot-query.ts'
 
@@ -66,7 +67,8 @@ export function copyRows(client: Querier, select: string, onRow: CopyRowReader):
 function takeRows({ stream }: Connection, onRow: CopyRowReader): () => void {
   const readers = stream.listeners('data') as ((bytes: Buffer) => void)[]
   const pass = (bytes: Buffer) => {
-    for (const read of readers) read(bytes)
+    const kept = Buffer.from(bytes)
+    for (const read of readers) read(kept)
   }
   let taking = true
   const frames = createFrameReader((type, bytes, start, end) => {
@@ -74,12 +76,9 @@ function takeRows({ stream }: Connection, onRow: CopyRowReader): () => void {
     else pass(bytes.subarray(start, end))
     return taking
   }, pass)
-  for (const read of readers) stream.off('data', read)
-  stream.on('data', frames)
+  const giveBack = divert(stream, frames)
   return () => {
-    if (!taking) return
     taking = false
-    stream.off('data', frames)
-    for (const read of readers) stream.on('data', read)
+    giveBack()
   }
 }

@@ -8,7 +8,7 @@ const headerBytes = 5
  *
  * @param onFrame - when it returns false, no further message is looked for.
  * @param onRest - gets what had arrived behind that message.
- * @returns takes the next piece from the socket.
+ * @returns takes the next piece from the socket, and keeps nothing of it.
  * @example
  * socket.on('data', createFrameReader((type) => type !== 0x5a, unread))
  */
@@ -16,8 +16,8 @@ export function createFrameReader(
   onFrame: FrameHandler,
   onRest: (bytes: Buffer) => void,
 ): (piece: Buffer) => void {
-  /** The beginning of a message, in pieces: a large one must not be copied with each of them. */
-  let pieces: Buffer[] = []
+  /** Room for a message that has begun, and how much of it is there. */
+  let begun = Buffer.allocUnsafe(headerBytes)
   let held = 0
   let needed = headerBytes
   let goesOn = true
@@ -37,20 +37,23 @@ export function createFrameReader(
     return start
   }
 
+  function hold(bytes: Buffer): void {
+    begun = Buffer.allocUnsafe(needed)
+    held = bytes.copy(begun)
+  }
+
   /** Adds what is missing of the message that has begun, and returns how much of the piece that took. */
   function complete(piece: Buffer): number {
     let used = 0
     while (held > 0 && used < piece.length) {
-      const part = piece.subarray(used, used + needed - held)
-      pieces.push(part)
-      held += part.length
-      used += part.length
+      const count = piece.copy(begun, held, used, used + needed - held)
+      held += count
+      used += count
       if (held < needed) break
-      const bytes = Buffer.concat(pieces)
+      const bytes = begun.subarray(0, held)
+      held = 0
       // Its header alone tells how much more it needs.
-      const isWhole = readFrames(bytes) > 0
-      pieces = isWhole ? [] : [bytes]
-      held = isWhole ? 0 : bytes.length
+      if (readFrames(bytes) === 0) hold(bytes)
     }
     return used
   }
@@ -62,8 +65,7 @@ export function createFrameReader(
     if (!goesOn) {
       if (rest.length > 0) onRest(rest)
     } else if (rest.length > 0) {
-      pieces = [rest]
-      held = rest.length
+      hold(rest)
     }
   }
 }
