@@ -24,6 +24,7 @@ import type { ShapeLog } from './shape-log.ts'
 import type { ShapeStore } from './shape-store.ts'
 import { snapshotFields } from './snapshot-visibility.ts'
 import { type ShapeDefinition, ShapeFailure, type ShapeSource } from './source.ts'
+import { letsSubsetsGoFirst } from './subsets-first.ts'
 import type { SubsetsUnderWay } from './subsets-under-way.ts'
 
 /** How long answers wait and last, in milliseconds. */
@@ -46,12 +47,6 @@ export interface CheckedRequest<Definition extends ShapeDefinition> {
   readonly request: ShapeRequest
   readonly context: AnswerContext
 }
-
-/**
- * Only a log of this size lets subsets go first. A small one is there before anybody notices, and clients
- * count on it: TanStack DB's own suite takes a small collection for complete 50 ms after its start.
- */
-const largeLogBytes = 256 * 1024
 
 /**
  * The four ways in which a shape is answered: pages of its log, `offset=now`, a subset, events.
@@ -93,8 +88,9 @@ export function createShapeAnswers<Definition extends ShapeDefinition, Subset>(
     const { log, schema, request, context } = checked
     if (request.offset === 'now') return now(checked)
     let page = await read(log, request.offset)
-    const isLarge = !request.live && log.size >= largeLogBytes
-    if (isLarge && (await subsets.goFirst())) page = await read(log, request.offset)
+    if (letsSubsetsGoFirst(request, log, page) && (await subsets.goFirst())) {
+      page = await read(log, request.offset)
+    }
     const base = { handle: log.handle, requested: request.offset, live: request.live }
     const answerFor = (upToDate: boolean, end: LogOffset): ShapeAnswer => ({
       ...base,

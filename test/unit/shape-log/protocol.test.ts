@@ -295,6 +295,25 @@ test('pages of a large shape come after the subsets that were asked for before, 
   expect(order.slice(0, 2)).toEqual(['live', 'subset'])
 })
 
+test('a client of a large shape that catches up with few changes waits for no subset', async () => {
+  // The time for which a large page would wait never passes.
+  vi.useFakeTimers({ toFake: ['setTimeout'] })
+  const held = heldSubset()
+  try {
+    const { ask, change } = start({ subset: held.read, rowBytes: 300_000 })
+    const handle = await handleOf(ask)
+    change('{"key":"2"}')
+    const subset = ask('table=a&offset=-1&subset__where=true')
+    const changes = await ask(`table=a&handle=${handle}&offset=0_inf`)
+    expect(await changes.text()).toContain('{"key":"2"}')
+    expect(held.read).toHaveBeenCalledOnce()
+    held.release()
+    await subset
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
 test('pages of a small shape wait for no subset', async () => {
   // The time for which a large page would wait never passes.
   vi.useFakeTimers({ toFake: ['setTimeout'] })
