@@ -43,6 +43,13 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('ask' as const), question }) },
   { weight: 1, arbitrary: fc.constant({ do: 'drop' as const }) },
+  {
+    weight: 1,
+    arbitrary: fc.constant({
+      do: 'write' as const,
+      sql: ["TRUNCATE posts; INSERT INTO posts VALUES (0, 0, 'mark', 4)"],
+    }),
+  },
   { weight: 2, arbitrary: fc.constant({ do: 'check' as const }) },
 )
 

@@ -9,6 +9,8 @@ beforeAll(async () => {
     CREATE TABLE notes (id text PRIMARY KEY, room text, n int);
     CREATE TYPE mood AS ENUM ('sad', 'ok');
     CREATE TABLE moods (id text PRIMARY KEY, m mood);
+    CREATE TABLE members (id text PRIMARY KEY, roles text[], levels int[]);
+    INSERT INTO members VALUES ('a', '{admin}', '{1,2}'), ('b', '{viewer}', '{3}'), ('c', NULL, NULL), ('d', '{NULL}', '{NULL}');
     INSERT INTO rooms VALUES ('r1', true), ('r2', false);
     INSERT INTO notes VALUES ('a', 'r1', 1), ('b', 'r1', 2), ('c', 'r2', 3)`)
 })
@@ -62,6 +64,31 @@ test.each([
     expect(fixture.trouble).toEqual([])
   },
 )
+
+// As TanStack DB asks whether a list has a value, by version. A parameter has the type of its first use.
+test.each([
+  ['$1 = ANY("roles")', 'admin', ['a']],
+  ['$1 = ANY("levels")', '2', ['a']],
+  ['NOT ($1 = ANY("roles"))', 'admin', ['b']],
+  ['$1 = ANY("levels") AND "levels" @> ARRAY[$1] AND "levels" IS NOT NULL', '2', ['a']],
+  [
+    'NOT ($1 = ANY("roles") AND "roles" @> ARRAY[$1] AND "roles" IS NOT NULL)',
+    'admin',
+    ['b', 'c', 'd'],
+  ],
+  ['($1 = ANY("levels") OR TRUE) AND "levels" @> ARRAY[$1] AND "levels" IS NOT NULL', '3', ['b']],
+])('%s, asked for %s, finds %j', async (where, value, expected) => {
+  const subset = await fixture.get({
+    table: 'members',
+    log: 'changes_only',
+    offset: 'now',
+    subset__where: where,
+    subset__params: JSON.stringify({ 1: value }),
+    subset__order_by: '"id" NULLS LAST',
+  })
+  const { data } = (await subset.json()) as { data: Answer[] }
+  expect(data.map((row) => row.value?.id)).toEqual(expected)
+})
 
 test('a handle that is not the one of the definition deletes nothing', async () => {
   const shape = { table: 'notes', where: 'n > 0' }
