@@ -28,7 +28,7 @@ async function run(context: BenchContext): Promise<Comparison[]> {
       argument: { databaseUrl: postgres.url },
       cpuProfileDirectory: context.cpuProfileDirectory,
     })
-    const http = createHttpClient()
+    const http = createHttpClient({ reusesMemory: true })
     const wholeShape = () => readRows(http, server.url)
     try {
       const samples = await interleave(context.rounds, {
