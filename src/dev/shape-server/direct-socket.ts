@@ -24,9 +24,14 @@ export function createDirectSocket(): Socket {
       callback(count) {
         const bytes = memory.subarray(0, count)
         const read = directReaders.get(socket)
-        if (read) read(bytes)
-        else socket.emit('data', Buffer.from(bytes))
-        return true
+        if (!read) {
+          socket.emit('data', Buffer.from(bytes))
+          return true
+        }
+        read(bytes)
+        // Read to its end at once, a snapshot would hold up the pages of it that are being sent.
+        setImmediate(() => socket.resume())
+        return false
       },
     },
   })
@@ -35,7 +40,8 @@ export function createDirectSocket(): Socket {
 }
 
 /**
- * Makes `read` the only reader of a socket, of whatever kind. From a direct one it gets the bytes uncopied.
+ * Makes `read` the only reader of a socket, of whatever kind. From a direct one it gets the bytes uncopied, and
+ * between two pieces everything else has its turn.
  *
  * @returns makes the listeners to `data` its readers again; harmless when called twice.
  * @example

@@ -40,6 +40,25 @@ test('listeners to a direct socket may keep what they get', async () => {
   expect(heard.text() === text).toBe(true)
 })
 
+test('between two pieces of a diverted socket everything else has its turn', async () => {
+  const stream = connect(createDirectSocket)
+  const bytes = 32 * 2 ** 20
+  let length = 0
+  let waiting = 0
+  const missed: number[] = []
+  divert(stream, (piece) => {
+    if (waiting > 0) missed.push(length)
+    length += piece.length
+    waiting += 1
+    setImmediate(() => {
+      waiting -= 1
+    })
+  })
+  stream.write(Buffer.alloc(bytes))
+  await until('all is there', () => length === bytes)
+  expect(missed).toEqual([])
+})
+
 const kinds = { direct: createDirectSocket, usual: () => new Socket() }
 
 for (const [kind, create] of Object.entries(kinds)) {
