@@ -18,8 +18,9 @@ export interface HttpClient {
 /**
  * Creates a client that costs as little as Node allows: what is measured is the server.
  *
- * @param options.reusesMemory - all bodies are read into the same memory: one request at a time, whose body is
- * valid until the next. Where fresh memory is dear, gathering a large body else takes as long as parsing it.
+ * @param options.reusesMemory - bodies are read into the same two pieces of memory in turn: one request at a time,
+ * whose body is valid until the one after the next. Where fresh memory is dear, gathering a large body else takes as
+ * long as parsing it.
  * @example
  * const client = createHttpClient()
  * const { body } = await client.get(url)
@@ -56,9 +57,10 @@ function readFreshBody(response: IncomingMessage): Promise<Buffer> {
   })
 }
 
-/** Reads bodies one after the other, each over the one before. */
+/** Reads bodies one after the other, each over the last but one. */
 function createBodyReader(): typeof readFreshBody {
   let memory = Buffer.allocUnsafeSlow(64 * 1024)
+  let other = Buffer.allocUnsafeSlow(64 * 1024)
   const reserve = (bytes: number) => {
     if (bytes <= memory.length) return
     const grown = Buffer.allocUnsafeSlow(Math.max(bytes, memory.length * 2))
@@ -67,6 +69,7 @@ function createBodyReader(): typeof readFreshBody {
   }
   return (response) =>
     new Promise((resolve, reject) => {
+      ;[memory, other] = [other, memory]
       let length = 0
       response.on('data', (chunk: Buffer) => {
         reserve(length + chunk.length)

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { HttpAnswer, HttpClient } from './http-get.ts'
 
 /** What a shape is asked for by. */
@@ -46,7 +47,8 @@ export async function readShape(
 }
 
 /**
- * Reads a shape from its beginning until it is up to date.
+ * Reads a shape from its beginning until it is up to date. As the engine's client does, it asks for the next page
+ * before it looks at one.
  *
  * @param onBody - gets each page's bytes.
  * @returns where to go on from.
@@ -57,16 +59,16 @@ export async function readWholeShape(
   query: ShapeQuery,
   onBody: (body: Buffer) => void = () => {},
 ): Promise<ShapePosition> {
-  let position: ShapePosition | undefined
+  let asked = readShape(http, serverUrl, query)
   for (;;) {
-    const answer = await readShape(http, serverUrl, query, position)
-    if (answer.mustRefetch) {
-      position = undefined
-      continue
+    const { mustRefetch, upToDate, body, position } = await asked
+    if (!upToDate) {
+      asked = readShape(http, serverUrl, query, mustRefetch ? undefined : position)
+      // Only then has the request gone out.
+      await setImmediate()
     }
-    onBody(answer.body)
-    position = answer.position
-    if (answer.upToDate) return position
+    if (!mustRefetch) onBody(body)
+    if (upToDate) return position
   }
 }
 
