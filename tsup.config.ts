@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { defineConfig, type Options } from 'tsup'
 import { browserGuard, portableGuard } from './tsup.guards.ts'
 
@@ -12,11 +13,13 @@ const shared: Options = {
   dts,
 }
 
+type Plugin = NonNullable<Options['plugins']>[number]
+
 /**
  * Has CommonJS files take in their parts by `require`: test runners that load CommonJS themselves know
  * no `import()` in it.
  */
-const requiredParts: NonNullable<Options['plugins']>[number] = {
+const requiredParts: Plugin = {
   name: 'required-parts',
   renderChunk(code, { map }) {
     if (this.format !== 'cjs') return undefined
@@ -28,26 +31,57 @@ const requiredParts: NonNullable<Options['plugins']>[number] = {
   },
 }
 
+/** Leaves what `index` exports in the files that the browser build makes of it. */
+const browserFiles: NonNullable<Options['esbuildPlugins']>[number] = {
+  name: 'browser-files',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\// }, ({ path, kind }) => {
+      if (kind === 'entry-point') return undefined
+      const name = basename(path.replace(/\/index\.ts$/, ''), '.ts')
+      return { path: `./browser/${name}.js`, external: true }
+    })
+  },
+}
+
+/** Has CommonJS files require files of their own kind. */
+const requiredFiles: Plugin = {
+  name: 'required-files',
+  renderChunk(code, { map }) {
+    if (this.format !== 'cjs') return undefined
+    return { code: code.replaceAll(/(\.\/browser\/[\w-]+)\.js/g, '$1.cjs'), map: map ?? null }
+  },
+}
+
 export default defineConfig([
   {
     ...shared,
     name: 'browser',
-    // All but the first are inside: files of their own, so that bundlers can leave each away.
+    // What `index` consists of, and more: files of their own, so that bundlers can leave each away.
     entry: {
-      index: 'src/index.ts',
       'browser/errors': 'src/errors.ts',
       'browser/schema': 'src/schema/index.ts',
       'browser/shapes': 'src/shapes/index.ts',
       'browser/writes': 'src/writes/index.ts',
-      'browser/commit': 'src/collections/commit-batch.ts',
-      'browser/collections': 'src/collections/create-session-collections.ts',
-      'browser/outbox': 'src/collections/outbox/create-outbox.ts',
+      'browser/commit-batch': 'src/collections/commit-batch.ts',
+      'browser/create-id': 'src/collections/create-id.ts',
+      'browser/create-session-collections': 'src/collections/create-session-collections.ts',
+      'browser/create-outbox': 'src/collections/outbox/create-outbox.ts',
+      'browser/timeline-query': 'src/collections/timeline/timeline-query.ts',
     },
-    dts: { ...dts, entry: { index: 'src/index.ts' } },
+    dts: false,
     format: ['esm', 'cjs'],
     platform: 'browser',
     plugins: [requiredParts],
     esbuildPlugins: [portableGuard, browserGuard],
+  },
+  {
+    ...shared,
+    name: 'index',
+    entry: { index: 'src/index.ts' },
+    format: ['esm', 'cjs'],
+    platform: 'browser',
+    plugins: [requiredFiles],
+    esbuildPlugins: [browserFiles],
   },
   {
     ...shared,

@@ -13,6 +13,12 @@ export const errorStatus = {
 
 export type ErrorCode = keyof typeof errorStatus
 
+/** The code that an HTTP status stands for. */
+export function codeOfStatus(status: number): ErrorCode | undefined {
+  const codes = Object.keys(errorStatus) as ErrorCode[]
+  return codes.find((code) => errorStatus[code] === status)
+}
+
 // The browser and the server entry are bundled apart and each holds a copy of the class: errors are
 // recognised by this mark, so that `instanceof` is right whichever copy threw.
 const MARK = Symbol.for('@org/session-db/SessionDbError')
@@ -36,7 +42,7 @@ export class SessionDbError extends Error {
   constructor(
     code: ErrorCode,
     message: string,
-    options: { details?: Readonly<Record<string, unknown>>; cause?: unknown } = {},
+    options: { details?: Readonly<Record<string, unknown>> | undefined; cause?: unknown } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code

@@ -1,9 +1,9 @@
-import { v7 as uuidv7 } from 'uuid'
 import type { ChatMessageInsert, ChatMessageUpdate } from '../schema/chat-message.ts'
 import type { ChatThreadInsert } from '../schema/chat-thread.ts'
 import type { SessionInsert, SessionUpdate } from '../schema/session.ts'
 import type { MutationInput } from '../writes/batch.ts'
 import { type CommitContext, commitBatch, type PendingWrite } from './commit-batch.ts'
+import { createId } from './create-id.ts'
 import { createStreamActions, type StreamActions } from './stream-actions.ts'
 import type { PendingUpload, SessionUpload } from './upload/upload-session.ts'
 
@@ -71,11 +71,6 @@ export interface SessionActions extends StreamActions {
    * ])
    */
   write(mutations: readonly MutationInput[]): PendingWrite
-}
-
-/** Makes a new id, a UUIDv7: unique, and later ones sort after earlier ones. */
-export function createId(): string {
-  return uuidv7()
 }
 
 /** Creates the actions over one set of collections. */

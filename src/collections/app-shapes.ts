@@ -43,7 +43,6 @@ interface AppScope {
 /** Collections of the app's own shapes: the same one for the same name and parameters. */
 export interface AppShapeSources {
   get(name: string, params: Readonly<Record<string, unknown>>): AppScope
-  allLive(): SyncedCollection<object>[]
 }
 
 /** Creates the collections of the app's own shapes, each when it is first asked for. */
@@ -75,7 +74,6 @@ export function createAppShapes(
       const sorted = params.sort(([one], [other]) => (one < other ? -1 : 1))
       return scopes.get(JSON.stringify([name, Object.fromEntries(sorted)]))
     },
-    allLive: () => scopes.allLive().map(({ source }) => source),
   }
 }
 

@@ -47,12 +47,13 @@ export function createAuthRefresh(options: {
     fetch(send) {
       return async (input, init) => {
         const since = signIn.refreshes()
-        const given = Object.fromEntries(new Headers(init?.headers))
+        const ask = async () =>
+          send(input, { ...init, headers: withHeaders(init?.headers, await headers()) })
         // The client asks ahead with the headers of the request before, which a refresh may have outdated.
-        const first = await send(input, { ...init, headers: withHeaders(given, await headers()) })
+        const first = await ask()
         if (first.status !== 401 || !(await signIn.renew(since))) return first
         void first.body?.cancel()
-        return send(input, { ...init, headers: withHeaders(given, await headers()) })
+        return ask()
       }
     },
     writes(adapter) {
@@ -78,14 +79,10 @@ export function createAuthRefresh(options: {
 
 /** Later headers replace earlier ones, whatever the case of their names. */
 function withHeaders(
-  given: Readonly<Record<string, string>>,
+  given: HeadersInit | undefined,
   later: Readonly<Record<string, string>>,
 ): Record<string, string> {
-  return { ...lowerCased(given), ...lowerCased(later) }
-}
-
-function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
-  )
+  const headers = new Headers(given)
+  for (const [name, value] of Object.entries(later)) headers.set(name, value)
+  return Object.fromEntries(headers)
 }

@@ -3,13 +3,10 @@ import type { SessionDbError } from '../errors.ts'
 import type { MutationInput, WriteBatchInput } from '../writes/batch.ts'
 import type { WriteResult } from '../writes/result.ts'
 import { applyMutations, type Touch } from './apply-mutations.ts'
-import type { SyncStream } from './electric.ts'
 import { type OptimisticOverlay, showOptimistic } from './optimistic-overlay.ts'
 import type { WriterIdentity } from './optimistic-rows.ts'
 import type { OutboxWrites } from './outbox/outbox-writes.ts'
 import type { LiveSources } from './sources.ts'
-import type { ExpectedRow } from './sync-evidence.ts'
-import { isDoneWithin, syncTimeout } from './sync-timeout.ts'
 import type { WriteOrder } from './write-order.ts'
 import type { WriteSender } from './write-sender.ts'
 
@@ -35,9 +32,6 @@ export interface PendingWrite {
    */
   readonly committed: Promise<WriteResult>
 }
-
-/** After a timeout optimistic rows stay this many times longer, in case the stream catches up. */
-const GRACE = 6
 
 /**
  * Shows the mutations at once in every live collection they touch, sends them as one batch, and
@@ -71,11 +65,9 @@ async function settle(
     await sender.checkLater(batch)
     throw error
   }
-  const { overlay, touches } = shown
-  const result = await send(context, batch, overlay)
-  const expected = expectedIn(touches, batch, result)
-  if (result.txid === null || expected.size === 0) overlay.drop()
-  else await confirm(context, overlay, result.txid, expected)
+  const result = await send(context, batch, shown.overlay)
+  const { confirmWrite } = await sender.loaded()
+  await confirmWrite(shown, batch, result, context.syncTimeoutMs)
   return result
 }
 
@@ -109,55 +101,4 @@ async function send(
     overlay.drop()
     throw error
   }
-}
-
-/**
- * Where the answered write will be seen, and with which rows: not where it changed nothing. Nor did a
- * message that is answered with another id: the server had stored it before.
- */
-export function expectedIn(
-  touches: readonly Touch[],
-  batch: WriteBatchInput,
-  result: WriteResult,
-): Map<SyncStream, ExpectedRow[]> {
-  const expected = new Map<SyncStream, ExpectedRow[]>()
-  for (const { source, index, holdsRow } of touches) {
-    const asked = batch.mutations[index]
-    const applied = result.mutations[index]
-    if (asked === undefined || applied?.id !== idOf(asked) || applied.unchanged) continue
-    const rows = expected.get(source) ?? []
-    expected.set(source, rows)
-    const isIn = holdsRow && (asked.type === 'insert' || applied.version !== null)
-    if (isIn && asked.type !== 'delete')
-      rows.push({ id: applied.id, version: applied.version ?? 0 })
-  }
-  return expected
-}
-
-function idOf(mutation: MutationInput): string {
-  return mutation.type === 'insert' ? mutation.value.id : mutation.id
-}
-
-/**
- * Waits until every collection shows the write, then drops the overlay.
- *
- * @throws SessionDbError `sync_timeout`
- */
-export async function confirm(
-  { syncTimeoutMs }: Pick<CommitContext, 'syncTimeoutMs'>,
-  overlay: OptimisticOverlay,
-  txid: number,
-  expected: ReadonlyMap<SyncStream, ExpectedRow[]>,
-): Promise<void> {
-  const missing = new Set(expected.keys())
-  const giveUp = new AbortController()
-  const waits = [...expected].map(async ([source, rows]) => {
-    await source.evidence.wait({ txid, rows }, giveUp.signal)
-    missing.delete(source)
-  })
-  const seen = Promise.all(waits).then(() => overlay.drop())
-  if (await isDoneWithin(seen, syncTimeoutMs)) return
-  // The server has the write: taking its rows away now would show the user a state that is not so.
-  void isDoneWithin(seen, syncTimeoutMs * GRACE).then(() => giveUp.abort())
-  throw syncTimeout([...missing], txid, syncTimeoutMs)
 }

@@ -1,13 +1,14 @@
-import { SessionDbError } from '../errors.ts'
 import type { WriteAdapter } from '../writes/adapter.ts'
-import { toWriteFailure } from '../writes/errors.ts'
 import type { RefreshSignIn } from '../writes/refresh-sign-in.ts'
+import { unauthenticated } from '../writes/unauthenticated.ts'
 import { createAuthRefresh, type KeepSignedIn } from './auth-refresh.ts'
 import type { StreamOptions } from './electric.ts'
 import { createLiveFetch } from './live/live-fetch.ts'
 import type { TabTools } from './live/tab-messages.ts'
 import type { TabTimes } from './live/tab-share.ts'
 import { createNetwork, type Network } from './network.ts'
+
+const SIGNED_OUT = 'The user has signed out. Sign in again, then call restart().'
 
 /** How one `createSessionCollections` reaches the server. */
 export interface ConnectionOptions extends Pick<StreamOptions, 'electricUrl' | 'headers'> {
@@ -66,7 +67,7 @@ export function createConnection(
   })
   const send = auth.fetch(live.fetch)
   return {
-    fetch: async (input, init) => (isSignedOut ? signedOut() : send(input, init)),
+    fetch: async (input, init) => (isSignedOut ? unauthenticated(SIGNED_OUT) : send(input, init)),
     network,
     writes(adapter) {
       const write = auth.writes(adapter)
@@ -87,11 +88,4 @@ export function createConnection(
     },
     reset: live.reset,
   }
-}
-
-function signedOut(): Response {
-  const message = 'The user has signed out. Sign in again, then call restart().'
-  return Response.json(toWriteFailure(new SessionDbError('unauthenticated', message)), {
-    status: 401,
-  })
 }

@@ -1,20 +1,16 @@
-import { SessionDbError } from '../errors.ts'
+import type { SessionDbError } from '../errors.ts'
 import { createActions } from './actions.ts'
-import { allSources } from './all-sources.ts'
 import { type AppShapes, createAppShapes, type GetAppShape } from './app-shapes.ts'
 import { createConnection } from './connection.ts'
-import type { RowCollection, SyncedCollection, SyncStream } from './electric.ts'
+import { type SyncStream, streamOf } from './electric.ts'
 import { requireOneTanStackDb } from './one-tanstack-db.ts'
 import { UNKNOWN } from './optimistic-rows.ts'
 import type {
   NoShapes,
   SessionCollections,
   SessionCollectionsOptions,
-  SessionScope,
-  ThreadScope,
 } from './session-collections.ts'
 import { createSources, liveSources } from './sources.ts'
-import { confirmTxid } from './sync-timeout.ts'
 import { createTimelineView } from './timeline/timeline-view.ts'
 import { createUploadSession } from './upload/upload-session.ts'
 import { createWriteOrder } from './write-order.ts'
@@ -42,7 +38,13 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
     onSignedOut: () => void leave(false),
     onBack: () => options.outbox?.flush(),
   })
-  const streams = { ...options, fetchClient: connection.fetch, network: connection.network }
+  const running = new Set<SyncStream>()
+  const streams = {
+    ...options,
+    running,
+    fetchClient: connection.fetch,
+    network: connection.network,
+  }
   const syncTimeoutMs = options.syncTimeoutMs ?? 10_000
   const sources = createSources(streams, (source) => outbox?.writes.show(source))
   const sender = createWriteSender(connection.writes(options.writeAdapter), options.writeRetries)
@@ -56,49 +58,26 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
   }
   const outbox = options.outbox?.connect(sender.sendOnce, writing)
   const appShapes = createAppShapes(options.shapes ?? {}, sources.prefix, streams)
-  const appCollections = new WeakMap<object, RowCollection<object>>()
-  const sessionScopes = new WeakMap<object, SessionScope>()
-  const threadScopes = new WeakMap<object, ThreadScope>()
-  const byCollection = new WeakMap<object, SyncStream>()
 
-  const open = <Row extends object>(source: SyncedCollection<Row>) => {
-    byCollection.set(source.collection, source)
-    return source.collection
-  }
+  /** What may have rows or have stopped. The sessions are shown on after a sign-out. */
+  const inUse = () => [...new Set([sources.sessions, ...running])]
 
   async function leave(tellOthers: boolean): Promise<void> {
     // What waits stays on the device, for when this user signs in again.
     outbox?.close()
     connection.signOut(tellOthers)
-    await Promise.all(allSources(sources, appShapes).map((source) => source.empty()))
+    await Promise.all(inUse().map((stream) => stream.empty()))
     connection.reset()
     options.onSignedOut?.()
   }
 
-  const sourceOf = (collection: { readonly id: string }): SyncStream => {
-    const source = byCollection.get(collection)
-    if (source !== undefined) return source
-    throw new SessionDbError(
-      'invalid',
-      'This collection has no sync of its own. Give sessions, or a collection of session(id), thread(id) or shape(name).',
-    )
-  }
-
   const shape = (name: string, params: Readonly<Record<string, unknown>> = {}) =>
-    once(appCollections, appShapes.get(name, params), ({ source }) => open(source))
+    appShapes.get(name, params).source.collection
 
   return {
-    sessions: open(sources.sessions),
-    session: (sessionId) =>
-      once(sessionScopes, sources.bySession.get(sessionId), ({ timeline, threads, messages }) => ({
-        timeline: open(timeline),
-        threads: open(threads),
-        messages: open(messages),
-      })),
-    thread: (threadId) =>
-      once(threadScopes, sources.byThread.get(threadId), ({ messages }) => ({
-        messages: open(messages),
-      })),
+    sessions: sources.sessions.collection,
+    session: (sessionId) => sources.bySession.get(sessionId).scope,
+    thread: (threadId) => sources.byThread.get(threadId).scope,
     timelineView: (sessionId, viewOptions) =>
       createTimelineView(
         (fromSeq, toSeq) => sources.timelineWindow(sessionId, fromSeq, toSeq),
@@ -106,33 +85,24 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
       ),
     // The registry's types say what the untyped collection of a name holds.
     shape: shape as unknown as GetAppShape<Shapes>,
-    confirm: (collection, txid) => confirmTxid(sourceOf(collection), txid, syncTimeoutMs),
+    confirm(collection, txid) {
+      const stream = streamOf(collection)
+      return sender.loaded().then(({ confirmTxid }) => confirmTxid(stream, txid, syncTimeoutMs))
+    },
     actions: createActions(
       { ...writing, ...(outbox && { outbox: outbox.writes }) },
       createUploadSession(options, connection.keep, (error) => options.onError?.(error)),
     ),
-    status: (collection) => sourceOf(collection).status,
+    status: (collection) => streamOf(collection).status,
     restart() {
       connection.restart()
-      for (const source of allSources(sources, appShapes)) source.restart()
+      for (const stream of inUse()) stream.restart()
     },
     signOut: () => leave(true),
     async cleanup() {
       outbox?.close()
-      await Promise.all(allSources(sources, appShapes).map((source) => source.collection.cleanup()))
+      await Promise.all(inUse().map((stream) => stream.cleanup()))
       connection.reset()
     },
   }
-}
-
-function once<Key extends object, Value>(
-  known: WeakMap<object, Value>,
-  key: Key,
-  create: (key: Key) => Value,
-): Value {
-  const found = known.get(key)
-  if (found !== undefined) return found
-  const created = create(key)
-  known.set(key, created)
-  return created
 }

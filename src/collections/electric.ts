@@ -7,7 +7,7 @@ import {
   type SyncConfig,
 } from '@tanstack/db'
 import { electricCollectionOptions } from '@tanstack/electric-db-collection'
-import type { SessionDbError } from '../errors.ts'
+import { SessionDbError } from '../errors.ts'
 import type { ColumnMap } from '../schema/columns.ts'
 import type { Network } from './network.ts'
 import { createPageVisibility } from './page-visibility.ts'
@@ -33,6 +33,8 @@ export interface StreamOptions {
   readonly fetchClient: typeof fetch
   readonly network: Network
   readonly gcTimeMs?: number
+  /** The streams that run now, of every collection. */
+  readonly running: Set<SyncStream>
   /** Hears of every error that ends a stream. */
   readonly onError?: (error: SessionDbError) => void
 }
@@ -50,7 +52,7 @@ export interface ShapeSource {
   /** The properties that tell its rows apart. */
   readonly key: readonly string[]
   /** Called when syncing starts and when it ends. */
-  readonly onLiveChange: (live: boolean) => void
+  readonly onLiveChange?: (live: boolean) => void
 }
 
 /** What the stream of a collection has shown and how it is doing, whatever its rows are. */
@@ -66,11 +68,29 @@ export interface SyncStream {
   restart(): void
   /** Takes all rows out and stops syncing: whoever shows them shows none, at once. */
   empty(): Promise<void>
+  /** Stops syncing and forgets the rows. */
+  cleanup(): Promise<void>
 }
 
 /** A collection together with its stream. */
 export interface SyncedCollection<Synced extends object> extends SyncStream {
   readonly collection: RowCollection<Synced>
+}
+
+const streams = new WeakMap<object, SyncStream>()
+
+/**
+ * The stream of a collection.
+ *
+ * @throws SessionDbError `invalid` for one that was not created here
+ */
+export function streamOf(collection: { readonly id: string }): SyncStream {
+  const stream = streams.get(collection)
+  if (stream !== undefined) return stream
+  throw new SessionDbError(
+    'invalid',
+    'This collection has no sync of its own. Give sessions, or a collection of session(id), thread(id) or shape(name).',
+  )
 }
 
 /**
@@ -103,10 +123,15 @@ export function createSyncedCollection<Synced extends object>(
     visibility,
     overlay: (params) => source.overlay?.(params, options) ?? { params, stop() {} },
     offerEmpty: (empty) => (takeOut = empty),
+    onLiveChange(live) {
+      if (live) options.running.add(synced)
+      else options.running.delete(synced)
+      source.onLiveChange?.(live)
+    },
   }
   const sync = watchSync(electric.sync as SyncConfig<Row>, watched)
   const collection = createCollection({ ...electric, sync })
-  return {
+  const synced: SyncedCollection<Synced> = {
     collection: collection as unknown as RowCollection<Synced>,
     collectionId: source.collectionId,
     shape,
@@ -114,6 +139,7 @@ export function createSyncedCollection<Synced extends object>(
     status,
     isLive: () => collection.status === 'loading' || collection.status === 'ready',
     restart: stop.restart,
+    cleanup: () => collection.cleanup(),
     empty() {
       takeOut()
       // Of a collection that is shown, live queries would say on the console that it went under them.
@@ -121,6 +147,8 @@ export function createSyncedCollection<Synced extends object>(
       return collection.subscriberCount > 0 ? Promise.resolve() : collection.cleanup()
     },
   }
+  streams.set(collection, synced)
+  return synced
 }
 
 /** The value of one property as it is; of several, as a JSON list. */

@@ -1,10 +1,9 @@
-export {
-  createId,
-  type NewMessage,
-  type NewRow,
-  type PendingRowWrite,
-  type SessionActions,
-  type WriteGuard,
+export type {
+  NewMessage,
+  NewRow,
+  PendingRowWrite,
+  SessionActions,
+  WriteGuard,
 } from './actions.ts'
 export type {
   AppShapeName,
@@ -14,6 +13,7 @@ export type {
   GetAppShape,
 } from './app-shapes.ts'
 export type { PendingWrite } from './commit-batch.ts'
+export { createId } from './create-id.ts'
 export { createSessionCollections } from './create-session-collections.ts'
 export type { RowCollection } from './electric.ts'
 export type { WriterIdentity } from './optimistic-rows.ts'

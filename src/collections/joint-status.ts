@@ -1,7 +1,12 @@
-import { createSyncStatus, type SyncConnection, type SyncStatusStore } from './sync-status.ts'
+import {
+  createSyncStatus,
+  type SyncConnection,
+  type SyncStatusStore,
+  type WritableSyncStatus,
+} from './sync-status.ts'
 
-/** The status of several collections as one. */
-export interface JointStatus extends SyncStatusStore {
+/** Several collections whose status is one. */
+export interface JointStatus {
   /** Takes another collection in; returns the way to leave it out again. */
   add(part: SyncStatusStore): () => void
 }
@@ -15,10 +20,9 @@ const fromGoodToBad: readonly SyncConnection[] = [
   'stopped',
 ]
 
-/** Creates the status of whichever collection does worst; `idle` while there is none. */
-export function createJointStatus(): JointStatus {
+/** Keeps in `status` that of whichever collection does worst; `idle` while there is none. */
+export function joinStatuses(status: WritableSyncStatus): JointStatus {
   const parts = new Map<SyncStatusStore, () => void>()
-  const listeners = new Set<() => void>()
   const none = createSyncStatus().get()
   const badness = (part: SyncStatusStore) => fromGoodToBad.indexOf(part.get().connection)
   const worst = () =>
@@ -31,14 +35,9 @@ export function createJointStatus(): JointStatus {
     const next = worst()?.get() ?? none
     if (next === current) return
     current = next
-    for (const listener of listeners) queueMicrotask(() => listeners.has(listener) && listener())
+    status.update({ ...next, isStopped: next.connection === 'stopped' })
   }
   return {
-    get: () => current,
-    subscribe(listener) {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
     add(part) {
       parts.set(part, part.subscribe(refresh))
       refresh()

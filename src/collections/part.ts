@@ -1,4 +1,5 @@
 import { SessionDbError } from '../errors.ts'
+import { pause } from './pause.ts'
 
 /**
  * A part of the library that a browser fetches by itself: not needed for what a page shows first, or
@@ -15,7 +16,7 @@ export interface Part<Exports> {
   load(): Promise<Exports>
 }
 
-/** Pauses before a part is asked for once more, in ms. */
+/** Pauses before a part is asked for once more, in ms; shorter when the browser is online again. */
 const PAUSES_MS = [500, 2_000]
 
 /**
@@ -68,11 +69,11 @@ export function prefetch(part: Part<unknown>): void {
  * @throws SessionDbError `unavailable` when all fail
  */
 export async function loadPatiently<Exports>(part: Part<Exports>): Promise<Exports> {
-  for (const pause of PAUSES_MS) {
+  for (const ms of PAUSES_MS) {
     try {
       return await part.load()
     } catch {
-      await new Promise((resolve) => setTimeout(resolve, pause))
+      await pause(ms, undefined)
     }
   }
   return part.load()

@@ -2,10 +2,8 @@
 export interface ScopeRegistry<Scope extends object> {
   /** The scope of this id, made when there is none. */
   get(id: string): Scope
-  /** The scope of this id, if one of its collections syncs. */
-  live(id: string): Scope | undefined
-  /** All scopes that sync. */
-  allLive(): Scope[]
+  /** All scopes of which a collection syncs; of this id, where one is given. */
+  live(id?: string): Scope[]
 }
 
 /** Makes a scope; each of its collections must tell when it starts and when it stops to sync. */
@@ -41,7 +39,10 @@ export function createScopeRegistry<Scope extends object>(
 
   return {
     get: (id) => known.get(id)?.deref() ?? make(id),
-    live: (id) => syncing.get(id),
-    allLive: () => [...syncing.values()],
+    live(id) {
+      if (id === undefined) return [...syncing.values()]
+      const scope = syncing.get(id)
+      return scope === undefined ? [] : [scope]
+    },
   }
 }

@@ -11,10 +11,13 @@ import {
   type SyncStream,
 } from './electric.ts'
 import { createScopeRegistry, type ScopeRegistry } from './scope-registry.ts'
+import type { SessionScope, ThreadScope } from './session-collections.ts'
 import { type CreateSyncOverlay, overlayStreams } from './stream-overlay.ts'
 
 /** The collections of one session. */
 export interface SessionSources {
+  /** As an app gets them. */
+  readonly scope: SessionScope
   readonly timeline: SyncedCollection<TimelineEvent>
   readonly threads: SyncedCollection<ChatThread>
   readonly messages: SyncedCollection<ChatMessage>
@@ -22,6 +25,7 @@ export interface SessionSources {
 
 /** The collections of one thread. */
 export interface ThreadSources {
+  readonly scope: ThreadScope
   readonly messages: SyncedCollection<ChatMessage>
 }
 
@@ -34,8 +38,6 @@ export interface Sources {
   readonly byThread: ScopeRegistry<ThreadSources>
   /** A new collection of part of a session's timeline, which belongs to whoever asks. */
   timelineWindow(sessionId: string, fromSeq: number, toSeq: number): SyncedCollection<TimelineEvent>
-  /** The windows that sync now. */
-  readonly openWindows: ReadonlySet<SyncedCollection<TimelineEvent>>
 }
 
 let instances = 0
@@ -55,7 +57,7 @@ export function createSources(
   const make = <Row extends SyncedRow>(
     shape: keyof typeof sessionShapes,
     params: Readonly<Record<string, string>>,
-    onLiveChange: (live: boolean) => void,
+    onLiveChange?: (live: boolean) => void,
     overlay?: CreateSyncOverlay,
   ) => {
     const collectionId = [prefix, shape, ...Object.values(params)].join('/')
@@ -65,7 +67,7 @@ export function createSources(
         shape,
         params,
         key: ['id'],
-        onLiveChange,
+        ...(onLiveChange && { onLiveChange }),
         ...(overlay && { overlay }),
       },
       options,
@@ -74,34 +76,37 @@ export function createSources(
     return source
   }
 
-  const openWindows = new Set<SyncedCollection<TimelineEvent>>()
   let windows = 0
 
   return {
-    openWindows,
     prefix,
-    sessions: make<Session>('sessions', {}, () => {}),
-    bySession: createScopeRegistry((sessionId, onLive) => ({
-      timeline: make('session-timeline', { sessionId }, onLive),
-      threads: make('session-threads', { sessionId }, onLive),
-      messages: make('session-messages', { sessionId }, onLive, overlayStreams),
-    })),
-    byThread: createScopeRegistry((threadId, onLive) => ({
-      messages: make('thread-messages', { threadId }, onLive, overlayStreams),
-    })),
+    sessions: make<Session>('sessions', {}),
+    bySession: createScopeRegistry((sessionId, onLive) => {
+      const timeline = make<TimelineEvent>('session-timeline', { sessionId }, onLive)
+      const threads = make<ChatThread>('session-threads', { sessionId }, onLive)
+      const messages = make<ChatMessage>('session-messages', { sessionId }, onLive, overlayStreams)
+      const scope = {
+        timeline: timeline.collection,
+        threads: threads.collection,
+        messages: messages.collection,
+      }
+      return { scope, timeline, threads, messages }
+    }),
+    byThread: createScopeRegistry((threadId, onLive) => {
+      const messages = make<ChatMessage>('thread-messages', { threadId }, onLive, overlayStreams)
+      return { scope: { messages: messages.collection }, messages }
+    }),
     timelineWindow(sessionId, fromSeq, toSeq) {
       windows += 1
-      const source: SyncedCollection<TimelineEvent> = createSyncedCollection(
+      return createSyncedCollection(
         {
           collectionId: `${prefix}/session-timeline-window/${windows}`,
           shape: 'session-timeline-window',
           params: { sessionId, fromSeq: String(fromSeq), toSeq: String(toSeq) },
           key: ['id'],
-          onLiveChange: (live) => (live ? openWindows.add(source) : openWindows.delete(source)),
         },
         options,
       )
-      return source
     },
   }
 }
@@ -117,22 +122,15 @@ export interface LiveSources {
 
 /** Sees of `sources` only what syncs. */
 export function liveSources({ sessions, bySession, byThread }: Sources): LiveSources {
-  const scopes = (sessionId: string | undefined) => {
-    if (sessionId === undefined) return bySession.allLive()
-    const scope = bySession.live(sessionId)
-    return scope === undefined ? [] : [scope]
-  }
   return {
     sessions: () => onlyLive([sessions]),
-    timelines: (sessionId) => onlyLive(scopes(sessionId).map(({ timeline }) => timeline)),
-    threads: (sessionId) => onlyLive(scopes(sessionId).map(({ threads }) => threads)),
+    timelines: (sessionId) => onlyLive(bySession.live(sessionId).map(({ timeline }) => timeline)),
+    threads: (sessionId) => onlyLive(bySession.live(sessionId).map(({ threads }) => threads)),
     messages: () =>
-      onlyLive([...bySession.allLive(), ...byThread.allLive()].map(({ messages }) => messages)),
+      onlyLive([...bySession.live(), ...byThread.live()].map(({ messages }) => messages)),
     messagesOf(threadId, sessionId) {
-      const ofSession = sessionId === undefined ? [] : scopes(sessionId)
-      const ofThread = byThread.live(threadId)
-      const both = ofThread === undefined ? ofSession : [...ofSession, ofThread]
-      return onlyLive(both.map(({ messages }) => messages))
+      const ofSession = sessionId === undefined ? [] : bySession.live(sessionId)
+      return onlyLive([...ofSession, ...byThread.live(threadId)].map(({ messages }) => messages))
     },
   }
 }

@@ -1,10 +1,8 @@
 import { v7 as uuidv7 } from 'uuid'
-import { SessionDbError } from '../errors.ts'
 import type { ChatMessageInsert } from '../schema/chat-message.ts'
 import type { WriteBatchInput } from '../writes/batch.ts'
 import type { MessageStream, MessageStreamOptions } from '../writes/message-stream.ts'
-import { type CommitContext, commitBatch, type PendingWrite } from './commit-batch.ts'
-import { given } from './optimistic-rows.ts'
+import { type CommitContext, commitBatch } from './commit-batch.ts'
 import { createPart, loadPatiently } from './part.ts'
 import { createPendingStream } from './pending-message-stream.ts'
 
@@ -65,16 +63,13 @@ export function createStreamActions(context: CommitContext): StreamActions {
       const insert = { collection: 'chatMessages', type: 'insert', value } as const
       const sessions = sessionId === undefined ? [] : [[message.threadId, sessionId] as const]
       const begun = commitBatch(context, [insert], new Map(sessions))
-      const open = ({ createMessageStream }: Streaming) =>
-        createMessageStream({
+      const open = ({ openMessageStream }: Streaming) =>
+        openMessageStream(context, begun, {
           id,
           writer,
-          seq: 0,
-          before: { content: '', parts: [] },
           metadata,
-          write: context.outbox === undefined ? write : afterBegun(begun, write),
-          refused: refusalOf(begun),
-          options: given({ flushMs, heartbeatMs, retryForMs }),
+          write,
+          options: { flushMs, heartbeatMs, retryForMs },
         })
       const streaming = streamingPart.now()
       if (streaming !== undefined) return open(streaming)
@@ -85,29 +80,4 @@ export function createStreamActions(context: CommitContext): StreamActions {
       return resumeMessage(context, write, id, options)
     },
   }
-}
-
-/** With an outbox the message may have to wait for the network; what is said in it waits for it. */
-function afterBegun<Result>(
-  { committed }: PendingWrite,
-  write: (batch: WriteBatchInput) => Promise<Result>,
-): (batch: WriteBatchInput) => Promise<Result> {
-  const begun = committed.then(
-    () => undefined,
-    () => undefined,
-  )
-  return async (batch) => {
-    await begun
-    return write(batch)
-  }
-}
-
-/** Resolves when the server does not take the message. That it shows late is no refusal. */
-async function refusalOf({ committed }: PendingWrite): Promise<unknown> {
-  try {
-    await committed
-  } catch (error) {
-    if (!(error instanceof SessionDbError) || error.code !== 'sync_timeout') return error
-  }
-  return new Promise<never>(() => {})
 }

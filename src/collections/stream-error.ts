@@ -1,5 +1,5 @@
 import { FetchError } from '@electric-sql/client'
-import { type ErrorCode, errorStatus, SessionDbError } from '../errors.ts'
+import { codeOfStatus, type ErrorCode, errorStatus, SessionDbError } from '../errors.ts'
 
 const HINTS: Partial<Record<ErrorCode, string>> = {
   unauthenticated: 'Sign in again, then call restart().',
@@ -38,9 +38,7 @@ function codeOf(error: FetchError): ErrorCode {
   const said = (error.json as { readonly error?: { readonly code?: unknown } } | undefined)?.error
     ?.code
   if (isErrorCode(said)) return said
-  const known = Object.entries(errorStatus).find(([, status]) => status === error.status)
-  if (known !== undefined) return known[0] as ErrorCode
-  return error.status < 500 ? 'invalid' : 'unavailable'
+  return codeOfStatus(error.status) ?? (error.status < 500 ? 'invalid' : 'unavailable')
 }
 
 function isErrorCode(value: unknown): value is ErrorCode {

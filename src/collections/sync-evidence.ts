@@ -1,18 +1,3 @@
-/** A row as an answered write left it: seen in the stream once its version is at least this. */
-export interface ExpectedRow {
-  readonly id: string
-  /** 0 for a row without versions: then it is enough that it is there. */
-  readonly version: number
-}
-
-/** What one write should become visible as, in one collection. */
-export interface ExpectedWrite {
-  /** 32-bit transaction id. */
-  readonly txid: number
-  /** Rows the write left in this collection; empty when it only deleted or touched by trigger. */
-  readonly rows: readonly ExpectedRow[]
-}
-
 /** One message of a shape stream, as far as confirming writes goes. */
 export interface StreamMessage {
   readonly headers: Readonly<Record<string, unknown>>
@@ -27,48 +12,52 @@ export interface SyncEvidence {
   observe(message: StreamMessage): void
   /** The stream is over: nobody needs to wait for it any more. */
   stop(): void
-  /** Resolves once the write is visible here, or this collection is no longer synced, or on abort. */
-  wait(write: ExpectedWrite, signal?: AbortSignal): Promise<void>
-  /** Transaction ids seen last, oldest first. */
-  recentTxids(): number[]
+  /**
+   * Resolves once `isDue` says so of what has been shown, or this collection is no longer synced, or
+   * on abort.
+   */
+  wait(isDue: (shown: Shown) => boolean, signal?: AbortSignal): Promise<void>
+  /** What has been shown so far. */
+  readonly shown: Shown
+}
+
+/** What a stream has shown since it began: the last 2,000 of each, oldest first. */
+export interface Shown {
+  /** 32-bit transaction ids. */
+  readonly txids: ReadonlyMap<number, true>
+  /** Versions of rows by id; 0 for a row without one. */
+  readonly versions: ReadonlyMap<string, number>
+  /** The headers at the end of the newest full snapshot. */
+  readonly snapshot: StreamMessage['headers'] | undefined
 }
 
 const REMEMBERED = 2_000
-const REPORTED = 10
 
-interface Snapshot {
-  readonly xmin: bigint
-  readonly xmax: bigint
-  readonly xip: readonly bigint[]
-}
-
-interface Waiter extends ExpectedWrite {
+interface Waiter {
+  readonly isDue: (shown: Shown) => boolean
   readonly resolve: () => void
 }
 
-/**
- * Creates the memory of one collection's stream. A write is confirmed by its txid in the log, by a
- * full snapshot taken after it, or by its rows in their new version (rows that move into a shape
- * carry no txid). Transaction ids compare modulo 2^32 and snapshots epoch-aware, so nothing is
- * confirmed early after a wraparound. It remembers the last 2,000 txids and rows, no more.
- */
+/** Creates the memory of one collection's stream. What it says of a write `isConfirmed` knows. */
 export function createSyncEvidence(): SyncEvidence {
-  const txids = new Set<number>()
+  const txids = new Map<number, true>()
   const versions = new Map<string, number>()
   const waiters = new Set<Waiter>()
-  let snapshot: Snapshot | undefined
+  let snapshot: StreamMessage['headers'] | undefined
   let running = false
   let loading = true
 
-  const isConfirmed = (write: ExpectedWrite) =>
-    txids.has(write.txid) ||
-    (snapshot !== undefined && isVisible(write.txid, snapshot)) ||
-    (write.rows.length > 0 &&
-      write.rows.every(({ id, version }) => (versions.get(id) ?? -1) >= version))
+  const shown: Shown = {
+    txids,
+    versions,
+    get snapshot() {
+      return snapshot
+    },
+  }
 
-  const release = (isDue: (waiter: Waiter) => boolean) => {
+  const release = (isOver: (waiter: Waiter) => boolean) => {
     for (const waiter of waiters) {
-      if (!isDue(waiter)) continue
+      if (!isOver(waiter)) continue
       waiters.delete(waiter)
       waiter.resolve()
     }
@@ -78,13 +67,14 @@ export function createSyncEvidence(): SyncEvidence {
 
   const publish = () => {
     for (const message of unpublished) {
-      for (const txid of txidsOf(message)) remember(txids, txid)
-      rememberVersion(versions, message)
-      snapshot = snapshotOf(message) ?? snapshot
+      for (const txid of txidsOf(message)) remember(txids, txid, true)
+      const { id, version } = message.value ?? {}
+      if (typeof id === 'string') remember(versions, id, typeof version === 'number' ? version : 0)
+      if (message.headers.control === 'snapshot-end') snapshot = message.headers
     }
     unpublished = []
     loading = false
-    release(isConfirmed)
+    release(({ isDue }) => isDue(shown))
   }
 
   return {
@@ -113,15 +103,15 @@ export function createSyncEvidence(): SyncEvidence {
       unpublished = []
       release(() => true)
     },
-    wait(write, signal) {
-      if (!running || isConfirmed(write)) return Promise.resolve()
+    wait(isDue, signal) {
+      if (!running || isDue(shown)) return Promise.resolve()
       return new Promise((resolve) => {
-        const waiter = { ...write, resolve }
+        const waiter = { isDue, resolve }
         waiters.add(waiter)
         signal?.addEventListener('abort', () => release((other) => other === waiter))
       })
     },
-    recentTxids: () => [...txids].slice(-REPORTED),
+    shown,
   }
 }
 
@@ -134,39 +124,13 @@ function txidsOf({ headers }: StreamMessage): number[] {
   return Array.isArray(headers.txids) ? headers.txids.map((txid) => Number(txid) >>> 0) : []
 }
 
-function remember(txids: Set<number>, txid: number): void {
-  txids.delete(txid)
-  txids.add(txid)
-  dropOldest(txids)
-}
-
-function rememberVersion(versions: Map<string, number>, { value }: StreamMessage): void {
-  if (typeof value?.id !== 'string') return
-  versions.delete(value.id)
-  versions.set(value.id, typeof value.version === 'number' ? value.version : 0)
-  dropOldest(versions)
-}
-
-function dropOldest(memory: Set<number> | Map<string, number>): void {
+/** Makes it the newest entry, and forgets the oldest. */
+function remember<Key, Value>(memory: Map<Key, Value>, key: Key, value: Value): void {
+  memory.delete(key)
+  memory.set(key, value)
   if (memory.size <= REMEMBERED) return
-  for (const key of memory.keys()) {
-    ;(memory as Set<unknown>).delete(key)
+  for (const oldest of memory.keys()) {
+    memory.delete(oldest)
     return
   }
-}
-
-function snapshotOf({ headers }: StreamMessage): Snapshot | undefined {
-  if (headers.control !== 'snapshot-end') return undefined
-  const xip = Array.isArray(headers.xip_list) ? headers.xip_list : []
-  return { xmin: toBigInt(headers.xmin), xmax: toBigInt(headers.xmax), xip: xip.map(toBigInt) }
-}
-
-function toBigInt(value: unknown): bigint {
-  return BigInt(value as string | number)
-}
-
-/** A snapshot counts in 64 bits, a txid in 32: take the epoch that is nearest to the snapshot. */
-function isVisible(txid: number, { xmin, xmax, xip }: Snapshot): boolean {
-  const xid = xmax + BigInt.asIntN(32, BigInt(txid) - xmax)
-  return xid < xmin || (xid < xmax && !xip.includes(xid))
 }

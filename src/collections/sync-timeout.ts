@@ -1,5 +1,9 @@
 import { SessionDbError } from '../errors.ts'
 import type { SyncStream } from './electric.ts'
+import { isConfirmed } from './is-confirmed.ts'
+
+/** Transaction ids that an error tells of. */
+const REPORTED = 10
 
 /** Whether the promise resolves within this time. */
 export async function isDoneWithin(
@@ -24,7 +28,7 @@ export function syncTimeout(
   const waitingFor = missing.map(({ collectionId, shape, evidence, status }) => ({
     collection: collectionId,
     shape,
-    recentTxids: evidence.recentTxids(),
+    recentTxids: [...evidence.shown.txids.keys()].slice(-REPORTED),
     streamError: status.get().lastError?.message ?? null,
   }))
   const names = waitingFor.map(({ shape }) => shape).join(', ')
@@ -48,7 +52,10 @@ export async function confirmTxid(
   timeoutMs: number,
 ): Promise<void> {
   const giveUp = new AbortController()
-  const seen = source.evidence.wait({ txid, rows: [] }, giveUp.signal)
+  const seen = source.evidence.wait(
+    (shown) => isConfirmed({ txid, rows: [] }, shown),
+    giveUp.signal,
+  )
   if (await isDoneWithin(seen, timeoutMs)) return
   giveUp.abort()
   throw syncTimeout([source], txid, timeoutMs)

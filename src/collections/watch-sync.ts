@@ -17,6 +17,8 @@ export interface Watched extends StreamWatch {
   readonly overlay: (params: SyncOverlay['params']) => SyncOverlay
   /** Told, at each start, how to end the stream and take all rows out. */
   readonly offerEmpty: (empty: () => void) => void
+  /** Told when syncing starts and when it ends. */
+  readonly onLiveChange: (live: boolean) => void
 }
 
 /**
@@ -41,7 +43,7 @@ export function watchSync(sync: SyncConfig<Row>, watched: Watched): SyncConfig<R
       const overlaid = overlay({ ...params, begin } as unknown as SyncOverlay['params'])
       const over = overlaid.params as unknown as typeof params
       const running = startStream(() => sync.sync(over), source, status)
-      source.onLiveChange(true)
+      watched.onLiveChange(true)
       let ended = false
       const end = () => {
         // Once: of a sign-out, and later of the clean-up of what was shown then.
@@ -55,7 +57,7 @@ export function watchSync(sync: SyncConfig<Row>, watched: Watched): SyncConfig<R
         stop.end()
         evidence.stop()
         status.update(ENDED)
-        source.onLiveChange(false)
+        watched.onLiveChange(false)
       }
       watched.offerEmpty(() => {
         end()

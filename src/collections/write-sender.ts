@@ -4,12 +4,12 @@ import type { WriteResult } from '../writes/result.ts'
 import type { WriteRetryOptions } from '../writes/with-retries.ts'
 import { createPart, loadPatiently, type Part, prefetch } from './part.ts'
 
-type Sending = typeof import('../writes/sending.ts')
+type Sending = typeof import('./sending.ts')
 
 /** What sends writes: loaded once for all collections of a page. */
 export const sendingPart: Part<Sending> = /* @__PURE__ */ createPart(
   'What sends writes',
-  () => import('../writes/sending.ts'),
+  () => import('./sending.ts'),
 )
 
 /** Takes batches to the server. */
@@ -35,6 +35,12 @@ export interface WriteSender {
   send(batch: WriteBatchInput): Promise<WriteResult>
   /** Sends a batch without retries. */
   sendOnce(batch: WriteBatchInput): Promise<WriteResult>
+  /**
+   * What sends, for what comes after a write has been sent.
+   *
+   * @throws SessionDbError `unavailable` when it cannot be loaded
+   */
+  loaded(): Promise<Sending>
 }
 
 /**
@@ -45,15 +51,16 @@ export interface WriteSender {
 export function createWriteSender(
   adapter: WriteAdapter,
   retries: WriteRetryOptions | false | undefined,
-  part: Part<Sending> = sendingPart,
 ): WriteSender {
-  prefetch(part)
+  prefetch(sendingPart)
 
   const retrying = ({ withRetries }: Sending) =>
     retries === false ? adapter : withRetries(adapter, retries)
 
-  async function loaded(batch: WriteBatchInput): Promise<Sending> {
-    const sending = await loadPatiently(part)
+  const loaded = () => loadPatiently(sendingPart)
+
+  async function checked(batch: WriteBatchInput): Promise<Sending> {
+    const sending = await loaded()
     sending.parseWriteBatch(batch)
     return sending
   }
@@ -64,14 +71,15 @@ export function createWriteSender(
     batch: WriteBatchInput,
   ): Promise<WriteResult> {
     const send = (sending: Sending) => sending.sendBatch(adapterOf(sending), batch)
-    const sending = part.now()
-    return sending === undefined ? loaded(batch).then(send) : send(sending)
+    const sending = sendingPart.now()
+    return sending === undefined ? checked(batch).then(send) : send(sending)
   }
 
   return {
-    check: (batch) => void part.now()?.parseWriteBatch(batch),
-    checkLater: async (batch) => void (await loaded(batch)),
+    check: (batch) => void sendingPart.now()?.parseWriteBatch(batch),
+    checkLater: async (batch) => void (await checked(batch)),
     send: (batch) => sendBy(retrying, batch),
     sendOnce: (batch) => sendBy(() => adapter, batch),
+    loaded,
   }
 }

@@ -1,6 +1,6 @@
 import type { Principal } from '../schema/principal.ts'
 import type { ShapeRegistry } from '../shapes/define-shape.ts'
-import { PRINCIPAL_HEADER } from '../shapes/live-batch.ts'
+import { PRINCIPAL_HEADER } from '../shapes/principal-header.ts'
 import { isRefusal, type ResolvedShape, resolveShape } from '../shapes/resolve-shape.ts'
 import { sessionShapes } from '../shapes/session-shapes.ts'
 import { SessionDbError } from '../writes/errors.ts'

@@ -4,9 +4,6 @@ export const LIVE_BATCH_NAME = '_live'
 /** Media type of the batch endpoint's answer: frames, as `live-frames.ts` has them. */
 export const LIVE_BATCH_TYPE = 'application/vnd.session-db.live-batch'
 
-/** On every answer of the proxy: whom the server took the request to come from, as a digest. */
-export const PRINCIPAL_HEADER = 'session-db-principal'
-
 /** The most polls that one batch may hold. */
 export const MAX_BATCH_POLLS = 200
 

@@ -1,5 +1,5 @@
 import type { WriteBatchInput } from './batch.ts'
-import { fromWriteFailure, SessionDbError } from './errors.ts'
+import { fromWriteFailure, SessionDbError, toSessionDbError } from './errors.ts'
 import { type WriteOutcome, type WriteResult, writeOutcomeSchema } from './result.ts'
 
 /**
@@ -44,9 +44,6 @@ async function callAdapter(adapter: WriteAdapter, batch: WriteBatchInput): Promi
   try {
     return await adapter(batch)
   } catch (error) {
-    if (error instanceof SessionDbError) throw error
-    throw new SessionDbError('unavailable', 'The write did not reach the server. Try again.', {
-      cause: error,
-    })
+    throw toSessionDbError(error, 'The write did not reach the server. Try again.')
   }
 }

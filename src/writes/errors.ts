@@ -7,6 +7,20 @@ export { type ErrorCode, errorStatus, SessionDbError } from '../errors.ts'
 
 export type WriteFailure = z.output<typeof writeFailureSchema>
 
+/** Whether it may end by itself: nothing was refused. */
+export function isTransient(error: unknown): boolean {
+  return (
+    error instanceof SessionDbError &&
+    (error.code === 'unavailable' || error.code === 'rate_limited')
+  )
+}
+
+/** An error of this library as it is; any other as `unavailable`, with a message for people. */
+export function toSessionDbError(cause: unknown, message: string): SessionDbError {
+  if (cause instanceof SessionDbError) return cause
+  return new SessionDbError('unavailable', message, { cause })
+}
+
 /** Turns an error into what may cross the wire; anything unexpected becomes `unavailable`. */
 export function toWriteFailure(error: unknown): WriteFailure {
   if (!(error instanceof SessionDbError)) {
@@ -21,5 +35,5 @@ export function toWriteFailure(error: unknown): WriteFailure {
 /** Turns a failure from the wire back into the error that was thrown on the server. */
 export function fromWriteFailure(failure: WriteFailure): SessionDbError {
   const { code, message, details } = failure.error
-  return new SessionDbError(code, message, details === undefined ? {} : { details })
+  return new SessionDbError(code, message, { details })
 }

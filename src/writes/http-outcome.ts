@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { type ErrorCode, errorStatus, SessionDbError } from '../errors.ts'
+import { codeOfStatus, type ErrorCode, SessionDbError } from '../errors.ts'
 import { type WriteOutcome, writeOutcomeSchema } from './result.ts'
 import { retryAfterMs } from './retry-after.ts'
 
@@ -38,14 +37,11 @@ function notOurs({ status, headers }: Response, url: string, more: object): Sess
   )
 }
 
-const codes = /* @__PURE__ */ (() =>
-  z.enum(Object.keys(errorStatus) as [ErrorCode, ...ErrorCode[]]).options)()
-
 function codeOf(status: number): ErrorCode {
   // A page where the handler should be is no row that is missing.
   if (status >= 500 || status === 408 || status < 400) return 'unavailable'
   if (status === 404) return 'invalid'
-  return codes.find((code) => errorStatus[code] === status) ?? 'invalid'
+  return codeOfStatus(status) ?? 'invalid'
 }
 
 function adviceFor(status: number): string {

@@ -1,11 +1,12 @@
 import { v7 as uuidv7 } from 'uuid'
-import { type ErrorCode, SessionDbError } from '../errors.ts'
+import { SessionDbError } from '../errors.ts'
 import type { JsonObject } from '../schema/fields.ts'
 import { foldDelta, type StreamedContent } from '../schema/fold-delta.ts'
 import type { StreamError, StreamState } from '../schema/streamed-message.ts'
 import type { MutationInput, WriteBatchInput } from './batch.ts'
 import { MAX_DELTAS } from './batch-size.ts'
 import { createDeltaBuffer, type OutgoingDelta } from './delta-buffer.ts'
+import { isTransient, toSessionDbError } from './errors.ts'
 import { pipeUIMessageStream, type UIMessageChunks } from './pipe-ui-message-stream.ts'
 import type { WriteResult } from './result.ts'
 
@@ -83,7 +84,6 @@ export interface MessageStreamContext {
 /** Text beyond this is not held back until the next flush, in UTF-16 units. */
 const FULL = 16_384
 const MAX_RETRY_DELAY_MS = 4_000
-const RETRIED: readonly ErrorCode[] = ['unavailable', 'rate_limited']
 
 /** Creates the stream of a message that has been begun, or resumed, by this writer. */
 export function createMessageStream(context: MessageStreamContext): MessageStream {
@@ -101,7 +101,7 @@ export function createMessageStream(context: MessageStreamContext): MessageStrea
   void context.refused?.then(breakOff)
 
   function breakOff(error: unknown): void {
-    broken ??= toSessionDbError(error)
+    broken ??= toSessionDbError(error, 'The message could not be written. Try again.')
     clearTimeout(timer)
   }
 
@@ -157,8 +157,7 @@ export function createMessageStream(context: MessageStreamContext): MessageStrea
       try {
         return await context.write(batch)
       } catch (error) {
-        const isPassing = error instanceof SessionDbError && RETRIED.includes(error.code)
-        if (!isPassing || performance.now() + delay > deadline) throw error
+        if (!isTransient(error) || performance.now() + delay > deadline) throw error
       }
       await pause(delay * (0.5 + Math.random() / 2))
     }
@@ -210,13 +209,6 @@ export function createMessageStream(context: MessageStreamContext): MessageStrea
   }
   schedule()
   return stream
-}
-
-function toSessionDbError(error: unknown): SessionDbError {
-  if (error instanceof SessionDbError) return error
-  return new SessionDbError('unavailable', 'The message could not be written. Try again.', {
-    cause: error,
-  })
 }
 
 function pause(ms: number): Promise<void> {

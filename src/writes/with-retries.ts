@@ -1,7 +1,7 @@
 import { SessionDbError } from '../errors.ts'
 import type { WriteAdapter, WriteAdapterOptions } from './adapter.ts'
 import type { WriteBatchInput } from './batch.ts'
-import { type ErrorCode, fromWriteFailure } from './errors.ts'
+import { fromWriteFailure, isTransient } from './errors.ts'
 import { writeFailureSchema } from './failure-schema.ts'
 import type { WriteOutcome } from './result.ts'
 
@@ -16,9 +16,6 @@ export interface WriteRetryOptions {
   /** How long one attempt may take, in ms; the adapter's signal is aborted then. Default 35,000. */
   readonly timeoutMs?: number
 }
-
-/** What another attempt may end: nothing was refused, and a batch is applied once however often sent. */
-const TRANSIENT: readonly ErrorCode[] = ['unavailable', 'rate_limited']
 
 /**
  * Sends a batch again, as it is and with the same id, while the server cannot be reached, is
@@ -97,12 +94,12 @@ function unanswered(timeoutMs: number): SessionDbError {
 function retryOf(answer: Answer): { readonly afterMs: number } | undefined {
   if ('failure' in answer && isNetworkError(answer.failure)) return { afterMs: 0 }
   const failure = failureIn(answer)
-  if (failure === undefined || !TRANSIENT.includes(failure.code)) return undefined
+  if (failure === undefined || !isTransient(failure)) return undefined
   const afterMs = failure.details?.retryAfterMs
   return { afterMs: typeof afterMs === 'number' ? afterMs : 0 }
 }
 
-function failureIn(answer: Answer): Pick<SessionDbError, 'code' | 'details'> | undefined {
+function failureIn(answer: Answer): SessionDbError | undefined {
   if ('outcome' in answer) {
     // An adapter may answer with anything; what is no outcome is refused later.
     const failure = writeFailureSchema.safeParse(answer.outcome)

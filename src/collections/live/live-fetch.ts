@@ -1,4 +1,5 @@
 import { createPart, type Part, prefetch } from '../part.ts'
+import { pause } from '../pause.ts'
 import { shapesUrl } from '../shape-url.ts'
 import { livePollOf } from './live-poll.ts'
 import { createPrincipalPin } from './principal-pin.ts'
@@ -69,8 +70,8 @@ export function createLiveFetch(options: LiveFetchOptions): LiveFetch {
     const poll = share ? livePollOf(input, init, base()) : undefined
     if (poll === undefined) return send(input, init)
     const signal = init?.signal ?? new AbortController().signal
-    const exports = part.now() ?? (await whileWaiting(part.load(), signal))
-    sharing ??= exports?.createSharing({
+    if (part.now() === undefined) await settled(part.load(), signal)
+    sharing ??= part.now()?.createSharing({
       base: base(),
       send,
       headers: options.headers,
@@ -106,30 +107,10 @@ export function createLiveFetch(options: LiveFetchOptions): LiveFetch {
   }
 }
 
-/**
- * Waits for what is on its way, for as long as a poll can wait.
- *
- * @returns nothing when it does not come
- */
-async function whileWaiting<Value>(
-  coming: Promise<Value>,
-  signal: AbortSignal,
-): Promise<Value | undefined> {
-  let stop = () => {}
-  const waited = new Promise<undefined>((resolve) => {
-    const done = () => resolve(undefined)
-    const timer = setTimeout(done, LONGEST_WAIT_MS)
-    signal.addEventListener('abort', done)
-    stop = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-    }
-  })
-  try {
-    return await Promise.race([coming, waited])
-  } catch {
-    return undefined
-  } finally {
-    stop()
-  }
+/** Resolves when what is on its way has come or failed, or a poll can wait no longer. */
+async function settled(coming: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  const stop = new Set<() => void>()
+  const waited = pause(LONGEST_WAIT_MS, signal, stop)
+  await Promise.race([waited, coming.catch(() => undefined)])
+  for (const end of stop) end()
 }

@@ -1,5 +1,7 @@
-import { PRINCIPAL_HEADER } from '../../shapes/live-batch.ts'
-import { SessionDbError, toWriteFailure } from '../../writes/errors.ts'
+import { PRINCIPAL_HEADER } from '../../shapes/principal-header.ts'
+import { unauthenticated } from '../../writes/unauthenticated.ts'
+
+const SIGNED_IN_AS_ANOTHER = 'This browser is signed in as somebody else now. Reload the page.'
 
 /** Whom the server takes this page's requests to come from. */
 export interface PrincipalPin {
@@ -34,7 +36,7 @@ export function createPrincipalPin(): PrincipalPin {
         return response
       }
       void response.body?.cancel()
-      return Response.json(toWriteFailure(signedInAsAnother()), { status: 401 })
+      return unauthenticated(SIGNED_IN_AS_ANOTHER)
     },
     reset() {
       pinned = undefined
@@ -45,9 +47,4 @@ export function createPrincipalPin(): PrincipalPin {
 /** Digests are `USER` or `USER.RIGHTS`. */
 function userOf(digest: string | undefined): string | undefined {
   return digest?.split('.', 1)[0]
-}
-
-function signedInAsAnother(): SessionDbError {
-  const message = 'This browser is signed in as somebody else now. Reload the page.'
-  return new SessionDbError('unauthenticated', message)
 }

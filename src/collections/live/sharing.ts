@@ -1,4 +1,5 @@
-import { type LivePoll, PRINCIPAL_HEADER } from '../../shapes/live-batch.ts'
+import type { LivePoll } from '../../shapes/live-batch.ts'
+import { PRINCIPAL_HEADER } from '../../shapes/principal-header.ts'
 import {
   batchUrl,
   headerOf,

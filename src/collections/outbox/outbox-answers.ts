@@ -76,5 +76,5 @@ export function createOutboxAnswers(storage: OutboxStorage): OutboxAnswers {
 }
 
 function toError({ code, message, details }: OutboxFailure): SessionDbError {
-  return new SessionDbError(code, message, details === undefined ? {} : { details })
+  return new SessionDbError(code, message, { details })
 }

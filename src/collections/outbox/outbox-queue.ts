@@ -1,7 +1,8 @@
 import { v7 as uuidv7 } from 'uuid'
-import { type ErrorCode, SessionDbError } from '../../errors.ts'
+import type { SessionDbError } from '../../errors.ts'
 import type { WriteBatchInput } from '../../writes/batch.ts'
 import { MAX_MUTATIONS } from '../../writes/batch-size.ts'
+import { isTransient, toSessionDbError } from '../../writes/errors.ts'
 import type { WriteResult } from '../../writes/result.ts'
 import type { OutboxFailure, OutboxRecord, OutboxStorage } from './outbox-storage.ts'
 
@@ -27,10 +28,9 @@ export interface DrainContext {
   readonly woken: (ms: number | undefined) => Promise<void>
 }
 
-/** Errors that say nothing of the write itself: the network, the server, the sign-in. */
-const PASSING: readonly ErrorCode[] = ['unavailable', 'rate_limited', 'unauthenticated']
 export const FIRST_DELAY_MS = 500
 const MAX_DELAY_MS = 30_000
+const UNREACHED = 'The write did not reach the server. Try again.'
 /** Characters of JSON in one request: well below what a server takes. */
 const MAX_GROUP_LENGTH = 1_000_000
 
@@ -68,8 +68,8 @@ export async function drain(context: DrainContext): Promise<void> {
       await kept
     } catch (error) {
       if (signal.aborted) break
-      const reason = toSessionDbError(error)
-      if (!PASSING.includes(reason.code)) await refuse(context, group, reason)
+      const reason = toSessionDbError(error, UNREACHED)
+      if (!isPassing(reason)) await refuse(context, group, reason)
       else {
         context.onWaiting(reason)
         const delay = Math.min(FIRST_DELAY_MS * 2 ** failures, MAX_DELAY_MS)
@@ -79,6 +79,11 @@ export async function drain(context: DrainContext): Promise<void> {
     }
   }
   await finishing
+}
+
+/** Whether it says nothing of the write itself: the network, the server, the sign-in. */
+function isPassing(reason: SessionDbError): boolean {
+  return isTransient(reason) || reason.code === 'unauthenticated'
 }
 
 /** Writes and the id of the batch they are sent as. */
@@ -165,7 +170,7 @@ async function finish(
     await context.storage.delete(group)
   } catch (error) {
     // It is still there, and is sent again: the server answers as it did.
-    context.onWaiting(toSessionDbError(error))
+    context.onWaiting(toSessionDbError(error, UNREACHED))
     await context.woken(FIRST_DELAY_MS)
     return
   }
@@ -206,11 +211,4 @@ async function refuse(
   const failure: OutboxFailure = { code, message, ...(details === undefined ? {} : { details }) }
   await storage.put([{ ...only, failure }])
   onAnswers([{ record: only, answer: { failure } }])
-}
-
-function toSessionDbError(error: unknown): SessionDbError {
-  if (error instanceof SessionDbError) return error
-  return new SessionDbError('unavailable', 'The write did not reach the server. Try again.', {
-    cause: error,
-  })
 }

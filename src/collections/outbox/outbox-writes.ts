@@ -2,7 +2,8 @@ import type { SessionDbError } from '../../errors.ts'
 import { parseWriteBatch, type WriteBatchInput } from '../../writes/batch.ts'
 import type { WriteResult } from '../../writes/result.ts'
 import type { Touch } from '../apply-mutations.ts'
-import { type CommitContext, confirm, expectedIn, showBatch } from '../commit-batch.ts'
+import { type CommitContext, showBatch } from '../commit-batch.ts'
+import { confirmWrite } from '../confirm-write.ts'
 import type { SyncedCollection, SyncedRow, SyncStream } from '../electric.ts'
 import type { OptimisticOverlay } from '../optimistic-overlay.ts'
 import type { LiveSources } from '../sources.ts'
@@ -56,9 +57,8 @@ export function createOutboxWrites(queue: OutboxQueue, context: OutboxContext): 
     }
     try {
       const result = await answer
-      const expected = expectedIn(write.touches, write.batch, result)
-      if (result.txid === null || expected.size === 0) drop()
-      else await confirm(context, { drop }, result.txid, expected)
+      const shown = { overlay: { drop }, touches: write.touches }
+      await confirmWrite(shown, write.batch, result, context.syncTimeoutMs)
       return result
     } catch (error) {
       const isStored = (error as SessionDbError).code === 'sync_timeout'

@@ -1,4 +1,5 @@
 import { SessionDbError } from '../../errors.ts'
+import { isTransient } from '../../writes/errors.ts'
 import { pause } from '../pause.ts'
 
 const FIRST_DELAY_MS = 500
@@ -24,20 +25,13 @@ export function resilient(
       } catch (error) {
         if (signal.aborted) throw abortedError()
         failures += 1
-        if (failures >= MAX_FAILURES || !isPassing(error)) throw error
+        if (failures >= MAX_FAILURES || !isTransient(error)) throw error
         onRetry()
         const longest = Math.min(FIRST_DELAY_MS * 2 ** (failures - 1), LONGEST_DELAY_MS)
         await pause(Math.random() * longest, signal)
       }
     }
   }
-}
-
-function isPassing(error: unknown): boolean {
-  return (
-    error instanceof SessionDbError &&
-    (error.code === 'unavailable' || error.code === 'rate_limited')
-  )
 }
 
 function abortedError(): SessionDbError {

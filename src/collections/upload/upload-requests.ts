@@ -1,4 +1,4 @@
-import { type ErrorCode, errorStatus, SessionDbError } from '../../errors.ts'
+import { codeOfStatus, SessionDbError } from '../../errors.ts'
 import { type Session, type SessionInsert, sessionStatusSchema } from '../../schema/session.ts'
 import { fromWriteFailure } from '../../writes/errors.ts'
 import { writeFailureSchema } from '../../writes/failure-schema.ts'
@@ -109,8 +109,7 @@ async function failureOf(response: Response): Promise<SessionDbError> {
     const message = 'A proxy refused a part of the file as too large. Set a smaller partBytes.'
     return new SessionDbError('too_large', message)
   }
-  const known = Object.entries(errorStatus).find(([, number]) => number === status)
-  const code = known ? (known[0] as ErrorCode) : status >= 500 ? 'unavailable' : 'invalid'
+  const code = codeOfStatus(status) ?? (status >= 500 ? 'unavailable' : 'invalid')
   return new SessionDbError(code, `The upload route answered ${status}.`)
 }
 

@@ -1,4 +1,4 @@
-import { PRINCIPAL_HEADER } from '../../shapes/live-batch.ts'
+import { PRINCIPAL_HEADER } from '../../shapes/principal-header.ts'
 
 const PASSED_ON = /^(?:content-type|etag|electric-.+)$/
 const KEPT_BACK = /^electric-server$/

@@ -1,6 +1,7 @@
 import type { Principal } from '../../schema/principal.ts'
-import { LIVE_BATCH_NAME, LIVE_BATCH_TYPE, PRINCIPAL_HEADER } from '../../shapes/live-batch.ts'
+import { LIVE_BATCH_NAME, LIVE_BATCH_TYPE } from '../../shapes/live-batch.ts'
 import { encodeJsonFrame, frameType } from '../../shapes/live-frames.ts'
+import { PRINCIPAL_HEADER } from '../../shapes/principal-header.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { failureResponse } from '../failure-response.ts'
 import { isJsonRequest } from '../write-handler/read-json-body.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createJointStatus } from '../../../src/collections/joint-status.ts'
+import { joinStatuses } from '../../../src/collections/joint-status.ts'
 import { createSyncStatus } from '../../../src/collections/sync-status.ts'
 import { SessionDbError } from '../../../src/errors.ts'
 
@@ -12,21 +12,22 @@ function live() {
 }
 
 test('is that of the part that does worst, and of none when there is none', async () => {
-  const joint = createJointStatus()
+  const status = createSyncStatus()
+  const joint = joinStatuses(status)
   let calls = 0
-  joint.subscribe(() => {
+  status.subscribe(() => {
     calls += 1
   })
-  expect(joint.get().connection).toBe('idle')
+  expect(status.get().connection).toBe('idle')
 
   const [good, bad] = [live(), live()]
   const stops = [good, bad].map((part) => joint.add(part))
-  expect(joint.get().connection).toBe('live')
+  expect(status.get().connection).toBe('live')
 
   bad.update({ lastError: new SessionDbError('unavailable', 'Away.'), isUpToDate: false })
   await microtasks()
-  expect(joint.get()).toBe(bad.get())
-  expect(joint.get().connection).toBe('reconnecting')
+  expect(status.get()).toEqual(bad.get())
+  expect(status.get().connection).toBe('reconnecting')
   const before = calls
   good.update({ offset: '7_0' })
   await microtasks()
@@ -34,15 +35,15 @@ test('is that of the part that does worst, and of none when there is none', asyn
 
   bad.update({ isStopped: true })
   await microtasks()
-  expect(joint.get().connection).toBe('stopped')
+  expect(status.get().connection).toBe('stopped')
   stops[1]?.()
   await microtasks()
-  expect(joint.get().connection).toBe('live')
+  expect(status.get().connection).toBe('live')
   stops[0]?.()
-  expect(joint.get().connection).toBe('idle')
+  expect(status.get().connection).toBe('idle')
   expect(calls).toBeGreaterThan(before)
 
   bad.update({ isStopped: false })
   await microtasks()
-  expect(joint.get().connection).toBe('idle')
+  expect(status.get().connection).toBe('idle')
 })

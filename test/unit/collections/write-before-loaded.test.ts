@@ -17,14 +17,14 @@ beforeEach(() => {
     fail = reject
   })
   arrived.catch(() => undefined)
-  vi.doMock('../../../src/writes/sending.ts', async (original) => {
+  vi.doMock('../../../src/collections/sending.ts', async (original) => {
     attempts += 1
     await arrived
     return original()
   })
 })
 afterEach(() => {
-  vi.doUnmock('../../../src/writes/sending.ts')
+  vi.doUnmock('../../../src/collections/sending.ts')
   vi.useRealTimers()
 })
 

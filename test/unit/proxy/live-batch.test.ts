@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createShapeProxy, type ShapeLogEntry } from '../../../src/server/index.ts'
-import { PRINCIPAL_HEADER } from '../../../src/shapes/live-batch.ts'
 import {
   createFrameReader,
   type Frame,
   frameType,
   readJsonPayload,
 } from '../../../src/shapes/live-frames.ts'
+import { PRINCIPAL_HEADER } from '../../../src/shapes/principal-header.ts'
 import { type FakeElectric, startFakeElectric } from './fake-electric.ts'
 import { type Served, serve } from './serve.ts'
 

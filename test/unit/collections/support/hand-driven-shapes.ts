@@ -3,6 +3,7 @@ import { type CollectionName, tables } from '../../../../src/schema/tables.ts'
 const COLLECTION_OF: Record<string, CollectionName> = {
   sessions: 'sessions',
   'session-timeline': 'timelineEvents',
+  'session-timeline-window': 'timelineEvents',
   'session-threads': 'chatThreads',
   'session-messages': 'chatMessages',
   'thread-messages': 'chatMessages',
@@ -106,8 +107,10 @@ export function createHandDrivenShapes(): HandDrivenShapes {
       if (url.pathname.endsWith('/_live')) return new Response(null, { status: 404 })
       requests.push(url)
       const name = url.pathname.split('/').at(-1) ?? ''
-      const param = url.searchParams.get('sessionId') ?? url.searchParams.get('threadId')
-      const log = logOf(param === null ? name : `${name}/${param}`)
+      const params = ['sessionId', 'threadId', 'fromSeq'].map((param) =>
+        url.searchParams.get(param),
+      )
+      const log = logOf([name, ...params.filter((value) => value !== null)].join('/'))
       return await answer(log, url, init?.signal ?? undefined)
     },
   }

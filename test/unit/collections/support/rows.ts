@@ -1,5 +1,15 @@
-import { newMessage, newSession, newThread } from '../../../../src/collections/optimistic-rows.ts'
-import type { ChatMessage, ChatThread, Session } from '../../../../src/schema/index.ts'
+import {
+  newMessage,
+  newSession,
+  newThread,
+  newTimelineEvent,
+} from '../../../../src/collections/optimistic-rows.ts'
+import type {
+  ChatMessage,
+  ChatThread,
+  Session,
+  TimelineEvent,
+} from '../../../../src/schema/index.ts'
 
 export const ann = { tenantId: 't1', userId: 'ann' }
 const START = new Date('2024-05-01T10:00:00.000Z')
@@ -16,4 +26,9 @@ export function thread(id: string, changes: Partial<ChatThread> = {}): ChatThrea
 export function message(id: string, changes: Partial<ChatMessage> = {}): ChatMessage {
   const value = { id, threadId: 'th1', role: 'user', content: `Message ${id}` } as const
   return { ...newMessage(value, { sessionId: 's1', position: 1 }, ann, START), ...changes }
+}
+
+export function timelineEvent(seq: number): TimelineEvent {
+  const value = { id: `e${seq}`, sessionId: 's1', seq, kind: 'message' } as const
+  return newTimelineEvent(value, ann, START)
 }
