@@ -1,7 +1,10 @@
 import { afterEach, expect, test, vi } from 'vitest'
 import { createPart, loadPatiently, prefetch } from '../../../src/collections/part.ts'
 
-afterEach(() => void vi.useRealTimers())
+afterEach(() => {
+  vi.useRealTimers()
+  vi.unstubAllGlobals()
+})
 
 function failing(times: number) {
   const fetchPart = vi.fn(async () => {
@@ -31,10 +34,16 @@ test('one that cannot be had says so, and is asked for anew', async () => {
   await expect(part.load()).resolves.toEqual({ answer: 42 })
 })
 
-test('who waits for one gets three attempts', async () => {
+test('who waits for one gets three attempts, with pauses in between', async () => {
   vi.useFakeTimers()
-  const patient = loadPatiently(createPart('A part', failing(2)))
-  await vi.runAllTimersAsync()
+  const thirdTime = failing(2)
+  const patient = loadPatiently(createPart('A part', thirdTime))
+  const attempts = []
+  for (const ms of [0, 499, 1, 1_999, 1]) {
+    await vi.advanceTimersByTimeAsync(ms)
+    attempts.push(thirdTime.mock.calls.length)
+  }
+  expect(attempts).toEqual([1, 1, 2, 2, 3])
   await expect(patient).resolves.toEqual({ answer: 42 })
 
   const fetchPart = failing(3)
@@ -44,6 +53,17 @@ test('who waits for one gets three attempts', async () => {
   await vi.runAllTimersAsync()
   await refused
   expect(fetchPart).toHaveBeenCalledTimes(3)
+})
+
+test('a pause ends when the browser is online again', async () => {
+  vi.useFakeTimers()
+  const page = new EventTarget()
+  vi.stubGlobal('addEventListener', page.addEventListener.bind(page))
+  vi.stubGlobal('removeEventListener', page.removeEventListener.bind(page))
+  const patient = loadPatiently(createPart('A part', failing(1)))
+  await vi.advanceTimersByTimeAsync(0)
+  page.dispatchEvent(new Event('online'))
+  await expect(patient).resolves.toEqual({ answer: 42 })
 })
 
 test('a fetch ahead that fails is nobody’s error', async () => {

@@ -28,7 +28,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-async function openPage() {
+async function openPage(answered: Promise<void> = Promise.resolve()) {
   const { createSessionCollections }: typeof Collections = await import(
     '../../../src/collections/index.ts'
   )
@@ -43,6 +43,7 @@ async function openPage() {
     onError,
     writeAdapter: async (batch): Promise<WriteOutcome> => {
       sent.push(batch)
+      await answered
       return { batchId: batch.id, txid: null, mutations: [] }
     },
   })
@@ -51,8 +52,10 @@ async function openPage() {
   return { db, sent, onError }
 }
 
-test('a write of before what sends is loaded shows at once, and is sent when it is', async () => {
-  const { db, sent } = await openPage()
+test('a write of before what sends is loaded shows at once, and is sent in its order when it is', async () => {
+  let answer = () => {}
+  const { db, sent } = await openPage(new Promise((resolve) => (answer = resolve)))
+  await vi.waitFor(() => expect(attempts).toBe(1))
   const first = db.actions.createSession({ title: 'First', startedAt: '2026-01-01T00:00:00Z' })
   const second = db.actions.updateSession(first.id, { title: 'Second' })
   expect(db.sessions.get(first.id)).toMatchObject({
@@ -61,6 +64,10 @@ test('a write of before what sends is loaded shows at once, and is sent when it 
   })
   expect(sent).toEqual([])
   arrive()
+  await vi.waitFor(() => expect(sent).toHaveLength(1))
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(sent).toHaveLength(1)
+  answer()
   await Promise.all([first.committed, second.committed])
   expect(sent.map(({ mutations }) => mutations[0]?.type)).toEqual(['insert', 'update'])
 })
