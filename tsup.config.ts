@@ -24,7 +24,7 @@ const requiredParts: Plugin = {
   renderChunk(code, { map }) {
     if (this.format !== 'cjs') return undefined
     const requiring = code.replaceAll(
-      /\bimport\((['"]\.\/[^'"]+['"])\)/g,
+      /\bimport\((['"]\.\.?\/[^'"]+['"])\)/g,
       'Promise.resolve().then(() => require($1))',
     )
     return { code: requiring, map: map ?? null }

@@ -40,6 +40,25 @@ function packageOf(path: string): string {
 
 const client = '@electric-sql/client'
 
+test('what CommonJS loads of the browser it requires: test runners know no import() there', async () => {
+  const { metafile } = await build({
+    entryPoints: [join(root, 'dist/index.cjs'), join(root, 'dist/testing.cjs')],
+    bundle: true,
+    write: false,
+    metafile: true,
+    platform: 'node',
+    packages: 'external',
+    outdir: 'unused',
+    logLevel: 'error',
+  })
+  const files = Object.entries(metafile.inputs)
+  const dynamic = files.flatMap(([file, { imports }]) =>
+    imports.flatMap(({ kind, path }) => (kind === 'dynamic-import' ? [`${file}: ${path}`] : [])),
+  )
+  expect(dynamic).toEqual([])
+  expect(files.filter(([file]) => file.includes('message-streaming'))).toHaveLength(1)
+})
+
 test.each([
   ['index.js', [client, '@tanstack/db', '@tanstack/electric-db-collection', 'idb', 'uuid', 'zod']],
   // Without any optional peer: which driver there is shows when the store is made.
