@@ -50,9 +50,10 @@ describe('the memory of pages', () => {
     expect(takeAll()).not.toContain(loan.bytes.buffer)
   })
 
-  test('of a log that has expired is lent no more', async () => {
+  test.each([0, 1])('of a log that has expired is lent no more, with %i loans out', async (out) => {
     const { log } = fill(createPageMemory(chunkBytes), 'gone')
     const page = await log.read('before-all')
+    for (let loans = 0; loans < out; loans++) page.lend?.()
     log.expire()
     expect(() => page.lend?.()).toThrow('expired')
     expect(() => page.messages).toThrow('expired')
