@@ -2,9 +2,9 @@ import type { ChatMessage } from '../schema/chat-message.ts'
 import type { ChatThread } from '../schema/chat-thread.ts'
 import { previewOf } from '../schema/preview.ts'
 import type { MutationInput } from '../writes/batch.ts'
-import type { SyncedCollection, SyncedRow, SyncStream } from './electric.ts'
+import { changeRow, find, insertRow, updateRow } from './change-rows.ts'
+import type { SyncedCollection, SyncStream } from './electric.ts'
 import {
-  given,
   newMessage,
   newSession,
   newThread,
@@ -183,52 +183,4 @@ function lastPosition(sources: readonly SyncedCollection<ChatMessage>[], threadI
     }
   }
   return last
-}
-
-function find<Row extends SyncedRow>(
-  sources: readonly SyncedCollection<Row>[],
-  id: string,
-): Row | undefined {
-  for (const { collection } of sources) {
-    const row = collection.get(id)
-    if (row !== undefined) return row
-  }
-  return undefined
-}
-
-function insertRow<Row extends SyncedRow>(
-  sources: readonly SyncedCollection<Row>[],
-  row: Row,
-): Touched {
-  for (const { collection } of sources) {
-    // Whether an id may be used again is the server's to say.
-    if (!collection.has(row.id)) collection.insert(row)
-  }
-  return sources
-}
-
-function changeRow<Row extends SyncedRow>(
-  sources: readonly SyncedCollection<Row>[],
-  mutation: Extract<MutationInput, { type: 'update' | 'delete' }>,
-  now: Date,
-): Touched {
-  const holders = sources.filter(({ collection }) => collection.has(mutation.id))
-  for (const source of holders) {
-    if (mutation.type === 'delete') source.collection.delete(mutation.id)
-    else updateRow(source, mutation.id, mutation.changes, now)
-  }
-  return holders
-}
-
-/** Every update bumps version and time, as the database does. Timeline events have neither. */
-function updateRow<Row extends SyncedRow>(
-  { collection }: SyncedCollection<Row>,
-  id: string,
-  changes: object,
-  now: Date,
-): void {
-  collection.update(id, (row: object) => {
-    Object.assign(row, given(changes))
-    if ('version' in row) Object.assign(row, { version: Number(row.version) + 1, updatedAt: now })
-  })
 }

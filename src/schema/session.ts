@@ -69,15 +69,9 @@ export const sessionSchema = /* @__PURE__ */ (() =>
 
 export type Session = z.output<typeof sessionSchema>
 
-/** What a client may say when it creates a session. Owner and tenant come from the principal. */
-export const sessionInsertSchema = z.strictObject({
-  id: idField,
-  title: titleField,
+/** What may be said of a new session and changed later. */
+const changeable = {
   visibility: sessionVisibilitySchema.optional(),
-  source: sessionSourceSchema.optional(),
-  format: sessionFormatSchema.optional(),
-  originalName: textField.nullable().optional(),
-  sourcePath: textField.nullable().optional(),
   repoLabel: textField.nullable().optional(),
   repo: jsonObjectField.nullable().optional(),
   workspaceRoot: textField.nullable().optional(),
@@ -85,19 +79,23 @@ export const sessionInsertSchema = z.strictObject({
   endedAt: timestampInput.nullable().optional(),
   archivedAt: timestampInput.nullable().optional(),
   metadata: jsonObjectField.optional(),
+}
+
+/** What a client may say when it creates a session. Owner and tenant come from the principal. */
+export const sessionInsertSchema = z.strictObject({
+  id: idField,
+  title: titleField,
+  source: sessionSourceSchema.optional(),
+  format: sessionFormatSchema.optional(),
+  originalName: textField.nullable().optional(),
+  sourcePath: textField.nullable().optional(),
+  ...changeable,
 })
 
 /** What the owner may change in a session. */
 export const sessionUpdateSchema = z.strictObject({
   title: titleField.optional(),
-  visibility: sessionVisibilitySchema.optional(),
-  repoLabel: textField.nullable().optional(),
-  repo: jsonObjectField.nullable().optional(),
-  workspaceRoot: textField.nullable().optional(),
-  startedAt: timestampInput.nullable().optional(),
-  endedAt: timestampInput.nullable().optional(),
-  archivedAt: timestampInput.nullable().optional(),
-  metadata: jsonObjectField.optional(),
+  ...changeable,
 })
 
 export type SessionInsert = z.input<typeof sessionInsertSchema>

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { idField, textField } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
 import { type TimelineEventRow, timelineEventKindSchema } from '../../schema/timeline-event.ts'
+import type { TimelineFilter } from '../../schema/timeline-filter.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { checkPrincipal } from '../store/check-principal.ts'
 import { toSessionDbError } from '../store/database-errors.ts'
@@ -25,7 +26,7 @@ const searchSchema = z.strictObject({
 })
 
 /** What to look for, and where. */
-export interface EventSearch {
+export interface EventSearch extends Omit<TimelineFilter, 'text'> {
   /**
    * Words that all have to be there, as people type them: `"a phrase"`, `or` between alternatives,
    * `-without`. Case does not matter; words are not reduced to a stem, so that code is found.
@@ -33,13 +34,6 @@ export interface EventSearch {
   readonly query: string
   /** Only in this session; in every session that the principal may see unless given. */
   readonly sessionId?: string
-  readonly kinds?: readonly TimelineEventRow['kind'][]
-  readonly roles?: readonly string[]
-  readonly tools?: readonly string[]
-  /** Not before. */
-  readonly from?: Date
-  /** Before. */
-  readonly until?: Date
   /** Hits per page, 1 to 100; 20 unless given. */
   readonly limit?: number
   /** `nextCursor` of the page before. */
