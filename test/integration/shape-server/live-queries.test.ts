@@ -126,7 +126,8 @@ test('live queries that come and go hold what SELECT returns, in every sync mode
       async (mode, shape, before, commands) => {
         await writer.query(
           `DELETE FROM posts; DELETE FROM authors;
-           INSERT INTO authors VALUES (0, true); INSERT INTO posts VALUES (0, 0, 'mark', 4)`,
+           INSERT INTO authors VALUES (0, true); INSERT INTO posts VALUES (0, 0, 'mark', 4);
+           INSERT INTO posts SELECT n, 0, 'a', n FROM generate_series(1, 6) n`,
         )
         for (const sql of before) await writer.query(sql)
         const collection = collectionOf(mode, shape)
