@@ -32,8 +32,6 @@ export function openMessageStream(
   return createMessageStream({
     id,
     writer,
-    seq: 0,
-    before: { content: '', parts: [] },
     metadata,
     write: outbox === undefined ? write : afterInsert(insert, write),
     refused: refusalOf(insert),

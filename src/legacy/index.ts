@@ -1,9 +1,4 @@
-export {
-  createLegacyStores,
-  type LegacyMessageInput,
-  type LegacyStores,
-  type LegacyStoresOptions,
-} from './create-legacy-stores.ts'
+export { createLegacyStores, type LegacyStores } from './create-legacy-stores.ts'
 export { type ExportOptions, exportData } from './export/export-data.ts'
 export { formatRestoreReport } from './export/format-restore-report.ts'
 export {
@@ -41,8 +36,10 @@ export {
   type UploadIssue,
   type UploadsReport,
 } from './import-session-uploads.ts'
+export type { LegacyMessageInput } from './legacy-chat-store.ts'
 export type {
   LegacyMessageRecord,
   LegacyThreadRecord,
   LegacyUploadRecord,
 } from './legacy-store-records.ts'
+export type { LegacyStoresOptions } from './legacy-stores-options.ts'

@@ -60,3 +60,6 @@ export const MESSAGE_COLUMNS = `m.id, m.session_id AS "sessionId", t.mode, m.thr
 export const UPLOAD_COLUMNS = `s.id, s.original_name AS "originalName", ${iso('s.created_at')} AS "storedAt",
   s.content_bytes::float8 AS size, s.source, s.source_path AS "sourcePath",
   s.repo_label AS "repoLabel", s.repo AS "repoMeta", s.workspace_root AS "workspaceRoot"`
+
+/** What the principal `($1, $2)` may see, of sessions `s`. */
+export const VISIBLE = "s.tenant_id = $1 AND (s.owner_id = $2 OR s.visibility = 'tenant')"

@@ -8,9 +8,10 @@ import {
   type WriteResult,
 } from '../writes/index.ts'
 import { checkLimits, defaultLimits } from '../writes/limits.ts'
+import { type AppliedBatches, databaseOf, defaultPrincipal } from './create-shape-mock.ts'
 import { ConstraintViolation } from './database/constraints.ts'
 import type { MemoryDatabase } from './database/memory-database.ts'
-import { type AppliedBatches, databaseOf, defaultPrincipal, type ShapeMock } from './shape-mock.ts'
+import type { ShapeMock } from './shape-mock.ts'
 import { applyMutation } from './writes/apply-mutation.ts'
 
 export interface MemoryWriteAdapterOptions {

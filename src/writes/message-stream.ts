@@ -69,9 +69,10 @@ export interface MessageStream {
 export interface MessageStreamContext {
   readonly id: string
   readonly writer: string
-  /** Number of the first delta. */
-  readonly seq: number
-  readonly before: StreamedContent
+  /** Number of the first delta; 0 for a new message. */
+  readonly seq?: number
+  /** What there is of the message already; nothing for a new one. */
+  readonly before?: StreamedContent
   /** The message's metadata, without `stream`. */
   readonly metadata: JsonObject
   /** Writes one batch. */
@@ -90,8 +91,7 @@ export function createMessageStream(context: MessageStreamContext): MessageStrea
   const { id, writer, metadata } = context
   const { flushMs = 150, heartbeatMs = 20_000, retryForMs = 30_000 } = context.options
   const buffer = createDeltaBuffer()
-  let state = context.before
-  let seq = context.seq
+  let { seq = 0, before: state = { content: '', parts: [] } } = context
   let broken: SessionDbError | undefined
   let ended = false
   let sending: Promise<void> | undefined

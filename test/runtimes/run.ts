@@ -9,6 +9,7 @@ import { startEmbeddedPostgres } from '../../src/dev/embedded-postgres/index.ts'
 import { temporaryDirectories } from '../support/directories.ts'
 import { packTarball } from '../support/package-tarball.ts'
 import { query } from '../support/query.ts'
+import { runInDirectories } from '../support/run-in-directories.ts'
 import { checks } from './checks.ts'
 import { type Running, type Runtime, runtimes, start } from './hosts.ts'
 import { startWorld, type World } from './world.ts'
@@ -22,14 +23,7 @@ const { values, positionals } = parseArgs({
   options: { help: { type: 'boolean' } },
 })
 const directories = temporaryDirectories()
-if (values.help) console.log(usage)
-else {
-  try {
-    await main()
-  } finally {
-    await directories.remove()
-  }
-}
+await runInDirectories(directories, { usage, help: values.help }, main)
 
 async function main(): Promise<void> {
   const wanted = runtimes.filter(

@@ -6,6 +6,7 @@ import { parseArgs, promisify } from 'node:util'
 import { temporaryDirectories } from '../support/directories.ts'
 import { readGuide } from '../support/guide.ts'
 import { packTarball } from '../support/package-tarball.ts'
+import { runInDirectories } from '../support/run-in-directories.ts'
 
 const usage = `Usage: npm run smoke -- [project …] [--node 22,24,26]
 Installs the packed package into empty projects (esm, cjs, bare, vite, cutover, start) and uses each entry.`
@@ -63,14 +64,7 @@ interface Project {
 }
 
 const directories = temporaryDirectories()
-if (values.help) console.log(usage)
-else {
-  try {
-    await main()
-  } finally {
-    await directories.remove()
-  }
-}
+await runInDirectories(directories, { usage, help: values.help }, main)
 
 async function main(): Promise<void> {
   const names = positionals.length > 0 ? positionals : Object.keys(uses)

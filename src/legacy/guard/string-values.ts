@@ -1,8 +1,7 @@
-import { UNKNOWN } from './legacy-path.ts'
 import type { ModuleFacts } from './module-facts.ts'
-import { childrenOf, type Node, nodeAt, nodesAt, textAt } from './syntax-tree.ts'
+import { type Node, nodeAt, nodesAt, returnsOf, textAt } from './syntax-tree.ts'
+import { formatted, joined, template, union, unknown } from './text-sets.ts'
 
-const MAX_VALUES = 64
 const MAX_DEPTH = 100
 const PATH_FUNCTIONS = new Set(['join', 'resolve', 'normalize'])
 const SAME_TEXT = new Set([
@@ -15,25 +14,9 @@ export type TextsOf = (node: Node, facts: ModuleFacts) => ReadonlySet<string>
 
 /** @param modules all code that may define a name another module uses. */
 export function createTextsOf(modules: readonly ModuleFacts[]): TextsOf {
-  const unknown = new Set([UNKNOWN])
   // Each part of the code once: names that use one another would otherwise take for ever.
   const found = new Map<Node, ReadonlySet<string>>()
   const foundProperties = new Map<string, ReadonlySet<string>>()
-
-  const union = (sets: readonly ReadonlySet<string>[]): ReadonlySet<string> => {
-    const all = new Set(sets.flatMap((set) => [...set]).slice(0, MAX_VALUES))
-    return all.size === 0 ? unknown : all
-  }
-  const joined = (sets: readonly ReadonlySet<string>[], between: string): ReadonlySet<string> => {
-    let texts = ['']
-    sets.forEach((set, index) => {
-      const next = texts.flatMap((text) =>
-        [...set].map((part) => text + (index > 0 ? between : '') + part),
-      )
-      texts = next.slice(0, MAX_VALUES)
-    })
-    return new Set(texts)
-  }
 
   function texts(node: Node | undefined, facts: ModuleFacts, depth: number): ReadonlySet<string> {
     if (node === undefined || depth > MAX_DEPTH) return unknown
@@ -89,20 +72,6 @@ export function createTextsOf(modules: readonly ModuleFacts[]): TextsOf {
         // TypeScript's `x as T`, `x!`, `x satisfies T`, and parentheses.
         return nodeAt(node, 'expression') === undefined ? unknown : of(nodeAt(node, 'expression'))
     }
-  }
-
-  function template(
-    node: Node,
-    of: (part: Node) => ReadonlySet<string>,
-    form: 'cooked' | 'raw' = 'cooked',
-  ): ReadonlySet<string> {
-    const holes = nodesAt(node, 'expressions')
-    const parts = nodesAt(node, 'quasis').flatMap((quasi, index) => {
-      const cooked: unknown = Reflect.get(Reflect.get(quasi, 'value') as object, form)
-      const hole = holes[index]
-      return [new Set([typeof cooked === 'string' ? cooked : '']), ...(hole ? [of(hole)] : [])]
-    })
-    return joined(parts, '')
   }
 
   function named(name: string, facts: ModuleFacts, depth: number): ReadonlySet<string> {
@@ -239,35 +208,5 @@ export function createTextsOf(modules: readonly ModuleFacts[]): TextsOf {
     return union(returned)
   }
 
-  /** `path.format({ dir, base })` or `({ dir, name, ext })`. */
-  function formatted(argument: Node, of: (part: Node | undefined) => ReadonlySet<string>) {
-    const parts = new Map(
-      nodesAt(argument, 'properties').map((entry) => [
-        textAt(nodeAt(entry, 'key'), 'name'),
-        nodeAt(entry, 'value'),
-      ]),
-    )
-    const dir = parts.get('dir') ?? parts.get('root')
-    const base = parts.has('base')
-      ? of(parts.get('base'))
-      : joined([of(parts.get('name')), of(parts.get('ext'))], '')
-    return joined([of(dir), base], '/')
-  }
-
   return (node, facts) => texts(node, facts, 0)
-}
-
-function returnsOf(definition: Node): readonly Node[] {
-  const body = nodeAt(definition, 'body')
-  if (body === undefined) return []
-  if (body.type !== 'BlockStatement') return [body]
-  const found: Node[] = []
-  const visit = (node: Node): void => {
-    if (/Function|ClassMethod|ObjectMethod/.test(node.type)) return
-    const argument = node.type === 'ReturnStatement' ? nodeAt(node, 'argument') : undefined
-    if (argument) found.push(argument)
-    for (const child of childrenOf(node)) visit(child)
-  }
-  visit(body)
-  return found
 }

@@ -39,3 +39,19 @@ export function childrenOf(node: Node): readonly Node[] {
     return Array.isArray(value) ? value.filter(isNode) : isNode(value) ? [value] : []
   })
 }
+
+/** What a function may return: the expressions of its own `return`s. */
+export function returnsOf(definition: Node): readonly Node[] {
+  const body = nodeAt(definition, 'body')
+  if (body === undefined) return []
+  if (body.type !== 'BlockStatement') return [body]
+  const found: Node[] = []
+  const visit = (node: Node): void => {
+    if (/Function|ClassMethod|ObjectMethod/.test(node.type)) return
+    const argument = node.type === 'ReturnStatement' ? nodeAt(node, 'argument') : undefined
+    if (argument) found.push(argument)
+    for (const child of childrenOf(node)) visit(child)
+  }
+  visit(body)
+  return found
+}

@@ -54,8 +54,6 @@ export async function streamMessage<User extends Principal>(
   return createMessageStream({
     id,
     writer,
-    seq: 0,
-    before: { content: '', parts: [] },
     metadata,
     write: (batch) => store.write(principal, batch),
     options: given({ flushMs, heartbeatMs, retryForMs }),

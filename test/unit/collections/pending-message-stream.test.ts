@@ -13,8 +13,6 @@ function openStream() {
     createMessageStream({
       id: 'm1',
       writer: 'w1',
-      seq: 0,
-      before: { content: '', parts: [] },
       metadata: {},
       options: { flushMs: 0 },
       async write(batch): Promise<WriteResult> {

@@ -1,10 +1,10 @@
 import type { ChatThread } from '@org/session-db'
-import { Archive, EllipsisVertical, Eraser, Pencil, Play, Trash2 } from 'lucide-react'
+import { Archive, Eraser, Pencil, Play, Trash2 } from 'lucide-react'
 import { useState } from 'react'
 import { useReport, useSessionDb } from '#/components/session-db'
-import { Button } from '#/components/ui/button'
 import { TitleDialog } from '#/components/ui/dialog'
 import { Menu, MenuItem, MenuSeparator } from '#/components/ui/menu'
+import { MoreButton } from '#/components/ui/more-button'
 import { useRemovals } from '#/components/undo'
 
 /** What can be done with a thread. */
@@ -40,15 +40,11 @@ export function ThreadMenu({ thread, ownSession }: { thread: ChatThread; ownSess
     <>
       <Menu
         trigger={
-          <Button
-            variant="ghost"
-            size="icon"
+          <MoreButton
             aria-label={`Actions for ${title}`}
             data-testid={`thread-menu-${id}`}
             className="relative"
-          >
-            <EllipsisVertical />
-          </Button>
+          />
         }
       >
         <MenuItem data-testid="rename-thread" onSelect={() => setRenaming(true)}>

@@ -1,20 +1,11 @@
 import type { Session } from '@org/session-db'
 import { useNavigate } from '@tanstack/react-router'
-import {
-  Archive,
-  ArchiveRestore,
-  Download,
-  EllipsisVertical,
-  Lock,
-  Pencil,
-  Trash2,
-  Users,
-} from 'lucide-react'
+import { Archive, ArchiveRestore, Download, Lock, Pencil, Trash2, Users } from 'lucide-react'
 import { useState } from 'react'
 import { useReport, useSessionDb } from '#/components/session-db'
-import { Button } from '#/components/ui/button'
 import { TitleDialog } from '#/components/ui/dialog'
 import { Menu, MenuItem, MenuSeparator } from '#/components/ui/menu'
+import { MoreButton } from '#/components/ui/more-button'
 import { useRemovals } from '#/components/undo'
 
 /** What an owner can do with a session. */
@@ -40,18 +31,7 @@ export function SessionMenu({ session }: { session: Session }) {
 
   return (
     <>
-      <Menu
-        trigger={
-          <Button
-            variant="ghost"
-            size="icon"
-            aria-label="Session actions"
-            data-testid="session-menu"
-          >
-            <EllipsisVertical />
-          </Button>
-        }
-      >
+      <Menu trigger={<MoreButton aria-label="Session actions" data-testid="session-menu" />}>
         <MenuItem data-testid="rename-session" onSelect={() => setRenaming(true)}>
           <Pencil /> Rename
         </MenuItem>
