@@ -15,10 +15,10 @@ export const BENCHMARKS: Readonly<Record<string, string>> = {
 The large snapshot misses its goal here, and so does the least proxy. Without one, the client is what takes the time: it
 needs several times the processor time of the engine, so the two of them fill one core. Every proxy on Node reads each byte
 into two new buffers, one of the socket and one of the HTTP parser, which is about what the client itself takes; three
-processes then want more than two cores have. Of what ours takes beyond the least proxy more than half is V8's: with a heap
+processes then want more than two cores have. Of what ours takes beyond the least proxy two fifths are V8's: with a heap
 above 8 MB, which any app has, memory outside of the heap starts a collection more often, as the least proxy with a heap as
 large shows. In a profile of ours collections, writing to sockets and the HTTP parser are nearly all; the steps of the web
-streams are a hundredth.`,
+streams are a hundredth. Where the engine has to make the shape first, a part of that goes on beside its work.`,
   scroll:
     'Frames of the example app, in a real browser, while a session of 100,000 events is scrolled from end to end, and with every event loaded, against an empty page that is scrolled.',
   'shape-clients':
