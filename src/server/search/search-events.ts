@@ -7,7 +7,7 @@ import { type TimelineEventRow, timelineEventKindSchema } from '../../schema/tim
 import type { TimelineFilter } from '../../schema/timeline-filter.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { checkPrincipal } from '../store/check-principal.ts'
-import { toSessionDbError } from '../store/database-errors.ts'
+import { fromDatabaseError } from '../store/database-errors.ts'
 import type { SessionPolicy } from '../store/policy.ts'
 import type { Preparer } from '../store/prepare.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
@@ -91,7 +91,7 @@ export async function searchEvents<User extends Principal>(
   const statement = context.preparer.prepare(searchStatement(context, principal, parsed.data))
   const rows = await context.pool.query(statement).then(
     (result) => result.rows as HitRow[],
-    (error: unknown) => Promise.reject(toSessionDbError(error)),
+    (error: unknown) => Promise.reject(fromDatabaseError(error)),
   )
   const hits = rows
     .slice(0, limit)

@@ -11,7 +11,7 @@ import {
 } from '../../schema/timeline-filter.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { checkPrincipal } from '../store/check-principal.ts'
-import { toSessionDbError } from '../store/database-errors.ts'
+import { fromDatabaseError } from '../store/database-errors.ts'
 import type { SessionPolicy } from '../store/policy.ts'
 import type { Preparer } from '../store/prepare.ts'
 
@@ -157,6 +157,6 @@ async function run<Row>(
 ): Promise<Row[]> {
   const { rows } = await pool
     .query(preparer.prepare(statement))
-    .catch((error: unknown) => Promise.reject(toSessionDbError(error)))
+    .catch((error: unknown) => Promise.reject(fromDatabaseError(error)))
   return rows as Row[]
 }

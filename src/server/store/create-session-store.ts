@@ -17,7 +17,7 @@ import { defaultUploadLimits, type UploadLimits } from '../upload/upload-context
 import { applyAppend } from './append.ts'
 import { mutationsJson, requestHash } from './applied-batches.ts'
 import { checkPrincipal } from './check-principal.ts'
-import { toSessionDbError } from './database-errors.ts'
+import { fromDatabaseError } from './database-errors.ts'
 import { openDatabase, type StoreDatabase } from './drivers/open-database.ts'
 import { createMutationQueries } from './mutation-queries.ts'
 import { defaultPolicy, type SessionPolicy } from './policy.ts'
@@ -143,7 +143,7 @@ export function createSessionStore<User extends Principal = Principal>(
           ? await applySingle(run, only)
           : await applySeveral(run)
       } catch (error) {
-        throw toSessionDbError(error)
+        throw fromDatabaseError(error)
       }
     },
     async readMessage(principal, id) {
@@ -151,7 +151,7 @@ export function createSessionStore<User extends Principal = Principal>(
       try {
         return await readMessage(driver, { principal, policy }, id)
       } catch (error) {
-        throw toSessionDbError(error)
+        throw fromDatabaseError(error)
       }
     },
     searchEvents: (principal, search) =>

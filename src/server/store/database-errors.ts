@@ -63,7 +63,7 @@ export function isDatabaseError(error: unknown): boolean {
 }
 
 /** Turns whatever a statement failed with into an error of this library. */
-export function toSessionDbError(cause: unknown): SessionDbError {
+export function fromDatabaseError(cause: unknown): SessionDbError {
   if (cause instanceof SessionDbError) return cause
   const { code, constraint, message } = readFailure(cause)
   if (code === UNIQUE_VIOLATION) {

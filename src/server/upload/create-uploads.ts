@@ -9,7 +9,7 @@ import { claimJob } from '../derivation/jobs.ts'
 import { runJob } from '../derivation/run-job.ts'
 import { type SessionWorker, type SessionWorkerOptions, startWorker } from '../derivation/worker.ts'
 import { checkPrincipal } from '../store/check-principal.ts'
-import { isDatabaseError, toSessionDbError } from '../store/database-errors.ts'
+import { fromDatabaseError, isDatabaseError } from '../store/database-errors.ts'
 import { beginUpload, checkSize } from './begin-upload.ts'
 import { openContent, type SessionContent } from './open-content.ts'
 import { queueDerivation, queueReceived } from './queue-derivation.ts'
@@ -192,6 +192,6 @@ async function guard<Result>(principal: Principal, work: () => Promise<Result>):
   try {
     return await work()
   } catch (error) {
-    throw isDatabaseError(error) ? toSessionDbError(error) : error
+    throw isDatabaseError(error) ? fromDatabaseError(error) : error
   }
 }
