@@ -1,8 +1,9 @@
 import { type BenchContext, type Comparison, compare, interleave, timed } from '../harness.ts'
+import { readWithElectricClient } from './electric-reader.ts'
 import type { HttpClient } from './http-get.ts'
 import { againstBoth, type Side, type Sides } from './proxy-sides.ts'
 import type { ServerProcess } from './server-process.ts'
-import { deleteShape, readWholeShape } from './shape-reader.ts'
+import { deleteShape, readWholeShape, shapeEndpoint } from './shape-reader.ts'
 
 /** A large snapshot by each way, when the engine has it and when not: what it takes, and of the processors. */
 export async function measureSnapshots(
@@ -40,6 +41,13 @@ export async function measureSnapshots(
     roomy: watched('roomy', sides.roomy),
     direct: read(sides.direct),
   })
+  const readRows = (side: Side) => () =>
+    timed(() => readWithElectricClient(shapeEndpoint(side.url('large')), side.query('large')))
+  const rows = await interleave(rounds, {
+    proxied: readRows(sides.proxied),
+    bare: readRows(sides.bare),
+    direct: readRows(sides.direct),
+  })
   const [, ...proxy] = processor.proxy ?? []
   const [, ...roomy] = processor.roomy ?? []
   const [, ...client] = processor.client ?? []
@@ -48,6 +56,7 @@ export async function measureSnapshots(
   const heap = 'the least proxy, with an app’s heap'
   const ours = { unit: 'ms', ours: proxy }
   return [
+    ...againstBoth(`${name}, Electric’s client`, rows, goal),
     ...againstBoth(name, samples, goal),
     ...againstBoth(`${name}, new shape`, made, goal),
     compare({

@@ -94,9 +94,12 @@ function shapeUrl(
     if (position.cursor !== '') params.set('cursor', position.cursor)
   }
   if (live) params.set('live', 'true')
-  // Behind a proxy a shape has a URL of its own.
-  const url = serverUrl.includes('/shapes/') ? serverUrl : `${serverUrl}/v1/shape`
-  return `${url}?${params}`
+  return `${shapeEndpoint(serverUrl)}?${params}`
+}
+
+/** Where shapes are asked for: behind a proxy each has a URL of its own. */
+export function shapeEndpoint(serverUrl: string): string {
+  return serverUrl.includes('/shapes/') ? serverUrl : `${serverUrl}/v1/shape`
 }
 
 function header({ headers }: HttpAnswer, name: string): string {

@@ -12,7 +12,7 @@ import {
  * shapes answers many live requests over one connection.
  *
  * It is that of the entry `@org/session-db/proxy`, but for Node: unless `fetch` is given, Electric is
- * asked over Node's own HTTP client, which takes less memory for each request that waits.
+ * asked over undici, which takes less memory for each request that waits, and copies no bodies.
  *
  * The answer is typed JSON for every refusal: 400, 401, 404, 405, 413, 429 with Retry-After, or 502
  * and 503 with Retry-After when Electric cannot answer. It never rejects.

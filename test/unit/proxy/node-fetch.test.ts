@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createNodeFetch } from '../../../src/server/node-fetch.ts'
 import { listen } from './serve.ts'
@@ -10,7 +11,7 @@ async function serveOnce(handler: (request: IncomingMessage, response: ServerRes
   return server.url
 }
 
-describe('a fetch over Node’s own client', () => {
+describe('a fetch for a server', () => {
   test('gives status, headers and body, and sends what it is given', async () => {
     const url = await serveOnce(async (request, response) => {
       const body = (await request.toArray()).join('')
@@ -110,5 +111,85 @@ describe('a fetch over Node’s own client', () => {
     const server = await listen(() => {})
     await server.close()
     await expect(createNodeFetch()(server.url)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  })
+
+  test('keeps the bytes of a header, whatever they say', async () => {
+    const schema = '{"größe":{"type":"λόγος"}}'
+    const bytes = Buffer.from(schema).toString('latin1')
+    const url = await serveOnce((_request, response) => {
+      response.writeEarlyHints({ link: '</a>; rel=preload' })
+      response.writeHead(200, { 'electric-schema': bytes }).end()
+    })
+    const { status, headers } = await createNodeFetch()(url)
+    expect(status).toBe(200)
+    expect(headers.get('electric-schema')).toBe(bytes)
+  })
+})
+
+describe('its connections', () => {
+  /** A server that answers when told to, and counts the connections that are open. */
+  async function serveConnections() {
+    const open = new Set<Socket>()
+    const waiting: ServerResponse[] = []
+    const url = await serveOnce((request, response) => {
+      open.add(request.socket)
+      request.socket.once('close', () => open.delete(request.socket))
+      if (request.url === '/last') response.setHeader('connection', 'close')
+      if (request.url === '/wait') waiting.push(response)
+      else response.end('answer')
+    })
+    return { url, open, waiting }
+  }
+
+  test('carry one request after the other', async () => {
+    const { url, open } = await serveConnections()
+    const fetchNow = createNodeFetch()
+    for (let n = 0; n < 5; n++) expect(await (await fetchNow(url)).text()).toBe('answer')
+    expect(open.size).toBe(1)
+  })
+
+  test('are as many as requests that wait, and carry others once these are answered', async () => {
+    const { url, open, waiting } = await serveConnections()
+    const fetchNow = createNodeFetch()
+    const ask = (path: string) => Array.from({ length: 20 }, () => fetchNow(`${url}${path}`))
+    const asked = ask('/wait')
+    await expect.poll(() => waiting.length).toBe(20)
+    for (const response of waiting) response.end()
+    for (const response of await Promise.all(asked)) await response.text()
+    for (const response of await Promise.all(ask('/'))) await response.text()
+    expect(open.size).toBe(20)
+  })
+
+  test.each(['', '/last'])('are made anew when the server has closed them %s', async (path) => {
+    const { url, open } = await serveConnections()
+    const fetchNow = createNodeFetch()
+    await (await fetchNow(`${url}${path}`)).text()
+    for (const socket of open) socket.destroy()
+    await expect.poll(() => open.size).toBe(0)
+    expect(await (await fetchNow(url)).text()).toBe('answer')
+    expect(open.size).toBe(1)
+  })
+
+  test('are left alone by who had asked over them before', async () => {
+    const { url, waiting } = await serveConnections()
+    const fetchNow = createNodeFetch()
+    const before = new AbortController()
+    await (await fetchNow(url, { signal: before.signal })).text()
+    const asked = fetchNow(`${url}/wait`)
+    await expect.poll(() => waiting.length).toBe(1)
+    before.abort()
+    waiting[0]?.end('for another')
+    expect(await (await asked).text()).toBe('for another')
+  })
+
+  test('do not carry another request once a body was left half read', async () => {
+    const { url, open, waiting } = await serveConnections()
+    const fetchNow = createNodeFetch()
+    const asked = fetchNow(`${url}/wait`)
+    await expect.poll(() => waiting.length).toBe(1)
+    waiting[0]?.write('half')
+    await (await asked).body?.cancel()
+    await expect.poll(() => open.size).toBe(0)
+    expect(await (await fetchNow(url)).text()).toBe('answer')
   })
 })
