@@ -6,15 +6,8 @@ import { serveParent } from './serve-parent.ts'
  * The least a proxy on Node can be: bytes in, bytes out, through Node's own streams. It knows nobody,
  * checks nothing and rewrites nothing. What a third process between client and engine costs on this
  * machine is what it costs; what is over that is ours.
- *
- * `objects` are kept beside it, about 130 bytes each. With a heap below 8 MB, which no app has, V8 leaves memory
- * outside of it alone for longer; from there on each few dozen megabytes that pass start a collection.
  */
-const { electricUrl, objects = 0 } = JSON.parse(process.argv[2] ?? '{}') as {
-  electricUrl: string
-  objects?: number
-}
-const kept = Array.from({ length: objects }, (_, n) => ({ n, text: `object ${n}`, list: [n] }))
+const { electricUrl } = JSON.parse(process.argv[2] ?? '{}') as { electricUrl: string }
 const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY })
 
 const server = createServer((asked, answer) => {
@@ -32,6 +25,5 @@ server.listen(0, '127.0.0.1', () => {
     server.close()
     server.closeAllConnections()
     agent.destroy()
-    kept.length = 0
   })
 })

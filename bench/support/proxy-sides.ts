@@ -7,11 +7,11 @@ export interface Side {
   readonly url: (table: 'small' | 'large' | 'live') => string
 }
 
-/** Ours, a third process that only passes bytes on, the same with an app's heap, and no third process at all. */
+/** Ours, the same with room for its heap, a third process that only passes bytes on, and none at all. */
 export interface Sides {
   readonly proxied: Side
+  readonly withRoom: Side
   readonly bare: Side
-  readonly roomy: Side
   readonly direct: Side
 }
 

@@ -31,6 +31,7 @@ export type ServerReply = { readonly url: string } | { readonly usage: ProcessUs
  * Starts one of the programs beside this file.
  *
  * @param options.argument - handed to the program as JSON.
+ * @param options.nodeFlags - what Node is started with beside.
  * @param options.cpuProfileDirectory - where its CPU profile is written when it stops.
  * @throws when it ends before it listens.
  * @example
@@ -39,13 +40,17 @@ export type ServerReply = { readonly url: string } | { readonly usage: ProcessUs
 export async function startServerProcess(options: {
   program: 'shape-server' | 'bare-poll-server' | 'shape-app' | 'shape-proxy' | 'bare-proxy'
   argument: unknown
+  nodeFlags?: readonly string[]
   cpuProfileDirectory?: string | undefined
 }): Promise<ServerProcess> {
   const file = fileURLToPath(new URL(`./${options.program}.program.ts`, import.meta.url))
   const profile = options.cpuProfileDirectory
-  const child = fork(file, [JSON.stringify(options.argument)], {
-    execArgv: ['--expose-gc', ...(profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : [])],
-  })
+  const flags = [
+    '--expose-gc',
+    ...(options.nodeFlags ?? []),
+    ...(profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : []),
+  ]
+  const child = fork(file, [JSON.stringify(options.argument)], { execArgv: flags })
   const { url } = await reply<{ url: string }>(child, 'url')
   return {
     url,
