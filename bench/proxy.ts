@@ -11,8 +11,10 @@ import {
 } from './harness.ts'
 import { withPostgres } from './support/bench-postgres.ts'
 import { createHttpClient, type HttpClient } from './support/http-get.ts'
+import { openPolls } from './support/idle-polls.ts'
 import { followShape, type LiveClient } from './support/live-client.ts'
 import { directQuery } from './support/proxied-shapes.ts'
+import { idleClients, measureMemory } from './support/proxy-memory.ts'
 import { againstBoth, type Side, type Sides } from './support/proxy-sides.ts'
 import { measureSnapshots } from './support/proxy-snapshots.ts'
 import { type ServerProcess, startServerProcess } from './support/server-process.ts'
@@ -24,7 +26,6 @@ const smallRows = 10
 const requestsPerRound = 1_000
 const concurrentRequests = 16
 const commitsPerRound = 50
-const idleClients = 2_000
 const waves = 10
 const clientsPerWave = 500
 /** What docs/operations.md says to start an app's server with. */
@@ -70,7 +71,7 @@ async function run(context: BenchContext): Promise<Comparison[]> {
     }
     try {
       context.note(`${idleClients} idle clients`)
-      const memory = await measureMemory(proxy, bare, sides)
+      const memory = await measureMemory(engine.url)
       context.note(`a snapshot of ${(largeRows * rowBytes) / 1e6} MB`)
       const snapshots = await measureSnapshots(context, http, sides, { proxied: proxy, withRoom })
       context.note(`${requestsPerRound} requests for a small shape`)
@@ -172,66 +173,6 @@ async function timeCommits(
     seen.reference.push(second)
   }
   return seen
-}
-
-/** Opens so many live polls at once, and lets them wait. */
-async function openPolls(side: Side, count: number): Promise<HttpClient> {
-  const http = createHttpClient()
-  const client = await followShape(http, side.url('small'), side.query('small'))
-  for (let opened = 0; opened < count; opened++) {
-    // What is cut off when the crowd goes matters to nobody.
-    client.poll().catch(() => undefined)
-    // Connections that come all at once overflow the listening socket's queue.
-    if (opened % 50 === 49) await delay(30)
-  }
-  await delay(1_000)
-  return http
-}
-
-/** First of all: what a process has once used it keeps, and later clients would seem to cost nothing. */
-async function measureMemory(
-  proxy: ServerProcess,
-  bare: ServerProcess,
-  sides: Sides,
-): Promise<Comparison[]> {
-  const ours = [await memoryPerClient(proxy, sides.proxied)]
-  const least = [await memoryPerClient(bare, sides.bare)]
-  const name = `memory per idle live client, ${idleClients} clients`
-  const common = { unit: 'kB', ours }
-  return [
-    compare({
-      ...common,
-      name,
-      reference: [20],
-      referenceName: 'what it may be',
-      goal: { ratio: 1 },
-    }),
-    compare({
-      ...common,
-      name: `${name}, over a bare proxy`,
-      reference: least,
-      referenceName: 'the least proxy Node can be',
-    }),
-  ]
-}
-
-async function memoryPerClient(server: ServerProcess, side: Side): Promise<number> {
-  const warmUp = await openPolls(side, idleClients / 2)
-  warmUp.close()
-  await delay(1_000)
-  const before = await settledRss(server)
-  const crowd = await openPolls(side, idleClients)
-  const after = await settledRss(server)
-  crowd.close()
-  await delay(1_000)
-  return (after - before) / 1000 / idleClients
-}
-
-/** The room in which V8 makes new objects is given back late: not by the first collection. */
-async function settledRss(server: ServerProcess): Promise<number> {
-  await server.usage()
-  await delay(2_000)
-  return (await server.usage()).rss
 }
 
 /** Clients that come, wait and go: what they leave behind would add up. */

@@ -15,29 +15,41 @@ const BODILESS = [204, 205, 304]
  */
 export function createNodeFetch(): typeof fetch {
   let connections: Promise<Connections> | undefined
+  let ready: Connections | undefined
 
-  return async (input, init = {}) => {
+  async function load(): Promise<Connections> {
     connections ??= createConnections()
-    const { take } = await connections
+    ready = await connections
+    return ready
+  }
+
+  return (input, init = {}) => {
+    const url = String(input)
+    return ready === undefined
+      ? load().then((taken) => ask(taken, url, init))
+      : ask(ready, url, init)
+  }
+}
+
+function ask({ take }: Connections, href: string, init: RequestInit): Promise<Response> {
+  return new Promise((resolve, reject) => {
     const { signal } = init
     signal?.throwIfAborted()
-    const url = new URL(String(input))
-    const connection = take(url.origin)
-    return new Promise<Response>((resolve, reject) => {
-      const abort = () => void connection.client.destroy(abortError(signal))
-      signal?.addEventListener('abort', abort, { once: true })
-      const ended = () => signal?.removeEventListener('abort', abort)
-      connection.client.dispatch(
-        {
-          path: `${url.pathname}${url.search}`,
-          method: init.method ?? 'GET',
-          headers: (init.headers ?? {}) as Record<string, string>,
-          body: (init.body ?? null) as string | null,
-        },
-        answerHandler(connection, { resolve, reject, ended }),
-      )
-    })
-  }
+    const { origin, pathname, search } = new URL(href)
+    const connection = take(origin)
+    const abort = () => void connection.client.destroy(abortError(signal))
+    signal?.addEventListener('abort', abort, { once: true })
+    const ended = () => signal?.removeEventListener('abort', abort)
+    connection.client.dispatch(
+      {
+        path: `${pathname}${search}`,
+        method: init.method ?? 'GET',
+        headers: (init.headers ?? {}) as Record<string, string>,
+        body: (init.body ?? null) as string | null,
+      },
+      answerHandler(connection, { resolve, reject, ended }),
+    )
+  })
 }
 
 interface Asker {

@@ -13,6 +13,9 @@ import { createLiveBatch, isLiveBatch } from './shape-proxy/live-batch.ts'
 import {
   createProgress,
   logProgress,
+  noteAnswered,
+  noteAsked,
+  noteAuthenticated,
   type Progress,
   type ShapeLogger,
 } from './shape-proxy/log-entry.ts'
@@ -20,7 +23,7 @@ import { type Fingerprint, principalDigest } from './shape-proxy/principal-diges
 import { shapeNameOf, unknownShape } from './shape-proxy/request-path.ts'
 import { readShapeQuery } from './shape-proxy/request-query.ts'
 import { type ShapeSubset, subsetReader } from './shape-proxy/subset/read-subset.ts'
-import { askUpstream } from './shape-proxy/upstream-fetch.ts'
+import { askUpstream, type UpstreamRequest } from './shape-proxy/upstream-fetch.ts'
 import { createUpstreamUrl, type Upstream } from './shape-proxy/upstream-url.ts'
 
 const MAX_ETAG_LENGTH = 512
@@ -89,27 +92,42 @@ export function createShapeProxy<P extends Principal = Principal>(
     const principal = await requirePrincipal(options.authenticate, request, (error) => {
       progress.reason = `authenticate failed: ${describeError(error)}`
     })
-    progress.authenticated(principal)
+    noteAuthenticated(progress, principal)
     progress.digest = await digestOf(principal)
     return limiter.run(principal, request.signal, () => answerTo(principal, request, progress))
   }
 
   async function answerTo(principal: P, request: Request, progress: Progress): Promise<Answer> {
+    const asked = await whatToAsk(principal, request, progress)
+    noteAsked(progress)
+    let upstream: Response
+    try {
+      upstream = await askUpstream(send, asked)
+    } catch (error) {
+      return answerWithoutUpstream(error, request.signal)
+    } finally {
+      noteAnswered(progress)
+    }
+    return answerFrom(upstream, { live: progress.live, isHead: request.method === 'HEAD' })
+  }
+
+  /** A step of its own: what only it needs must not be held for as long as a live request waits. */
+  async function whatToAsk(
+    principal: P,
+    request: Request,
+    progress: Progress,
+  ): Promise<UpstreamRequest> {
     const url = new URL(request.url)
     progress.shape = shapeNameOf(url)
     const query = readShapeQuery(url.search)
     const shape = requireShape(shapes, progress.shape, query.params, principal)
     const subset = await readSubset(request, query, shape)
     progress.live = query.protocol.get('live') === 'true'
-    progress.asking()
-    const upstream = await askUpstream(send, {
+    return {
       url: upstreamUrl(shape, query.protocol),
       ...whatToSend(request, subset),
       signal: request.signal,
-    }).catch((error: unknown) => answerWithoutUpstream(error, request.signal))
-    progress.answered()
-    if (!(upstream instanceof Response)) return upstream
-    return answerFrom(upstream, { live: progress.live, isHead: request.method === 'HEAD' })
+    }
   }
 
   async function serveShape(request: Request): Promise<Response> {

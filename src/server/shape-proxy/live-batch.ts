@@ -8,7 +8,13 @@ import { isJsonRequest } from '../write-handler/read-json-body.ts'
 import { createFrameStream } from './frame-stream.ts'
 import { readLiveBatch } from './live-batch-request.ts'
 import { followLane } from './live-lane.ts'
-import { createProgress, logProgress, type Progress, type ShapeLogger } from './log-entry.ts'
+import {
+  createProgress,
+  logProgress,
+  noteAuthenticated,
+  type Progress,
+  type ShapeLogger,
+} from './log-entry.ts'
 import type { DigestOf } from './principal-digest.ts'
 
 const ALLOW = 'POST, OPTIONS'
@@ -80,7 +86,7 @@ export function createLiveBatch<P extends Principal>({
     const asker = await authenticate(request, (reason) => {
       progress.reason = reason
     })
-    progress.authenticated(asker)
+    noteAuthenticated(progress, asker)
     const principal = await digestOf(asker)
     const polls = await readLiveBatch(request)
     const frames = createFrameStream(request.signal)

@@ -27,6 +27,8 @@ export type ShapeLogger = (entry: ShapeLogEntry) => void
 export interface Progress {
   readonly method: string
   readonly started: number
+  /** When Electric was asked. */
+  asked: number
   shape: string | null
   principal: Principal | null
   /** What browsers tell principals apart by. */
@@ -35,36 +37,39 @@ export interface Progress {
   authenticateMs: number | null
   upstreamMs: number | null
   reason?: string
-  authenticated(principal: Principal): void
-  asking(): void
-  answered(): void
 }
 
 /** Begins to time a request. */
 export function createProgress(method: string): Progress {
   const started = performance.now()
-  let asked = started
   return {
     method,
     started,
+    asked: started,
     shape: null,
     principal: null,
     digest: null,
     live: false,
     authenticateMs: null,
     upstreamMs: null,
-    authenticated({ tenantId, userId }) {
-      // Not the principal itself: an app's own may hold a token.
-      this.principal = { tenantId, userId }
-      this.authenticateMs = performance.now() - started
-    },
-    asking() {
-      asked = performance.now()
-    },
-    answered() {
-      this.upstreamMs = performance.now() - asked
-    },
   }
+}
+
+/** Notes who asks, and how long it took to find out. */
+export function noteAuthenticated(progress: Progress, { tenantId, userId }: Principal): void {
+  // Not the principal itself: an app's own may hold a token.
+  progress.principal = { tenantId, userId }
+  progress.authenticateMs = performance.now() - progress.started
+}
+
+/** Notes that Electric is asked now. */
+export function noteAsked(progress: Progress): void {
+  progress.asked = performance.now()
+}
+
+/** Notes that Electric has answered, or that it will not. */
+export function noteAnswered(progress: Progress): void {
+  progress.upstreamMs = performance.now() - progress.asked
 }
 
 /** Tells the logger, whose own failure must not fail the request it reports on. */

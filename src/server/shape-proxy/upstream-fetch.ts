@@ -2,7 +2,7 @@ const CONNECTION_LOST = /^(?:ECONNRESET|EPIPE|ECONNABORTED|UND_ERR_SOCKET|Connec
 
 /** What is sent to Electric: a URL, and perhaps the ETag the browser holds, or a subset as JSON. */
 export interface UpstreamRequest {
-  readonly url: URL
+  readonly url: string
   readonly method: 'GET' | 'HEAD' | 'POST'
   readonly ifNoneMatch: string | null
   readonly body?: string

@@ -9,7 +9,7 @@ export interface Upstream {
 }
 
 /** Builds the engine's URL for a shape; called once per request. */
-export type UpstreamUrl = (shape: ResolvedShape, protocol: ReadonlyMap<string, string>) => URL
+export type UpstreamUrl = (shape: ResolvedShape, protocol: ReadonlyMap<string, string>) => string
 
 /**
  * Prepares the URLs to ask Electric with. Parameters that `electricUrl` itself carries stay.
@@ -17,21 +17,22 @@ export type UpstreamUrl = (shape: ResolvedShape, protocol: ReadonlyMap<string, s
  * @throws TypeError when `electricUrl` is not an http(s) URL or holds a password.
  */
 export function createUpstreamUrl({ electricUrl, secret }: Upstream): UpstreamUrl {
-  const base = parseElectricUrl(electricUrl)
-  base.pathname = `${base.pathname.replace(/\/+$/, '')}/v1/shape`
-  if (secret !== undefined) base.searchParams.set('secret', secret)
+  const { origin, pathname, searchParams } = parseElectricUrl(electricUrl)
+  const endpoint = `${origin}${pathname.replace(/\/+$/, '')}/v1/shape`
+  if (secret !== undefined) searchParams.set('secret', secret)
   return (shape, protocol) => {
-    const url = new URL(base)
-    for (const [name, value] of protocol) url.searchParams.set(name, value)
+    // On their own: those of a URL write it anew each time one is set.
+    const query = new URLSearchParams(searchParams)
+    for (const [name, value] of protocol) query.set(name, value)
     const columns = shape.columns.map(electricIdentifier).join(',')
-    url.searchParams.set('table', shape.table.split('.').map(electricIdentifier).join('.'))
-    url.searchParams.set('columns', columns)
-    url.searchParams.set('queryable_columns', columns)
-    url.searchParams.set('where', shape.where)
+    query.set('table', shape.table.split('.').map(electricIdentifier).join('.'))
+    query.set('columns', columns)
+    query.set('queryable_columns', columns)
+    query.set('where', shape.where)
     shape.params.forEach((value, index) => {
-      url.searchParams.set(`params[${index + 1}]`, value)
+      query.set(`params[${index + 1}]`, value)
     })
-    return url
+    return `${endpoint}?${query}`
   }
 }
 

@@ -1,0 +1,80 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Comparison, compare } from '../harness.ts'
+import { openPolls } from './idle-polls.ts'
+import { directQuery } from './proxied-shapes.ts'
+import type { Side } from './proxy-sides.ts'
+import { type ServerProcess, startServerProcess } from './server-process.ts'
+
+export const idleClients = 2_000
+const samples = 3
+
+/**
+ * V8's room for new objects grows by up to 48 MB when much comes at once, and is given back when it likes: held
+ * small, what is left is what the clients take.
+ */
+const flags = ['--max-semi-space-size=1']
+
+/** What a process takes for each client that waits: ours, and one that only passes bytes on. */
+export async function measureMemory(engineUrl: string): Promise<Comparison[]> {
+  const ours: number[] = []
+  const least: number[] = []
+  for (let sample = 0; sample < samples; sample++) {
+    ours.push(
+      await memoryPerClient('shape-proxy', engineUrl, ({ url }) => ({
+        query: () => ({}),
+        url: (table) => `${url}/shapes/${table}`,
+      })),
+    )
+    least.push(
+      await memoryPerClient('bare-proxy', engineUrl, ({ url }) => ({
+        query: directQuery,
+        url: () => url,
+      })),
+    )
+  }
+  const name = `memory per idle live client, ${idleClients} clients`
+  const common = { unit: 'kB', ours }
+  return [
+    compare({
+      ...common,
+      name,
+      reference: [20],
+      referenceName: 'what it may be',
+      goal: { ratio: 1 },
+    }),
+    compare({
+      ...common,
+      name: `${name}, over a bare proxy`,
+      reference: least,
+      referenceName: 'the least proxy Node can be',
+    }),
+  ]
+}
+
+async function memoryPerClient(
+  program: 'shape-proxy' | 'bare-proxy',
+  engineUrl: string,
+  behind: (server: ServerProcess) => Side,
+): Promise<number> {
+  const argument = { electricUrl: engineUrl }
+  const server = await startServerProcess({ program, argument, nodeFlags: flags })
+  try {
+    // They stay: memory that they left would be used again, and the others would seem to take less.
+    const first = await openPolls(behind(server), idleClients / 4)
+    const before = await settledRss(server)
+    const crowd = await openPolls(behind(server), idleClients)
+    const after = await settledRss(server)
+    first.close()
+    crowd.close()
+    return (after - before) / 1000 / idleClients
+  } finally {
+    await server.stop()
+  }
+}
+
+/** The first collection does not find all that is garbage. */
+async function settledRss(server: ServerProcess): Promise<number> {
+  await server.usage()
+  await delay(2_000)
+  return (await server.usage()).rss
+}
