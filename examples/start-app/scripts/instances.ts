@@ -59,6 +59,8 @@ export async function startInstance(options: InstanceOptions): Promise<Instance>
 
 function serve(env: Readonly<Record<string, string>>, port: number | undefined): ChildProcess {
   return fork(resolve(import.meta.dirname, 'serve.ts'), {
+    // Snapshots pass through buffers that V8 else collects its whole heap for: docs/operations.md.
+    execArgv: [...globalThis.process.execArgv, '--initial-old-space-size=128'],
     env: {
       ...globalThis.process.env,
       ...env,
