@@ -13,10 +13,11 @@ export const BENCHMARKS: Readonly<Record<string, string>> = {
   proxy: `Shapes through the proxy against the same shapes asked of the engine itself, and against the least proxy Node can be.
 
 *With room* is Node started with \`--initial-old-space-size=128\`, as [operations](operations.md#deploy) says. Of what a proxy
-on Node 24 takes for the bytes of a snapshot three quarters are V8's: with a small heap, memory outside of it starts a
-collection of everything for each 20 MB that pass. With room a proxy takes less than half of the processor time that the
-client needs to read the bytes and throw them away, and the two cores of this machine have enough for all three. Electric's
-client makes objects of the rows, which is what a user waits for; the other rows only read bytes.
+on Node 24 takes for the bytes of a snapshot up to three quarters are V8's: with a small heap, memory outside of it starts a
+collection of everything for each 20 MB that pass, until V8 has found that the heap may be larger. With room a proxy takes
+half of the processor time that the client needs to read the bytes and throw them away. Electric's client makes objects of
+the rows, which is what a user waits for; the other rows only read bytes. What is left over direct is what a third process
+takes of two cores: a run of this benchmark differs from the next by a tenth with Electric's client, by a third without.
 
 What a client that waits takes is counted beside others that stay, in processes whose room for new objects is held small.
 Ours takes less than the least proxy, whose second parser of Node is in none of undici's connections, and more than the
