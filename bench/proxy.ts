@@ -13,9 +13,14 @@ import { withPostgres } from './support/bench-postgres.ts'
 import { createHttpClient, type HttpClient } from './support/http-get.ts'
 import { openPolls } from './support/idle-polls.ts'
 import { followShape, type LiveClient } from './support/live-client.ts'
-import { directQuery } from './support/proxied-shapes.ts'
 import { idleClients, measureMemory } from './support/proxy-memory.ts'
-import { againstBoth, type Side, type Sides } from './support/proxy-sides.ts'
+import {
+  againstBoth,
+  askedDirectly,
+  behindOurs,
+  type Side,
+  type Sides,
+} from './support/proxy-sides.ts'
 import { measureSnapshots } from './support/proxy-snapshots.ts'
 import { type ServerProcess, startServerProcess } from './support/server-process.ts'
 import { readWholeShape } from './support/shape-reader.ts'
@@ -57,17 +62,11 @@ async function run(context: BenchContext): Promise<Comparison[]> {
       nodeFlags: roomForTheHeap,
     })
     const http = createHttpClient()
-    const behind = ({ url }: ServerProcess): Side => ({
-      query: () => ({}),
-      url: (table) => `${url}/shapes/${table}`,
-    })
-    const proxied = behind(proxy)
-    const direct: Side = { query: directQuery, url: () => engine.url }
     const sides: Sides = {
-      proxied,
-      bare: { query: directQuery, url: () => bare.url },
-      withRoom: behind(withRoom),
-      direct,
+      proxied: behindOurs(proxy),
+      withRoom: behindOurs(withRoom),
+      bare: askedDirectly(bare),
+      direct: askedDirectly(engine),
     }
     try {
       context.note(`${idleClients} idle clients`)
@@ -77,9 +76,9 @@ async function run(context: BenchContext): Promise<Comparison[]> {
       context.note(`${requestsPerRound} requests for a small shape`)
       const requests = await measureRequests(context, http, sides)
       context.note('live answers')
-      const live = await measureLive(context, database, http, proxied, direct)
+      const live = await measureLive(context, database, http, sides)
       context.note(`${waves} waves of ${clientsPerWave} clients that come and go`)
-      const growth = await measureGrowth(proxy, proxied)
+      const growth = await measureGrowth(proxy, sides.proxied)
       return [...snapshots, ...requests, ...live, ...memory, growth]
     } finally {
       http.close()
@@ -130,8 +129,7 @@ async function measureLive(
   { rounds }: BenchContext,
   database: Client,
   http: HttpClient,
-  proxied: Side,
-  direct: Side,
+  { proxied, direct }: Sides,
 ): Promise<Comparison[]> {
   const follow = (side: Side) => followShape(http, side.url('live'), side.query('live'))
   const [ours, reference] = await Promise.all([follow(proxied), follow(direct)])

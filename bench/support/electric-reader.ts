@@ -1,28 +1,25 @@
-import { isChangeMessage, isControlMessage, type Message, ShapeStream } from '@electric-sql/client'
+import { isControlMessage, type Message, ShapeStream } from '@electric-sql/client'
 import type { ShapeQuery } from './shape-reader.ts'
 
 /**
  * Reads a shape with the engine's own client, which makes objects of its rows, until it is up to date.
  *
  * @param url - of the shape, without its parameters.
- * @returns how many rows there were.
  * @throws what the client throws.
  * @example
  * await readWithElectricClient(`${engine.url}/v1/shape`, { table: 'items' })
  */
-export function readWithElectricClient(url: string, query: ShapeQuery): Promise<number> {
+export function readWithElectricClient(url: string, query: ShapeQuery): Promise<void> {
   const reading = new AbortController()
   const { signal } = reading
-  return new Promise<number>((resolve, reject) => {
+  return new Promise<void>((resolve, reject) => {
     const stream = new ShapeStream({
       url: `${url}?${new URLSearchParams(query)}`,
       signal,
       subscribe: false,
     })
-    let rows = 0
     stream.subscribe((messages) => {
-      rows += messages.filter(isChangeMessage).length
-      if (messages.some(isUpToDate)) resolve(rows)
+      if (messages.some(isUpToDate)) resolve()
     }, reject)
   }).finally(() => reading.abort())
 }

@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Comparison, compare } from '../harness.ts'
 import { openPolls } from './idle-polls.ts'
-import { directQuery } from './proxied-shapes.ts'
-import type { Side } from './proxy-sides.ts'
+import { askedDirectly, behindOurs, type Side } from './proxy-sides.ts'
 import { type ServerProcess, startServerProcess } from './server-process.ts'
 
 export const idleClients = 2_000
@@ -19,18 +18,8 @@ export async function measureMemory(engineUrl: string): Promise<Comparison[]> {
   const ours: number[] = []
   const least: number[] = []
   for (let sample = 0; sample < samples; sample++) {
-    ours.push(
-      await memoryPerClient('shape-proxy', engineUrl, ({ url }) => ({
-        query: () => ({}),
-        url: (table) => `${url}/shapes/${table}`,
-      })),
-    )
-    least.push(
-      await memoryPerClient('bare-proxy', engineUrl, ({ url }) => ({
-        query: directQuery,
-        url: () => url,
-      })),
-    )
+    ours.push(await memoryPerClient('shape-proxy', engineUrl, behindOurs))
+    least.push(await memoryPerClient('bare-proxy', engineUrl, askedDirectly))
   }
   const name = `memory per idle live client, ${idleClients} clients`
   const common = { unit: 'kB', ours }

@@ -1,4 +1,6 @@
 import { type Comparison, compare, type Goal } from '../harness.ts'
+import { directQuery } from './proxied-shapes.ts'
+import type { ServerProcess } from './server-process.ts'
 import type { ShapeQuery } from './shape-reader.ts'
 
 /** A way to the same shapes. */
@@ -13,6 +15,16 @@ export interface Sides {
   readonly withRoom: Side
   readonly bare: Side
   readonly direct: Side
+}
+
+/** The shapes as our proxy names them. */
+export function behindOurs({ url }: ServerProcess): Side {
+  return { query: () => ({}), url: (table) => `${url}/shapes/${table}` }
+}
+
+/** The shapes as the engine is asked for them: by itself, or through a process that passes bytes on. */
+export function askedDirectly({ url }: ServerProcess): Side {
+  return { query: directQuery, url: () => url }
 }
 
 /** Ours against no third process, and against one that only passes bytes on. */

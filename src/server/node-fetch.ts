@@ -15,19 +15,10 @@ const BODILESS = [204, 205, 304]
  */
 export function createNodeFetch(): typeof fetch {
   let connections: Promise<Connections> | undefined
-  let ready: Connections | undefined
 
-  async function load(): Promise<Connections> {
+  return async (input, init = {}) => {
     connections ??= createConnections()
-    ready = await connections
-    return ready
-  }
-
-  return (input, init = {}) => {
-    const url = String(input)
-    return ready === undefined
-      ? load().then((taken) => ask(taken, url, init))
-      : ask(ready, url, init)
+    return ask(await connections, String(input), init)
   }
 }
 
