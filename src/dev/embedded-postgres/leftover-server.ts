@@ -16,6 +16,7 @@ import { plainEnvironment } from './supervised-server.ts'
 
 /** A supervisor needs at most 15 s for all three ways of stopping. */
 const supervisorLimitMs = 20_000
+const serverEndLimitMs = 10_000
 const backendsLimitMs = 10_000
 
 /**
@@ -40,10 +41,13 @@ export async function stopLeftoverServer(options: {
   }
   const file = await readPostmasterPid(dataDirectory)
   if (file === undefined) return
-  if (isPostgresOf(file.pid, dataDirectory)) {
+  const server = identifyProcess(file.pid)
+  if (server !== undefined && isPostgresOf(file.pid, dataDirectory)) {
     log(`stopping Postgres (process ${file.pid}), left over from an earlier run`)
     stopServer(dataDirectory, binaries, user)
-    if (identifyProcess(file.pid)) throw stillRunning(dataDirectory, file.pid)
+    // pg_ctl waits for the pid file to go, which a server removes a moment before it ends.
+    await waitUntil(() => !isRunning(server), serverEndLimitMs)
+    if (isRunning(server)) throw stillRunning(dataDirectory, file.pid)
   }
   await waitForBackends(dataDirectory)
   // Postgres takes any living process with the recorded pid for its own predecessor.

@@ -1,10 +1,13 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { chmod, readFile, realpath, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, test, vi } from 'vitest'
+import { findPostgresBinaries } from '../../../src/dev/embedded-postgres/binaries.ts'
+import { stopLeftoverServer } from '../../../src/dev/embedded-postgres/leftover-server.ts'
 import {
   identifyProcess,
   postgresProcessesOf,
 } from '../../../src/dev/embedded-postgres/process-identity.ts'
+import { chooseServerUser } from '../../../src/dev/embedded-postgres/server-user.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { type Program, runProgram } from '../../support/program.ts'
 import { query } from '../../support/query.ts'
@@ -21,7 +24,9 @@ function runOwner(dataDir: string): Program {
 
 async function startOwner(dataDir: string): Promise<{ owner: Program; url: string }> {
   const owner = runOwner(dataDir)
-  return { owner, url: JSON.parse(await owner.firstLine).url }
+  const { url, error } = JSON.parse(await owner.firstLine)
+  if (error !== undefined) throw new Error(`The owner did not start: ${error.message}`)
+  return { owner, url }
 }
 
 async function postmasterOf(dataDir: string): Promise<number> {
@@ -121,6 +126,25 @@ test('an orphan that lost its supervisor too is stopped by the next start', asyn
   const next = await startOwner(dataDir)
   expect(identifyProcess(orphan)).toBeUndefined()
   expect(await query(next.url, 'SELECT value FROM kept')).toEqual([{ value: 'data' }])
+})
+
+test('a server that goes on after pg_ctl has returned is waited for', async () => {
+  const dataDir = await directories.create()
+  const { owner } = await startOwner(dataDir)
+  process.kill(await supervisorOf(dataDir), 'SIGKILL')
+  owner.kill('SIGKILL')
+  await owner.ended
+  const serverDirectory = await realpath(join(dataDir, 'postgres'))
+  const pgCtl = join(await directories.create(), 'pg_ctl')
+  await writeFile(pgCtl, `#!/bin/sh\n(sleep 0.5; kill -INT ${await postmasterOf(dataDir)}) &\n`)
+  await chmod(pgCtl, 0o755)
+  const dataDirectory = join(serverDirectory, 'data')
+  const user = chooseServerUser(serverDirectory)
+  const binaries = { ...(await findPostgresBinaries(user, serverDirectory)), pgCtl }
+  const log = vi.fn()
+  await stopLeftoverServer({ dataDirectory, binaries, user, supervisor: undefined, log })
+  expect(log).toHaveBeenCalledOnce()
+  expect(postgresProcessesOf(dataDirectory)).toEqual([])
 })
 
 test('a server killed outright leaves a stale pid file that the next start goes past', async () => {
