@@ -6,6 +6,8 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // What is to come may take its time where two slow cores run everything at once.
+    expect: { poll: { timeout: 30_000 } },
     maxWorkers: 2,
   },
 })

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createId, type SessionCollections } from '../../../src/collections/index.ts'
 import { chatMessageSchema, chatThreadSchema, sessionSchema } from '../../../src/schema/index.ts'
+import { eventually } from '../../support/eventually.ts'
 import { record } from '../../support/record-changes.ts'
 import { type AppServer, startAppServer } from './app-server.ts'
 import { openAs } from './open-as.ts'
@@ -41,7 +42,7 @@ describe('a write', () => {
       ids.push(write.id)
       await write.committed
     }
-    await vi.waitFor(() => expect(messages.toArray.every((row) => row.$synced)).toBe(true))
+    await eventually(() => expect(messages.toArray.every((row) => row.$synced)).toBe(true))
     const seen = (index: number, content: string) =>
       `${ids[index]} ${content}@${index + 1} ${sessionId}`
     expect(inThread).toEqual([
@@ -69,7 +70,7 @@ describe('a write', () => {
     )
     expect(messages.size).toBe(60)
     await Promise.all(writes.map(({ committed }) => committed))
-    await vi.waitFor(() => expect(messages.toArray.every((row) => row.$synced)).toBe(true))
+    await eventually(() => expect(messages.toArray.every((row) => row.$synced)).toBe(true))
     const inOrder = messages.toArray.sort((a, b) => a.position - b.position)
     expect(inOrder.map(({ position, content }) => [position, content])).toEqual(
       Array.from({ length: 60 }, (_, index) => [index + 1, `${index}`]),
@@ -107,8 +108,8 @@ describe('a write', () => {
     ])
     await write.committed
     const rows = [db.sessions.get(sessionId), ...scope.threads.toArray, ...scope.messages.toArray]
-    await vi.waitFor(() => expect(rows).toHaveLength(3))
-    await vi.waitFor(() => expect(scope.threads.get(threadId)?.$synced).toBe(true))
+    await eventually(() => expect(rows).toHaveLength(3))
+    await eventually(() => expect(scope.threads.get(threadId)?.$synced).toBe(true))
     expect(scope.threads.get(threadId)?.messageCount).toBe(1)
     for (const each of events)
       expect(each.filter((event) => event.startsWith('delete'))).toEqual([])
@@ -140,14 +141,14 @@ describe('a write', () => {
     expect(bob.sessions.get(sessionId)?.title).toBe('Mine now')
     await expect(gone.committed).rejects.toMatchObject({ code: 'not_found' })
     await expect(notHis.committed).rejects.toMatchObject({ code: 'forbidden' })
-    await vi.waitFor(() => expect(bob.sessions.get(sessionId)?.title).toBe('Session'))
+    await eventually(() => expect(bob.sessions.get(sessionId)?.title).toBe('Session'))
 
     const own = bob.actions.appendMessage({ threadId, role: 'user', content: 'Mine' })
     await own.committed
     const stale = bob.actions.updateMessage(own.id, { content: 'New' }, { expectedVersion: 7 })
     expect(messages.get(own.id)?.content).toBe('New')
     await expect(stale.committed).rejects.toMatchObject({ code: 'conflict' })
-    await vi.waitFor(() => expect(messages.get(own.id)?.content).toBe('Mine'))
+    await eventually(() => expect(messages.get(own.id)?.content).toBe('Mine'))
     // The first two had nothing to do with each other: they were under way at the same time.
     const codes = onError.mock.calls.map(([error]) => error.code)
     expect([codes.slice(0, 2).sort(), codes.slice(2)]).toEqual([
@@ -166,7 +167,7 @@ describe('a write', () => {
     const write = db.actions.createSession({ title: 'Never' })
     expect(db.sessions.size).toBe(before + 1)
     await expect(write.committed).rejects.toMatchObject({ code: 'unavailable' })
-    await vi.waitFor(() => expect(db.sessions.size).toBe(before))
+    await eventually(() => expect(db.sessions.size).toBe(before))
   })
 
   test('of a message sent before stores nothing, and the first one stays', async () => {
@@ -179,7 +180,7 @@ describe('a write', () => {
     await first.committed
     const second = db.actions.appendMessage(message)
     await expect(second.committed).resolves.toMatchObject({ txid: null })
-    await vi.waitFor(() => expect(messages.toArray.map(({ id }) => id)).toEqual([first.id]))
+    await eventually(() => expect(messages.toArray.map(({ id }) => id)).toEqual([first.id]))
   })
 
   test('with no collection live is just sent', async () => {
@@ -211,7 +212,7 @@ describe('every action', () => {
       expect(show(db)).toEqual(expected)
       await write.committed
       expect(show(db)).toEqual(expected)
-      await vi.waitFor(() => expect(show(viewer)).toEqual(expected))
+      await eventually(() => expect(show(viewer)).toEqual(expected))
     }
     const threadOf = (each: SessionCollections) => each.session(sessionId).threads.get(threadId)
     const statuses = (each: SessionCollections) =>
@@ -246,7 +247,7 @@ describe('every action', () => {
       true,
     )
     await check(actions.deleteSession(sessionId), (each) => each.sessions.has(sessionId), false)
-    await vi.waitFor(() => expect([mine.threads.size, theirs.threads.size]).toEqual([0, 0]))
+    await eventually(() => expect([mine.threads.size, theirs.threads.size]).toEqual([0, 0]))
   })
 })
 
@@ -268,7 +269,7 @@ describe('rows', () => {
     }).committed
     const scope = db.session(sessionId)
     await Promise.all([scope.threads.preload(), scope.messages.preload()])
-    await vi.waitFor(() => expect(db.sessions.get(sessionId)?.contentBytes).not.toBeNull())
+    await eventually(() => expect(db.sessions.get(sessionId)?.contentBytes).not.toBeNull())
 
     const session = sessionSchema.strip().parse(db.sessions.get(sessionId))
     expect(session).toMatchObject({
@@ -301,7 +302,7 @@ describe('two users', () => {
 
     const write = bob.actions.appendMessage({ threadId, role: 'user', content: 'From Bob' })
     await write.committed
-    await vi.waitFor(() => expect(views[0]?.messages.get(write.id)?.authorId).toBe('bob'))
+    await eventually(() => expect(views[0]?.messages.get(write.id)?.authorId).toBe('bob'))
     expect(views.map(({ threads }) => threads.size)).toEqual([1, 1, 0])
     expect(views[2]?.messages.size).toBe(0)
     expect(views[2]?.sessions.has(sessionId)).toBe(false)
@@ -312,18 +313,18 @@ describe('two users', () => {
       views[index]?.threads.size,
       views[index]?.messages.size,
     ]
-    await vi.waitFor(() => expect(sizes(1)).toEqual([false, 0, 0]))
+    await eventually(() => expect(sizes(1)).toEqual([false, 0, 0]))
     expect(sizes(0)).toEqual([true, 1, 1])
 
     await ada.actions.updateSession(sessionId, { visibility: 'tenant' }).committed
-    await vi.waitFor(() => expect(sizes(1)).toEqual([true, 1, 1]))
+    await eventually(() => expect(sizes(1)).toEqual([true, 1, 1]))
   })
 
   test('nobody signed in gets a visible, typed refusal', async () => {
     const onError = vi.fn()
     const db = openAs(app, 'nobody', { onError })
     await expect(db.sessions.preload()).rejects.toThrow()
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(db.status(db.sessions).get().lastError?.code).toBe('unauthenticated'),
     )
     const write = db.actions.createSession({ title: 'x' })

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { PendingWrite } from '../../../src/collections/index.ts'
 import type { WriteAdapter } from '../../../src/writes/index.ts'
 import { createHttpWriteAdapter } from '../../../src/writes/index.ts'
+import { eventually } from '../../support/eventually.ts'
 import { record } from '../../support/record-changes.ts'
 import { type AppServer, startAppServer, USER_HEADER } from './app-server.ts'
 import { openAs } from './open-as.ts'
@@ -85,7 +86,7 @@ async function run(script: Step[], streamDelay: number): Promise<void> {
   }
   await Promise.allSettled(writes.map(({ committed }) => committed))
 
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const stored = await app.sql(
       'SELECT id, content, position::int, version FROM chat_messages WHERE thread_id = $1',
       [thread.id],
@@ -102,7 +103,7 @@ async function run(script: Step[], streamDelay: number): Promise<void> {
       [thread.id],
     )
     expect(threads.get(thread.id)).toMatchObject(row as object)
-  }, 5_000)
+  })
   expect(reappeared(events).filter((id) => !mayComeBack.has(id))).toEqual([])
   expect(reappeared(threadEvents)).toEqual([])
   await db.cleanup()

@@ -1,6 +1,6 @@
 import 'fake-indexeddb/auto'
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   createOutbox,
   type PendingWrite,
@@ -12,6 +12,7 @@ import {
   type MutationInput,
   type WriteResult,
 } from '../../../src/writes/index.ts'
+import { eventually } from '../../support/eventually.ts'
 import { type AppServer, startAppServer, USER_HEADER } from './app-server.ts'
 import { openAs } from './open-as.ts'
 
@@ -224,7 +225,7 @@ const scenarios: Scenario[] = [
       const shared = { id: 's-bob', title: 'Of Bob', visibility: 'tenant' } as const
       await actions.createSession(shared).committed
       await actions.createSession({ id: 's-secret', title: 'Of Bob alone' }).committed
-      await vi.waitFor(() => expect(device.db.sessions.has('s-bob')).toBe(true), 10_000)
+      await eventually(() => expect(device.db.sessions.has('s-bob')).toBe(true))
       return inTurn(device, [
         () => device.db.actions.updateSession('s-bob', { title: 'Mine' }),
         () => device.db.actions.deleteSession('s-bob'),
@@ -345,7 +346,7 @@ async function outcomeOf({ run }: Scenario, hasOutbox: boolean) {
     opened.threads.preload(),
     opened.messages.preload(),
   ])
-  await vi.waitFor(() => expect(shownBy(db)).toEqual(shownBy(window)), 10_000)
+  await eventually(() => expect(shownBy(db)).toEqual(shownBy(window)))
   return { answers, stored, shown: shownBy(db) }
 }
 

@@ -103,7 +103,7 @@ function stored(threadId: string): Promise<unknown[]> {
 }
 
 const contents = (...texts: string[]) => texts.map((content) => ({ content }))
-const patient = { timeout: 15_000, interval: 20 }
+const patient = { timeout: 30_000, interval: 20 }
 
 describe('an outbox', () => {
   test('passes writes through while there is a network', async () => {

@@ -5,6 +5,7 @@ import type {
   SessionCollectionsOptions,
 } from '../../../src/collections/index.ts'
 import { createHttpWriteAdapter } from '../../../src/writes/index.ts'
+import { eventually } from '../../support/eventually.ts'
 import { type AppServer, startAppServer, USER_HEADER } from './app-server.ts'
 import { openAs } from './open-as.ts'
 
@@ -15,8 +16,6 @@ beforeAll(async () => {
   app = await startAppServer()
 })
 afterAll(() => app.close())
-
-const until = (check: () => void) => vi.waitFor(check, { timeout: 30_000 })
 
 /** Four live collections of one session, and the paths of their requests. */
 async function openLive(
@@ -36,7 +35,7 @@ async function openLive(
   const collections = [db.sessions, timeline, threads, messages] as const
   await Promise.all(collections.map((each) => each.preload()))
   // Live, and by the batch endpoint alone: no poll of a shape goes by itself.
-  await until(() => {
+  await eventually(() => {
     expect(asked.some(({ pathname }) => pathname.endsWith('/_live'))).toBe(true)
     for (const each of collections) expect(db.status(each).get().connection).toBe('live')
   })
@@ -79,8 +78,8 @@ describe('rows leave an open client at once', () => {
     onTestFinished(() => query.cleanup())
     expect([viewer.sizes(), query.size]).toEqual([[1, 0, 1, 1], 1])
     await end(owner.db, sessionId)
-    await until(() => expect([viewer.sizes(), query.size]).toEqual([[0, 0, 0, 0], 0]))
-    await until(() =>
+    await eventually(() => expect([viewer.sizes(), query.size]).toEqual([[0, 0, 0, 0], 0]))
+    await eventually(() =>
       expect(owner.sizes()).toEqual(keeps === 'owner' ? [1, 0, 1, 1] : [0, 0, 0, 0]),
     )
     expect(viewer.db.status(viewer.db.sessions).get().connection).toBe('live')
@@ -91,9 +90,9 @@ describe('rows leave an open client at once', () => {
     const bob = await openLive(`${tenant}/bob`, sessionId)
     const owner = await openLive(`${tenant}/ada`, sessionId)
     await ada.actions.updateSession(sessionId, { visibility: 'private' }).committed
-    await until(() => expect(bob.sizes()).toEqual([0, 0, 0, 0]))
+    await eventually(() => expect(bob.sizes()).toEqual([0, 0, 0, 0]))
     await app.sql(`UPDATE sessions SET owner_id = 'bob' WHERE id = $1`, [sessionId])
-    await until(() =>
+    await eventually(() =>
       expect([owner.sizes(), bob.sizes()]).toEqual([
         [0, 0, 0, 0],
         [1, 0, 1, 1],
@@ -145,14 +144,14 @@ describe('a sign-in that expires', () => {
     app.expire(page.signIn)
     const writes = Array.from({ length: 10 }, (_, index) => page.say(`write ${index}`, page.db))
     await Promise.all([...writes, page.say('news'), page.rename('Renamed')])
-    await until(() =>
+    await eventually(() =>
       expect(page.texts()).toEqual(
         ['First', 'news', ...Array.from({ length: 10 }, (_, index) => `write ${index}`)].sort(),
       ),
     )
-    await until(() => expect(page.db.sessions.toArray[0]?.title).toBe('Renamed'))
+    await eventually(() => expect(page.db.sessions.toArray[0]?.title).toBe('Renamed'))
     await page.say('after')
-    await until(() => expect(page.texts()).toContain('after'))
+    await eventually(() => expect(page.texts()).toContain('after'))
     expect([page.onUnauthenticated.mock.calls.length, page.ofWrites.mock.calls.length]).toEqual([
       1, 0,
     ])
@@ -170,7 +169,7 @@ describe('a sign-in that expires', () => {
     await page.rename('Renamed')
     const messages = page.collections[3]
     const status = page.db.status(messages)
-    await until(() => expect(status.get().connection).toBe('stopped'))
+    await eventually(() => expect(status.get().connection).toBe('stopped'))
     expect(status.get().lastError?.code).toBe('unauthenticated')
     expect(page.texts()).toContain('First')
     expect(page.onUnauthenticated).toHaveBeenCalledOnce()
@@ -179,7 +178,7 @@ describe('a sign-in that expires', () => {
     await page.say('while stopped')
     app.renew(page.signIn)
     page.db.restart()
-    await until(() => {
+    await eventually(() => {
       expect(page.texts()).toEqual(['First', 'news', 'while stopped'])
       for (const each of page.collections)
         expect(page.db.status(each).get()).toMatchObject({ connection: 'live', lastError: null })

@@ -60,7 +60,7 @@ function follow(db: SessionCollections, threadId: string, id: string) {
   return { seen, row, stop: () => subscription.unsubscribe() }
 }
 
-const patient = { timeout: 10_000, interval: 10 }
+const patient = { timeout: 30_000, interval: 10 }
 
 describe('a message that is streamed', () => {
   test('from the server grows in every window, without a copy of it per delta', async () => {

@@ -7,6 +7,7 @@ import {
   startDebianPostgres,
   startDebianServer,
 } from '../../support/debian-postgres.ts'
+import { eventually } from '../../support/eventually.ts'
 import { record } from '../../support/record-changes.ts'
 import { type AppServer, startAppServer, USER_HEADER } from './app-server.ts'
 import { openAs } from './open-as.ts'
@@ -96,7 +97,7 @@ describe.skipIf(!hasDebianPostgres)('a database past its first 4 billion transac
       const write = db.actions.appendMessage({ threadId: 't', role: 'user', content })
       const settled = vi.fn()
       void write.committed.then(settled, settled)
-      await vi.waitFor(() => expect(answered).toHaveBeenCalled())
+      await eventually(() => expect(answered).toHaveBeenCalled())
       for (let turn = 0; turn < 10; turn += 1) await setImmediate()
       expect(settled).not.toHaveBeenCalled()
       expect(messages.get(write.id)?.$synced).toBe(false)
@@ -104,7 +105,7 @@ describe.skipIf(!hasDebianPostgres)('a database past its first 4 billion transac
 
       stream.release()
       expect((await write.committed).txid).toBeLessThan(2 ** 32)
-      await vi.waitFor(() => expect(messages.get(write.id)?.$synced).toBe(true))
+      await eventually(() => expect(messages.get(write.id)?.$synced).toBe(true))
       expect(new Set(events)).toEqual(
         new Set([`insert ${write.id} ${content} 1`, `update ${write.id} ${content} 1`]),
       )

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, afterEach, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, expect, test } from 'vitest'
 import { postgresProcessesOf } from '../../../src/dev/embedded-postgres/process-identity.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
+import { eventually } from '../../support/eventually.ts'
 import { type Program, runProgram } from '../../support/program.ts'
 import { query } from '../../support/query.ts'
 
@@ -109,10 +110,7 @@ test('kill -9 of its whole group ends Postgres; the next start has the same urls
   const first = await readyStack(dataDir)
   await query(first.databaseUrl, "CREATE TABLE kept AS SELECT 'data' AS value")
   first.program.kill('SIGKILL', 'group')
-  await vi.waitFor(() => expect(postgresProcessesOf(join(dataDir, 'postgres/data'))).toEqual([]), {
-    timeout: 10_000,
-    interval: 20,
-  })
+  await eventually(() => expect(postgresProcessesOf(join(dataDir, 'postgres/data'))).toEqual([]))
   const next = await readyStack(dataDir)
   expect(next.databaseUrl).toBe(first.databaseUrl)
   expect(next.electricUrl).toBe(first.electricUrl)

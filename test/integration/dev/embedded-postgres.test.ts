@@ -10,6 +10,7 @@ import {
 } from '../../../src/dev/embedded-postgres/index.ts'
 import type { SessionDbError } from '../../../src/errors.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
+import { eventually } from '../../support/eventually.ts'
 import { query } from '../../support/query.ts'
 
 const directories = temporaryDirectories()
@@ -138,6 +139,6 @@ test('the owner hears of it when Postgres ends by itself', async () => {
     (await readFile(join(row?.data ?? '', 'postmaster.pid'), 'utf8')).split('\n')[0],
   )
   process.kill(pid, 'SIGQUIT')
-  await vi.waitFor(() => expect(onUnexpectedExit).toHaveBeenCalledOnce(), 10_000)
+  await eventually(() => expect(onUnexpectedExit).toHaveBeenCalledOnce())
   expect(onUnexpectedExit.mock.calls[0]?.[0].message).toContain('immediate shutdown request')
 })

@@ -9,6 +9,7 @@ import {
 } from '../../../src/dev/embedded-postgres/process-identity.ts'
 import { chooseServerUser } from '../../../src/dev/embedded-postgres/server-user.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
+import { eventually } from '../../support/eventually.ts'
 import { type Program, runProgram } from '../../support/program.ts'
 import { query } from '../../support/query.ts'
 
@@ -39,10 +40,7 @@ async function supervisorOf(dataDir: string): Promise<number> {
 }
 
 function postgresGone(dataDir: string): Promise<void> {
-  return vi.waitFor(() => expect(postgresProcessesOf(join(dataDir, 'postgres/data'))).toEqual([]), {
-    timeout: 10_000,
-    interval: 20,
-  })
+  return eventually(() => expect(postgresProcessesOf(join(dataDir, 'postgres/data'))).toEqual([]))
 }
 
 afterEach(async () => {

@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { chmod, cp, lstat, mkdir, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { postgresProcessesOf } from '../../../src/dev/embedded-postgres/process-identity.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
+import { eventually } from '../../support/eventually.ts'
 import { type Program, runProgram } from '../../support/program.ts'
 import { query } from '../../support/query.ts'
 
@@ -107,7 +108,7 @@ describe.runIf(process.getuid?.() === 0)('started by root', () => {
     await owner.ended
     // Its Postgres ends a moment after it, and still writes until then.
     const servers = () => postgresProcessesOf(join(elsewhere, 'data'))
-    await vi.waitFor(() => expect(servers()).toEqual([]), 10_000)
+    await eventually(() => expect(servers()).toEqual([]))
     await rm(elsewhere, { recursive: true })
   })
 })

@@ -1,7 +1,8 @@
 import 'fake-indexeddb/auto'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { createOutbox, createSessionCollections } from '../../../src/collections/index.ts'
 import type { WriteAdapter } from '../../../src/writes/index.ts'
+import { eventually } from '../../support/eventually.ts'
 
 test('docs/offline.md', async () => {
   const electricUrl = 'http://127.0.0.1:9/api/shapes'
@@ -23,7 +24,7 @@ test('docs/offline.md', async () => {
     code: 'forbidden',
   })
   expect(problems).toEqual(['That is not yours.'])
-  await vi.waitFor(() => expect(outbox.status.get().failed).toBe(1))
+  await eventually(() => expect(outbox.status.get().failed).toBe(1))
 
   const refused = (await outbox.entries()).filter(({ failure }) => failure !== undefined)
   for (const { batch, failure } of refused) {

@@ -7,6 +7,7 @@ import {
   createShapeProxy,
   createWriteHandler,
 } from '../../../src/server/index.ts'
+import { eventually } from '../../support/eventually.ts'
 import { serve } from '../../unit/proxy/serve.ts'
 import { type Backend, startBackend } from './backend.ts'
 
@@ -46,14 +47,10 @@ test('README.md', async () => {
   )
 
   await messages.preload()
-  await vi.waitFor(() => expect(messages.toArray[0]?.content).toBe('What changed here?'), 20_000)
+  await eventually(() => expect(messages.toArray[0]?.content).toBe('What changed here?'))
   const [message] = messages.toArray
-  await vi.waitFor(
-    async () =>
-      expect(
-        await store.readMessage(principalOf(new Request(api)), message?.id ?? ''),
-      ).toBeDefined(),
-    20_000,
+  await eventually(async () =>
+    expect(await store.readMessage(principalOf(new Request(api)), message?.id ?? '')).toBeDefined(),
   )
   await messages.cleanup()
   await db.cleanup()

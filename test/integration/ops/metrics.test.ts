@@ -5,12 +5,13 @@ import {
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base'
 import { Pool } from 'pg'
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createShapeServer, type ShapeServer } from '../../../src/dev/shape-server/index.ts'
 import { createMetrics, type Metrics } from '../../../src/metrics.ts'
 import { createSyncDelays } from '../../../src/ops/metrics/sync-delays.ts'
 import { createSessionStore, createShapeProxy, migrate } from '../../../src/server/index.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { eventually } from '../../support/eventually.ts'
 import { type Served, serve } from '../../unit/proxy/serve.ts'
 
 const principal = { tenantId: 'tenant-of-nobody-else', userId: 'user-of-nobody-else' }
@@ -91,13 +92,13 @@ test('live clients are counted while they wait, and a write’s way to them is t
   const live = { handle, offset, live: 'true' }
   const answered = ask(live).then((response) => response.text())
   const left = ask(live, { signal: leaving.signal }).catch(() => undefined)
-  await vi.waitFor(async () => expect(await read()).toContain('session_db_live_clients 2'))
+  await eventually(async () => expect(await read()).toContain('session_db_live_clients 2'))
   leaving.abort()
   await left
-  await vi.waitFor(async () => expect(await read()).toContain('session_db_live_clients 1'))
+  await eventually(async () => expect(await read()).toContain('session_db_live_clients 1'))
   await store.write(principal, insertSession('m2'))
   expect(await answered).toContain('m2')
-  await vi.waitFor(async () => expect(await read()).toContain('session_db_live_clients 0'))
+  await eventually(async () => expect(await read()).toContain('session_db_live_clients 0'))
   const text = await read()
   expect(text).toContain('session_db_sync_delay_seconds_count 1')
   expect(text).toMatch(

@@ -27,7 +27,7 @@ describe.runIf(hasNginx)('nginx', () => {
     )
     const base = `http://127.0.0.1:${port}`
     const health = () => fetch(`${base}/v1/health`).then(statusOf, () => 0)
-    await expect.poll(health, { timeout: 10_000 }).toBe(200)
+    await expect.poll(health).toBe(200)
     const ask = (path: string, query: Record<string, string> = {}) =>
       fetch(
         `${base}${path}?${new URLSearchParams({ table: 'sessions', offset: '-1', secret: 'hidden', ...query })}`,
@@ -78,7 +78,7 @@ describe.runIf(hasNginx)('nginx', () => {
           mutations: [{ collection: 'sessions', type: 'insert', value }],
         })
         // The connection stays open: what is not flushed would not be here.
-        await expect.poll(live.answers, { timeout: 10_000 }).toBe(n)
+        await expect.poll(live.answers).toBe(n)
       }
       expect(live.text()).toContain('Session 20')
       expect(live.bytes().received).toBeLessThan(live.bytes().sent / 4)

@@ -85,7 +85,7 @@ describe.runIf(hasDebianPostgres)('after a restore', () => {
       )
       return row?.done
     }
-    await expect.poll(archived, { timeout: 20_000 }).toBe(true)
+    await expect.poll(archived).toBe(true)
     await server.program('touch', [join(backup, 'recovery.signal')])
     const restored = await startDebianServer(backup, {
       archive_mode: 'off',
@@ -97,7 +97,7 @@ describe.runIf(hasDebianPostgres)('after a restore', () => {
       const [row] = await query<{ yes: boolean }>(restored.url, 'SELECT pg_is_in_recovery() AS yes')
       return row?.yes
     }
-    await expect.poll(recovering, { timeout: 20_000 }).toBe(false)
+    await expect.poll(recovering).toBe(false)
     const ids = await sessions(restored.url)
     expect(ids).toContain('after-the-backup')
     expect(ids).not.toContain('the-mistake')

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { Pool } from 'pg'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   parseRetentionPolicy,
   type RetentionResult,
@@ -10,6 +10,7 @@ import {
 import { parseDuration } from '../../../src/ops/retention/duration.ts'
 import { migrate } from '../../../src/server/index.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { eventually } from '../../support/eventually.ts'
 import { query } from '../../support/query.ts'
 
 let database: TestDatabase
@@ -200,7 +201,7 @@ test('a schedule runs by itself and leaves nothing behind', async () => {
     onResult: (result) => results.push(result),
     onError: (error) => errors.push(error),
   })
-  await vi.waitFor(() => expect(results.length).toBeGreaterThan(0), { timeout: 20_000 })
+  await eventually(() => expect(results.length).toBeGreaterThan(0))
   await stop()
   expect(results[0]?.deletedSessions).toBe(1)
   expect(errors).toEqual([])

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { createSessionStore, type SessionStore } from '../../../src/server/store/index.ts'
 import type { MutationInput } from '../../../src/writes/index.ts'
+import { eventually } from '../../support/eventually.ts'
 import { openDatabase, storeDrivers } from './store-drivers.ts'
 import {
   ada,
@@ -99,7 +100,7 @@ test('an append that meets another one waits for it: it does not collide and try
     id: 'meeting',
     mutations: [insertMessage('met', 'met-second')],
   })
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const waiting = await fixture.rows(
       `SELECT FROM pg_stat_activity
        WHERE datname = current_database() AND wait_event_type = 'Lock'`,

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { foldDelta, type JsonObject, type MessageDelta } from '../../../src/schema/index.ts'
 import type { MutationInput } from '../../../src/writes/index.ts'
+import { eventually } from '../../support/eventually.ts'
 import {
   ada,
   bob,
@@ -109,7 +110,7 @@ describe('appending', () => {
       const refused = refusalOf(fixture.write(ada, append(1, 'late')))
       let isDone = false
       void refused.finally(() => (isDone = true)).catch(() => undefined)
-      await vi.waitFor(async () => {
+      await eventually(async () => {
         const [row] = await fixture.rows(
           `SELECT count(*)::int AS waiting FROM pg_stat_activity
             WHERE datname = current_database() AND wait_event_type = 'Lock'`,

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { newTimelineEvent } from '../../../src/collections/optimistic-rows.ts'
 import { SessionDbError } from '../../../src/errors.ts'
+import { eventually } from '../../support/eventually.ts'
 import { record } from '../../support/record-changes.ts'
 import { change } from './support/hand-driven-shapes.ts'
 import { accepted, open } from './support/open.ts'
@@ -49,7 +50,7 @@ describe('an action', () => {
     ])
     writes[0]?.answer(accepted(writes[0].batch, 77))
     await expect(write.committed).resolves.toMatchObject({ txid: 77 })
-    await vi.waitFor(() => expect(messages.get(write.id)?.position).toBe(3))
+    await eventually(() => expect(messages.get(write.id)?.position).toBe(3))
     expect(events).toEqual([`insert ${write.id} Hello@2`, `update ${write.id} Hello@3`])
   })
 
@@ -67,14 +68,14 @@ describe('an action', () => {
     writes[0]?.answer(accepted(writes[0].batch, 5, 2))
     const other = session('s2', { title: 'Of another' })
     shapes.push('sessions', [change('sessions', 'insert', other, { txids: [4] })])
-    await vi.waitFor(() => expect(db.sessions.has('s2')).toBe(true))
+    await eventually(() => expect(db.sessions.has('s2')).toBe(true))
     expect(committed).toBe(false)
     expect(db.sessions.get('s1')?.title).toBe('New')
 
     const row = session('s1', { title: 'New', version: 2 })
     shapes.push('sessions', [change('sessions', 'update', row, { txids: [5] })])
     await write.committed
-    await vi.waitFor(() => expect(db.sessions.get('s1')?.$synced).toBe(true))
+    await eventually(() => expect(db.sessions.get('s1')?.$synced).toBe(true))
     expect(events.map((event) => event.slice(7))).toEqual(['s1 New', 's2 Of another', 's1 New'])
   })
 
@@ -87,10 +88,10 @@ describe('an action', () => {
       change('sessions', 'update', session('s1', { title: 'Theirs' }), { txids: [4] }),
       change('sessions', 'insert', session('s2'), { txids: [4] }),
     ])
-    await vi.waitFor(() => expect(db.sessions.has('s2')).toBe(true))
+    await eventually(() => expect(db.sessions.has('s2')).toBe(true))
     expect(db.sessions.get('s1')?.title).toBe('Mine')
     writes[0]?.fail(new Error('offline'))
-    await vi.waitFor(() => expect(db.sessions.get('s1')?.title).toBe('Theirs'))
+    await eventually(() => expect(db.sessions.get('s1')?.title).toBe('Theirs'))
   })
 
   test('that fails is taken back, with a typed error that onError hears too', async () => {
@@ -107,7 +108,7 @@ describe('an action', () => {
     writes[1]?.fail(new TypeError('fetch failed'))
     await expect(refused.committed).rejects.toMatchObject({ code: 'forbidden' })
     await expect(offline.committed).rejects.toBeInstanceOf(SessionDbError)
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(messages.toArray.map((row) => row.content)).toEqual(['Message m1']),
     )
     expect(onError.mock.calls.map(([error]) => error.code)).toEqual(['forbidden', 'unavailable'])
@@ -165,7 +166,7 @@ test('a batch that does not get through is sent again, the same one, while its r
   await db.sessions.preload()
   const write = db.actions.createSession({ title: 'T' })
   writes[0]?.fail(new TypeError('Failed to fetch'))
-  await vi.waitFor(() => expect(writes).toHaveLength(2))
+  await eventually(() => expect(writes).toHaveLength(2))
   expect(writes[1]?.batch).toEqual(writes[0]?.batch)
   expect(db.sessions.has(write.id)).toBe(true)
   writes[1]?.answer({ error: { code: 'conflict', message: 'Taken.' } })
@@ -206,7 +207,7 @@ describe('which collections a write touches', () => {
     for (const shape of ['thread-messages/th1', 'session-messages/s1']) {
       shapes.push(shape, [change(shape, 'insert', row, { txids: [9] })])
     }
-    await vi.waitFor(() => expect(db.status(scope.messages).get().offset).toBe('1_0'))
+    await eventually(() => expect(db.status(scope.messages).get().offset).toBe('1_0'))
     await new Promise((resolve) => setImmediate(resolve))
     order.push('threads')
     const counted = thread('th1', { messageCount: 5, version: 2 })
@@ -245,7 +246,7 @@ describe('which collections a write touches', () => {
     ])
     writes[0]?.answer(accepted(writes[0].batch, null))
     await expect(write.committed).resolves.toMatchObject({ txid: null })
-    await vi.waitFor(() => expect(timeline.get('e1')?.$synced).toBe(true))
+    await eventually(() => expect(timeline.get('e1')?.$synced).toBe(true))
   })
 
   test('a thread created active archives the one before it', async () => {
@@ -288,7 +289,7 @@ describe('which collections a write touches', () => {
     expect(scope.messages.get('m9')?.sessionId).toBe('s1')
     writes[0]?.answer({ error: { code: 'not_found', message: 'No such session.' } })
     await expect(write.committed).rejects.toMatchObject({ code: 'not_found' })
-    await vi.waitFor(() => expect(scope.threads.size + scope.messages.size).toBe(0))
+    await eventually(() => expect(scope.threads.size + scope.messages.size).toBe(0))
   })
 
   test('a message stored before under another id goes away, and nothing is waited for', async () => {
@@ -307,7 +308,7 @@ describe('which collections a write touches', () => {
     const stored = { collection: 'chatMessages', type: 'insert', id: 'm1', version: 1 } as const
     writes[0]?.answer({ batchId, txid: null, mutations: [stored] })
     await write.committed
-    await vi.waitFor(() => expect(messages.toArray.map(({ id }) => id)).toEqual(['m1']))
+    await eventually(() => expect(messages.toArray.map(({ id }) => id)).toEqual(['m1']))
   })
 
   test('rows that move in without a txid confirm by their version', async () => {
@@ -334,7 +335,7 @@ describe('which collections a write touches', () => {
     const now = session('s1', { title: 'New', version: 2 })
     shapes.rotate('sessions', [now], { xmin: '60', xmax: '60', xip_list: [] })
     await write.committed
-    await vi.waitFor(() => expect(db.sessions.get('s1')?.$synced).toBe(true))
+    await eventually(() => expect(db.sessions.get('s1')?.$synced).toBe(true))
     expect(events.every((event) => event.endsWith('New') || event.startsWith('delete'))).toBe(true)
   })
 })
@@ -368,7 +369,7 @@ describe('when the stream is slow', () => {
 
     const row = session('s1', { title: 'New', version: 2 })
     shapes.push('sessions', [change('sessions', 'update', row, { txids: [42] })])
-    await vi.waitFor(() => expect(db.sessions.get('s1')?.$synced).toBe(true))
+    await eventually(() => expect(db.sessions.get('s1')?.$synced).toBe(true))
     expect(events.map((event) => event.slice(7))).toEqual(['s1 New', 's2 Session s2', 's1 New'])
   })
 
@@ -405,7 +406,7 @@ describe('when the stream is slow', () => {
     writes[0]?.answer(accepted(writes[0].batch, 42, 2))
     await expect(write.committed).rejects.toMatchObject({ code: 'sync_timeout' })
     expect(db.sessions.get('s1')?.title).toBe('New')
-    await vi.waitFor(() => expect(db.sessions.get('s1')?.title).toBe('Session s1'))
+    await eventually(() => expect(db.sessions.get('s1')?.title).toBe('Session s1'))
   })
 
   test('a collection that is cleaned up meanwhile is not waited for', async () => {

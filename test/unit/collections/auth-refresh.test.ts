@@ -2,6 +2,7 @@ import { createLiveQueryCollection } from '@tanstack/db'
 import { describe, expect, test, vi } from 'vitest'
 import { createAuthRefresh } from '../../../src/collections/auth-refresh.ts'
 import { createSessionCollections } from '../../../src/collections/index.ts'
+import { eventually } from '../../support/eventually.ts'
 import { createHandDrivenShapes } from './support/hand-driven-shapes.ts'
 import { accepted, open } from './support/open.ts'
 import { session } from './support/rows.ts'
@@ -68,11 +69,11 @@ describe('a 401', () => {
     shapes.push('sessions', [
       { key: '"t"/"s2"', value: { id: 's2', tenant_id: 't1' }, headers: { operation: 'insert' } },
     ])
-    await vi.waitFor(() => expect(db.sessions.size).toBe(2))
+    await eventually(() => expect(db.sessions.size).toBe(2))
     shapes.push('sessions', [
       { key: '"t"/"s3"', value: { id: 's3', tenant_id: 't1' }, headers: { operation: 'insert' } },
     ])
-    await vi.waitFor(() => expect(db.sessions.size).toBe(3))
+    await eventually(() => expect(db.sessions.size).toBe(3))
     expect(onError).not.toHaveBeenCalled()
     expect(db.status(db.sessions).get()).toMatchObject({ connection: 'live', lastError: null })
   })
@@ -111,13 +112,13 @@ describe('a stream that stopped', () => {
     const status = db.status(db.sessions)
     valid = false
     shapes.push('sessions', [])
-    await vi.waitFor(() => expect(status.get().connection).toBe('stopped'))
+    await eventually(() => expect(status.get().connection).toBe('stopped'))
     expect(status.get().lastError?.code).toBe('unauthenticated')
     expect(db.sessions.size).toBe(1)
     valid = true
     const before = shapes.requests.length
     db.restart()
-    await vi.waitFor(() => expect(status.get().connection).toBe('live'), 5_000)
+    await eventually(() => expect(status.get().connection).toBe('live'))
     expect(
       shapes.requests.slice(before).every((url) => url.searchParams.get('offset') !== '-1'),
     ).toBe(true)
@@ -132,12 +133,11 @@ describe('a stream that stopped', () => {
     })
     await expect(db.sessions.preload()).rejects.toThrow()
     const status = db.status(db.sessions)
-    await vi.waitFor(() => expect(status.get().connection).toBe('stopped'))
+    await eventually(() => expect(status.get().connection).toBe('stopped'))
     valid = true
     db.restart()
-    await vi.waitFor(
-      () => expect(status.get()).toMatchObject({ status: 'ready', connection: 'live' }),
-      5_000,
+    await eventually(() =>
+      expect(status.get()).toMatchObject({ status: 'ready', connection: 'live' }),
     )
   })
 
@@ -157,7 +157,7 @@ describe('a stream that stopped', () => {
       },
     })
     db.sessions.startSyncImmediate()
-    await vi.waitFor(() => expect(db.sessions.size).toBe(1), 5_000)
+    await eventually(() => expect(db.sessions.size).toBe(1))
     expect(db.status(db.sessions).get()).toMatchObject({ status: 'ready', connection: 'live' })
   })
 })
@@ -207,7 +207,7 @@ test('sharing can be turned off', async () => {
     },
   })
   await db.sessions.preload()
-  await vi.waitFor(() => expect(shapes.requests.at(-1)?.searchParams.get('live')).toBe('true'))
+  await eventually(() => expect(shapes.requests.at(-1)?.searchParams.get('live')).toBe('true'))
   expect(asked).not.toContain('/api/shapes/_live')
   await db.cleanup()
 })

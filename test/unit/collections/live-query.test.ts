@@ -1,6 +1,7 @@
 import { createLiveQueryCollection, eq } from '@tanstack/db'
-import { expect, expectTypeOf, test, vi } from 'vitest'
+import { expect, expectTypeOf, test } from 'vitest'
 import type { ChatMessage } from '../../../src/schema/index.ts'
+import { eventually } from '../../support/eventually.ts'
 import { open } from './support/open.ts'
 import { message, thread } from './support/rows.ts'
 
@@ -24,7 +25,7 @@ test('collections join, filter and sort in live queries, optimistic rows include
   await query.preload()
   expect(query.toArray.map(({ text }) => text)).toEqual(['Message m1', 'Message m2'])
   db.actions.appendMessage({ threadId: 'th1', role: 'user', content: 'New' })
-  await vi.waitFor(() =>
+  await eventually(() =>
     expect(query.toArray.map(({ text }) => text)).toEqual(['Message m1', 'Message m2', 'New']),
   )
   await query.cleanup()

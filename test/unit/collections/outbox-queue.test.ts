@@ -1,7 +1,7 @@
 import 'fake-indexeddb/auto'
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { type AnsweredWrite, drain } from '../../../src/collections/outbox/outbox-queue.ts'
 import {
   type NewRecord,
@@ -11,6 +11,7 @@ import {
 import { createWakeUp } from '../../../src/collections/outbox/wake-up.ts'
 import { SessionDbError } from '../../../src/errors.ts'
 import type { WriteBatchInput, WriteResult } from '../../../src/writes/index.ts'
+import { eventually } from '../../support/eventually.ts'
 
 function open(): OutboxStorage {
   const storage = openOutboxStorage(randomUUID())
@@ -81,10 +82,10 @@ test('a full batch is followed by the next as soon as it is answered, before it 
     sent.push(rowsOf(batch))
     return resultOf(batch)
   })
-  await vi.waitFor(() => expect(sent).toHaveLength(2))
+  await eventually(() => expect(sent).toHaveLength(2))
   expect(answered).toEqual([])
   takeOff()
-  await vi.waitFor(() => expect(answered).toHaveLength(1_200))
+  await eventually(() => expect(answered).toHaveLength(1_200))
   expect(sent.map(({ length }) => length)).toEqual([500, 500, 200])
   expect(sent.flat()).toEqual(ids)
   expect(await storage.all()).toEqual([])
@@ -101,9 +102,9 @@ test('a batch that was answered but not taken off the device goes again as the s
   }
   const closed: OutboxStorage = { ...storage, delete: () => new Promise(() => {}) }
   start(closed, write)
-  await vi.waitFor(() => expect(sent).toHaveLength(2))
+  await eventually(() => expect(sent).toHaveLength(2))
   const { answered } = start(storage, write)
-  await vi.waitFor(() => expect(answered).toHaveLength(700))
+  await eventually(() => expect(answered).toHaveLength(700))
   expect(sent.slice(2)).toEqual(sent.slice(0, 2))
 })
 
@@ -121,7 +122,7 @@ test('a batch that cannot be taken off the device goes again as the same batch, 
     sent.push(batch)
     return resultOf(batch)
   })
-  await vi.waitFor(() => {
+  await eventually(() => {
     wake()
     expect(answered).toHaveLength(1)
   })
@@ -179,13 +180,10 @@ test('whatever breaks: each write is applied once, in order, or reported as refu
         await storage.count()
       }
       network = true
-      await vi.waitFor(
-        async () => {
-          runs.at(-1)?.wake()
-          expect((await storage.count()).waiting).toBe(0)
-        },
-        { timeout: 20_000, interval: 5 },
-      )
+      await eventually(async () => {
+        runs.at(-1)?.wake()
+        expect((await storage.count()).waiting).toBe(0)
+      }, 5)
       await runs.at(-1)?.stop()
       const ids = Array.from({ length: added }, (_, n) => String(n))
       expect(applied).toEqual(ids.filter((id) => !isRefused(id)))

@@ -1,7 +1,8 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createScopeRegistry } from '../../../src/collections/scope-registry.ts'
+import { eventually } from '../../support/eventually.ts'
 import { accepted, open } from './support/open.ts'
 import { message, thread } from './support/rows.ts'
 
@@ -53,13 +54,13 @@ describe('scopes', () => {
     shapes.seed('session-threads/s1', [thread('th1')])
     const { threads } = db.session('s1')
     await threads.preload()
-    await vi.waitFor(() => expect(threads.status).toBe('cleaned-up'), 5_000)
+    await eventually(() => expect(threads.status).toBe('cleaned-up'))
     expect(threads.size).toBe(0)
 
     const again = db.session('s1')
     expect(again.threads).toBe(threads)
     const subscription = again.threads.subscribeChanges(() => {}, { includeInitialState: true })
-    await vi.waitFor(() => expect(threads.size).toBe(1))
+    await eventually(() => expect(threads.size).toBe(1))
     const write = db.actions.renameThread('th1', 'Renamed')
     expect(threads.get('th1')?.title).toBe('Renamed')
     writes[0]?.answer(accepted(writes[0].batch, null))
@@ -81,16 +82,15 @@ describe('scopes', () => {
     for (let index = 0; index < 3_000; index++) seen.push(new WeakRef(db.session(`s${index}`)))
     const started = Array.from({ length: 20 }, (_, index) => db.thread(`th${index}`).messages)
     await Promise.all(started.map((messages) => messages.preload()))
-    await vi.waitFor(
-      () => expect(started.every(({ status }) => status === 'cleaned-up')).toBe(true),
-      5_000,
+    await eventually(() =>
+      expect(started.every(({ status }) => status === 'cleaned-up')).toBe(true),
     )
     seen.push(...started.splice(0).map((messages) => new WeakRef(messages)))
-    await vi.waitFor(() => {
+    await eventually(() => {
       collectGarbage()
       const left = seen.filter((ref) => ref.deref() !== undefined).length
       expect(left).toBeLessThan(5)
-    }, 10_000)
+    })
   })
 })
 

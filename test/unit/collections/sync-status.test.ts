@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 import { createSessionCollections } from '../../../src/collections/index.ts'
+import { eventually } from '../../support/eventually.ts'
 import { change } from './support/hand-driven-shapes.ts'
 import { open } from './support/open.ts'
 import { session } from './support/rows.ts'
@@ -24,7 +25,7 @@ describe('status', () => {
     expect(status.get().handle).toMatch(/^sessions-/)
     expect(status.get().lastSyncedAt).toBeInstanceOf(Date)
     shapes.push('sessions', [change('sessions', 'insert', session('s1'), { txids: [1] })])
-    await vi.waitFor(() => expect(status.get().offset).toBe('1_0'))
+    await eventually(() => expect(status.get().offset).toBe('1_0'))
     expect(status.get()).toBe(status.get())
     stop()
     await db.cleanup()
@@ -42,7 +43,7 @@ describe('status', () => {
     const { db, shapes } = open({ onError })
     shapes.refuse('sessions', status, { error: { code, message: 'no' } })
     await expect(db.sessions.preload()).rejects.toThrow()
-    await vi.waitFor(() => expect(onError).toHaveBeenCalledOnce())
+    await eventually(() => expect(onError).toHaveBeenCalledOnce())
     const { lastError, ...rest } = db.status(db.sessions).get()
     expect(rest).toMatchObject({ status: 'error', isUpToDate: false })
     expect(lastError).toMatchObject({ code, details: { shape: 'sessions', status } })
@@ -57,7 +58,7 @@ describe('status', () => {
     shapes.refuse('sessions', 401, 'no')
     shapes.push('sessions', [])
     const { get } = db.status(db.sessions)
-    await vi.waitFor(() => expect(get().lastError?.code).toBe('unauthenticated'))
+    await eventually(() => expect(get().lastError?.code).toBe('unauthenticated'))
     expect(get()).toMatchObject({ status: 'ready', isUpToDate: false })
     expect(db.sessions.size).toBe(1)
   })
@@ -72,7 +73,7 @@ describe('status', () => {
     })
     const { get } = db.status(db.sessions)
     const ready = db.sessions.preload()
-    await vi.waitFor(() => expect(get().lastError?.code).toBe('unavailable'))
+    await eventually(() => expect(get().lastError?.code).toBe('unavailable'))
     broken = false
     await ready
     expect(get()).toMatchObject({ status: 'ready', isUpToDate: true, lastError: null })

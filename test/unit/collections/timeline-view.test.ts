@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import type * as Collections from '../../../src/collections/index.ts'
+import { eventually } from '../../support/eventually.ts'
 import { change, createHandDrivenShapes } from './support/hand-driven-shapes.ts'
 import { timelineEvent } from './support/rows.ts'
 
@@ -50,11 +51,11 @@ test('holds what is shown, live, and lets go of what was not shown for longest',
   expect(view.status.get().connection).toBe('idle')
   await view.show(0, 11)
   expect(seqs()).toEqual([0, 1, 10, 11])
-  await vi.waitFor(() => expect(view.status.get().connection).toBe('live'))
+  await eventually(() => expect(view.status.get().connection).toBe('live'))
 
   const shape = 'session-timeline-window/s1/10'
   shapes.push(shape, [change(shape, 'insert', timelineEvent(12))])
-  await vi.waitFor(() => expect(seqs()).toEqual([0, 1, 10, 11, 12]))
+  await eventually(() => expect(seqs()).toEqual([0, 1, 10, 11, 12]))
 
   await view.show(20, 21)
   expect(seqs()).toEqual([10, 11, 12, 20, 21])

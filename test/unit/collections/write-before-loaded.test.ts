@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import type * as Collections from '../../../src/collections/index.ts'
 import type { WriteBatchInput, WriteOutcome } from '../../../src/writes/index.ts'
+import { eventually } from '../../support/eventually.ts'
 import { createHandDrivenShapes } from './support/hand-driven-shapes.ts'
 import { ann } from './support/rows.ts'
 
@@ -55,7 +56,7 @@ async function openPage(answered: Promise<void> = Promise.resolve()) {
 test('a write of before what sends is loaded shows at once, and is sent in its order when it is', async () => {
   let answer = () => {}
   const { db, sent } = await openPage(new Promise((resolve) => (answer = resolve)))
-  await vi.waitFor(() => expect(attempts).toBe(1))
+  await eventually(() => expect(attempts).toBe(1))
   const first = db.actions.createSession({ title: 'First', startedAt: '2026-01-01T00:00:00Z' })
   const second = db.actions.updateSession(first.id, { title: 'Second' })
   expect(db.sessions.get(first.id)).toMatchObject({
@@ -64,7 +65,7 @@ test('a write of before what sends is loaded shows at once, and is sent in its o
   })
   expect(sent).toEqual([])
   arrive()
-  await vi.waitFor(() => expect(sent).toHaveLength(1))
+  await eventually(() => expect(sent).toHaveLength(1))
   await new Promise((resolve) => setImmediate(resolve))
   expect(sent).toHaveLength(1)
   answer()

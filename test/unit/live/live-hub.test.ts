@@ -1,8 +1,9 @@
 import fc from 'fast-check'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { toResponse } from '../../../src/collections/live/live-answer.ts'
 import { createLiveHub } from '../../../src/collections/live/live-hub.ts'
 import { createSupport } from '../../../src/collections/live/support.ts'
+import { eventually } from '../../support/eventually.ts'
 import { follow } from './follow.ts'
 import { type LogServer, startLogServer } from './log-server.ts'
 
@@ -33,9 +34,6 @@ function openHub(server: LogServer, times: { helloMs?: number; silenceMs?: numbe
   return { hub, support, ask, followAll }
 }
 
-/** Patient where the machine is busy with other things. */
-const until = (check: () => void) => vi.waitFor(check, 20_000)
-
 const names = (count: number) => Array.from({ length: count }, (_, index) => `shape${index}`)
 
 describe('a hub', () => {
@@ -44,15 +42,15 @@ describe('a hub', () => {
     const shapes = names(48)
     const followers = followAll(shapes)
     for (const shape of shapes) server.append(shape, 'first')
-    await until(() => {
+    await eventually(() => {
       for (const { lines } of followers) expect(lines).toEqual(['first'])
     })
     for (const shape of shapes) server.append(shape, 'second')
-    await until(() => {
+    await eventually(() => {
       for (const { lines } of followers) expect(lines).toEqual(['first', 'second'])
     })
     expect(server.live.most).toBeLessThanOrEqual(2)
-    await until(() => expect(server.live.open).toBe(1))
+    await eventually(() => expect(server.live.open).toBe(1))
   })
 
   test('needs no request for a stream to hear more of its shape', async () => {
@@ -60,7 +58,7 @@ describe('a hub', () => {
     const [follower] = followAll(['one'])
     for (let line = 0; line < 30; line++) {
       server.append('one', `${line}`)
-      await until(() => expect(follower?.lines).toHaveLength(line + 1))
+      await eventually(() => expect(follower?.lines).toHaveLength(line + 1))
     }
     expect(server.live.batches).toBe(1)
   })
@@ -71,10 +69,10 @@ describe('a hub', () => {
     for (const shape of names(12)) {
       followers.push(...followAll([shape]))
       server.append(shape, 'x')
-      await until(() => expect(followers.at(-1)?.lines).toEqual(['x']))
+      await eventually(() => expect(followers.at(-1)?.lines).toEqual(['x']))
     }
     for (const shape of names(12)) server.append(shape, 'y')
-    await until(() => {
+    await eventually(() => {
       for (const { lines } of followers) expect(lines).toEqual(['x', 'y'])
     })
     expect(server.live.most).toBeLessThanOrEqual(2)
@@ -89,7 +87,7 @@ describe('a hub', () => {
     }
     const followers = followAll(Array.from({ length: 12 }, () => 'same'))
     server.append('same', 'a')
-    await until(() => {
+    await eventually(() => {
       for (const { lines } of followers) expect(lines).toEqual(['a'])
     })
     expect(asked.length).toBeLessThanOrEqual(2)
@@ -103,8 +101,8 @@ describe('a hub', () => {
         : undefined
     const [bad, good] = followAll(['bad', 'good'])
     server.append('good', 'fine')
-    await until(() => expect(good?.lines).toEqual(['fine']))
-    await until(() => expect(bad?.statuses).toContain(status))
+    await eventually(() => expect(good?.lines).toEqual(['fine']))
+    await eventually(() => expect(bad?.statuses).toContain(status))
     expect(good?.statuses).not.toContain(status)
   })
 
@@ -137,7 +135,7 @@ describe('a hub', () => {
     const followers = followAll(names(5))
     for (const round of [1, 2, 3]) {
       for (const shape of names(5)) server.append(shape, `${round}`)
-      await until(() => {
+      await eventually(() => {
         for (const { lines } of followers) expect(lines).toHaveLength(round)
       })
       server.breakConnections()
@@ -148,17 +146,17 @@ describe('a hub', () => {
   test('an abandoned connection is closed', async () => {
     const { server, followAll } = await start()
     const followers = followAll(names(2))
-    await until(() => expect(server.live.open).toBeGreaterThan(0))
+    await eventually(() => expect(server.live.open).toBeGreaterThan(0))
     for (const { stop } of followers) stop()
-    await until(() => expect(server.live.open).toBe(0))
+    await eventually(() => expect(server.live.open).toBe(0))
   })
 
   test('a long poll that ends with nothing is asked again', async () => {
     const { server, followAll } = await start({ longPollMs: 1_100 })
     const [follower] = followAll(['slow'])
-    await until(() => expect(follower?.statuses.length).toBeGreaterThan(2))
+    await eventually(() => expect(follower?.statuses.length).toBeGreaterThan(2))
     server.append('slow', 'late')
-    await until(() => expect(follower?.lines).toEqual(['late']))
+    await eventually(() => expect(follower?.lines).toEqual(['late']))
     expect(server.live.batches).toBe(1)
   })
 })
@@ -204,10 +202,10 @@ describe('where it is not to be had', () => {
     const { followAll } = openHub(server, { silenceMs: 1_200 })
     const [follower] = followAll(['a'])
     server.append('a', '1')
-    await until(() => expect(follower?.lines).toEqual(['1']))
-    await until(() => expect(server.live.batches).toBeGreaterThan(1))
+    await eventually(() => expect(follower?.lines).toEqual(['1']))
+    await eventually(() => expect(server.live.batches).toBeGreaterThan(1))
     server.append('a', '2')
-    await until(() => expect(follower?.lines).toEqual(['1', '2']))
+    await eventually(() => expect(follower?.lines).toEqual(['1', '2']))
   })
 })
 
@@ -234,7 +232,7 @@ test('whatever breaks and whoever comes and goes, every stream sees its whole lo
           else if (what === 'follow') followers.push({ shape, follower: follow(ask, shape) })
           else await new Promise((resolve) => setTimeout(resolve, number))
         }
-        await until(() => {
+        await eventually(() => {
           for (const { shape, follower } of followers) {
             expect(follower.lines).toEqual(written.get(shape) ?? [])
           }

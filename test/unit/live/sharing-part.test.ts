@@ -1,6 +1,7 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { createLiveFetch } from '../../../src/collections/live/live-fetch.ts'
 import { createPart } from '../../../src/collections/part.ts'
+import { eventually } from '../../support/eventually.ts'
 import { follow } from './follow.ts'
 import { startLogServer } from './log-server.ts'
 
@@ -42,13 +43,13 @@ test('live polls go by themselves where what shares them cannot be loaded, and s
   )
   const follower = followed('messages')
   server.append('messages', 'a')
-  await vi.waitFor(() => expect(follower.lines).toEqual(['a']), 10_000)
+  await eventually(() => expect(follower.lines).toEqual(['a']))
   expect(server.live.batches).toBe(0)
 
   isOnline = true
-  await vi.waitFor(() => expect(server.live.batches).toBeGreaterThan(0), 10_000)
+  await eventually(() => expect(server.live.batches).toBeGreaterThan(0))
   server.append('messages', 'b')
-  await vi.waitFor(() => expect(follower.lines).toEqual(['a', 'b']), 10_000)
+  await eventually(() => expect(follower.lines).toEqual(['a', 'b']))
 })
 
 /** A page whose part comes when the test says so, before a server that has a word for each request. */
@@ -97,7 +98,7 @@ test('a poll waits for it 5 s and no longer, then goes by itself', async () => {
 test('no timer runs on when it has come', async () => {
   const { create, arrive } = openWaiting()
   const poll = create(true).fetch(POLL)
-  await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1))
+  await eventually(() => expect(vi.getTimerCount()).toBe(1))
   const nothing = { poll: async () => undefined, close: () => {} }
   arrive({ createSharing: () => nothing } as unknown as Sharing)
   await poll

@@ -1,4 +1,5 @@
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
+import { eventually } from '../../support/eventually.ts'
 import type { Follower } from './follow.ts'
 import { type LogServer, startLogServer } from './log-server.ts'
 import { openTab, type Tab } from './tabs.ts'
@@ -21,9 +22,9 @@ async function openTabs(server: LogServer, count: number, user?: Parameters<type
 const shapes = ['sessions', 'timeline', 'threads', 'messages']
 
 async function allSee(followers: readonly Follower[], lines: readonly string[]): Promise<void> {
-  await vi.waitFor(() => {
+  await eventually(() => {
     for (const follower of followers) expect(follower.lines).toEqual(lines)
-  }, 10_000)
+  })
 }
 
 function leaderOf(tabs: readonly Tab[]): Tab {
@@ -38,9 +39,9 @@ test('twelve tabs of four live shapes need two connections, and only one tab pol
   const followers = tabs.flatMap((tab) => shapes.map((shape) => tab.follow(shape)))
   for (const line of ['a', 'b', 'c']) {
     for (const shape of shapes) server.append(shape, line)
-    await vi.waitFor(() => {
+    await eventually(() => {
       for (const { lines } of followers) expect(lines.at(-1)).toBe(line)
-    }, 10_000)
+    })
   }
   await allSee(followers, ['a', 'b', 'c'])
   expect(server.live.most).toBeLessThanOrEqual(2)
@@ -86,7 +87,7 @@ test('an elected tab that leaves gives its lock away: nobody has to steal it', a
   }
   expect(await held()).toBe(1)
   tab?.close()
-  await vi.waitFor(async () => expect(await held()).toBe(0), 10_000)
+  await eventually(async () => expect(await held()).toBe(0))
 })
 
 test('an elected tab that hangs is replaced, and gives way when it wakes', async () => {
@@ -103,7 +104,7 @@ test('an elected tab that hangs is replaced, and gives way when it wakes', async
   leader.thaw()
   server.append('messages', 'c')
   await allSee(followers, ['a', 'b', 'c'])
-  await vi.waitFor(() => expect(server.live.open).toBe(1), 10_000)
+  await eventually(() => expect(server.live.open).toBe(1))
 })
 
 test('a tab whose sign-in has expired hands over; its 401 is nobody else’s', async () => {
@@ -118,7 +119,7 @@ test('a tab whose sign-in has expired hands over; its 401 is nobody else’s', a
   await allSee(others, ['a'])
   token = 'expired'
   server.breakConnections()
-  await vi.waitFor(() => expect(own?.statuses).toContain(401), 10_000)
+  await eventually(() => expect(own?.statuses).toContain(401))
   server.append('messages', 'b')
   await allSee(others, ['a', 'b'])
   for (const { statuses } of others) expect(statuses).not.toContain(401)
@@ -179,7 +180,7 @@ test('a user whose rights change goes on, and shares with tabs of the new rights
   expect([...seen.keys()].sort()).toEqual(['user1;admin', 'user1;reader'])
   for (const { statuses } of [own, ...others]) expect(statuses.every((s) => s === 200)).toBe(true)
   changing?.live.signOut()
-  await vi.waitFor(() => expect(reader?.signOuts()).toBe(1))
+  await eventually(() => expect(reader?.signOuts()).toBe(1))
 })
 
 test('a tab that is signed in as somebody else by cookie gets 401, not that one’s rows', async () => {
@@ -192,9 +193,9 @@ test('a tab that is signed in as somebody else by cookie gets 401, not that one�
   cookie = 'user2'
   server.breakConnections()
   server.append('messages', 'of user2')
-  await vi.waitFor(() => {
+  await eventually(() => {
     for (const { statuses } of followers) expect(statuses.at(-1)).toBe(401)
-  }, 10_000)
+  })
   for (const { lines } of followers) expect(lines).toEqual(['a'])
 })
 
@@ -203,6 +204,6 @@ test('sign-out reaches the other tabs of the same user only', async () => {
   const [one, other] = await openTabs(server, 2, 'user1')
   const [stranger] = await openTabs(server, 1, 'user2')
   one?.live.signOut()
-  await vi.waitFor(() => expect(other?.signOuts()).toBe(1))
+  await eventually(() => expect(other?.signOuts()).toBe(1))
   expect([one?.signOuts(), stranger?.signOuts()]).toEqual([0, 0])
 })

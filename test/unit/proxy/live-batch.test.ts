@@ -7,6 +7,7 @@ import {
   readJsonPayload,
 } from '../../../src/shapes/live-frames.ts'
 import { PRINCIPAL_HEADER } from '../../../src/shapes/principal-header.ts'
+import { eventually } from '../../support/eventually.ts'
 import { type FakeElectric, startFakeElectric } from './fake-electric.ts'
 import { type Served, serve } from './serve.ts'
 
@@ -111,7 +112,7 @@ describe('a batch', () => {
     expect(headers).toHaveProperty(PRINCIPAL_HEADER)
     expect(headers).not.toHaveProperty('electric-server')
     // The engine is asked on, with the condition of this user and the secret, from where it ended.
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(electric.seen.filter(({ query }) => query.get('offset') === '1_0')).toHaveLength(2),
     )
     const next = electric.seen.filter(({ query }) => query.get('offset') === '1_0')
@@ -159,7 +160,7 @@ describe('a batch', () => {
     })
     const response = await post({ polls: [{ shape: 'sessions', query: live() }] })
     const answers = readAnswers(response, 3)
-    await vi.waitFor(() => expect(electric.seen).toHaveLength(2))
+    await eventually(() => expect(electric.seen).toHaveLength(2))
     signedIn = false
     answerNext()
     expect((await answers).answers.map(({ status }) => status)).toEqual([200, 200, 401])
@@ -176,9 +177,9 @@ describe('a batch', () => {
       { polls: [0, 1, 2].map(() => ({ shape: 'sessions', query: live() })) },
       { signal: aborter.signal },
     )
-    await vi.waitFor(() => expect(electric.seen).toHaveLength(3))
+    await eventually(() => expect(electric.seen).toHaveLength(3))
     aborter.abort()
-    await vi.waitFor(() => expect(closed).toBe(3))
+    await eventually(() => expect(closed).toBe(3))
   })
 
   test('streams a large answer without holding it', async () => {

@@ -10,6 +10,7 @@ import {
   ShapeFailure,
   type ShapeSource,
 } from '../../../src/shape-log/source.ts'
+import { eventually } from '../../support/eventually.ts'
 
 /** A source whose snapshots are one row, and whose changes the test makes. */
 function start(
@@ -282,7 +283,7 @@ test('pages of a large shape come after the subsets that were asked for before, 
     return response.text()
   }
   const subset = ask('table=a&offset=-1&subset__where=true').then(note('subset'))
-  await vi.waitFor(() => expect(held.read).toHaveBeenCalled())
+  await eventually(() => expect(held.read).toHaveBeenCalled())
   const end = ask(`table=a&handle=${handle}&offset=0_1`).then(note('end'))
   const first = ask('table=a&offset=-1').then(note('first page'))
   change('{"key":"2"}')

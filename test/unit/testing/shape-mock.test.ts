@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { sessionColumns } from '../../../src/schema/index.ts'
 import { defineShape, equals } from '../../../src/shapes/index.ts'
 import { createMemoryWriteAdapter, createShapeMock } from '../../../src/testing/index.ts'
+import { eventually } from '../../support/eventually.ts'
 import { runProgram } from '../../support/program.ts'
 import { ann, bob, electricUrl, openMock } from './support/open-mock.ts'
 
@@ -162,7 +163,7 @@ describe('a stream', () => {
       [forAnn, forBob, forEve].map((rows) => rows.toArray.map((row) => row.title))
     expect(titles()).toEqual([['private to ann', 'shared'], ['shared'], ['of the rival']])
     mock.grant('s1')
-    await vi.waitFor(() => expect(forBob.size).toBe(2))
+    await eventually(() => expect(forBob.size).toBe(2))
     expect(forEve.size).toBe(1)
   })
 
@@ -215,10 +216,10 @@ describe('what may go wrong', () => {
     const db = open()
     await db.sessions.preload()
     mock.dropConnection()
-    await vi.waitFor(() => expect(db.status(db.sessions).get().lastError?.code).toBe('unavailable'))
+    await eventually(() => expect(db.status(db.sessions).get().lastError?.code).toBe('unavailable'))
     mock.update('sessions', 's1', { title: 'Meanwhile' })
     mock.restoreConnection()
-    await vi.waitFor(() => expect(db.sessions.get('s1')?.title).toBe('Meanwhile'), 10_000)
+    await eventually(() => expect(db.sessions.get('s1')?.title).toBe('Meanwhile'))
     expect(db.status(db.sessions).get().lastError).toBeNull()
   })
 
@@ -233,7 +234,7 @@ describe('what may go wrong', () => {
     expect(performance.now() - began).toBeGreaterThan(55)
     mock.slowFirstPage(60_000)
     mock.update('sessions', 's1', { title: 'Quick' })
-    await vi.waitFor(() => expect(db.sessions.get('s1')?.title).toBe('Quick'))
+    await eventually(() => expect(db.sessions.get('s1')?.title).toBe('Quick'))
   })
 
   test('a delay is added to every answer', async () => {
@@ -311,12 +312,12 @@ describe('reset', () => {
     mock.reset()
     expect((await poll).response.status).toBe(410)
     expect((await ask(waiting)).response.status).toBe(410)
-    await vi.waitFor(() => expect(left.status(left.sessions).get().lastError).not.toBeNull())
+    await eventually(() => expect(left.status(left.sessions).get().lastError).not.toBeNull())
     expect(left.status(left.sessions).get().lastError?.message).toMatch(/410/)
     const next = open()
     await next.sessions.preload()
     mock.update('sessions', 's1', { title: 'New' })
-    await vi.waitFor(() => expect(next.sessions.get('s1')?.title).toBe('New'))
+    await eventually(() => expect(next.sessions.get('s1')?.title).toBe('New'))
     expect(left.sessions.get('s1')?.title).toBe('Fix the login')
   })
 
@@ -372,12 +373,12 @@ describe('time', () => {
     const slow = ask({ offset: '-1' })
     const timersOf = (ms: number) =>
       set.mock.results.filter((_, index) => set.mock.calls[index]?.[1] === ms)
-    await vi.waitFor(() => expect([timersOf(50_000), timersOf(60_000)].flat()).toHaveLength(2))
+    await eventually(() => expect([timersOf(50_000), timersOf(60_000)].flat()).toHaveLength(2))
 
     mock.reset()
     const answers = await Promise.all([poll, slow])
     expect(answers.map(({ response }) => response.status)).toEqual([410, 410])
-    await vi.waitFor(() => {
+    await eventually(() => {
       for (const { value } of [timersOf(50_000), timersOf(60_000)].flat()) {
         expect(cleared).toHaveBeenCalledWith(value)
       }

@@ -1,9 +1,10 @@
 import fc from 'fast-check'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import type { SessionCollections } from '../../../src/collections/index.ts'
 import type { Principal } from '../../../src/schema/index.ts'
 import { createMemoryWriteAdapter, type ShapeMock } from '../../../src/testing/index.ts'
 import { anySending, type Sending } from '../../integration/server/random-batches.ts'
+import { eventually } from '../../support/eventually.ts'
 import { openMock } from './support/open-mock.ts'
 
 const users: Readonly<Record<string, Principal>> = {
@@ -70,10 +71,7 @@ test('after any writes every browser holds what its user may see', async () => {
         else mock.transaction(() => runAll(work, mock))
       }
       for (const { principal, db } of browsers) {
-        await vi.waitFor(() => expect(held(db)).toEqual(visible(mock, principal)), {
-          timeout: 5_000,
-          interval: 5,
-        })
+        await eventually(() => expect(held(db)).toEqual(visible(mock, principal)), 5)
       }
     }),
     { numRuns: 150 },
