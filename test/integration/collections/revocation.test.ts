@@ -158,8 +158,10 @@ describe('a sign-in that expires', () => {
     // What was there is not asked for again: streams go on from where they were.
     const snapshots = page.asked.filter(({ searchParams }) => searchParams.get('offset') === '-1')
     expect(snapshots).toHaveLength(4)
-    for (const each of page.collections)
-      expect(page.db.status(each).get()).toMatchObject({ connection: 'live', lastError: null })
+    await eventually(() => {
+      for (const each of page.collections)
+        expect(page.db.status(each).get()).toMatchObject({ connection: 'live', lastError: null })
+    })
   })
 
   test('and cannot be renewed stops visibly, keeps its rows, and goes on after restart()', async () => {

@@ -8,7 +8,8 @@ beforeEach(async () => {
   fixture = await startFixture(
     `CREATE TABLE items (id int PRIMARY KEY, title text);
      INSERT INTO items VALUES (1, 'one'), (2, 'two');`,
-    { longPollMs: 3000 },
+    // Longer than any test: a poll ends by what happens.
+    { longPollMs: 120_000 },
   )
 })
 
@@ -84,7 +85,6 @@ test('a deleted handle is never handed out again, and pending polls get 409 at o
     const poll = fixture.get({ table: 'items', handle, offset: '0_inf', live: 'true' })
     await new Promise((resolve) => setTimeout(resolve, 20))
     await fetch(`${fixture.url}?table=items`, { method: 'DELETE' })
-    // One that has waited for its whole time would be answered 200.
     expect((await poll).status).toBe(409)
   }
 })

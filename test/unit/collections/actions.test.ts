@@ -348,9 +348,11 @@ describe('when the stream is slow', () => {
     await db.sessions.preload()
     const events = record(db.sessions, (row) => row.title)
     const write = db.actions.updateSession('s1', { title: 'New' })
-    writes[0]?.answer(accepted(writes[0].batch, 42, 2))
     const other = change('sessions', 'insert', session('s2'), { txids: [40] })
     shapes.push('sessions', [other])
+    await eventually(() => expect(db.sessions.has('s2')).toBe(true))
+    // The time runs from here on.
+    writes[0]?.answer(accepted(writes[0].batch, 42, 2))
 
     const error: SessionDbError = await write.committed.then(
       () => Promise.reject(new Error('should not commit')),
@@ -384,6 +386,8 @@ describe('when the stream is slow', () => {
     shapes.push('thread-messages/th1', [
       change('thread-messages/th1', 'insert', row, { txids: [9] }),
     ])
+    await eventually(() => expect(db.status(messages).get().offset).toBe('1_0'))
+    // The time runs from here on.
     writes[0]?.answer(accepted(writes[0].batch, 9))
     const error: SessionDbError = await write.committed.then(
       () => Promise.reject(new Error('should not commit')),

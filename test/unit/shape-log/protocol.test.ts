@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { nextCursor } from '../../../src/shape-log/cursor.ts'
 import { toResponse } from '../../../src/shape-log/http-message.ts'
 import { createShapeProtocol } from '../../../src/shape-log/protocol.ts'
@@ -274,6 +274,9 @@ function heldSubset() {
 }
 
 test('pages of a large shape come after the subsets that were asked for before, live answers at once', async () => {
+  // The time for which a large page would wait never passes.
+  vi.useFakeTimers({ toFake: ['setTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
   const held = heldSubset()
   const { ask, change } = start({ subset: held.read, rowBytes: 300_000 })
   const handle = await handleOf(ask)

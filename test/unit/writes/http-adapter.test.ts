@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { WriteBatchInput } from '../../../src/writes/index.ts'
 import { createHttpWriteAdapter, sendBatch, withRetries } from '../../../src/writes/index.ts'
 import { retryAfterMs } from '../../../src/writes/retry-after.ts'
+import { eventually } from '../../support/eventually.ts'
 import { type Served, serve } from '../proxy/serve.ts'
 
 const batch: WriteBatchInput = {
@@ -148,7 +149,8 @@ describe('401', () => {
       headers: () => ({ authorization: 'old' }),
       onUnauthenticated: async () => {
         refreshes += 1
-        await new Promise((resolve) => setTimeout(resolve, 20))
+        // All three are under way with the old sign-in before there is a new one.
+        await eventually(() => expect(requests).toHaveLength(3), 1)
         return { authorization: 'new' }
       },
     })
