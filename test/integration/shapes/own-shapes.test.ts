@@ -9,7 +9,6 @@ import { type Authenticate, createShapeProxy } from '../../../src/server/index.t
 import { and, defineShape, equals, isIn, sessionShapes } from '../../../src/shapes/index.ts'
 import { createShapeMock } from '../../../src/testing/index.ts'
 import { freshDatabase } from '../../support/database.ts'
-import { eventually } from '../../support/eventually.ts'
 import { serve } from '../../unit/proxy/serve.ts'
 
 /** The guide docs/own-shapes.md, run. */
@@ -99,9 +98,9 @@ test('an own shape, without a server', async () => {
   expect(projects.toArray.map((project) => project.name)).toEqual(['Login'])
 
   mock.appTable('project_members').put({ tenantId: 'acme', projectId: 'p2', userId: 'ann' })
-  await eventually(() => expect(projects.size).toBe(2))
+  await expect.poll(() => projects.size).toBe(2)
   mock.appTable('project_members').delete({ tenantId: 'acme', projectId: 'p1', userId: 'ann' })
-  await eventually(() => expect(projects.toArray.map(({ id }) => id)).toEqual(['p2']))
+  await expect.poll(() => projects.toArray.map(({ id }) => id)).toEqual(['p2'])
 })
 
 test('an own shape, from Postgres through the engine and the proxy into a collection', async () => {
@@ -170,7 +169,7 @@ ALTER TABLE project_members REPLICA IDENTITY FULL;
   expect(forAnn.get('p1')?.name).toBe('Sign in')
 
   await client.query(`DELETE FROM project_members WHERE tenant_id = 'acme'`)
-  await eventually(() => expect(forAnn.size).toBe(0))
+  await expect.poll(() => forAnn.size).toBe(0)
   expect(forEve.size).toBe(2)
 })
 

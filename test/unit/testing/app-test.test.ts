@@ -5,7 +5,6 @@ import {
   type SessionCollectionsOptions,
 } from '../../../src/collections/index.ts'
 import { createMemoryWriteAdapter, createShapeMock } from '../../../src/testing/index.ts'
-import { eventually } from '../../support/eventually.ts'
 
 const electricUrl = 'http://app.test/api/shapes'
 const ann = { tenantId: 'acme', userId: 'ann' }
@@ -42,7 +41,7 @@ test('rows appear, and stay up to date', async () => {
   expect(messages.toArray.map((row) => row.content)).toEqual(['Why does it fail?'])
 
   mock.insert('chatMessages', { threadId: 't1', role: 'assistant', content: 'Let me look.' })
-  await eventually(() => expect(messages.size).toBe(2))
+  await expect.poll(() => messages.size).toBe(2)
 })
 
 test('a message shows at once, and is confirmed', async () => {
@@ -67,7 +66,7 @@ test('a write that the server refuses is taken back', async () => {
   const write = db.actions.updateSession('s1', { title: 'Mine now' })
   expect(db.sessions.get('s1')?.title).toBe('Mine now')
   await expect(write.committed).rejects.toMatchObject({ code: 'forbidden' })
-  await eventually(() => expect(db.sessions.get('s1')?.title).toBe('Fix the login'))
+  await expect.poll(() => db.sessions.get('s1')?.title).toBe('Fix the login')
 })
 
 test('an answer grows in every window while it is streamed', async () => {
@@ -77,12 +76,12 @@ test('an answer grows in every window while it is streamed', async () => {
 
   const answer = db.actions.streamMessage({ threadId: 't1', role: 'assistant' })
   answer.append('Because ')
-  await eventually(() => expect(messages.get(answer.id)?.content).toBe('Because '))
+  await expect.poll(() => messages.get(answer.id)?.content).toBe('Because ')
   expect(messages.get(answer.id)?.status).toBe('streaming')
 
   answer.append('it must.')
   await answer.finish()
-  await eventually(() => expect(messages.get(answer.id)?.status).toBe('complete'))
+  await expect.poll(() => messages.get(answer.id)?.status).toBe('complete')
   expect(mock.rows('chatMessages').at(-1)?.content).toBe('Because it must.')
 })
 
@@ -92,7 +91,7 @@ test('a session that has ended is shown', async () => {
   await db.sessions.preload()
 
   mock.next.unauthorized('sessions')
-  await eventually(() => expect(onError).toHaveBeenCalled())
+  await expect.poll(() => onError).toHaveBeenCalled()
   expect(db.status(db.sessions).get().lastError?.code).toBe('unauthenticated')
 })
 
@@ -102,15 +101,15 @@ test('a shape that is made anew is fetched anew', async () => {
   const { handle } = db.status(db.sessions).get()
 
   mock.next.mustRefetch('sessions')
-  await eventually(() => expect(db.status(db.sessions).get().handle).not.toBe(handle))
-  await eventually(() => expect(db.sessions.get('s1')?.title).toBe('Fix the login'))
+  await expect.poll(() => db.status(db.sessions).get().handle).not.toBe(handle)
+  await expect.poll(() => db.sessions.get('s1')?.title).toBe('Fix the login')
 })
 
 test('an overloaded server is asked again', async () => {
   const db = openCollections()
   mock.next.unavailable({ retryAfterSeconds: 1 })
   const loading = db.sessions.preload()
-  await eventually(() => expect(db.status(db.sessions).get().lastError?.code).toBe('unavailable'))
+  await expect.poll(() => db.status(db.sessions).get().lastError?.code).toBe('unavailable')
 
   await loading
   expect(db.sessions.size).toBe(1)
@@ -121,11 +120,13 @@ test('offline shows, and is over by itself', async () => {
   await db.sessions.preload()
 
   mock.dropConnection()
-  await eventually(() => expect(db.status(db.sessions).get().isUpToDate).toBe(false))
+  await expect.poll(() => db.status(db.sessions).get().isUpToDate).toBe(false)
   mock.update('sessions', 's1', { title: 'Changed meanwhile' })
 
   mock.restoreConnection()
-  await eventually(() => expect(db.sessions.get('s1')?.title).toBe('Changed meanwhile'))
+  await expect
+    .poll(() => db.sessions.get('s1')?.title, { timeout: 30_000 })
+    .toBe('Changed meanwhile')
 })
 
 test('a collection is loading while its first page is on its way', async () => {
@@ -143,10 +144,10 @@ test('a session that is taken away disappears with all that is in it', async () 
   await Promise.all([db.sessions.preload(), messages.preload()])
 
   mock.revoke('s1')
-  await eventually(() => expect(db.sessions.size + messages.size).toBe(0))
+  await expect.poll(() => db.sessions.size + messages.size).toBe(0)
 
   mock.grant('s1')
-  await eventually(() => expect(db.sessions.size + messages.size).toBe(2))
+  await expect.poll(() => db.sessions.size + messages.size).toBe(2)
 })
 
 test('two users talk', async () => {
@@ -174,5 +175,5 @@ test('two users talk', async () => {
 
   forAnn.actions.appendMessage({ threadId: 't1', role: 'user', content: 'Hello' })
   const seenByBob = forBob.thread('t1').messages
-  await eventually(() => expect(seenByBob.toArray[0]).toMatchObject({ authorId: 'ann' }))
+  await expect.poll(() => seenByBob.toArray[0]).toMatchObject({ authorId: 'ann' })
 })
