@@ -5,8 +5,8 @@ export default defineConfig({
   test: {
     include: ['test/integration/collections/*.test.ts'],
     globalSetup: ['test/support/require-electric.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     // What is to come may take its time where two slow cores run everything at once.
     expect: { poll: { timeout: 30_000 } },
     fileParallelism: false,

@@ -16,7 +16,7 @@ let world: World
 
 beforeAll(async () => {
   world = await createWorld()
-}, 120_000)
+})
 
 afterAll(() => world?.close())
 

@@ -30,7 +30,7 @@ test('whatever is written, at any speed: no row goes and comes back, and all end
   await fc.assert(fc.asyncProperty(fc.array(steps, { minLength: 5, maxLength: 25 }), delays, run), {
     numRuns: Number(process.env.FLICKER_RUNS ?? 12),
   })
-}, 120_000)
+})
 
 type Step = typeof steps extends fc.Arbitrary<infer Value> ? Value : never
 

@@ -351,7 +351,7 @@ async function outcomeOf({ run }: Scenario, hasOutbox: boolean) {
 }
 
 describe('with and without an outbox', () => {
-  test.each(scenarios)('$name', { timeout: 60_000 }, async (scenario) => {
+  test.each(scenarios)('$name', async (scenario) => {
     const without = await outcomeOf(scenario, false)
     expect(without.answers).toMatchObject(scenario.answers)
     expect(await outcomeOf(scenario, true)).toEqual(without)

@@ -13,7 +13,8 @@ import { openAs } from './open-as.ts'
 
 let app: AppServer
 beforeAll(async () => {
-  app = await startAppServer()
+  // A stream that goes on without news is live again when its first poll has ended.
+  app = await startAppServer({ longPollMs: 2_000 })
 })
 afterAll(() => app.close())
 

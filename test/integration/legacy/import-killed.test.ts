@@ -32,7 +32,7 @@ beforeAll(async () => {
   const { perThread } = reportOf(program)
   calm = { database, sent: proxy.progress(), threads: perThread, state: await stateOf(database) }
   await proxy.close()
-}, 120_000)
+})
 afterAll(async () => {
   await calm.database.drop()
   await directories.remove()

@@ -66,7 +66,7 @@ test('texts larger than what is sent at once', async () => {
   const report = await run('large', { 'chat-messages.json': messages })
   expect(report).toMatchObject({ ok: true, messages: { inserted: 6 } })
   expect(await stored('large')).toEqual(byThread(messages))
-}, 60_000)
+})
 
 test('a file that is written while it is read: nothing is imported', async () => {
   const failing = run('written', { 'chat-messages.json': [message(1)] }, (directory) => ({

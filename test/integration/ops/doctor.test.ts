@@ -49,8 +49,8 @@ async function slotActive(url: string, slot: string): Promise<boolean> {
 }
 
 async function waitUntil(condition: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 10_000; !(await condition()); ) {
-    if (Date.now() > deadline) throw new Error('waited 10 s in vain')
+  for (const deadline = Date.now() + 30_000; !(await condition()); ) {
+    if (Date.now() > deadline) throw new Error('waited 30 s in vain')
   }
 }
 

@@ -93,7 +93,7 @@ async function expectState(oracle: Oracle): Promise<void> {
 
 const inOrder = (rows: unknown[][]) => rows.map((row) => JSON.stringify(row)).sort()
 
-describe('any batches by any principals', { timeout: 120_000 }, () => {
+describe('any batches by any principals', () => {
   test('one after the other: every answer and the final state are the oracle’s', async () => {
     const seen = new Map<string, number>()
     await fc.assert(

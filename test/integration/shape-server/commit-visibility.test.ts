@@ -68,7 +68,7 @@ test('a change reaches clients only once queries see it', async () => {
     await Promise.all([writer.end(), reader.end()])
     await postgres.stop()
   }
-}, 60_000)
+})
 
 /**
  * Whether a commit waits now. The setting alone does not tell: commits wait once the checkpointer, too,

@@ -116,7 +116,7 @@ export function createMaterializedClient(
     },
     poll,
     async sync(lsn) {
-      const deadline = Date.now() + 10_000
+      const deadline = Date.now() + 30_000
       for (;;) {
         const seen = await poll()
         if (seen !== undefined && seen >= lsn) return

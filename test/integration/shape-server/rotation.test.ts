@@ -87,4 +87,4 @@ test('a client that follows a log too large for memory starts over without losin
       () => all?.rows() === expected[0] && some?.rows() === expected[1],
     )
   }
-}, 60_000)
+})

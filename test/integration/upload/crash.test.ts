@@ -53,7 +53,7 @@ async function killedWhen(program: Program, happened: () => Promise<boolean>): P
   await program.ended
 }
 
-describe('kill -9', { timeout: 120_000 }, () => {
+describe('kill -9', () => {
   test('during an upload: it goes on where it was, and the session is whole', async () => {
     const sessionId = await newSession({ totalBytes: log.length })
     const received = async () => (await fixture.store.uploadState(ada, sessionId)).receivedBytes

@@ -27,7 +27,7 @@ async function startGuideApp() {
   return { app, principal, authenticate, path, databaseUrl: app.databaseUrl }
 }
 
-test('a file goes in, and comes out as a timeline', { timeout: 120_000 }, async () => {
+test('a file goes in, and comes out as a timeline', async () => {
   const { app, principal, authenticate, path, databaseUrl } = await startGuideApp()
   const shown: unknown[][] = []
   const show = (...what: unknown[]) => shown.push(what)

@@ -25,7 +25,7 @@ beforeAll(async () => {
     [sessions],
   )
   await fixture.rows('ANALYZE timeline_events')
-}, 120_000)
+})
 
 afterAll(async () => {
   await pool.end()

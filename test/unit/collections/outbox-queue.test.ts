@@ -200,4 +200,4 @@ test('whatever breaks: each write is applied once, in order, or reported as refu
     }),
     { numRuns: Number(process.env.OUTBOX_RUNS ?? 30) },
   )
-}, 120_000)
+})

@@ -42,7 +42,7 @@ test('random batches have the same outcome in memory as in Postgres', async () =
     }),
     { numRuns: 100 },
   )
-}, 120_000)
+})
 
 test('refuses what the store refuses before it looks at any row', async () => {
   const ann = { tenantId: 'red', userId: 'ann' }

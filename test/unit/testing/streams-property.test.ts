@@ -76,7 +76,7 @@ test('after any writes every browser holds what its user may see', async () => {
     }),
     { numRuns: 150 },
   )
-}, 120_000)
+})
 
 function runAll(steps: readonly Step[], mock: ShapeMock): void {
   for (const step of steps) step(mock)
