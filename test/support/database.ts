@@ -44,12 +44,12 @@ async function dropDatabase(server: string, name: string): Promise<void> {
 }
 
 /**
- * Waits until nobody is connected, two seconds at most: a pool that has just ended still has servers
+ * Waits until nobody is connected, ten seconds at most: a pool that has just ended still has servers
  * for a moment, and ending those by force reaches its clients as errors nobody listens for.
  */
 async function connectionsClosed(server: string, name: string): Promise<void> {
   const count = `SELECT count(*)::int AS open FROM pg_stat_activity WHERE datname = $1`
-  for (const deadline = Date.now() + 2_000; Date.now() < deadline; ) {
+  for (const deadline = Date.now() + 10_000; Date.now() < deadline; ) {
     const [row] = await query<{ open: number }>(server, count, [name])
     if (row?.open === 0) return
   }

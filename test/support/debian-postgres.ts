@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { chooseServerUser } from '../../src/dev/embedded-postgres/server-user.ts'
 import { choosePort } from '../../src/dev/free-port.ts'
+import { removal } from './directories.ts'
 import { query } from './query.ts'
 
 const run = promisify(execFile)
@@ -53,41 +54,72 @@ export async function startDebianPostgres(
     kill: () => server.stop('SIGQUIT'),
     async stop() {
       await server.stop()
-      await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
+      await rm(directory, removal)
     },
   }
 }
 
-/** Starts the server of a data directory that is there, such as a restored one. */
+interface DebianServer {
+  readonly url: string
+  stop(signal?: NodeJS.Signals): Promise<void>
+}
+
+const portAttempts = 3
+
+/**
+ * Starts the server of a data directory that is there, such as a restored one. Takes another port
+ * when somebody grabs the free one first; rejects with what Postgres said when it cannot start.
+ */
 export async function startDebianServer(
   dataDir: string,
   settings: Readonly<Record<string, string>> = {},
-): Promise<{ url: string; stop(signal?: NodeJS.Signals): Promise<void> }> {
+): Promise<DebianServer> {
+  for (let attempt = 1; ; attempt++) {
+    const { server, said } = await tryToStart(dataDir, settings)
+    if (server !== undefined) return server
+    if (!said.includes('could not bind') || attempt === portAttempts) {
+      throw new Error(`Postgres in ${dataDir} did not start:\n${said}`)
+    }
+  }
+}
+
+async function tryToStart(
+  dataDir: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<{ server?: DebianServer; said: string }> {
   const port = await choosePort({})
   const all = { wal_level: 'logical', listen_addresses: '127.0.0.1', fsync: 'off', ...settings }
   const flags = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const args = ['-D', dataDir, '-p', String(port), '-k', dataDir, ...flags]
   const user = chooseServerUser(undefined)
-  const server = spawn(join(BIN, 'postgres'), args, { ...user, cwd: '/', stdio: 'ignore' })
-  const ended = once(server, 'exit')
-  const url = `postgresql://postgres@127.0.0.1:${port}/postgres`
-  await ready(url, () => server.exitCode !== null)
-  return {
-    url,
-    async stop(signal = 'SIGINT') {
-      if (server.exitCode === null && server.signalCode === null) server.kill(signal)
-      await ended
-    },
+  const stdio = ['ignore', 'ignore', 'pipe'] as const
+  const process = spawn(join(BIN, 'postgres'), args, { ...user, cwd: '/', stdio: [...stdio] })
+  let said = ''
+  process.stderr.on('data', (chunk) => {
+    said += chunk
+  })
+  const ended = once(process, 'close')
+  const hasEnded = () => process.exitCode !== null || process.signalCode !== null
+  const stop = async (signal: NodeJS.Signals = 'SIGINT') => {
+    if (!hasEnded()) process.kill(signal)
+    await ended
   }
+  const url = `postgresql://postgres@127.0.0.1:${port}/postgres`
+  if (await ready(url, hasEnded)) return { server: { url, stop }, said }
+  await stop()
+  return { said }
 }
 
-async function ready(url: string, hasEnded: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 30_000; ; ) {
-    const failure = await query(url, 'SELECT 1').then(
-      () => undefined,
-      (error: Error) => error,
+/** Waits until it answers; false when it has ended, or has had a minute. */
+async function ready(url: string, hasEnded: () => boolean): Promise<boolean> {
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline; ) {
+    const answers = await query(url, 'SELECT 1').then(
+      () => true,
+      () => false,
     )
-    if (failure === undefined) return
-    if (hasEnded() || Date.now() > deadline) throw failure
+    // A stranger may answer on the port that ours did not get.
+    if (hasEnded()) return false
+    if (answers) return true
   }
+  return false
 }

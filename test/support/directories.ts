@@ -10,8 +10,8 @@ export type TemporaryDirectories = {
   remove(): Promise<void>
 }
 
-// A Postgres whose owner has just gone still writes for a moment.
-const removal = { recursive: true, force: true, maxRetries: 20, retryDelay: 50 } as const
+/** How to remove a directory in which a Postgres, whose owner has just gone, still writes for a moment. */
+export const removal = { recursive: true, force: true, maxRetries: 20, retryDelay: 50 } as const
 
 /** Keeps track of temporary directories so that a suite can remove what it made. */
 export function temporaryDirectories(): TemporaryDirectories {

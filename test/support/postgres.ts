@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { escapeIdentifier } from 'pg'
 import { startEmbeddedPostgres } from '../../src/dev/embedded-postgres/index.ts'
+import { removal } from './directories.ts'
 import { query } from './query.ts'
 
 export type TestPostgres = {
@@ -42,7 +43,7 @@ export async function startTestPostgres(): Promise<TestPostgres> {
     },
     stop: async () => {
       await server.stop()
-      await rm(directory, { recursive: true, force: true })
+      await rm(directory, removal)
     },
   }
 }

@@ -9,25 +9,23 @@ import {
 } from '../../../src/dev/embedded-postgres/process-identity.ts'
 import { chooseServerUser } from '../../../src/dev/embedded-postgres/server-user.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
+import { ownerProgram, refusalOf, startedUrl } from '../../support/embedded-postgres-owner.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type Program, runProgram } from '../../support/program.ts'
 import { query } from '../../support/query.ts'
 
-const program = join(import.meta.dirname, '../../support/embedded-postgres-program.ts')
 const directories = temporaryDirectories()
 const running: Program[] = []
 
 function runOwner(dataDir: string): Program {
-  const owner = runProgram(program, [dataDir])
+  const owner = runProgram(ownerProgram, [dataDir])
   running.push(owner)
   return owner
 }
 
 async function startOwner(dataDir: string): Promise<{ owner: Program; url: string }> {
   const owner = runOwner(dataDir)
-  const { url, error } = JSON.parse(await owner.firstLine)
-  if (error !== undefined) throw new Error(`The owner did not start: ${error.message}`)
-  return { owner, url }
+  return { owner, url: await startedUrl(owner) }
 }
 
 async function postmasterOf(dataDir: string): Promise<number> {
@@ -163,7 +161,7 @@ test('a pid file whose pid now belongs to a stranger is removed and the stranger
   owner.kill('SIGKILL')
   await postgresGone(dataDir)
   const stranger = runOwner(await directories.create())
-  await stranger.firstLine
+  await startedUrl(stranger)
   await writeFile(file, content.replace(/^\d+/, String(stranger.pid)))
   const next = await startOwner(dataDir)
   expect(await query(next.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
@@ -174,8 +172,7 @@ test('a second owner is told the pid of the first, which goes on', async () => {
   const dataDir = await directories.create()
   const { owner, url } = await startOwner(dataDir)
   const second = runOwner(dataDir)
-  const { error } = JSON.parse(await second.firstLine)
-  expect(error).toEqual({
+  expect(await refusalOf(second)).toEqual({
     name: 'SessionDbError',
     code: 'conflict',
     message: `${dataDir} is in use by process ${owner.pid}. Stop it, or choose another data directory.`,

