@@ -54,3 +54,15 @@ test.each([
 ])('%s is a difference', (_what, change, mention) => {
   expect(differenceOf(change)).toContain(mention)
 })
+
+test('what an answer that differs has bound is forgotten', () => {
+  const placeholders = createPlaceholders(recording)
+  const attempt = (handle: string, end: string) => () =>
+    placeholders.attempt(() => {
+      placeholders.matchText('{{handle:1}}', handle, 'first')
+      placeholders.matchText('same', end, 'second')
+    })
+  expect(attempt('1-1', 'other')).toThrow('second')
+  expect(attempt('2-2', 'same')).not.toThrow()
+  expect(attempt('1-1', 'same')).toThrow('2-2')
+})

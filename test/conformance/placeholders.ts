@@ -14,6 +14,8 @@ export interface Placeholders {
   matchText(expected: string, actual: string, where: string): void
   /** Whether a transaction id belongs to this recording. */
   isOwnTxid(id: string): boolean
+  /** Does some work; when it throws, nothing has been bound. */
+  attempt(work: () => void): void
 }
 
 const patterns: Record<string, string> = {
@@ -84,6 +86,15 @@ export function createPlaceholders(recording: Recording): Placeholders {
       for (const [i, [name, kind]] of names.entries()) check(name, kind, found[i + 1] ?? '', where)
     },
     isOwnTxid: (id) => recording.txidOrder.some((txid) => bound.get(txid) === id),
+    attempt(work) {
+      const before = new Set(bound.keys())
+      try {
+        work()
+      } catch (error) {
+        for (const name of bound.keys()) if (!before.has(name)) bound.delete(name)
+        throw error
+      }
+    },
   }
 }
 

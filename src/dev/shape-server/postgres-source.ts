@@ -33,7 +33,9 @@ export interface PostgresSource extends ShapeSource<PostgresShape, PostgresSubse
   reconcile(): Promise<void>
 }
 
+/** How long the shapes of a table that is gone, or is another one now, are served on. */
 const droppedAfterMs = 30_000
+const replacedAfterMs = 10_000
 
 /**
  * Creates the source; the stream that feeds it is started by the caller.
@@ -107,6 +109,7 @@ export async function createPostgresSource(options: {
   }
 
   function dropTable(table: TableInfo): void {
+    missingSince.delete(table.oid)
     catalog.forget(table.relation)
     publication.forget(table.oid)
     for (const feed of dispatcher.feeds()) {
@@ -163,17 +166,18 @@ export async function createPostgresSource(options: {
         list.map((table) => table.relation),
       )
       for (const [i, table] of list.entries()) {
+        const limitMs = oids[i] === undefined ? droppedAfterMs : replacedAfterMs
         if (oids[i] === table.oid) missingSince.delete(table.oid)
-        else if (oids[i] !== undefined || isLongGone(table.oid)) dropTable(table)
+        else if (isGoneFor(limitMs, table.oid)) dropTable(table)
       }
     },
   }
 
   /** The engine serves a dropped table's shapes until it looks again, after up to a minute. */
-  function isLongGone(oid: number): boolean {
+  function isGoneFor(limitMs: number, oid: number): boolean {
     const since = missingSince.get(oid) ?? Date.now()
     missingSince.set(oid, since)
-    return Date.now() - since >= droppedAfterMs
+    return Date.now() - since >= limitMs
   }
 }
 
