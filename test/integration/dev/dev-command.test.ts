@@ -4,6 +4,7 @@ import { afterAll, afterEach, expect, test } from 'vitest'
 import { postgresProcessesOf } from '../../../src/dev/embedded-postgres/process-identity.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { eventually } from '../../support/eventually.ts'
+import { rememberLastingPorts } from '../../support/lasting-ports.ts'
 import { type Program, runProgram } from '../../support/program.ts'
 import { query } from '../../support/query.ts'
 
@@ -107,6 +108,7 @@ test('for people it prints one ready line to paste from', async () => {
 
 test('kill -9 of its whole group ends Postgres; the next start has the same urls and data', async () => {
   const dataDir = await directories.create()
+  await rememberLastingPorts(dataDir)
   const first = await readyStack(dataDir)
   await query(first.databaseUrl, "CREATE TABLE kept AS SELECT 'data' AS value")
   first.program.kill('SIGKILL', 'group')

@@ -4,6 +4,7 @@ import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { type DevStack, type DevStackOptions, startDevStack } from '../../../src/dev/index.ts'
 import { migrate } from '../../../src/server/index.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
+import { rememberLastingPorts } from '../../support/lasting-ports.ts'
 import { query } from '../../support/query.ts'
 
 const directories = temporaryDirectories()
@@ -25,6 +26,7 @@ const shape = '/v1/shape?table=notes&offset=-1'
 
 test('rows of its Postgres come out of its shape server, across a restart at the same urls', async () => {
   const dataDir = await directories.create()
+  await rememberLastingPorts(dataDir)
   const first = await start({ dataDir })
   await migrate({ database: first.databaseUrl })
   await query(first.databaseUrl, 'CREATE TABLE notes (id int PRIMARY KEY, text text)')

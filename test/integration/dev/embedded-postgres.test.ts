@@ -11,6 +11,7 @@ import {
 import type { SessionDbError } from '../../../src/errors.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { eventually } from '../../support/eventually.ts'
+import { rememberLastingPorts } from '../../support/lasting-ports.ts'
 import { query } from '../../support/query.ts'
 
 const directories = temporaryDirectories()
@@ -53,6 +54,7 @@ test('the first start makes a Postgres 18 ready for logical replication, in UTF-
 
 test('a restart keeps data, password and port, and creates the database asked for once', async () => {
   const dataDir = await directories.create()
+  await rememberLastingPorts(dataDir)
   const first = await start({ dataDir, database: 'an app' })
   await query(first.url, "CREATE TABLE kept AS SELECT 'data' AS value")
   await first.stop()

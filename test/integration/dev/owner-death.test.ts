@@ -11,6 +11,7 @@ import { chooseServerUser } from '../../../src/dev/embedded-postgres/server-user
 import { temporaryDirectories } from '../../support/directories.ts'
 import { ownerProgram, refusalOf, startedUrl } from '../../support/embedded-postgres-owner.ts'
 import { eventually } from '../../support/eventually.ts'
+import { rememberLastingPorts } from '../../support/lasting-ports.ts'
 import { type Program, runProgram } from '../../support/program.ts'
 import { query } from '../../support/query.ts'
 
@@ -72,6 +73,7 @@ test.each(['program', 'group'] as const)(
   'kill -9 of the owning %s ends Postgres, and the next start has every acknowledged row',
   async (target) => {
     const dataDir = await directories.create()
+    await rememberLastingPorts(dataDir)
     const { owner, url } = await startOwner(dataDir)
     await query(url, 'CREATE TABLE burst (value int PRIMARY KEY)')
     const acknowledged = await insertUntilDisconnected(url, (count) => {

@@ -7,6 +7,7 @@ import { collect } from './content-contract.ts'
 import { codexLog, streamOf } from './log-file.ts'
 
 const PROGRAM = join(import.meta.dirname, 'upload-process.program.ts')
+const PGAPPNAME = `killed-${randomUUID()}`
 // More for a person who wants to be sure; what CI can wait for otherwise. At least 2 MiB of log: of
 // less, nothing is stored before its end, so there would be no moment in which to kill.
 const EVENTS = Number(process.env.CRASH_EVENTS ?? 16_000)
@@ -21,7 +22,8 @@ beforeAll(async () => {
 afterAll(() => fixture.close())
 
 function start(what: 'upload' | 'derive', sessionId: string): Program {
-  const program = runProgram(PROGRAM, [what, fixture.url, sessionId, String(EVENTS)])
+  const args = [what, fixture.url, sessionId, String(EVENTS)]
+  const program = runProgram(PROGRAM, args, { env: { PGAPPNAME } })
   onTestFinished(async () => {
     program.kill('SIGKILL')
     await program.ended
@@ -51,6 +53,9 @@ async function killedWhen(program: Program, happened: () => Promise<boolean>): P
   while (!(await happened()));
   program.kill('SIGKILL')
   await program.ended
+  // Its servers in Postgres end what they were at, and may commit it, before they notice.
+  const servers = 'SELECT FROM pg_stat_activity WHERE application_name = $1'
+  while ((await fixture.rows(servers, [PGAPPNAME])).length > 0);
 }
 
 describe('kill -9', () => {
