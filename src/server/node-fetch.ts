@@ -55,6 +55,7 @@ function answerHandler(
   { resolve, reject, ended }: Asker,
 ): Dispatcher.DispatchHandler {
   let body: ReadableStreamDefaultController<Uint8Array> | undefined
+  let isOver = false
 
   function bodyOf(controller: Dispatcher.DispatchController): ReadableStream<Uint8Array> {
     return new ReadableStream<Uint8Array>(
@@ -65,7 +66,8 @@ function answerHandler(
         pull: () => controller.resume(),
         cancel() {
           body = undefined
-          void client.destroy()
+          // Once all of it is here, the connection may carry another request already.
+          if (!isOver) void client.destroy()
         },
       },
       new ByteLengthQueuingStrategy({ highWaterMark: BUFFERED_BYTES }),
@@ -88,6 +90,7 @@ function answerHandler(
       if ((body?.desiredSize ?? 1) <= 0) controller.pause()
     },
     onResponseEnd() {
+      isOver = true
       ended()
       body?.close()
       release()

@@ -182,6 +182,22 @@ describe('its connections', () => {
     expect(await (await asked).text()).toBe('for another')
   })
 
+  test.each(['at once', 'later'])(
+    'are left alone by who lets go of a whole body %s',
+    async (when) => {
+      const { url, open, waiting } = await serveConnections()
+      const fetchNow = createNodeFetch()
+      const before = await fetchNow(url)
+      if (when === 'at once') await before.body?.cancel()
+      const asked = fetchNow(`${url}/wait`)
+      await expect.poll(() => waiting.length).toBe(1)
+      if (when === 'later') await before.body?.cancel()
+      waiting[0]?.end('for another')
+      expect(await (await asked).text()).toBe('for another')
+      expect(open.size).toBe(1)
+    },
+  )
+
   test('do not carry another request once a body was left half read', async () => {
     const { url, open, waiting } = await serveConnections()
     const fetchNow = createNodeFetch()
