@@ -190,19 +190,20 @@ describe.runIf(hasDebianPostgres)('when something breaks', { timeout: 180_000 },
     })
 
     test('Postgres is killed and started again', async () => {
-      let restarted: { url: string; stop(): Promise<void> } | undefined
+      let restarted: Awaited<ReturnType<typeof startDebianServer>> | undefined
       const restart = (async () => {
         await acknowledgedMore(20)
         await stage.postgres.kill()
         await expect.poll(stage.readiness, ready).toBe('not ready')
         restarted = await startDebianServer(stage.postgres.dataDir, { fsync: 'on' })
+        // Before the directory it works in is removed.
+        cleanUps.splice(-1, 0, restarted.stop)
         stage.way.leadTo(portOf(restarted.url))
         await expect.poll(stage.readiness, ready).toBe('ready')
         await acknowledgedMore(5)
       })()
       await stage.writeUntil(restart)
       await restart
-      cleanUps.push(async () => restarted?.stop())
       await expectNothingLost(restarted?.url)
     })
 

@@ -40,7 +40,7 @@ async function probe(
   path: string,
   options: Partial<HealthHandlerOptions> = {},
 ): Promise<{ status: number; body: Readiness }> {
-  const serveHealth = createHealthHandler({ database: pool, ...options })
+  const serveHealth = createHealthHandler({ database: pool, timeoutMs: 30_000, ...options })
   const response = await serveHealth(new Request(`http://app${path}`))
   return { status: response.status, body: (await response.json()) as Readiness }
 }
@@ -119,6 +119,7 @@ test('any number of probes at once cost one look', async () => {
     electricUrl: electric.url,
     streamId: false,
     cacheMs: 60_000,
+    timeoutMs: 30_000,
   })
   const ask = () => serveHealth(new Request('http://app/ready'))
   await Promise.all(Array.from({ length: 50 }, ask))
