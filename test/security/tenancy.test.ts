@@ -11,6 +11,8 @@ import { createWorld, signedIn, type World } from './support/world.ts'
 /** More on demand: `SECURITY_CASES=1000000 npx vitest run test/security`. */
 const CASES = Number(process.env.SECURITY_CASES ?? 1_000)
 const PATIENCE_MS = 1_800_000
+/** The leak that shows least is met once in 130 cases: one hunt in 10^16 misses it, and all end at it. */
+const ENOUGH_FOR_A_LEAK = 5_000
 
 let world: World
 
@@ -67,7 +69,7 @@ describe('the hunt finds a planted leak', () => {
     '%s',
     async (_name, leaky) => {
       const serve = world.proxy({ shapes: { ...appShapes, ...leaky } })
-      await expect(hunt(world, serve, 1_000)).rejects.toThrow(/Property failed/)
+      await expect(hunt(world, serve, ENOUGH_FOR_A_LEAK)).rejects.toThrow(/Property failed/)
     },
     PATIENCE_MS,
   )
@@ -81,7 +83,7 @@ describe('the hunt finds a planted leak', () => {
         return fetch(url, init)
       }
       const serve = world.proxy({ fetch: send })
-      await expect(hunt(world, serve, 1_000)).rejects.toThrow(/Property failed/)
+      await expect(hunt(world, serve, ENOUGH_FOR_A_LEAK)).rejects.toThrow(/Property failed/)
     },
     PATIENCE_MS,
   )
