@@ -177,7 +177,7 @@ async function timeCommits(
 async function measureGrowth(proxy: ServerProcess, proxied: Side): Promise<Comparison> {
   const heaps: number[] = []
   for (let wave = 0; wave < waves; wave++) {
-    const crowd = await openPolls(proxied, clientsPerWave)
+    const crowd = await openPolls(proxied, clientsPerWave, 'one')
     crowd.close()
     await delay(500)
     heaps.push((await proxy.usage()).heapUsed / 1e6)

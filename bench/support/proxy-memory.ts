@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Comparison, compare } from '../harness.ts'
-import { openPolls } from './idle-polls.ts'
+import { openPolls, type Places } from './idle-polls.ts'
 import { askedDirectly, behindOurs, type Side } from './proxy-sides.ts'
 import { type ServerProcess, startServerProcess } from './server-process.ts'
 
@@ -15,13 +15,18 @@ const flags = ['--max-semi-space-size=1']
 
 /** What a process takes for each client that waits: ours, and one that only passes bytes on. */
 export async function measureMemory(engineUrl: string): Promise<Comparison[]> {
+  return [...(await measureAt('one', engineUrl)), ...(await measureAt('each its own', engineUrl))]
+}
+
+async function measureAt(places: Places, engineUrl: string): Promise<Comparison[]> {
   const ours: number[] = []
   const least: number[] = []
   for (let sample = 0; sample < samples; sample++) {
-    ours.push(await memoryPerClient('shape-proxy', engineUrl, behindOurs))
-    least.push(await memoryPerClient('bare-proxy', engineUrl, askedDirectly))
+    ours.push(await memoryPerClient('shape-proxy', places, engineUrl, behindOurs))
+    least.push(await memoryPerClient('bare-proxy', places, engineUrl, askedDirectly))
   }
-  const name = `memory per idle live client, ${idleClients} clients`
+  const where = places === 'one' ? 'at one place' : 'each at a place of its own'
+  const name = `memory per idle live client, ${idleClients} clients ${where}`
   const common = { unit: 'kB', ours }
   return [
     compare({
@@ -42,6 +47,7 @@ export async function measureMemory(engineUrl: string): Promise<Comparison[]> {
 
 async function memoryPerClient(
   program: 'shape-proxy' | 'bare-proxy',
+  places: Places,
   engineUrl: string,
   behind: (server: ServerProcess) => Side,
 ): Promise<number> {
@@ -49,9 +55,9 @@ async function memoryPerClient(
   const server = await startServerProcess({ program, argument, nodeFlags: flags })
   try {
     // They stay: memory that they left would be used again, and the others would seem to take less.
-    const first = await openPolls(behind(server), idleClients / 4)
+    const first = await openPolls(behind(server), idleClients / 4, places)
     const before = await settledRss(server)
-    const crowd = await openPolls(behind(server), idleClients)
+    const crowd = await openPolls(behind(server), idleClients, places)
     const after = await settledRss(server)
     first.close()
     crowd.close()

@@ -4,6 +4,7 @@ import {
   createShapeProxy as createPortableShapeProxy,
   type ShapeProxyOptions,
 } from './shape-proxy.ts'
+import { shareLiveRequests } from './share-live-requests.ts'
 
 /**
  * Serves named shapes to browsers: authenticates, turns the shape's name (the last segment of the
@@ -12,7 +13,8 @@ import {
  * shapes answers many live requests over one connection.
  *
  * It is that of the entry `@org/session-db/proxy`, but for Node: unless `fetch` is given, Electric is
- * asked over undici, which takes less memory for each request that waits, and copies no bodies.
+ * asked over undici, which takes less memory for each request that waits, and copies no bodies; and
+ * live requests that wait at the same place of a shape are one to Electric.
  *
  * The answer is typed JSON for every refusal: 400, 401, 404, 405, 413, 429 with Retry-After, or 502
  * and 503 with Retry-After when Electric cannot answer. It never rejects.
@@ -30,5 +32,5 @@ import {
 export function createShapeProxy<P extends Principal = Principal>(
   options: ShapeProxyOptions<P>,
 ): (request: Request) => Promise<Response> {
-  return createPortableShapeProxy<P>({ fetch: createNodeFetch(), ...options })
+  return createPortableShapeProxy<P>({ fetch: shareLiveRequests(createNodeFetch()), ...options })
 }

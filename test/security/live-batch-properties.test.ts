@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sessionColumns } from '../../src/schema/index.ts'
+import { shareLiveRequests } from '../../src/server/share-live-requests.ts'
 import { defineShape } from '../../src/shapes/index.ts'
 import { appShapes } from './support/app-shapes.ts'
 import { collectPlaces, huntBatches, newsEverywhere, type Places } from './support/batch-hunt.ts'
@@ -40,6 +41,17 @@ const leaks = {
         last = principalOf(request)
         await new Promise((resolve) => setImmediate(resolve))
         return last
+      },
+    })
+  },
+  'live requests that are one, whatever they are given': () => {
+    const asked = new Map<string, string>()
+    const send = shareLiveRequests((place, init) => fetch(asked.get(String(place)) ?? '', init))
+    return world.proxy({
+      fetch: (input, init) => {
+        const place = String(input).replace(/(?<=[?&])(?:params%5B\d+%5D|handle|offset)=[^&]*/g, '')
+        asked.set(place, String(input))
+        return send(place, init)
       },
     })
   },

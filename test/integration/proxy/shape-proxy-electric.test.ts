@@ -7,12 +7,13 @@ import {
 } from '@electric-sql/client'
 import fc from 'fast-check'
 import { Pool } from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createShapeServer, type ShapeServer } from '../../../src/dev/shape-server/index.ts'
 import type { Principal } from '../../../src/schema/principal.ts'
 import { migrate } from '../../../src/server/migrate.ts'
-import { createShapeProxy } from '../../../src/server/shape-proxy.ts'
+import { createShapeProxy } from '../../../src/server/node-shape-proxy.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { startTcpProxy } from '../../support/tcp-proxy.ts'
 import { type Served, serve } from '../../unit/proxy/serve.ts'
 import { createMaterializedClient } from '../shape-server/materialized-client.ts'
 
@@ -21,6 +22,7 @@ const SECRET = 'keep-this-to-yourself'
 let database: TestDatabase
 let pool: Pool
 let electric: ShapeServer
+let enginePort: number
 let app: Served
 const streams: AbortController[] = []
 
@@ -31,17 +33,20 @@ beforeAll(async () => {
   await fill()
   electric = await createShapeServer({ databaseUrl: database.url, secret: SECRET })
   const { url } = await electric.listen()
-  app = await serve(
-    createShapeProxy({
-      electricUrl: url,
-      secret: SECRET,
-      authenticate: (request) => {
-        const [tenantId, userId] = (request.headers.get('authorization') ?? '').split('/')
-        return tenantId && userId ? { tenantId, userId } : null
-      },
-    }),
-  )
+  enginePort = Number(new URL(url).port)
+  app = await serve(proxyOf(url))
 })
+
+function proxyOf(electricUrl: string) {
+  return createShapeProxy({
+    electricUrl,
+    secret: SECRET,
+    authenticate: (request) => {
+      const [tenantId, userId] = (request.headers.get('authorization') ?? '').split('/')
+      return tenantId && userId ? { tenantId, userId } : null
+    },
+  })
+}
 
 afterEach(() => {
   for (const stream of streams.splice(0)) stream.abort()
@@ -108,21 +113,24 @@ function materialize(principal: Principal, name: string, params: Record<string, 
 
 const ids = (rows: Row[]) => rows.map(({ id }) => String(id)).sort()
 
-/** The keys a shape's snapshot holds, read request by request until it is up to date. */
-async function snapshot(principal: Principal, path: string): Promise<Row[]> {
+/** The rows a shape holds, read request by request until it is up to date, and the place to go on from. */
+async function readAll(
+  principal: Principal,
+  path: string,
+): Promise<{ rows: Row[]; place: string }> {
   const rows: Row[] = []
-  let query = 'offset=-1'
+  let place = 'offset=-1'
   for (;;) {
     const separator = path.includes('?') ? '&' : '?'
-    const response = await fetch(`${app.url}/${path}${separator}${query}`, {
+    const response = await fetch(`${app.url}/${path}${separator}${place}`, {
       headers: as(principal),
     })
     expect(response.status).toBe(200)
     const messages = await response.json()
     for (const message of messages) if (isChangeMessage(message)) rows.push(message.value)
-    if (response.headers.has('electric-up-to-date')) return rows
     const handle = response.headers.get('electric-handle')
-    query = `offset=${response.headers.get('electric-offset')}&handle=${handle}`
+    place = `offset=${response.headers.get('electric-offset')}&handle=${handle}`
+    if (response.headers.has('electric-up-to-date')) return { rows, place }
   }
 }
 
@@ -160,7 +168,7 @@ test('whoever asks for whatever sees exactly the rows that SQL says are theirs',
     async (who, name, value) => {
       const { sql, param } = truth[name] ?? { sql: '' }
       const query = param === undefined ? '' : `?${param}=${encodeURIComponent(value)}`
-      const rows = await snapshot(who, `${name}${query}`)
+      const { rows } = await readAll(who, `${name}${query}`)
       const expected = await pool.query(sql, [who.tenantId, who.userId, value])
       expect(ids(rows)).toEqual(ids(expected.rows))
       for (const row of rows) {
@@ -183,6 +191,29 @@ describe('a browser that follows a shape', () => {
       SELECT t, 'live', 'th-s2', 's2', 'ann', 'user', t, 4 FROM unnest(ARRAY['t1', 't2']) t`)
     await vi.waitFor(() => expect(ids(messages.currentRows)).toContain('live'), 10_000)
     expect(messages.currentRows.find(({ id }) => id === 'live')).toMatchObject({ content: 't1' })
+  })
+
+  test('waits with others of the same shape for one answer of the engine', async () => {
+    const polls: string[] = []
+    const engine = await startTcpProxy(enginePort, (client, upstream) => {
+      client.on('data', (bytes) => polls.push(...(String(bytes).match(/live=true/g) ?? [])))
+      client.pipe(upstream).pipe(client)
+    })
+    const crowd = await serve(proxyOf(`http://127.0.0.1:${engine.port}`))
+    onTestFinished(async () => {
+      await crowd.close()
+      await engine.close()
+    })
+    const eve = { tenantId: 't1', userId: 'eve' }
+    const path = 'session-threads?sessionId=s2'
+    const { place } = await readAll(eve, path)
+    const live = `${crowd.url}/${path}&${place}&live=true`
+    const asked = Array.from({ length: 20 }, () => fetch(live, { headers: as(eve) }))
+    await expect.poll(() => polls.length).toBeGreaterThan(0)
+    await pool.query(`INSERT INTO chat_threads (tenant_id, id, session_id, created_by, mode, title)
+      VALUES ('t1', 'th-new', 's2', 'ann', 'session', 'new')`)
+    for (const answer of await Promise.all(asked)) expect(await answer.text()).toContain('th-new')
+    expect(polls.length).toBeLessThan(asked.length)
   })
 
   test('loses a session and all below it at once when it is made private, and gets them back', async () => {

@@ -174,7 +174,7 @@ describe('a batch', () => {
     electric.answerWith((_request, response) => response.on('close', () => (closed += 1)))
     const aborter = new AbortController()
     await post(
-      { polls: [0, 1, 2].map(() => ({ shape: 'sessions', query: live() })) },
+      { polls: [0, 1, 2].map((n) => ({ shape: 'sessions', query: `${live()}&cursor=${n}` })) },
       { signal: aborter.signal },
     )
     await eventually(() => expect(electric.seen).toHaveLength(3))

@@ -1,0 +1,267 @@
+import fc from 'fast-check'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { createNodeFetch } from '../../../src/server/node-fetch.ts'
+import { shareLiveRequests } from '../../../src/server/share-live-requests.ts'
+import { type Poll, servePolls } from './serve-polls.ts'
+
+const LONG = 200_000
+const soon = { interval: 5 }
+
+async function start() {
+  const engine = await servePolls()
+  onTestFinished(() => engine.close())
+  const send = shareLiveRequests(createNodeFetch())
+  const ask = (path: string, init?: RequestInit) => send(`${engine.url}${path}`, init)
+  const crowd = (count: number, path: string) => Array.from({ length: count }, () => ask(path))
+  return { ...engine, ask, crowd }
+}
+
+const text = async (answer: Promise<Response>) => (await answer).text()
+
+describe('live requests for the same place', () => {
+  test('are one to the server, and each has the whole answer', async () => {
+    const { crowd, waiting, polls } = await start()
+    const asked = crowd(50, '/?live=true&offset=1_0')
+    const [poll] = await waiting(1)
+    poll?.response.writeHead(200, { 'electric-offset': '2_0' })
+    poll?.response.write('[first,')
+    poll?.response.end('second]')
+    for (const answer of await Promise.all(asked)) {
+      expect([answer.status, answer.headers.get('electric-offset')]).toEqual([200, '2_0'])
+      expect(await answer.text()).toBe('[first,second]')
+    }
+    expect(polls).toHaveLength(1)
+  })
+
+  test.each([204, 409])('share an answer of %i too', async (status) => {
+    const { crowd, waiting } = await start()
+    const asked = crowd(3, '/?live=true')
+    const [poll] = await waiting(1)
+    poll?.response.writeHead(status).end(status === 204 ? undefined : '[]')
+    for (const answer of await Promise.all(asked)) {
+      expect(answer.status).toBe(status)
+      expect(await answer.text()).toBe(status === 204 ? '' : '[]')
+    }
+  })
+
+  test('go on when one leaves, even the first', async () => {
+    const { ask, waiting, polls } = await start()
+    const leaving = new AbortController()
+    const first = ask('/?live=true', { signal: leaving.signal })
+    await waiting(1)
+    const second = ask('/?live=true')
+    leaving.abort()
+    await expect(first).rejects.toThrow(/abort/i)
+    polls[0]?.response.end('answer')
+    expect(await text(second)).toBe('answer')
+    expect(polls).toHaveLength(1)
+  })
+
+  test('end when the last one leaves, and the next one asks anew', async () => {
+    const { ask, waiting, polls } = await start()
+    const leaving = new AbortController()
+    const asked = [1, 2, 3].map(() => ask('/?live=true', { signal: leaving.signal }))
+    await waiting(1)
+    leaving.abort()
+    for (const answer of asked) await expect(answer).rejects.toThrow(/abort/i)
+    const next = ask('/?live=true')
+    await waiting(2)
+    await polls[0]?.closed
+    polls[1]?.response.end('answer')
+    expect(await text(next)).toBe('answer')
+  })
+
+  test('are not asked for one who had left before', async () => {
+    const { ask, polls } = await start()
+    await expect(ask('/?live=true', { signal: AbortSignal.abort() })).rejects.toThrow(/abort/i)
+    expect(polls).toHaveLength(0)
+  })
+
+  test('stream a long answer to one, and the others ask alone', async () => {
+    const { crowd, waiting, polls } = await start()
+    const asked = crowd(3, '/?live=true')
+    await waiting(1)
+    polls[0]?.response.write('x'.repeat(LONG))
+    const first = await Promise.race(asked)
+    const reader = first.body?.getReader()
+    expect((await reader?.read())?.value?.byteLength).toBeGreaterThan(0)
+    await waiting(3)
+    expect(polls[0]?.response.writableEnded).toBe(false)
+    for (const { response } of polls) response.end('y'.repeat(LONG))
+    let bytes = 0
+    const others = await Promise.all(asked)
+    for (const answer of others) {
+      if (answer !== first) bytes += (await answer.text()).length
+    }
+    expect(bytes).toBe(2 * LONG)
+  })
+
+  test('lose nothing of a long answer between what was held and the rest', async () => {
+    const { crowd, waiting, polls } = await start()
+    const asked = crowd(2, '/?live=true')
+    await waiting(1)
+    const body = Array.from({ length: LONG }, (_, n) => String.fromCharCode(97 + (n % 26))).join('')
+    polls[0]?.response.end(body)
+    await waiting(2)
+    polls[1]?.response.end(body)
+    for (const answer of await Promise.all(asked)) expect(await answer.text()).toBe(body)
+  })
+
+  test('end when the one that a long answer streams to leaves in its midst', async () => {
+    const { ask, waiting, polls } = await start()
+    const leaving = new AbortController()
+    const first = ask('/?live=true', { signal: leaving.signal })
+    const second = ask('/?live=true')
+    await waiting(1)
+    polls[0]?.response.write('x'.repeat(LONG))
+    const answer = await first
+    await waiting(2)
+    leaving.abort()
+    await expect(answer.text()).rejects.toThrow()
+    await polls[0]?.closed
+    polls[1]?.response.end('answer')
+    expect(await text(second)).toBe('answer')
+  })
+
+  test('all hear that it failed, before the answer and in it; the next one asks anew', async () => {
+    const { crowd, waiting, polls } = await start()
+    const before = crowd(3, '/?live=true')
+    await waiting(1)
+    polls[0]?.response.destroy()
+    for (const answer of before) await expect(answer).rejects.toMatchObject({ code: /./ })
+    const within = crowd(3, '/?live=true')
+    await waiting(2)
+    polls[1]?.response.write('half', () => polls[1]?.response.destroy())
+    for (const answer of within) await expect(answer).rejects.toThrow()
+    const next = crowd(2, '/?live=true')
+    await waiting(3)
+    polls[2]?.response.end('answer')
+    expect(await Promise.all(next.map(text))).toEqual(['answer', 'answer'])
+  })
+
+  test('that come once the answer has begun are asked anew', async () => {
+    const { ask, waiting, polls } = await start()
+    const first = ask('/?live=true')
+    await waiting(1)
+    polls[0]?.response.write('begun')
+    const answer = await first
+    const second = ask('/?live=true')
+    await waiting(2)
+    polls[1]?.response.end('new')
+    polls[0]?.response.end()
+    expect([await answer.text(), await text(second)]).toEqual(['begun', 'new'])
+  })
+})
+
+test('live requests for different places are different requests', async () => {
+  const { ask, waiting } = await start()
+  const asked = ['a', 'b', 'a'].map((place) => ask(`/?live=true&offset=${place}`))
+  for (const { response, url } of await waiting(2)) response.end(url)
+  const [a, b] = ['/?live=true&offset=a', '/?live=true&offset=b']
+  expect(await Promise.all(asked.map(text))).toEqual([a, b, a])
+})
+
+test.each<[string, string, RequestInit]>([
+  ['that do not wait', '/?offset=1_0', {}],
+  ['that only look as if they waited', '/?where=live=true%26', {}],
+  ['for streams of events', '/?live=true&live_sse=true', {}],
+  ['for streams of events, by their old name', '/?experimental_live_sse=true&live=true', {}],
+  ['with an ETag', '/?live=true', { headers: { 'if-none-match': '"tag"' } }],
+  ['for headers alone', '/?live=true', { method: 'HEAD' }],
+  ['with a body', '/?live=true', { method: 'POST', body: '{}' }],
+])('requests %s are each their own', async (_, path, init) => {
+  const { ask, waiting } = await start()
+  const asked = [ask('/?live=true'), ask(path, init), ask(path, init)]
+  for (const { response, url, method } of await waiting(3)) response.end(`${method} ${url}`)
+  const { method = 'GET' } = init
+  const own = method === 'HEAD' ? '' : `${method} ${path}`
+  expect(await Promise.all(asked.map(text))).toEqual(['GET /?live=true', own, own])
+})
+
+type Step =
+  | { do: 'ask'; place: string }
+  | { do: 'leave'; nth: number }
+  | { do: 'answer' | 'break'; nth: number; bytes: number }
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constant('ask' as const), place: fc.constantFrom('a', 'b') }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('leave' as const), nth: fc.nat(20) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constantFrom('answer' as const, 'answer' as const, 'break' as const),
+      nth: fc.nat(20),
+      bytes: fc.constantFrom(0, 10, LONG),
+    }),
+  },
+)
+
+/** One who asked: where, what had been answered until then, and what came of it. */
+interface Asker {
+  readonly place: string
+  readonly answered: number
+  readonly leaving: AbortController
+  readonly outcome: Promise<string>
+}
+
+test('whoever asks, leaves or fails: each has a whole answer to its own question, given after it asked', async () => {
+  const { ask, polls } = await start()
+  let answered = 0
+  const open = () => polls.filter(({ response }) => !response.writableEnded && !response.destroyed)
+
+  function answer({ url, response }: Poll, bytes: number, breaks: boolean): void {
+    answered += 1
+    const body = `${url} ${answered} ${bytes} ${'x'.repeat(bytes)}`
+    if (!breaks) response.end(body)
+    else response.write(body.slice(0, -1), () => response.destroy())
+  }
+
+  function asker(place: string): Asker {
+    const leaving = new AbortController()
+    const outcome = text(ask(place, { signal: leaving.signal })).catch(() => 'failed')
+    return { place, answered, leaving, outcome }
+  }
+
+  function check({ place, answered: before }: Asker, outcome: string): void {
+    if (outcome === 'failed') return
+    const [url, serial, bytes, rest] = outcome.split(' ')
+    expect(url).toBe(place)
+    expect(Number(serial)).toBeGreaterThan(before)
+    expect(rest).toHaveLength(Number(bytes))
+  }
+
+  async function play(steps: readonly Step[]): Promise<void> {
+    const askers: Asker[] = []
+    let broken = 0
+    for (const one of steps) {
+      if (one.do === 'ask') askers.push(asker(`/?live=true&offset=${one.place}`))
+      else if (one.do === 'leave') askers[one.nth % (askers.length || 1)]?.leaving.abort()
+      else {
+        const poll = open()[one.nth % (open().length || 1)]
+        if (poll === undefined) continue
+        if (one.do === 'break') broken += 1
+        answer(poll, one.bytes, one.do === 'break')
+      }
+      await new Promise(setImmediate)
+    }
+    let left = askers.length
+    for (const { outcome } of askers) void outcome.then(() => left--)
+    // What was long, or is still on its way, asks once more.
+    await expect
+      .poll(() => {
+        for (const poll of open()) answer(poll, 10, false)
+        return left
+      }, soon)
+      .toBe(0)
+    const outcomes = await Promise.all(askers.map(({ outcome }) => outcome))
+    for (const [index, one] of askers.entries()) check(one, outcomes[index] ?? '')
+    const stayed = outcomes.filter((_, index) => !askers[index]?.leaving.signal.aborted)
+    if (broken === 0) expect(stayed).not.toContain('failed')
+    await expect.poll(open, soon).toEqual([])
+  }
+
+  await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 25 }), play), { numRuns: 150 })
+}, 60_000)
