@@ -122,8 +122,11 @@ function applyMessage(mutation: Of<'chatMessages'>, context: ApplyContext): Appl
     const { threadId, content } = mutation.value
     const sessionId = sessionOf(threadId, context)
     const sources = live.messagesOf(threadId, sessionId)
-    const position = lastPosition(sources, threadId) + 1
-    const row = newMessage(mutation.value, { sessionId, position }, identity, now)
+    const last = messagesIn(sources, threadId).reduce(
+      (most, { position }) => Math.max(most, position),
+      0,
+    )
+    const row = newMessage(mutation.value, { sessionId, position: last + 1 }, identity, now)
     const along = changeThread(threadId, context, (thread) => ({
       messageCount: thread.messageCount + 1,
       lastMessageAt: now,
@@ -160,27 +163,14 @@ function changeThread(
 function sessionOf(threadId: string, { live, sessionOfThread }: ApplyContext): string | undefined {
   const thread = find(live.threads(), threadId)
   if (thread !== undefined) return thread.sessionId
-  return sessionOfThread.get(threadId) ?? sessionOfMessages(live.messages(), threadId)
+  return sessionOfThread.get(threadId) ?? messagesIn(live.messages(), threadId)[0]?.sessionId
 }
 
-function sessionOfMessages(
+function messagesIn(
   sources: readonly SyncedCollection<ChatMessage>[],
   threadId: string,
-): string | undefined {
-  for (const { collection } of sources) {
-    for (const message of collection.values()) {
-      if (message.threadId === threadId) return message.sessionId
-    }
-  }
-  return undefined
-}
-
-function lastPosition(sources: readonly SyncedCollection<ChatMessage>[], threadId: string): number {
-  let last = 0
-  for (const { collection } of sources) {
-    for (const message of collection.values()) {
-      if (message.threadId === threadId) last = Math.max(last, message.position)
-    }
-  }
-  return last
+): ChatMessage[] {
+  return sources.flatMap(({ collection }) =>
+    [...collection.values()].filter((message) => message.threadId === threadId),
+  )
 }

@@ -18,8 +18,8 @@ export function requireOneTanStackDb(
   throw new SessionDbError(
     'invalid',
     'There are two copies of @tanstack/db: @tanstack/electric-db-collection uses another one than @org/session-db. ' +
-      'Run "npm ls @tanstack/db", pin @tanstack/db to the version @tanstack/electric-db-collection asks for, and set ' +
-      '"overrides" in package.json. In a Vite app add resolve: { dedupe: ["@tanstack/db"] }.',
+      'Run "npm ls @tanstack/db", and pin the version that @tanstack/electric-db-collection asks for in "dependencies" ' +
+      'and "overrides". In a Vite app add resolve: { dedupe: ["@tanstack/db"] }.',
   )
 }
 

@@ -23,7 +23,7 @@ export function shapesUrl(electricUrl: string): string {
   if (origin === undefined) {
     throw new SessionDbError(
       'invalid',
-      `electricUrl '${electricUrl}' is relative and there is no page it could belong to. Give the full URL outside a browser.`,
+      `electricUrl '${electricUrl}' is relative, and there is no page: give the full URL.`,
     )
   }
   return new URL(path, origin).href

@@ -4,8 +4,8 @@ import { codeOfStatus, type ErrorCode, errorStatus, SessionDbError } from '../er
 const HINTS: Partial<Record<ErrorCode, string>> = {
   unauthenticated: 'Sign in again, then call restart().',
   forbidden: 'This user may not read it.',
-  not_found: 'The server has no shape of this name: check electricUrl.',
-  invalid: 'The server did not accept the parameters.',
+  not_found: 'It has no shape of this name: check electricUrl.',
+  invalid: 'It did not accept the parameters.',
 }
 
 /**
@@ -15,23 +15,27 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
  */
 export function toStreamError(error: unknown, shape: string): SessionDbError {
   if (error instanceof SessionDbError) return error
+  const failed = (code: ErrorCode, message: string, details = {}) =>
+    new SessionDbError(code, message, { details: { shape, ...details }, cause: error })
   if (!(error instanceof FetchError)) {
     const reason = error instanceof Error ? error.message : String(error)
-    return new SessionDbError('unavailable', `The stream of ${shape} stopped: ${reason}`, {
-      details: { shape },
-      cause: error,
-    })
+    return failed('unavailable', `The stream of ${shape} stopped: ${reason}`)
   }
-  if (error.status >= 200 && error.status < 300) {
-    const message = `The connection broke within an answer about ${shape}. The stream tries again by itself.`
-    return new SessionDbError('unavailable', message, { details: { shape }, cause: error })
+  const { status } = error
+  if (isHalfAnswer(error)) {
+    return failed(
+      'unavailable',
+      `The server of ${shape} broke off. The stream tries again by itself.`,
+    )
   }
   const code = codeOf(error)
   const hint = HINTS[code] ?? 'Try again later.'
-  return new SessionDbError(code, `The server refused ${shape} with ${error.status}. ${hint}`, {
-    details: { shape, status: error.status },
-    cause: error,
-  })
+  return failed(code, `The server refused ${shape} with ${status}. ${hint}`, { status })
+}
+
+/** Whether the connection broke while a good answer was being read: asking again will do. */
+export function isHalfAnswer(error: unknown): boolean {
+  return error instanceof FetchError && error.status >= 200 && error.status < 300
 }
 
 function codeOf(error: FetchError): ErrorCode {

@@ -1,10 +1,10 @@
-import { FetchError, type ShapeStreamOptions } from '@electric-sql/client'
+import type { ShapeStreamOptions } from '@electric-sql/client'
 import { columnMapperOf } from './column-names.ts'
 import type { ShapeSource, StreamOptions } from './electric.ts'
 import type { PageVisibility } from './page-visibility.ts'
 import { parseTimestamp } from './parse-timestamp.ts'
 import { shapeUrl } from './shape-url.ts'
-import { toStreamError } from './stream-error.ts'
+import { isHalfAnswer, toStreamError } from './stream-error.ts'
 import type { StreamStop } from './stream-stop.ts'
 import type { WritableSyncStatus } from './sync-status.ts'
 import { watchFetch } from './watch-fetch.ts'
@@ -57,11 +57,6 @@ export function streamOptions(
       return {}
     },
   }
-}
-
-/** The connection broke while a good answer was being read: asking again will do. */
-function isHalfAnswer(error: unknown): boolean {
-  return error instanceof FetchError && error.status >= 200 && error.status < 300
 }
 
 /** Name and parameters of a shape, for messages. */

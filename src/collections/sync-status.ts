@@ -44,6 +44,11 @@ export type SyncStatusChanges = Partial<Omit<SyncStatus, 'connection'>> & {
   readonly isStopped?: boolean
 }
 
+/** All that the server has said is here, and all is well. */
+export function upToDateNow(): SyncStatusChanges {
+  return { isUpToDate: true, lastSyncedAt: new Date(), lastError: null }
+}
+
 const INITIAL: SyncStatus = {
   status: 'idle',
   connection: 'idle',

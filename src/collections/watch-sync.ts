@@ -5,7 +5,7 @@ import { toStreamError } from './stream-error.ts'
 import { describeShape, type StreamWatch } from './stream-options.ts'
 import type { SyncOverlay } from './stream-overlay.ts'
 import type { StreamMessage, SyncEvidence } from './sync-evidence.ts'
-import type { WritableSyncStatus } from './sync-status.ts'
+import { upToDateNow, type WritableSyncStatus } from './sync-status.ts'
 
 /** The longest delay a timer takes, in ms: for ever, as far as a page is concerned. */
 const FOR_EVER_MS = 2 ** 31 - 1
@@ -113,9 +113,7 @@ function observeMessages(
   const observe = (message: StreamMessage) => {
     evidence.observe(message)
     if (message.headers.control === 'must-refetch') status.update({ isUpToDate: false })
-    if (message.headers.control === 'up-to-date') {
-      status.update({ isUpToDate: true, lastSyncedAt: new Date(), lastError: null })
-    }
+    if (message.headers.control === 'up-to-date') status.update(upToDateNow())
     return false
   }
   utils.awaitMatch(observe, FOR_EVER_MS).catch(() => undefined)

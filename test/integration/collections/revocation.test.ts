@@ -13,8 +13,7 @@ import { openAs } from './open-as.ts'
 
 let app: AppServer
 beforeAll(async () => {
-  // A stream that goes on without news is live again when its first poll has ended.
-  app = await startAppServer({ longPollMs: 2_000 })
+  app = await startAppServer()
 })
 afterAll(() => app.close())
 

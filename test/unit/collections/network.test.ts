@@ -20,7 +20,9 @@ afterEach(() => {
 /** A server behind a connection that can be cut, and a client that has synced with it. */
 async function openThroughProxy(options: Partial<SessionCollectionsOptions> = {}) {
   const shapes = createHandDrivenShapes()
-  const server = await serve((request) => shapes.fetch(request.url, { signal: request.signal }))
+  const server = await serve(({ url, signal }) =>
+    shapes.fetch(url, { signal }).catch(() => new Response('the client has gone')),
+  )
   const proxy = await startTcpProxy(Number(new URL(server.url).port))
   onTestFinished(async () => {
     await proxy.close()
@@ -62,6 +64,45 @@ describe('a stream whose connection is lost', () => {
     shapes.push('sessions', [])
     page.goOnline()
     expect(await until(({ isUpToDate }) => isUpToDate)).toMatchObject({ connection: 'live' })
+  })
+
+  test('is live again at once, though there is no news that a live poll could bring', async () => {
+    const { shapes, proxy, until } = await openThroughProxy()
+    const page = stubPage()
+    const before = await until(({ isUpToDate }) => isUpToDate)
+    proxy.cut()
+    await until(isLost)
+    const asked = shapes.requests.length
+
+    proxy.heal()
+    page.goOnline()
+    const after = await until(({ isUpToDate }) => isUpToDate)
+    expect(after).toMatchObject({ connection: 'live', lastError: null, offset: before.offset })
+    expect(after.lastSyncedAt).not.toBe(before.lastSyncedAt)
+    await expect.poll(() => shapes.requests.length).toBe(asked + 2)
+    const isLive = ({ searchParams }: URL) => searchParams.has('live')
+    expect(shapes.requests.slice(asked).map(isLive)).toEqual([false, true])
+  })
+
+  test('is not live yet when there is news that has not come', async () => {
+    let hasNews = false
+    const { db, shapes, proxy, until } = await openThroughProxy({
+      fetchClient: async (input, init) => {
+        const answer = await fetch(input, init)
+        if (!hasNews || new URL(String(input)).searchParams.has('live')) return answer
+        const headers = { ...Object.fromEntries(answer.headers), 'electric-offset': '9_0' }
+        return new Response(answer.body, { headers })
+      },
+    })
+    const page = stubPage()
+    proxy.cut()
+    await until(isLost)
+    hasNews = true
+    const asked = shapes.requests.length
+    proxy.heal()
+    page.goOnline()
+    await expect.poll(() => shapes.requests.length).toBe(asked + 2)
+    expect(db.status(db.sessions).get().connection).toBe('reconnecting')
   })
 
   test('does so, too, when the browser never noticed that it was offline', async () => {
