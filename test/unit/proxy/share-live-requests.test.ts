@@ -1,26 +1,11 @@
-import fc from 'fast-check'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import { createNodeFetch } from '../../../src/server/node-fetch.ts'
-import { shareLiveRequests } from '../../../src/server/share-live-requests.ts'
-import { type Poll, servePolls } from './serve-polls.ts'
-
-const LONG = 200_000
-const soon = { interval: 5 }
-
-async function start() {
-  const engine = await servePolls()
-  onTestFinished(() => engine.close())
-  const send = shareLiveRequests(createNodeFetch())
-  const ask = (path: string, init?: RequestInit) => send(`${engine.url}${path}`, init)
-  const crowd = (count: number, path: string) => Array.from({ length: count }, () => ask(path))
-  return { ...engine, ask, crowd }
-}
+import { describe, expect, test } from 'vitest'
+import { LONG, startSharedPolls } from './shared-polls.ts'
 
 const text = async (answer: Promise<Response>) => (await answer).text()
 
 describe('live requests for the same place', () => {
   test('are one to the server, and each has the whole answer', async () => {
-    const { crowd, waiting, polls } = await start()
+    const { crowd, waiting, polls } = await startSharedPolls()
     const asked = crowd(50, '/?live=true&offset=1_0')
     const [poll] = await waiting(1)
     poll?.response.writeHead(200, { 'electric-offset': '2_0' })
@@ -34,7 +19,7 @@ describe('live requests for the same place', () => {
   })
 
   test.each([204, 409])('share an answer of %i too', async (status) => {
-    const { crowd, waiting } = await start()
+    const { crowd, waiting } = await startSharedPolls()
     const asked = crowd(3, '/?live=true')
     const [poll] = await waiting(1)
     poll?.response.writeHead(status).end(status === 204 ? undefined : '[]')
@@ -45,7 +30,7 @@ describe('live requests for the same place', () => {
   })
 
   test('go on when one leaves, even the first', async () => {
-    const { ask, waiting, polls } = await start()
+    const { ask, waiting, polls } = await startSharedPolls()
     const leaving = new AbortController()
     const first = ask('/?live=true', { signal: leaving.signal })
     await waiting(1)
@@ -58,7 +43,7 @@ describe('live requests for the same place', () => {
   })
 
   test('end when the last one leaves, and the next one asks anew', async () => {
-    const { ask, waiting, polls } = await start()
+    const { ask, waiting, polls } = await startSharedPolls()
     const leaving = new AbortController()
     const asked = [1, 2, 3].map(() => ask('/?live=true', { signal: leaving.signal }))
     await waiting(1)
@@ -72,13 +57,13 @@ describe('live requests for the same place', () => {
   })
 
   test('are not asked for one who had left before', async () => {
-    const { ask, polls } = await start()
+    const { ask, polls } = await startSharedPolls()
     await expect(ask('/?live=true', { signal: AbortSignal.abort() })).rejects.toThrow(/abort/i)
     expect(polls).toHaveLength(0)
   })
 
   test('stream a long answer to one, and the others ask alone', async () => {
-    const { crowd, waiting, polls } = await start()
+    const { crowd, waiting, polls } = await startSharedPolls()
     const asked = crowd(3, '/?live=true')
     await waiting(1)
     polls[0]?.response.write('x'.repeat(LONG))
@@ -97,7 +82,7 @@ describe('live requests for the same place', () => {
   })
 
   test('lose nothing of a long answer between what was held and the rest', async () => {
-    const { crowd, waiting, polls } = await start()
+    const { crowd, waiting, polls } = await startSharedPolls()
     const asked = crowd(2, '/?live=true')
     await waiting(1)
     const body = Array.from({ length: LONG }, (_, n) => String.fromCharCode(97 + (n % 26))).join('')
@@ -108,7 +93,7 @@ describe('live requests for the same place', () => {
   })
 
   test('end when the one that a long answer streams to leaves in its midst', async () => {
-    const { ask, waiting, polls } = await start()
+    const { ask, waiting, polls } = await startSharedPolls()
     const leaving = new AbortController()
     const first = ask('/?live=true', { signal: leaving.signal })
     const second = ask('/?live=true')
@@ -124,7 +109,7 @@ describe('live requests for the same place', () => {
   })
 
   test('all hear that it failed, before the answer and in it; the next one asks anew', async () => {
-    const { crowd, waiting, polls } = await start()
+    const { crowd, waiting, polls } = await startSharedPolls()
     const before = crowd(3, '/?live=true')
     await waiting(1)
     polls[0]?.response.destroy()
@@ -140,7 +125,7 @@ describe('live requests for the same place', () => {
   })
 
   test('that come once the answer has begun are asked anew', async () => {
-    const { ask, waiting, polls } = await start()
+    const { ask, waiting, polls } = await startSharedPolls()
     const first = ask('/?live=true')
     await waiting(1)
     polls[0]?.response.write('begun')
@@ -154,7 +139,7 @@ describe('live requests for the same place', () => {
 })
 
 test('live requests for different places are different requests', async () => {
-  const { ask, waiting } = await start()
+  const { ask, waiting } = await startSharedPolls()
   const asked = ['a', 'b', 'a'].map((place) => ask(`/?live=true&offset=${place}`))
   for (const { response, url } of await waiting(2)) response.end(url)
   const [a, b] = ['/?live=true&offset=a', '/?live=true&offset=b']
@@ -170,98 +155,10 @@ test.each<[string, string, RequestInit]>([
   ['for headers alone', '/?live=true', { method: 'HEAD' }],
   ['with a body', '/?live=true', { method: 'POST', body: '{}' }],
 ])('requests %s are each their own', async (_, path, init) => {
-  const { ask, waiting } = await start()
+  const { ask, waiting } = await startSharedPolls()
   const asked = [ask('/?live=true'), ask(path, init), ask(path, init)]
   for (const { response, url, method } of await waiting(3)) response.end(`${method} ${url}`)
   const { method = 'GET' } = init
   const own = method === 'HEAD' ? '' : `${method} ${path}`
   expect(await Promise.all(asked.map(text))).toEqual(['GET /?live=true', own, own])
 })
-
-type Step =
-  | { do: 'ask'; place: string }
-  | { do: 'leave'; nth: number }
-  | { do: 'answer' | 'break'; nth: number; bytes: number }
-
-const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 4,
-    arbitrary: fc.record({ do: fc.constant('ask' as const), place: fc.constantFrom('a', 'b') }),
-  },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('leave' as const), nth: fc.nat(20) }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      do: fc.constantFrom('answer' as const, 'answer' as const, 'break' as const),
-      nth: fc.nat(20),
-      bytes: fc.constantFrom(0, 10, LONG),
-    }),
-  },
-)
-
-/** One who asked: where, what had been answered until then, and what came of it. */
-interface Asker {
-  readonly place: string
-  readonly answered: number
-  readonly leaving: AbortController
-  readonly outcome: Promise<string>
-}
-
-test('whoever asks, leaves or fails: each has a whole answer to its own question, given after it asked', async () => {
-  const { ask, polls } = await start()
-  let answered = 0
-  const open = () => polls.filter(({ response }) => !response.writableEnded && !response.destroyed)
-
-  function answer({ url, response }: Poll, bytes: number, breaks: boolean): void {
-    answered += 1
-    const body = `${url} ${answered} ${bytes} ${'x'.repeat(bytes)}`
-    if (!breaks) response.end(body)
-    else response.write(body.slice(0, -1), () => response.destroy())
-  }
-
-  function asker(place: string): Asker {
-    const leaving = new AbortController()
-    const outcome = text(ask(place, { signal: leaving.signal })).catch(() => 'failed')
-    return { place, answered, leaving, outcome }
-  }
-
-  function check({ place, answered: before }: Asker, outcome: string): void {
-    if (outcome === 'failed') return
-    const [url, serial, bytes, rest] = outcome.split(' ')
-    expect(url).toBe(place)
-    expect(Number(serial)).toBeGreaterThan(before)
-    expect(rest).toHaveLength(Number(bytes))
-  }
-
-  async function play(steps: readonly Step[]): Promise<void> {
-    const askers: Asker[] = []
-    let broken = 0
-    for (const one of steps) {
-      if (one.do === 'ask') askers.push(asker(`/?live=true&offset=${one.place}`))
-      else if (one.do === 'leave') askers[one.nth % (askers.length || 1)]?.leaving.abort()
-      else {
-        const poll = open()[one.nth % (open().length || 1)]
-        if (poll === undefined) continue
-        if (one.do === 'break') broken += 1
-        answer(poll, one.bytes, one.do === 'break')
-      }
-      await new Promise(setImmediate)
-    }
-    let left = askers.length
-    for (const { outcome } of askers) void outcome.then(() => left--)
-    // What was long, or is still on its way, asks once more.
-    await expect
-      .poll(() => {
-        for (const poll of open()) answer(poll, 10, false)
-        return left
-      }, soon)
-      .toBe(0)
-    const outcomes = await Promise.all(askers.map(({ outcome }) => outcome))
-    for (const [index, one] of askers.entries()) check(one, outcomes[index] ?? '')
-    const stayed = outcomes.filter((_, index) => !askers[index]?.leaving.signal.aborted)
-    if (broken === 0) expect(stayed).not.toContain('failed')
-    await expect.poll(open, soon).toEqual([])
-  }
-
-  await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 25 }), play), { numRuns: 150 })
-}, 60_000)

@@ -1,7 +1,12 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { expect } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
+import { createNodeFetch } from '../../../src/server/node-fetch.ts'
+import { shareLiveRequests } from '../../../src/server/share-live-requests.ts'
 import { listen } from './serve.ts'
+
+/** Bytes of an answer too long to be held for all who wait for it. */
+export const LONG = 200_000
 
 /** A request that a test answers when it wants to. */
 export interface Poll {
@@ -13,7 +18,7 @@ export interface Poll {
 }
 
 /** A server that lets every request wait. */
-export async function servePolls() {
+async function servePolls() {
   const polls: Poll[] = []
   const { url, close } = await listen((request, response) => {
     polls.push({
@@ -33,4 +38,14 @@ export async function servePolls() {
       return polls
     },
   }
+}
+
+/** Such a server, and a way to ask it by which live requests are shared. */
+export async function startSharedPolls() {
+  const engine = await servePolls()
+  onTestFinished(() => engine.close())
+  const send = shareLiveRequests(createNodeFetch())
+  const ask = (path: string, init?: RequestInit) => send(`${engine.url}${path}`, init)
+  const crowd = (count: number, path: string) => Array.from({ length: count }, () => ask(path))
+  return { ...engine, ask, crowd }
 }
