@@ -21,7 +21,7 @@ takes of two cores: a run of this benchmark differs from the next by a tenth wit
 
 What a client that waits takes is counted beside others that stay, in processes whose room for new objects is held small.
 Of the 16 kB of a client that waits where others do, Node's HTTP server takes nearly all: the engine is asked once for all of
-them. Where each client waits at a place of its own it takes 24 kB, of which the connection to the engine takes 6.`,
+them. Where each client waits at a place of its own it takes 26 kB, of which the connection to the engine takes 6.`,
   scroll:
     'Frames of the example app, in a real browser, while a session of 100,000 events is scrolled from end to end, and with every event loaded, against an empty page that is scrolled.',
   'shape-clients':

@@ -48,7 +48,7 @@ describe('live requests for the same place', () => {
     const asked = [1, 2, 3].map(() => ask('/?live=true', { signal: leaving.signal }))
     await waiting(1)
     leaving.abort()
-    for (const answer of asked) await expect(answer).rejects.toThrow(/abort/i)
+    await Promise.all(asked.map((answer) => expect(answer).rejects.toThrow(/abort/i)))
     const next = ask('/?live=true')
     await waiting(2)
     await polls[0]?.closed
