@@ -53,11 +53,12 @@ async function memoryPerClient(
 ): Promise<number> {
   const argument = { electricUrl: engineUrl }
   const server = await startServerProcess({ program, argument, nodeFlags: flags })
+  const side = behind(server)
   try {
     // They stay: memory that they left would be used again, and the others would seem to take less.
-    const first = await openPolls(behind(server), idleClients / 4, places)
+    const first = await openPolls(side, idleClients / 4, places)
     const before = await settledRss(server)
-    const crowd = await openPolls(behind(server), idleClients, places)
+    const crowd = await openPolls(side, idleClients, places)
     const after = await settledRss(server)
     first.close()
     crowd.close()

@@ -1,9 +1,8 @@
+import { isLongPoll } from '../shapes/live-batch.ts'
 import { bodyOf, type HeldBody, holdBody } from './held-body.ts'
 
 /** Bytes of an answer that are held, so that all who wait for it get it; a longer one streams to one. */
 const HELD_BYTES = 64 * 1024
-const WAITS = /[?&]live=true(?:&|$)/
-const STREAMS = /[?&](?:experimental_)?live_sse=/
 
 /** One live poll of the server, and all who wait for its answer. */
 interface Place {
@@ -74,10 +73,9 @@ export function shareLiveRequests(send: typeof fetch): typeof fetch {
   }
 }
 
-/** What the answer to an ETag is depends on it, and an event stream is never over. */
+/** What the answer to an ETag is depends on it. */
 function isShared(href: string, { method = 'GET', headers }: RequestInit): boolean {
-  const waits = WAITS.test(href) && !STREAMS.test(href)
-  return waits && method === 'GET' && !new Headers(headers).has('if-none-match')
+  return method === 'GET' && isLongPoll(href) && !new Headers(headers).has('if-none-match')
 }
 
 /** Gives all the same answer, if it is short. A longer one streams to the first; the others ask alone. */

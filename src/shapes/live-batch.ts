@@ -14,6 +14,16 @@ export interface LivePoll {
   readonly query: string
 }
 
+/**
+ * Whether a request waits for one answer with news; a stream of events, as `live_sse` or its older name
+ * asks for, is never over.
+ *
+ * @param query of a request that a program has written, or its URL: names are plain, and values encoded.
+ */
+export function isLongPoll(query: string): boolean {
+  return /(^|[?&])live=true(&|$)/.test(query) && !query.includes('live_sse=')
+}
+
 /** How the headers of an answer are read. */
 interface HeaderReader {
   get(name: string): string | null

@@ -1,4 +1,4 @@
-import type { LivePoll } from '../../shapes/live-batch.ts'
+import { isLongPoll, type LivePoll } from '../../shapes/live-batch.ts'
 
 /**
  * Recognises a live long poll among a stream's requests: those can share a connection. Snapshots,
@@ -15,8 +15,6 @@ export function livePollOf(
   if (address === undefined || (init?.method ?? 'GET') !== 'GET') return undefined
   if (!address.startsWith(`${base}/`)) return undefined
   const [shape = '', query = ''] = address.slice(base.length + 1).split('?')
-  const params = new URLSearchParams(query)
-  const isSse = params.has('live_sse') || params.has('experimental_live_sse')
-  if (params.get('live') !== 'true' || isSse || !/^[A-Za-z0-9][\w-]*$/.test(shape)) return undefined
+  if (!isLongPoll(query) || !/^[A-Za-z0-9][\w-]*$/.test(shape)) return undefined
   return { shape, query }
 }

@@ -30,11 +30,6 @@ export interface AppServer {
 /** The header that signs a request in: `tenant/user`, or `tenant/user;token`. */
 export const USER_HEADER = 'x-user'
 
-interface OwnBackend {
-  readonly databaseUrl?: string
-  readonly longPollMs?: number
-}
-
 /** The database and the engine that an app runs on. */
 interface Backend {
   readonly databaseUrl: string
@@ -47,11 +42,10 @@ interface Backend {
  * Starts the app on a database of its own and our shape server; where DATABASE_URL and ELECTRIC_URL
  * are set, on those. What others left there is in other tenants: each start has its own.
  *
- * @param own.databaseUrl an empty database to take instead, with our shape server.
- * @param own.longPollMs how long our shape server holds a poll without news.
+ * @param ownDatabaseUrl an empty database to take instead, with our shape server.
  */
-export async function startAppServer(own: OwnBackend = {}): Promise<AppServer> {
-  const backend = await startBackend(own)
+export async function startAppServer(ownDatabaseUrl?: string): Promise<AppServer> {
+  const backend = await startBackend(ownDatabaseUrl)
   const { databaseUrl, electricUrl, secret } = backend
   await migrate({ database: databaseUrl })
   const store = createSessionStore({ database: databaseUrl })
@@ -99,22 +93,16 @@ function externalBackend(): Backend | undefined {
   }
 }
 
-async function startBackend({ databaseUrl, longPollMs = 20_000 }: OwnBackend): Promise<Backend> {
-  if (databaseUrl !== undefined) {
-    return await withShapeServer({ databaseUrl, longPollMs }, async () => {})
-  }
+async function startBackend(ownDatabaseUrl?: string): Promise<Backend> {
+  if (ownDatabaseUrl !== undefined) return await withShapeServer(ownDatabaseUrl, async () => {})
   const external = externalBackend()
   if (external !== undefined) return external
   const database = await freshDatabase()
-  return await withShapeServer({ databaseUrl: database.url, longPollMs }, database.drop)
+  return await withShapeServer(database.url, database.drop)
 }
 
-async function withShapeServer(
-  options: { readonly databaseUrl: string; readonly longPollMs: number },
-  drop: () => Promise<void>,
-): Promise<Backend> {
-  const { databaseUrl } = options
-  const shapeServer = await createShapeServer(options)
+async function withShapeServer(databaseUrl: string, drop: () => Promise<void>): Promise<Backend> {
+  const shapeServer = await createShapeServer({ databaseUrl })
   const { url: electricUrl } = await shapeServer.listen()
   return {
     databaseUrl,

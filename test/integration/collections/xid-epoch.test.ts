@@ -53,7 +53,7 @@ describe.skipIf(!hasDebianPostgres)('a database past its first 4 billion transac
     await program('pg_ctl', ['stop', '-D', dataDir, '-m', 'fast'])
     await program('pg_resetwal', ['-e', '1', dataDir])
     server = await startDebianServer(dataDir)
-    app = await startAppServer({ databaseUrl: server.url })
+    app = await startAppServer(server.url)
   })
   afterAll(async () => {
     await app.close()

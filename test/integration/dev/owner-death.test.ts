@@ -38,6 +38,14 @@ async function supervisorOf(dataDir: string): Promise<number> {
   return JSON.parse(await readFile(join(dataDir, 'owner.json'), 'utf8')).supervisor.pid
 }
 
+/** Ends owner and supervisor at once, so that nothing ends Postgres; returns its pid. */
+async function orphanPostgres(dataDir: string, owner: Program): Promise<number> {
+  process.kill(await supervisorOf(dataDir), 'SIGKILL')
+  owner.kill('SIGKILL')
+  await owner.ended
+  return await postmasterOf(dataDir)
+}
+
 function postgresGone(dataDir: string): Promise<void> {
   return eventually(() => expect(postgresProcessesOf(join(dataDir, 'postgres/data'))).toEqual([]))
 }
@@ -116,10 +124,7 @@ test('an orphan that lost its supervisor too is stopped by the next start', asyn
   const dataDir = await directories.create()
   const { owner, url } = await startOwner(dataDir)
   await query(url, "CREATE TABLE kept AS SELECT 'data' AS value")
-  const orphan = await postmasterOf(dataDir)
-  process.kill(await supervisorOf(dataDir), 'SIGKILL')
-  owner.kill('SIGKILL')
-  await owner.ended
+  const orphan = await orphanPostgres(dataDir, owner)
   expect(identifyProcess(orphan)).toBeDefined()
   const next = await startOwner(dataDir)
   expect(identifyProcess(orphan)).toBeUndefined()
@@ -129,12 +134,10 @@ test('an orphan that lost its supervisor too is stopped by the next start', asyn
 test('a server that goes on after pg_ctl has returned is waited for', async () => {
   const dataDir = await directories.create()
   const { owner } = await startOwner(dataDir)
-  process.kill(await supervisorOf(dataDir), 'SIGKILL')
-  owner.kill('SIGKILL')
-  await owner.ended
+  const orphan = await orphanPostgres(dataDir, owner)
   const serverDirectory = await realpath(join(dataDir, 'postgres'))
   const pgCtl = join(await directories.create(), 'pg_ctl')
-  await writeFile(pgCtl, `#!/bin/sh\n(sleep 0.5; kill -INT ${await postmasterOf(dataDir)}) &\n`)
+  await writeFile(pgCtl, `#!/bin/sh\n(sleep 0.5; kill -INT ${orphan}) &\n`)
   await chmod(pgCtl, 0o755)
   const dataDirectory = join(serverDirectory, 'data')
   const user = chooseServerUser(serverDirectory)

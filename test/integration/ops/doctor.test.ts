@@ -31,11 +31,11 @@ async function readSlot(url: string, streamId: string): Promise<() => Promise<vo
   const service = new LogicalReplicationService({ connectionString: url })
   const plugin = new PgoutputPlugin({ protoVersion: 1, publicationNames: [publication] })
   const running = service.subscribe(plugin, slot)
-  await waitUntil(() => slotActive(url, slot))
+  await expect.poll(() => slotActive(url, slot)).toBe(true)
   return async () => {
     await service.stop()
     await running.catch(() => undefined)
-    await waitUntil(async () => !(await slotActive(url, slot)))
+    await expect.poll(() => slotActive(url, slot)).toBe(false)
   }
 }
 
@@ -46,12 +46,6 @@ async function slotActive(url: string, slot: string): Promise<boolean> {
     [slot],
   )
   return row?.active === true
-}
-
-async function waitUntil(condition: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 30_000; !(await condition()); ) {
-    if (Date.now() > deadline) throw new Error('waited 30 s in vain')
-  }
 }
 
 describe.each(servers)('doctor on $name', ({ start }) => {

@@ -1,10 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { LONG, type Poll, startSharedPolls } from './shared-polls.ts'
+import { LONG, type Poll, startSharedPolls, text } from './shared-polls.ts'
 
 const soon = { interval: 5 }
-const text = async (answer: Promise<Response>) => (await answer).text()
-
 type Step =
   | { do: 'ask'; place: string }
   | { do: 'leave'; nth: number }

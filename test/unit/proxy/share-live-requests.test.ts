@@ -1,7 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { LONG, startSharedPolls } from './shared-polls.ts'
-
-const text = async (answer: Promise<Response>) => (await answer).text()
+import { LONG, startSharedPolls, text } from './shared-polls.ts'
 
 describe('live requests for the same place', () => {
   test('are one to the server, and each has the whole answer', async () => {

@@ -17,6 +17,9 @@ export interface Poll {
   readonly closed: Promise<unknown>
 }
 
+/** The text of an answer that is still to come. */
+export const text = async (answer: Promise<Response>) => (await answer).text()
+
 /** A server that lets every request wait. */
 async function servePolls() {
   const polls: Poll[] = []
