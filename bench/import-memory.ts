@@ -1,7 +1,7 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { migrate } from '../src/server/migrate.ts'
+import { migrate } from '../src/server/migrations/migrate.ts'
 import { type BenchContext, type Benchmark, type Comparison, compare } from './harness.ts'
 import { withPostgres } from './support/bench-postgres.ts'
 import { importInProcess } from './support/import-process.ts'

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Client } from 'pg'
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
-import { migrate } from '../src/server/migrate.ts'
+import { migrate } from '../src/server/migrations/migrate.ts'
 import {
   type BenchContext,
   type Benchmark,

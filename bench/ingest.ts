@@ -3,10 +3,13 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type Client, Pool } from 'pg'
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
-import { contentRef } from '../src/server/content/content-store.ts'
-import { type ContentStores, createContentStores } from '../src/server/content/content-stores.ts'
-import { deriveSession } from '../src/server/derivation/derive-session.ts'
 import { migrate } from '../src/server/index.ts'
+import { contentRef } from '../src/server/uploads/content/content-store.ts'
+import {
+  type ContentStores,
+  createContentStores,
+} from '../src/server/uploads/content/content-stores.ts'
+import { deriveSession } from '../src/server/uploads/derivation/derive-session.ts'
 import {
   type BenchContext,
   type Benchmark,

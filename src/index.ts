@@ -1,3 +1,4 @@
+export type * from './chat/index.ts'
 export * from './schema/index.ts'
 export * from './shapes/index.ts'
 export * from './writes/index.ts'

@@ -2,4 +2,4 @@
 export {
   createS3ContentStore,
   type S3ContentStoreOptions,
-} from './server/content/s3-content-store.ts'
+} from './server/uploads/content/s3-content-store.ts'

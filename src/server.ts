@@ -1,4 +1,6 @@
 /** The entry `@org/session-db/server`: everything an app's server needs. */
+
+export type { MessageStream, MessageStreamOptions } from './chat/message-stream.ts'
 export { type ErrorCode, errorStatus, SessionDbError } from './errors.ts'
 export * from './legacy/index.ts'
 export * from './ops/index.ts'
@@ -33,5 +35,4 @@ export {
   type WriteBatchInput,
 } from './writes/batch.ts'
 export { fromWriteFailure, toWriteFailure, type WriteFailure } from './writes/errors.ts'
-export type { MessageStream, MessageStreamOptions } from './writes/message-stream.ts'
 export type { AppliedMutation, WriteOutcome, WriteResult } from './writes/result.ts'

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
-import { startEmbeddedPostgres } from '../../src/dev/embedded-postgres/index.ts'
+import { startEmbeddedPostgres } from '../../src/dev/postgres/index.ts'
 
 /** A Postgres of its own for one benchmark. */
 export interface BenchPostgres {

@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { migrate } from '../../src/server/migrate.ts'
+import { migrate } from '../../src/server/migrations/migrate.ts'
 import { sessionShapes } from '../../src/shapes/index.ts'
 import { isRefusal, resolveShape } from '../../src/shapes/resolve-shape.ts'
 import type { ShapeQuery } from './shape-reader.ts'

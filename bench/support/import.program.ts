@@ -1,4 +1,4 @@
-import { importLegacySnapshots } from '../../src/legacy/import-legacy-snapshots.ts'
+import { importLegacySnapshots } from '../../src/legacy/import/import-legacy-snapshots.ts'
 
 const [database = '', dataDir = ''] = process.argv.slice(2)
 const start = performance.now()

@@ -1,4 +1,4 @@
-import { createLiveFetch } from '../../src/collections/live/live-fetch.ts'
+import { createLiveFetch } from '../../src/live/client/live-fetch.ts'
 
 /** A page's live polls, and the connections they take. */
 export interface LiveFollower {

@@ -1,5 +1,5 @@
 import { createShapeServer } from '../../src/dev/shape-server/index.ts'
-import { createShapeProxy } from '../../src/server/shape-proxy.ts'
+import { createShapeProxy } from '../../src/server/proxy/shape-proxy.ts'
 import { serve } from '../../test/unit/proxy/serve.ts'
 import { serveParent } from './serve-parent.ts'
 

@@ -1,5 +1,5 @@
 import { serve } from 'srvx'
-import { createShapeProxy } from '../../src/server/node-shape-proxy.ts'
+import { createShapeProxy } from '../../src/server/proxy/node-shape-proxy.ts'
 import { proxiedShapes } from './proxied-shapes.ts'
 import { serveParent } from './serve-parent.ts'
 

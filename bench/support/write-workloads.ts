@@ -1,5 +1,5 @@
 import { type Client, Pool } from 'pg'
-import { migrate } from '../../src/server/migrate.ts'
+import { migrate } from '../../src/server/migrations/migrate.ts'
 import { createSessionStore, type SessionStore } from '../../src/server/store/index.ts'
 
 const principal = { tenantId: 'tenant-1', userId: 'user-1' }

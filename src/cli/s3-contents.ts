@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import type { ContentStore } from '../server/content/content-store.ts'
+import type { ContentStore } from '../server/uploads/content/content-store.ts'
 
 /** Where contents are, should it not be Postgres. */
 export interface S3Options {
@@ -25,7 +25,7 @@ export async function s3Contents(options: S3Options): Promise<{ contents?: Conte
   const { s3Bucket: bucket, s3Prefix: prefix, s3Endpoint: endpoint } = options
   if (bucket === undefined) return {}
   const { S3Client } = await import('@aws-sdk/client-s3')
-  const { createS3ContentStore } = await import('../server/content/s3-content-store.ts')
+  const { createS3ContentStore } = await import('../server/uploads/content/s3-content-store.ts')
   const client = new S3Client(endpoint === undefined ? {} : { endpoint, forcePathStyle: true })
   return {
     contents: createS3ContentStore({ client, bucket, ...(prefix !== undefined && { prefix }) }),

@@ -1,5 +1,5 @@
+import { terminalText } from '../legacy/import/terminal-text.ts'
 import type { UploadIssue, UploadsReport } from '../legacy/index.ts'
-import { terminalText } from '../legacy/terminal-text.ts'
 
 const MAX_LISTED = 50
 

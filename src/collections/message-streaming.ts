@@ -1,14 +1,14 @@
-import { SessionDbError } from '../errors.ts'
-import type { ChatMessage } from '../schema/chat-message.ts'
-import type { JsonObject } from '../schema/fields.ts'
-import type { WriteBatchInput } from '../writes/batch.ts'
 import {
   createMessageStream,
   type MessageStream,
   type MessageStreamOptions,
-} from '../writes/message-stream.ts'
+} from '../chat/message-stream.ts'
+import { resumeStream } from '../chat/resume-stream.ts'
+import { SessionDbError } from '../errors.ts'
+import type { ChatMessage } from '../schema/chat-message.ts'
+import type { JsonObject } from '../schema/fields.ts'
+import type { WriteBatchInput } from '../writes/batch.ts'
 import type { WriteResult } from '../writes/result.ts'
-import { resumeStream } from '../writes/resume-stream.ts'
 import { type CommitContext, commitBatch, type PendingWrite } from './commit-batch.ts'
 import { given } from './optimistic-rows.ts'
 

@@ -1,7 +1,7 @@
+import type { OutgoingDelta } from '../chat/delta-buffer.ts'
+import type { MessageStream } from '../chat/message-stream.ts'
 import { SessionDbError } from '../errors.ts'
 import { foldDelta, type StreamedContent } from '../schema/fold-delta.ts'
-import type { OutgoingDelta } from '../writes/delta-buffer.ts'
-import type { MessageStream } from '../writes/message-stream.ts'
 
 /**
  * A stream that takes what is said while that which sends it is loaded.

@@ -1,6 +1,6 @@
 import { SessionDbError } from '../errors.ts'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres/index.ts'
 import { choosePort } from './free-port.ts'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './postgres/index.ts'
 import { readPorts, rememberPort } from './remembered-ports.ts'
 import { createShapeServer } from './shape-server/index.ts'
 

@@ -3,7 +3,7 @@ export {
   type EmbeddedPostgres,
   type EmbeddedPostgresOptions,
   startEmbeddedPostgres,
-} from './embedded-postgres/index.ts'
+} from './postgres/index.ts'
 export {
   createShapeServer,
   type ShapeServer,

@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import type { ClientBase, Pool } from 'pg'
-import { chunkBytes } from '../server/content/chunk-bytes.ts'
-import { compress } from '../server/content/codec.ts'
-import { CHUNK_BYTES, insertChunks } from '../server/content/content-rows.ts'
-import { type ContentStore, contentRef } from '../server/content/content-store.ts'
-import { forgetGarbage, lockContent, noteGarbage } from '../server/derivation/seal-content.ts'
+import { chunkBytes } from '../server/uploads/content/chunk-bytes.ts'
+import { compress } from '../server/uploads/content/codec.ts'
+import { CHUNK_BYTES, insertChunks } from '../server/uploads/content/content-rows.ts'
+import { type ContentStore, contentRef } from '../server/uploads/content/content-store.ts'
+import {
+  forgetGarbage,
+  lockContent,
+  noteGarbage,
+} from '../server/uploads/derivation/seal-content.ts'
 import { withClient } from '../server/with-client.ts'
 
 /** A session's content as a file. */

@@ -1,5 +1,17 @@
-export { createLegacyStores, type LegacyStores } from './create-legacy-stores.ts'
+export { createLegacyStores, type LegacyStores } from './adapters/create-legacy-stores.ts'
+export type { LegacyMessageInput } from './adapters/legacy-chat-store.ts'
+export type {
+  LegacyMessageRecord,
+  LegacyThreadRecord,
+  LegacyUploadRecord,
+} from './adapters/legacy-store-records.ts'
+export type { LegacyStoresOptions } from './adapters/legacy-stores-options.ts'
 export { type ExportOptions, exportData } from './export/export-data.ts'
+export {
+  type ExportedUpload,
+  exportSessionUploads,
+  type LegacyUpload,
+} from './export/export-session-uploads.ts'
 export { formatRestoreReport } from './export/format-restore-report.ts'
 export {
   type ImportExportOptions,
@@ -8,18 +20,17 @@ export {
   type RestoreReport,
 } from './export/import-export.ts'
 export { type ExportManifest, readManifest } from './export/manifest.ts'
-export {
-  type ExportedUpload,
-  exportSessionUploads,
-  type LegacyUpload,
-} from './export-session-uploads.ts'
-export { formatImportReport, type ReportColors, type ReportStyle } from './format-import-report.ts'
 export { type GuardLegacyFilesOptions, guardLegacyFiles } from './guard/guard-legacy-files.ts'
+export {
+  formatImportReport,
+  type ReportColors,
+  type ReportStyle,
+} from './import/format-import-report.ts'
 export {
   type ImportOptions,
   type ImportProgress,
   importLegacySnapshots,
-} from './import-legacy-snapshots.ts'
+} from './import/import-legacy-snapshots.ts'
 export type {
   ImportReport,
   RecordIssue,
@@ -29,17 +40,10 @@ export type {
   StubSessionReport,
   ThreadDifference,
   ThreadReport,
-} from './import-report.ts'
+} from './import/import-report.ts'
 export {
   type ImportUploadsOptions,
   importSessionUploads,
   type UploadIssue,
   type UploadsReport,
-} from './import-session-uploads.ts'
-export type { LegacyMessageInput } from './legacy-chat-store.ts'
-export type {
-  LegacyMessageRecord,
-  LegacyThreadRecord,
-  LegacyUploadRecord,
-} from './legacy-store-records.ts'
-export type { LegacyStoresOptions } from './legacy-stores-options.ts'
+} from './import/import-session-uploads.ts'

@@ -1,9 +1,12 @@
+export * from '../timeline/index.ts'
+export * from '../timeline/index.ts'
 export type { Authenticate } from './authenticate.ts'
-export type { ByteRange, ContentKey, ContentSource, ContentStore } from './content/content-store.ts'
-export type { SessionWorker, SessionWorkerOptions } from './derivation/worker.ts'
-export { type MigrateOptions, type MigrateResult, migrate } from './migrate.ts'
 export { type Migration, migrations } from './migrations/index.ts'
-export { createShapeProxy } from './node-shape-proxy.ts'
+export { type MigrateOptions, type MigrateResult, migrate } from './migrations/migrate.ts'
+export type { ShapeLogEntry, ShapeLogger } from './proxy/log-entry.ts'
+export { createShapeProxy } from './proxy/node-shape-proxy.ts'
+export type { Fingerprint } from './proxy/principal-digest.ts'
+export type { ShapeProxyOptions } from './proxy/shape-proxy.ts'
 export type { EventHit, EventHits, EventSearch } from './search/search-events.ts'
 export type { Snippet } from './search/snippet.ts'
 export type {
@@ -12,16 +15,26 @@ export type {
   TimelineFacets,
   TimelineOutline,
 } from './search/timeline-outline.ts'
-export type { ShapeLogEntry, ShapeLogger } from './shape-proxy/log-entry.ts'
-export type { Fingerprint } from './shape-proxy/principal-digest.ts'
-export type { ShapeProxyOptions } from './shape-proxy.ts'
 export * from './store/index.ts'
 export * from './streaming/index.ts'
-export * from './timeline/index.ts'
-export type { NewUpload, SessionUploads } from './upload/create-uploads.ts'
-export type { SessionContent } from './upload/open-content.ts'
-export { defaultUploadLimits, type UploadLimits } from './upload/upload-context.ts'
-export type { UploadState } from './upload/upload-state.ts'
-export { createUploadHandler, type UploadHandlerOptions } from './upload-handler.ts'
+export type {
+  ByteRange,
+  ContentKey,
+  ContentSource,
+  ContentStore,
+} from './uploads/content/content-store.ts'
+export type { NewUpload, SessionUploads } from './uploads/create-uploads.ts'
+export type { SessionWorker, SessionWorkerOptions } from './uploads/derivation/worker.ts'
+export {
+  type IngestedSession,
+  ingestSessionLog,
+  type SessionLog,
+} from './uploads/ingest/ingest-session-log.ts'
+export { timelineEventId } from './uploads/ingest/insert-events.ts'
+export { type EventSession, persistTimeline } from './uploads/ingest/persist-timeline.ts'
+export type { SessionContent } from './uploads/open-content.ts'
+export { defaultUploadLimits, type UploadLimits } from './uploads/upload-context.ts'
+export { createUploadHandler, type UploadHandlerOptions } from './uploads/upload-handler.ts'
+export type { UploadState } from './uploads/upload-state.ts'
 export { type BatchWriter, type ErrorLogger, runWrite } from './write-handler/run-write.ts'
-export { createWriteHandler, type WriteHandlerOptions } from './write-handler.ts'
+export { createWriteHandler, type WriteHandlerOptions } from './write-handler/write-handler.ts'

@@ -1,9 +1,9 @@
 import { z } from 'zod'
+import type { Condition } from '../access/condition.ts'
+import { TENANT_COLUMN } from '../access/within-tenant.ts'
 import { type ColumnMap, syncedColumnNames } from '../schema/columns.ts'
 import type { Principal } from '../schema/principal.ts'
-import type { Condition } from './condition.ts'
 import { parameterNameProblem } from './parameter-names.ts'
-import { TENANT_COLUMN } from './within-tenant.ts'
 
 /** What validates each parameter: a client sends texts, the schema makes of them what it likes. */
 export type ParamFields = Readonly<Record<string, z.ZodType<unknown, string | undefined>>>

@@ -8,7 +8,7 @@ export {
   or,
   toWhereClause,
   type WhereClause,
-} from './condition.ts'
+} from '../access/condition.ts'
 export {
   type AnyShape,
   defineShape,

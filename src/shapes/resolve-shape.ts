@@ -1,8 +1,8 @@
+import { type Condition, toWhereClause, type WhereClause } from '../access/condition.ts'
+import { withinTenant } from '../access/within-tenant.ts'
 import { syncedColumnNames } from '../schema/columns.ts'
 import type { Principal } from '../schema/principal.ts'
-import { type Condition, toWhereClause, type WhereClause } from './condition.ts'
 import type { AnyShape, ShapeRegistry } from './define-shape.ts'
-import { withinTenant } from './within-tenant.ts'
 
 /** A shape as Electric is asked for it. */
 export interface ResolvedShape extends WhereClause {

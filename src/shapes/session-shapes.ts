@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { and, type Condition, equals, inRange, isIn, or } from '../access/condition.ts'
 import { chatMessageColumns } from '../schema/chat-message.ts'
 import { chatMessageDeltaColumns } from '../schema/chat-message-delta.ts'
 import { chatThreadColumns } from '../schema/chat-thread.ts'
@@ -6,7 +7,6 @@ import { idField } from '../schema/fields.ts'
 import type { Principal } from '../schema/principal.ts'
 import { sessionColumns } from '../schema/session.ts'
 import { timelineEventColumns } from '../schema/timeline-event.ts'
-import { and, type Condition, equals, inRange, isIn, or } from './condition.ts'
 import { defineShape } from './define-shape.ts'
 import { MAX_WINDOW_EVENTS } from './timeline-window.ts'
 

@@ -1,13 +1,13 @@
 import { http } from 'msw'
 import { SessionDbError } from '../errors.ts'
+import { LIVE_BATCH_NAME } from '../live/live-batch.ts'
 import {
   type CollectionName,
   type Principal,
   replicatedTables as schemaTables,
 } from '../schema/index.ts'
-import { createShapeProxy } from '../server/shape-proxy.ts'
+import { createShapeProxy } from '../server/proxy/shape-proxy.ts'
 import { type ShapeRegistry, sessionShapes } from '../shapes/index.ts'
-import { LIVE_BATCH_NAME } from '../shapes/live-batch.ts'
 import { toWriteFailure, type WriteResult } from '../writes/index.ts'
 import { clearClientStorage } from './client-caches.ts'
 import { type AppTables, appTableOf } from './database/app-tables.ts'

@@ -1,12 +1,12 @@
+import { toWhereClause } from '../access/condition.ts'
+import { withinTenant } from '../access/within-tenant.ts'
+import { toResponse } from '../dev/protocol/http-message.ts'
+import { createShapeProtocol } from '../dev/protocol/protocol.ts'
+import { errorResponse } from '../dev/protocol/responses.ts'
+import { createShapeStore, type ShapeStore } from '../dev/protocol/shape-store.ts'
+import type { ShapeParams } from '../dev/protocol/source.ts'
 import type { Principal } from '../schema/principal.ts'
-import { toResponse } from '../shape-log/http-message.ts'
-import { createShapeProtocol } from '../shape-log/protocol.ts'
-import { errorResponse } from '../shape-log/responses.ts'
-import { createShapeStore, type ShapeStore } from '../shape-log/shape-store.ts'
-import type { ShapeParams } from '../shape-log/source.ts'
-import { toWhereClause } from '../shapes/condition.ts'
 import type { AnyShape, ShapeRegistry } from '../shapes/define-shape.ts'
-import { withinTenant } from '../shapes/within-tenant.ts'
 import {
   createMemoryShapes,
   type MemoryShape,

@@ -17,8 +17,6 @@ export {
   type WriteFailure,
 } from './errors.ts'
 export { createHttpWriteAdapter, type HttpWriteAdapterOptions } from './http-adapter.ts'
-export type { MessageStream, MessageStreamOptions } from './message-stream.ts'
-export type { UIMessageChunks } from './pipe-ui-message-stream.ts'
 export type { RefreshSignIn } from './refresh-sign-in.ts'
 export {
   type AppliedMutation,

@@ -1,7 +1,7 @@
+import { and, type Condition, equals, isIn, or } from '../../src/access/condition.ts'
+import { type RowText, rowKey } from '../../src/dev/protocol/row-key.ts'
+import type { ShapeParams } from '../../src/dev/protocol/source.ts'
 import { loadPgParser, type PgParser } from '../../src/dev/shape-server/where/pg-parser.ts'
-import { type RowText, rowKey } from '../../src/shape-log/row-key.ts'
-import type { ShapeParams } from '../../src/shape-log/source.ts'
-import { and, type Condition, equals, isIn, or } from '../../src/shapes/condition.ts'
 import type {
   CommittedTransaction,
   RowSource,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
-import { createFrameReader, type Frame, frameType } from '../../src/shapes/live-frames.ts'
+import { createFrameReader, type Frame, frameType } from '../../src/live/live-frames.ts'
 import type { World } from './world.ts'
 
 /** A proxy that runs somewhere. */

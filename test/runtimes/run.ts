@@ -5,7 +5,7 @@ import { cp, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import repository from '../../package.json' with { type: 'json' }
-import { startEmbeddedPostgres } from '../../src/dev/embedded-postgres/index.ts'
+import { startEmbeddedPostgres } from '../../src/dev/postgres/index.ts'
 import { temporaryDirectories } from '../support/directories.ts'
 import { packTarball } from '../support/package-tarball.ts'
 import { query } from '../support/query.ts'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createShapeServer } from '../../src/dev/shape-server/index.ts'
-import { migrate } from '../../src/server/migrate.ts'
+import { migrate } from '../../src/server/migrations/migrate.ts'
 import { query } from '../support/query.ts'
 import { type Relay, startRelay } from './relay.ts'
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { shareLiveRequests } from '../../src/live/server/share-live-requests.ts'
 import { sessionColumns } from '../../src/schema/index.ts'
-import { shareLiveRequests } from '../../src/server/share-live-requests.ts'
 import { defineShape } from '../../src/shapes/index.ts'
 import { appShapes } from './support/app-shapes.ts'
 import { collectPlaces, huntBatches, newsEverywhere, type Places } from './support/batch-hunt.ts'

@@ -1,6 +1,6 @@
 import { request as httpRequest } from 'node:http'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { createShapeProxy } from '../../src/server/shape-proxy.ts'
+import { createShapeProxy } from '../../src/server/proxy/shape-proxy.ts'
 import { type FakeElectric, startFakeElectric } from '../unit/proxy/fake-electric.ts'
 import { type Served, serve } from '../unit/proxy/serve.ts'
 import { type AppPrincipal, appShapes } from './support/app-shapes.ts'

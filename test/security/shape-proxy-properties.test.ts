@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Principal } from '../../src/schema/principal.ts'
-import { createShapeProxy } from '../../src/server/shape-proxy.ts'
+import { createShapeProxy } from '../../src/server/proxy/shape-proxy.ts'
 import { resolveShape } from '../../src/shapes/resolve-shape.ts'
 import { sessionShapes } from '../../src/shapes/session-shapes.ts'
 

@@ -1,5 +1,5 @@
 /** Owns an embedded Postgres until it is killed. Prints one JSON line: what it started, or the error. */
-import { startEmbeddedPostgres } from '../../src/dev/embedded-postgres/index.ts'
+import { startEmbeddedPostgres } from '../../src/dev/postgres/index.ts'
 
 try {
   const { url, port } = await startEmbeddedPostgres({ dataDir: process.argv[2] ?? '' })

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { escapeIdentifier } from 'pg'
-import { startEmbeddedPostgres } from '../../src/dev/embedded-postgres/index.ts'
+import { startEmbeddedPostgres } from '../../src/dev/postgres/index.ts'
 import { removal } from './directories.ts'
 import { query } from './query.ts'
 

@@ -4,33 +4,70 @@ import { describe, expect, test } from 'vitest'
 
 const SRC = resolve(import.meta.dirname, '../../src')
 
-/** Which folder of src may import from which others. */
+/**
+ * Which folder of src may import from which others. A folder with its own line, such as
+ * `live/client`, is a layer apart from the folder it is in.
+ */
 const MAY_KNOW: Record<string, readonly string[]> = {
   schema: [],
-  shapes: ['schema'],
+  access: ['schema'],
+  shapes: ['schema', 'access'],
   writes: ['schema'],
-  'shape-log': [],
-  collections: ['schema', 'shapes', 'writes'],
-  server: ['schema', 'shapes', 'writes'],
-  legacy: ['schema', 'writes', 'server'],
+  timeline: ['schema'],
+  chat: ['schema', 'writes'],
+  live: ['schema'],
+  'live/client': ['schema', 'shapes', 'writes', 'live', 'collections'],
+  'live/server': ['schema', 'writes', 'live', 'server'],
+  'dev/protocol': [],
+  collections: ['schema', 'access', 'shapes', 'writes', 'chat', 'live', 'live/client'],
+  server: ['schema', 'access', 'shapes', 'writes', 'timeline', 'chat', 'live', 'live/server'],
+  legacy: ['schema', 'writes', 'timeline', 'server'],
   ops: ['schema', 'writes', 'server'],
   // The mock answers through the real proxy, so that the two cannot disagree.
-  testing: ['schema', 'shapes', 'writes', 'shape-log', 'server'],
-  dev: ['schema', 'shapes', 'shape-log'],
-  cli: ['schema', 'shapes', 'writes', 'server', 'legacy', 'ops', 'dev'],
-  'index.ts': ['schema', 'shapes', 'writes', 'collections'],
-  'proxy.ts': ['schema', 'shapes', 'server'],
+  testing: ['schema', 'access', 'shapes', 'writes', 'chat', 'live', 'dev/protocol', 'server'],
+  dev: ['schema', 'access', 'shapes', 'dev/protocol'],
+  cli: ['schema', 'shapes', 'writes', 'timeline', 'server', 'legacy', 'ops', 'dev'],
+  'index.ts': ['schema', 'access', 'shapes', 'writes', 'chat', 'collections'],
+  'proxy.ts': ['schema', 'access', 'shapes', 'server'],
   's3.ts': ['server'],
   'vite.ts': ['legacy'],
-  'server.ts': ['schema', 'shapes', 'writes', 'server', 'legacy', 'ops'],
+  'server.ts': [
+    'schema',
+    'access',
+    'shapes',
+    'writes',
+    'timeline',
+    'chat',
+    'server',
+    'legacy',
+    'ops',
+  ],
   'metrics.ts': ['ops'],
+}
+
+/** The layer a path below src belongs to: the longest name in the table that it is or lies in. */
+function layerAt(path: string): string {
+  const parts = path.split('/')
+  const names = parts.map((_, index) => parts.slice(0, parts.length - index).join('/'))
+  return names.find((name) => Object.hasOwn(MAY_KNOW, name)) ?? parts[0] ?? path
 }
 
 /** What every layer may import: the error class, the package's own version. */
 const EVERYONES = ['errors.ts', '../package.json']
 
 /** Folders whose code must run in a browser. */
-const BROWSER = ['schema', 'shapes', 'writes', 'shape-log', 'collections', 'index.ts']
+const BROWSER = [
+  'schema',
+  'access',
+  'shapes',
+  'writes',
+  'chat',
+  'live',
+  'live/client',
+  'dev/protocol',
+  'collections',
+  'index.ts',
+]
 
 interface Import {
   readonly file: string
@@ -45,7 +82,7 @@ function importsOf(file: string): Import[] {
   const path = relative(SRC, file)
   return [...text.matchAll(pattern)].map((match) => ({
     file: path,
-    from: path.split('/')[0] ?? path,
+    from: layerAt(path),
     specifier: match[1] ?? match[2] ?? match[3] ?? '',
   }))
 }
@@ -57,7 +94,7 @@ const imports = files.flatMap(importsOf)
 
 function layerOf(found: Import): string {
   const target = relative(SRC, resolve(dirname(join(SRC, found.file)), found.specifier))
-  return target.startsWith('..') ? target : (target.split('/')[0] ?? target)
+  return target.startsWith('..') ? target : layerAt(target)
 }
 
 describe('layers', () => {

@@ -1,4 +1,4 @@
-import type { RowText } from '../../shape-log/row-key.ts'
+import type { RowText } from '../protocol/row-key.ts'
 import type { PostgresShape } from './shape-definition.ts'
 
 /** Rows that queries read carry booleans as `true` and `false`, those of the stream `t` and `f`. */

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Pool } from 'pg'
-import type { Relation } from '../../shape-log/row-key.ts'
+import type { Relation } from '../protocol/row-key.ts'
 import { quoteIdentifier } from './where/expression.ts'
 
 /** A column as the catalog has it. */

@@ -1,4 +1,4 @@
-import type { MessageShape } from '../../shape-log/change-message.ts'
+import type { MessageShape } from '../protocol/change-message.ts'
 
 /** Writes the message of a row that `COPY … TO STDOUT` sent, and returns where it ends. */
 export interface CopyRowWriter {

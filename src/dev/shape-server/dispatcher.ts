@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import type { RowText } from '../../shape-log/row-key.ts'
+import type { RowText } from '../protocol/row-key.ts'
 import type { Catalog, TableInfo } from './catalog.ts'
 import { createFeedIndex } from './feed-index.ts'
 import { allPlans, type QueryPlan } from './query-plan.ts'

@@ -1,16 +1,16 @@
-import type { LogEntry } from '../../shape-log/change-log.ts'
+import type { LogEntry } from '../protocol/change-log.ts'
 import {
   changeMessages,
   createRowWriter,
   type DraftEntry,
   finishTransaction,
   type ShapeChange,
-} from '../../shape-log/change-message.ts'
-import { moveEventMessage, type RowTags, tagValue } from '../../shape-log/move-tags.ts'
-import { nextOffset } from '../../shape-log/offset.ts'
-import type { RowText } from '../../shape-log/row-key.ts'
-import type { ShapeLog } from '../../shape-log/shape-log.ts'
-import { snapshotEndMessage } from '../../shape-log/snapshot-visibility.ts'
+} from '../protocol/change-message.ts'
+import { moveEventMessage, type RowTags, tagValue } from '../protocol/move-tags.ts'
+import { nextOffset } from '../protocol/offset.ts'
+import type { RowText } from '../protocol/row-key.ts'
+import type { ShapeLog } from '../protocol/shape-log.ts'
+import { snapshotEndMessage } from '../protocol/snapshot-visibility.ts'
 import { booleanWriter } from './boolean-writer.ts'
 import type { RawPattern } from './member-moves.ts'
 import type { MemberDelta } from './member-set.ts'

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { ProtocolAnswer, ProtocolRequest } from '../../shape-log/http-message.ts'
+import type { ProtocolAnswer, ProtocolRequest } from '../protocol/http-message.ts'
 
 /** A listening HTTP server. */
 export interface HttpListener {

@@ -1,4 +1,4 @@
-import type { SnapshotBounds } from '../../shape-log/snapshot-visibility.ts'
+import type { SnapshotBounds } from '../protocol/snapshot-visibility.ts'
 
 /** A row of a set, as far as the set must know it. */
 export interface Member {

@@ -1,5 +1,5 @@
-import type { RowText } from '../../shape-log/row-key.ts'
-import { parseSnapshot, type SnapshotBounds } from '../../shape-log/snapshot-visibility.ts'
+import type { RowText } from '../protocol/row-key.ts'
+import { parseSnapshot, type SnapshotBounds } from '../protocol/snapshot-visibility.ts'
 import { type QueryPlan, rowSql, whereSql } from './query-plan.ts'
 import { truthOf } from './row-evaluator.ts'
 import type { Querier } from './snapshot-query.ts'

@@ -1,5 +1,5 @@
-import { type RowText, rowKey } from '../../shape-log/row-key.ts'
-import type { SnapshotBounds } from '../../shape-log/snapshot-visibility.ts'
+import { type RowText, rowKey } from '../protocol/row-key.ts'
+import type { SnapshotBounds } from '../protocol/snapshot-visibility.ts'
 import type { InnerMembers, Member } from './inner-members.ts'
 import type { Move } from './member-moves.ts'
 import { type MemberState, type MovedValues, satisfies } from './member-state.ts'

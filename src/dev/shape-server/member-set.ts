@@ -1,5 +1,5 @@
-import type { RowText } from '../../shape-log/row-key.ts'
-import { isVisible, type SnapshotBounds } from '../../shape-log/snapshot-visibility.ts'
+import type { RowText } from '../protocol/row-key.ts'
+import { isVisible, type SnapshotBounds } from '../protocol/snapshot-visibility.ts'
 import type { InnerMembers, Member } from './inner-members.ts'
 import {
   createMoveFilter,

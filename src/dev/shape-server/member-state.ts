@@ -1,4 +1,4 @@
-import type { RowText } from '../../shape-log/row-key.ts'
+import type { RowText } from '../protocol/row-key.ts'
 import type { QueryPlan } from './query-plan.ts'
 import { type ValueReader, type ValueSet, valueReader } from './value-set.ts'
 import { decideTree, type Truth } from './where/condition.ts'

@@ -1,4 +1,4 @@
-import type { ShapeLog } from '../../shape-log/shape-log.ts'
+import type { ShapeLog } from '../protocol/shape-log.ts'
 import { createCopyRowWriter } from './copy-row-writer.ts'
 import { copyRows } from './copy-rows.ts'
 import { whereSql } from './query-plan.ts'

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
-import type { ShapeStore } from '../../shape-log/shape-store.ts'
-import { ShapeFailure, type ShapeSource } from '../../shape-log/source.ts'
+import type { ShapeStore } from '../protocol/shape-store.ts'
+import { ShapeFailure, type ShapeSource } from '../protocol/source.ts'
 import { type Catalog, createCatalog, currentOids, type TableInfo } from './catalog.ts'
 import { sqlState } from './connection.ts'
 import { createDispatcher, type Dispatcher } from './dispatcher.ts'

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Pool } from 'pg'
-import { ShapeFailure } from '../../shape-log/source.ts'
+import { ShapeFailure } from '../protocol/source.ts'
 import type { TableInfo } from './catalog.ts'
 import { sqlState, withConnection } from './connection.ts'
 import { quoteIdentifier } from './where/expression.ts'

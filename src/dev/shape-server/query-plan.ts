@@ -1,4 +1,4 @@
-import type { Relation } from '../../shape-log/row-key.ts'
+import type { Relation } from '../protocol/row-key.ts'
 import type { Catalog, TableInfo } from './catalog.ts'
 import { checkExpression } from './where/check-expression.ts'
 import { type Condition, compileCondition } from './where/condition.ts'

@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
 import { LogicalReplicationService, type Pgoutput, PgoutputPlugin } from 'pg-logical-replication'
-import type { RowText } from '../../shape-log/row-key.ts'
+import type { RowText } from '../protocol/row-key.ts'
 import { connectionConfig } from './connection.ts'
 import type { RowChange, StreamRelation, Transaction } from './transaction.ts'
 

@@ -1,4 +1,4 @@
-import type { RowText } from '../../shape-log/row-key.ts'
+import type { RowText } from '../protocol/row-key.ts'
 import { allPlans, type QueryPlan } from './query-plan.ts'
 import type { RowChange } from './transaction.ts'
 import type { Truth } from './where/condition.ts'

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import type { RowText } from '../../shape-log/row-key.ts'
+import type { RowText } from '../protocol/row-key.ts'
 import type { TableInfo } from './catalog.ts'
 import type { Leaf, Truth } from './where/condition.ts'
 import { quoteIdentifier } from './where/expression.ts'

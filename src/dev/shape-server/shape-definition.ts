@@ -1,5 +1,5 @@
-import type { MessageShape } from '../../shape-log/change-message.ts'
-import type { FieldErrors, ShapeDefinition, ShapeParams } from '../../shape-log/source.ts'
+import type { MessageShape } from '../protocol/change-message.ts'
+import type { FieldErrors, ShapeDefinition, ShapeParams } from '../protocol/source.ts'
 import type { Catalog, TableInfo } from './catalog.ts'
 import { IdentifierError, parseColumns, parseRelation } from './identifiers.ts'
 import {

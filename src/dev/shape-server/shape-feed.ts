@@ -1,10 +1,10 @@
-import type { RowTags } from '../../shape-log/move-tags.ts'
-import type { ShapeLog } from '../../shape-log/shape-log.ts'
+import type { RowTags } from '../protocol/move-tags.ts'
+import type { ShapeLog } from '../protocol/shape-log.ts'
 import {
   isVisible,
   type SnapshotBounds,
   snapshotEndMessage,
-} from '../../shape-log/snapshot-visibility.ts'
+} from '../protocol/snapshot-visibility.ts'
 import { createFeedMessages } from './feed-messages.ts'
 import type { InnerMembers } from './inner-members.ts'
 import type { SelectedRow } from './member-queries.ts'

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import { parseSnapshot, type SnapshotBounds } from '../../shape-log/snapshot-visibility.ts'
+import { parseSnapshot, type SnapshotBounds } from '../protocol/snapshot-visibility.ts'
 import { withConnection } from './connection.ts'
 
 /** Runs a query on one connection. */

@@ -1,13 +1,13 @@
-import { createRowWriter } from '../../shape-log/change-message.ts'
-import type { RowTags } from '../../shape-log/move-tags.ts'
-import { parseSnapshot } from '../../shape-log/snapshot-visibility.ts'
+import { createRowWriter } from '../protocol/change-message.ts'
+import type { RowTags } from '../protocol/move-tags.ts'
+import { parseSnapshot } from '../protocol/snapshot-visibility.ts'
 import {
   type FieldErrors,
   type ShapeParams,
   type SubsetParams,
   SubsetRefused,
   type SubsetRows,
-} from '../../shape-log/source.ts'
+} from '../protocol/source.ts'
 import { booleanWriter } from './boolean-writer.ts'
 import type { TableInfo } from './catalog.ts'
 import { sqlState } from './connection.ts'

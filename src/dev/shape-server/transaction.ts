@@ -1,4 +1,4 @@
-import type { RowText } from '../../shape-log/row-key.ts'
+import type { RowText } from '../protocol/row-key.ts'
 
 /** A column as the replication stream announces it. */
 export interface StreamColumn {

@@ -1,4 +1,4 @@
-import type { RowText } from '../../shape-log/row-key.ts'
+import type { RowText } from '../protocol/row-key.ts'
 import type { TableInfo } from './catalog.ts'
 import type { Truth } from './where/condition.ts'
 

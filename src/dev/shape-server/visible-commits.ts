@@ -1,9 +1,5 @@
 import type { Pool } from 'pg'
-import {
-  isVisible,
-  parseSnapshot,
-  type SnapshotBounds,
-} from '../../shape-log/snapshot-visibility.ts'
+import { isVisible, parseSnapshot, type SnapshotBounds } from '../protocol/snapshot-visibility.ts'
 
 /** Says when a transaction that the stream has handed over can be seen by queries. */
 export interface VisibleCommits {

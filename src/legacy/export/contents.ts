@@ -6,8 +6,8 @@ import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ClientBase, Pool } from 'pg'
 import { SessionDbError } from '../../errors.ts'
-import { readChunks } from '../../server/content/content-rows.ts'
-import { type ContentStore, parseContentRef } from '../../server/content/content-store.ts'
+import { readChunks } from '../../server/uploads/content/content-rows.ts'
+import { type ContentStore, parseContentRef } from '../../server/uploads/content/content-store.ts'
 import { type GivenContents, sha256OfFile, storeContentFile } from '../content-files.ts'
 
 /** Where the bytes of sessions are in an export, each under its SHA-256. */

@@ -1,5 +1,5 @@
 import pc from 'picocolors'
-import type { ReportStyle } from '../format-import-report.ts'
+import type { ReportStyle } from '../import/format-import-report.ts'
 import type { RestoredTable, RestoreReport } from './import-export.ts'
 
 const MAX_LISTED = 20

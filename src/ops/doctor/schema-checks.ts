@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg'
 import { type ColumnMap, replicatedTables } from '../../schema/index.ts'
-import { readMigrationState } from '../../server/migration-state.ts'
+import { readMigrationState } from '../../server/migrations/migration-state.ts'
 import type { Finding } from '../finding.ts'
 
 /** Whether the tables are there and are what this version of the library takes them for. */

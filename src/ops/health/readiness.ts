@@ -1,5 +1,5 @@
 import type { ClientBase, Pool } from 'pg'
-import { readMigrationState } from '../../server/migration-state.ts'
+import { readMigrationState } from '../../server/migrations/migration-state.ts'
 import { askHealth } from '../doctor/electric-checks.ts'
 import { readSlot } from '../doctor/slot-checks.ts'
 import { electricNames } from '../electric-setup/electric-names.ts'

@@ -2,8 +2,6 @@ import type { ChatMessage, Principal } from '../../schema/index.ts'
 import { parseWriteBatch } from '../../writes/batch.ts'
 import { checkLimits, defaultLimits, type WriteLimits } from '../../writes/limits.ts'
 import type { WriteResult } from '../../writes/result.ts'
-import type { ContentStore } from '../content/content-store.ts'
-import { createContentStores } from '../content/content-stores.ts'
 import { type EventHits, type EventSearch, searchEvents } from '../search/search-events.ts'
 import {
   type OutlineRequest,
@@ -12,8 +10,10 @@ import {
   type TimelineOutline,
   timelineFacets,
 } from '../search/timeline-outline.ts'
-import { createUploads, type SessionUploads } from '../upload/create-uploads.ts'
-import { defaultUploadLimits, type UploadLimits } from '../upload/upload-context.ts'
+import type { ContentStore } from '../uploads/content/content-store.ts'
+import { createContentStores } from '../uploads/content/content-stores.ts'
+import { createUploads, type SessionUploads } from '../uploads/create-uploads.ts'
+import { defaultUploadLimits, type UploadLimits } from '../uploads/upload-context.ts'
 import { applyAppend } from './append.ts'
 import { mutationsJson, requestHash } from './applied-batches.ts'
 import { checkPrincipal } from './check-principal.ts'

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
-import { SessionDbError } from '../../errors.ts'
-import type { ChatMessage, ChatMessageInsert, Principal } from '../../schema/index.ts'
 import {
   createMessageStream,
   type MessageStream,
   type MessageStreamOptions,
-} from '../../writes/message-stream.ts'
-import { resumeStream } from '../../writes/resume-stream.ts'
+} from '../../chat/message-stream.ts'
+import { resumeStream } from '../../chat/resume-stream.ts'
+import { SessionDbError } from '../../errors.ts'
+import type { ChatMessage, ChatMessageInsert, Principal } from '../../schema/index.ts'
 import type { SessionStore } from '../store/index.ts'
 
 /** A message that is to be streamed: what it says comes later, its id may be left to the library. */

@@ -1,10 +1,10 @@
+import type { RowText } from '../../dev/protocol/row-key.ts'
 import {
   type ColumnDefinition,
   type ColumnMap,
   type ColumnType,
   replicatedTables as schemaTables,
 } from '../../schema/index.ts'
-import type { RowText } from '../../shape-log/row-key.ts'
 import type { CommittedTransaction, RowSource, TableForm } from '../memory/row-source.ts'
 import { rowText } from '../memory/wire-text.ts'
 import {

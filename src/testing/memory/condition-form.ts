@@ -1,4 +1,4 @@
-import type { Condition } from '../../shapes/condition.ts'
+import type { Condition } from '../../access/condition.ts'
 
 /** A condition without AND or OR in it. */
 export type Leaf = Extract<Condition, { kind: 'equals' | 'range' | 'in' }>

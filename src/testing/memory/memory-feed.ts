@@ -1,17 +1,17 @@
-import type { LogEntry } from '../../shape-log/change-log.ts'
+import type { Condition } from '../../access/condition.ts'
+import type { LogEntry } from '../../dev/protocol/change-log.ts'
 import {
   changeMessages,
   finishTransaction,
   type MessageShape,
   rowMessage,
   type ShapeChange,
-} from '../../shape-log/change-message.ts'
-import { moveEventMessage, type RowTags, tagValue } from '../../shape-log/move-tags.ts'
-import { nextOffset } from '../../shape-log/offset.ts'
-import { rowKey } from '../../shape-log/row-key.ts'
-import type { ShapeLog } from '../../shape-log/shape-log.ts'
-import { type SnapshotBounds, snapshotEndMessage } from '../../shape-log/snapshot-visibility.ts'
-import type { Condition } from '../../shapes/condition.ts'
+} from '../../dev/protocol/change-message.ts'
+import { moveEventMessage, type RowTags, tagValue } from '../../dev/protocol/move-tags.ts'
+import { nextOffset } from '../../dev/protocol/offset.ts'
+import { rowKey } from '../../dev/protocol/row-key.ts'
+import type { ShapeLog } from '../../dev/protocol/shape-log.ts'
+import { type SnapshotBounds, snapshotEndMessage } from '../../dev/protocol/snapshot-visibility.ts'
 import { conditionForm, type Leaf } from './condition-form.ts'
 import type { CommittedTransaction, RowSource } from './row-source.ts'
 import {

@@ -1,13 +1,13 @@
-import type { MessageShape } from '../../shape-log/change-message.ts'
-import type { ShapeLog } from '../../shape-log/shape-log.ts'
+import type { Condition } from '../../access/condition.ts'
+import type { MessageShape } from '../../dev/protocol/change-message.ts'
+import type { ShapeLog } from '../../dev/protocol/shape-log.ts'
 import {
   type FieldErrors,
   type ShapeDefinition,
   ShapeFailure,
   type ShapeParams,
   type ShapeSource,
-} from '../../shape-log/source.ts'
-import type { Condition } from '../../shapes/condition.ts'
+} from '../../dev/protocol/source.ts'
 import { type FeedShape, type MemoryFeed, startMemoryFeed } from './memory-feed.ts'
 import type { CommittedTransaction, RowSource, TableForm } from './row-source.ts'
 

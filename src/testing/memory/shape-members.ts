@@ -1,5 +1,5 @@
-import type { RowText } from '../../shape-log/row-key.ts'
-import { type Condition, isInRange, matches } from '../../shapes/condition.ts'
+import { type Condition, isInRange, matches } from '../../access/condition.ts'
+import type { RowText } from '../../dev/protocol/row-key.ts'
 import { type ConditionForm, type Leaf, subqueryTables } from './condition-form.ts'
 import type { CommittedTransaction, RowSource, TableChange } from './row-source.ts'
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, test } from 'vitest'
-import { postgresProcessesOf } from '../../../src/dev/embedded-postgres/process-identity.ts'
+import { postgresProcessesOf } from '../../../src/dev/postgres/process-identity.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { eventually } from '../../support/eventually.ts'
 import { rememberLastingPorts } from '../../support/lasting-ports.ts'

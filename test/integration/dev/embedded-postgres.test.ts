@@ -7,7 +7,7 @@ import {
   type EmbeddedPostgres,
   type EmbeddedPostgresOptions,
   startEmbeddedPostgres,
-} from '../../../src/dev/embedded-postgres/index.ts'
+} from '../../../src/dev/postgres/index.ts'
 import type { SessionDbError } from '../../../src/errors.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { eventually } from '../../support/eventually.ts'

@@ -1,13 +1,10 @@
 import { chmod, readFile, realpath, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, test, vi } from 'vitest'
-import { findPostgresBinaries } from '../../../src/dev/embedded-postgres/binaries.ts'
-import { stopLeftoverServer } from '../../../src/dev/embedded-postgres/leftover-server.ts'
-import {
-  identifyProcess,
-  postgresProcessesOf,
-} from '../../../src/dev/embedded-postgres/process-identity.ts'
-import { chooseServerUser } from '../../../src/dev/embedded-postgres/server-user.ts'
+import { findPostgresBinaries } from '../../../src/dev/postgres/binaries.ts'
+import { stopLeftoverServer } from '../../../src/dev/postgres/leftover-server.ts'
+import { identifyProcess, postgresProcessesOf } from '../../../src/dev/postgres/process-identity.ts'
+import { chooseServerUser } from '../../../src/dev/postgres/server-user.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { ownerProgram, refusalOf, startedUrl } from '../../support/embedded-postgres-owner.ts'
 import { eventually } from '../../support/eventually.ts'

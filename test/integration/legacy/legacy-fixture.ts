@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Pool } from 'pg'
 import { afterAll, afterEach, beforeAll } from 'vitest'
-import { migrate } from '../../../src/server/migrate.ts'
+import { migrate } from '../../../src/server/migrations/migrate.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
 
 /** The real snapshots, oldest first. */

@@ -11,8 +11,8 @@ import {
   importLegacySnapshots,
   importSessionUploads,
 } from '../../../src/legacy/index.ts'
-import { createS3ContentStore } from '../../../src/server/content/s3-content-store.ts'
 import { createSessionStore } from '../../../src/server/index.ts'
+import { createS3ContentStore } from '../../../src/server/uploads/content/s3-content-store.ts'
 import { startS3 } from '../upload/s3-server.ts'
 import { useDatabase } from './legacy-fixture.ts'
 

@@ -7,7 +7,7 @@ import {
   createSessionCollections,
   type SessionCollections,
 } from '../../../src/collections/index.ts'
-import { chooseServerUser } from '../../../src/dev/embedded-postgres/server-user.ts'
+import { chooseServerUser } from '../../../src/dev/postgres/server-user.ts'
 import { createShapeServer, type ShapeServer } from '../../../src/dev/shape-server/index.ts'
 import { createHealthHandler, type Readiness } from '../../../src/ops/index.ts'
 import {

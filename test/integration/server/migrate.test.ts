@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Pool } from 'pg'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import { migrate } from '../../../src/server/migrate.ts'
 import { type Migration, migrations } from '../../../src/server/migrations/index.ts'
+import { migrate } from '../../../src/server/migrations/migrate.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
 import { createTestPool } from './test-pool.ts'
 
@@ -107,7 +107,9 @@ interface ProcessResult {
 }
 
 function migrateInProcess(url: string): Promise<ProcessResult> {
-  const module = fileURLToPath(new URL('../../../src/server/migrate.ts', import.meta.url))
+  const module = fileURLToPath(
+    new URL('../../../src/server/migrations/migrate.ts', import.meta.url),
+  )
   const script = `
     import { migrate } from ${JSON.stringify(module)}
     console.log(JSON.stringify(await migrate({ database: process.env.URL })))`

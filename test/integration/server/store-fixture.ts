@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Pool } from 'pg'
 import type { Principal } from '../../../src/schema/index.ts'
-import { migrate } from '../../../src/server/migrate.ts'
+import { migrate } from '../../../src/server/migrations/migrate.ts'
 import {
   createSessionStore,
   type SessionStore,

@@ -1,6 +1,6 @@
 import { Client } from 'pg'
 import { afterAll, expect, test } from 'vitest'
-import { startEmbeddedPostgres } from '../../../src/dev/embedded-postgres/index.ts'
+import { startEmbeddedPostgres } from '../../../src/dev/postgres/index.ts'
 import { createShapeServer } from '../../../src/dev/shape-server/index.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { until } from './fixture.ts'

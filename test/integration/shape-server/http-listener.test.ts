@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest'
+import type { AnswerBody, ProtocolAnswer } from '../../../src/dev/protocol/http-message.ts'
 import { type HttpListener, listen } from '../../../src/dev/shape-server/http-listener.ts'
-import type { AnswerBody, ProtocolAnswer } from '../../../src/shape-log/http-message.ts'
 import { until } from './fixture.ts'
 
 let listener: HttpListener

@@ -1,10 +1,10 @@
 import type { Pool } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { ShapeParams } from '../../../src/dev/protocol/source.ts'
 import { type Catalog, createCatalog } from '../../../src/dev/shape-server/catalog.ts'
 import { createPool } from '../../../src/dev/shape-server/connection.ts'
 import { defineShape } from '../../../src/dev/shape-server/shape-definition.ts'
 import { loadParser } from '../../../src/dev/shape-server/where/parse-where.ts'
-import type { ShapeParams } from '../../../src/shape-log/source.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
 
 let database: TestDatabase

@@ -1,6 +1,6 @@
 import { Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { isVisible, parseSnapshot } from '../../../src/shape-log/snapshot-visibility.ts'
+import { isVisible, parseSnapshot } from '../../../src/dev/protocol/snapshot-visibility.ts'
 import { type ShapeFixture, startFixture } from './fixture.ts'
 
 let fixture: ShapeFixture

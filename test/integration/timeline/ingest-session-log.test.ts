@@ -2,8 +2,8 @@ import { createReadStream, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Pool } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { migrate } from '../../../src/server/migrate.ts'
-import { ingestSessionLog } from '../../../src/server/timeline/index.ts'
+import { ingestSessionLog } from '../../../src/server/index.ts'
+import { migrate } from '../../../src/server/migrations/migrate.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
 
 const directory = new URL('../../fixtures/session-logs/codex/', import.meta.url)

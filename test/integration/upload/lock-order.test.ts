@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { claimJob, finishJob, renewLease } from '../../../src/server/derivation/jobs.ts'
-import { failUpload } from '../../../src/server/upload/receive-content.ts'
+import { claimJob, finishJob, renewLease } from '../../../src/server/uploads/derivation/jobs.ts'
+import { failUpload } from '../../../src/server/uploads/receive-content.ts'
 import { ada, type StoreFixture, startStore } from '../server/store-fixture.ts'
 import { codexLog, streamOf } from './log-file.ts'
 

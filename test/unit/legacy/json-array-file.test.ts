@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type JsonElement, readJsonArray } from '../../../src/legacy/json-array-file.ts'
+import { type JsonElement, readJsonArray } from '../../../src/legacy/import/json-array-file.ts'
 
 let directory: string
 beforeAll(async () => {

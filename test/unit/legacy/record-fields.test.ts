@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest'
-import { recordFields } from '../../../src/legacy/record-fields.ts'
+import { recordFields } from '../../../src/legacy/import/record-fields.ts'
 
 const zone = process.env.TZ
 afterEach(() => {

@@ -6,7 +6,7 @@ import {
   type Frame,
   frameType,
   joinBytes,
-} from '../../../src/shapes/live-frames.ts'
+} from '../../../src/live/live-frames.ts'
 
 const frames = fc.array(
   fc.record({

@@ -1,6 +1,6 @@
-import { createLiveBatch, isLiveBatch } from '../../../src/server/shape-proxy/live-batch.ts'
-import { principalDigest } from '../../../src/server/shape-proxy/principal-digest.ts'
-import { PRINCIPAL_HEADER } from '../../../src/shapes/principal-header.ts'
+import { PRINCIPAL_HEADER } from '../../../src/live/principal-header.ts'
+import { createLiveBatch, isLiveBatch } from '../../../src/live/server/live-batch.ts'
+import { principalDigest } from '../../../src/server/proxy/principal-digest.ts'
 import { SessionDbError } from '../../../src/writes/errors.ts'
 import { type Served, serve } from '../proxy/serve.ts'
 

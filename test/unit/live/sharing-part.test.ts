@@ -1,11 +1,11 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { createLiveFetch } from '../../../src/collections/live/live-fetch.ts'
 import { createPart } from '../../../src/collections/part.ts'
+import { createLiveFetch } from '../../../src/live/client/live-fetch.ts'
 import { eventually } from '../../support/eventually.ts'
 import { follow } from './follow.ts'
 import { startLogServer } from './log-server.ts'
 
-type Sharing = typeof import('../../../src/collections/live/sharing.ts')
+type Sharing = typeof import('../../../src/live/client/sharing.ts')
 
 async function open(fetchPart: () => Promise<Sharing>) {
   const server = await startLogServer({ longPollMs: 200 })
@@ -38,7 +38,7 @@ test('live polls go by themselves where what shares them cannot be loaded, and s
   let isOnline = false
   const { server, followed } = await open(() =>
     isOnline
-      ? import('../../../src/collections/live/sharing.ts')
+      ? import('../../../src/live/client/sharing.ts')
       : Promise.reject(new TypeError('Failed to fetch dynamically imported module')),
   )
   const follower = followed('messages')

@@ -1,5 +1,5 @@
-import { createLiveFetch, type LiveFetch } from '../../../src/collections/live/live-fetch.ts'
-import type { TabChannel, TabLocks, TabTools } from '../../../src/collections/live/tab-messages.ts'
+import { createLiveFetch, type LiveFetch } from '../../../src/live/client/live-fetch.ts'
+import type { TabChannel, TabLocks, TabTools } from '../../../src/live/client/tab-messages.ts'
 import { type Follower, follow } from './follow.ts'
 import type { LogServer } from './log-server.ts'
 

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { createFrameReader, readJsonPayload } from '../../../src/live/live-frames.ts'
+import { PRINCIPAL_HEADER } from '../../../src/live/principal-header.ts'
 import type { Fingerprint } from '../../../src/server/index.ts'
 import { createShapeProxy } from '../../../src/server/index.ts'
-import { createFrameReader, readJsonPayload } from '../../../src/shapes/live-frames.ts'
-import { PRINCIPAL_HEADER } from '../../../src/shapes/principal-header.ts'
 import { type FakeElectric, startFakeElectric } from './fake-electric.ts'
 
 interface AppPrincipal {

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { createShapeProxy, type ShapeProxyOptions } from '../../../src/server/shape-proxy.ts'
+import { createShapeProxy, type ShapeProxyOptions } from '../../../src/server/proxy/shape-proxy.ts'
 
 /** A proxy whose engine answers with a body that ends when `finish` is called. */
 function limited(limits: NonNullable<ShapeProxyOptions['limits']>) {

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { createShapeProxy, type ShapeLogEntry } from '../../../src/server/index.ts'
 import {
   createFrameReader,
   type Frame,
   frameType,
   readJsonPayload,
-} from '../../../src/shapes/live-frames.ts'
-import { PRINCIPAL_HEADER } from '../../../src/shapes/principal-header.ts'
+} from '../../../src/live/live-frames.ts'
+import { PRINCIPAL_HEADER } from '../../../src/live/principal-header.ts'
+import { createShapeProxy, type ShapeLogEntry } from '../../../src/server/index.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type FakeElectric, startFakeElectric } from './fake-electric.ts'
 import { type Served, serve } from './serve.ts'

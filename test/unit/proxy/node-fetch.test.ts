@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { createNodeFetch } from '../../../src/server/node-fetch.ts'
+import { createNodeFetch } from '../../../src/server/proxy/node-fetch.ts'
 import { listen } from './serve.ts'
 
 async function serveOnce(handler: (request: IncomingMessage, response: ServerResponse) => void) {

@@ -1,4 +1,4 @@
-import { createShapeProxy } from '../../../src/server/node-shape-proxy.ts'
+import { createShapeProxy } from '../../../src/server/proxy/node-shape-proxy.ts'
 import { serve } from './serve.ts'
 
 // A process of its own: which certificates Node trusts is settled when it starts.

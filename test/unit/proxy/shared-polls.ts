@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { expect, onTestFinished } from 'vitest'
-import { createNodeFetch } from '../../../src/server/node-fetch.ts'
-import { shareLiveRequests } from '../../../src/server/share-live-requests.ts'
+import { shareLiveRequests } from '../../../src/live/server/share-live-requests.ts'
+import { createNodeFetch } from '../../../src/server/proxy/node-fetch.ts'
 import { listen } from './serve.ts'
 
 /** Bytes of an answer too long to be held for all who wait for it. */

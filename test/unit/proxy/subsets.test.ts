@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { createShapeProxy } from '../../../src/server/shape-proxy.ts'
+import { createShapeProxy } from '../../../src/server/proxy/shape-proxy.ts'
 
 /** Asks a proxy with subsets; `sent` is what it asked the engine for. */
 async function ask(init: RequestInit, query = '', subsets = true) {

@@ -3,7 +3,7 @@ import {
   type DeriveTimelineOptions,
   deriveTimeline,
   type TimelineSummary,
-} from '../../../src/server/timeline/index.ts'
+} from '../../../src/timeline/index.ts'
 
 /** A log's timeline as a whole. */
 export interface DerivedLog {

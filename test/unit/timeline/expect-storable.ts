@@ -1,5 +1,5 @@
 import { timelineEventInsertSchema } from '../../../src/schema/timeline-event.ts'
-import { type DerivedEvent, timelineEventId } from '../../../src/server/timeline/index.ts'
+import { type DerivedEvent, timelineEventId } from '../../../src/server/index.ts'
 
 /** A lone surrogate or U+0000, as JSON writes them. */
 const NOT_STORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/

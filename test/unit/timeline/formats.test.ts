@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type DerivedEvent, defineTimelineParser } from '../../../src/server/timeline/index.ts'
+import { type DerivedEvent, defineTimelineParser } from '../../../src/timeline/index.ts'
 import { deriveText } from './derive-log.ts'
 
 const derive = (...lines: object[]) =>

@@ -5,7 +5,7 @@ import {
   deriveTimeline,
   type TimelineParser,
   timelineParsers,
-} from '../../../src/server/timeline/index.ts'
+} from '../../../src/timeline/index.ts'
 import { chunked } from './derive-log.ts'
 import { expectStorable } from './expect-storable.ts'
 import { mutatedLog } from './mutated-log.ts'

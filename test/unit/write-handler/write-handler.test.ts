@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Principal } from '../../../src/schema/principal.ts'
 import { runWrite } from '../../../src/server/write-handler/run-write.ts'
-import { createWriteHandler, type WriteHandlerOptions } from '../../../src/server/write-handler.ts'
+import {
+  createWriteHandler,
+  type WriteHandlerOptions,
+} from '../../../src/server/write-handler/write-handler.ts'
 import { sendBatch } from '../../../src/writes/adapter.ts'
 import { parseWriteBatch, type WriteBatchInput } from '../../../src/writes/batch.ts'
 import { SessionDbError } from '../../../src/writes/errors.ts'

@@ -1,4 +1,4 @@
-import type { RowText } from '../../../shape-log/row-key.ts'
+import type { RowText } from '../../protocol/row-key.ts'
 import { canonicalText } from './constants.ts'
 import { type Column, columnsOf, type Expression, type Membership, toSql } from './expression.ts'
 import { WhereError } from './where-error.ts'

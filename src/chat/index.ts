@@ -1,0 +1,2 @@
+export type { MessageStream, MessageStreamOptions } from './message-stream.ts'
+export type { UIMessageChunks } from './pipe-ui-message-stream.ts'

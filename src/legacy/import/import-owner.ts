@@ -1,0 +1,22 @@
+import { SessionDbError } from '../../errors.ts'
+import { idField } from '../../schema/fields.ts'
+
+/** Whose the imported rows are. */
+export interface ImportOwner {
+  readonly tenantId: string
+  readonly userId: string
+  readonly visibility: 'private' | 'tenant'
+}
+
+/** @throws SessionDbError `invalid` for a tenant or user that is no id. */
+export function checkedOwner({
+  tenantId,
+  userId,
+  visibility = 'private',
+}: Pick<ImportOwner, 'tenantId' | 'userId'> & Partial<ImportOwner>): ImportOwner {
+  for (const [name, value] of Object.entries({ tenantId, userId })) {
+    const problem = idField.safeParse(value).error?.issues[0]?.message
+    if (problem !== undefined) throw new SessionDbError('invalid', `${name}: ${problem}`)
+  }
+  return { tenantId, userId, visibility }
+}

@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto'
+import type { ClientBase, Pool } from 'pg'
+import { inTransaction } from '../../in-transaction.ts'
+import { type ContentId, readChunks } from '../content/content-rows.ts'
+import { type ContentKey, contentRef } from '../content/content-store.ts'
+import type { UploadContext } from '../upload-context.ts'
+import { type DerivationJob, LeaseLostError } from './jobs.ts'
+
+/** A content that has all its bytes and no name yet. */
+interface Draft extends ContentId {
+  readonly bytes: number
+}
+
+type SealContext = Pick<UploadContext, 'pool' | 'contents'>
+
+/**
+ * Makes a finished draft the content of its session: hashes it, gives it to the content store, and
+ * writes the reference. Done twice, or interrupted anywhere, it ends the same.
+ *
+ * @param sha256 the hash, if it is known already.
+ */
+export async function sealContent(
+  { pool, contents }: SealContext,
+  job: DerivationJob,
+  sha256?: string,
+): Promise<void> {
+  const draft = await findDraft(pool, job)
+  if (draft === undefined) return
+  const key = { tenantId: job.tenantId, sha256: sha256 ?? (await hashOf(pool, draft)) }
+  const { current: store, postgres } = contents
+  const ref = contentRef(store, key)
+  if (store === postgres) {
+    await inTransaction(pool, async (client) => {
+      await lockContent(client, key.tenantId, ref)
+      await postgres.adopt(client, draft, key)
+      await refer(client, job, key, ref, draft.bytes)
+    })
+    return
+  }
+  const source = { bytes: draft.bytes, read: () => readChunks(pool, draft) }
+  for (let stored = false; !stored; ) {
+    // Noted first: if this process ends after storing it, the sweep finds it by this note.
+    await noteGarbage(pool, key.tenantId, ref)
+    await store.put(key, source)
+    stored = await inTransaction(pool, async (client) => {
+      await lockContent(client, key.tenantId, ref)
+      // Swept between the two, because the last other session with it was deleted: once more.
+      if ((await store.stat(key)) === undefined) return false
+      await refer(client, job, key, ref, draft.bytes)
+      const values = [draft.tenantId, draft.contentId]
+      await client.query(
+        'DELETE FROM session_contents WHERE tenant_id = $1 AND id = $2 AND draft_of IS NOT NULL',
+        values,
+      )
+      await forgetGarbage(client, key.tenantId, ref)
+      return true
+    })
+  }
+}
+
+async function findDraft(
+  pool: SealContext['pool'],
+  { tenantId, sessionId }: DerivationJob,
+): Promise<Draft | undefined> {
+  const { rows } = await pool.query<{ id: string; bytes: string }>(
+    'SELECT id, bytes FROM session_contents WHERE tenant_id = $1 AND draft_of = $2',
+    [tenantId, sessionId],
+  )
+  const row = rows[0]
+  return row && { tenantId, contentId: row.id, bytes: Number(row.bytes) }
+}
+
+async function hashOf(pool: SealContext['pool'], draft: Draft): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const bytes of readChunks(pool, draft)) hash.update(bytes)
+  return hash.digest('hex')
+}
+
+/** Whoever refers to a content and whoever deletes it take turns, until the transaction's end. */
+export async function lockContent(
+  client: ClientBase,
+  tenantId: string,
+  ref: string,
+): Promise<void> {
+  await client.query('SELECT session_db_content_lock($1, $2)', [tenantId, ref])
+}
+
+/** Says that a content may be left over: unless a session refers to it by then, the sweep deletes it. */
+export async function noteGarbage(
+  database: Pool | ClientBase,
+  tenantId: string,
+  ref: string,
+): Promise<void> {
+  await database.query(
+    `INSERT INTO session_content_garbage (tenant_id, content_ref) VALUES ($1, $2)
+     ON CONFLICT (tenant_id, content_ref) DO UPDATE SET noted_at = now()`,
+    [tenantId, ref],
+  )
+}
+
+/** Takes the note back, in the transaction that makes a session refer to the content, or deletes it. */
+export async function forgetGarbage(
+  client: ClientBase,
+  tenantId: string,
+  ref: string,
+): Promise<void> {
+  await client.query(
+    'DELETE FROM session_content_garbage WHERE tenant_id = $1 AND content_ref = $2',
+    [tenantId, ref],
+  )
+}
+
+async function refer(
+  client: ClientBase,
+  { tenantId, sessionId, lease }: DerivationJob,
+  { sha256 }: ContentKey,
+  ref: string,
+  bytes: number,
+): Promise<void> {
+  const { rowCount } = await client.query(
+    `UPDATE sessions SET content_ref = $3, content_sha256 = $4, content_bytes = $5
+     WHERE tenant_id = $1 AND id = $2 AND EXISTS (
+       SELECT FROM session_uploads
+       WHERE tenant_id = $1 AND session_id = $2 AND lease = $6 AND state = 'queued')`,
+    [tenantId, sessionId, ref, sha256, bytes, lease],
+  )
+  if (rowCount !== 1) throw new LeaseLostError()
+}

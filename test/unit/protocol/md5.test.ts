@@ -1,0 +1,12 @@
+import { createHash } from 'node:crypto'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { md5 } from '../../../src/dev/protocol/md5.ts'
+
+test('md5 is that of node:crypto for every text', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme', maxLength: 300 }), (text) => {
+      expect(md5(text)).toBe(createHash('md5').update(text).digest('hex'))
+    }),
+  )
+})

@@ -1,0 +1,42 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import {
+  afterSnapshot,
+  compareOffsets,
+  formatOffset,
+  nextOffset,
+  parseOffset,
+} from '../../../src/dev/protocol/offset.ts'
+
+const offset = fc.record({
+  tx: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+  op: fc.oneof(fc.nat(), fc.constant(Number.POSITIVE_INFINITY)),
+})
+
+test('an offset written and read is the same offset', () => {
+  fc.assert(
+    fc.property(offset, (value) => {
+      expect(parseOffset(formatOffset(value))).toEqual(value)
+    }),
+  )
+})
+
+test('the next offset comes after, and before every later transaction', () => {
+  fc.assert(
+    fc.property(offset, (value) => {
+      expect(compareOffsets(nextOffset(value), value)).toBeGreaterThan(0)
+      expect(compareOffsets(nextOffset(value), { tx: value.tx + 2n, op: 0 })).toBeLessThan(0)
+    }),
+  )
+})
+
+test('move events before the first change stand at 1_0', () => {
+  expect(formatOffset(nextOffset(afterSnapshot))).toBe('1_0')
+})
+
+test.each(['', '1', 'abc', '-2_0', '1_', '_1', '1_2_3', '1_INF', ' 1_2'])(
+  '"%s" is no offset',
+  (text) => {
+    expect(parseOffset(text)).toBeUndefined()
+  },
+)

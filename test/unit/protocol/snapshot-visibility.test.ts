@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest'
+import { isVisible, parseSnapshot } from '../../../src/dev/protocol/snapshot-visibility.ts'
+
+const epoch = 2n ** 32n
+
+test('a snapshot saw what was over, not what ran or came later', () => {
+  const snapshot = parseSnapshot('100:110:103,107')
+  expect([99, 100, 102, 106].every((xid) => isVisible(snapshot, xid))).toBe(true)
+  expect([103, 107, 110, 111].some((xid) => isVisible(snapshot, xid))).toBe(false)
+})
+
+test('the 32-bit ids of the stream are compared across epochs', () => {
+  const snapshot = parseSnapshot(`${epoch + 10n}:${epoch + 20n}:${epoch + 15n}`)
+  expect(isVisible(snapshot, 12)).toBe(true)
+  expect(isVisible(snapshot, 15)).toBe(false)
+  expect(isVisible(snapshot, 25)).toBe(false)
+  // Just before the wraparound: of the epoch before.
+  expect(isVisible(snapshot, 2 ** 32 - 5)).toBe(true)
+  // Just after it, seen from the end of an epoch: of the next one.
+  expect(isVisible(parseSnapshot(`${epoch - 3n}:${epoch - 1n}:`), 2)).toBe(false)
+})
+
+test('what is no snapshot is refused', () => {
+  expect(() => parseSnapshot('10:20')).toThrow('no pg_snapshot')
+})

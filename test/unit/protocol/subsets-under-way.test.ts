@@ -1,0 +1,53 @@
+import { expect, test, vi } from 'vitest'
+import { createSubsetsUnderWay } from '../../../src/dev/protocol/subsets-under-way.ts'
+
+/** A subset whose answer the test decides on. */
+function pendingSubset() {
+  let answer = (_: string) => {}
+  const answering = new Promise<string>((resolve) => {
+    answer = resolve
+  })
+  return { answering, answer }
+}
+
+test('nothing waits where no subset is under way', async () => {
+  await createSubsetsUnderWay(60_000).goFirst()
+})
+
+test('a page waits for the subsets of every shape, and for what has been refused as well', async () => {
+  const subsets = createSubsetsUnderWay(0)
+  const [one, other] = [pendingSubset(), pendingSubset()]
+  const answered = subsets.add(one.answering)
+  subsets.add(other.answering.then(() => Promise.reject(new Error('refused')))).catch(() => {})
+  const page = vi.fn()
+  const waiting = subsets.goFirst().then(page)
+  one.answer('rows')
+  expect(await answered).toBe('rows')
+  expect(page).not.toHaveBeenCalled()
+  other.answer('')
+  await waiting
+  await subsets.goFirst()
+})
+
+test('a page gives the client time to show the rows, and waits half a second at most', async () => {
+  vi.useFakeTimers()
+  try {
+    const subsets = createSubsetsUnderWay(100)
+    const page = vi.fn()
+    await subsets.add(Promise.resolve('rows'))
+    void subsets.goFirst().then(page)
+    await vi.advanceTimersByTimeAsync(99)
+    expect(page).not.toHaveBeenCalled()
+    await vi.advanceTimersByTimeAsync(1)
+    expect(page).toHaveBeenCalledOnce()
+
+    void subsets.add(new Promise(() => {}))
+    void subsets.goFirst().then(page)
+    await vi.advanceTimersByTimeAsync(499)
+    expect(page).toHaveBeenCalledOnce()
+    await vi.advanceTimersByTimeAsync(1)
+    expect(page).toHaveBeenCalledTimes(2)
+  } finally {
+    vi.useRealTimers()
+  }
+})
