@@ -1,10 +1,10 @@
-import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createFrameReader, frameType, readJsonPayload } from '../../src/live/live-frames.ts'
 import { PRINCIPAL_HEADER } from '../../src/live/principal-header.ts'
 import { createShapeProxy, type ShapeLogEntry } from '../../src/server/index.ts'
 import { principalDigest } from '../../src/server/proxy/principal-digest.ts'
 import { sessionShapes } from '../../src/shapes/session-shapes.ts'
+import { cases, fc } from '../support/property.ts'
 import { type FakeElectric, startFakeElectric } from '../unit/proxy/fake-electric.ts'
 import { type Served, serve } from '../unit/proxy/serve.ts'
 
@@ -317,7 +317,7 @@ describe('principals', () => {
           }),
         )
       }),
-      { numRuns: Number(process.env.LIVE_BATCH_RUNS ?? 20) },
+      { numRuns: cases(20, 300) },
     )
   }, 120_000)
 })

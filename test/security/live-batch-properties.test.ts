@@ -2,12 +2,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { shareLiveRequests } from '../../src/live/server/share-live-requests.ts'
 import { sessionColumns } from '../../src/schema/index.ts'
 import { defineShape } from '../../src/shapes/index.ts'
+import { cases } from '../support/property.ts'
 import { appShapes } from './support/app-shapes.ts'
 import { collectPlaces, huntBatches, newsEverywhere, type Places } from './support/batch-hunt.ts'
 import { createWorld, principalOf, type World } from './support/world.ts'
 
 /** One batch holds about four polls, and one case about two batches. */
-const CASES = Math.ceil(Number(process.env.SECURITY_CASES ?? 1_000) / 10)
+const CASES = cases(100, 1_000)
 const PATIENCE_MS = 1_800_000
 
 let world: World

@@ -1,11 +1,11 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Principal } from '../../src/schema/principal.ts'
 import { createShapeProxy } from '../../src/server/proxy/shape-proxy.ts'
 import { resolveShape } from '../../src/shapes/resolve-shape.ts'
 import { sessionShapes } from '../../src/shapes/session-shapes.ts'
+import { cases, fc } from '../support/property.ts'
 
-const CASES = Number(process.env.SECURITY_CASES ?? 2_000)
+const CASES = cases(500, 10_000)
 const SECRET = 'keep-this-to-yourself'
 
 const word = fc.constantFrom(

@@ -1,15 +1,14 @@
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { column, sessionColumns } from '../../src/schema/index.ts'
 import { defineShape, equals } from '../../src/shapes/index.ts'
+import { cases, fc } from '../support/property.ts'
 import { type AppPrincipal, appShapes } from './support/app-shapes.ts'
 import { hunt } from './support/hunt.ts'
 import { parameter, principal, shapeName, someId } from './support/requests.ts'
 import { MARKER, rules } from './support/truth.ts'
 import { createWorld, signedIn, type World } from './support/world.ts'
 
-/** More on demand: `SECURITY_CASES=1000000 npx vitest run test/security`. */
-const CASES = Number(process.env.SECURITY_CASES ?? 1_000)
+const CASES = cases(500, 10_000)
 const PATIENCE_MS = 1_800_000
 /** The leak that shows least is met once in 130 cases: one hunt in 10^16 misses it, and all end at it. */
 const ENOUGH_FOR_A_LEAK = 5_000

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from './property.ts'
 
 /** A property whose name is one character that JSON escapes. */
 const MISREAD = /"\\["\\nrtbf]":/

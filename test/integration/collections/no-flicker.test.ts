@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { PendingWrite } from '../../../src/collections/index.ts'
 import type { WriteAdapter } from '../../../src/writes/index.ts'
 import { createHttpWriteAdapter } from '../../../src/writes/index.ts'
 import { eventually } from '../../support/eventually.ts'
+import { cases, fc } from '../../support/property.ts'
 import { record } from '../../support/record-changes.ts'
 import { type AppServer, startAppServer, USER_HEADER } from './app-server.ts'
 import { openAs } from './open-as.ts'
@@ -28,7 +28,7 @@ const steps = fc.record({
 
 test('whatever is written, at any speed: no row goes and comes back, and all ends as stored', async () => {
   await fc.assert(fc.asyncProperty(fc.array(steps, { minLength: 5, maxLength: 25 }), delays, run), {
-    numRuns: Number(process.env.FLICKER_RUNS ?? 12),
+    numRuns: cases(12, 100),
   })
 })
 

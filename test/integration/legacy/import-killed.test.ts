@@ -11,13 +11,13 @@ import {
   type WireProgress,
 } from '../../support/halting-proxy.ts'
 import { type Program, runProgram } from '../../support/program.ts'
+import { cases, SEED } from '../../support/property.ts'
 import { query } from '../../support/query.ts'
 
 const root = join(import.meta.dirname, '../../..')
 const MESSAGES = 2_000
 const UPLOADS = 3
-const KILLS = Number(process.env.IMPORT_KILLS ?? 4)
-const SEED = Number(process.env.IMPORT_KILL_SEED ?? Date.now() % 1_000_000)
+const KILLS = cases(3, 8)
 
 const directories = temporaryDirectories()
 let data: string

@@ -1,5 +1,5 @@
-import fc from 'fast-check'
 import { jsonValues } from '../../support/json-values.ts'
+import { fc } from '../../support/property.ts'
 import type { LegacyFiles } from './legacy-oracle.ts'
 
 const time = fc.oneof(

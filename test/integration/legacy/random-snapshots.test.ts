@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import {
   exportData,
@@ -8,13 +7,14 @@ import {
   type ImportReport,
   importLegacySnapshots,
 } from '../../../src/legacy/index.ts'
+import { cases, fc } from '../../support/property.ts'
 import { useDatabase, useDataDirs } from './legacy-fixture.ts'
 import { type Expected, expectedOf, type LegacyFiles } from './legacy-oracle.ts'
 import { legacyFiles } from './random-files.ts'
 
 const database = useDatabase()
 const dataDir = useDataDirs()
-const numRuns = Number(process.env.IMPORT_CASES ?? 25)
+const numRuns = cases(15, 120)
 
 let tenants = 0
 

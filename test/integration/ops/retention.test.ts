@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { Pool } from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
@@ -11,6 +10,7 @@ import { parseDuration } from '../../../src/ops/retention/duration.ts'
 import { migrate } from '../../../src/server/index.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
 import { eventually } from '../../support/eventually.ts'
+import { fc } from '../../support/property.ts'
 import { query } from '../../support/query.ts'
 
 let database: TestDatabase

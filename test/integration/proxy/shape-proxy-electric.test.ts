@@ -5,7 +5,6 @@ import {
   ShapeStream,
   type ShapeStreamInterface,
 } from '@electric-sql/client'
-import fc from 'fast-check'
 import { Pool } from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createShapeServer, type ShapeServer } from '../../../src/dev/shape-server/index.ts'
@@ -13,6 +12,7 @@ import type { Principal } from '../../../src/schema/principal.ts'
 import { migrate } from '../../../src/server/migrations/migrate.ts'
 import { createShapeProxy } from '../../../src/server/proxy/node-shape-proxy.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { fc } from '../../support/property.ts'
 import { startTcpProxy } from '../../support/tcp-proxy.ts'
 import { type Served, serve } from '../../unit/proxy/serve.ts'
 import { createMaterializedClient } from '../shape-server/materialized-client.ts'

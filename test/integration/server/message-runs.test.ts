@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { createSessionStore, defaultPolicy } from '../../../src/server/store/index.ts'
 import type { MutationInput } from '../../../src/writes/index.ts'
+import { fc } from '../../support/property.ts'
 import {
   ada,
   insertMessage,

@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import type { Principal } from '../../../src/schema/index.ts'
 import type { MutationInput } from '../../../src/writes/index.ts'
+import { fc } from '../../support/property.ts'
 import { insertEvent, insertMessage, insertSession, insertThread } from './store-fixture.ts'
 
 /** Few ids, the same in both tenants, so that batches meet each other's rows. */

@@ -1,9 +1,9 @@
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { SessionDbError } from '../../../src/errors.ts'
 import type { Principal } from '../../../src/schema/index.ts'
 import { createSessionStore } from '../../../src/server/store/index.ts'
 import { parseWriteBatch, type WriteBatch } from '../../../src/writes/index.ts'
+import { cases, fc } from '../../support/property.ts'
 import { anySending, firstSendings, type Sending } from './random-batches.ts'
 import { openDatabase, storeDrivers } from './store-drivers.ts'
 import { type StoreFixture, startStore } from './store-fixture.ts'
@@ -11,8 +11,7 @@ import { createOracle, type OracleAnswer } from './store-oracle.ts'
 import { expectTrueCounters } from './true-counters.ts'
 import { startWireTap } from './wire-tap.ts'
 
-/** More by hand, or where there is time: `STORE_RUNS=200`. */
-const RUNS = Number(process.env.STORE_RUNS ?? 10)
+const RUNS = cases(10, 200)
 
 /**
  * postgres.js 3.4.9 throws where nobody can catch it, and answers no more, when a connection ends just

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { foldDelta, type JsonObject, type MessageDelta } from '../../../src/schema/index.ts'
 import type { MutationInput } from '../../../src/writes/index.ts'
 import { eventually } from '../../support/eventually.ts'
+import { fc } from '../../support/property.ts'
 import {
   ada,
   bob,

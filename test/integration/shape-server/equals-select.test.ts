@@ -1,12 +1,11 @@
-import fc from 'fast-check'
 import { Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createShapeServer, type ShapeServer } from '../../../src/dev/shape-server/index.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { cases, fc } from '../../support/property.ts'
 import { createMaterializedClient, type MaterializedClient } from './materialized-client.ts'
 
-// More with SHAPE_RUNS=10000; about a hundred runs take a second.
-const runs = Number(process.env.SHAPE_RUNS ?? 1000)
+const runs = cases(500, 10_000)
 
 const visible = "SELECT id FROM sessions WHERE owner = 'ann' OR visibility = 'tenant'"
 const shapes: readonly { table: string; where?: string; replica?: string }[] = [

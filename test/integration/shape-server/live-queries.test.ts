@@ -1,8 +1,8 @@
 import { createCollection } from '@tanstack/db'
 import { electricCollectionOptions, isChangeMessage } from '@tanstack/electric-db-collection'
-import fc from 'fast-check'
 import { Client } from 'pg'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { cases, fc } from '../../support/property.ts'
 import { type ShapeFixture, startFixture } from './fixture.ts'
 import {
   ask,
@@ -14,8 +14,7 @@ import {
   write,
 } from './live-questions.ts'
 
-// More with LIVE_QUERY_RUNS=1000; five runs take about a second.
-const runs = Number(process.env.LIVE_QUERY_RUNS ?? 60)
+const runs = cases(60, 1_000)
 const patience = { timeout: 20_000, interval: 5 }
 
 const active = 'SELECT id FROM authors WHERE active'

@@ -10,7 +10,7 @@ import {
   not,
   or,
 } from '@tanstack/db'
-import fc from 'fast-check'
+import { fc } from '../../support/property.ts'
 
 export type Post = { id: number; author: number | null; title: string; views: number | null }
 

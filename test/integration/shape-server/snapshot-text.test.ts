@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createRowWriter } from '../../../src/dev/protocol/change-message.ts'
+import { fc } from '../../support/property.ts'
 import { type ShapeFixture, startFixture } from './fixture.ts'
 
 let fixture: ShapeFixture

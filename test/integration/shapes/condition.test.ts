@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
@@ -11,6 +10,7 @@ import {
   toWhereClause,
 } from '../../../src/shapes/index.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { fc } from '../../support/property.ts'
 
 const VALUES = ['a', 'b', "it's", 'Ä', '$1', '"']
 const COLUMNS = ['id', 'kind', 'odd"Name']

@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { Pool } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { timelineEventKindSchema } from '../../../src/schema/timeline-event.ts'
@@ -8,6 +7,7 @@ import { eventLines, insertEvents } from '../../../src/server/uploads/ingest/ins
 import type { DerivedEvent } from '../../../src/timeline/derived-event.ts'
 import { storableText } from '../../../src/timeline/storable-text.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { fc } from '../../support/property.ts'
 
 let database: TestDatabase
 let pool: Pool

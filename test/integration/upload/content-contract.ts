@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ContentKey, ContentStore } from '../../../src/server/uploads/content/content-store.ts'
+import { fc } from '../../support/property.ts'
 
 /** A log's worth of bytes: repetitive, so that it compresses, with some that do not. */
 export function someBytes(size: number): Buffer {

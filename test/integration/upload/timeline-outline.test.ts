@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { TimelineFilter } from '../../../src/schema/index.ts'
+import { fc } from '../../support/property.ts'
 import {
   ada,
   bob,

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../../support/property.ts'
 import type { AppPrincipal } from './app-shapes.ts'
 import { noise, parameter, principal, shapeName, someId } from './requests.ts'
 

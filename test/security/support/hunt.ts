@@ -1,5 +1,5 @@
-import fc from 'fast-check'
 import { expect } from 'vitest'
+import { fc } from '../../support/property.ts'
 import { type Attempt, attempt } from './requests.ts'
 import { keyOf, MARKER, rules, type TextRow } from './truth.ts'
 import { SECRET, signedIn, type World } from './world.ts'

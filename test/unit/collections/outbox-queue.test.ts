@@ -1,6 +1,5 @@
 import 'fake-indexeddb/auto'
 import { randomUUID } from 'node:crypto'
-import fc from 'fast-check'
 import { expect, onTestFinished, test } from 'vitest'
 import { type AnsweredWrite, drain } from '../../../src/collections/outbox/outbox-queue.ts'
 import {
@@ -12,6 +11,7 @@ import { createWakeUp } from '../../../src/collections/outbox/wake-up.ts'
 import { SessionDbError } from '../../../src/errors.ts'
 import type { WriteBatchInput, WriteResult } from '../../../src/writes/index.ts'
 import { eventually } from '../../support/eventually.ts'
+import { cases, fc } from '../../support/property.ts'
 
 function open(): OutboxStorage {
   const storage = openOutboxStorage(randomUUID())
@@ -198,6 +198,6 @@ test('whatever breaks: each write is applied once, in order, or reported as refu
       expect(idsOf(told.filter((write) => !isFailure(write)))).toEqual(applied)
       await storage.close()
     }),
-    { numRuns: Number(process.env.OUTBOX_RUNS ?? 30) },
+    { numRuns: cases(30, 500) },
   )
 })

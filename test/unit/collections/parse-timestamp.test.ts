@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseTimestamp } from '../../../src/collections/parse-timestamp.ts'
+import { fc } from '../../support/property.ts'
 
 describe('parseTimestamp', () => {
   test.each([

@@ -1,10 +1,10 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createMessageStream, type MessageStream } from '../../../src/chat/message-stream.ts'
 import { createPendingStream } from '../../../src/collections/pending-message-stream.ts'
 import { SessionDbError } from '../../../src/errors.ts'
 import { foldDelta, type StreamedContent } from '../../../src/schema/index.ts'
 import type { WriteBatchInput, WriteResult } from '../../../src/writes/index.ts'
+import { fc } from '../../support/property.ts'
 
 function openStream() {
   let stored: StreamedContent = { content: '', parts: [] }

@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type ExpectedRow, isConfirmed } from '../../../src/collections/is-confirmed.ts'
 import { createSyncEvidence, type SyncEvidence } from '../../../src/collections/sync-evidence.ts'
+import { fc } from '../../support/property.ts'
 
 const upToDate = { headers: { control: 'up-to-date' } }
 const mustRefetch = { headers: { control: 'must-refetch' } }

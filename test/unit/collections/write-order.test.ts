@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createWriteOrder } from '../../../src/collections/write-order.ts'
 import type { MutationInput } from '../../../src/writes/index.ts'
+import { fc } from '../../support/property.ts'
 
 const rename = (id: string): MutationInput => ({
   collection: 'chatThreads',

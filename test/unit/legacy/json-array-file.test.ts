@@ -1,9 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type JsonElement, readJsonArray } from '../../../src/legacy/import/json-array-file.ts'
+import { fc } from '../../support/property.ts'
 
 let directory: string
 beforeAll(async () => {

@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createSortedLines } from '../../../src/legacy/import/sorted-lines.ts'
+import { fc } from '../../support/property.ts'
 
 const line = fc.record({
   thread: fc.nat(3),

@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import {
   createFrameReader,
@@ -7,6 +6,7 @@ import {
   frameType,
   joinBytes,
 } from '../../../src/live/live-frames.ts'
+import { fc } from '../../support/property.ts'
 
 const frames = fc.array(
   fc.record({

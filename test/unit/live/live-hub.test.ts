@@ -1,9 +1,9 @@
-import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { toResponse } from '../../../src/live/client/live-answer.ts'
 import { createLiveHub } from '../../../src/live/client/live-hub.ts'
 import { createSupport } from '../../../src/live/client/support.ts'
 import { eventually } from '../../support/eventually.ts'
+import { cases, fc } from '../../support/property.ts'
 import { follow } from './follow.ts'
 import { type LogServer, startLogServer } from './log-server.ts'
 
@@ -244,7 +244,7 @@ test('whatever breaks and whoever comes and goes, every stream sees its whole lo
         await server.close()
       }
     }),
-    { numRuns: Number(process.env.LIVE_RUNS ?? 20) },
+    { numRuns: cases(20, 500) },
   )
 })
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { md5 } from '../../../src/dev/protocol/md5.ts'
+import { fc } from '../../support/property.ts'
 
 test('md5 is that of node:crypto for every text', () => {
   fc.assert(

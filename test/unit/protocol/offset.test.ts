@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import {
   afterSnapshot,
@@ -7,6 +6,7 @@ import {
   nextOffset,
   parseOffset,
 } from '../../../src/dev/protocol/offset.ts'
+import { fc } from '../../support/property.ts'
 
 const offset = fc.record({
   tx: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),

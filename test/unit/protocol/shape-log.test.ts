@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { afterSnapshot, type LogOffset } from '../../../src/dev/protocol/offset.ts'
 import { createShapeLog, type ShapeLog } from '../../../src/dev/protocol/shape-log.ts'
+import { fc } from '../../support/property.ts'
 
 const end = '{"end":true}'
 

@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { ShapeLog } from '../../../src/dev/protocol/shape-log.ts'
 import { createShapeStore } from '../../../src/dev/protocol/shape-store.ts'
+import { fc } from '../../support/property.ts'
 
 function storeOf(maxBytes: number) {
   const removed: string[] = []

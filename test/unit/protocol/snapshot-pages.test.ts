@@ -1,9 +1,9 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createPageMemory } from '../../../src/dev/protocol/page-memory.ts'
 import { createShapeLog, type ShapeLog } from '../../../src/dev/protocol/shape-log.ts'
 import { textWriter } from '../../../src/dev/protocol/snapshot-chunk.ts'
 import type { PageLoan } from '../../../src/dev/protocol/snapshot-pages.ts'
+import { fc } from '../../support/property.ts'
 
 const chunkBytes = 8
 

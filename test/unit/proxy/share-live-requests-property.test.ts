@@ -1,5 +1,5 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { fc } from '../../support/property.ts'
 import { LONG, type Poll, startSharedPolls, text } from './shared-polls.ts'
 
 const soon = { interval: 5 }

@@ -1,10 +1,10 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import {
   canonicalText,
   isLiteralOf,
   parseArray,
 } from '../../../src/dev/shape-server/where/constants.ts'
+import { fc } from '../../support/property.ts'
 
 test.each([
   ['7', 'int4', true],

@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createFrameReader } from '../../../src/dev/shape-server/frame-reader.ts'
+import { fc } from '../../support/property.ts'
 
 const frame = fc
   .tuple(fc.constantFrom(0x64, 0x43, 0x5a), fc.uint8Array({ maxLength: 40 }))

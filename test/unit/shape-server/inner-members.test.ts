@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createInnerMembers, type Member } from '../../../src/dev/shape-server/inner-members.ts'
+import { fc } from '../../support/property.ts'
 
 test('a row that many sets have is in memory once', () => {
   const rows = createInnerMembers()

@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { decideTree, type Tree, type Truth } from '../../../src/dev/shape-server/where/condition.ts'
 import { disjunctiveForm } from '../../../src/dev/shape-server/where/positions.ts'
+import { fc } from '../../support/property.ts'
 
 const { tree } = fc.letrec<{ tree: Tree }>((tie) => ({
   tree: fc.oneof(

@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { syncedColumnNames } from '../../../src/schema/columns.ts'
 import { isRefusal, resolveShape, sessionShapes } from '../../../src/shapes/index.ts'
+import { fc } from '../../support/property.ts'
 
 const ann = { tenantId: 'acme', userId: 'ann' }
 

@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { SessionDbError } from '../../../src/errors.ts'
 import { type CollectionName, type Principal, tables } from '../../../src/schema/index.ts'
@@ -12,6 +11,7 @@ import type { WriteBatchInput, WriteOutcome } from '../../../src/writes/index.ts
 import { toWriteFailure } from '../../../src/writes/index.ts'
 import { anySending, type Sending } from '../../integration/server/random-batches.ts'
 import { type StoreFixture, startStore } from '../../integration/server/store-fixture.ts'
+import { fc } from '../../support/property.ts'
 
 let fixture: StoreFixture
 

@@ -1,10 +1,10 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { SessionCollections } from '../../../src/collections/index.ts'
 import type { Principal } from '../../../src/schema/index.ts'
 import { createMemoryWriteAdapter, type ShapeMock } from '../../../src/testing/index.ts'
 import { anySending, type Sending } from '../../integration/server/random-batches.ts'
 import { eventually } from '../../support/eventually.ts'
+import { fc } from '../../support/property.ts'
 import { openMock } from './support/open-mock.ts'
 
 const users: Readonly<Record<string, Principal>> = {

@@ -1,9 +1,9 @@
-import fc from 'fast-check'
 import { Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { JsonValue } from '../../../src/schema/index.ts'
 import { jsonbText, timestamptzText } from '../../../src/testing/memory/wire-text.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { fc } from '../../support/property.ts'
 
 let database: TestDatabase
 let client: Client

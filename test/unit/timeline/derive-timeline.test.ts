@@ -1,8 +1,8 @@
 import { createReadStream, readdirSync, readFileSync } from 'node:fs'
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { timelineEventInsertSchema } from '../../../src/schema/timeline-event.ts'
 import { type DerivedEvent, timelineEventId } from '../../../src/server/index.ts'
+import { fc } from '../../support/property.ts'
 import { chunked, deriveLog } from './derive-log.ts'
 
 const directory = new URL('../../fixtures/session-logs/codex/', import.meta.url)

@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import {
   type DerivedEvent,
@@ -6,15 +5,12 @@ import {
   type TimelineParser,
   timelineParsers,
 } from '../../../src/timeline/index.ts'
+import { cases, fc } from '../../support/property.ts'
 import { chunked } from './derive-log.ts'
 import { expectStorable } from './expect-storable.ts'
 import { mutatedLog } from './mutated-log.ts'
 
-/** A few thousand each time; on demand `FUZZ_RUNS=100000 FUZZ_SEED=… npx vitest run …`. */
-const numRuns = Number(process.env.FUZZ_RUNS ?? 3_000)
-/** Where the machine is slow, a run that nobody asked for ends early. */
-const limit = process.env.FUZZ_RUNS === undefined ? { interruptAfterTimeLimit: 20_000 } : {}
-const seed = process.env.FUZZ_SEED === undefined ? {} : { seed: Number(process.env.FUZZ_SEED) }
+const numRuns = cases(1_000, 100_000)
 
 async function derive(bytes: Uint8Array, chunk: number, parsers: readonly TimelineParser[]) {
   const timeline = deriveTimeline(chunked(bytes, chunk), { parsers, batchEvents: 50 })
@@ -76,6 +72,6 @@ test('whatever happened to a log: nothing is thrown, nothing is lost, the same c
       const inPieces = await derive(bytes, size, chosen)
       expect(JSON.stringify(inPieces)).toBe(JSON.stringify(whole))
     }),
-    { numRuns, ...limit, ...seed },
+    { numRuns },
   )
 })

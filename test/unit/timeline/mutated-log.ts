@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import fc from 'fast-check'
+import { fc } from '../../support/property.ts'
 
 const directory = join(import.meta.dirname, '../../fixtures/session-logs')
 const MOST_BYTES = 8_000

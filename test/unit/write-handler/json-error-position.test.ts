@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { locateJsonError } from '../../../src/server/json-error-position.ts'
+import { cases, fc } from '../../support/property.ts'
 
 function isJson(text: string): boolean {
   try {
@@ -55,6 +55,6 @@ test('agrees with JSON.parse on what may stand before the error', () => {
         else if (offset < text.length) expect(isJson(text.slice(0, offset + 1))).toBe(false)
       },
     ),
-    { numRuns: 5_000 },
+    { numRuns: cases(500, 5_000) },
   )
 })

@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { MAX_MUTATIONS, parseWriteBatch, SessionDbError } from '../../../src/writes/index.ts'
+import { cases, fc } from '../../support/property.ts'
 
 function refusal(input: unknown): SessionDbError {
   try {
@@ -108,7 +108,7 @@ describe('parseWriteBatch', () => {
           expect(error).toBeInstanceOf(SessionDbError)
         }
       }),
-      { numRuns: 1_000 },
+      { numRuns: cases(500, 5_000) },
     )
   })
 })

@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer'
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { SessionDbError } from '../../../src/errors.ts'
 import type { Mutation } from '../../../src/writes/index.ts'
 import { checkLimits } from '../../../src/writes/limits.ts'
+import { cases, fc } from '../../support/property.ts'
 
 const text = fc.string({ unit: fc.constantFrom('a', '"', '\n', 'é', '€', '👋'), maxLength: 40 })
 
@@ -36,6 +36,6 @@ test('a batch is refused when, and only when, its bytes of UTF-8 are more than a
             : undefined
       expect(refusalOf(() => checkLimits(mutations, json, limits))).toBe(expected)
     }),
-    { numRuns: 2_000 },
+    { numRuns: cases(500, 5_000) },
   )
 })
