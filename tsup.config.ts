@@ -15,22 +15,6 @@ const shared: Options = {
 
 type Plugin = NonNullable<Options['plugins']>[number]
 
-/**
- * Has CommonJS files take in their parts by `require`: test runners that load CommonJS themselves know
- * no `import()` in it.
- */
-const requiredParts: Plugin = {
-  name: 'required-parts',
-  renderChunk(code, { map }) {
-    if (this.format !== 'cjs') return undefined
-    const requiring = code.replaceAll(
-      /\bimport\((['"]\.\.?\/[^'"]+['"])\)/g,
-      'Promise.resolve().then(() => require($1))',
-    )
-    return { code: requiring, map: map ?? null }
-  },
-}
-
 /** Leaves what `index` exports in the files that the browser build makes of it. */
 const browserFiles: NonNullable<Options['esbuildPlugins']>[number] = {
   name: 'browser-files',
@@ -71,7 +55,6 @@ export default defineConfig([
     dts: false,
     format: ['esm', 'cjs'],
     platform: 'browser',
-    plugins: [requiredParts],
     esbuildPlugins: [portableGuard, browserGuard],
   },
   {

@@ -1,20 +1,21 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { SessionDbError } from '../errors.ts'
-import type { MutationInput, WriteBatchInput } from '../writes/batch.ts'
+import { type MutationInput, parseWriteBatch, type WriteBatchInput } from '../writes/batch.ts'
 import type { WriteResult } from '../writes/result.ts'
 import { applyMutations, type Touch } from './apply-mutations.ts'
+import { confirmWrite } from './confirm-write.ts'
 import { type OptimisticOverlay, showOptimistic } from './optimistic-overlay.ts'
 import type { WriterIdentity } from './optimistic-rows.ts'
 import type { OutboxWrites } from './outbox/outbox-writes.ts'
 import type { LiveSources } from './sources.ts'
 import type { WriteOrder } from './write-order.ts'
-import type { WriteSender } from './write-sender.ts'
 
 /** What committing a batch needs. */
 export interface CommitContext {
   readonly live: LiveSources
   readonly identity: WriterIdentity
-  readonly sender: WriteSender
+  /** Sends a batch, with retries. */
+  readonly send: (batch: WriteBatchInput) => Promise<WriteResult>
   readonly order: WriteOrder
   /** Where writes wait on this device, when there is such a place. */
   readonly outbox?: OutboxWrites
@@ -55,18 +56,9 @@ async function settle(
   batch: WriteBatchInput,
   sessionOfThread: ReadonlyMap<string, string>,
 ): Promise<WriteResult> {
-  const { sender } = context
-  sender.check(batch)
-  let shown: Shown
-  try {
-    shown = showBatch(context, batch, sessionOfThread)
-  } catch (error) {
-    // It could not be checked yet, and is nothing that could be shown: say what it is.
-    await sender.checkLater(batch)
-    throw error
-  }
+  parseWriteBatch(batch)
+  const shown = showBatch(context, batch, sessionOfThread)
   const result = await send(context, batch, shown.overlay)
-  const { confirmWrite } = await sender.loaded()
   await confirmWrite(shown, batch, result, context.syncTimeoutMs)
   return result
 }
@@ -91,12 +83,12 @@ export function showBatch(
 }
 
 async function send(
-  { sender, order }: CommitContext,
+  context: CommitContext,
   batch: WriteBatchInput,
   overlay: OptimisticOverlay,
 ): Promise<WriteResult> {
   try {
-    return await order.run(batch.mutations, () => sender.send(batch))
+    return await context.order.run(batch.mutations, () => context.send(batch))
   } catch (error) {
     overlay.drop()
     throw error

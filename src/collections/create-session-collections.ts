@@ -1,4 +1,7 @@
 import type { SessionDbError } from '../errors.ts'
+import { sendBatch } from '../writes/adapter.ts'
+import type { WriteBatchInput } from '../writes/batch.ts'
+import { withRetries } from '../writes/with-retries.ts'
 import { createActions } from './actions.ts'
 import { type AppShapes, createAppShapes, type GetAppShape } from './app-shapes.ts'
 import { createConnection } from './connection.ts'
@@ -11,10 +14,10 @@ import type {
   SessionCollectionsOptions,
 } from './session-collections.ts'
 import { createSources, liveSources } from './sources.ts'
+import { confirmTxid } from './sync-timeout.ts'
 import { createTimelineView } from './timeline/timeline-view.ts'
 import { createUploadSession } from './upload/upload-session.ts'
 import { createWriteOrder } from './write-order.ts'
-import { createWriteSender } from './write-sender.ts'
 
 /**
  * Creates the live collections of one signed-in user, and the actions that change them. Nothing is
@@ -47,16 +50,18 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
   }
   const syncTimeoutMs = options.syncTimeoutMs ?? 10_000
   const sources = createSources(streams, (source) => outbox?.writes.show(source))
-  const sender = createWriteSender(connection.writes(options.writeAdapter), options.writeRetries)
+  const adapter = connection.writes(options.writeAdapter)
+  const retrying =
+    options.writeRetries === false ? adapter : withRetries(adapter, options.writeRetries)
   const writing = {
     live: liveSources(sources),
     identity: options.identity ?? { tenantId: UNKNOWN, userId: UNKNOWN },
-    sender,
+    send: (batch: WriteBatchInput) => sendBatch(retrying, batch),
     order: createWriteOrder(),
     syncTimeoutMs,
     onError: (error: SessionDbError) => options.onError?.(error),
   }
-  const outbox = options.outbox?.connect(sender.sendOnce, writing)
+  const outbox = options.outbox?.connect((batch) => sendBatch(adapter, batch), writing)
   const appShapes = createAppShapes(options.shapes ?? {}, sources.prefix, streams)
 
   /** What may have rows or have stopped. The sessions are shown on after a sign-out. */
@@ -85,10 +90,7 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
       ),
     // The registry's types say what the untyped collection of a name holds.
     shape: shape as unknown as GetAppShape<Shapes>,
-    confirm(collection, txid) {
-      const stream = streamOf(collection)
-      return sender.loaded().then(({ confirmTxid }) => confirmTxid(stream, txid, syncTimeoutMs))
-    },
+    confirm: async (collection, txid) => confirmTxid(streamOf(collection), txid, syncTimeoutMs),
     actions: createActions(
       { ...writing, ...(outbox && { outbox: outbox.writes }) },
       createUploadSession(options, connection.keep, (error) => options.onError?.(error)),

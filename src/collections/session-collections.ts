@@ -108,8 +108,7 @@ export interface SessionCollections<Shapes extends AppShapes = NoShapes> {
    * when it does not sync. For writes to the app's own tables; those of the actions are waited for.
    *
    * @param txid `pg_current_xact_id()::xid::text` of the transaction, as a number
-   * @throws SessionDbError `sync_timeout` after `syncTimeoutMs`, `unavailable` when what confirms
-   *   cannot be loaded
+   * @throws SessionDbError `sync_timeout` after `syncTimeoutMs`
    */
   confirm(collection: { readonly id: string }, txid: number): Promise<void>
   readonly actions: SessionActions

@@ -12,7 +12,7 @@ import {
 } from './electric.ts'
 import { createScopeRegistry, type ScopeRegistry } from './scope-registry.ts'
 import type { SessionScope, ThreadScope } from './session-collections.ts'
-import { type CreateSyncOverlay, overlayStreams } from './stream-overlay.ts'
+import { type CreateSyncOverlay, overlayStreams } from './streamed-messages.ts'
 
 /** The collections of one session. */
 export interface SessionSources {

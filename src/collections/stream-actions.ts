@@ -3,10 +3,7 @@ import type { MessageStream, MessageStreamOptions } from '../chat/message-stream
 import type { ChatMessageInsert } from '../schema/chat-message.ts'
 import type { WriteBatchInput } from '../writes/batch.ts'
 import { type CommitContext, commitBatch } from './commit-batch.ts'
-import { createPart, loadPatiently } from './part.ts'
-import { createPendingStream } from './pending-message-stream.ts'
-
-type Streaming = typeof import('./message-streaming.ts')
+import { openMessageStream, resumeMessage } from './message-streaming.ts'
 
 /** A message that is to be streamed: what it says comes later, its id may be left to the library. */
 export interface NewStreamedMessage
@@ -38,15 +35,10 @@ export interface StreamActions {
   resumeMessage(id: string, options?: MessageStreamOptions): Promise<MessageStream>
 }
 
-const streamingPart = /* @__PURE__ */ createPart(
-  'What streams messages',
-  () => import('./message-streaming.ts'),
-)
-
 /** Creates the streaming actions over one set of collections. */
 export function createStreamActions(context: CommitContext): StreamActions {
   const write = (batch: WriteBatchInput) =>
-    context.order.run(batch.mutations, () => context.sender.send(batch))
+    context.order.run(batch.mutations, () => context.send(batch))
 
   return {
     streamMessage({ sessionId, flushMs, heartbeatMs, retryForMs, ...message }) {
@@ -63,21 +55,14 @@ export function createStreamActions(context: CommitContext): StreamActions {
       const insert = { collection: 'chatMessages', type: 'insert', value } as const
       const sessions = sessionId === undefined ? [] : [[message.threadId, sessionId] as const]
       const begun = commitBatch(context, [insert], new Map(sessions))
-      const open = ({ openMessageStream }: Streaming) =>
-        openMessageStream(context, begun, {
-          id,
-          writer,
-          metadata,
-          write,
-          options: { flushMs, heartbeatMs, retryForMs },
-        })
-      const streaming = streamingPart.now()
-      if (streaming !== undefined) return open(streaming)
-      return createPendingStream(id, loadPatiently(streamingPart).then(open))
+      return openMessageStream(context, begun, {
+        id,
+        writer,
+        metadata,
+        write,
+        options: { flushMs, heartbeatMs, retryForMs },
+      })
     },
-    async resumeMessage(id, options = {}) {
-      const { resumeMessage } = await loadPatiently(streamingPart)
-      return resumeMessage(context, write, id, options)
-    },
+    resumeMessage: (id, options = {}) => resumeMessage(context, write, id, options),
   }
 }

@@ -1,22 +1,27 @@
+import type { SyncConfig } from '@tanstack/db'
 import type { ChatMessage } from '../schema/chat-message.ts'
 import { streamEpoch } from '../schema/chat-message-delta.ts'
 import { type DeltaStream, openDeltaStream, type StreamedDelta } from './delta-stream.ts'
 import type { StreamOptions } from './electric.ts'
-import type { SyncOverlay } from './stream-overlay.ts'
 import { createStreamedRows } from './streamed-rows.ts'
 
+type SyncParams = Parameters<SyncConfig<Record<string, unknown>>['sync']>[0]
+
+/** Changes what a shape's stream writes into its collection. */
+export interface SyncOverlay {
+  readonly params: SyncParams
+  /** Called when syncing ends. */
+  stop(): void
+}
+
+/** Puts itself between a shape's stream and its collection. */
+export type CreateSyncOverlay = (params: SyncParams, options: StreamOptions) => SyncOverlay
+
 /**
- * Lets messages grow while they are streamed: their rows get what the deltas say on top of what they
- * hold themselves. Deltas are asked for only while a message of the collection streams, so a
- * collection at rest costs one shape, not two.
- *
- * @param streaming messages that stream already, as their shape has them
+ * Shows a streaming message as its row plus the deltas that arrived since. Deltas are requested only
+ * while a message of the collection streams, so an idle collection costs one shape, not two.
  */
-export function growStreamedMessages(
-  params: SyncOverlay['params'],
-  options: StreamOptions,
-  streaming: Iterable<{ readonly id: string }>,
-): SyncOverlay {
+export const overlayStreams: CreateSyncOverlay = (params, options) => {
   const rows = createStreamedRows((id) => {
     return params.collection.get(id) as unknown as ChatMessage | undefined
   })
@@ -55,9 +60,6 @@ export function growStreamedMessages(
       if (!streams.has(key)) streams.set(key, openDeltaStream(place, options, show))
     }
   }
-
-  for (const message of streaming) rows.take(message)
-  follow()
 
   return {
     params: {

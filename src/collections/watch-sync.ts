@@ -3,7 +3,7 @@ import type { SyncConfig } from '@tanstack/db'
 import type { ShapeSource } from './electric.ts'
 import { toStreamError } from './stream-error.ts'
 import { describeShape, type StreamWatch } from './stream-options.ts'
-import type { SyncOverlay } from './stream-overlay.ts'
+import type { SyncOverlay } from './streamed-messages.ts'
 import type { StreamMessage, SyncEvidence } from './sync-evidence.ts'
 import { upToDateNow, type WritableSyncStatus } from './sync-status.ts'
 

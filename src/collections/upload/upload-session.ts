@@ -2,7 +2,7 @@ import { v7 as uuidv7 } from 'uuid'
 import type { SessionDbError } from '../../errors.ts'
 import type { Session, SessionInsert } from '../../schema/session.ts'
 import type { KeepSignedIn } from '../auth-refresh.ts'
-import { createPart, loadPatiently } from '../part.ts'
+import { removeUpload, sendUpload } from './send-upload.ts'
 
 /** Where and how uploads are sent. */
 export interface UploadOptions {
@@ -52,11 +52,6 @@ export interface PendingUpload {
   abort(): Promise<void>
 }
 
-const uploadPart = /* @__PURE__ */ createPart(
-  'What uploads files',
-  () => import('./send-upload.ts'),
-)
-
 /**
  * Creates the action that uploads a file.
  *
@@ -70,9 +65,7 @@ export function createUploadSession(
   return (upload) => {
     const id = upload.id ?? uuidv7()
     const aborting = new AbortController()
-    const uploaded = loadPatiently(uploadPart).then(({ sendUpload }) =>
-      sendUpload({ options, keep }, { ...upload, id }, aborting.signal),
-    )
+    const uploaded = sendUpload({ options, keep }, { ...upload, id }, aborting.signal)
     uploaded.catch((error: SessionDbError) => {
       if (!aborting.signal.aborted) onError(error)
     })
@@ -82,7 +75,7 @@ export function createUploadSession(
       async abort() {
         aborting.abort()
         await uploaded.catch(() => undefined)
-        await uploadPart.now()?.removeUpload({ options, keep }, id)
+        await removeUpload({ options, keep }, id)
       },
     }
   }

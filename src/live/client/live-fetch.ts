@@ -1,21 +1,9 @@
-import { createPart, type Part, prefetch } from '../../collections/part.ts'
-import { pause } from '../../collections/pause.ts'
 import { shapesUrl } from '../../collections/shape-url.ts'
 import { livePollOf } from './live-poll.ts'
 import { createPrincipalPin } from './principal-pin.ts'
-import type { Sharing } from './sharing.ts'
+import { createSharing, type Sharing } from './sharing.ts'
 import { browserTabTools, type TabChannel, type TabTools } from './tab-messages.ts'
 import type { TabTimes } from './tab-share.ts'
-
-/** How long a poll waits for what shares to be loaded, in ms. */
-const LONGEST_WAIT_MS = 5_000
-
-type SharingPart = Part<typeof import('./sharing.ts')>
-
-const sharingPart: SharingPart = /* @__PURE__ */ createPart(
-  'Live sharing',
-  () => import('./sharing.ts'),
-)
 
 /** How live polls are shared. */
 export interface LiveFetchOptions {
@@ -30,8 +18,6 @@ export interface LiveFetchOptions {
   /** What to share across tabs by; the browser's own by default, null for no other tabs. */
   readonly tabTools?: TabTools | null
   readonly tabTimes?: Partial<TabTimes>
-  /** Where what shares comes from; until it is there, and where it cannot be had, polls go straight. */
-  readonly part?: SharingPart
 }
 
 /** A fetch for shape streams. */
@@ -49,13 +35,11 @@ export interface LiveFetch {
  * goes straight.
  */
 export function createLiveFetch(options: LiveFetchOptions): LiveFetch {
-  const { share, part = sharingPart } = options
+  const { share } = options
   const pin = createPrincipalPin()
   const tools = (options.tabTools === undefined ? browserTabTools() : options.tabTools) ?? undefined
   let sharing: Sharing | undefined
   let signOuts: TabChannel | undefined
-  // Before any poll, which could take the connection that it needs, and long before it is needed.
-  if (share) prefetch(part)
 
   // Looked up per request: a page may replace fetch after this was made, as mocks do.
   const send: typeof fetch = (input, init) => (options.fetchClient ?? fetch)(input, init)
@@ -70,8 +54,7 @@ export function createLiveFetch(options: LiveFetchOptions): LiveFetch {
     const poll = share ? livePollOf(input, init, base()) : undefined
     if (poll === undefined) return send(input, init)
     const signal = init?.signal ?? new AbortController().signal
-    if (part.now() === undefined) await settled(part.load(), signal)
-    sharing ??= part.now()?.createSharing({
+    sharing ??= createSharing({
       base: base(),
       send,
       headers: options.headers,
@@ -79,7 +62,7 @@ export function createLiveFetch(options: LiveFetchOptions): LiveFetch {
       tools,
       ...(options.tabTimes === undefined ? {} : { tabTimes: options.tabTimes }),
     })
-    return (await sharing?.poll(poll, pin.current(), signal)) ?? send(input, init)
+    return (await sharing.poll(poll, pin.current(), signal)) ?? send(input, init)
   }
 
   function listenForSignOut(): void {
@@ -105,12 +88,4 @@ export function createLiveFetch(options: LiveFetchOptions): LiveFetch {
       pin.reset()
     },
   }
-}
-
-/** Resolves when what is on its way has come or failed, or a poll can wait no longer. */
-async function settled(coming: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  const stop = new Set<() => void>()
-  const waited = pause(LONGEST_WAIT_MS, signal, stop)
-  await Promise.race([waited, coming.catch(() => undefined)])
-  for (const end of stop) end()
 }

@@ -137,11 +137,34 @@ describe('an action', () => {
     const onError = vi.fn()
     const { db, writes } = open({ onError })
     await db.sessions.preload()
-    const write = db.actions.createSession({ title: '' })
+    const refused = [
+      db.actions.createSession({ title: '' }),
+      db.actions.write([null as never]),
+      db.actions.write([{ collection: 'users', type: 'insert' } as never]),
+    ]
     expect(db.sessions.size).toBe(0)
-    await expect(write.committed).rejects.toMatchObject({ code: 'invalid' })
+    for (const { committed } of refused) {
+      await expect(committed).rejects.toMatchObject({ code: 'invalid' })
+    }
     expect(writes).toEqual([])
-    expect(onError).toHaveBeenCalledOnce()
+    expect(onError).toHaveBeenCalledTimes(3)
+  })
+
+  test('on a row that is being created shows immediately and is sent after the creation', async () => {
+    const { db, writes } = open()
+    await db.sessions.preload()
+    const first = db.actions.createSession({ title: 'First', startedAt: '2026-01-01T00:00:00Z' })
+    const second = db.actions.updateSession(first.id, { title: 'Second' })
+    expect(db.sessions.get(first.id)).toMatchObject({
+      title: 'Second',
+      startedAt: new Date('2026-01-01T00:00:00Z'),
+    })
+    expect(writes).toHaveLength(1)
+    writes[0]?.answer(accepted(writes[0].batch, null))
+    await eventually(() => expect(writes).toHaveLength(2))
+    writes[1]?.answer(accepted(writes[1].batch, null))
+    await Promise.all([first.committed, second.committed])
+    expect(writes.map(({ batch }) => batch.mutations[0]?.type)).toEqual(['insert', 'update'])
   })
 
   test('may be ignored', async () => {

@@ -1,16 +1,12 @@
-import { beforeAll, onTestFinished } from 'vitest'
+import { onTestFinished } from 'vitest'
 import {
   createSessionCollections,
   type SessionCollections,
   type SessionCollectionsOptions,
 } from '../../../../src/collections/index.ts'
-import { sendingPart } from '../../../../src/collections/write-sender.ts'
 import type { WriteBatchInput, WriteOutcome } from '../../../../src/writes/index.ts'
 import { createHandDrivenShapes, type HandDrivenShapes } from './hand-driven-shapes.ts'
 import { ann } from './rows.ts'
-
-// A page has it long before its user writes: these tests are about what comes then.
-beforeAll(async () => void (await sendingPart.load()))
 
 /** A write that waits for the test to answer it. */
 export interface HeldWrite {
