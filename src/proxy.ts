@@ -10,9 +10,9 @@ export {
   column,
 } from './schema/columns.ts'
 export type { Principal } from './schema/principal.ts'
-export type { Authenticate } from './server/authenticate.ts'
+export type { Authenticate } from './server/http/authenticate.ts'
+export type { ShapeLogEntry, ShapeLogger } from './server/proxy/access-log.ts'
 export type { ShapeLimits } from './server/proxy/limiter.ts'
-export type { ShapeLogEntry, ShapeLogger } from './server/proxy/log-entry.ts'
 export type { Fingerprint } from './server/proxy/principal-digest.ts'
 export { createShapeProxy, type ShapeProxyOptions } from './server/proxy/shape-proxy.ts'
 export * from './shapes/index.ts'

@@ -1,6 +1,6 @@
 import { http } from 'msw'
 import { SessionDbError } from '../errors.ts'
-import { LIVE_BATCH_NAME } from '../live/live-batch.ts'
+import { LIVE_BATCH_NAME } from '../live/protocol.ts'
 import {
   type CollectionName,
   type Principal,
@@ -91,7 +91,7 @@ export function createShapeMock<P extends Principal = Principal>(
         electricUrl: 'http://engine.invalid',
         shapes: engine.registry,
         authenticate: (asked) => (open.interruption?.status === 401 ? null : authenticate(asked)),
-        fetch: engine.fetchFor(open),
+        fetchClient: engine.fetchFor(open),
       })
       return proxy(request)
     })

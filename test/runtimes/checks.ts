@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
-import { createFrameReader, type Frame, frameType } from '../../src/live/live-frames.ts'
+import { createFrameReader, FRAME_TYPE, type Frame } from '../../src/live/frames.ts'
 import type { World } from './world.ts'
 
 /** A proxy that runs somewhere. */
@@ -36,7 +36,7 @@ export const checks: Readonly<Record<string, (subject: Subject) => Promise<void>
     const response = await post(subject, '_live', { polls })
     assert.equal(response.status, 200)
     const frames = readFrames(response)
-    assert.equal((await frames.next()).value?.type, frameType.hello)
+    assert.equal((await frames.next()).value?.type, FRAME_TYPE.hello)
     await subject.relay.seen((query) => isLive(query) && query.get('table') === 'sessions')
     await subject.addSession('batch')
     const text = await dataOf(frames, 0)
@@ -154,10 +154,10 @@ async function* readFrames(response: Response): AsyncGenerator<Frame> {
 async function dataOf(frames: AsyncGenerator<Frame>, poll: number): Promise<string> {
   let text = ''
   for await (const frame of frames) {
-    if (frame.poll !== poll || frame.type === frameType.ping) continue
-    if (frame.type === frameType.data) text += new TextDecoder().decode(frame.payload)
-    if (frame.type === frameType.end) return text
-    assert.notEqual(frame.type, frameType.broken)
+    if (frame.poll !== poll || frame.type === FRAME_TYPE.ping) continue
+    if (frame.type === FRAME_TYPE.data) text += new TextDecoder().decode(frame.payload)
+    if (frame.type === FRAME_TYPE.end) return text
+    assert.notEqual(frame.type, FRAME_TYPE.broken)
   }
   throw new Error('The batch ended without an answer.')
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { createFrameReader, frameType, readJsonPayload } from '../../src/live/live-frames.ts'
-import { PRINCIPAL_HEADER } from '../../src/live/principal-header.ts'
+import { createFrameReader, FRAME_TYPE, readJsonPayload } from '../../src/live/frames.ts'
+import { PRINCIPAL_HEADER } from '../../src/live/protocol.ts'
 import { createShapeProxy, type ShapeLogEntry } from '../../src/server/index.ts'
 import { principalDigest } from '../../src/server/proxy/principal-digest.ts'
 import { sessionShapes } from '../../src/shapes/session-shapes.ts'
@@ -82,7 +82,7 @@ async function post(
   if (response.status !== 200) return { status: response.status, text, polls: [] }
   const polls: { status: number; headers: Record<string, string>; body: string }[] = []
   for (const frame of createFrameReader()(bytes)) {
-    if (frame.type === frameType.head) {
+    if (frame.type === FRAME_TYPE.head) {
       const head = readJsonPayload(frame) as { status: number; headers: [string, string][] }
       polls[frame.poll] = {
         status: head.status,
@@ -91,7 +91,7 @@ async function post(
       }
     }
     const poll = polls[frame.poll]
-    if (frame.type === frameType.data && poll) poll.body += new TextDecoder().decode(frame.payload)
+    if (frame.type === FRAME_TYPE.data && poll) poll.body += new TextDecoder().decode(frame.payload)
   }
   return { status: 200, text, polls }
 }

@@ -49,7 +49,7 @@ const leaks = {
     const asked = new Map<string, string>()
     const send = shareLiveRequests((place, init) => fetch(asked.get(String(place)) ?? '', init))
     return world.proxy({
-      fetch: (input, init) => {
+      fetchClient: (input, init) => {
         const place = String(input).replace(/(?<=[?&])(?:params%5B\d+%5D|handle|offset)=[^&]*/g, '')
         asked.set(place, String(input))
         return send(place, init)

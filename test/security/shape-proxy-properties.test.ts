@@ -67,7 +67,7 @@ async function askedFor(who: Principal, requestUrl: string) {
     electricUrl: 'http://electric.test',
     secret: SECRET,
     authenticate: () => who,
-    fetch: async (input) => {
+    fetchClient: async (input) => {
       asked.push(new URL(String(input)))
       return new Response('[]')
     },

@@ -81,7 +81,7 @@ describe('the hunt finds a planted leak', () => {
         url.searchParams.set('where', `(${url.searchParams.get('where')}) OR TRUE`)
         return fetch(url, init)
       }
-      const serve = world.proxy({ fetch: send })
+      const serve = world.proxy({ fetchClient: send })
       await expect(hunt(world, serve, ENOUGH_FOR_A_LEAK)).rejects.toThrow(/Property failed/)
     },
     PATIENCE_MS,

@@ -1,11 +1,5 @@
-import { LIVE_BATCH_TYPE, type LivePoll } from '../live-batch.ts'
-import {
-  createFrameReader,
-  type Frame,
-  frameType,
-  joinBytes,
-  readJsonPayload,
-} from '../live-frames.ts'
+import { createFrameReader, FRAME_TYPE, type Frame, joinBytes, readJsonPayload } from '../frames.ts'
+import { LIVE_BATCH_TYPE, type LivePoll } from '../protocol.ts'
 import type { LiveAnswer } from './live-answer.ts'
 
 /** How a batch ended. */
@@ -80,28 +74,28 @@ export function openBatch(options: BatchOptions): BatchConnection {
   function take(frame: Frame): void {
     const head = arriving.get(frame.poll)
     switch (frame.type) {
-      case frameType.hello:
+      case FRAME_TYPE.hello:
         accepted = true
         return
-      case frameType.head: {
+      case FRAME_TYPE.head: {
         const { status, headers } = readJsonPayload(frame) as Pick<Head, 'status' | 'headers'>
         arriving.set(frame.poll, { status, headers, pieces: [] })
         return
       }
-      case frameType.data:
+      case FRAME_TYPE.data:
         head?.pieces.push(frame.payload)
         return
-      case frameType.end:
-      case frameType.last: {
+      case FRAME_TYPE.end:
+      case FRAME_TYPE.last: {
         if (head === undefined) return
         arriving.delete(frame.poll)
         const { status, headers, pieces } = head
         // A copy: the frame is a view on everything that arrived with it.
         const body = joinBytes(pieces).slice()
-        options.onAnswer(frame.poll, { status, headers, body }, frame.type === frameType.end)
+        options.onAnswer(frame.poll, { status, headers, body }, frame.type === FRAME_TYPE.end)
         return
       }
-      case frameType.broken:
+      case FRAME_TYPE.broken:
         arriving.delete(frame.poll)
         options.onBroken(frame.poll)
     }

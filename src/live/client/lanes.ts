@@ -1,4 +1,4 @@
-import { type LivePoll, placeOf } from '../live-batch.ts'
+import { type LivePoll, placeOf } from '../protocol.ts'
 import type { LiveAnswer } from './live-answer.ts'
 import { createRecentAnswers } from './recent-answers.ts'
 

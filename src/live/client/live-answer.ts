@@ -1,4 +1,4 @@
-import { LIVE_BATCH_NAME, type LivePoll } from '../live-batch.ts'
+import { LIVE_BATCH_NAME, type LivePoll } from '../protocol.ts'
 
 /** A whole answer to a live poll, in a form that can go to another tab. */
 export interface LiveAnswer {

@@ -1,4 +1,4 @@
-import { followingPoll, type LivePoll, MAX_BATCH_POLLS, placeOf } from '../live-batch.ts'
+import { followingPoll, type LivePoll, MAX_BATCH_POLLS, placeOf } from '../protocol.ts'
 import { type BatchConnection, type BatchEnd, openBatch } from './batch-connection.ts'
 import { connectionBroke, judgeBatchEnd } from './batch-verdict.ts'
 import { createLanes, type Lane } from './lanes.ts'

@@ -1,4 +1,4 @@
-import { isLongPoll, type LivePoll } from '../live-batch.ts'
+import { isLongPoll, type LivePoll } from '../protocol.ts'
 
 /**
  * Recognises a live long poll among a stream's requests: those can share a connection. Snapshots,

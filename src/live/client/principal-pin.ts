@@ -1,5 +1,5 @@
 import { unauthenticated } from '../../writes/unauthenticated.ts'
-import { PRINCIPAL_HEADER } from '../principal-header.ts'
+import { PRINCIPAL_HEADER } from '../protocol.ts'
 
 const SIGNED_IN_AS_ANOTHER = 'This browser is signed in as somebody else now. Reload the page.'
 

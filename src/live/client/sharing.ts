@@ -1,5 +1,5 @@
-import type { LivePoll } from '../live-batch.ts'
-import { PRINCIPAL_HEADER } from '../principal-header.ts'
+import type { LivePoll } from '../protocol.ts'
+import { PRINCIPAL_HEADER } from '../protocol.ts'
 import {
   batchUrl,
   headerOf,

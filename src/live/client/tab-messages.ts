@@ -1,4 +1,4 @@
-import type { LivePoll } from '../live-batch.ts'
+import type { LivePoll } from '../protocol.ts'
 import type { LiveAnswer } from './live-answer.ts'
 
 /** What tabs of one principal tell each other. No message holds credentials. */

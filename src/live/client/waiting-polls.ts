@@ -1,4 +1,4 @@
-import type { LivePoll } from '../live-batch.ts'
+import type { LivePoll } from '../protocol.ts'
 import type { LiveAnswer } from './live-answer.ts'
 
 /** A poll that has not been answered yet. */

@@ -1,27 +1,27 @@
-import { encodeFrame, frameType, joinBytes } from '../live-frames.ts'
+import { encodeFrame, FRAME_TYPE, joinBytes } from '../frames.ts'
 
 const BUFFERED_BYTES = 64 * 1024
-const PING_MS = 15_000
+const HEARTBEAT_MS = 15_000
 
-/** A body made of frames. */
+/** A response body made of frames. */
 export interface FrameStream {
   readonly body: ReadableStream<Uint8Array>
-  /** Aborted once the client reads no more. */
+  /** Aborted once the client stops reading. */
   readonly signal: AbortSignal
-  /** Adds frames; resolves when the client has read enough for more. */
+  /** Queues frames; resolves when the client has read enough for more. */
   send(...frames: Uint8Array[]): Promise<void>
-  /** Ends the body after what has been sent. */
+  /** Ends the body after the frames sent so far. */
   close(): void
 }
 
 /**
- * Creates a body of frames. Frames of one turn of the event loop leave in one piece, a quiet
- * connection is kept alive by pings, and a client that reads slowly slows the senders down.
+ * Creates a response body of frames with heartbeats and back-pressure. Frames sent in one turn of
+ * the event loop leave as one chunk.
  *
- * @param client aborted when the client has gone, where the server notices by itself.
+ * @param client aborted when the client disconnects
  */
 export function createFrameStream(client: AbortSignal): FrameStream {
-  const over = new AbortController()
+  const ended = new AbortController()
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined
   let unsent: Uint8Array[] = []
   let waiting: (() => void)[] = []
@@ -30,20 +30,20 @@ export function createFrameStream(client: AbortSignal): FrameStream {
     if (unsent.length > 0) controller?.enqueue(joinBytes(unsent))
     unsent = []
   }
-  const letOn = () => {
+  const resumeSenders = () => {
     const due = waiting
     waiting = []
     for (const resume of due) resume()
   }
   const end = () => {
-    clearInterval(pinging)
+    clearInterval(heartbeat)
     client.removeEventListener('abort', cancel)
     controller = undefined
-    over.abort()
-    letOn()
+    ended.abort()
+    resumeSenders()
   }
   function cancel(): void {
-    controller?.error(new DOMException('The client has gone.', 'AbortError'))
+    controller?.error(new DOMException('The client has disconnected.', 'AbortError'))
     end()
   }
 
@@ -52,20 +52,20 @@ export function createFrameStream(client: AbortSignal): FrameStream {
       start: (started) => {
         controller = started
       },
-      pull: letOn,
+      pull: resumeSenders,
       cancel: end,
     },
     new ByteLengthQueuingStrategy({ highWaterMark: BUFFERED_BYTES }),
   )
-  const pinging = setInterval(() => {
-    if ((controller?.desiredSize ?? 0) > 0) controller?.enqueue(encodeFrame(frameType.ping))
-  }, PING_MS)
+  const heartbeat = setInterval(() => {
+    if ((controller?.desiredSize ?? 0) > 0) controller?.enqueue(encodeFrame(FRAME_TYPE.ping))
+  }, HEARTBEAT_MS)
   if (client.aborted) cancel()
   else client.addEventListener('abort', cancel)
 
   return {
     body,
-    signal: over.signal,
+    signal: ended.signal,
     async send(...frames) {
       if (controller === undefined) return
       if (unsent.length === 0) queueMicrotask(flush)

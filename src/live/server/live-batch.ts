@@ -1,38 +1,43 @@
-import type { Principal } from '../../schema/principal.ts'
-import { failureResponse } from '../../server/failure-response.ts'
-import {
-  createProgress,
-  logProgress,
-  noteAuthenticated,
-  type Progress,
-  type ShapeLogger,
-} from '../../server/proxy/log-entry.ts'
-import type { DigestOf } from '../../server/proxy/principal-digest.ts'
-import { isJsonRequest } from '../../server/write-handler/read-json-body.ts'
+import { z } from 'zod'
+import { failureResponse } from '../../server/http/failure-response.ts'
+import { isJsonRequest, readJsonBody } from '../../server/http/json-body.ts'
 import { SessionDbError } from '../../writes/errors.ts'
-import { LIVE_BATCH_NAME, LIVE_BATCH_TYPE } from '../live-batch.ts'
-import { encodeJsonFrame, frameType } from '../live-frames.ts'
-import { PRINCIPAL_HEADER } from '../principal-header.ts'
-import { createFrameStream } from './frame-stream.ts'
-import { readLiveBatch } from './live-batch-request.ts'
-import { followLane } from './live-lane.ts'
+import { encodeFrame, encodeJsonFrame, FRAME_TYPE } from '../frames.ts'
+import {
+  followingPoll,
+  LIVE_BATCH_NAME,
+  LIVE_BATCH_TYPE,
+  type LivePoll,
+  MAX_BATCH_POLLS,
+  PRINCIPAL_HEADER,
+} from '../protocol.ts'
+import { createFrameStream, type FrameStream } from './frame-stream.ts'
 
 const ALLOW = 'POST, OPTIONS'
-const LONGEST_MS = 60_000
+const MAX_BODY_BYTES = 512 * 1024
+/** The server ends a batch after this time (minus up to 20 % jitter); the client then sends the next. */
+const MAX_BATCH_MS = 60_000
+/** Below this, a response that does not advance the offset ends the poll, so it cannot become a busy loop. */
+const MIN_IDLE_POLL_MS = 1_000
+/** Headers that say nothing about the shape and would only add bytes to every frame. */
+const OMITTED_HEADERS =
+  /^(?:access-control-|cache-control$|content-length$|vary$|x-content-type-options$)/
 
-/** What the batch endpoint is made of. */
-export interface LiveBatchOptions<P extends Principal = Principal> {
-  /** Says who sends a request, or rejects with the error to answer; `onError` hears why. */
-  readonly authenticate: (request: Request, onError: (reason: string) => void) => Promise<P>
-  /** What browsers tell principals apart by. */
-  readonly digestOf: DigestOf<P>
-  /** Answers a single shape request: each poll of a batch goes through it, each time. */
+/** The server's side of the batch endpoint. */
+export interface LiveBatchOptions {
+  /** Authenticates a batch and returns its principal's digest; rejects with the error to respond with. */
+  readonly identify: (request: Request) => Promise<string>
+  /** Serves a single shape request. Every poll of a batch goes through it, in every round. */
   readonly serveShape: (request: Request) => Promise<Response>
-  /** Hears of a batch that is refused as a whole: none of its polls is ever served. */
-  readonly logger?: ShapeLogger
 }
 
-/** Whether a request is for the batch endpoint, whatever its method. */
+/** The response to a batch; `reason` is set for the log when the batch was refused as a whole. */
+export interface LiveBatchAnswer {
+  readonly response: Response
+  readonly reason?: string | undefined
+}
+
+/** Recognises requests for the batch endpoint, whatever their method. */
 export function isLiveBatch(request: Request): boolean {
   const name = `/${LIVE_BATCH_NAME}`
   return request.url.includes(name) && new URL(request.url).pathname.endsWith(name)
@@ -40,91 +45,186 @@ export function isLiveBatch(request: Request): boolean {
 
 /**
  * Serves many live polls over one connection: `POST <shapes>/_live` with `{ polls: [{ shape, query
- * }] }`. Each poll is answered exactly as a GET of its own would be, as soon as its shape has news,
- * and asked on from where the answer ends. The answer is a stream of frames that ends by itself
- * after a minute; the client then asks again. Holds nothing between requests, so any instance can
- * serve any batch.
+ * }] }`. Each poll gets the response that its own GET would get, as soon as its shape has news, and
+ * is then continued from where that response ends. The response is a stream of frames that ends
+ * after a minute; the client then sends the next batch. No state is kept between requests, so any
+ * instance can serve any batch.
  */
-export function createLiveBatch<P extends Principal>({
-  authenticate,
-  digestOf,
-  serveShape,
-  logger,
-}: LiveBatchOptions<P>) {
-  return async (request: Request): Promise<Response> => {
-    if (request.method === 'OPTIONS') {
-      return new Response(null, { status: 204, headers: { allow: ALLOW } })
-    }
-    const progress = createProgress(request.method)
-    progress.live = true
-    const response = await answer(request, progress)
-    if (response.ok) return response
-    const { reason = 'unexpected error' } = progress
-    logProgress(logger, progress, response.status, `live batch: ${reason}`)
-    return response
+export async function answerLiveBatch(
+  request: Request,
+  { identify, serveShape }: LiveBatchOptions,
+): Promise<LiveBatchAnswer> {
+  const { method } = request
+  if (method === 'OPTIONS') {
+    return { response: new Response(null, { status: 204, headers: { allow: ALLOW } }) }
   }
-
-  async function answer(request: Request, progress: Progress): Promise<Response> {
-    const refuse = (status: number, message: string, headers = {}) => {
-      progress.reason = message
-      return failureResponse(new SessionDbError('invalid', message), headers, status)
-    }
-    if (request.method !== 'POST') {
-      return refuse(405, `Live shapes are asked for with ${ALLOW}.`, { allow: ALLOW })
-    }
-    // What a form of another site can send never gets as far as the user's sign-in.
-    if (!isJsonRequest(request)) return refuse(415, 'Send the batch as application/json.')
-    try {
-      return await answerBatch(request, progress)
-    } catch (error) {
-      if (error instanceof SessionDbError) progress.reason ??= error.message
-      return failureResponse(error)
-    }
+  if (method !== 'POST') {
+    return refuse(405, `Live shapes are requested with ${ALLOW}.`, { allow: ALLOW })
   }
-
-  async function answerBatch(request: Request, progress: Progress): Promise<Response> {
-    const asker = await authenticate(request, (reason) => {
-      progress.reason = reason
-    })
-    noteAuthenticated(progress, asker)
-    const principal = await digestOf(asker)
-    const polls = await readLiveBatch(request)
-    const frames = createFrameStream(request.signal)
-    const deadline = new AbortController()
-    const ending = setTimeout(() => deadline.abort(), LONGEST_MS * (0.8 + 0.2 * Math.random()))
-    const { origin, pathname } = new URL(request.url)
-    const url = `${origin}${pathname.slice(0, -LIVE_BATCH_NAME.length)}`
-    const headers = headersOfOne(request.headers)
-    const serve = ({ shape, query }: (typeof polls)[number], signal: AbortSignal) =>
-      serveShape(new Request(`${url}${shape}?${query}`, { headers, signal }))
-
-    void frames.send(encodeJsonFrame(frameType.hello, 0, { principal }))
-    const lanes = polls.map((poll, index) =>
-      followLane({ serve, frames, deadline: deadline.signal }, index, poll),
-    )
-    void Promise.all(lanes).finally(() => {
-      clearTimeout(ending)
-      frames.close()
-    })
-    return new Response(frames.body, {
-      headers: {
-        'content-type': LIVE_BATCH_TYPE,
-        // Frames must arrive when they are sent: no compression, no buffer of a reverse proxy.
-        'cache-control': 'private, no-store, no-transform',
-        'x-accel-buffering': 'no',
-        'x-content-type-options': 'nosniff',
-        [PRINCIPAL_HEADER]: principal,
-        'access-control-expose-headers': PRINCIPAL_HEADER,
-      },
-    })
+  // Checked before authentication: a form of another site can only send other types.
+  if (!isJsonRequest(request)) return refuse(415, 'Send the batch as application/json.')
+  try {
+    const principal = await identify(request)
+    const polls = await readPolls(request)
+    return { response: servePolls(request, polls, principal, serveShape) }
+  } catch (error) {
+    const response = failureResponse(error)
+    return error instanceof SessionDbError ? { response, reason: error.message } : { response }
   }
 }
 
-/** The batch's headers as a GET would carry them: who asks, and whatever else the app looks at. */
-function headersOfOne(batch: Headers): Headers {
+function servePolls(
+  request: Request,
+  polls: readonly LivePoll[],
+  principal: string,
+  serveShape: LiveBatchOptions['serveShape'],
+): Response {
+  const frames = createFrameStream(request.signal)
+  const deadline = new AbortController()
+  const ending = setTimeout(() => deadline.abort(), MAX_BATCH_MS * (0.8 + 0.2 * Math.random()))
+  const { origin, pathname } = new URL(request.url)
+  const url = `${origin}${pathname.slice(0, -LIVE_BATCH_NAME.length)}`
+  const headers = singleRequestHeaders(request.headers)
+  const serve = ({ shape, query }: LivePoll, signal: AbortSignal) =>
+    serveShape(new Request(`${url}${shape}?${query}`, { headers, signal }))
+
+  void frames.send(encodeJsonFrame(FRAME_TYPE.hello, 0, { principal }))
+  const following = polls.map((poll, index) =>
+    followPoll({ serve, frames, deadline: deadline.signal }, index, poll),
+  )
+  void Promise.all(following).finally(() => {
+    clearTimeout(ending)
+    frames.close()
+  })
+  return new Response(frames.body, {
+    headers: {
+      'content-type': LIVE_BATCH_TYPE,
+      // Frames must arrive when they are sent: no compression, no buffering in a reverse proxy.
+      'cache-control': 'private, no-store, no-transform',
+      'x-accel-buffering': 'no',
+      'x-content-type-options': 'nosniff',
+      [PRINCIPAL_HEADER]: principal,
+      'access-control-expose-headers': PRINCIPAL_HEADER,
+    },
+  })
+}
+
+function refuse(status: number, message: string, headers = {}): LiveBatchAnswer {
+  const error = new SessionDbError('invalid', message)
+  return { response: failureResponse(error, headers, status), reason: message }
+}
+
+/** The batch's headers as a GET would carry them: credentials, and whatever else the app reads. */
+function singleRequestHeaders(batch: Headers): Headers {
   const headers = new Headers(batch)
   for (const name of ['content-length', 'content-type', 'if-none-match', 'transfer-encoding']) {
     headers.delete(name)
   }
   return headers
+}
+
+const pollSchema = z.strictObject({
+  shape: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, 'is not the name of a shape'),
+  query: z
+    .string()
+    .max(8_192)
+    .refine((query) => !query.includes('#'), 'holds a #')
+    .refine(isLive, 'is not a live long poll: send it as a request of its own'),
+})
+
+const batchSchema = z.strictObject({
+  polls: z.array(pollSchema).min(1).max(MAX_BATCH_POLLS),
+})
+
+function isLive(query: string): boolean {
+  const params = new URLSearchParams(query)
+  return params.get('live') === 'true' && !params.has('live_sse') && !query.includes('_live_sse')
+}
+
+/** Reads the polls of a batch. Their queries are validated where a single request's query is. */
+async function readPolls(request: Request): Promise<readonly LivePoll[]> {
+  const parsed = batchSchema.safeParse(await readJsonBody(request, MAX_BODY_BYTES))
+  if (parsed.success) return parsed.data.polls
+  const issue = parsed.error.issues[0]
+  const where = issue?.path.join('.') || 'The batch'
+  // Field names are the client's own text, so neither the response nor the log repeats them.
+  const what = issue?.code === 'unrecognized_keys' ? 'has an unknown field' : issue?.message
+  throw new SessionDbError('invalid', `${where}: ${what ?? 'is not valid'}`)
+}
+
+interface PollContext {
+  readonly serve: (poll: LivePoll, signal: AbortSignal) => Promise<Response>
+  readonly frames: FrameStream
+  /** Aborted when the batch should end: waiting polls are dropped, started responses are finished. */
+  readonly deadline: AbortSignal
+}
+
+/**
+ * Serves one poll of a batch and continues it from the end of each response, as the client would.
+ * Each round is a request of its own: authenticated, resolved and refused like any other.
+ */
+async function followPoll(context: PollContext, index: number, first: LivePoll): Promise<void> {
+  const { frames, deadline } = context
+  let poll: LivePoll | undefined = first
+  while (poll !== undefined && !deadline.aborted && !frames.signal.aborted) {
+    poll = await answerOnce(context, index, poll)
+  }
+}
+
+/** @returns the poll to continue with, if any */
+async function answerOnce(
+  { serve, frames, deadline }: PollContext,
+  index: number,
+  poll: LivePoll,
+): Promise<LivePoll | undefined> {
+  const aborter = new AbortController()
+  const stop = () => aborter.abort()
+  deadline.addEventListener('abort', stop)
+  frames.signal.addEventListener('abort', stop)
+  try {
+    const startedAt = performance.now()
+    const response = await serve(poll, aborter.signal)
+    deadline.removeEventListener('abort', stop)
+    if (aborter.signal.aborted) {
+      await response.body?.cancel()
+      return undefined
+    }
+    if (response.type === 'error') {
+      await frames.send(encodeFrame(FRAME_TYPE.broken, index))
+      return undefined
+    }
+    const following = response.status === 200 ? followingPoll(poll, response.headers) : undefined
+    const continues =
+      following !== undefined &&
+      (hasAdvanced(poll, following) || performance.now() - startedAt >= MIN_IDLE_POLL_MS)
+    await sendResponse(frames, index, response, continues)
+    return continues ? following : undefined
+  } catch {
+    await frames.send(encodeFrame(FRAME_TYPE.broken, index))
+    return undefined
+  } finally {
+    deadline.removeEventListener('abort', stop)
+    frames.signal.removeEventListener('abort', stop)
+  }
+}
+
+async function sendResponse(
+  frames: FrameStream,
+  index: number,
+  response: Response,
+  continues: boolean,
+): Promise<void> {
+  const headers = [...response.headers].filter(([name]) => !OMITTED_HEADERS.test(name))
+  const head = encodeJsonFrame(FRAME_TYPE.head, index, { status: response.status, headers })
+  let unsent = [head]
+  for await (const chunk of response.body ?? []) {
+    await frames.send(...unsent, encodeFrame(FRAME_TYPE.data, index, chunk))
+    unsent = []
+  }
+  await frames.send(...unsent, encodeFrame(continues ? FRAME_TYPE.end : FRAME_TYPE.last, index))
+}
+
+function hasAdvanced(before: LivePoll, after: LivePoll): boolean {
+  const offset = (poll: LivePoll) => new URLSearchParams(poll.query).get('offset')
+  return offset(before) !== offset(after)
 }

@@ -1,19 +1,19 @@
-import { isLongPoll } from '../live-batch.ts'
-import { bodyOf, type HeldBody, holdBody } from './held-body.ts'
+import { passOn } from '../../server/http/pass-on.ts'
+import { isLongPoll } from '../protocol.ts'
 
-/** Bytes of an answer that are held, so that all who wait for it get it; a longer one streams to one. */
-const HELD_BYTES = 64 * 1024
+/** Responses up to this size are buffered and sent to every waiting request; a longer one streams to one. */
+const MAX_BUFFERED_BYTES = 64 * 1024
 
-/** One live poll of the server, and all who wait for its answer. */
-interface Place {
+/** One live poll of the server, and the requests that wait for its response. */
+interface SharedPoll {
   readonly href: string
   readonly init: RequestInit
-  readonly waiting: Set<Waiting>
-  /** Ends the poll when nobody waits any more. */
+  readonly waiting: Set<Waiter>
+  /** Aborts the poll when the last waiting request has left. */
   readonly deserted: AbortController
 }
 
-interface Waiting {
+interface Waiter {
   readonly signal: AbortSignal | null
   resolve(answer: Response | Promise<Response>): void
   reject(error: unknown): void
@@ -21,82 +21,121 @@ interface Waiting {
 }
 
 /**
- * Wraps a `fetch` for asking Electric: live polls of the same place of a shape become one. A thousand
- * browsers with the same thread open then wait on one connection to the engine, not on a thousand.
+ * Wraps the `fetch` that requests shapes from Electric: concurrent live polls with the same URL become
+ * one. A thousand browsers with the same thread open then hold one connection to the engine.
  *
- * Polls are the same when their whole URL is, so table, columns, condition, parameters, handle, offset
- * and cursor. Who asks is not in it: that they may must have been decided before. One that leaves
- * does not disturb the others; the poll ends when the last one leaves.
+ * The URL contains table, columns, condition, parameters, handle, offset and cursor, but not the
+ * user: callers must authorise each request before. A request that is aborted does not affect the
+ * others; the poll is aborted with its last request.
  *
- * @param send asks the server, and keeps to the signal it is given.
+ * @param send sends the request, and honours its signal
  */
 export function shareLiveRequests(send: typeof fetch): typeof fetch {
-  const places = new Map<string, Place>()
+  const polls = new Map<string, SharedPoll>()
 
-  function close(place: Place): void {
-    if (places.get(place.href) === place) places.delete(place.href)
+  function close(poll: SharedPoll): void {
+    if (polls.get(poll.href) === poll) polls.delete(poll.href)
   }
 
-  function open(href: string, init: RequestInit): Place {
-    const place = { href, init, waiting: new Set<Waiting>(), deserted: new AbortController() }
-    places.set(href, place)
-    void send(href, { ...init, signal: place.deserted.signal })
-      .finally(() => close(place))
-      .then((answer) => give(answer, place, send))
+  function open(href: string, init: RequestInit): SharedPoll {
+    const poll = { href, init, waiting: new Set<Waiter>(), deserted: new AbortController() }
+    polls.set(href, poll)
+    void send(href, { ...init, signal: poll.deserted.signal })
+      .finally(() => close(poll))
+      .then((answer) => distribute(answer, poll, send))
       .catch((error) => {
-        for (const { reject } of place.waiting) reject(error)
+        for (const { reject } of poll.waiting) reject(error)
       })
-    return place
+    return poll
   }
 
-  function join(place: Place, signal: AbortSignal | null): Promise<Response> {
+  function join(poll: SharedPoll, signal: AbortSignal | null): Promise<Response> {
     return new Promise((resolve, reject) => {
       const leave = () => {
-        place.waiting.delete(one)
+        poll.waiting.delete(waiter)
         reject(signal?.reason)
-        if (place.waiting.size > 0) return
-        close(place)
-        place.deserted.abort(signal?.reason)
+        if (poll.waiting.size > 0) return
+        close(poll)
+        poll.deserted.abort(signal?.reason)
       }
-      const one = { signal, resolve, reject, leave }
-      place.waiting.add(one)
+      const waiter = { signal, resolve, reject, leave }
+      poll.waiting.add(waiter)
       signal?.addEventListener('abort', leave, { once: true })
     })
   }
 
   return async (input, init = {}) => {
     const href = String(input)
-    if (!isShared(href, init)) return send(href, init)
+    if (!isShareable(href, init)) return send(href, init)
     const { signal = null, ...rest } = init
     signal?.throwIfAborted()
-    return join(places.get(href) ?? open(href, rest), signal)
+    return join(polls.get(href) ?? open(href, rest), signal)
   }
 }
 
-/** What the answer to an ETag is depends on it. */
-function isShared(href: string, { method = 'GET', headers }: RequestInit): boolean {
+/** Conditional requests aren't shared: the response depends on the caller's ETag. */
+function isShareable(href: string, { method = 'GET', headers }: RequestInit): boolean {
   return method === 'GET' && isLongPoll(href) && !new Headers(headers).has('if-none-match')
 }
 
-/** Gives all the same answer, if it is short. A longer one streams to the first; the others ask alone. */
-async function give(
+/** Sends a short response to every waiter. A longer one streams to the first; the others poll alone. */
+async function distribute(
   answer: Response,
-  { href, init, waiting }: Place,
+  { href, init, waiting }: SharedPoll,
   send: typeof fetch,
 ): Promise<void> {
-  const held = waiting.size > 1 ? await holdBody(answer.body, HELD_BYTES) : undefined
+  const buffered = waiting.size > 1 ? await bufferBody(answer.body, MAX_BUFFERED_BYTES) : undefined
   const [first, ...others] = waiting
-  for (const one of others) {
-    waiting.delete(one)
-    one.signal?.removeEventListener('abort', one.leave)
-    one.resolve(
-      held?.rest === null ? copyOf(answer, held) : send(href, { ...init, signal: one.signal }),
+  for (const waiter of others) {
+    waiting.delete(waiter)
+    waiter.signal?.removeEventListener('abort', waiter.leave)
+    waiter.resolve(
+      buffered?.rest === null
+        ? copyOf(answer, buffered)
+        : send(href, { ...init, signal: waiter.signal }),
     )
   }
-  // This one goes on waiting, for the body: by leaving it still ends the poll.
-  first?.resolve(held === undefined ? answer : copyOf(answer, held))
+  // The first stays in `waiting` while its body streams, so that its abort still ends the poll.
+  first?.resolve(buffered === undefined ? answer : copyOf(answer, buffered))
 }
 
-function copyOf({ status, headers }: Response, held: HeldBody): Response {
-  return new Response(bodyOf(held), { status, headers })
+function copyOf({ status, headers }: Response, body: BufferedBody): Response {
+  return new Response(streamOf(body), { status, headers })
+}
+
+/** The start of a body, and what remains to be read. */
+interface BufferedBody {
+  /** Null when the response has no body. */
+  readonly chunks: readonly Uint8Array[] | null
+  /** Null when `chunks` is the whole body. */
+  readonly rest: ReadableStream<Uint8Array> | null
+}
+
+/** Reads a body to its end, or until more than `limit` bytes have arrived. */
+async function bufferBody(
+  body: ReadableStream<Uint8Array> | null,
+  limit: number,
+): Promise<BufferedBody> {
+  if (body === null) return { chunks: null, rest: null }
+  const reader = body.getReader()
+  const chunks: Uint8Array[] = []
+  for (let bytes = 0; bytes <= limit; bytes += chunks.at(-1)?.byteLength ?? 0) {
+    const { done, value } = await reader.read()
+    if (done) return { chunks, rest: null }
+    chunks.push(value)
+  }
+  reader.releaseLock()
+  return { chunks, rest: body }
+}
+
+/** Returns the whole body as a stream; any number of times when `rest` is null. */
+function streamOf({ chunks, rest }: BufferedBody): ReadableStream<Uint8Array> | null {
+  if (chunks === null) return null
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      for (const chunk of chunks) controller.enqueue(chunk)
+      if (rest === null) controller.close()
+    },
+    ...(rest === null ? {} : passOn(rest, { onEnd: () => {} })),
+  })
 }

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type PrometheusContentType, Registry } from 'prom-client'
 import type { Principal } from '../../schema/index.ts'
-import type { ShapeLogger } from '../../server/proxy/log-entry.ts'
+import type { ShapeLogger } from '../../server/proxy/access-log.ts'
 import { errorStatus, SessionDbError } from '../../writes/errors.ts'
 import type { WriteResult } from '../../writes/result.ts'
 import { type ReplicationOptions, replicationGauges } from './replication-gauges.ts'

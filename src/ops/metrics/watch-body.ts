@@ -1,4 +1,4 @@
-import { passOn } from '../../server/proxy/pass-on.ts'
+import { passOn } from '../../server/http/pass-on.ts'
 
 /**
  * The same answer, whose body is shown as it passes and whose end, however it comes, is told once.

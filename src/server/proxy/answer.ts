@@ -1,22 +1,23 @@
+import { PRINCIPAL_HEADER } from '../../live/protocol.ts'
 import { SessionDbError } from '../../writes/errors.ts'
-import { failureResponse } from '../failure-response.ts'
-import { answerHeaders } from './answer-headers.ts'
-import { describeError } from './describe-error.ts'
-import { readRefusal } from './upstream-refusal.ts'
+import { failureResponse } from '../http/failure-response.ts'
+import { describeError } from './upstream.ts'
 
 const MUST_REFETCH = JSON.stringify([{ headers: { control: 'must-refetch' } }])
 const CLIENT_GONE = 499
-const TRY_AGAIN = 'The sync service cannot answer just now. Try again.'
+const UNAVAILABLE = 'The sync service is not available. Try again.'
+const PROTOCOL_FIELDS = ['offset', 'handle', 'live', 'live_sse', 'log', 'cursor'] as const
+const MAX_ERROR_BODY_BYTES = 16_384
 
-/** What the client gets, and for the log why it is not what was asked for. */
+/** The response to the client; `reason` goes to the log when it is not what was requested. */
 export interface Answer {
   readonly response: Response
   readonly reason?: string
 }
 
 /**
- * Turns Electric's answer into the client's. A good body is passed on as it streams; of an error
- * only the status is kept, as its text can name tables and conditions.
+ * Turns Electric's response into the client's. A 200 is streamed through; from an error only the
+ * status is kept, because its text can name tables and conditions.
  */
 export async function answerFrom(
   upstream: Response,
@@ -45,21 +46,18 @@ export async function answerFrom(
   return { response: unavailable(502), reason: reasonFor(status) }
 }
 
-/** The answer when there is none of Electric: it could not be reached, or nobody waits any more. */
+/** Creates the response when the request to Electric failed or was aborted. */
 export function answerWithoutUpstream(error: unknown, client: AbortSignal): Answer {
   if (client.aborted) {
-    return { response: new Response(null, { status: CLIENT_GONE }), reason: 'the client has gone' }
+    return {
+      response: new Response(null, { status: CLIENT_GONE }),
+      reason: 'the client has disconnected',
+    }
   }
   return {
     response: unavailable(502),
     reason: `Electric cannot be reached: ${describeError(error)}`,
   }
-}
-
-function answerRefusal(refusal: Awaited<ReturnType<typeof readRefusal>>): Answer {
-  if (!refusal.clientsFault) return { response: unavailable(502), reason: refusal.reason }
-  const message = `${refusal.reason}. Correct it, or start again with offset=-1.`
-  return { response: failureResponse(new SessionDbError('invalid', message)), reason: message }
 }
 
 function mustRefetch(upstream: Headers): Response {
@@ -71,7 +69,7 @@ function mustRefetch(upstream: Headers): Response {
 
 function unavailable(status: 502 | 503, retryAfterSeconds = '1'): Response {
   const headers = { 'retry-after': retryAfterSeconds, vary: 'Cookie, Authorization' }
-  return failureResponse(new SessionDbError('unavailable', TRY_AGAIN), headers, status)
+  return failureResponse(new SessionDbError('unavailable', UNAVAILABLE), headers, status)
 }
 
 function retryAfter(upstream: Headers): string {
@@ -83,5 +81,104 @@ function reasonFor(status: number): string {
   if (status === 401 || status === 403) {
     return `Electric refused the secret (${status}); check ELECTRIC_SECRET`
   }
-  return `Electric answered with status ${status}`
+  return `Electric responded with status ${status}`
+}
+
+const PASSED_ON = /^(?:content-type|etag|electric-.+)$/
+const WITHHELD = /^electric-server$/
+
+const EXPOSED = [
+  'electric-cursor',
+  'electric-handle',
+  'electric-has-data',
+  'electric-offset',
+  'electric-schema',
+  'electric-snapshot',
+  'electric-up-to-date',
+  'electric-internal-known-error',
+  'etag',
+  'retry-after',
+  PRINCIPAL_HEADER,
+].join(',')
+
+/**
+ * Keeps the protocol's headers and drops everything else of the engine's. Responses are private: one
+ * user's rows must not reach another through a cache. A browser keeps them only to revalidate with
+ * their ETag, and live responses not at all.
+ */
+function answerHeaders(upstream: Headers, live: boolean): Headers {
+  const headers = new Headers()
+  for (const [name, value] of upstream) {
+    if (PASSED_ON.test(name) && !WITHHELD.test(name)) headers.set(name, value)
+  }
+  headers.set('cache-control', live ? 'private, no-store' : 'private, no-cache')
+  headers.set('vary', 'Cookie, Authorization')
+  headers.set('access-control-expose-headers', EXPOSED)
+  headers.set('x-content-type-options', 'nosniff')
+  return headers
+}
+
+/** Cause of a 400 from Electric. */
+interface Refusal {
+  /** True when the client's parameters caused it, false when the proxy's configuration did. */
+  readonly isClientsFault: boolean
+  readonly reason: string
+}
+
+function answerRefusal(refusal: Refusal): Answer {
+  if (!refusal.isClientsFault) return { response: unavailable(502), reason: refusal.reason }
+  const message = `${refusal.reason}. Correct it, or start again with offset=-1.`
+  return { response: failureResponse(new SessionDbError('invalid', message)), reason: message }
+}
+
+/**
+ * Reads a 400 from Electric. Only errors about the client's own protocol parameters are passed on;
+ * one about table, columns or condition is an error in the server's configuration.
+ */
+async function readRefusal(upstream: Response, isHead: boolean): Promise<Refusal> {
+  // Without a body the cause is unknown; the client's GET for the same URL gets it.
+  if (isHead) return { isClientsFault: true, reason: 'Electric refused the HEAD request' }
+  const errors = parseErrors(await readStart(upstream))
+  const fields = Object.keys(errors)
+  const clientFields = PROTOCOL_FIELDS.filter((field) => Object.hasOwn(errors, field))
+  if (clientFields.length > 0 && clientFields.length === fields.length) {
+    return {
+      isClientsFault: true,
+      reason: clientFields.map((field) => `${field}: ${firstMessage(errors[field])}`).join('; '),
+    }
+  }
+  if (fields.length === 1 && fields[0] === 'subset') {
+    // Electric's message quotes the condition as the proxy has rewritten it.
+    return {
+      isClientsFault: true,
+      reason: 'subset: values do not fit the columns, or order is missing',
+    }
+  }
+  const about = fields.length > 0 ? fields.join(', ') : 'an unnamed parameter'
+  return { isClientsFault: false, reason: `Electric refused the shape (400): ${about}` }
+}
+
+async function readStart(upstream: Response): Promise<string> {
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of upstream.body ?? []) {
+    text += decoder.decode(chunk, { stream: true })
+    if (text.length > MAX_ERROR_BODY_BYTES) break
+  }
+  return text
+}
+
+function parseErrors(body: string): Readonly<Record<string, unknown>> {
+  try {
+    const parsed: unknown = JSON.parse(body)
+    if (typeof parsed !== 'object' || parsed === null || !('errors' in parsed)) return {}
+    return typeof parsed.errors === 'object' && parsed.errors !== null ? { ...parsed.errors } : {}
+  } catch {
+    return {}
+  }
+}
+
+function firstMessage(messages: unknown): string {
+  const first = Array.isArray(messages) ? messages[0] : messages
+  return typeof first === 'string' ? first.slice(0, 200) : 'is not valid'
 }

@@ -1,39 +1,39 @@
 import type { Principal } from '../../schema/principal.ts'
 import { SessionDbError } from '../../writes/errors.ts'
-import { failureResponse } from '../failure-response.ts'
+import { failureResponse } from '../http/failure-response.ts'
+import { passOn } from '../http/pass-on.ts'
 import type { Answer } from './answer.ts'
-import { watchEnd } from './watch-end.ts'
 
-/** How much one principal may ask of one instance of the proxy. What is left out has no limit. */
+/** Limits per principal and instance of the proxy. Omitted limits do not apply. */
 export interface ShapeLimits {
-  /** Requests under way at once, waiting live polls included. */
+  /** Maximum number of concurrent requests, waiting live polls included. */
   readonly maxConcurrent?: number
-  /** Requests per second, on average. */
+  /** Maximum rate, averaged. */
   readonly requestsPerSecond?: number
-  /** Requests that may come at once after a pause. Default: five seconds' worth. */
+  /** Size of a burst after a pause. Default: five seconds' worth. */
   readonly burst?: number
 }
 
-/** Lets requests through, or answers them with 429 and Retry-After. */
+/** Runs requests, or responds with 429 and Retry-After. */
 export interface Limiter {
   run(principal: Principal, client: AbortSignal, serve: () => Promise<Answer>): Promise<Answer>
 }
 
+/** A token bucket and a counter for one principal. */
 interface Usage {
   running: number
-  /** Requests that may still come at once. */
   tokens: number
-  /** When `tokens` was true, in ms. */
+  /** When `tokens` was computed, in ms. */
   at: number
 }
 
-/** How many principals are remembered before those that are at rest are forgotten. */
+/** Number of principals kept before idle ones are dropped. */
 const SWEEP_SIZE = 1_000
 
 /**
- * Creates a limiter with a memory of its own: each instance of the proxy counts for itself.
+ * Creates a limiter with its own counters: each instance of the proxy counts for itself.
  *
- * @throws TypeError when a limit is no number above 0.
+ * @throws TypeError when a limit is not a number above 0.
  * @example
  * createLimiter({ maxConcurrent: 50, requestsPerSecond: 20, burst: 100 })
  */
@@ -49,13 +49,13 @@ export function createLimiter(limits: ShapeLimits | undefined): Limiter {
 
   function usageOf({ tenantId, userId }: Principal, now: number): Usage {
     const key = JSON.stringify([tenantId, userId])
-    const known = usages.get(key) ?? { running: 0, tokens: burst, at: now }
-    refill(known, now)
+    const usage = usages.get(key) ?? { running: 0, tokens: burst, at: now }
+    refill(usage, now)
     if (!usages.has(key)) {
-      if (usages.size >= SWEEP_SIZE) sweep(now)
-      usages.set(key, known)
+      if (usages.size >= SWEEP_SIZE) dropIdle(now)
+      usages.set(key, usage)
     }
-    return known
+    return usage
   }
 
   function refill(usage: Usage, now: number): void {
@@ -65,8 +65,8 @@ export function createLimiter(limits: ShapeLimits | undefined): Limiter {
     usage.at = now
   }
 
-  /** Forgets who is at rest: a new usage would be the same. */
-  function sweep(now: number): void {
+  /** An idle principal's usage equals a new one's. */
+  function dropIdle(now: number): void {
     for (const [key, usage] of usages) {
       refill(usage, now)
       if (usage.running === 0 && usage.tokens >= burst) usages.delete(key)
@@ -76,7 +76,7 @@ export function createLimiter(limits: ShapeLimits | undefined): Limiter {
   return {
     async run(principal, client, serve) {
       const usage = usageOf(principal, performance.now())
-      if (usage.running >= maxConcurrent) return refuse(1, 'too many requests at once')
+      if (usage.running >= maxConcurrent) return refuse(1, 'too many concurrent requests')
       if (usage.tokens < 1) {
         const seconds = Math.ceil((1 - usage.tokens) / requestsPerSecond)
         return refuse(seconds, 'too many requests per second')
@@ -95,6 +95,25 @@ export function createLimiter(limits: ShapeLimits | undefined): Limiter {
       }
     },
   }
+}
+
+/** Calls `onEnd` once: when the body was read, failed or was cancelled, or the client disconnected. */
+function watchEnd(response: Response, client: AbortSignal, onEnd: () => void): Response {
+  let ended = false
+  const end = () => {
+    if (ended) return
+    ended = true
+    client.removeEventListener('abort', end)
+    onEnd()
+  }
+  if (response.body === null || client.aborted) {
+    end()
+    return response
+  }
+  client.addEventListener('abort', end)
+  const body = new ReadableStream(passOn(response.body, { onEnd: end }))
+  const { status, headers } = response
+  return new Response(body, { status, headers })
 }
 
 function refuse(retryAfterSeconds: number, reason: string): Answer {

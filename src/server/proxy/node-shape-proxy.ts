@@ -7,19 +7,19 @@ import {
 } from './shape-proxy.ts'
 
 /**
- * Serves named shapes to browsers: authenticates, turns the shape's name (the last segment of the
- * path) and its parameters into table, columns and condition, and streams Electric's answer.
- * Needs no database and no state, so any number of instances serve alike. `POST _live` beside the
- * shapes answers many live requests over one connection.
+ * Serves named shapes to browsers: authenticates, resolves the shape's name (the last segment of the
+ * path) and its parameters to table, columns and condition, and streams Electric's response. It
+ * needs no database and keeps no state between requests, so any number of instances can run. `POST
+ * _live` beside the shapes serves many live requests over one connection.
  *
- * It is that of the entry `@org/session-db/proxy`, but for Node: unless `fetch` is given, Electric is
- * asked over undici, which takes less memory for each request that waits, and copies no bodies; and
- * live requests that wait at the same place of a shape are one to Electric.
+ * This is the proxy of `@org/session-db/proxy` for Node. Unless `fetchClient` is given, it requests
+ * shapes over undici, which takes less memory per waiting request and copies no bodies, and it sends
+ * concurrent live requests for the same place of a shape to Electric as one.
  *
- * The answer is typed JSON for every refusal: 400, 401, 404, 405, 413, 429 with Retry-After, or 502
- * and 503 with Retry-After when Electric cannot answer. It never rejects.
+ * Every refusal is a typed JSON response: 400, 401, 404, 405, 413, 429 with Retry-After, or 502 and
+ * 503 with Retry-After when Electric is not available. The returned function never rejects.
  *
- * @throws TypeError when `electricUrl` is not an http(s) URL, or a limit no number above 0.
+ * @throws TypeError when `electricUrl` is not an http(s) URL, or a limit is not a number above 0.
  * @example
  * const serveShape = createShapeProxy({
  *   electricUrl: process.env.ELECTRIC_URL,
@@ -32,5 +32,8 @@ import {
 export function createShapeProxy<P extends Principal = Principal>(
   options: ShapeProxyOptions<P>,
 ): (request: Request) => Promise<Response> {
-  return createPortableShapeProxy<P>({ fetch: shareLiveRequests(createNodeFetch()), ...options })
+  return createPortableShapeProxy<P>({
+    ...options,
+    fetchClient: options.fetchClient ?? shareLiveRequests(createNodeFetch()),
+  })
 }

@@ -1,68 +1,71 @@
-import { PRINCIPAL_HEADER } from '../../live/principal-header.ts'
-import { createLiveBatch, isLiveBatch } from '../../live/server/live-batch.ts'
+import { PRINCIPAL_HEADER } from '../../live/protocol.ts'
+import { answerLiveBatch, isLiveBatch } from '../../live/server/live-batch.ts'
 import type { Principal } from '../../schema/principal.ts'
 import type { ShapeRegistry } from '../../shapes/define-shape.ts'
 import { isRefusal, type ResolvedShape, resolveShape } from '../../shapes/resolve-shape.ts'
 import { sessionShapes } from '../../shapes/session-shapes.ts'
 import { SessionDbError } from '../../writes/errors.ts'
-import { type Authenticate, requirePrincipal } from '../authenticate.ts'
-import { failureResponse } from '../failure-response.ts'
-import { type Answer, answerFrom, answerWithoutUpstream } from './answer.ts'
-import { describeError } from './describe-error.ts'
-import { createLimiter, type ShapeLimits } from './limiter.ts'
+import { type Authenticate, requirePrincipal } from '../http/authenticate.ts'
+import { failureResponse } from '../http/failure-response.ts'
 import {
-  createProgress,
-  logProgress,
-  noteAnswered,
-  noteAsked,
-  noteAuthenticated,
-  type Progress,
+  logRequest,
+  markAuthenticated,
+  markUpstreamEnd,
+  markUpstreamStart,
+  type RequestProgress,
   type ShapeLogger,
-} from './log-entry.ts'
+  startProgress,
+} from './access-log.ts'
+import { type Answer, answerFrom, answerWithoutUpstream } from './answer.ts'
+import { createLimiter, type ShapeLimits } from './limiter.ts'
 import { type Fingerprint, principalDigest } from './principal-digest.ts'
-import { shapeNameOf, unknownShape } from './request-path.ts'
-import { readShapeQuery } from './request-query.ts'
+import { readShapeQuery, shapeNameOf, unknownShape } from './request.ts'
 import { type ShapeSubset, subsetReader } from './subset/read-subset.ts'
-import { askUpstream, type UpstreamRequest } from './upstream-fetch.ts'
-import { createUpstreamUrl, type Upstream } from './upstream-url.ts'
+import {
+  createUpstreamUrl,
+  describeError,
+  requestUpstream,
+  type Upstream,
+  type UpstreamRequest,
+} from './upstream.ts'
 
 const MAX_ETAG_LENGTH = 512
 
-/** Where Electric is, who may ask, and for what. */
+/** Options of `createShapeProxy`. */
 export interface ShapeProxyOptions<P extends Principal = Principal> extends Upstream {
-  /** Says who sends a request. Nobody, or an exception, is answered with 401. */
+  /** Returns the principal of a request. Without one, or when it throws, the response is 401. */
   readonly authenticate: Authenticate<P>
-  /** The shapes on offer, the app's own among them; by default the six of this library. */
+  /** The shapes on offer, the app's own included. Default: the library's. */
   readonly shapes?: ShapeRegistry<P>
   /**
-   * Answers subsets of shapes, as `syncMode: 'on-demand'` asks for them, by GET and POST. Off by
-   * default. Conditions are read, checked and written anew; only synced columns can be asked about.
+   * Serves subsets of shapes, which `syncMode: 'on-demand'` requests, by GET and POST. Conditions are
+   * parsed, checked and printed again; only synced columns can be queried. Default: false.
    */
   readonly subsets?: boolean
   /**
-   * What a principal's rights depend on beside tenant and user: `({ roles }) => roles.join()`. Tabs
-   * of one user share their live connections only where it is the same. Needed where shapes of the
-   * app look at more of the principal; only a digest of it leaves the server.
+   * Returns what a principal's rights depend on beside tenant and user: `({ roles }) => roles.join()`.
+   * Tabs of one user share live connections only while it is equal. Needed when the app's shapes
+   * depend on more of the principal. Only a digest of it leaves the server.
    */
   readonly fingerprint?: Fingerprint<P>
-  /** How much one principal may ask of this instance; without limits by default. */
+  /** Limits per principal and instance. Default: none. */
   readonly limits?: ShapeLimits
-  /** Replaces `fetch`, for example to use another connection pool. */
-  readonly fetch?: typeof fetch
-  /** Hears of every request, with timings. */
+  /** Replaces `fetch` for requests to Electric, for example to use another connection pool. */
+  readonly fetchClient?: typeof fetch
+  /** Access log: called with every request and its timings. */
   readonly logger?: ShapeLogger
 }
 
 /**
- * Serves named shapes to browsers: authenticates, turns the shape's name (the last segment of the
- * path) and its parameters into table, columns and condition, and streams Electric's answer.
- * Needs no database and no state, so any number of instances serve alike. `POST _live` beside the
- * shapes answers many live requests over one connection.
+ * Serves named shapes to browsers: authenticates, resolves the shape's name (the last segment of the
+ * path) and its parameters to table, columns and condition, and streams Electric's response. It
+ * needs no database and keeps no state between requests, so any number of instances can run. `POST
+ * _live` beside the shapes serves many live requests over one connection.
  *
- * The answer is typed JSON for every refusal: 400, 401, 404, 405, 413, 429 with Retry-After, or 502
- * and 503 with Retry-After when Electric cannot answer. It never rejects.
+ * Every refusal is a typed JSON response: 400, 401, 404, 405, 413, 429 with Retry-After, or 502 and
+ * 503 with Retry-After when Electric is not available. The returned function never rejects.
  *
- * @throws TypeError when `electricUrl` is not an http(s) URL, or a limit no number above 0.
+ * @throws TypeError when `electricUrl` is not an http(s) URL, or a limit is not a number above 0.
  * @example
  * const serveShape = createShapeProxy({
  *   electricUrl: process.env.ELECTRIC_URL,
@@ -77,45 +80,54 @@ export function createShapeProxy<P extends Principal = Principal>(
 ): (request: Request) => Promise<Response> {
   const upstreamUrl = createUpstreamUrl(options)
   const shapes: ShapeRegistry<P> = options.shapes ?? sessionShapes
-  const send = options.fetch ?? fetch
+  const send = options.fetchClient ?? fetch
   const readSubset = subsetReader(options.subsets === true)
   const limiter = createLimiter(options.limits)
   const digestOf = principalDigest(options.fingerprint)
   const allow = options.subsets === true ? 'GET, HEAD, POST, OPTIONS' : 'GET, HEAD, OPTIONS'
 
-  async function answer(request: Request, progress: Progress): Promise<Answer> {
+  async function identify(request: Request, progress: RequestProgress): Promise<P> {
+    const principal = await requirePrincipal(options.authenticate, request, (error) => {
+      progress.reason = `authenticate failed: ${describeError(error)}`
+    })
+    markAuthenticated(progress, principal)
+    progress.digest = await digestOf(principal)
+    return principal
+  }
+
+  async function answer(request: Request, progress: RequestProgress): Promise<Answer> {
     const { method } = request
     if (method === 'OPTIONS') {
       return { response: new Response(null, { status: 204, headers: { allow } }) }
     }
-    if (!isAllowed(method, allow)) return { response: methodNotAllowed(allow) }
-    const principal = await requirePrincipal(options.authenticate, request, (error) => {
-      progress.reason = `authenticate failed: ${describeError(error)}`
-    })
-    noteAuthenticated(progress, principal)
-    progress.digest = await digestOf(principal)
-    return limiter.run(principal, request.signal, () => answerTo(principal, request, progress))
+    if (!allow.split(', ').includes(method)) return { response: methodNotAllowed(allow) }
+    const principal = await identify(request, progress)
+    return limiter.run(principal, request.signal, () => answerShape(principal, request, progress))
   }
 
-  async function answerTo(principal: P, request: Request, progress: Progress): Promise<Answer> {
-    const asked = await whatToAsk(principal, request, progress)
-    noteAsked(progress)
+  async function answerShape(
+    principal: P,
+    request: Request,
+    progress: RequestProgress,
+  ): Promise<Answer> {
+    const upstreamRequest = await resolveRequest(principal, request, progress)
+    markUpstreamStart(progress)
     let upstream: Response
     try {
-      upstream = await askUpstream(send, asked)
+      upstream = await requestUpstream(send, upstreamRequest)
     } catch (error) {
       return answerWithoutUpstream(error, request.signal)
     } finally {
-      noteAnswered(progress)
+      markUpstreamEnd(progress)
     }
     return answerFrom(upstream, { live: progress.live, isHead: request.method === 'HEAD' })
   }
 
-  /** A step of its own: what only it needs must not be held for as long as a live request waits. */
-  async function whatToAsk(
+  /** A function of its own, so that its locals are not kept in memory while a live request waits. */
+  async function resolveRequest(
     principal: P,
     request: Request,
-    progress: Progress,
+    progress: RequestProgress,
   ): Promise<UpstreamRequest> {
     const url = new URL(request.url)
     progress.shape = shapeNameOf(url)
@@ -125,39 +137,43 @@ export function createShapeProxy<P extends Principal = Principal>(
     progress.live = query.protocol.get('live') === 'true'
     return {
       url: upstreamUrl(shape, query.protocol),
-      ...whatToSend(request, subset),
+      ...methodAndBody(request, subset),
       signal: request.signal,
     }
   }
 
   async function serveShape(request: Request): Promise<Response> {
-    const progress = createProgress(request.method)
+    const progress = startProgress(request.method)
     const { response, reason } = await answer(request, progress).catch(answerError)
     if (progress.digest !== null) response.headers.set(PRINCIPAL_HEADER, progress.digest)
-    logProgress(options.logger, progress, response.status, reason)
+    logRequest(options.logger, progress, response.status, reason)
     return response
   }
 
-  const serveLiveBatch = createLiveBatch({
-    authenticate: (request, onError) =>
-      requirePrincipal(options.authenticate, request, (error) =>
-        onError(`authenticate failed: ${describeError(error)}`),
-      ),
-    digestOf,
-    serveShape,
-    ...(options.logger === undefined ? {} : { logger: options.logger }),
-  })
+  /** Logs only batches that are refused as a whole: each poll of a served one is logged by `serveShape`. */
+  async function serveLiveBatch(request: Request): Promise<Response> {
+    const progress = startProgress(request.method)
+    progress.live = true
+    const { response, reason = 'unexpected error' } = await answerLiveBatch(request, {
+      serveShape,
+      identify: async () => digestOf(await identify(request, progress)),
+    })
+    if (!response.ok) {
+      logRequest(
+        options.logger,
+        progress,
+        response.status,
+        `live batch: ${progress.reason ?? reason}`,
+      )
+    }
+    return response
+  }
+
   return (request) => (isLiveBatch(request) ? serveLiveBatch(request) : serveShape(request))
 }
 
-type ShapeMethod = 'GET' | 'HEAD' | 'POST'
-
-function isAllowed(method: string, allow: string): method is ShapeMethod {
-  return allow.split(', ').includes(method)
-}
-
-/** A subset goes to the engine as a body, however it came: so it is never cut off or logged there. */
-function whatToSend(request: Request, subset: ShapeSubset | undefined) {
+/** A subset is sent as a body even when it came in the query, so it is neither cut off nor logged. */
+function methodAndBody(request: Request, subset: ShapeSubset | undefined) {
   const etag = request.headers.get('if-none-match')
   const ifNoneMatch = etag !== null && etag.length <= MAX_ETAG_LENGTH ? etag : null
   if (subset === undefined) {
@@ -180,7 +196,7 @@ function requireShape<P extends Principal>(
 }
 
 function methodNotAllowed(allow: string): Response {
-  const error = new SessionDbError('invalid', `Shapes are read with one of ${allow}.`)
+  const error = new SessionDbError('invalid', `Shapes are requested with one of ${allow}.`)
   return failureResponse(error, { allow }, 405)
 }
 

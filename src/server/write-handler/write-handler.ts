@@ -1,9 +1,9 @@
 import type { Principal } from '../../schema/principal.ts'
 import type { WriteBatchInput } from '../../writes/batch.ts'
 import { errorStatus, SessionDbError } from '../../writes/errors.ts'
-import { type Authenticate, requirePrincipal } from '../authenticate.ts'
-import { failureResponse } from '../failure-response.ts'
-import { isJsonRequest, readJsonBody } from './read-json-body.ts'
+import { type Authenticate, requirePrincipal } from '../http/authenticate.ts'
+import { failureResponse } from '../http/failure-response.ts'
+import { isJsonRequest, readJsonBody } from '../http/json-body.ts'
 import { requireOwnOrigin } from './request-origin.ts'
 import { type BatchWriter, type ErrorLogger, hidesItsCause, report, runWrite } from './run-write.ts'
 

@@ -3,7 +3,7 @@ import { createGunzip } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
 import { choosePort } from '../../../src/dev/free-port.ts'
 import { createShapeServer } from '../../../src/dev/shape-server/index.ts'
-import { createFrameReader, frameType } from '../../../src/live/live-frames.ts'
+import { createFrameReader, FRAME_TYPE } from '../../../src/live/frames.ts'
 import { createSessionStore, createShapeProxy, migrate } from '../../../src/server/index.ts'
 import { freshDatabase } from '../../support/database.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
@@ -134,8 +134,8 @@ async function openLiveBatch(port: number, query: string) {
   plain.on('data', (chunk: Buffer) => {
     sent += chunk.length
     for (const { type, payload } of read(new Uint8Array(chunk))) {
-      if (type === frameType.data) text += new TextDecoder().decode(payload)
-      if (type === frameType.end) answers += 1
+      if (type === FRAME_TYPE.data) text += new TextDecoder().decode(payload)
+      if (type === FRAME_TYPE.end) answers += 1
     }
   })
   return {

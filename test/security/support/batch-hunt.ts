@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import { createFrameReader, frameType, readJsonPayload } from '../../../src/live/live-frames.ts'
-import { PRINCIPAL_HEADER } from '../../../src/live/principal-header.ts'
+import { createFrameReader, FRAME_TYPE, readJsonPayload } from '../../../src/live/frames.ts'
+import { PRINCIPAL_HEADER } from '../../../src/live/protocol.ts'
 import { principalDigest } from '../../../src/server/proxy/principal-digest.ts'
 import { fc } from '../../support/property.ts'
 import type { AppPrincipal } from './app-shapes.ts'
@@ -177,16 +177,16 @@ function answersIn(bytes: Uint8Array): PollAnswer[] {
   }
   for (const frame of createFrameReader()(bytes)) {
     const { type, poll } = frame
-    if (type === frameType.head) {
+    if (type === FRAME_TYPE.head) {
       const head = readJsonPayload(frame) as { status: number; headers: [string, string][] }
       const principal = Object.fromEntries(head.headers)[PRINCIPAL_HEADER]
       answers[poll] = { rows: answers[poll]?.rows ?? [], status: head.status, principal }
     }
-    if (type === frameType.data) {
+    if (type === FRAME_TYPE.data) {
       bodies[poll] = (bodies[poll] ?? '') + new TextDecoder().decode(frame.payload)
     }
-    if (type === frameType.end || type === frameType.last) take(poll)
-    expect(type).not.toBe(frameType.broken)
+    if (type === FRAME_TYPE.end || type === FRAME_TYPE.last) take(poll)
+    expect(type).not.toBe(FRAME_TYPE.broken)
   }
   return answers
 }

@@ -1,4 +1,4 @@
-import type { LivePoll } from '../../../src/live/live-batch.ts'
+import type { LivePoll } from '../../../src/live/protocol.ts'
 
 /** A stream as ShapeStream is one: polls, applies, polls on from there; tries again when it fails. */
 export interface Follower {

@@ -2,15 +2,15 @@ import { expect, test } from 'vitest'
 import {
   createFrameReader,
   encodeFrame,
+  FRAME_TYPE,
   type Frame,
-  frameType,
   joinBytes,
-} from '../../../src/live/live-frames.ts'
+} from '../../../src/live/frames.ts'
 import { fc } from '../../support/property.ts'
 
 const frames = fc.array(
   fc.record({
-    type: fc.constantFrom(...Object.values(frameType)),
+    type: fc.constantFrom(...Object.values(FRAME_TYPE)),
     poll: fc.nat(200),
     payload: fc.uint8Array({ maxLength: 50 }),
   }),

@@ -1,5 +1,5 @@
-import { PRINCIPAL_HEADER } from '../../../src/live/principal-header.ts'
-import { createLiveBatch, isLiveBatch } from '../../../src/live/server/live-batch.ts'
+import { PRINCIPAL_HEADER } from '../../../src/live/protocol.ts'
+import { answerLiveBatch, isLiveBatch } from '../../../src/live/server/live-batch.ts'
 import { principalDigest } from '../../../src/server/proxy/principal-digest.ts'
 import { SessionDbError } from '../../../src/writes/errors.ts'
 import { type Served, serve } from '../proxy/serve.ts'
@@ -76,15 +76,17 @@ export async function startLogServer({ longPollMs = 20_000 } = {}): Promise<LogS
     })
   }
 
-  const serveBatch = createLiveBatch({
-    authenticate: async (request) => {
-      const authorization = request.headers.get('authorization') ?? ''
-      if (authorization.startsWith('user')) return principalOf(authorization)
-      throw new SessionDbError('unauthenticated', 'Sign in.')
-    },
-    digestOf,
-    serveShape,
-  })
+  async function serveBatch(request: Request): Promise<Response> {
+    const { response } = await answerLiveBatch(request, {
+      serveShape,
+      identify: async ({ headers }) => {
+        const authorization = headers.get('authorization') ?? ''
+        if (authorization.startsWith('user')) return digestOf(principalOf(authorization))
+        throw new SessionDbError('unauthenticated', 'Sign in.')
+      },
+    })
+    return response
+  }
 
   const served = await serve(async (request) => {
     const isLive = isLiveBatch(request) || request.url.includes('live=true')

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { createFrameReader, readJsonPayload } from '../../../src/live/live-frames.ts'
-import { PRINCIPAL_HEADER } from '../../../src/live/principal-header.ts'
+import { createFrameReader, readJsonPayload } from '../../../src/live/frames.ts'
+import { PRINCIPAL_HEADER } from '../../../src/live/protocol.ts'
 import type { Fingerprint } from '../../../src/server/index.ts'
 import { createShapeProxy } from '../../../src/server/index.ts'
 import { type FakeElectric, startFakeElectric } from './fake-electric.ts'

@@ -8,7 +8,7 @@ function limited(limits: NonNullable<ShapeProxyOptions['limits']>) {
     electricUrl: 'http://electric.test',
     authenticate: (request) => ({ tenantId: 't1', userId: request.headers.get('x-user') ?? 'ann' }),
     limits,
-    fetch: async () =>
+    fetchClient: async () =>
       new Response(new ReadableStream({ start: (controller) => void bodies.push(controller) })),
   })
   const get = (user = 'ann', signal?: AbortSignal) =>

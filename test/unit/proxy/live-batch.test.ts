@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import {
   createFrameReader,
+  FRAME_TYPE,
   type Frame,
-  frameType,
   readJsonPayload,
-} from '../../../src/live/live-frames.ts'
-import { PRINCIPAL_HEADER } from '../../../src/live/principal-header.ts'
+} from '../../../src/live/frames.ts'
+import { PRINCIPAL_HEADER } from '../../../src/live/protocol.ts'
 import { createShapeProxy, type ShapeLogEntry } from '../../../src/server/index.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type FakeElectric, startFakeElectric } from './fake-electric.ts'
@@ -65,19 +65,19 @@ async function readAnswers(response: Response, count: number) {
   const read = createFrameReader()
   const frames: Frame[] = []
   const reader = response.body?.getReader()
-  const isEnd = ({ type }: Frame) => type === frameType.end || type === frameType.last
+  const isEnd = ({ type }: Frame) => type === FRAME_TYPE.end || type === FRAME_TYPE.last
   while (frames.filter(isEnd).length < count) {
     const piece = await reader?.read()
     if (piece === undefined || piece.done) break
     frames.push(...read(piece.value))
   }
   const answers = frames
-    .filter(({ type }) => type === frameType.head)
+    .filter(({ type }) => type === FRAME_TYPE.head)
     .map((head) => ({
       poll: head.poll,
       ...(readJsonPayload(head) as { status: number; headers: [string, string][] }),
       text: frames
-        .filter(({ type, poll }) => type === frameType.data && poll === head.poll)
+        .filter(({ type, poll }) => type === FRAME_TYPE.data && poll === head.poll)
         .map(({ payload }) => new TextDecoder().decode(payload))
         .join(''),
       end: frames.find((frame) => isEnd(frame) && frame.poll === head.poll)?.type,
@@ -100,8 +100,8 @@ describe('a batch', () => {
       principal: response.headers.get(PRINCIPAL_HEADER),
     })
     expect(answers.map(({ status, text, end }) => [status, text, end])).toEqual([
-      [200, '["sessions"]', frameType.end],
-      [200, '["chat_messages"]', frameType.end],
+      [200, '["sessions"]', FRAME_TYPE.end],
+      [200, '["chat_messages"]', FRAME_TYPE.end],
     ])
     const single = await fetch(`${app.url}/api/shapes/sessions?${live()}`, {
       headers: { 'x-user': 'ann' },
@@ -261,7 +261,7 @@ describe('the logger', () => {
         ...common,
         principal: ann,
         status: 400,
-        reason: 'live batch: polls.0: has a field too many',
+        reason: 'live batch: polls.0: has an unknown field',
       },
       {
         ...common,

@@ -8,7 +8,7 @@ async function ask(init: RequestInit, query = '', subsets = true) {
     electricUrl: 'http://electric.test',
     authenticate: () => ({ tenantId: 't1', userId: 'ann' }),
     subsets,
-    fetch: async (input, { method, body } = {}) => {
+    fetchClient: async (input, { method, body } = {}) => {
       const text = typeof body === 'string' ? JSON.parse(body) : undefined
       sent.push({ url: new URL(String(input)), method, body: text })
       return new Response('{"metadata":{},"data":[]}')

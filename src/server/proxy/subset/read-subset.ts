@@ -1,10 +1,16 @@
 import type { ResolvedShape } from '../../../shapes/resolve-shape.ts'
 import { SessionDbError } from '../../../writes/errors.ts'
-import { readJsonBody } from '../../write-handler/read-json-body.ts'
-import type { ShapeQuery } from '../request-query.ts'
-import { checkColumn, checkExpression, type ExpressionScope } from './check-expression.ts'
-import { printExpression, printOrder, type SubsetOrder } from './expression.ts'
-import { parseCondition, parseOrder } from './parse-condition.ts'
+import { readJsonBody } from '../../http/json-body.ts'
+import type { ShapeQuery } from '../request.ts'
+import {
+  checkColumn,
+  checkExpression,
+  type ExpressionScope,
+  printExpression,
+  printOrder,
+  type SubsetOrder,
+} from './expression.ts'
+import { parseCondition, parseOrder } from './parse.ts'
 
 const MAX_BODY_BYTES = 65_536
 const MAX_PARAMS = 1_000
@@ -13,7 +19,7 @@ const MAX_ROWS = 100_000
 
 const FIELDS = ['where', 'where_expr', 'params', 'order_by', 'order_by_expr', 'limit', 'offset']
 
-/** A subset as the engine is asked for it: every text in it is the proxy's own. */
+/** A subset as it is sent to the engine: all SQL in it was printed by the proxy. */
 export interface ShapeSubset {
   readonly where: string
   readonly params: Readonly<Record<string, string>>
@@ -22,7 +28,7 @@ export interface ShapeSubset {
   readonly offset?: number
 }
 
-/** Reads the subset that a request asks for; undefined when it asks for the shape itself. */
+/** Reads the subset of a request; undefined when the request is for the whole shape. */
 export type ReadSubset = (
   request: Request,
   query: ShapeQuery,
@@ -32,27 +38,27 @@ export type ReadSubset = (
 /**
  * Creates the reader of subsets.
  *
- * @param offered when false, every subset is refused.
+ * @param enabled when false, every subset is refused.
  */
-export function subsetReader(offered: boolean): ReadSubset {
+export function subsetReader(enabled: boolean): ReadSubset {
   return async (request, { subset: fields }, shape) => {
     if (request.method !== 'POST' && fields.size === 0) return undefined
-    if (!offered) {
+    if (!enabled) {
       const name = [...fields.keys()][0] ?? ''
-      throw invalid(`subset__${name}: subsets are not offered; ask for the whole shape`)
+      throw invalid(`subset__${name}: subsets are not enabled; request the whole shape`)
     }
     const fromQuery = queryFields(fields)
     if (request.method !== 'POST') return checkSubset(fromQuery, shape)
     if (fields.size > 0) throw invalid('The subset is given twice: in the query and in the body')
     const body = bodyFields(await readJsonBody(request, MAX_BODY_BYTES))
-    if (Object.keys(body).length === 0) throw invalid('The body asks for no subset')
+    if (Object.keys(body).length === 0) throw invalid('The body holds no subset')
     return checkSubset(body, shape)
   }
 }
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** In a query everything is text; what is more is JSON in it. */
+/** Query parameters are text; structured fields hold JSON. */
 function queryFields(fields: ReadonlyMap<string, string>): Fields {
   const asJson = ['where_expr', 'params', 'order_by_expr', 'limit', 'offset']
   return Object.fromEntries(
@@ -79,14 +85,14 @@ function bodyFields(body: unknown): Fields {
 
 function checkSubset(fields: Fields, shape: ResolvedShape): ShapeSubset {
   const unknown = Object.keys(fields).find((name) => !FIELDS.includes(name))
-  if (unknown !== undefined) throw invalid('The subset holds a field that there is not')
+  if (unknown !== undefined) throw invalid('The subset holds an unknown field')
   const params = checkParams(fields.params)
   const scope = { columns: new Set(shape.columns), params: Object.keys(params).length }
   const order = orderOf(fields, scope)
   const limit = countOf(fields.limit, 'limit', 1)
   const offset = countOf(fields.offset, 'offset', 0)
   if ((limit !== undefined || offset !== undefined) && order === undefined) {
-    throw invalid('The subset has a limit or offset, but nothing it is ordered by')
+    throw invalid('The subset has a limit or offset, but no order_by')
   }
   return {
     where: whereOf(fields, scope),
@@ -97,7 +103,7 @@ function checkSubset(fields: Fields, shape: ResolvedShape): ShapeSubset {
   }
 }
 
-/** The structured form where there is one: the text beside it says the same. */
+/** Prefers the structured form; the text beside it is equivalent. */
 function whereOf({ where, where_expr: expression }: Fields, scope: ExpressionScope): string {
   if (expression !== undefined) return printExpression(checkExpression(expression, scope))
   if (where === undefined) return 'TRUE'

@@ -1,13 +1,16 @@
 /** Last segment of the batch endpoint's path. No shape can have this name: theirs start with a letter. */
 export const LIVE_BATCH_NAME = '_live'
 
-/** Media type of the batch endpoint's answer: frames, as `live-frames.ts` has them. */
+/** Media type of the batch endpoint's response: the frames of `frames.ts`. */
 export const LIVE_BATCH_TYPE = 'application/vnd.session-db.live-batch'
 
-/** The most polls that one batch may hold. */
+/** Maximum number of polls in one batch. */
 export const MAX_BATCH_POLLS = 200
 
-/** One live request: the shape's name and the query that a request of its own would have. */
+/** Response header of the proxy with a digest of the principal that the request was authenticated as. */
+export const PRINCIPAL_HEADER = 'session-db-principal'
+
+/** One live request: the shape's name and the query string of a single request for it. */
 export interface LivePoll {
   readonly shape: string
   /** Without the question mark. */
@@ -15,24 +18,23 @@ export interface LivePoll {
 }
 
 /**
- * Whether a request waits for one answer with news; a stream of events, as `live_sse` or its older name
- * asks for, is never over.
+ * Tells a long poll from other requests. A stream of events (`live_sse` or its older name) never
+ * ends, so it is not one.
  *
- * @param query of a request that a program has written, or its URL: names are plain, and values encoded.
+ * @param query query string or URL as written by a program: plain names, encoded values
  */
 export function isLongPoll(query: string): boolean {
   return /(^|[?&])live=true(&|$)/.test(query) && !query.includes('live_sse=')
 }
 
-/** How the headers of an answer are read. */
 interface HeaderReader {
   get(name: string): string | null
 }
 
 /**
- * The poll that follows an answered one: the same query, from where the answer ends.
+ * Returns the poll that continues where a response ends.
  *
- * @returns nothing when the answer does not say where it ends, or is not the end of what there is.
+ * @returns undefined when the response lacks handle, offset or cursor, or is not up to date
  */
 export function followingPoll(poll: LivePoll, headers: HeaderReader): LivePoll | undefined {
   const handle = headers.get('electric-handle')
@@ -48,8 +50,8 @@ export function followingPoll(poll: LivePoll, headers: HeaderReader): LivePoll |
 }
 
 /**
- * Says which polls wait for the same answer. The cursor is not part of it: it only keeps caches
- * from answering twice.
+ * Returns a key that is equal for polls with the same response. The cursor is left out: it only
+ * keeps caches from serving a response twice.
  */
 export function placeOf({ shape, query }: LivePoll): string {
   const params = new URLSearchParams(query)

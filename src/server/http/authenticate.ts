@@ -1,9 +1,9 @@
-import { idField } from '../schema/fields.ts'
-import type { Principal } from '../schema/principal.ts'
-import { SessionDbError } from '../writes/errors.ts'
+import { idField } from '../../schema/fields.ts'
+import type { Principal } from '../../schema/principal.ts'
+import { SessionDbError } from '../../writes/errors.ts'
 
 /**
- * The app's own authentication: looks at cookies or headers and says who is asking, or nothing.
+ * The app's authentication: reads cookies or headers and returns the principal, or nothing.
  *
  * @example
  * const authenticate: Authenticate = async (request) => {
@@ -16,10 +16,10 @@ export type Authenticate<P extends Principal = Principal> = (
 ) => P | null | undefined | Promise<P | null | undefined>
 
 /**
- * Asks the app who sends a request; whatever is not clearly a principal is refused. What else the
- * app's principal holds is for the app's own shapes.
+ * Authenticates a request. Anything but an object with valid `tenantId` and `userId` is refused;
+ * further fields of the principal are for the app's own shapes.
  *
- * @param onError hears of an exception in the app's authentication, which the client does not.
+ * @param onError called with exceptions of the app's authentication; clients don't see them.
  * @throws SessionDbError `unauthenticated`, or the `SessionDbError` that `authenticate` threw.
  */
 export async function requirePrincipal<P extends Principal>(
@@ -31,7 +31,8 @@ export async function requirePrincipal<P extends Principal>(
   const tenantId = idField.safeParse(principal?.tenantId)
   const userId = idField.safeParse(principal?.userId)
   if (principal && tenantId.success && userId.success) return principal
-  if (principal) onError(new TypeError('authenticate gave a principal without tenantId or userId'))
+  if (principal)
+    onError(new TypeError('authenticate returned a principal without tenantId or userId'))
   throw new SessionDbError('unauthenticated', 'Sign in, then try again.')
 }
 

@@ -1,6 +1,6 @@
 import { locateJsonError } from './json-error-position.ts'
 
-/** A text that is not JSON, and where it stops being so. */
+/** Position of the first syntax error in a JSON text. */
 export interface JsonProblem {
   /** Both count from 1. */
   readonly line: number

@@ -1,7 +1,7 @@
 /**
- * What gives a body on as it comes, piece by piece, and tells of its end once or more: when it has
- * been read, has failed, or was cancelled.
+ * Creates the source of a stream that forwards a body chunk by chunk and reports its end.
  *
+ * @param options.onEnd called at least once when the body was read, failed, or was cancelled
  * @example
  * new Response(new ReadableStream(passOn(body, { onEnd: release })))
  */

@@ -4,11 +4,10 @@ import {
   type SubsetExpression,
   type SubsetOrder,
 } from './expression.ts'
-import { type Token, tokensOf } from './tokens.ts'
 
 const MAX_DEPTH = 32
 
-const comparisons: Readonly<Record<string, FunctionName>> = {
+const COMPARISONS: Readonly<Record<string, FunctionName>> = {
   '=': 'eq',
   '<>': 'ne',
   '!=': 'ne',
@@ -19,13 +18,13 @@ const comparisons: Readonly<Record<string, FunctionName>> = {
   LIKE: 'like',
   ILIKE: 'ilike',
 }
-const callable: readonly FunctionName[] = ['upper', 'lower', 'length', 'concat', 'coalesce']
+const CALLABLE: readonly FunctionName[] = ['upper', 'lower', 'length', 'concat', 'coalesce']
 
-/** A condition that is not of the grammar. */
+/** Thrown for text outside the grammar. */
 class NotInGrammar extends Error {}
 
 /**
- * Reads the condition that `@electric-sql/client` and TanStack DB write into `where`: columns,
+ * Parses the conditions that `@electric-sql/client` and TanStack DB write into `where`: columns,
  * parameters, comparisons, `AND`, `OR`, `NOT`, `IS NULL`, `LIKE`, `= ANY($n)` and a few functions.
  *
  * @returns undefined for any other text.
@@ -46,7 +45,7 @@ export function parseCondition(text: string): SubsetExpression | undefined {
 }
 
 /**
- * Reads `"a" DESC NULLS LAST, "b"`.
+ * Parses `"a" DESC NULLS LAST, "b"`.
  *
  * @returns undefined for any other text.
  */
@@ -124,7 +123,7 @@ function readComparison(reader: Reader, depth: number): SubsetExpression {
     const isNull: SubsetExpression = { type: 'func', name: 'isNull', args: [left] }
     return isNot ? { type: 'func', name: 'not', args: [isNull] } : isNull
   }
-  for (const [operator, name] of Object.entries(comparisons)) {
+  for (const [operator, name] of Object.entries(COMPARISONS)) {
     if (!reader.take(operator)) continue
     if (name === 'eq' && reader.take('ANY')) return readList(reader, left)
     return { type: 'func', name, args: [left, readValue(reader, depth)] }
@@ -157,7 +156,7 @@ function readValue(reader: Reader, depth: number): SubsetExpression {
 }
 
 function readCall(reader: Reader, name: string, depth: number): SubsetExpression {
-  if (!isFunctionName(name) || !callable.includes(name)) throw new NotInGrammar()
+  if (!isFunctionName(name) || !CALLABLE.includes(name)) throw new NotInGrammar()
   const args = [readDisjunction(reader, depth + 1)]
   while (reader.take(',')) args.push(readDisjunction(reader, depth + 1))
   reader.require(')')
@@ -167,4 +166,38 @@ function readCall(reader: Reader, name: string, depth: number): SubsetExpression
 /** Postgres folds bare names to lower case. */
 function nameOf(token: Extract<Token, { kind: 'column' | 'word' }>): string {
   return token.kind === 'column' ? token.text : token.text.toLowerCase()
+}
+
+/** A token of a condition. A bare column name is a `word`. */
+type Token =
+  | { readonly kind: 'column'; readonly text: string }
+  | { readonly kind: 'word'; readonly text: string }
+  | { readonly kind: 'param'; readonly index: number }
+  | { readonly kind: 'sign'; readonly text: string }
+
+const TOKEN =
+  /\s*(?:"((?:[^"\0]|"")+)"|([A-Za-z_][A-Za-z0-9_]*)|\$(\d{1,4})(?!\d)|(<>|!=|<=|>=|[=<>(),]))/y
+
+/**
+ * Splits a condition into tokens. Literals, comments, casts and semicolons are not part of the
+ * grammar: values are passed as parameters.
+ *
+ * @returns undefined for a text with anything else in it.
+ * @example
+ * tokensOf('"id" = $1') // column id, sign =, param 1
+ */
+function tokensOf(text: string): Token[] | undefined {
+  const tokens: Token[] = []
+  const source = text.trimEnd()
+  TOKEN.lastIndex = 0
+  while (TOKEN.lastIndex < source.length) {
+    const match = TOKEN.exec(source)
+    if (match === null) return undefined
+    const [, column, word, param, sign] = match
+    if (column !== undefined) tokens.push({ kind: 'column', text: column.replaceAll('""', '"') })
+    else if (word !== undefined) tokens.push({ kind: 'word', text: word })
+    else if (param !== undefined) tokens.push({ kind: 'param', index: Number(param) })
+    else tokens.push({ kind: 'sign', text: sign ?? '' })
+  }
+  return tokens
 }

@@ -1,10 +1,10 @@
-import { SessionDbError, toWriteFailure } from '../writes/errors.ts'
+import { SessionDbError, toWriteFailure } from '../../writes/errors.ts'
 
 /**
- * Answers an error as typed JSON, `{ error: { code, message, details? } }`, never cached.
+ * Creates the response for an error: uncached JSON, `{ error: { code, message, details? } }`.
  *
- * @param headers further headers, for example `Allow` or `Retry-After`.
- * @param status replaces the HTTP status that belongs to the error's code.
+ * @param headers additional headers, for example `Allow` or `Retry-After`.
+ * @param status overrides the HTTP status of the error's code.
  */
 export function failureResponse(
   error: unknown,

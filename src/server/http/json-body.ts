@@ -1,22 +1,22 @@
 import { SessionDbError } from '../../writes/errors.ts'
-import { parseJsonText } from '../json-text.ts'
+import { parseJsonText } from './json-text.ts'
 
 /**
- * Reads a request's body as JSON, giving up as soon as it is larger than allowed.
+ * Parses a request's body as JSON, and stops reading once it is too large.
  *
- * @param maxBytes of the body as it arrives.
- * @throws SessionDbError `too_large`, or `invalid` saying where the body stops being JSON.
+ * @param maxBytes maximum size of the body.
+ * @throws SessionDbError `too_large`, or `invalid` with the position of the first syntax error.
  */
 export async function readJsonBody(request: Request, maxBytes: number): Promise<unknown> {
   const bytes = await readBytes(request, maxBytes)
   const parsed = parseJsonText(decode(bytes))
   if (parsed.ok) return parsed.value
   const { line, column } = parsed
-  const message = `The body is not JSON from line ${line}, column ${column} on.`
+  const message = `The body is not valid JSON at line ${line}, column ${column}.`
   throw new SessionDbError('invalid', message, { details: { line, column } })
 }
 
-/** Whether the body is declared as JSON: no other site's form can send that without being asked. */
+/** Checks the content type. A form of another site can't send JSON without a CORS preflight. */
 export function isJsonRequest(request: Request): boolean {
   const type = request.headers.get('content-type') ?? ''
   return /^application\/json\s*(?:;\s*charset="?utf-8"?\s*)?$/i.test(type.trim())
