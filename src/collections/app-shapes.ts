@@ -3,13 +3,13 @@ import { SessionDbError } from '../errors.ts'
 import type { RowOf } from '../schema/columns.ts'
 import type { AnyShape, ShapeRegistry } from '../shapes/define-shape.ts'
 import type { sessionShapes } from '../shapes/session-shapes.ts'
+import { createScopeRegistry } from './scope-registry.ts'
 import {
   createSyncedCollection,
   type RowCollection,
   type StreamOptions,
   type SyncedCollection,
-} from './electric.ts'
-import { createScopeRegistry } from './scope-registry.ts'
+} from './sync/synced-collection.ts'
 
 /** Shapes whose rows a browser can hold, whatever principal they are for. */
 export type AppShapes = ShapeRegistry<never>

@@ -2,22 +2,22 @@ import type { SessionDbError } from '../errors.ts'
 import { sendBatch } from '../writes/adapter.ts'
 import type { WriteBatchInput } from '../writes/batch.ts'
 import { withRetries } from '../writes/with-retries.ts'
-import { createActions } from './actions.ts'
+import { createActions } from './actions/session-actions.ts'
+import { createWriteOrder } from './actions/write-order.ts'
 import { type AppShapes, createAppShapes, type GetAppShape } from './app-shapes.ts'
-import { createConnection } from './connection.ts'
-import { type SyncStream, streamOf } from './electric.ts'
-import { requireOneTanStackDb } from './one-tanstack-db.ts'
-import { UNKNOWN } from './optimistic-rows.ts'
+import { UNKNOWN } from './optimistic/optimistic-rows.ts'
 import type {
   NoShapes,
   SessionCollections,
   SessionCollectionsOptions,
 } from './session-collections.ts'
 import { createSources, liveSources } from './sources.ts'
-import { confirmTxid } from './sync-timeout.ts'
-import { createTimelineView } from './timeline/timeline-view.ts'
+import { createConnection } from './sync/connection.ts'
+import { requireOneTanStackDb } from './sync/one-tanstack-db.ts'
+import { confirmTxid } from './sync/sync-timeout.ts'
+import { type SyncStream, streamOf } from './sync/synced-collection.ts'
 import { createUploadSession } from './upload/upload-session.ts'
-import { createWriteOrder } from './write-order.ts'
+import { createTimelineView } from './windows/timeline-view.ts'
 
 /**
  * Creates the live collections of one signed-in user, and the actions that change them. Nothing is

@@ -1,10 +1,12 @@
+export type { PendingWrite } from './actions/commit-batch.ts'
 export type {
   NewMessage,
   NewRow,
   PendingRowWrite,
   SessionActions,
   WriteGuard,
-} from './actions.ts'
+} from './actions/session-actions.ts'
+export type { NewStreamedMessage, StreamActions } from './actions/stream-actions.ts'
 export type {
   AppShapeName,
   AppShapeParams,
@@ -12,11 +14,9 @@ export type {
   AppShapes,
   GetAppShape,
 } from './app-shapes.ts'
-export type { PendingWrite } from './commit-batch.ts'
 export { createId } from './create-id.ts'
 export { createSessionCollections } from './create-session-collections.ts'
-export type { RowCollection } from './electric.ts'
-export type { WriterIdentity } from './optimistic-rows.ts'
+export type { WriterIdentity } from './optimistic/optimistic-rows.ts'
 export { createOutbox } from './outbox/create-outbox.ts'
 export type { Outbox, OutboxEntry, OutboxOptions, OutboxStatus } from './outbox/outbox.ts'
 export type { OutboxFailure } from './outbox/outbox-storage.ts'
@@ -26,13 +26,13 @@ export type {
   SessionScope,
   ThreadScope,
 } from './session-collections.ts'
-export type { NewStreamedMessage, StreamActions } from './stream-actions.ts'
-export type { SyncConnection, SyncStatus, SyncStatusStore } from './sync-status.ts'
-export { timelineQuery } from './timeline/timeline-query.ts'
-export type { TimelineView, TimelineViewOptions } from './timeline/timeline-view.ts'
+export type { SyncConnection, SyncStatus, SyncStatusStore } from './sync/sync-status.ts'
+export type { RowCollection } from './sync/synced-collection.ts'
 export type {
   PendingUpload,
   SessionUpload,
   UploadOptions,
   UploadProgress,
 } from './upload/upload-session.ts'
+export { timelineQuery } from './windows/timeline-query.ts'
+export type { TimelineView, TimelineViewOptions } from './windows/timeline-view.ts'

@@ -3,16 +3,16 @@ import type { ChatThread } from '../schema/chat-thread.ts'
 import type { Session } from '../schema/session.ts'
 import type { TimelineEvent } from '../schema/timeline-event.ts'
 import type { sessionShapes } from '../shapes/session-shapes.ts'
+import { createScopeRegistry, type ScopeRegistry } from './scope-registry.ts'
+import type { SessionScope, ThreadScope } from './session-collections.ts'
+import { type CreateSyncOverlay, overlayStreams } from './sync/streamed-messages.ts'
 import {
   createSyncedCollection,
   type StreamOptions,
   type SyncedCollection,
   type SyncedRow,
   type SyncStream,
-} from './electric.ts'
-import { createScopeRegistry, type ScopeRegistry } from './scope-registry.ts'
-import type { SessionScope, ThreadScope } from './session-collections.ts'
-import { type CreateSyncOverlay, overlayStreams } from './streamed-messages.ts'
+} from './sync/synced-collection.ts'
 
 /** The collections of one session. */
 export interface SessionSources {

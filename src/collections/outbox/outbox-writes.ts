@@ -1,12 +1,12 @@
 import type { SessionDbError } from '../../errors.ts'
 import { parseWriteBatch, type WriteBatchInput } from '../../writes/batch.ts'
 import type { WriteResult } from '../../writes/result.ts'
-import type { Touch } from '../apply-mutations.ts'
-import { type CommitContext, showBatch } from '../commit-batch.ts'
-import { confirmWrite } from '../confirm-write.ts'
-import type { SyncedCollection, SyncedRow, SyncStream } from '../electric.ts'
-import type { OptimisticOverlay } from '../optimistic-overlay.ts'
+import { type CommitContext, showBatch } from '../actions/commit-batch.ts'
+import type { Touch } from '../optimistic/apply-mutations.ts'
+import type { OptimisticOverlay } from '../optimistic/optimistic-overlay.ts'
 import type { LiveSources } from '../sources.ts'
+import { confirmWrite } from '../sync/confirm-write.ts'
+import type { SyncedCollection, SyncedRow, SyncStream } from '../sync/synced-collection.ts'
 import type { OutboxQueue } from './outbox.ts'
 
 /** The writes of one page that go through an outbox, and their rows. */

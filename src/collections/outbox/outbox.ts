@@ -1,7 +1,7 @@
 import type { SessionDbError } from '../../errors.ts'
 import type { WriteBatchInput } from '../../writes/batch.ts'
 import type { WriteResult } from '../../writes/result.ts'
-import type { WriterIdentity } from '../optimistic-rows.ts'
+import type { WriterIdentity } from '../optimistic/optimistic-rows.ts'
 import type { OutboxFailure } from './outbox-storage.ts'
 import type { OutboxContext, OutboxWrites } from './outbox-writes.ts'
 

@@ -1,6 +1,6 @@
 import { SessionDbError } from '../../errors.ts'
 import { isTransient } from '../../writes/errors.ts'
-import { pause } from '../pause.ts'
+import { pause } from '../sync/pause.ts'
 
 const FIRST_DELAY_MS = 500
 const LONGEST_DELAY_MS = 15_000

@@ -1,6 +1,6 @@
 import { SessionDbError } from '../../errors.ts'
 import type { Session } from '../../schema/session.ts'
-import type { KeepSignedIn } from '../auth-refresh.ts'
+import type { KeepSignedIn } from '../sync/auth-refresh.ts'
 import { resilient } from './resilient.ts'
 import { createUploadRequests, type UploadAnswer } from './upload-requests.ts'
 import type { SessionUpload, UploadOptions } from './upload-session.ts'

@@ -2,7 +2,7 @@ import { codeOfStatus, SessionDbError } from '../../errors.ts'
 import { type Session, type SessionInsert, sessionStatusSchema } from '../../schema/session.ts'
 import { fromWriteFailure } from '../../writes/errors.ts'
 import { writeFailureSchema } from '../../writes/failure-schema.ts'
-import type { KeepSignedIn } from '../auth-refresh.ts'
+import type { KeepSignedIn } from '../sync/auth-refresh.ts'
 import type { UploadOptions } from './upload-session.ts'
 
 /** What the server says of an upload. */

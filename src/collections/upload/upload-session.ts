@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { SessionDbError } from '../../errors.ts'
 import type { Session, SessionInsert } from '../../schema/session.ts'
-import type { KeepSignedIn } from '../auth-refresh.ts'
+import type { KeepSignedIn } from '../sync/auth-refresh.ts'
 import { removeUpload, sendUpload } from './send-upload.ts'
 
 /** Where and how uploads are sent. */

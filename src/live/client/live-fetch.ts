@@ -1,4 +1,4 @@
-import { shapesUrl } from '../../collections/shape-url.ts'
+import { shapesUrl } from '../../collections/sync/shape-url.ts'
 import { livePollOf } from './live-poll.ts'
 import { createPrincipalPin } from './principal-pin.ts'
 import { createSharing, type Sharing } from './sharing.ts'

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { newTimelineEvent } from '../../../src/collections/optimistic-rows.ts'
+import { newTimelineEvent } from '../../../src/collections/optimistic/optimistic-rows.ts'
 import { SessionDbError } from '../../../src/errors.ts'
 import { eventually } from '../../support/eventually.ts'
 import { record } from '../../support/record-changes.ts'

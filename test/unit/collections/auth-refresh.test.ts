@@ -1,7 +1,7 @@
 import { createLiveQueryCollection } from '@tanstack/db'
 import { describe, expect, test, vi } from 'vitest'
-import { createAuthRefresh } from '../../../src/collections/auth-refresh.ts'
 import { createSessionCollections } from '../../../src/collections/index.ts'
+import { createAuthRefresh } from '../../../src/collections/sync/auth-refresh.ts'
 import { eventually } from '../../support/eventually.ts'
 import { createHandDrivenShapes } from './support/hand-driven-shapes.ts'
 import { accepted, open } from './support/open.ts'

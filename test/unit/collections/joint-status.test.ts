@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { joinStatuses } from '../../../src/collections/joint-status.ts'
-import { createSyncStatus } from '../../../src/collections/sync-status.ts'
+import { createSyncStatus } from '../../../src/collections/sync/sync-status.ts'
+import { joinStatuses } from '../../../src/collections/windows/joint-status.ts'
 import { SessionDbError } from '../../../src/errors.ts'
 
 const microtasks = () => new Promise((resolve) => setImmediate(resolve))

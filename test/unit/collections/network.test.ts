@@ -4,7 +4,7 @@ import type {
   SessionCollectionsOptions,
   SyncStatus,
 } from '../../../src/collections/index.ts'
-import { createNetwork } from '../../../src/collections/network.ts'
+import { createNetwork } from '../../../src/collections/sync/network.ts'
 import { startTcpProxy } from '../../support/tcp-proxy.ts'
 import { serve } from '../proxy/serve.ts'
 import { createHandDrivenShapes } from './support/hand-driven-shapes.ts'

@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { type ExpectedRow, isConfirmed } from '../../../src/collections/is-confirmed.ts'
-import { createSyncEvidence, type SyncEvidence } from '../../../src/collections/sync-evidence.ts'
+import { type ExpectedRow, isConfirmed } from '../../../src/collections/sync/is-confirmed.ts'
+import {
+  createSyncEvidence,
+  type SyncEvidence,
+} from '../../../src/collections/sync/sync-evidence.ts'
 import { fc } from '../../support/property.ts'
 
 const upToDate = { headers: { control: 'up-to-date' } }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createWriteOrder } from '../../../src/collections/write-order.ts'
+import { createWriteOrder } from '../../../src/collections/actions/write-order.ts'
 import type { MutationInput } from '../../../src/writes/index.ts'
 import { fc } from '../../support/property.ts'
 

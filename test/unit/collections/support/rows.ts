@@ -3,7 +3,7 @@ import {
   newSession,
   newThread,
   newTimelineEvent,
-} from '../../../../src/collections/optimistic-rows.ts'
+} from '../../../../src/collections/optimistic/optimistic-rows.ts'
 import type {
   ChatMessage,
   ChatThread,

@@ -1,5 +1,5 @@
 import { createColumnMapper, type ShapeStreamOptions, snakeCamelMapper } from '@electric-sql/client'
-import type { ColumnMap } from '../schema/columns.ts'
+import type { ColumnMap } from '../../schema/columns.ts'
 
 /**
  * How a stream's columns become properties.

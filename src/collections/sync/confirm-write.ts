@@ -1,11 +1,11 @@
-import type { MutationInput, WriteBatchInput } from '../writes/batch.ts'
-import type { WriteResult } from '../writes/result.ts'
-import type { Touch } from './apply-mutations.ts'
-import type { Shown } from './commit-batch.ts'
-import type { SyncStream } from './electric.ts'
+import type { MutationInput, WriteBatchInput } from '../../writes/batch.ts'
+import type { WriteResult } from '../../writes/result.ts'
+import type { Shown } from '../actions/commit-batch.ts'
+import type { Touch } from '../optimistic/apply-mutations.ts'
+import type { OptimisticOverlay } from '../optimistic/optimistic-overlay.ts'
 import { type ExpectedRow, isConfirmed } from './is-confirmed.ts'
-import type { OptimisticOverlay } from './optimistic-overlay.ts'
 import { isDoneWithin, syncTimeout } from './sync-timeout.ts'
+import type { SyncStream } from './synced-collection.ts'
 
 /** After a timeout optimistic rows stay this many times longer, in case the stream catches up. */
 const GRACE = 6

@@ -1,11 +1,11 @@
-import type { ChatMessageInsert, ChatMessageUpdate } from '../schema/chat-message.ts'
-import type { ChatThreadInsert } from '../schema/chat-thread.ts'
-import type { SessionInsert, SessionUpdate } from '../schema/session.ts'
-import type { MutationInput } from '../writes/batch.ts'
+import type { ChatMessageInsert, ChatMessageUpdate } from '../../schema/chat-message.ts'
+import type { ChatThreadInsert } from '../../schema/chat-thread.ts'
+import type { SessionInsert, SessionUpdate } from '../../schema/session.ts'
+import type { MutationInput } from '../../writes/batch.ts'
+import { createId } from '../create-id.ts'
+import type { PendingUpload, SessionUpload } from '../upload/upload-session.ts'
 import { type CommitContext, commitBatch, type PendingWrite } from './commit-batch.ts'
-import { createId } from './create-id.ts'
 import { createStreamActions, type StreamActions } from './stream-actions.ts'
-import type { PendingUpload, SessionUpload } from './upload/upload-session.ts'
 
 /** A write of one row. */
 export interface PendingRowWrite extends PendingWrite {

@@ -1,8 +1,8 @@
-import type { ChatMessage } from '../schema/chat-message.ts'
-import type { ChatThread } from '../schema/chat-thread.ts'
-import type { Session } from '../schema/session.ts'
-import type { TimelineEvent } from '../schema/timeline-event.ts'
-import type { MutationInput } from '../writes/batch.ts'
+import type { ChatMessage } from '../../schema/chat-message.ts'
+import type { ChatThread } from '../../schema/chat-thread.ts'
+import type { Session } from '../../schema/session.ts'
+import type { TimelineEvent } from '../../schema/timeline-event.ts'
+import type { MutationInput } from '../../writes/batch.ts'
 
 /** Who writes, as far as the browser knows: fills rows until the server's own arrive. */
 export interface WriterIdentity {

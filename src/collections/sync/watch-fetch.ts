@@ -1,4 +1,4 @@
-import { SessionDbError } from '../errors.ts'
+import { SessionDbError } from '../../errors.ts'
 import type { Network } from './network.ts'
 import { upToDateNow, type WritableSyncStatus } from './sync-status.ts'
 

@@ -1,7 +1,7 @@
 import type { ShapeStreamOptions } from '@electric-sql/client'
-import { SessionDbError } from '../errors.ts'
-import type { WriteAdapter } from '../writes/adapter.ts'
-import { createSignIn, type RefreshSignIn } from '../writes/refresh-sign-in.ts'
+import { SessionDbError } from '../../errors.ts'
+import type { WriteAdapter } from '../../writes/adapter.ts'
+import { createSignIn, type RefreshSignIn } from '../../writes/refresh-sign-in.ts'
 
 /** What the streams and the writes of one page have in common as to who asks. */
 export interface AuthRefresh {

@@ -1,5 +1,5 @@
 import { FetchError } from '@electric-sql/client'
-import { codeOfStatus, type ErrorCode, errorStatus, SessionDbError } from '../errors.ts'
+import { codeOfStatus, type ErrorCode, errorStatus, SessionDbError } from '../../errors.ts'
 
 const HINTS: Partial<Record<ErrorCode, string>> = {
   unauthenticated: 'Sign in again, then call restart().',

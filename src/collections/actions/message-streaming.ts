@@ -2,15 +2,15 @@ import {
   createMessageStream,
   type MessageStream,
   type MessageStreamOptions,
-} from '../chat/message-stream.ts'
-import { resumeStream } from '../chat/resume-stream.ts'
-import { SessionDbError } from '../errors.ts'
-import type { ChatMessage } from '../schema/chat-message.ts'
-import type { JsonObject } from '../schema/fields.ts'
-import type { WriteBatchInput } from '../writes/batch.ts'
-import type { WriteResult } from '../writes/result.ts'
+} from '../../chat/message-stream.ts'
+import { resumeStream } from '../../chat/resume-stream.ts'
+import { SessionDbError } from '../../errors.ts'
+import type { ChatMessage } from '../../schema/chat-message.ts'
+import type { JsonObject } from '../../schema/fields.ts'
+import type { WriteBatchInput } from '../../writes/batch.ts'
+import type { WriteResult } from '../../writes/result.ts'
+import { given } from '../optimistic/optimistic-rows.ts'
 import { type CommitContext, commitBatch, type PendingWrite } from './commit-batch.ts'
-import { given } from './optimistic-rows.ts'
 
 /** A message whose first row is on its way. */
 interface Begun {

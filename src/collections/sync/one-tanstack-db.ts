@@ -1,6 +1,6 @@
 import { TanStackDBError } from '@tanstack/db'
 import { ElectricDBCollectionError } from '@tanstack/electric-db-collection'
-import { SessionDbError } from '../errors.ts'
+import { SessionDbError } from '../../errors.ts'
 
 /**
  * Collections of one copy of `@tanstack/db` are strangers to another: live queries say "not a

@@ -1,9 +1,10 @@
-import type { ChatMessage } from '../schema/chat-message.ts'
-import type { ChatThread } from '../schema/chat-thread.ts'
-import { previewOf } from '../schema/preview.ts'
-import type { MutationInput } from '../writes/batch.ts'
+import type { ChatMessage } from '../../schema/chat-message.ts'
+import type { ChatThread } from '../../schema/chat-thread.ts'
+import { previewOf } from '../../schema/preview.ts'
+import type { MutationInput } from '../../writes/batch.ts'
+import type { LiveSources } from '../sources.ts'
+import type { SyncedCollection, SyncStream } from '../sync/synced-collection.ts'
 import { changeRow, find, insertRow, updateRow } from './change-rows.ts'
-import type { SyncedCollection, SyncStream } from './electric.ts'
 import {
   newMessage,
   newSession,
@@ -11,7 +12,6 @@ import {
   newTimelineEvent,
   type WriterIdentity,
 } from './optimistic-rows.ts'
-import type { LiveSources } from './sources.ts'
 
 /** A collection in which a mutation will be seen. */
 export interface Touch {

@@ -1,11 +1,11 @@
 import type { Row } from '@electric-sql/client'
 import type { SyncConfig } from '@tanstack/db'
-import type { ShapeSource } from './electric.ts'
 import { toStreamError } from './stream-error.ts'
 import { describeShape, type StreamWatch } from './stream-options.ts'
 import type { SyncOverlay } from './streamed-messages.ts'
 import type { StreamMessage, SyncEvidence } from './sync-evidence.ts'
 import { upToDateNow, type WritableSyncStatus } from './sync-status.ts'
+import type { ShapeSource } from './synced-collection.ts'
 
 /** The longest delay a timer takes, in ms: for ever, as far as a page is concerned. */
 const FOR_EVER_MS = 2 ** 31 - 1

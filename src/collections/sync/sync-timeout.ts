@@ -1,6 +1,6 @@
-import { SessionDbError } from '../errors.ts'
-import type { SyncStream } from './electric.ts'
+import { SessionDbError } from '../../errors.ts'
 import { isConfirmed } from './is-confirmed.ts'
+import type { SyncStream } from './synced-collection.ts'
 
 /** Transaction ids that an error tells of. */
 const REPORTED = 10

@@ -7,8 +7,8 @@ import {
   type SyncConfig,
 } from '@tanstack/db'
 import { electricCollectionOptions } from '@tanstack/electric-db-collection'
-import { SessionDbError } from '../errors.ts'
-import type { ColumnMap } from '../schema/columns.ts'
+import { SessionDbError } from '../../errors.ts'
+import type { ColumnMap } from '../../schema/columns.ts'
 import type { Network } from './network.ts'
 import { createPageVisibility } from './page-visibility.ts'
 import { describeShape, streamOptions } from './stream-options.ts'

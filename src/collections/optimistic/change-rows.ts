@@ -1,5 +1,5 @@
-import type { MutationInput } from '../writes/batch.ts'
-import type { SyncedCollection, SyncedRow, SyncStream } from './electric.ts'
+import type { MutationInput } from '../../writes/batch.ts'
+import type { SyncedCollection, SyncedRow, SyncStream } from '../sync/synced-collection.ts'
 import { given } from './optimistic-rows.ts'
 
 /** The row of this id, in whichever collection has it. */

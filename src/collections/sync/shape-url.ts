@@ -1,4 +1,4 @@
-import { SessionDbError } from '../errors.ts'
+import { SessionDbError } from '../../errors.ts'
 
 /** The part of a page this needs; absent outside a browser. */
 interface Page {

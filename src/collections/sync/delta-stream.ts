@@ -1,9 +1,9 @@
 import { isChangeMessage, ShapeStream } from '@electric-sql/client'
-import type { JsonObject } from '../schema/fields.ts'
+import type { JsonObject } from '../../schema/fields.ts'
 import { columnMapperOf } from './column-names.ts'
-import type { StreamOptions } from './electric.ts'
 import { shapeUrl } from './shape-url.ts'
 import { toStreamError } from './stream-error.ts'
+import type { StreamOptions } from './synced-collection.ts'
 
 /** A piece of a message, as the stream brings it. */
 export interface StreamedDelta {

@@ -1,5 +1,5 @@
 import type { CollectionStatus } from '@tanstack/db'
-import type { SessionDbError } from '../errors.ts'
+import type { SessionDbError } from '../../errors.ts'
 
 /** How one collection's sync is doing. */
 export interface SyncStatus {

@@ -3,7 +3,7 @@ import {
   type SyncConnection,
   type SyncStatusStore,
   type WritableSyncStatus,
-} from './sync-status.ts'
+} from '../sync/sync-status.ts'
 
 /** Several collections whose status is one. */
 export interface JointStatus {

@@ -3,9 +3,13 @@ import { v7 as uuidv7 } from 'uuid'
 import { SessionDbError } from '../../errors.ts'
 import type { TimelineEvent } from '../../schema/timeline-event.ts'
 import { MAX_WINDOW_EVENTS } from '../../shapes/timeline-window.ts'
-import type { RowCollection, SyncedCollection } from '../electric.ts'
-import { joinStatuses } from '../joint-status.ts'
-import { createSyncStatus, type SyncStatusStore, type WritableSyncStatus } from '../sync-status.ts'
+import {
+  createSyncStatus,
+  type SyncStatusStore,
+  type WritableSyncStatus,
+} from '../sync/sync-status.ts'
+import type { RowCollection, SyncedCollection } from '../sync/synced-collection.ts'
+import { joinStatuses } from './joint-status.ts'
 
 /** A long timeline, of which only what is looked at is loaded. */
 export interface TimelineView {

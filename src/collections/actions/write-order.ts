@@ -1,4 +1,4 @@
-import type { MutationInput } from '../writes/batch.ts'
+import type { MutationInput } from '../../writes/batch.ts'
 
 /** Sends writes that concern the same rows one after the other, in the order they were made. */
 export interface WriteOrder {

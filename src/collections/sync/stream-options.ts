@@ -1,12 +1,12 @@
 import type { ShapeStreamOptions } from '@electric-sql/client'
 import { columnMapperOf } from './column-names.ts'
-import type { ShapeSource, StreamOptions } from './electric.ts'
 import type { PageVisibility } from './page-visibility.ts'
 import { parseTimestamp } from './parse-timestamp.ts'
 import { shapeUrl } from './shape-url.ts'
 import { isHalfAnswer, toStreamError } from './stream-error.ts'
 import type { StreamStop } from './stream-stop.ts'
 import type { WritableSyncStatus } from './sync-status.ts'
+import type { ShapeSource, StreamOptions } from './synced-collection.ts'
 import { watchFetch } from './watch-fetch.ts'
 
 /** What a stream tells of itself, and is told. */

@@ -1,9 +1,9 @@
 import type { SyncConfig } from '@tanstack/db'
-import type { ChatMessage } from '../schema/chat-message.ts'
-import { streamEpoch } from '../schema/chat-message-delta.ts'
+import type { ChatMessage } from '../../schema/chat-message.ts'
+import { streamEpoch } from '../../schema/chat-message-delta.ts'
 import { type DeltaStream, openDeltaStream, type StreamedDelta } from './delta-stream.ts'
-import type { StreamOptions } from './electric.ts'
 import { createStreamedRows } from './streamed-rows.ts'
+import type { StreamOptions } from './synced-collection.ts'
 
 type SyncParams = Parameters<SyncConfig<Record<string, unknown>>['sync']>[0]
 

@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
-import type { MessageStream, MessageStreamOptions } from '../chat/message-stream.ts'
-import type { ChatMessageInsert } from '../schema/chat-message.ts'
-import type { WriteBatchInput } from '../writes/batch.ts'
+import type { MessageStream, MessageStreamOptions } from '../../chat/message-stream.ts'
+import type { ChatMessageInsert } from '../../schema/chat-message.ts'
+import type { WriteBatchInput } from '../../writes/batch.ts'
 import { type CommitContext, commitBatch } from './commit-batch.ts'
 import { openMessageStream, resumeMessage } from './message-streaming.ts'
 
