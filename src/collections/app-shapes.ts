@@ -1,6 +1,7 @@
-import type { z } from 'zod'
+import type * as z from 'zod/mini'
 import { SessionDbError } from '../errors.ts'
 import type { RowOf } from '../schema/columns.ts'
+import { validate } from '../schema/validate.ts'
 import type { AnyShape, ShapeRegistry } from '../shapes/define-shape.ts'
 import type { sessionShapes } from '../shapes/session-shapes.ts'
 import { createScopeRegistry } from './scope-registry.ts'
@@ -64,7 +65,7 @@ export function createAppShapes(
   })
   return {
     get(name, given) {
-      const parsed = shapeNamed(shapes, name).params.safeParse(given)
+      const parsed = validate(shapeNamed(shapes, name).params, given)
       if (!parsed.success) {
         const issue = parsed.error.issues[0]
         const where = [name, ...(issue?.path ?? [])].join(' ')

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { type ColumnMap, column } from './columns.ts'
 import { idField, integerField, type JsonObject, jsonObjectField, textField } from './fields.ts'
 
@@ -18,7 +18,7 @@ export const chatMessageDeltaRowSchema = /* @__PURE__ */ (() =>
     /** Text that follows what is there: of the answer, or of the `part` when there is one. */
     delta: textField,
     /** A part of the message that is not text: begun, or replaced when its tool call is known. */
-    part: jsonObjectField.nullable(),
+    part: z.nullable(jsonObjectField),
     createdAt: z.date(),
   }))()
 

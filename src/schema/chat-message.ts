@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { type ColumnMap, column } from './columns.ts'
 import {
   countField,
@@ -26,8 +26,8 @@ export const chatMessageRowSchema = /* @__PURE__ */ (() =>
     role: chatMessageRoleSchema,
     content: textField,
     parts: jsonArrayField,
-    parentId: textField.nullable(),
-    clientMessageId: textField.nullable(),
+    parentId: z.nullable(textField),
+    clientMessageId: z.nullable(textField),
     status: chatMessageStatusSchema,
     position: countField,
     metadata: jsonObjectField,
@@ -49,19 +49,19 @@ export const chatMessageInsertSchema = z.strictObject({
   threadId: idField,
   role: chatMessageRoleSchema,
   content: textField,
-  parts: jsonArrayField.optional(),
-  parentId: idField.nullable().optional(),
-  clientMessageId: idField.nullable().optional(),
-  status: chatMessageStatusSchema.optional(),
-  metadata: jsonObjectField.optional(),
+  parts: z.optional(jsonArrayField),
+  parentId: z.optional(z.nullable(idField)),
+  clientMessageId: z.optional(z.nullable(idField)),
+  status: z.optional(chatMessageStatusSchema),
+  metadata: z.optional(jsonObjectField),
 })
 
 /** What a message's author, or the session's owner, may change. */
 export const chatMessageUpdateSchema = z.strictObject({
-  content: textField.optional(),
-  parts: jsonArrayField.optional(),
-  status: chatMessageStatusSchema.optional(),
-  metadata: jsonObjectField.optional(),
+  content: z.optional(textField),
+  parts: z.optional(jsonArrayField),
+  status: z.optional(chatMessageStatusSchema),
+  metadata: z.optional(jsonObjectField),
 })
 
 export type ChatMessageInsert = z.input<typeof chatMessageInsertSchema>

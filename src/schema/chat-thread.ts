@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { type ColumnMap, column } from './columns.ts'
 import {
   countField,
@@ -24,8 +24,8 @@ export const chatThreadRowSchema = /* @__PURE__ */ (() =>
     status: chatThreadStatusSchema,
     messageCount: integerField,
     lastPosition: countField,
-    lastMessageAt: z.date().nullable(),
-    lastMessagePreview: previewField.nullable(),
+    lastMessageAt: z.nullable(z.date()),
+    lastMessagePreview: z.nullable(previewField),
     metadata: jsonObjectField,
     version: integerField,
     createdAt: z.date(),
@@ -36,7 +36,7 @@ export type ChatThreadRow = z.output<typeof chatThreadRowSchema>
 
 /** The thread as a browser holds it: the row without the server's position counter. */
 export const chatThreadSchema = /* @__PURE__ */ (() =>
-  chatThreadRowSchema.omit({ lastPosition: true }))()
+  z.omit(chatThreadRowSchema, { lastPosition: true }))()
 
 export type ChatThread = z.output<typeof chatThreadSchema>
 
@@ -46,15 +46,15 @@ export const chatThreadInsertSchema = z.strictObject({
   sessionId: idField,
   mode: chatThreadModeSchema,
   title: titleField,
-  status: chatThreadStatusSchema.optional(),
-  metadata: jsonObjectField.optional(),
+  status: z.optional(chatThreadStatusSchema),
+  metadata: z.optional(jsonObjectField),
 })
 
 /** What a thread's creator, or the session's owner, may change. */
 export const chatThreadUpdateSchema = z.strictObject({
-  title: titleField.optional(),
-  status: chatThreadStatusSchema.optional(),
-  metadata: jsonObjectField.optional(),
+  title: z.optional(titleField),
+  status: z.optional(chatThreadStatusSchema),
+  metadata: z.optional(jsonObjectField),
 })
 
 export type ChatThreadInsert = z.input<typeof chatThreadInsertSchema>

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { MAX_ID_LENGTH, MAX_TITLE_LENGTH, PREVIEW_LENGTH } from './limits.ts'
 
 const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/
@@ -10,12 +10,12 @@ function isStorable(text: string): boolean {
 const NOT_STORABLE = 'must not hold U+0000 or a lone surrogate: Postgres cannot store them'
 
 /** Any text Postgres can store. */
-export const textField = z.string().refine(isStorable, NOT_STORABLE)
+export const textField = z.string().check(z.refine(isStorable, NOT_STORABLE))
 
 /** Text of at most this many characters, counted as Postgres counts them (an emoji is one). */
 export function textUpTo(characters: number) {
   const message = `must not be longer than ${characters} characters`
-  return textField.refine((text) => hasAtMost(text, characters), message)
+  return textField.check(z.refine((text) => hasAtMost(text, characters), message))
 }
 
 function hasAtMost(text: string, characters: number): boolean {
@@ -24,15 +24,18 @@ function hasAtMost(text: string, characters: number): boolean {
 }
 
 /** An id: 1 to 128 characters. */
-export const idField = textUpTo(MAX_ID_LENGTH).min(1)
+export const idField = textUpTo(MAX_ID_LENGTH).check(z.minLength(1))
 
 /** A title: 1 to 1,000 characters. */
-export const titleField = textUpTo(MAX_TITLE_LENGTH).min(1)
+export const titleField = textUpTo(MAX_TITLE_LENGTH).check(z.minLength(1))
 
 /** A point in time. Rows hold a `Date`; on the wire an ISO 8601 string with offset does too. */
 export const timestampInput = z.union([
   z.date(),
-  z.iso.datetime({ offset: true }).transform((text) => new Date(text)),
+  z.pipe(
+    z.iso.datetime({ offset: true }),
+    z.transform((text) => new Date(text)),
+  ),
 ])
 
 /** Any JSON value. */
@@ -82,34 +85,36 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
   return prototype === Object.prototype || prototype === null
 }
 
-function checkJson(value: unknown, context: z.RefinementCtx): void {
+function checkJson(value: unknown, context: z.core.$RefinementCtx): void {
   const problem = jsonProblem(value)
   if (problem !== undefined) context.addIssue({ code: 'custom', message: problem })
 }
 
 /** Any JSON value that jsonb can store. */
 export const jsonField = /* @__PURE__ */ (() =>
-  z.custom<JsonValue>((value) => value !== undefined).superRefine(checkJson))()
+  z.custom<JsonValue>((value) => value !== undefined).check(z.superRefine(checkJson)))()
 
 /** A JSON object that jsonb can store. */
 export const jsonObjectField = z
   .custom<JsonObject>(isPlainObject, 'must be a JSON object')
-  .superRefine(checkJson)
+  .check(z.superRefine(checkJson))
 
 /** A JSON array that jsonb can store. */
 export const jsonArrayField = z
   .custom<readonly JsonValue[]>(Array.isArray, 'must be a JSON array')
-  .superRefine(checkJson)
+  .check(z.superRefine(checkJson))
 
 /** A whole number of 0 or more that JavaScript and a bigint column hold exactly. */
-export const countField = z.number().int().nonnegative()
+export const countField = z.int().check(z.nonnegative())
 
 /** A whole number of 0 or more that an integer column holds. */
-export const integerField = countField.max(2_147_483_647)
+export const integerField = countField.check(z.maximum(2_147_483_647))
 
 /** The beginning of a message. Postgres counts characters, so an emoji is one, not two. */
 export const previewField = /* @__PURE__ */ (() =>
-  textField.refine(
-    (text) => text.length <= PREVIEW_LENGTH || [...text].length <= PREVIEW_LENGTH,
-    `must have at most ${PREVIEW_LENGTH} characters`,
+  textField.check(
+    z.refine(
+      (text) => text.length <= PREVIEW_LENGTH || [...text].length <= PREVIEW_LENGTH,
+      `must have at most ${PREVIEW_LENGTH} characters`,
+    ),
   ))()

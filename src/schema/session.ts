@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { type ColumnMap, column } from './columns.ts'
 import {
   countField,
@@ -28,7 +28,7 @@ export interface SessionProgress {
 }
 
 // Only the server writes it, so that to check more than that it is an object would check ourselves.
-const progressField = jsonObjectField as unknown as z.ZodType<SessionProgress, SessionProgress>
+const progressField = jsonObjectField as unknown as z.ZodMiniType<SessionProgress, SessionProgress>
 
 /** One row of `sessions`, with every column the database has. */
 export const sessionRowSchema = /* @__PURE__ */ (() =>
@@ -39,22 +39,22 @@ export const sessionRowSchema = /* @__PURE__ */ (() =>
     visibility: sessionVisibilitySchema,
     title: titleField,
     status: sessionStatusSchema,
-    statusReason: textField.nullable(),
-    progress: progressField.nullable(),
+    statusReason: z.nullable(textField),
+    progress: z.nullable(progressField),
     source: sessionSourceSchema,
     format: sessionFormatSchema,
-    originalName: textField.nullable(),
-    sourcePath: textField.nullable(),
-    repoLabel: textField.nullable(),
-    repo: jsonObjectField.nullable(),
-    workspaceRoot: textField.nullable(),
-    contentRef: textField.nullable(),
-    contentSha256: textField.nullable(),
-    contentBytes: countField.nullable(),
+    originalName: z.nullable(textField),
+    sourcePath: z.nullable(textField),
+    repoLabel: z.nullable(textField),
+    repo: z.nullable(jsonObjectField),
+    workspaceRoot: z.nullable(textField),
+    contentRef: z.nullable(textField),
+    contentSha256: z.nullable(textField),
+    contentBytes: z.nullable(countField),
     eventCount: integerField,
-    startedAt: z.date().nullable(),
-    endedAt: z.date().nullable(),
-    archivedAt: z.date().nullable(),
+    startedAt: z.nullable(z.date()),
+    endedAt: z.nullable(z.date()),
+    archivedAt: z.nullable(z.date()),
     metadata: jsonObjectField,
     version: integerField,
     createdAt: z.date(),
@@ -65,36 +65,36 @@ export type SessionRow = z.output<typeof sessionRowSchema>
 
 /** The session as a browser holds it: the row without server-only columns. */
 export const sessionSchema = /* @__PURE__ */ (() =>
-  sessionRowSchema.omit({ contentRef: true, contentSha256: true }))()
+  z.omit(sessionRowSchema, { contentRef: true, contentSha256: true }))()
 
 export type Session = z.output<typeof sessionSchema>
 
 /** What may be said of a new session and changed later. */
 const changeable = {
-  visibility: sessionVisibilitySchema.optional(),
-  repoLabel: textField.nullable().optional(),
-  repo: jsonObjectField.nullable().optional(),
-  workspaceRoot: textField.nullable().optional(),
-  startedAt: timestampInput.nullable().optional(),
-  endedAt: timestampInput.nullable().optional(),
-  archivedAt: timestampInput.nullable().optional(),
-  metadata: jsonObjectField.optional(),
+  visibility: z.optional(sessionVisibilitySchema),
+  repoLabel: z.optional(z.nullable(textField)),
+  repo: z.optional(z.nullable(jsonObjectField)),
+  workspaceRoot: z.optional(z.nullable(textField)),
+  startedAt: z.optional(z.nullable(timestampInput)),
+  endedAt: z.optional(z.nullable(timestampInput)),
+  archivedAt: z.optional(z.nullable(timestampInput)),
+  metadata: z.optional(jsonObjectField),
 }
 
 /** What a client may say when it creates a session. Owner and tenant come from the principal. */
 export const sessionInsertSchema = z.strictObject({
   id: idField,
   title: titleField,
-  source: sessionSourceSchema.optional(),
-  format: sessionFormatSchema.optional(),
-  originalName: textField.nullable().optional(),
-  sourcePath: textField.nullable().optional(),
+  source: z.optional(sessionSourceSchema),
+  format: z.optional(sessionFormatSchema),
+  originalName: z.optional(z.nullable(textField)),
+  sourcePath: z.optional(z.nullable(textField)),
   ...changeable,
 })
 
 /** What the owner may change in a session. */
 export const sessionUpdateSchema = z.strictObject({
-  title: titleField.optional(),
+  title: z.optional(titleField),
   ...changeable,
 })
 

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import type { JsonObject, JsonValue } from './fields.ts'
 
 /** Why a message ended before it was complete. */
@@ -20,11 +20,11 @@ export interface StreamState {
 
 const streamStateSchema = /* @__PURE__ */ (() =>
   z.object({
-    writer: z.string().optional(),
-    from: z.number().int().nonnegative().max(999_999_999).optional(),
-    error: z
-      .object({ code: z.enum(['failed', 'aborted', 'abandoned']), message: z.string() })
-      .optional(),
+    writer: z.optional(z.string()),
+    from: z.optional(z.int().check(z.nonnegative(), z.maximum(999_999_999))),
+    error: z.optional(
+      z.object({ code: z.enum(['failed', 'aborted', 'abandoned']), message: z.string() }),
+    ),
   }))()
 
 /**

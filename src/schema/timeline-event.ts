@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { type ColumnMap, column } from './columns.ts'
 import { idField, integerField, jsonObjectField, textField, timestampInput } from './fields.ts'
 
@@ -24,15 +24,15 @@ export const timelineEventRowSchema = /* @__PURE__ */ (() =>
     sessionId: idField,
     seq: integerField,
     kind: timelineEventKindSchema,
-    role: textField.nullable(),
-    occurredAt: z.date().nullable(),
-    title: textField.nullable(),
-    text: textField.nullable(),
-    toolName: textField.nullable(),
-    callId: textField.nullable(),
-    parentId: textField.nullable(),
+    role: z.nullable(textField),
+    occurredAt: z.nullable(z.date()),
+    title: z.nullable(textField),
+    text: z.nullable(textField),
+    toolName: z.nullable(textField),
+    callId: z.nullable(textField),
+    parentId: z.nullable(textField),
     data: jsonObjectField,
-    derivedBy: textField.nullable(),
+    derivedBy: z.nullable(textField),
     createdAt: z.date(),
   }))()
 
@@ -40,7 +40,7 @@ export type TimelineEventRow = z.output<typeof timelineEventRowSchema>
 
 /** A timeline event as a browser holds it: the row without what only derivation needs. */
 export const timelineEventSchema = /* @__PURE__ */ (() =>
-  timelineEventRowSchema.omit({ derivedBy: true }))()
+  z.omit(timelineEventRowSchema, { derivedBy: true }))()
 
 export type TimelineEvent = z.output<typeof timelineEventSchema>
 
@@ -50,20 +50,20 @@ export const timelineEventInsertSchema = z.strictObject({
   sessionId: idField,
   seq: integerField,
   kind: timelineEventKindSchema,
-  role: textField.nullable().optional(),
-  occurredAt: timestampInput.nullable().optional(),
-  title: textField.nullable().optional(),
-  text: textField.nullable().optional(),
-  toolName: textField.nullable().optional(),
-  callId: textField.nullable().optional(),
-  parentId: textField.nullable().optional(),
-  data: jsonObjectField.optional(),
+  role: z.optional(z.nullable(textField)),
+  occurredAt: z.optional(z.nullable(timestampInput)),
+  title: z.optional(z.nullable(textField)),
+  text: z.optional(z.nullable(textField)),
+  toolName: z.optional(z.nullable(textField)),
+  callId: z.optional(z.nullable(textField)),
+  parentId: z.optional(z.nullable(textField)),
+  data: z.optional(jsonObjectField),
 })
 
 /** What a session's owner may change in an event; its place in the session is fixed. */
-export const timelineEventUpdateSchema = timelineEventInsertSchema
-  .omit({ id: true, sessionId: true, seq: true })
-  .partial()
+export const timelineEventUpdateSchema = z.partial(
+  z.omit(timelineEventInsertSchema, { id: true, sessionId: true, seq: true }),
+)
 
 export type TimelineEventInsert = z.input<typeof timelineEventInsertSchema>
 export type TimelineEventUpdate = z.input<typeof timelineEventUpdateSchema>

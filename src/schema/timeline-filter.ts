@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { textField } from './fields.ts'
 import { type TimelineEvent, timelineEventKindSchema } from './timeline-event.ts'
 
@@ -15,15 +15,20 @@ export interface TimelineFilter {
   readonly text?: string
 }
 
+/** A list of 1 to `length` texts of at most 200 characters. */
+export function listOfTexts(length: number) {
+  return z.array(textField.check(z.maxLength(200))).check(z.minLength(1), z.maxLength(length))
+}
+
 /** Checks a filter that came from elsewhere. */
 export const timelineFilterSchema = /* @__PURE__ */ (() =>
   z.strictObject({
-    kinds: z.array(timelineEventKindSchema).min(1).max(8).optional(),
-    roles: z.array(textField.max(200)).min(1).max(20).optional(),
-    tools: z.array(textField.max(200)).min(1).max(50).optional(),
-    from: z.date().optional(),
-    until: z.date().optional(),
-    text: textField.max(1_000).optional(),
+    kinds: z.optional(z.array(timelineEventKindSchema).check(z.minLength(1), z.maxLength(8))),
+    roles: z.optional(listOfTexts(20)),
+    tools: z.optional(listOfTexts(50)),
+    from: z.optional(z.date()),
+    until: z.optional(z.date()),
+    text: z.optional(textField.check(z.maxLength(1_000))),
   }))()
 
 /** A pattern for LIKE that matches any text with these characters in it, each for itself. */

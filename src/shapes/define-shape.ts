@@ -1,21 +1,23 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import type { Condition } from '../access/condition.ts'
 import { TENANT_COLUMN } from '../access/within-tenant.ts'
 import { type ColumnMap, syncedColumnNames } from '../schema/columns.ts'
 import type { Principal } from '../schema/principal.ts'
 import { parameterNameProblem } from './parameter-names.ts'
 
-/** What validates each parameter: a client sends texts, the schema makes of them what it likes. */
-export type ParamFields = Readonly<Record<string, z.ZodType<unknown, string | undefined>>>
+/**
+ * A schema per parameter, of `zod` or `zod/mini`. The client sends text; the schema may turn it into anything.
+ */
+export type ParamFields = Readonly<Record<string, z.core.$ZodType<unknown, string | undefined>>>
 
-type ParamSchema<Fields extends ParamFields> = z.ZodObject<Fields, z.core.$strict>
+type ParamSchema<Fields extends ParamFields> = z.ZodMiniObject<Fields, z.core.$strict>
 
 /** A shape of any parameters and columns that a principal of this kind can ask for. */
 export interface AnyShape<P extends Principal = Principal> {
   readonly table: string
   readonly columns: ColumnMap
   readonly key: readonly string[]
-  readonly params: z.ZodType<object>
+  readonly params: z.core.$ZodType<object>
   readonly tenantColumn: string | null
   readonly rows: (principal: P, params: never) => Condition
 }
@@ -117,10 +119,12 @@ function paramSchema<Fields extends ParamFields>(
 ): ParamSchema<Fields> {
   const schema = z.strictObject(fields)
   if (check === undefined) return schema
-  return schema.superRefine((params, context) => {
-    const message = check(params)
-    if (message !== undefined) context.addIssue({ code: 'custom', message })
-  })
+  return schema.check(
+    z.superRefine((params, context) => {
+      const message = check(params)
+      if (message !== undefined) context.addIssue({ code: 'custom', message })
+    }),
+  )
 }
 
 function fail(table: string, problem: string): never {

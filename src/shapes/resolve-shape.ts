@@ -2,6 +2,7 @@ import { type Condition, toWhereClause, type WhereClause } from '../access/condi
 import { withinTenant } from '../access/within-tenant.ts'
 import { syncedColumnNames } from '../schema/columns.ts'
 import type { Principal } from '../schema/principal.ts'
+import { problemIn, validate } from '../schema/validate.ts'
 import type { AnyShape, ShapeRegistry } from './define-shape.ts'
 
 /** A shape as Electric is asked for it. */
@@ -34,11 +35,9 @@ export function resolveShape<P extends Principal>(
   if (definition === undefined) {
     return { reason: 'unknown_shape', message: 'There is no shape of this name.' }
   }
-  const parsed = definition.params.safeParse(params)
+  const parsed = validate(definition.params, params)
   if (!parsed.success) {
-    const issue = parsed.error.issues[0]
-    const where = issue?.path.join('.') || 'The query'
-    return { reason: 'invalid_params', message: `${where}: ${issue?.message ?? 'is not valid'}` }
+    return { reason: 'invalid_params', message: problemIn(parsed.error, 'The query') }
   }
   const condition = rowsOf(definition, principal, parsed.data)
   const columns = syncedColumnNames(definition.columns)

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { and, type Condition, equals, inRange, isIn, or } from '../access/condition.ts'
 import { chatMessageColumns } from '../schema/chat-message.ts'
 import { chatMessageDeltaColumns } from '../schema/chat-message-delta.ts'
@@ -32,13 +32,13 @@ function visibleChildren(
 }
 
 const seqField = /* @__PURE__ */ (() =>
-  z.string().regex(/^(?:0|[1-9]\d{0,9})$/, 'must be a whole number'))()
+  z.string().check(z.regex(/^(?:0|[1-9]\d{0,9})$/, 'must be a whole number')))()
 const byWindow = { sessionId: idField, fromSeq: seqField, toSeq: seqField }
 const bySession = { sessionId: idField }
 const byThread = { threadId: idField }
 const byEpoch = /* @__PURE__ */ (() => ({
   sessionId: idField,
-  epoch: z.string().regex(/^\d{1,12}$/),
+  epoch: z.string().check(z.regex(/^\d{1,12}$/)),
 }))()
 
 function windowProblem({ fromSeq, toSeq }: { fromSeq: string; toSeq: string }): string | undefined {

@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod/mini'
 import type { JsonObject } from '../schema/fields.ts'
 import type { timelineEventKindSchema } from '../schema/timeline-event.ts'
 

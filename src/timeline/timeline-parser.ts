@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod/mini'
 import type { sessionFormatSchema } from '../schema/session.ts'
 import type { EventDraft } from './derived-event.ts'
 import type { LogLine } from './log-lines.ts'

@@ -1,23 +1,24 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { chatMessageInsertSchema, chatMessageUpdateSchema } from '../schema/chat-message.ts'
 import { chatThreadInsertSchema, chatThreadUpdateSchema } from '../schema/chat-thread.ts'
 import { idField, integerField, jsonObjectField, textField } from '../schema/fields.ts'
 import { sessionInsertSchema, sessionUpdateSchema } from '../schema/session.ts'
 import type { CollectionName } from '../schema/tables.ts'
 import { timelineEventInsertSchema, timelineEventUpdateSchema } from '../schema/timeline-event.ts'
+import { validate } from '../schema/validate.ts'
 import { MAX_DELTAS, MAX_MUTATIONS } from './batch-size.ts'
 import { SessionDbError } from './errors.ts'
 
-const version = z.number().int().positive()
+const version = z.int().check(z.positive())
 const noVersion = z.undefined({ error: 'rows of this collection have no version; leave it out' })
 
 function mutationSchemas<
   Name extends CollectionName,
-  Insert extends z.ZodType,
-  Update extends z.ZodType,
-  Version extends z.ZodType<number | undefined>,
+  Insert extends z.ZodMiniType,
+  Update extends z.ZodMiniType,
+  Version extends z.ZodMiniType<number | undefined>,
 >(collection: Name, insert: Insert, update: Update, ofVersion: Version) {
-  const expectedVersion = ofVersion.optional()
+  const expectedVersion = z.optional(ofVersion)
   const name = z.literal(collection)
   return z.discriminatedUnion('type', [
     z.strictObject({ collection: name, type: z.literal('insert'), value: insert }),
@@ -46,9 +47,8 @@ const appendSchema = z.strictObject({
   /** Number of the first delta; the others follow. */
   seq: integerField,
   deltas: z
-    .array(z.strictObject({ delta: textField, part: jsonObjectField.optional() }))
-    .min(1)
-    .max(MAX_DELTAS),
+    .array(z.strictObject({ delta: textField, part: z.optional(jsonObjectField) }))
+    .check(z.minLength(1), z.maxLength(MAX_DELTAS)),
 })
 
 /** One change to one row. Inserts carry the new row's id inside `value`. */
@@ -63,7 +63,7 @@ const mutationSchema = z.discriminatedUnion('collection', [
   mutationSchemas('chatThreads', chatThreadInsertSchema, chatThreadUpdateSchema, version),
   z.discriminatedUnion('type', [
     ...mutationSchemas('chatMessages', chatMessageInsertSchema, chatMessageUpdateSchema, version)
-      .options,
+      .def.options,
     appendSchema,
   ]),
 ])
@@ -72,7 +72,7 @@ const mutationSchema = z.discriminatedUnion('collection', [
 export const writeBatchSchema = /* @__PURE__ */ (() =>
   z.strictObject({
     id: idField,
-    mutations: z.array(mutationSchema).min(1).max(MAX_MUTATIONS),
+    mutations: z.array(mutationSchema).check(z.minLength(1), z.maxLength(MAX_MUTATIONS)),
   }))()
 
 /** A mutation as a caller writes it (dates may be ISO strings). */
@@ -93,7 +93,7 @@ export type WriteBatch = z.output<typeof writeBatchSchema>
  * parseWriteBatch({ id: 'b1', mutations: [{ collection: 'sessions', type: 'delete', id: 's1' }] })
  */
 export function parseWriteBatch(input: unknown): WriteBatch {
-  const parsed = writeBatchSchema.safeParse(input)
+  const parsed = validate(writeBatchSchema, input)
   if (parsed.success) return parsed.data
   const issues = parsed.error.issues.slice(0, 10).map((issue) => ({
     path: formatPath(issue.path),

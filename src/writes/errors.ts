@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod/mini'
 import { SessionDbError } from '../errors.ts'
 import type { JsonValue } from '../schema/fields.ts'
 import type { writeFailureSchema } from './failure-schema.ts'

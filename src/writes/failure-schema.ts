@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { type ErrorCode, errorStatus } from '../errors.ts'
 import type { JsonValue } from '../schema/fields.ts'
 
@@ -9,6 +9,6 @@ export const writeFailureSchema = /* @__PURE__ */ (() =>
       code: z.enum(Object.keys(errorStatus) as [ErrorCode, ...ErrorCode[]]),
       message: z.string(),
       // As a type JSON, so that frameworks which check what a server function returns let it pass.
-      details: z.record(z.string(), z.custom<JsonValue>()).optional(),
+      details: z.optional(z.record(z.string(), z.custom<JsonValue>())),
     }),
   }))()

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { writeFailureSchema } from './failure-schema.ts'
 
 const appliedMutationSchema = /* @__PURE__ */ (() =>
@@ -7,9 +7,9 @@ const appliedMutationSchema = /* @__PURE__ */ (() =>
     type: z.enum(['insert', 'update', 'delete', 'append']),
     id: z.string(),
     /** The row's version after the write; null for deletes and for rows without a version. */
-    version: z.number().int().nullable(),
+    version: z.nullable(z.int()),
     /** True when the row is as it was: no stream will show anything of this mutation. */
-    unchanged: z.literal(true).optional(),
+    unchanged: z.optional(z.literal(true)),
   }))()
 
 /**
@@ -19,7 +19,7 @@ const appliedMutationSchema = /* @__PURE__ */ (() =>
 export const writeResultSchema = /* @__PURE__ */ (() =>
   z.object({
     batchId: z.string(),
-    txid: z.number().int().nonnegative().nullable(),
+    txid: z.nullable(z.int().check(z.nonnegative())),
     mutations: z.array(appliedMutationSchema),
   }))()
 

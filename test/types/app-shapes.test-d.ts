@@ -12,6 +12,7 @@ import {
 import { createShapeProxy } from '@org/session-db/server'
 import { expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
+import * as mini from 'zod/mini'
 
 interface AppPrincipal extends Principal {
   readonly teams: readonly string[]
@@ -44,6 +45,16 @@ const shapes = {
     key: ['day'],
     tenantColumn: null,
   }),
+  tags: defineShape({
+    table: 'tags',
+    columns: { tenantId: column('tenant_id', 'text'), id: column('id', 'text') },
+    params: { kind: mini.enum(['topic', 'team']), prefix: mini.optional(mini.string()) },
+    rows: (_principal, { kind, prefix }) => {
+      expectTypeOf(kind).toEqualTypeOf<'topic' | 'team'>()
+      expectTypeOf(prefix).toEqualTypeOf<string | undefined>()
+      return equals('kind', kind)
+    },
+  }),
 }
 
 type Collections = SessionCollections<typeof shapes>
@@ -64,6 +75,10 @@ function unused(db: Collections): void {
   expectTypeOf<AppShapeRow<(typeof shapes)['projects']>>().toEqualTypeOf<Project>()
   expectTypeOf(db.shape('projects', { folderId: 'f1', state: 'done' })).toEqualTypeOf(projects)
   expectTypeOf(db.shape('holidays').toArray).toExtend<{ day: string; name: string }[]>()
+
+  expectTypeOf(db.shape('tags', { kind: 'topic' }).toArray).toExtend<{ id: string }[]>()
+  // @ts-expect-error not one of the texts that the zod/mini schema accepts
+  db.shape('tags', { kind: 'colour' })
 
   // @ts-expect-error there is no such shape
   db.shape('project', { folderId: 'f1' })

@@ -8,6 +8,7 @@ import type { ClientBase, Pool } from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
 import { SessionDbError } from '../../errors.ts'
 import { idField } from '../../schema/fields.ts'
+import { problemIn, validate } from '../../schema/validate.ts'
 import { inCopyTransaction } from '../../server/copy-client.ts'
 import type { GivenContents } from '../content-files.ts'
 import { exportContents } from './contents.ts'
@@ -46,8 +47,8 @@ export interface ExportOptions {
 export async function exportData(options: ExportOptions): Promise<ExportManifest> {
   const { tenantId, userId } = options
   for (const [name, id] of Object.entries({ tenantId, ...(userId !== undefined && { userId }) })) {
-    const problem = idField.safeParse(id).error?.issues[0]?.message
-    if (problem !== undefined) throw new SessionDbError('invalid', `${name}: ${problem}`)
+    const { error } = validate(idField, id)
+    if (error !== undefined) throw new SessionDbError('invalid', problemIn(error, name))
   }
   const directory = resolve(options.directory)
   await refuseOccupied(directory)

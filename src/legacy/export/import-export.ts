@@ -5,6 +5,7 @@ import type { ClientBase, Pool } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { SessionDbError } from '../../errors.ts'
 import { idField } from '../../schema/fields.ts'
+import { problemIn, validate } from '../../schema/validate.ts'
 import { bulkLoad } from '../../server/bulk-load.ts'
 import { inCopyTransaction } from '../../server/copy-client.ts'
 import type { GivenContents } from '../content-files.ts'
@@ -71,8 +72,8 @@ export interface RestoreReport {
  */
 export async function importExport(options: ImportExportOptions): Promise<RestoreReport> {
   const { database, directory, tenantId, dryRun = false } = options
-  const problem = idField.safeParse(tenantId).error?.issues[0]?.message
-  if (problem !== undefined) throw new SessionDbError('invalid', `tenantId: ${problem}`)
+  const { error } = validate(idField, tenantId)
+  if (error !== undefined) throw new SessionDbError('invalid', problemIn(error, 'tenantId'))
   const manifest = await readManifest(directory)
   if (manifest === undefined) {
     throw new SessionDbError('invalid', `${directory} holds no export: it has no manifest.json.`)

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { SessionDbError } from '../../errors.ts'
+import { problemIn, validate } from '../../schema/validate.ts'
 import { sha256OfFile } from '../content-files.ts'
 
 /** Name of the file that says what an export holds. */
@@ -12,19 +13,19 @@ const manifestSchema = z.object({
   version: z.literal(1),
   tenantId: z.string(),
   /** Null for the whole tenant. */
-  userId: z.string().nullable(),
+  userId: z.nullable(z.string()),
   files: z.array(
     z.object({
-      name: z.string().regex(/^[a-z-]+\.ndjson$/),
-      rows: z.number().int(),
-      bytes: z.number().int(),
+      name: z.string().check(z.regex(/^[a-z-]+\.ndjson$/)),
+      rows: z.int(),
+      bytes: z.int(),
       sha256: z.string(),
     }),
   ),
   contents: z.array(
     z.object({
-      sha256: z.string().regex(/^[0-9a-f]{64}$/),
-      bytes: z.number().int(),
+      sha256: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
+      bytes: z.int(),
       scheme: z.string(),
     }),
   ),
@@ -46,25 +47,21 @@ export async function readManifest(directory: string): Promise<ExportManifest | 
     throw error
   })
   if (text === undefined) return undefined
-  const parsed = z
-    .string()
-    .transform((json, context) => {
-      try {
-        return JSON.parse(json) as unknown
-      } catch {
-        context.addIssue({ code: 'custom', message: 'is not JSON' })
-        return z.NEVER
-      }
-    })
-    .pipe(manifestSchema)
-    .safeParse(text)
+  const parsed = validate(manifestSchema, parseJson(text))
   if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
   throw new SessionDbError(
     'invalid',
     `${path} is not the manifest of an export this version can read ` +
-      `(${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}). Nothing was imported.`,
+      `(${problemIn(parsed.error, 'the file')}). Nothing was imported.`,
   )
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
 import { SessionDbError } from '../../errors.ts'
 import { idField } from '../../schema/fields.ts'
+import { problemIn, validate } from '../../schema/validate.ts'
 
 /** Whose the imported rows are. */
 export interface ImportOwner {
@@ -15,8 +16,8 @@ export function checkedOwner({
   visibility = 'private',
 }: Pick<ImportOwner, 'tenantId' | 'userId'> & Partial<ImportOwner>): ImportOwner {
   for (const [name, value] of Object.entries({ tenantId, userId })) {
-    const problem = idField.safeParse(value).error?.issues[0]?.message
-    if (problem !== undefined) throw new SessionDbError('invalid', `${name}: ${problem}`)
+    const { error } = validate(idField, value)
+    if (error !== undefined) throw new SessionDbError('invalid', problemIn(error, name))
   }
   return { tenantId, userId, visibility }
 }

@@ -1,4 +1,5 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
+import { validate } from '../../schema/validate.ts'
 import { failureResponse } from '../../server/http/failure-response.ts'
 import { isJsonRequest, readJsonBody } from '../../server/http/json-body.ts'
 import { SessionDbError } from '../../writes/errors.ts'
@@ -124,16 +125,18 @@ function singleRequestHeaders(batch: Headers): Headers {
 }
 
 const pollSchema = z.strictObject({
-  shape: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, 'is not the name of a shape'),
-  query: z
+  shape: z
     .string()
-    .max(8_192)
-    .refine((query) => !query.includes('#'), 'holds a #')
-    .refine(isLive, 'is not a live long poll: send it as a request of its own'),
+    .check(z.regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, 'is not the name of a shape')),
+  query: z.string().check(
+    z.maxLength(8_192),
+    z.refine((query) => !query.includes('#'), 'holds a #'),
+    z.refine(isLive, 'is not a live long poll: send it as a request of its own'),
+  ),
 })
 
 const batchSchema = z.strictObject({
-  polls: z.array(pollSchema).min(1).max(MAX_BATCH_POLLS),
+  polls: z.array(pollSchema).check(z.minLength(1), z.maxLength(MAX_BATCH_POLLS)),
 })
 
 function isLive(query: string): boolean {
@@ -143,7 +146,7 @@ function isLive(query: string): boolean {
 
 /** Reads the polls of a batch. Their queries are validated where a single request's query is. */
 async function readPolls(request: Request): Promise<readonly LivePoll[]> {
-  const parsed = batchSchema.safeParse(await readJsonBody(request, MAX_BODY_BYTES))
+  const parsed = validate(batchSchema, await readJsonBody(request, MAX_BODY_BYTES))
   if (parsed.success) return parsed.data.polls
   const issue = parsed.error.issues[0]
   const where = issue?.path.join('.') || 'The batch'

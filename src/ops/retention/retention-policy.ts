@@ -1,5 +1,6 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { SessionDbError } from '../../errors.ts'
+import { problemIn, validate } from '../../schema/validate.ts'
 import { parseDuration } from './duration.ts'
 
 /** How long one tenant keeps sessions: a duration such as `90d`, or `keep` for ever. */
@@ -13,12 +14,14 @@ export interface RetentionPolicy {
   readonly tenants?: Readonly<Record<string, KeepFor>>
 }
 
-const keepForSchema = z.string().refine(isKeepFor, {
-  error: ({ input }) => `"${String(input)}" is neither a duration such as 90d nor keep`,
-})
+const keepForSchema = z.string().check(
+  z.refine(isKeepFor, {
+    error: ({ input }) => `"${String(input)}" is neither a duration such as 90d nor keep`,
+  }),
+)
 const policySchema = z.strictObject({
   default: keepForSchema,
-  tenants: z.record(z.string(), keepForSchema).optional(),
+  tenants: z.optional(z.record(z.string(), keepForSchema)),
 })
 
 /**
@@ -29,14 +32,12 @@ const policySchema = z.strictObject({
  * parseRetentionPolicy({ default: '90d', tenants: { acme: '365d', legal: 'keep' } })
  */
 export function parseRetentionPolicy(input: unknown): RetentionPolicy {
-  const parsed = policySchema.safeParse(input)
+  const parsed = validate(policySchema, input)
   if (parsed.success) {
     const { tenants } = parsed.data
     return { default: parsed.data.default, ...(tenants !== undefined && { tenants }) }
   }
-  const [issue] = parsed.error.issues
-  const where = issue?.path.join('.') || 'the policy'
-  throw new SessionDbError('invalid', `Retention policy, ${where}: ${issue?.message}`)
+  throw new SessionDbError('invalid', `Retention policy, ${problemIn(parsed.error, 'the policy')}`)
 }
 
 /** Ages in ms that sessions may reach, by tenant; null for ever. */

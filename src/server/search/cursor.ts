@@ -1,7 +1,7 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { SessionDbError } from '../../writes/errors.ts'
 
-const cursorSchema = z.tuple([z.number(), z.string(), z.number().int()])
+const cursorSchema = z.tuple([z.number(), z.string(), z.int()])
 
 /** The hit that a page ended with. */
 export interface SearchPosition {

@@ -1,10 +1,12 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Pool } from 'pg'
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { idField, textField } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
 import { type TimelineEventRow, timelineEventKindSchema } from '../../schema/timeline-event.ts'
 import type { TimelineFilter } from '../../schema/timeline-filter.ts'
+import { listOfTexts } from '../../schema/timeline-filter.ts'
+import { problemIn, validate } from '../../schema/validate.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { checkPrincipal } from '../store/check-principal.ts'
 import { fromDatabaseError } from '../store/database-errors.ts'
@@ -14,15 +16,15 @@ import { decodeCursor, encodeCursor } from './cursor.ts'
 import { SNIPPET_OPTIONS, type Snippet, toSnippet } from './snippet.ts'
 
 const searchSchema = z.strictObject({
-  query: textField.max(1_000),
-  sessionId: idField.optional(),
-  kinds: z.array(timelineEventKindSchema).min(1).max(8).optional(),
-  roles: z.array(textField.max(200)).min(1).max(20).optional(),
-  tools: z.array(textField.max(200)).min(1).max(50).optional(),
-  from: z.date().optional(),
-  until: z.date().optional(),
-  limit: z.number().int().min(1).max(100).default(20),
-  cursor: z.string().max(1_000).optional(),
+  query: textField.check(z.maxLength(1_000)),
+  sessionId: z.optional(idField),
+  kinds: z.optional(z.array(timelineEventKindSchema).check(z.minLength(1), z.maxLength(8))),
+  roles: z.optional(listOfTexts(20)),
+  tools: z.optional(listOfTexts(50)),
+  from: z.optional(z.date()),
+  until: z.optional(z.date()),
+  limit: z._default(z.int().check(z.minimum(1), z.maximum(100)), 20),
+  cursor: z.optional(z.string().check(z.maxLength(1_000))),
 })
 
 /** What to look for, and where. */
@@ -81,11 +83,9 @@ export async function searchEvents<User extends Principal>(
   search: EventSearch,
 ): Promise<EventHits> {
   checkPrincipal(principal)
-  const parsed = searchSchema.safeParse(search)
+  const parsed = validate(searchSchema, search)
   if (!parsed.success) {
-    const issue = parsed.error.issues[0]
-    const where = issue?.path.join('.') || 'The search'
-    throw new SessionDbError('invalid', `${where}: ${issue?.message ?? 'is not valid'}`)
+    throw new SessionDbError('invalid', problemIn(parsed.error, 'The search'))
   }
   const { limit } = parsed.data
   const statement = context.preparer.prepare(searchStatement(context, principal, parsed.data))

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Pool } from 'pg'
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { idField } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
 import type { TimelineEventRow } from '../../schema/timeline-event.ts'
@@ -9,6 +9,7 @@ import {
   type TimelineFilter,
   timelineFilterSchema,
 } from '../../schema/timeline-filter.ts'
+import { problemIn, validate } from '../../schema/validate.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { checkPrincipal } from '../store/check-principal.ts'
 import { fromDatabaseError } from '../store/database-errors.ts'
@@ -48,9 +49,9 @@ interface OutlineContext<User extends Principal> {
   readonly preparer: Preparer
 }
 
-const outlineSchema = timelineFilterSchema.extend({
+const outlineSchema = z.extend(timelineFilterSchema, {
   sessionId: idField,
-  limit: z.number().int().min(1).optional(),
+  limit: z.optional(z.int().check(z.minimum(1))),
 })
 
 /**
@@ -65,11 +66,9 @@ export async function outlineTimeline<User extends Principal>(
   request: OutlineRequest,
 ): Promise<TimelineOutline> {
   checkPrincipal(principal)
-  const parsed = outlineSchema.safeParse(request)
+  const parsed = validate(outlineSchema, request)
   if (!parsed.success) {
-    const issue = parsed.error.issues[0]
-    const where = issue?.path.join('.') || 'The filter'
-    throw new SessionDbError('invalid', `${where}: ${issue?.message ?? 'is not valid'}`)
+    throw new SessionDbError('invalid', problemIn(parsed.error, 'The filter'))
   }
   const { sessionId, limit } = parsed.data
   const limited = limit === undefined ? sql`` : sql`LIMIT ${limit}`

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { SessionDbError } from '../../errors.ts'
 import { idField } from '../../schema/fields.ts'
 import { MAX_ID_LENGTH, type Principal } from '../../schema/index.ts'

@@ -1,4 +1,5 @@
 import { hash, randomUUID } from 'node:crypto'
+import * as z from 'zod/mini'
 import { countField } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
 import type { SessionInsert } from '../../schema/session.ts'
@@ -105,7 +106,7 @@ export function createUploads<User extends Principal>(
   }
 
   async function create(principal: User, { totalBytes, ...session }: NewUpload) {
-    const size = countField.nullable().safeParse(totalBytes ?? null)
+    const size = z.nullable(countField).safeParse(totalBytes ?? null)
     if (!size.success) throw new SessionDbError('invalid', 'totalBytes must be a whole number.')
     if (size.data !== null) checkSize(context, size.data)
     // The id makes the batch: creating the same session again is answered as before.

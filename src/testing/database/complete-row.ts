@@ -1,4 +1,4 @@
-import type { ZodType } from 'zod'
+import type * as z from 'zod/mini'
 import { SessionDbError } from '../../errors.ts'
 import {
   type CollectionName,
@@ -10,11 +10,12 @@ import {
   sessionRowSchema,
   timelineEventRowSchema,
 } from '../../schema/index.ts'
+import { validate } from '../../schema/validate.ts'
 import type { RowInput, Rows } from '../rows.ts'
 import { childrenOf, keyOf } from './tables.ts'
 import type { Transaction } from './transaction.ts'
 
-const rowSchemas: { readonly [Name in CollectionName]: ZodType<Rows[Name]> } = {
+const rowSchemas: { readonly [Name in CollectionName]: z.ZodMiniType<Rows[Name]> } = {
   sessions: sessionRowSchema,
   timelineEvents: timelineEventRowSchema,
   chatThreads: chatThreadRowSchema,
@@ -53,7 +54,7 @@ export function completeRow<Name extends CollectionName>(
     tenantId,
     id,
   }
-  const parsed = rowSchemas[collection].safeParse(row)
+  const parsed = validate(rowSchemas[collection], row)
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
   const path = [collection, `'${id}'`, ...(issue?.path.map(String) ?? [])].join(' ')

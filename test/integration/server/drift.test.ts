@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import * as schema from '../../../src/schema/index.ts'
 import { migrate } from '../../../src/server/migrations/migrate.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
@@ -84,7 +84,7 @@ describe('the migrated database and src/schema agree', () => {
     const { columns, row } = entities[name]
     for (const [property, { name: column }] of Object.entries(columns)) {
       const field = row.shape[property]
-      const inCode = field instanceof z.ZodEnum ? [...field.options].sort() : []
+      const inCode = field instanceof z.ZodMiniEnum ? [...field.options].sort() : []
       const check = rows.find(({ definition }) => definition.includes(`((${column} = ANY`))
       const inDatabase = [...(check?.definition ?? '').matchAll(/'([^']+)'::text/g)]
       expect([column, inDatabase.map((match) => match[1]).sort()]).toEqual([column, inCode])
@@ -117,7 +117,7 @@ describe('the migrated database and src/schema agree', () => {
       update: nothing,
     }
     expect(findDrift(deltas, columns)).toEqual([])
-    const extra = { ...deltas, row: deltas.row.extend({ extra: z.string() }) }
+    const extra = { ...deltas, row: z.extend(deltas.row, { extra: z.string() }) }
     expect(findDrift(extra, columns)).not.toEqual([])
     const { rows } = await pool.query(
       `SELECT relreplident FROM pg_class WHERE relname = 'chat_message_deltas'`,
@@ -167,20 +167,22 @@ describe('drift is seen', () => {
         ownerId: { ...schema.sessionColumns.ownerId, writable: 'always' },
       },
     },
-    'a row property more': { row: sessions.row.extend({ extra: z.string() }) },
-    'a row property less': { row: sessions.row.omit({ repo: true }) },
-    'a row property of another type': { row: sessions.row.extend({ eventCount: z.string() }) },
-    'a nullable row property': { row: sessions.row.extend({ title: z.string().nullable() }) },
-    'a row property not nullable': { row: sessions.row.extend({ repoLabel: z.string() }) },
-    'an insert property more': { insert: sessions.insert.extend({ ownerId: z.string() }) },
-    'an insert property less': { insert: sessions.insert.omit({ repo: true }) },
+    'a row property more': { row: z.extend(sessions.row, { extra: z.string() }) },
+    'a row property less': { row: z.omit(sessions.row, { repo: true }) },
+    'a row property of another type': { row: z.extend(sessions.row, { eventCount: z.string() }) },
+    'a nullable row property': { row: z.extend(sessions.row, { title: z.nullable(z.string()) }) },
+    'a row property not nullable': { row: z.extend(sessions.row, { repoLabel: z.string() }) },
+    'an insert property more': { insert: z.extend(sessions.insert, { ownerId: z.string() }) },
+    'an insert property less': { insert: z.omit(sessions.insert, { repo: true }) },
     'an insert property required': {
-      insert: sessions.insert.extend({ visibility: schema.sessionVisibilitySchema }),
+      insert: z.extend(sessions.insert, { visibility: schema.sessionVisibilitySchema }),
     },
-    'an insert property optional': { insert: sessions.insert.partial({ title: true }) },
-    'an update property more': { update: sessions.update.extend({ id: z.string().optional() }) },
-    'an update property less': { update: sessions.update.omit({ title: true }) },
-    'an update property required': { update: sessions.update.extend({ title: z.string() }) },
+    'an insert property optional': { insert: z.partial(sessions.insert, { title: true }) },
+    'an update property more': {
+      update: z.extend(sessions.update, { id: z.optional(z.string()) }),
+    },
+    'an update property less': { update: z.omit(sessions.update, { title: true }) },
+    'an update property required': { update: z.extend(sessions.update, { title: z.string() }) },
   }
   test.each(Object.keys(mutants))('in src/schema: %s', async (name) => {
     const columns = await readColumns(pool, 'sessions')

@@ -1,13 +1,13 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import type { ColumnDefinition, ColumnMap } from '../../../src/schema/index.ts'
 import type { DatabaseColumn } from './database-columns.ts'
 
 /** Everything `src/schema` says about one entity. */
 export interface EntityDescription {
   readonly columns: ColumnMap
-  readonly row: z.ZodObject
-  readonly insert: z.ZodObject
-  readonly update: z.ZodObject
+  readonly row: z.ZodMiniObject
+  readonly insert: z.ZodMiniObject
+  readonly update: z.ZodMiniObject
 }
 
 /** Every way in which the TypeScript side and the database disagree about one table. */
@@ -86,7 +86,7 @@ function updateDrift({ columns, update }: EntityDescription): string[] {
 }
 
 function fields(
-  schema: z.ZodObject,
+  schema: z.ZodMiniObject,
   columns: ColumnMap,
 ): [string, z.core.$ZodType, ColumnDefinition][] {
   return Object.entries(schema.shape).flatMap(([property, field]) => {

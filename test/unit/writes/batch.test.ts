@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { z } from 'zod'
 import { MAX_MUTATIONS, parseWriteBatch, SessionDbError } from '../../../src/writes/index.ts'
 import { cases, fc } from '../../support/property.ts'
 
@@ -77,6 +78,28 @@ describe('parseWriteBatch', () => {
     const error = refusal(input)
     expect(error.code).toBe('invalid')
     expect(error.message).toMatch(where)
+  })
+
+  test('words problems in English when the app has set another locale for zod', () => {
+    const before = { ...z.config() }
+    onTestFinished(() => void z.config(before))
+    z.config(z.locales.de())
+    const missing = insertion({ id: 'm1', threadId: '', role: 'root', content: 1, isAdmin: true })
+    expect(refusal(missing).details?.issues).toEqual([
+      {
+        path: 'mutations[0].value.threadId',
+        message: 'Too small: expected string to have >=1 characters',
+      },
+      {
+        path: 'mutations[0].value.role',
+        message: 'Invalid option: expected one of "system"|"user"|"assistant"|"tool"',
+      },
+      {
+        path: 'mutations[0].value.content',
+        message: 'Invalid input: expected string, received number',
+      },
+      { path: 'mutations[0].value', message: 'Unrecognized key: "isAdmin"' },
+    ])
   })
 
   test('refuses more mutations than the limit', () => {

@@ -3,6 +3,7 @@ import type { ClientBase, Pool } from 'pg'
 import { idField } from '../../../schema/fields.ts'
 import { MAX_TITLE_LENGTH } from '../../../schema/limits.ts'
 import type { Principal } from '../../../schema/principal.ts'
+import { problemIn, validate } from '../../../schema/validate.ts'
 import { deriveTimeline } from '../../../timeline/derive-timeline.ts'
 import { storableText } from '../../../timeline/storable-text.ts'
 import type { TimelineSummary } from '../../../timeline/timeline-summary.ts'
@@ -158,7 +159,7 @@ function contentId(principal: Principal, sha256: string): string {
 }
 
 function checkedId(id: string): string {
-  const parsed = idField.safeParse(id)
+  const parsed = validate(idField, id)
   if (parsed.success) return parsed.data
-  throw new SessionDbError('invalid', `id: ${parsed.error.issues[0]?.message ?? 'is not valid'}`)
+  throw new SessionDbError('invalid', problemIn(parsed.error, 'id'))
 }
