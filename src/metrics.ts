@@ -1,9 +1,3 @@
-/** The entry `@org/session-db/metrics`: numbers for Prometheus, spans for OpenTelemetry. */
-export {
-  createMetrics,
-  type ImportProgress,
-  type Metrics,
-  type MetricsOptions,
-} from './ops/metrics/create-metrics.ts'
-export type { ReplicationOptions } from './ops/metrics/replication-gauges.ts'
-export type { UploadsOptions } from './ops/metrics/upload-gauges.ts'
+/** The entry `@org/session-db/metrics`: Prometheus metrics and OpenTelemetry spans. */
+export { createMetrics, type Metrics, type MetricsOptions } from './ops/metrics/create-metrics.ts'
+export type { ReplicationOptions, UploadsOptions } from './ops/metrics/gauges.ts'

@@ -2,8 +2,8 @@ import type { WriteStream } from 'node:tty'
 import pc from 'picocolors'
 
 /**
- * Colours for one stream: only when that very stream is a terminal, never with NO_COLOR.
- * FORCE_COLOR asks for them anyway.
+ * Returns colors for one stream: none unless that stream is a terminal, never with NO_COLOR, always
+ * with FORCE_COLOR.
  */
 export function colorsFor(stream: Pick<WriteStream, 'isTTY'>): ReturnType<typeof pc.createColors> {
   const { NO_COLOR, FORCE_COLOR, TERM } = process.env

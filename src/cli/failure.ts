@@ -3,17 +3,16 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { SessionDbError } from '../errors.ts'
 import { colorsFor } from './colors.ts'
 
-/** The code of errors that a command raises itself, with `command.error()`. */
-const ownUsageError = 'commander.error'
+/** Commander's code for errors raised with `command.error()`, whose message is already complete. */
+const COMMAND_ERROR = 'commander.error'
 
-/** Postgres' code for a table that is not there. */
-const undefinedTable = '42P01'
+/** Postgres's code for a missing table. */
+const UNDEFINED_TABLE = '42P01'
 
 type Failure = { code: string; message: string; details?: Readonly<Record<string, unknown>> }
 
 /**
- * Writes why a command failed to stderr: a line for people, or JSON when `--json` was asked for.
- * The stack follows only with DEBUG=session-db.
+ * Writes a command's error to stderr: one line, or JSON with `--json`. DEBUG=session-db adds the stack.
  */
 export function reportFailure(error: unknown, args: readonly string[]): void {
   const failure = describeFailure(error)
@@ -26,11 +25,11 @@ export function reportFailure(error: unknown, args: readonly string[]): void {
   if (debugging() && error instanceof Error) process.stderr.write(`${error.stack}\n`)
 }
 
-/** What a failure comes down to: a code for programs and a message saying what to do. */
+/** Converts an error to a code for programs and a message for people. */
 export function describeFailure(error: unknown): Failure {
   if (error instanceof CommanderError) {
     const message = error.message.replace(/^error: /, '').replaceAll('\n', ' ')
-    const hint = error.code === ownUsageError ? '' : ' (--help lists what is possible)'
+    const hint = error.code === COMMAND_ERROR ? '' : ' (see --help)'
     return { code: 'usage', message: message + hint }
   }
   if (error instanceof SessionDbError) {
@@ -40,8 +39,8 @@ export function describeFailure(error: unknown): Failure {
   const missing = missingPackage(error)
   if (missing !== undefined) return { code: 'unavailable', message: missing }
   const message = messageOf(error)
-  if ((error as { code?: unknown })?.code !== undefinedTable) return { code: 'failed', message }
-  return { code: 'failed', message: `${message}. Create the tables first: session-db migrate` }
+  if ((error as { code?: unknown })?.code !== UNDEFINED_TABLE) return { code: 'failed', message }
+  return { code: 'failed', message: `${message}. Create the tables with: session-db migrate` }
 }
 
 function missingPackage(error: unknown): string | undefined {
@@ -57,7 +56,7 @@ function missingPackage(error: unknown): string | undefined {
 
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  // A refused connection comes as an AggregateError with no message of its own.
+  // A refused connection is an AggregateError without a message.
   const { code } = error as NodeJS.ErrnoException
   return error.message || code || error.name
 }

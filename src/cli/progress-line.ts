@@ -5,12 +5,13 @@ const REDRAW_MS = 80
 const PLAIN_MS = 10_000
 const BAR_CELLS = 24
 
-/** Something under way, `done` of `total`; a total of 0 is not known. */
+/** The progress of one step. */
 export interface ProgressStep {
   readonly label: string
   readonly done: number
+  /** 0 if unknown. */
   readonly total: number
-  /** How an amount is written. */
+  /** Formats `done` and `total`. */
   readonly format: (amount: number) => string
 }
 
@@ -21,8 +22,7 @@ export interface ProgressLine {
 }
 
 /**
- * Shows how far something has come: a bar that redraws itself on a terminal, elsewhere a plain line
- * when a step begins and every ten seconds.
+ * Shows progress: a bar on a terminal, elsewhere a line when a step begins and every ten seconds.
  *
  * @example
  * const progress = createProgressLine(process.stderr)
@@ -65,7 +65,7 @@ function amountText({ done, total, format }: ProgressStep): string {
   return `${format(done)} of ${format(total)}`
 }
 
-/** A number of bytes as people read it. */
+/** Formats a number of bytes for people, for example `12 MB`. */
 export function formatBytes(bytes: number): string {
   if (bytes < 1_000) return `${bytes} B`
   if (bytes < 1_000_000) return `${(bytes / 1_000).toFixed(0)} kB`

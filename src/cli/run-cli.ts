@@ -10,13 +10,13 @@ import { retentionCommand } from './commands/retention.ts'
 import { setupElectricCommand } from './commands/setup-electric.ts'
 import { reportFailure } from './failure.ts'
 
-const usageFailure = 2
+const USAGE_ERROR = 2
 
 /**
  * Runs one command of `session-db`.
  *
- * @param args - What follows the program's name on the command line.
- * @returns The exit code: 0 when all went well, 1 when the command failed, 2 for bad usage.
+ * @param args The command line without the program's name.
+ * @returns the exit code: 0 for success, 1 for a failed command, 2 for a usage error.
  */
 export async function runCli(args: readonly string[]): Promise<number> {
   const program = createProgram()
@@ -29,9 +29,9 @@ export async function runCli(args: readonly string[]): Promise<number> {
       reportFailure(error, args)
       return 1
     }
-    // Called without a command: the help has been written, to stderr.
+    // Without a command, Commander has already written the help to stderr.
     if (error.code !== 'commander.help') reportFailure(error, args)
-    return usageFailure
+    return USAGE_ERROR
   }
 }
 
@@ -52,7 +52,7 @@ function createProgram(): Command {
   for (const command of commands) program.addCommand(command)
   for (const command of [program, ...program.commands]) {
     command.exitOverride()
-    // Errors are thrown, and written by reportFailure in one way.
+    // Errors are thrown instead; reportFailure writes them.
     command.configureOutput({ outputError: () => {} })
   }
   return program

@@ -1,13 +1,11 @@
-/** How a check ended: `skipped` when what it needs was not given. */
-export type FindingLevel = 'ok' | 'warning' | 'error' | 'skipped'
-
-/** What one check found, and what to do about it. */
+/** The result of one check of the doctor. */
 export interface Finding {
-  /** Name of the check, stable for programs, for example `publication`. */
+  /** The check's name, stable for programs, for example `publication`. */
   readonly check: string
-  readonly level: FindingLevel
-  /** What was seen, for people; it holds no secret. */
+  /** `skipped` means that the options didn't name what the check looks at. */
+  readonly level: 'ok' | 'warning' | 'error' | 'skipped'
+  /** The observed state, for people. Contains no secrets. */
   readonly message: string
-  /** What to do about it: a command, a statement or a sentence. */
+  /** The repair: a command, a statement or a sentence. */
   readonly fix?: string
 }

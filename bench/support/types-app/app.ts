@@ -69,7 +69,8 @@ export async function startServer(): Promise<((request: Asked) => Promise<Respon
     console.log(events[0]?.occurredAt?.toISOString())
   }
   await runRetention({ database: pool, policy: { default: '90d' } })
-  for (const { level, message } of await runDoctor({ databaseUrl })) console.log(level, message)
+  for (const { level, message } of await runDoctor({ database: databaseUrl }))
+    console.log(level, message)
   return [
     createShapeProxy({ electricUrl, shapes, authenticate }),
     createWriteHandler({ store, authenticate }),

@@ -1,11 +1,11 @@
 import { Command } from 'commander'
 import { colorsFor } from '../colors.ts'
 
-/** `session-db check-legacy`: fails when code still reads or writes legacy snapshots. */
+/** Creates `session-db check-legacy`: fails if code still reads or writes legacy snapshots. */
 export function checkLegacyCommand(): Command {
   return new Command('check-legacy')
-    .description('fail when code still makes the path of a legacy chat snapshot; for CI')
-    .argument('[paths...]', 'files and directories of code', ['src'])
+    .description('fail if source code still uses the JSON files of the old app; for CI')
+    .argument('[paths...]', 'source files and directories', ['src'])
     .option('--json', 'print one JSON line: { files, uses: [{ file, line, column, path }] }')
     .action(runCheck)
 }
@@ -24,6 +24,6 @@ async function runCheck(paths: string[], { json }: { json?: true }): Promise<voi
   const text =
     uses.length > 0
       ? red(describeLegacyPaths(uses))
-      : `${green('ok')} nothing in ${count} files reads or writes legacy chat snapshots`
+      : `${green('ok')} ${count} files checked, none uses the JSON files of the old app`
   process.stdout.write(`${text}\n`)
 }

@@ -1,28 +1,28 @@
 import { Command } from 'commander'
 import type { DevStack, DevStackOptions } from '../../dev/index.ts'
 import { colorsFor } from '../colors.ts'
-import { parseBytes, parsePort } from '../option-parsers.ts'
+import { parseBytes, parsePort } from '../options.ts'
 
 type DevOptions = Pick<
   DevStackOptions,
   'dataDir' | 'database' | 'password' | 'port' | 'electricPort' | 'chunkBytes' | 'secret'
 > & { json?: true }
 
-/** `session-db dev`: runs the embedded stack until it is told to stop. */
+/** Creates `session-db dev`: runs the embedded stack until a signal arrives. */
 export function devCommand(): Command {
   return new Command('dev')
-    .description('run Postgres and a shape server for development, until Ctrl-C')
-    .option('--data-dir <dir>', 'where the data stays', '.session-db')
-    .option('--database <name>', 'the database to serve (default: session_db)')
-    .option('--password <password>', "the superuser's, for new data (default: a generated one)")
+    .description('run Postgres and a shape server for development until Ctrl-C')
+    .option('--data-dir <dir>', 'directory for the data', '.session-db')
+    .option('--database <name>', 'database name (default: session_db)')
+    .option('--password <password>', 'superuser password of a new database (default: generated)')
+    .option('--port <port>', 'port of Postgres (default: the last one, or a free one)', parsePort)
     .option(
-      '--port <port>',
-      'TCP port of Postgres (default: as last time, or a free one)',
+      '--electric-port <port>',
+      'port of the shape server (default: the last one, or a free one)',
       parsePort,
     )
-    .option('--electric-port <port>', 'TCP port of the shape server (default: likewise)', parsePort)
-    .option('--chunk-bytes <bytes>', "size at which a shape's log is cut", parseBytes)
-    .option('--secret <secret>', 'ask every shape request for this secret')
+    .option('--chunk-bytes <bytes>', "maximum size of a chunk of a shape's log", parseBytes)
+    .option('--secret <secret>', 'require this secret on every shape request')
     .option('--json', 'print one JSON line: { databaseUrl, electricUrl, dataDir }')
     .action(runDev)
 }
@@ -35,7 +35,7 @@ async function runDev({ json, ...options }: DevOptions): Promise<void> {
   const failure = new Promise<never>((_, reject) => {
     fail = reject
   })
-  // Until the stack is up a signal simply ends this process, and what it started ends with it.
+  // Until the stack is up, a signal ends this process and with it the processes that it started.
   const stack = await startDevStack({ ...options, log, onUnexpectedExit: fail })
   try {
     process.stdout.write(`${json ? jsonLine(stack) : readyLine(stack)}\n`)
@@ -61,7 +61,7 @@ function readyLine({ databaseUrl, electricUrl }: DevStack): string {
   ].join('  ')
 }
 
-/** Resolves at the first signal; a second one, while stopping, ends the process at once. */
+/** Resolves on the first signal. A second one exits immediately. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
     let asked = false

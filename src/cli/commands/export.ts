@@ -1,8 +1,13 @@
 import { Command } from 'commander'
 import { colorsFor } from '../colors.ts'
-import { databaseUrlOption, requireDatabaseUrl } from '../database-url.ts'
+import {
+  addS3Options,
+  databaseUrlOption,
+  requireDatabase,
+  type S3Options,
+  s3Contents,
+} from '../options.ts'
 import { createProgressLine } from '../progress-line.ts'
-import { addS3Options, type S3Options, s3Contents } from '../s3-contents.ts'
 
 type ExportCommandOptions = S3Options & {
   tenant: string
@@ -11,20 +16,20 @@ type ExportCommandOptions = S3Options & {
   json?: true
 }
 
-/** `session-db export`: writes a tenant's or a user's data to a directory. */
+/** Creates `session-db export`: writes the data of a tenant or a user to a directory. */
 export function exportCommand(): Command {
   const command = new Command('export')
-    .description("write a tenant's or a user's data as NDJSON; session-db import takes it back")
-    .requiredOption('--tenant <id>', 'the tenant to export')
-    .option('--user <id>', "only this user's data, as a data request asks for")
-    .requiredOption('--out <dir>', 'a new directory')
+    .description('write the data of a tenant or a user as NDJSON; session-db import restores it')
+    .requiredOption('--tenant <id>', 'the tenant')
+    .option('--user <id>', 'only the data of this user, for example for a data request')
+    .requiredOption('--out <dir>', 'directory to create')
     .addOption(databaseUrlOption())
     .option('--json', 'print the manifest as one JSON line')
   return addS3Options(command).action(runExport)
 }
 
 async function runExport(options: ExportCommandOptions, command: Command): Promise<void> {
-  const database = requireDatabaseUrl(command)
+  const database = requireDatabase(command)
   const { exportData } = await import('../../legacy/index.ts')
   const progress = createProgressLine(process.stderr)
   const manifest = await exportData({

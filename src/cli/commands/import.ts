@@ -1,11 +1,21 @@
 import { Command, Option } from 'commander'
 import { SessionDbError } from '../../errors.ts'
-import type { ImportProgress, ImportReport } from '../../legacy/index.ts'
+import { terminalText } from '../../legacy/import/terminal-text.ts'
+import type {
+  ImportProgress,
+  ImportReport,
+  UploadIssue,
+  UploadsReport,
+} from '../../legacy/index.ts'
 import { colorsFor } from '../colors.ts'
-import { databaseUrlOption, requireDatabaseUrl } from '../database-url.ts'
+import {
+  addS3Options,
+  databaseUrlOption,
+  requireDatabase,
+  type S3Options,
+  s3Contents,
+} from '../options.ts'
 import { createProgressLine, formatBytes } from '../progress-line.ts'
-import { addS3Options, type S3Options, s3Contents } from '../s3-contents.ts'
-import { uploadLines } from '../upload-lines.ts'
 
 type ImportCommandOptions = S3Options & {
   data: string
@@ -19,28 +29,25 @@ type ImportCommandOptions = S3Options & {
   json?: true
 }
 
-/** `session-db import`: brings an old app's JSON snapshots and uploads into the database. */
+/** Creates `session-db import`: imports the JSON files and uploads of an old app, or an export. */
 export function importCommand(): Command {
   const command = new Command('import')
-    .description(
-      'import chat-threads.json, chat-messages.json, chat-tool-events.json and exported uploads; ' +
-        'a second run changes nothing',
-    )
-    .requiredOption('--data <dir>', "the old app's data directory, or an export")
+    .description('import the JSON files and uploads of an old app, or an export; safe to repeat')
+    .requiredOption('--data <dir>', 'data directory of the old app, or an export')
     .requiredOption('--tenant <id>', 'the tenant to import into')
-    .option('--user <id>', 'the user who gets what is imported (an export has users of its own)')
+    .option('--user <id>', 'owner of the imported sessions; not for an export, which has its own')
     .addOption(databaseUrlOption())
     .addOption(
-      new Option('--visibility <visibility>', 'of the sessions that are made')
+      new Option('--visibility <visibility>', 'visibility of the new sessions')
         .choices(['private', 'tenant'])
         .default('private'),
     )
-    .option('--dry-run', 'report what would be done and write nothing')
-    .option('--strict', 'stop at the first record that cannot be imported, and write nothing')
-    .option('--salvage', 'take what can be read of a file that is not JSON throughout')
+    .option('--dry-run', 'print the report and write nothing')
+    .option('--strict', 'fail at the first record that cannot be imported, and write nothing')
+    .option('--salvage', 'import the readable part of a damaged JSON file')
     .option(
       '--quarantine <file>',
-      'where records go that cannot be imported; uploads beside it, as …-uploads.ndjson',
+      'file for records that cannot be imported; uploads go to …-uploads.ndjson beside it',
       'session-db-quarantine.ndjson',
     )
     .option('--json', 'print the report as one JSON line')
@@ -48,7 +55,7 @@ export function importCommand(): Command {
 }
 
 async function runImport(options: ImportCommandOptions, command: Command): Promise<void> {
-  const database = requireDatabaseUrl(command)
+  const database = requireDatabase(command)
   const legacy = await import('../../legacy/index.ts')
   if ((await legacy.readManifest(options.data)) !== undefined) {
     return importExported(database, options)
@@ -81,13 +88,13 @@ async function runImport(options: ImportCommandOptions, command: Command): Promi
     ...(!options.json && { onProgress: (done: number) => progress.show(uploadStep(done)) }),
   }
   try {
-    // Strict writes all or nothing: chats that would be refused must be known before uploads go in.
+    // Strict writes all or nothing: a rehearsal finds refused chats before uploads are written.
     if (strict && !dryRun) await importLegacySnapshots({ ...chats, dryRun: true })
-    // First, so that a chat finds the session of its upload.
+    // Uploads come first, so that each chat finds the session of its upload.
     const uploads = await importSessionUploads(uploading)
     const report = await importLegacySnapshots(chats)
     progress.end()
-    if (!uploads.found) refuseNothing(report, options.data)
+    if (!uploads.found) requireFiles(report, options.data)
     const style = { width: process.stdout.columns ?? 100, colors: colorsFor(process.stdout) }
     const text = options.json
       ? JSON.stringify({ ...report, uploads, ok: report.ok && uploads.ok })
@@ -99,7 +106,7 @@ async function runImport(options: ImportCommandOptions, command: Command): Promi
   }
 }
 
-/** Imports what `session-db export` wrote. */
+/** Restores the output of `session-db export`. */
 async function importExported(database: string, options: ImportCommandOptions): Promise<void> {
   const { formatRestoreReport, importExport } = await import('../../legacy/index.ts')
   const report = await importExport({
@@ -129,12 +136,42 @@ function count(amount: number): string {
   return amount.toLocaleString('en-US')
 }
 
-/** A mistyped directory must not look like an import that went well. */
-function refuseNothing({ files }: ImportReport, dataDir: string): void {
+/** Fails if there are no files: a mistyped directory must not look like a successful import. */
+function requireFiles({ files }: ImportReport, directory: string): void {
   if (files.some(({ found }) => found)) return
   throw new SessionDbError(
     'invalid',
-    `There is nothing to import in ${dataDir}: it has none of ` +
-      `${files.map(({ name }) => name).join(', ')}. Pass the old app's data directory as --data.`,
+    `${directory} has nothing to import: none of ${files.map(({ name }) => name).join(', ')}. ` +
+      'Pass the data directory of the old app, or an export, as --data.',
   )
+}
+const MAX_LISTED = 50
+
+/** Formats the report about uploads. Returns no lines if there are none. */
+function uploadLines(report: UploadsReport, dryRun: boolean): string[] {
+  if (!report.found) return []
+  const { inFile, inserted, filled, alreadyThere, badRecords, notes, quarantineFile } = report
+  const counts = [
+    `${inserted} ${dryRun ? 'to insert' : 'inserted'}`,
+    ...(filled > 0 ? [`${filled} ${dryRun ? 'to fill a stub' : 'filled a stub'}`] : []),
+    `${alreadyThere} already there`,
+  ]
+  return [
+    `session-uploads.ndjson: ${inFile} ${inFile === 1 ? 'upload' : 'uploads'}, ${counts.join(', ')}`,
+    ...section('could not be imported', badRecords),
+    ...(quarantineFile === null ? [] : [`  They are in ${quarantineFile}`]),
+    ...section('imported with a change', notes),
+    '',
+  ]
+}
+
+function section(title: string, issues: readonly UploadIssue[]): string[] {
+  if (issues.length === 0) return []
+  const lines = issues
+    .slice(0, MAX_LISTED)
+    .map(({ line, id, reason }) =>
+      terminalText(`  line ${line}${id === null ? '' : ` ${id}`}: ${reason}`),
+    )
+  const rest = issues.length - lines.length
+  return [`  ${issues.length} ${title}`, ...lines, ...(rest > 0 ? [`  and ${rest} more`] : [])]
 }

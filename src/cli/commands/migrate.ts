@@ -1,18 +1,18 @@
 import { Command } from 'commander'
 import { colorsFor } from '../colors.ts'
-import { databaseUrlOption, requireDatabaseUrl } from '../database-url.ts'
+import { databaseUrlOption, requireDatabase } from '../options.ts'
 
-/** `session-db migrate`: brings a database to the schema this version needs. */
+/** Creates `session-db migrate`: creates or updates the tables. */
 export function migrateCommand(): Command {
   return new Command('migrate')
-    .description('create or update the tables; safe to run any number of times, from anywhere')
+    .description('create or update the tables; safe to repeat and to run concurrently')
     .addOption(databaseUrlOption())
     .option('--json', 'print one JSON line: { applied, alreadyApplied }')
     .action(runMigrate)
 }
 
 async function runMigrate({ json }: { json?: true }, command: Command): Promise<void> {
-  const database = requireDatabaseUrl(command)
+  const database = requireDatabase(command)
   const { migrate } = await import('../../server/index.ts')
   const { applied, alreadyApplied } = await migrate({ database })
   if (json) {

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { SessionDbError } from '../../errors.ts'
-import type { RetentionPolicy, RetentionResult } from '../../ops/index.ts'
+import type { RetentionPolicy, RetentionProgress, RetentionResult } from '../../ops/index.ts'
 import { colorsFor } from '../colors.ts'
-import { databaseUrlOption, requireDatabaseUrl } from '../database-url.ts'
+import { databaseUrlOption, requireDatabase } from '../options.ts'
 
 interface CommandOptions {
   readonly olderThan?: string
@@ -14,25 +14,25 @@ interface CommandOptions {
   readonly json?: true
 }
 
-/** `session-db retention`: deletes what is older than its tenant keeps it. */
+/** Creates `session-db retention`: deletes inactive sessions by each tenant's policy. */
 export function retentionCommand(): Command {
   return new Command('retention')
-    .description('delete sessions nothing has happened in for a time, and old answers to batches')
+    .description('delete inactive sessions and old results of write batches')
     .addOption(databaseUrlOption())
-    .option('--older-than <duration>', 'for every tenant, such as 90d, 12h or 2w')
+    .option('--older-than <duration>', 'age for all tenants, for example 90d, 12h or 2w')
     .option(
       '--policy <file>',
-      'JSON instead: { "default": "90d", "tenants": { "acme": "365d", "legal": "keep" } }',
+      'JSON file with ages by tenant: { "default": "90d", "tenants": { "acme": "365d", "legal": "keep" } }',
     )
     .option('--tenant <id>', 'only this tenant')
-    .option('--batches-older-than <duration>', 'forget answers to write batches', '90d')
-    .option('--dry-run', 'say what would go, delete nothing')
+    .option('--batches-older-than <duration>', 'age for results of write batches', '90d')
+    .option('--dry-run', 'count the due rows and delete nothing')
     .option('--json', 'print one JSON line: { dryRun, due, deletedSessions, forgottenBatches }')
     .action(run)
 }
 
 async function run(options: CommandOptions, command: Command): Promise<void> {
-  const database = requireDatabaseUrl(command)
+  const database = requireDatabase(command)
   const policy = await readPolicy(options, command)
   const { runRetention } = await import('../../ops/index.ts')
   const result = await runRetention({
@@ -51,26 +51,24 @@ async function readPolicy(
   command: Command,
 ): Promise<RetentionPolicy> {
   if ((olderThan === undefined) === (policy === undefined)) {
-    return command.error('say how long to keep: either --older-than 90d or --policy FILE')
+    return command.error('pass either --older-than <duration>, for example 90d, or --policy <file>')
   }
   if (olderThan !== undefined) return { default: olderThan }
-  const { parseRetentionPolicy } = await import('../../ops/index.ts')
+  const { parseRetentionPolicy } = await import('../../ops/retention/retention-policy.ts')
   const file = policy as string
   try {
     return parseRetentionPolicy(JSON.parse(await readFile(file, 'utf8')))
   } catch (error) {
     if (error instanceof SessionDbError) throw error
     const reason = error instanceof Error ? error.message : String(error)
-    throw new SessionDbError('invalid', `${file} is no policy: ${reason}`, { cause: error })
+    throw new SessionDbError('invalid', `Cannot read the policy ${file}: ${reason}`, {
+      cause: error,
+    })
   }
 }
 
-/** One line that changes in place on a terminal; nothing elsewhere. */
-function showProgress(): (progress: {
-  sessions: number
-  sessionsDue: number
-  rows: number
-}) => void {
+/** Redraws one line on a terminal, and writes nothing elsewhere. */
+function showProgress(): (progress: RetentionProgress) => void {
   const { stderr } = process
   return ({ sessions, sessionsDue, rows }) => {
     if (!stderr.isTTY) return
@@ -98,8 +96,8 @@ function describe({ dryRun, due, deletedSessions, forgottenBatches }: RetentionR
       .join('  ')
   const table = rows.length === 0 ? [] : [dim(line(heading)), ...rows.map(line), '']
   const sum = due.reduce((total, { sessions }) => total + sessions, 0)
-  const what = dryRun
-    ? `${sum} sessions and ${forgottenBatches} answers to batches would go. Nothing was deleted.`
-    : `${deletedSessions} sessions and ${forgottenBatches} answers to batches deleted.`
-  return `${[...table, bold(what)].join('\n')}\n`
+  const summary = dryRun
+    ? `Due: ${sum} sessions, ${forgottenBatches} batch results. Nothing was deleted.`
+    : `Deleted: ${deletedSessions} sessions, ${forgottenBatches} batch results.`
+  return `${[...table, bold(summary)].join('\n')}\n`
 }

@@ -1,8 +1,8 @@
 import { Command, Option } from 'commander'
 import type { ElectricSetup, ElectricSetupOptions } from '../../ops/index.ts'
 import { colorsFor } from '../colors.ts'
-import { databaseUrlOption, requireDatabaseUrl } from '../database-url.ts'
-import { collect } from '../option-parsers.ts'
+import { formatFinding } from '../format-findings.ts'
+import { collect, databaseUrlOption, requireDatabase } from '../options.ts'
 
 interface CommandOptions extends Omit<ElectricSetupOptions, 'database' | 'extraTables'> {
   readonly table?: readonly string[]
@@ -10,62 +10,65 @@ interface CommandOptions extends Omit<ElectricSetupOptions, 'database' | 'extraT
   readonly json?: true
 }
 
-/** `session-db setup-electric`: what a database needs so that Electric can replicate from it. */
+/** Creates `session-db setup-electric`: prints or runs the SQL that Electric and the app need. */
 export function setupElectricCommand(): Command {
   return new Command('setup-electric')
-    .description('print the SQL that Electric and the app need, least privilege; --apply runs it')
+    .description('print the SQL for roles, grants and publication of Electric and the app')
     .addOption(databaseUrlOption())
-    .option('--apply', 'run the statements, in one transaction')
+    .option('--apply', 'run the statements in one transaction')
     .option('--electric-role <role>', 'Electric’s role (default: electric)')
     .option('--app-role <role>', 'the app’s role (default: session_db_app)')
     .addOption(
-      new Option('--electric-password <password>', 'for a new role (default: generated)').env(
-        'SESSION_DB_ELECTRIC_PASSWORD',
-      ),
+      new Option(
+        '--electric-password <password>',
+        'password if Electric’s role is created (default: generated)',
+      ).env('SESSION_DB_ELECTRIC_PASSWORD'),
     )
     .addOption(
-      new Option('--app-password <password>', 'for a new role (default: generated)').env(
-        'SESSION_DB_APP_PASSWORD',
-      ),
+      new Option(
+        '--app-password <password>',
+        'password if the app’s role is created (default: generated)',
+      ).env('SESSION_DB_APP_PASSWORD'),
     )
     .option('--stream-id <id>', 'Electric’s ELECTRIC_REPLICATION_STREAM_ID (default: default)')
-    .option('--table <table>', 'a table of your own that shapes read; repeatable', collect(String))
+    .option('--table <table>', 'your own table that shapes read; repeatable', collect(String))
     .option('--json', 'print one JSON line: { server, steps, applied, passwords, names }')
     .action(run)
 }
 
 async function run(options: CommandOptions, command: Command): Promise<void> {
-  const database = requireDatabaseUrl(command)
-  const { applySetup, planSetup } = await import('../../ops/index.ts')
+  const database = requireDatabase(command)
+  const { applyElectricSetup, planElectricSetup } = await import('../../ops/index.ts')
   const { apply, json, table, ...rest } = options
-  const setUp = apply ? applySetup : planSetup
+  const setUp = apply ? applyElectricSetup : planElectricSetup
   const setup = await setUp({ database, ...rest, ...(table && { extraTables: table }) })
   if (json) process.stdout.write(`${JSON.stringify(setup)}\n`)
-  else await print(setup, database)
+  else print(setup, database)
   if (setup.server.some(({ level }) => level === 'error')) process.exitCode = 1
 }
 
-async function print(setup: ElectricSetup, database: string): Promise<void> {
-  const { formatFinding } = await import('../../ops/index.ts')
+function print(setup: ElectricSetup, database: string): void {
   const { dim, green, yellow } = colorsFor(process.stdout)
   for (const finding of setup.server) {
-    // Not in the way of what is printed to be run.
+    // stdout is reserved for SQL, so that it can be piped to psql.
     if (finding.level !== 'ok') process.stderr.write(`${yellow(formatFinding(finding))}\n`)
   }
   for (const { sql, why } of setup.steps) process.stdout.write(`${sql}; ${dim(`-- ${why}`)}\n`)
-  if (setup.steps.length === 0) process.stdout.write('nothing to do: all of it is there\n')
+  if (setup.steps.length === 0) process.stdout.write('nothing to do: the setup is complete\n')
   else if (setup.applied)
     process.stdout.write(`${green('applied')} ${setup.steps.length} statements\n`)
-  else process.stderr.write(dim('Nothing has been run. Pass --apply, or give it to psql.\n'))
+  else process.stderr.write(dim('Nothing was run. Pass --apply, or pipe this to psql.\n'))
   printEnvironment(setup, database)
 }
 
-/** What to set where, with the passwords that are known only now. */
+/** Prints the environment variables with the new passwords, which are not stored anywhere. */
 function printEnvironment({ applied, passwords, names }: ElectricSetup, database: string): void {
   if (!applied || Object.keys(passwords).length === 0) return
   const { bold, dim } = colorsFor(process.stdout)
-  const line = (who: string, role: string, password: string) =>
-    process.stdout.write(`${dim(`${who}  DATABASE_URL=`)}${bold(as(database, role, password))}\n`)
+  const line = (service: string, role: string, password: string) =>
+    process.stdout.write(
+      `${dim(`${service}  DATABASE_URL=`)}${bold(urlFor(database, role, password))}\n`,
+    )
   process.stdout.write('\n')
   if (passwords.electric !== undefined) {
     line('Electric', names.electricRole, passwords.electric)
@@ -74,7 +77,7 @@ function printEnvironment({ applied, passwords, names }: ElectricSetup, database
   if (passwords.app !== undefined) line('the app ', names.appRole, passwords.app)
 }
 
-function as(database: string, role: string, password: string): string {
+function urlFor(database: string, role: string, password: string): string {
   const url = new URL(database)
   url.username = encodeURIComponent(role)
   url.password = encodeURIComponent(password)

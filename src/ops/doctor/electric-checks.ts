@@ -2,11 +2,10 @@ import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Finding } from '../finding.ts'
 
-/** Where Electric is. */
-export interface ElectricTarget {
-  /** Its base URL, without `/v1/shape`. */
+interface ElectricTarget {
+  /** Electric's base URL, without `/v1/shape`. */
   readonly url: string
-  /** Its `ELECTRIC_SECRET`. */
+  /** Electric's `ELECTRIC_SECRET`. */
   readonly secret?: string | undefined
 }
 
@@ -17,15 +16,15 @@ interface Answer {
 }
 
 const TIMEOUT_MS = 5_000
-const LARGEST_BODY = 64 * 1024
+const MAX_BODY_LENGTH = 64 * 1024
 
-/** The oldest Electric whose secret protects every path (GHSA-m4f6-p2j8-rq76). */
-const OLDEST = [1, 7, 12] as const
+/** The first version whose secret protects every path (GHSA-m4f6-p2j8-rq76). */
+const OLDEST_SAFE = [1, 7, 12] as const
 const BYPASSES = ['/v1/shape/', '/v1//shape', '/v1/%73hape']
-// Enough for an answer that shows whether the secret is asked for; it makes no shape of a real table.
+// Shows whether the secret is required, without creating a shape of a real table.
 const PROBE = '?table=session_db_doctor_probe&offset=-1'
 
-/** Whether Electric is up, new enough, and keeps out whoever has no secret. */
+/** Checks that Electric is up, is recent enough, and requires its secret on every path. */
 export async function checkElectric(target: ElectricTarget): Promise<Finding[]> {
   const health = await ask(target, '/v1/health')
   if (health instanceof Error) return [unreachable(target, health)]
@@ -37,7 +36,7 @@ export async function checkElectric(target: ElectricTarget): Promise<Finding[]> 
   ]
 }
 
-/** Electric's answer to the question whether it is ready; an error when it gave none. */
+/** Requests Electric's health. Resolves with an error when there is no answer. */
 export function askHealth(target: ElectricTarget): Promise<{ readonly status: number } | Error> {
   return ask(target, '/v1/health')
 }
@@ -63,7 +62,7 @@ function checkHealth({ status, body }: Answer): Finding {
     check,
     level: 'error',
     message: `/v1/health answers ${status}${status === 202 ? ' (waiting or starting, not ready)' : ''}: ${body.slice(0, 200)}`,
-    fix: 'Electric serves once it holds its lock and its slot: look at its log, and that no other instance runs on this stream id.',
+    fix: 'Read Electric’s log. It becomes ready once it holds its lock and its slot: make sure that no other instance uses this stream id.',
   }
 }
 
@@ -75,12 +74,12 @@ function checkVersion({ headers }: Answer): Finding {
     return {
       check,
       level: 'warning',
-      message: server === '' ? 'it does not say its version' : `unknown version ${server}`,
-      fix: 'Make sure by its image tag that it is 1.7.12 or newer.',
+      message: server === '' ? 'no version in the response' : `unknown version ${server}`,
+      fix: 'Check the image tag: it must be 1.7.12 or newer.',
     }
   }
   const version = found.slice(1).map(Number)
-  if (compare(version, OLDEST) >= 0) return { check, level: 'ok', message: found[0] }
+  if (compare(version, OLDEST_SAFE) >= 0) return { check, level: 'ok', message: found[0] }
   return {
     check,
     level: 'error',
@@ -102,7 +101,7 @@ async function checkSecret(target: ElectricTarget): Promise<Finding> {
     return {
       check,
       level: 'error',
-      message: `/v1/shape answers ${without.status} without a secret: whoever reaches it reads everything`,
+      message: `/v1/shape answers ${without.status} without a secret: everyone who reaches Electric can read every row`,
       fix: 'Set ELECTRIC_SECRET on Electric and on the app, and do not set ELECTRIC_INSECURE.',
     }
   }
@@ -110,19 +109,19 @@ async function checkSecret(target: ElectricTarget): Promise<Finding> {
     return {
       check,
       level: 'error',
-      message: 'a secret is asked for, and none is known here',
-      fix: 'Set ELECTRIC_SECRET to the one Electric has.',
+      message: 'Electric requires a secret, but ELECTRIC_SECRET is not set here',
+      fix: 'Set ELECTRIC_SECRET to Electric’s own value.',
     }
   }
   const secret = encodeURIComponent(target.secret)
   const withIt = await ask(target, `/v1/shape${PROBE}&secret=${secret}`)
   if (withIt instanceof Error) return failedProbe(check, withIt)
-  if (withIt.status !== 401) return { check, level: 'ok', message: 'required, and ours is right' }
+  if (withIt.status !== 401) return { check, level: 'ok', message: 'required, and accepted' }
   return {
     check,
     level: 'error',
-    message: 'our secret is refused',
-    fix: 'Set ELECTRIC_SECRET to the one Electric has.',
+    message: 'Electric refuses this secret',
+    fix: 'Set ELECTRIC_SECRET to Electric’s own value.',
   }
 }
 
@@ -139,15 +138,20 @@ async function checkBypasses(target: ElectricTarget): Promise<Finding> {
     check,
     level: 'error',
     message: `answered without the secret: ${open.join(', ')}`,
-    fix: 'Upgrade Electric to 1.7.12 or newer, and let nobody but the app reach it.',
+    fix: 'Upgrade Electric to 1.7.12 or newer, and make it reachable for the app only.',
   }
 }
 
 function failedProbe(check: string, error: Error): Finding {
-  return { check, level: 'error', message: `no answer: ${reasonOf(error)}`, fix: 'Run it again.' }
+  return {
+    check,
+    level: 'error',
+    message: `no answer: ${reasonOf(error)}`,
+    fix: 'Read Electric’s log.',
+  }
 }
 
-/** Not `fetch`: that would tidy up the very paths which are tried here. */
+/** Sends a request without `fetch`, which would normalize the paths under test. */
 function ask({ url }: ElectricTarget, pathAndQuery: string): Promise<Answer | Error> {
   const { protocol, hostname, port, pathname } = new URL(url)
   const base = pathname.replace(/\/+$/, '')
@@ -167,7 +171,7 @@ function ask({ url }: ElectricTarget, pathAndQuery: string): Promise<Answer | Er
       let body = ''
       response.setEncoding('utf8')
       response.on('data', (chunk: string) => {
-        if (body.length < LARGEST_BODY) body += chunk
+        if (body.length < MAX_BODY_LENGTH) body += chunk
       })
       response.on('error', resolve)
       response.on('end', () =>

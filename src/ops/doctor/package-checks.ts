@@ -4,12 +4,12 @@ import type { Finding } from '../finding.ts'
 
 const PACKAGE = '@tanstack/db'
 
-/** Whether a project has exactly one `@tanstack/db`. Two give "not a Collection" errors at run time. */
+/** Checks that a project has one copy of `@tanstack/db`. Two cause "not a Collection" errors. */
 export async function checkPackages(directory: string): Promise<Finding> {
   const check = 'tanstack-copies'
   const copies = await findCopies(join(directory, 'node_modules'))
   if (copies.size === 0) {
-    return { check, level: 'skipped', message: `no ${PACKAGE} below ${directory}` }
+    return { check, level: 'skipped', message: `${directory} has no ${PACKAGE} installed` }
   }
   const list = [...copies].map(([path, version]) => `${version} in ${path}`).sort()
   if (copies.size === 1) return { check, level: 'ok', message: `one ${PACKAGE}: ${list[0]}` }
@@ -17,11 +17,11 @@ export async function checkPackages(directory: string): Promise<Finding> {
     check,
     level: 'error',
     message: `${copies.size} copies of ${PACKAGE}: ${list.join(', ')}`,
-    fix: `Pin ${PACKAGE}, @tanstack/react-db and @tanstack/electric-db-collection to versions that agree (npm ls ${PACKAGE}), and set "overrides".`,
+    fix: `Pin ${PACKAGE}, @tanstack/react-db and @tanstack/electric-db-collection to versions that agree, or set "overrides" in package.json. \`npm ls ${PACKAGE}\` lists them.`,
   }
 }
 
-/** Version by real path of every copy: links of a workspace or of pnpm lead to the same one. */
+/** Returns the version by real path: links of workspaces and pnpm lead to the same copy. */
 async function findCopies(root: string): Promise<Map<string, string>> {
   const copies = new Map<string, string>()
   const seen = new Set<string>()

@@ -1,33 +1,31 @@
 import type { Finding } from '../finding.ts'
 
-/** What is known of Electric's metrics port. */
-export interface PrometheusTarget {
-  /** Where Electric serves its metrics (`ELECTRIC_PROMETHEUS_PORT`), for example `http://electric:9090/metrics`. */
+interface PrometheusTarget {
+  /** Electric's metrics (`ELECTRIC_PROMETHEUS_PORT`), for example `http://electric:9090/metrics`. */
   readonly url?: string | undefined
-  /** A Prometheus that should scrape it, for example `http://prometheus:9090`. */
+  /** The Prometheus that scrapes them, for example `http://prometheus:9090`. */
   readonly prometheusUrl?: string | undefined
 }
 
 const TIMEOUT_MS = 5_000
 
 /**
- * Whether somebody scrapes Electric's metrics: a port that is open and never scraped keeps every
- * measurement in memory for ever. Only Prometheus itself knows, so it is asked for its targets.
+ * Checks whether Electric's metrics are scraped. Electric keeps every measurement in memory until the
+ * next scrape, so an open port that is never scraped leaks. Only Prometheus knows its targets.
  */
 export async function checkPrometheus({ url, prometheusUrl }: PrometheusTarget): Promise<Finding> {
   const check = 'prometheus'
   if (url === undefined) {
-    return { check, level: 'skipped', message: 'no metrics URL of Electric given' }
+    return { check, level: 'skipped', message: 'pass --electric-metrics-url to check scraping' }
   }
   const open = await status(url)
-  if (open === undefined)
-    return { check, level: 'ok', message: 'the port is closed: nothing piles up' }
+  if (open === undefined) return { check, level: 'ok', message: 'the metrics port is closed' }
   if (prometheusUrl === undefined) {
     return {
       check,
       level: 'warning',
-      message: 'the metrics port is open, and nothing says who scrapes it',
-      fix: 'Scrape it, or unset ELECTRIC_PROMETHEUS_PORT. Name the Prometheus (--prometheus-url) to have this looked up.',
+      message: 'the metrics port is open; whether Prometheus scrapes it is unknown',
+      fix: 'Pass --prometheus-url to check it. Without Prometheus, unset ELECTRIC_PROMETHEUS_PORT.',
     }
   }
   const scraped = await isScraped(prometheusUrl, url)
@@ -35,7 +33,7 @@ export async function checkPrometheus({ url, prometheusUrl }: PrometheusTarget):
     return {
       check,
       level: 'error',
-      message: `no targets from Prometheus: ${scraped.message}`,
+      message: `cannot read the targets of Prometheus: ${scraped.message}`,
       fix: 'Correct --prometheus-url.',
     }
   }
@@ -43,7 +41,7 @@ export async function checkPrometheus({ url, prometheusUrl }: PrometheusTarget):
   return {
     check,
     level: 'error',
-    message: 'the metrics port is open and never scraped: Electric’s memory grows until it ends',
+    message: 'the metrics port is open and never scraped: Electric’s memory grows without limit',
     fix: 'Add it to Prometheus, or unset ELECTRIC_PROMETHEUS_PORT.',
   }
 }
@@ -69,7 +67,7 @@ async function isScraped(prometheusUrl: string, url: string): Promise<boolean | 
     const response = await fetch(new URL('/api/v1/targets?state=active', prometheusUrl), {
       signal: AbortSignal.timeout(TIMEOUT_MS),
     })
-    if (!response.ok) return new Error(`it answers ${response.status}`)
+    if (!response.ok) return new Error(`HTTP ${response.status}`)
     const { data } = (await response.json()) as Targets
     const { host, pathname } = new URL(url)
     return (data?.activeTargets ?? []).some(({ scrapeUrl, health }) => {

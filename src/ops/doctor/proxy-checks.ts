@@ -1,23 +1,23 @@
 import { connect } from 'node:tls'
 import type { Finding } from '../finding.ts'
 
-/** The app's own shape route, as a browser reaches it. */
+/** The app's shape route, as a browser reaches it. */
 export interface ProxyTarget {
-  /** Its base URL, for example `https://app.example/api/shapes`. */
+  /** Base URL, for example `https://app.example/api/shapes`. */
   readonly url: string
-  /** Headers of somebody signed in, for example a cookie. */
+  /** Headers of a signed-in user, for example a cookie. */
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
 const TIMEOUT_MS = 10_000
 
-/** Whether the app's shape route keeps strangers out, its answers out of caches, and its polls few. */
+/** Checks the app's shape route: authentication, cache headers and connections per browser. */
 export async function checkProxy(target: ProxyTarget): Promise<Finding[]> {
   const url = `${target.url.replace(/\/+$/, '')}/sessions?offset=-1`
-  const stranger = await get(url, {})
-  if (stranger instanceof Error) return [unreachable(target, stranger)]
+  const anonymous = await get(url, {})
+  if (anonymous instanceof Error) return [unreachable(target, anonymous)]
   return [
-    checkStranger(stranger),
+    checkAnonymous(anonymous),
     target.headers === undefined ? noHeaders() : checkCacheHeaders(await get(url, target.headers)),
     await checkConnections(target),
   ]
@@ -28,18 +28,18 @@ function unreachable({ url }: ProxyTarget, error: Error): Finding {
     check: 'proxy-auth',
     level: 'error',
     message: `no answer from ${new URL(url).host}: ${error.message}`,
-    fix: 'Start the app, or correct the URL of its shape route.',
+    fix: 'Start the app, or correct --proxy-url.',
   }
 }
 
-function checkStranger({ status }: Response): Finding {
+function checkAnonymous({ status }: Response): Finding {
   const check = 'proxy-auth'
-  if (status === 401) return { check, level: 'ok', message: 'nobody gets 401' }
+  if (status === 401) return { check, level: 'ok', message: 'anonymous requests get 401' }
   return {
     check,
     level: 'error',
-    message: `somebody who is not signed in gets ${status}`,
-    fix: 'The URL must be the route of createShapeProxy, and its authenticate must refuse strangers.',
+    message: `anonymous requests get ${status} instead of 401`,
+    fix: 'Pass the route of createShapeProxy as --proxy-url, and let `authenticate` return null for anonymous requests.',
   }
 }
 
@@ -47,20 +47,20 @@ function noHeaders(): Finding {
   return {
     check: 'proxy-cache',
     level: 'skipped',
-    message: 'pass --header with what signs a user in, to look at the cache headers',
+    message: 'pass --header with a user’s cookie or token to check the cache headers',
   }
 }
 
 function checkCacheHeaders(answer: Response | Error): Finding {
   const check = 'proxy-cache'
   if (answer instanceof Error)
-    return { check, level: 'error', message: answer.message, fix: 'Run it again.' }
+    return { check, level: 'error', message: answer.message, fix: 'Check the app’s log.' }
   if (!answer.ok && answer.status !== 304) {
     return {
       check,
       level: 'error',
-      message: `a shape is answered with ${answer.status}, signed in as told`,
-      fix: 'Check the header, and the app’s log.',
+      message: `a shape request with the given headers gets ${answer.status}`,
+      fix: 'Check --header and the app’s log.',
     }
   }
   const cache = answer.headers.get('cache-control') ?? ''
@@ -71,31 +71,31 @@ function checkCacheHeaders(answer: Response | Error): Finding {
   return {
     check,
     level: 'error',
-    message: `cache-control: ${cache || 'none'}; vary: ${vary || 'none'}: one user’s rows could be shown to another`,
-    fix: 'Serve shapes through createShapeProxy, and let no proxy before the app rewrite these headers.',
+    message: `cache-control: ${cache || 'none'}; vary: ${vary || 'none'}: a cache can show one user’s rows to another`,
+    fix: 'Serve shapes through createShapeProxy, and make sure that no proxy in front of the app rewrites these headers.',
   }
 }
 
 async function checkConnections({ url }: ProxyTarget): Promise<Finding> {
   const check = 'live-connections'
   const { protocol, hostname, port } = new URL(url)
-  if (protocol !== 'https:') return sharing(check, 'HTTP/1.1 without TLS')
-  const spoken = await negotiated(hostname, Number(port || 443))
-  if (spoken === 'h2') return { check, level: 'ok', message: 'HTTP/2' }
-  return sharing(check, spoken instanceof Error ? spoken.message : 'HTTP/1.1')
+  if (protocol !== 'https:') return fewConnections(check, 'HTTP/1.1 without TLS')
+  const negotiated = await negotiateProtocol(hostname, Number(port || 443))
+  if (negotiated === 'h2') return { check, level: 'ok', message: 'HTTP/2' }
+  return fewConnections(check, negotiated instanceof Error ? negotiated.message : 'HTTP/1.1')
 }
 
-/** Six connections are enough for the two that a browser profile keeps when they are shared. */
-function sharing(check: string, spoken: string): Finding {
+/** With connection sharing a browser profile needs two of its six connections. */
+function fewConnections(check: string, protocol: string): Finding {
   return {
     check,
     level: 'warning',
-    message: `${spoken}: a browser gives a whole profile six connections`,
-    fix: 'Serve HTTP/2, or keep connection sharing on in createSessionCollections (it is, unless turned off).',
+    message: `${protocol}: a browser opens at most six connections for all tabs together`,
+    fix: 'Serve HTTP/2, or make sure that connection sharing in createSessionCollections is not turned off.',
   }
 }
 
-function negotiated(host: string, port: number): Promise<string | false | null | Error> {
+function negotiateProtocol(host: string, port: number): Promise<string | false | null | Error> {
   return new Promise((resolve) => {
     const socket = connect({
       host,
@@ -103,7 +103,7 @@ function negotiated(host: string, port: number): Promise<string | false | null |
       servername: host,
       ALPNProtocols: ['h2', 'http/1.1'],
       timeout: TIMEOUT_MS,
-      // Only what is spoken matters here; `fetch` has looked at the certificate.
+      // This only asks for the protocol; `fetch` has verified the certificate.
       rejectUnauthorized: false,
     })
     const end = (result: string | false | null | Error) => {

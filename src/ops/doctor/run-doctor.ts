@@ -1,100 +1,100 @@
 import type { ClientBase } from 'pg'
 import { SessionDbError } from '../../errors.ts'
 import { withClient } from '../../server/with-client.ts'
-import { setupNames } from '../electric-setup/setup-options.ts'
+import { setupNames } from '../electric-setup/names.ts'
 import type { Finding } from '../finding.ts'
-import { checkClock } from './clock-checks.ts'
+import { checkSlot } from '../replication-slot.ts'
+import { checkClock, checkSchema, checkServer } from './database-checks.ts'
 import { checkElectric } from './electric-checks.ts'
 import { checkPackages } from './package-checks.ts'
 import { checkPrometheus } from './prometheus-checks.ts'
 import { checkProxy, type ProxyTarget } from './proxy-checks.ts'
-import { checkSchema } from './schema-checks.ts'
-import { checkServer } from './server-checks.ts'
 import { checkSetup } from './setup-checks.ts'
-import { checkSlot } from './slot-checks.ts'
 
-/** What to look at. What is left out is reported as skipped. */
+/** The parts of the stack to check. A part without its option is reported as skipped. */
 export interface DoctorOptions {
-  /** Connection string of somebody who may read the catalog: the owner of the tables, or the app. */
-  readonly databaseUrl?: string | undefined
+  /** Connection string of a role that may read the catalog: the tables' owner or the app's role. */
+  readonly database?: string | undefined
   readonly electricRole?: string | undefined
   readonly appRole?: string | undefined
-  /** Electric's `ELECTRIC_REPLICATION_STREAM_ID`; `default` unless given. */
+  /** Electric's `ELECTRIC_REPLICATION_STREAM_ID`. Default `default`. */
   readonly streamId?: string | undefined
-  /** Tables of the app's own that shapes read. */
+  /** The app's own tables that shapes read. */
   readonly extraTables?: readonly string[] | undefined
-  /** Base URL of Electric. */
+  /** Electric's base URL. */
   readonly electricUrl?: string | undefined
   readonly electricSecret?: string | undefined
-  /** The app's own shape route, and headers of somebody signed in. */
+  /** The app's shape route, and headers of a signed-in user. */
   readonly proxy?: ProxyTarget | undefined
-  /** Electric's metrics URL, and the Prometheus that should scrape it. */
+  /** Electric's metrics URL. */
   readonly electricMetricsUrl?: string | undefined
+  /** The Prometheus that scrapes Electric. */
   readonly prometheusUrl?: string | undefined
-  /** The app's directory, to look for copies of packages; the working directory unless given. */
+  /** The app's directory, searched for duplicate packages. Default: the working directory. */
   readonly directory?: string | undefined
-  /** Hears of each group of findings as it comes. */
+  /** Called with each group of findings as soon as it is known. */
   readonly onFindings?: ((findings: readonly Finding[]) => void) | undefined
-  /** This machine's clock in ms since the epoch; `Date.now` unless given. */
+  /** This machine's clock in ms since the epoch. Default `Date.now`. */
   readonly now?: (() => number) | undefined
 }
 
 /**
- * Looks for what goes wrong in this stack, and says for each finding what to do. Changes nothing.
+ * Checks Postgres, Electric, the app's shape route and the installed packages for known problems.
+ * Changes nothing.
  *
- * @returns every check's finding, in a fixed order; it never throws for what it finds.
+ * @returns one finding per check, in a fixed order. A failing check is a finding, never an exception.
  * @example
- * const findings = await runDoctor({ databaseUrl: process.env.DATABASE_URL })
+ * const findings = await runDoctor({ database: process.env.DATABASE_URL })
  * const healthy = findings.every(({ level }) => level !== 'error')
  */
 export async function runDoctor(options: DoctorOptions): Promise<Finding[]> {
   const findings: Finding[] = []
-  for (const look of checks(options)) {
-    const found = [await look().catch(couldNotLook)].flat()
+  for (const check of checks(options)) {
+    const found = [await check().catch(checkFailed)].flat()
     findings.push(...found)
     options.onFindings?.(found)
   }
   return findings
 }
 
-type Look = () => Promise<Finding | Finding[]>
+type Check = () => Promise<Finding | Finding[]>
 
-function checks(options: DoctorOptions): Look[] {
+function checks(options: DoctorOptions): Check[] {
   const { electricUrl, electricSecret, proxy, electricMetricsUrl, prometheusUrl } = options
   return [
     () => checkDatabase(options),
-    () =>
+    async () =>
       electricUrl === undefined
-        ? skipped('electric-health', 'no ELECTRIC_URL given')
+        ? skipped('electric-health', 'set ELECTRIC_URL to check Electric')
         : checkElectric({ url: electricUrl, secret: electricSecret }),
-    () =>
+    async () =>
       proxy === undefined
-        ? skipped('proxy-auth', 'no URL of the app’s shape route given (--proxy-url)')
+        ? skipped('proxy-auth', 'pass --proxy-url to check the app’s shape route')
         : checkProxy(proxy),
     () => checkPrometheus({ url: electricMetricsUrl, prometheusUrl }),
     () => checkPackages(options.directory ?? process.cwd()),
   ]
 }
 
-/** Such as a table that is not there, or one this role may not read. */
-function couldNotLook(error: unknown): Finding {
+/** Reports an exception, for example a missing table or privilege. */
+function checkFailed(error: unknown): Finding {
   return {
     check: 'doctor',
     level: 'error',
     message: error instanceof Error ? error.message : String(error),
-    fix: 'Run it as the owner of the tables, with the options that describe your set-up (--help).',
+    fix: 'Connect as the owner of the tables, and pass the options that describe your setup (--help).',
   }
 }
 
-async function skipped(check: string, message: string): Promise<Finding> {
+function skipped(check: string, message: string): Finding {
   return { check, level: 'skipped', message }
 }
 
 async function checkDatabase(options: DoctorOptions): Promise<Finding[]> {
-  const { databaseUrl } = options
-  if (databaseUrl === undefined) return [await skipped('connection', 'no DATABASE_URL given')]
+  const { database } = options
+  if (database === undefined) return [skipped('connection', 'set DATABASE_URL to check Postgres')]
   try {
-    return await withClient(databaseUrl, (client) => lookAtDatabase(client, options))
+    return await withClient(database, (client) => checksIn(client, options))
   } catch (error) {
     if (!(error instanceof SessionDbError && error.code === 'unavailable')) throw error
     const fix = 'Start Postgres, or correct DATABASE_URL (host, port, password, sslmode).'
@@ -102,30 +102,18 @@ async function checkDatabase(options: DoctorOptions): Promise<Finding[]> {
   }
 }
 
-async function lookAtDatabase(client: ClientBase, options: DoctorOptions): Promise<Finding[]> {
-  const names = setupNames(definedOnly(options))
+async function checksIn(client: ClientBase, options: DoctorOptions): Promise<Finding[]> {
+  const names = setupNames(options)
   const schema = await checkSchema(client)
-  const tablesAreThere = schema.every(
-    ({ check, level }) => check !== 'migrations' || level !== 'error',
-  )
+  const migrated = schema.every(({ check, level }) => check !== 'migrations' || level !== 'error')
   return [
     { check: 'connection', level: 'ok', message: 'connected' },
     ...(await checkServer(client)),
     ...schema,
-    ...(tablesAreThere
+    ...(migrated
       ? await checkSetup(client, names)
-      : [await skipped('electric-role', 'tables are not up to date')]),
+      : [skipped('electric-role', 'tables are not up to date')]),
     await checkSlot(client, names.slot),
     await checkClock(client, options.now ?? Date.now),
   ]
-}
-
-function definedOnly(options: DoctorOptions): Parameters<typeof setupNames>[0] {
-  const { electricRole, appRole, streamId, extraTables } = options
-  return {
-    ...(electricRole !== undefined && { electricRole }),
-    ...(appRole !== undefined && { appRole }),
-    ...(streamId !== undefined && { streamId }),
-    ...(extraTables !== undefined && { extraTables }),
-  }
 }

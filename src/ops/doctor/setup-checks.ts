@@ -1,47 +1,44 @@
 import type { ClientBase } from 'pg'
-import {
-  planElectricSetup,
-  type SetupStep,
-  type SetupTopic,
-} from '../electric-setup/plan-electric-setup.ts'
-import { readSetupState, type SetupState } from '../electric-setup/read-setup-state.ts'
-import type { SetupNames } from '../electric-setup/setup-options.ts'
+import type { SetupNames } from '../electric-setup/names.ts'
+import { readSetupState, type SetupState } from '../electric-setup/setup-state.ts'
+import { type SetupStep, setupSteps } from '../electric-setup/setup-steps.ts'
 import type { Finding } from '../finding.ts'
 
-const TOPICS: Record<SetupTopic, (state: SetupState, names: SetupNames) => string> = {
-  'electric-role': (_, { electricRole }) => `${electricRole} may replicate and read, no more`,
-  'app-role': (_, { appRole }) => `${appRole} may read and write, no more`,
+/** The message of each check that finds nothing missing. */
+const COMPLETE: Record<SetupStep['topic'], (state: SetupState, names: SetupNames) => string> = {
+  'electric-role': (_, { electricRole }) => `${electricRole} may replicate and read, nothing else`,
+  'app-role': (_, { appRole }) => `${appRole} may read and write, nothing else`,
   publication: ({ replicated }, { publication }) =>
-    `${publication} has its ${replicated.length} tables and owner`,
+    `${publication} has the right owner and all ${replicated.length} tables`,
   'replica-identity': ({ replicated }) => `full on ${replicated.length} tables`,
 }
 
-/** Whether roles, grants, publication and replica identity are as `setup-electric` would leave them. */
+/** Checks whether roles, grants, publication and replica identity match what `setup-electric` creates. */
 export async function checkSetup(client: ClientBase, names: SetupNames): Promise<Finding[]> {
   const state = await readSetupState(client, names)
-  const steps = planElectricSetup(state, names, { electric: '…', app: '…' })
-  const findings = Object.entries(TOPICS).map(([topic, describe]) =>
+  const steps = setupSteps(state, names, { electric: '…', app: '…' })
+  const findings = Object.entries(COMPLETE).map(([topic, describe]) =>
     fromSteps(
       topic,
       steps.filter((step) => step.topic === topic),
       describe(state, names),
     ),
   )
-  return [...findings, ...tooMuch(state, names)]
+  return [...findings, ...excessPrivileges(state, names)]
 }
 
-function fromSteps(check: string, steps: readonly SetupStep[], fine: string): Finding {
-  if (steps.length === 0) return { check, level: 'ok', message: fine }
+function fromSteps(check: string, steps: readonly SetupStep[], complete: string): Finding {
+  if (steps.length === 0) return { check, level: 'ok', message: complete }
   return {
     check,
     level: 'error',
-    message: `still needed: ${steps.map(({ sql }) => sql).join('; ')}`,
-    fix: 'session-db setup-electric shows the statements, with --apply it runs them.',
+    message: `missing: ${steps.map(({ sql }) => sql).join('; ')}`,
+    fix: 'session-db setup-electric prints the statements, and runs them with --apply.',
   }
 }
 
-/** What works and is nevertheless more than it should be. */
-function tooMuch(state: SetupState, names: SetupNames): Finding[] {
+/** Setups that work with more privileges than they need. */
+function excessPrivileges(state: SetupState, names: SetupNames): Finding[] {
   const findings: Finding[] = []
   const superusers = [
     ...(state.electric?.superuser ? [names.electricRole] : []),
@@ -59,7 +56,7 @@ function tooMuch(state: SetupState, names: SetupNames): Finding[] {
     findings.push({
       check: 'publication-all-tables',
       level: 'warning',
-      message: `${names.publication} publishes every table, also those no shape reads`,
+      message: `${names.publication} publishes every table, including those that no shape reads`,
       fix: `DROP PUBLICATION ${names.publication}; then session-db setup-electric --apply`,
     })
   }

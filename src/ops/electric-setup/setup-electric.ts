@@ -2,51 +2,51 @@ import { randomBytes } from 'node:crypto'
 import type { ClientBase } from 'pg'
 import { transaction } from '../../server/in-transaction.ts'
 import { withClient } from '../../server/with-client.ts'
-import { checkServer } from '../doctor/server-checks.ts'
+import { checkServer } from '../doctor/database-checks.ts'
 import type { Finding } from '../finding.ts'
-import { planElectricSetup, type SetupStep } from './plan-electric-setup.ts'
-import { readSetupState, type SetupState } from './read-setup-state.ts'
-import { type ElectricSetupOptions, type SetupNames, setupNames } from './setup-options.ts'
+import { type ElectricSetupOptions, type SetupNames, setupNames } from './names.ts'
+import { readSetupState, type SetupState } from './setup-state.ts'
+import { type SetupStep, setupSteps } from './setup-steps.ts'
 
-/** What is to be done, or has been. */
+/** A planned or applied setup. */
 export interface ElectricSetup {
-  /** What the server itself lacks; no statement here can give it. */
+  /** Settings of the server that are wrong. No statement below can change them. */
   readonly server: readonly Finding[]
-  /** The statements that are, or were, needed, in order; none when all is there. */
+  /** The missing statements in order. Empty when the setup is complete. */
   readonly steps: readonly SetupStep[]
   readonly applied: boolean
-  /** Passwords of the roles that these steps make. */
+  /** Passwords of the roles that these steps create. */
   readonly passwords: { readonly electric?: string; readonly app?: string }
   readonly names: SetupNames
 }
 
 /**
- * Says which statements a database still needs so that Electric can replicate from it with the least
- * privilege (`ELECTRIC_MANUAL_TABLE_PUBLISHING=true`), and the app can use it as a role that can
+ * Returns the statements that a database still needs before Electric can replicate it with the least
+ * privilege (`ELECTRIC_MANUAL_TABLE_PUBLISHING=true`) and the app can use it as a role that can
  * neither replicate nor change tables. Runs none of them.
  *
- * @throws SessionDbError `unavailable` when the database cannot be reached, `invalid` when a table is
- * not there.
+ * @throws SessionDbError `unavailable` when the database can't be reached, `invalid` when a table is
+ * missing.
  * @example
- * const { steps } = await planSetup({ database: process.env.DATABASE_URL })
+ * const { steps } = await planElectricSetup({ database: process.env.DATABASE_URL })
  * for (const { sql } of steps) console.log(`${sql};`)
  */
-export function planSetup(options: ElectricSetupOptions): Promise<ElectricSetup> {
+export function planElectricSetup(options: ElectricSetupOptions): Promise<ElectricSetup> {
   return withClient(options.database, (client) => plan(client, options))
 }
 
 /**
- * Runs what `planSetup` says, in one transaction. Doing it again changes nothing.
+ * Runs the statements of `planElectricSetup` in one transaction. A second run changes nothing.
  *
- * @throws SessionDbError as `planSetup`; Postgres's own error when this role may not do it, and then
- * nothing has changed.
+ * @throws SessionDbError like `planElectricSetup`. Postgres's own error when the role lacks a
+ * privilege; nothing has changed then.
  * @example
- * const { passwords } = await applySetup({ database: process.env.DATABASE_URL })
+ * const { passwords } = await applyElectricSetup({ database: process.env.DATABASE_URL })
  */
-export function applySetup(options: ElectricSetupOptions): Promise<ElectricSetup> {
+export function applyElectricSetup(options: ElectricSetupOptions): Promise<ElectricSetup> {
   return withClient(options.database, (client) =>
     transaction(client, async () => {
-      // Whoever holds one of the tables for long should not be queued behind.
+      // A statement that waits for a table lock blocks all later queries on that table.
       await client.query("SET LOCAL lock_timeout = '10s'")
       const setup = await plan(client, options)
       for (const { sql } of setup.steps) await client.query(sql)
@@ -64,14 +64,14 @@ async function plan(client: ClientBase, options: ElectricSetupOptions): Promise<
   }
   return {
     server: await checkServer(client),
-    steps: planElectricSetup(state, names, passwords),
+    steps: setupSteps(state, names, passwords),
     applied: false,
-    passwords: madeOnly(state, passwords),
+    passwords: passwordsOfNewRoles(state, passwords),
     names,
   }
 }
 
-function madeOnly(
+function passwordsOfNewRoles(
   { electric, app }: SetupState,
   passwords: { electric: string; app: string },
 ): ElectricSetup['passwords'] {

@@ -1,56 +1,54 @@
+import { type Attributes, type Span, SpanStatusCode, trace } from '@opentelemetry/api'
 import { Counter, Gauge, Histogram, type PrometheusContentType, Registry } from 'prom-client'
 import type { Principal } from '../../schema/index.ts'
+import { passOn } from '../../server/http/pass-on.ts'
 import type { ShapeLogger } from '../../server/proxy/access-log.ts'
 import { errorStatus, SessionDbError } from '../../writes/errors.ts'
 import type { WriteResult } from '../../writes/result.ts'
-import { type ReplicationOptions, replicationGauges } from './replication-gauges.ts'
+import {
+  type ReplicationOptions,
+  replicationGauges,
+  type UploadsOptions,
+  uploadGauges,
+} from './gauges.ts'
 import { createSyncDelays } from './sync-delays.ts'
-import { traced } from './tracing.ts'
-import { type UploadsOptions, uploadGauges } from './upload-gauges.ts'
-import { watchBody } from './watch-body.ts'
 
+/** Options of `createMetrics`. */
 export interface MetricsOptions {
-  /** Where the metrics are kept; a registry of their own unless given. */
+  /** The registry to add the metrics to. Default: a new one. */
   readonly registry?: Registry<PrometheusContentType>
 }
 
-/** The part of a session store whose writes are counted. */
-interface Writer<User extends Principal> {
-  write(principal: User, batch: unknown): Promise<WriteResult>
+interface Writer<P extends Principal> {
+  write(principal: P, batch: unknown): Promise<WriteResult>
 }
 
-/** Numbers about an app's writes, shapes and replication, for Prometheus, and spans for OpenTelemetry. */
+/** Prometheus metrics and OpenTelemetry spans of an app's writes, shapes and replication. */
 export interface Metrics {
   readonly registry: Registry<PrometheusContentType>
-  /** Counts a store's writes and times them. The store itself is left as it is. */
-  watchStore<User extends Principal, Store extends Writer<User>>(store: Store): Store
-  /** Counts a shape proxy's live clients and times how long writes take to reach them. */
+  /** Wraps a store so that its writes are counted and timed. */
+  watchStore<P extends Principal, Store extends Writer<P>>(store: Store): Store
+  /** Wraps a shape proxy so that its live clients are counted, and sync delays measured. */
   watchShapes(
     serve: (request: Request) => Promise<Response>,
   ): (request: Request) => Promise<Response>
-  /** Give it to `createShapeProxy` as its `logger`: counts requests by shape and status. */
+  /** The `logger` for `createShapeProxy`: counts requests by shape and status. */
   readonly shapeLogger: ShapeLogger
-  /** Looks at Electric's replication slot whenever the metrics are read. */
+  /** Reads the state of Electric's replication slot on each scrape. */
   watchReplication(options: ReplicationOptions): void
-  /** Counts uploads and timelines that are not done yet whenever the metrics are read. */
+  /** Counts unfinished uploads and timelines on each scrape. */
   watchUploads(options: UploadsOptions): void
-  /** Give it to an import as its `onProgress`: shows how far it is. */
-  readonly importProgress: (progress: ImportProgress) => void
-  /** Serves the metrics as Prometheus reads them. Let nobody but Prometheus reach it. */
+  /** The `onProgress` for an import. */
+  readonly importProgress: (progress: { readonly done: number; readonly total: number }) => void
+  /** Serves the metrics in Prometheus's format. Make it reachable for Prometheus only. */
   readonly handler: (request: Request) => Promise<Response>
-}
-
-/** How far an import is. */
-export interface ImportProgress {
-  readonly done: number
-  readonly total: number
 }
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
 /**
- * Creates the metrics of one process. No label holds an id or a content: results, shape names,
- * statuses and states only, so that their number stays small and a scrape shows nobody's data.
+ * Creates the metrics of one process. Labels are results, shape names, statuses and states. They
+ * contain no ids and no content, so a scrape reveals no user data and the number of series is small.
  *
  * @example
  * const metrics = createMetrics()
@@ -66,45 +64,45 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   const registers = [registry]
   const writes = new Counter({
     name: 'session_db_writes_total',
-    help: 'Write batches by result: ok, or the code of the error',
+    help: 'Write batches by result: ok, or the error code',
     labelNames: ['result'],
     registers,
   })
   const writeSeconds = new Histogram({
     name: 'session_db_write_duration_seconds',
-    help: 'How long a write batch took',
+    help: 'Duration of a write batch',
     labelNames: ['result'],
     buckets: SECONDS,
     registers,
   })
   const requests = new Counter({
     name: 'session_db_shape_requests_total',
-    help: 'Shape requests by shape, status and whether they waited for changes',
+    help: 'Shape requests by shape, status and whether they are live',
     labelNames: ['shape', 'status', 'live'],
     registers,
   })
   const requestSeconds = new Histogram({
     name: 'session_db_shape_request_duration_seconds',
-    help: 'How long a request that does not wait took until its headers',
+    help: 'Time to the response headers of requests that are not live',
     labelNames: ['shape'],
     buckets: SECONDS,
     registers,
   })
   const liveClients = new Gauge({
     name: 'session_db_live_clients',
-    help: 'Requests that wait for changes now; one may wait for several shapes',
+    help: 'Open live requests; one may wait for several shapes',
     registers,
   })
   const importRecords = new Gauge({
     name: 'session_db_import_records',
-    help: 'Records of a running import: done and total',
+    help: 'Done and total records of a running import',
     labelNames: ['of'],
     registers,
   })
   const delays = createSyncDelays(
     new Histogram({
       name: 'session_db_sync_delay_seconds',
-      help: 'From the answer to a write until a live answer of this process carried its txid',
+      help: 'Time from the response to a write until a live response of this process contained its txid',
       buckets: SECONDS,
       registers,
     }),
@@ -128,10 +126,10 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
         })
         span.setAttribute('http.response.status_code', response.status)
         if (!waits) return response
-        return watchBody(response, delays.sawChunk(), () => liveClients.dec())
+        return watchBody(response, delays.chunkReader(), () => liveClients.dec())
       }),
     shapeLogger: ({ shape, status, live, durationMs }) => {
-      // A name nobody defined is whatever a client sends: as a label it would never end.
+      // Clients choose the names of unknown shapes: each would become a series.
       const known = status === 404 ? 'unknown' : (shape ?? 'none')
       requests.inc({ shape: known, status: String(status), live: String(live) })
       if (!live) requestSeconds.observe({ shape: known }, durationMs / 1_000)
@@ -149,12 +147,12 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   }
 }
 
-function watchWrites<User extends Principal, Store extends Writer<User>>(
+function watchWrites<P extends Principal, Store extends Writer<P>>(
   store: Store,
   count: (result: string, seconds: number) => void,
   written: (txid: number) => void,
 ): Store {
-  const write: Writer<User>['write'] = (principal, batch) =>
+  const write: Writer<P>['write'] = (principal, batch) =>
     traced('session_db.write', { 'session_db.mutations': mutationsIn(batch) }, async (span) => {
       const started = performance.now()
       const seconds = () => (performance.now() - started) / 1_000
@@ -170,8 +168,54 @@ function watchWrites<User extends Principal, Store extends Writer<User>>(
         throw error
       }
     })
-  // Everything else stays the store's own.
   return Object.assign(Object.create(store), { write }) as Store
+}
+
+/**
+ * Runs `work` in a span, a no-op unless the app has set up OpenTelemetry. A failed span has no error
+ * message, because messages can contain ids.
+ */
+function traced<Result>(
+  name: string,
+  attributes: Attributes,
+  work: (span: Span) => Promise<Result>,
+): Promise<Result> {
+  return trace.getTracer('@org/session-db').startActiveSpan(name, { attributes }, async (span) => {
+    try {
+      return await work(span)
+    } catch (error) {
+      span.setStatus({ code: SpanStatusCode.ERROR })
+      throw error
+    } finally {
+      span.end()
+    }
+  })
+}
+
+/**
+ * Returns the same response with a body that calls `onChunk` for each chunk and `onEnd` once, whether
+ * it was completed, cancelled or broken. Chunks are passed on unbuffered, when the client pulls them.
+ */
+function watchBody(
+  response: Response,
+  onChunk: (chunk: Uint8Array) => void,
+  onEnd: () => void,
+): Response {
+  const { body, status, statusText, headers } = response
+  if (body === null) {
+    onEnd()
+    return response
+  }
+  let ended = false
+  const source = passOn(body, {
+    onChunk,
+    onEnd: () => {
+      if (!ended) onEnd()
+      ended = true
+    },
+  })
+  const watched = new ReadableStream(source, { highWaterMark: 0 })
+  return new Response(watched, { status, statusText, headers })
 }
 
 function codeOf(error: unknown): string {

@@ -1,50 +1,52 @@
 import type { Histogram } from 'prom-client'
 
-/** How many writes are waited for at most; beyond that the oldest are given up. */
-const MOST_WAITING = 10_000
-/** Characters kept between two chunks, so that a txid cut in two is still read. */
+/** Maximum number of pending writes. The oldest are dropped beyond it. */
+const MAX_PENDING = 10_000
+/** Characters kept between two chunks, because a txid can be split over both. */
 const OVERLAP = 48
-// In an answer as it is, or as text inside a frame of several answers.
+// Plain in a single answer, escaped inside a frame of several answers.
 const TXIDS = /\\?"txids\\?":\[([\d,]+)\]/g
 
-/** Measures from the answer to a write until its transaction id passes in a live answer. */
+/** Measures the time from the response to a write until a live response contains its txid. */
 export interface SyncDelays {
-  /** A write has been answered with this transaction id. */
+  /** Starts the measurement of a write. */
   readonly written: (txid: number) => void
-  /** Reads the chunks of one live answer. */
-  sawChunk(): (chunk: Uint8Array) => void
+  /** Returns a reader for the chunks of one live response. */
+  chunkReader(): (chunk: Uint8Array) => void
 }
 
 /**
- * Sees only what passes through this process: with several instances that is a sample, of the writes
- * and live clients which happen to have reached the same one.
+ * Creates the measurement for this process. With several instances it samples the writes whose reader
+ * is connected to the same instance.
  */
 export function createSyncDelays(histogram: Pick<Histogram, 'observe'>): SyncDelays {
-  const waiting = new Map<number, number>()
+  const pending = new Map<number, number>()
 
-  function saw(txid: number): void {
-    const answered = waiting.get(txid)
+  function arrived(txid: number): void {
+    const answered = pending.get(txid)
     if (answered === undefined) return
-    waiting.delete(txid)
+    pending.delete(txid)
     histogram.observe((performance.now() - answered) / 1_000)
   }
 
   return {
     written(txid) {
-      waiting.set(txid, performance.now())
-      if (waiting.size <= MOST_WAITING) return
-      for (const oldest of waiting.keys()) {
-        waiting.delete(oldest)
+      pending.set(txid, performance.now())
+      if (pending.size <= MAX_PENDING) return
+      for (const oldest of pending.keys()) {
+        pending.delete(oldest)
         return
       }
     },
-    sawChunk() {
+    chunkReader() {
       const decoder = new TextDecoder()
       let rest = ''
       return (chunk) => {
-        if (waiting.size === 0) return
+        if (pending.size === 0) return
         const text = rest + decoder.decode(chunk, { stream: true })
-        for (const [, txids = ''] of text.matchAll(TXIDS)) txids.split(',').map(Number).forEach(saw)
+        for (const [, txids = ''] of text.matchAll(TXIDS)) {
+          txids.split(',').map(Number).forEach(arrived)
+        }
         rest = text.slice(-OVERLAP)
       }
     },

@@ -1,13 +1,14 @@
 import type { ClientBase } from 'pg'
+import { transaction } from '../../server/in-transaction.ts'
 import type { RetentionAges } from './retention-policy.ts'
 
-/** A session whose time has come. */
+/** A session that is older than its tenant keeps sessions. */
 export interface DueSession {
   readonly tenantId: string
   readonly id: string
 }
 
-/** What is due of one tenant. */
+/** The rows of one tenant that are due for deletion. */
 export interface DueCount {
   readonly tenantId: string
   readonly sessions: number
@@ -16,8 +17,8 @@ export interface DueCount {
   readonly events: number
 }
 
-// Nothing has happened in it, nor in any of its threads, since its tenant's cutoff. Parameters: ages
-// by tenant as JSON (ms, or null for ever), the age of all others in ms, the one tenant or null.
+// Neither the session nor any of its threads changed since its tenant's cutoff. Parameters: $1 ages by
+// tenant as JSON (ms, or null to keep), $2 the age for all other tenants in ms, $3 one tenant or null.
 const IS_DUE = `
   ($3::text IS NULL OR session.tenant_id = $3)
   AND session.updated_at < cutoff.at
@@ -31,7 +32,7 @@ const CUTOFF = `
     THEN ($1::jsonb ->> session.tenant_id)::float8 ELSE $2::float8 END) * interval '1 ms' AS at)
     AS cutoff`
 
-/** Everything that decides what is due. */
+/** The conditions for deletion. */
 export interface DueFilter {
   readonly ages: RetentionAges
   /** Only this tenant. */
@@ -42,7 +43,7 @@ function parameters({ ages, tenantId }: DueFilter): unknown[] {
   return [JSON.stringify(ages.tenants), ages.default, tenantId ?? null]
 }
 
-/** Counts what is due, by tenant. */
+/** Counts the due rows by tenant. */
 export async function countDue(client: ClientBase, filter: DueFilter): Promise<DueCount[]> {
   const { rows } = await client.query<DueCount>(
     `WITH due AS MATERIALIZED (
@@ -63,7 +64,7 @@ export async function countDue(client: ClientBase, filter: DueFilter): Promise<D
   return rows
 }
 
-/** Some sessions that are due, oldest first. */
+/** Returns up to `limit` due sessions, oldest first. */
 export async function findDue(
   client: ClientBase,
   filter: DueFilter,
@@ -79,10 +80,10 @@ export async function findDue(
 }
 
 /**
- * Locks a session that is still due, so that nothing happens in it until the transaction ends; false
- * when it is gone or something has happened since it was found.
+ * Locks a session until the transaction ends. Returns false if it was deleted or changed since it was
+ * found.
  */
-export async function lockDue(
+async function lockDue(
   client: ClientBase,
   filter: DueFilter,
   { tenantId, id }: DueSession,
@@ -93,4 +94,72 @@ export async function lockDue(
     [...parameters(filter), tenantId, id],
   )
   return rowCount === 1
+}
+/** One transaction of a deletion. */
+export interface DeletionStep {
+  readonly rows: number
+  /** True once the session itself is gone. */
+  readonly done: boolean
+}
+
+/**
+ * Deletes part of a session in one transaction: `batchRows` events, or threads with about as many
+ * messages, and finally the session itself. Deleting a session of 100,000 events in one transaction
+ * would delay replication for everyone else.
+ *
+ * Threads are deleted whole. Deleting single messages would update the thread, and the session would
+ * no longer count as inactive.
+ */
+export function deleteSome(
+  client: ClientBase,
+  filter: DueFilter,
+  session: DueSession,
+  batchRows: number,
+): Promise<DeletionStep> {
+  return transaction(client, async () => {
+    if (!(await lockDue(client, filter, session))) return { rows: 0, done: true }
+    let rows = await deleteEvents(client, session, batchRows)
+    while (rows < batchRows) {
+      const deleted = await deleteThread(client, session)
+      if (deleted === 0) return { rows: rows + (await deleteSession(client, session)), done: true }
+      rows += deleted
+    }
+    return { rows, done: false }
+  })
+}
+
+async function deleteEvents(
+  client: ClientBase,
+  { tenantId, id }: DueSession,
+  limit: number,
+): Promise<number> {
+  const { rowCount } = await client.query(
+    `DELETE FROM timeline_events WHERE (tenant_id, id) IN (
+       SELECT tenant_id, id FROM timeline_events WHERE tenant_id = $1 AND session_id = $2 LIMIT $3)`,
+    [tenantId, id, limit],
+  )
+  return rowCount ?? 0
+}
+
+/** Deletes one thread and returns its number of rows; 0 if the session has no thread left. */
+async function deleteThread(client: ClientBase, { tenantId, id }: DueSession): Promise<number> {
+  const { rows } = await client.query<{ rows: number }>(
+    `WITH thread AS (
+       SELECT tenant_id, id, message_count FROM chat_threads
+       WHERE tenant_id = $1 AND session_id = $2 LIMIT 1),
+     deleted AS (
+       DELETE FROM chat_threads USING thread
+       WHERE chat_threads.tenant_id = thread.tenant_id AND chat_threads.id = thread.id)
+     SELECT message_count + 1 AS rows FROM thread`,
+    [tenantId, id],
+  )
+  return rows[0]?.rows ?? 0
+}
+
+async function deleteSession(client: ClientBase, { tenantId, id }: DueSession): Promise<number> {
+  const { rowCount } = await client.query('DELETE FROM sessions WHERE tenant_id = $1 AND id = $2', [
+    tenantId,
+    id,
+  ])
+  return rowCount ?? 0
 }

@@ -1,17 +1,16 @@
 import * as z from 'zod/mini'
 import { SessionDbError } from '../../errors.ts'
 import { problemIn, validate } from '../../schema/validate.ts'
-import { parseDuration } from './duration.ts'
 
-/** How long one tenant keeps sessions: a duration such as `90d`, or `keep` for ever. */
-export type KeepFor = string
-
-/** How long sessions are kept after anything last happened in them. */
+/**
+ * How long inactive sessions are kept. Each value is a duration such as `90d`, or `keep` to never
+ * delete.
+ */
 export interface RetentionPolicy {
-  /** For every tenant that is not named. */
-  readonly default: KeepFor
+  /** For every tenant without its own value. */
+  readonly default: string
   /** By tenant id. */
-  readonly tenants?: Readonly<Record<string, KeepFor>>
+  readonly tenants?: Readonly<Record<string, string>>
 }
 
 const keepForSchema = z.string().check(
@@ -27,7 +26,7 @@ const policySchema = z.strictObject({
 /**
  * Validates a policy, for example one read from a file.
  *
- * @throws SessionDbError `invalid`, naming the part that is wrong.
+ * @throws SessionDbError `invalid`, naming the wrong field.
  * @example
  * parseRetentionPolicy({ default: '90d', tenants: { acme: '365d', legal: 'keep' } })
  */
@@ -40,7 +39,7 @@ export function parseRetentionPolicy(input: unknown): RetentionPolicy {
   throw new SessionDbError('invalid', `Retention policy, ${problemIn(parsed.error, 'the policy')}`)
 }
 
-/** Ages in ms that sessions may reach, by tenant; null for ever. */
+/** Maximum ages in ms; null means that sessions are never deleted. */
 export interface RetentionAges {
   readonly default: number | null
   readonly tenants: Readonly<Record<string, number | null>>
@@ -56,7 +55,7 @@ export function retentionAges(policy: RetentionPolicy): RetentionAges {
   }
 }
 
-function ageOf(keepFor: KeepFor): number | null {
+function ageOf(keepFor: string): number | null {
   return keepFor === 'keep' ? null : parseDuration(keepFor)
 }
 
@@ -67,4 +66,30 @@ function isKeepFor(text: string): boolean {
   } catch {
     return false
   }
+}
+
+const UNIT_MS: Record<string, number> = {
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 7 * 86_400_000,
+}
+
+/**
+ * Parses a duration such as `90d`, `12h` or `2w`.
+ *
+ * @returns milliseconds.
+ * @throws SessionDbError `invalid`
+ * @example
+ * parseDuration('90d') // 7776000000
+ */
+export function parseDuration(text: string): number {
+  const [, amount, unit] = /^(\d{1,6})([smhdw])$/.exec(text) ?? []
+  const scale = UNIT_MS[unit ?? '']
+  if (amount !== undefined && scale !== undefined) return Number(amount) * scale
+  throw new SessionDbError(
+    'invalid',
+    `"${text}" is not a duration. Write a number and a unit (s, m, h, d or w), for example 90d.`,
+  )
 }

@@ -1,61 +1,63 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { ClientBase, Pool } from 'pg'
 import { SessionDbError } from '../../errors.ts'
 import { withClient } from '../../server/with-client.ts'
-import { deleteSome } from './delete-session.ts'
-import { countDue, type DueCount, type DueFilter, findDue } from './due-sessions.ts'
-import { parseDuration } from './duration.ts'
-import { waitForReplication } from './replication-lag.ts'
-import { type RetentionPolicy, retentionAges } from './retention-policy.ts'
+import { countDue, type DueCount, type DueFilter, deleteSome, findDue } from './due-sessions.ts'
+import { parseDuration, type RetentionPolicy, retentionAges } from './retention-policy.ts'
 
+/** Options of `runRetention`. */
 export interface RetentionOptions {
-  /** A connection string, or a pool that stays open. */
+  /** A connection string, or a pool, which stays open. */
   readonly database: string | Pool
-  /** How long sessions are kept after anything last happened in them. */
+  /** How long inactive sessions are kept. */
   readonly policy: RetentionPolicy
-  /** Only this tenant. */
+  /** Limits the run to one tenant. */
   readonly tenantId?: string | undefined
-  /** Says what would go, and deletes nothing. */
+  /** Counts the due rows and deletes nothing. */
   readonly dryRun?: boolean | undefined
-  /** How long answers to write batches are kept, for retries; `90d` unless given. */
+  /** How long the results of write batches are kept for retries. Default `90d`. */
   readonly keepBatchesFor?: string | undefined
-  /** Rows deleted in one transaction; 1,000 unless given. */
+  /** Rows per transaction. Default 1,000. */
   readonly batchRows?: number | undefined
-  /** How far a replication slot may be behind before deleting goes on, in bytes; 64 MiB unless given. */
+  /** Replication lag at which deleting pauses, in bytes. Default 64 MiB. */
   readonly maxLagBytes?: number | undefined
-  /** Hears of every batch of deleted rows. */
+  /** Called after each transaction. */
   readonly onProgress?: ((progress: RetentionProgress) => void) | undefined
-  /** Ends it between two batches. */
+  /** Stops the run after the current transaction. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** How far it is. */
+/** The progress of a run. */
 export interface RetentionProgress {
+  /** Deleted sessions. */
   readonly sessions: number
+  /** Sessions that were due when the run started. */
   readonly sessionsDue: number
+  /** Deleted rows. */
   readonly rows: number
 }
 
-/** What was due, and what went. */
+/** The result of a run. */
 export interface RetentionResult {
   readonly dryRun: boolean
-  /** What was due when it began, by tenant. */
+  /** Rows that were due when the run started, by tenant. */
   readonly due: readonly DueCount[]
   readonly deletedSessions: number
-  /** Answers to write batches that were, or would be, forgotten. */
+  /** Deleted results of write batches. In a dry run: those that are due. */
   readonly forgottenBatches: number
 }
 
-// Any constant does, as long as every version of this library uses the same one.
+// An arbitrary constant that all versions of this library share.
 const LOCK_KEY = 7_236_108_452
 
 /**
- * Deletes sessions in which nothing has happened for as long as the tenant's policy says, and the
- * answers to write batches that nobody will retry any more. In small transactions, each of which
- * looks again whether its session is still due, and which wait while a replication slot is behind.
- * It can be stopped at any point and run again. One runs at a time.
+ * Deletes sessions that were inactive for longer than the tenant's policy allows, and the stored
+ * results of old write batches. It works in small transactions, checks in each that the session is
+ * still due, and pauses while a replication slot is behind. It can be stopped at any point and run
+ * again. An advisory lock allows one run at a time.
  *
- * @throws SessionDbError `invalid` for a policy that is none, `conflict` when another one runs,
- * `unavailable` when the database cannot be reached.
+ * @throws SessionDbError `invalid` for a wrong policy, `conflict` while another run holds the lock,
+ * `unavailable` when the database can't be reached.
  * @example
  * await runRetention({ database: pool, policy: { default: '90d', tenants: { legal: 'keep' } } })
  */
@@ -82,17 +84,20 @@ async function locked<T>(client: ClientBase, work: () => Promise<T>): Promise<T>
     [LOCK_KEY],
   )
   if (rows[0]?.taken !== true) {
-    throw new SessionDbError('conflict', 'Another retention run is at work on this database.')
+    throw new SessionDbError(
+      'conflict',
+      'Another retention run holds the lock of this database. Wait until it has finished.',
+    )
   }
   try {
     return await work()
   } finally {
-    // Without a connection there is no lock either.
+    // A lost connection has released the lock already.
     await client.query('SELECT pg_advisory_unlock($1)', [LOCK_KEY]).catch(() => undefined)
   }
 }
 
-const FOUND_AT_ONCE = 100
+const SESSIONS_PER_QUERY = 100
 
 async function deleteDue(
   client: ClientBase,
@@ -104,7 +109,7 @@ async function deleteDue(
   const { batchRows = 1_000, signal } = options
   let [sessions, rows] = [0, 0]
   for (;;) {
-    const found = await findDue(client, filter, FOUND_AT_ONCE)
+    const found = await findDue(client, filter, SESSIONS_PER_QUERY)
     if (found.length === 0) return sessions
     for (const session of found) {
       for (let done = false; !done; ) {
@@ -151,5 +156,74 @@ async function forgetBatches(
     forgotten += rowCount ?? 0
     if ((rowCount ?? 0) < batchRows) return forgotten
     await waitForReplication(client, maxLagBytes, signal)
+  }
+}
+
+const DEFAULT_MAX_LAG_BYTES = 64 * 1024 * 1024
+const LAG_POLL_MS = 200
+
+/** Waits until every active logical slot is close enough. Inactive slots would never catch up. */
+async function waitForReplication(
+  client: ClientBase,
+  maxLagBytes: number = DEFAULT_MAX_LAG_BYTES,
+  signal?: AbortSignal,
+): Promise<void> {
+  while (!signal?.aborted && (await largestLag(client)) > maxLagBytes) {
+    await pause(LAG_POLL_MS, undefined, signal === undefined ? {} : { signal }).catch(() => {})
+  }
+}
+
+async function largestLag(client: ClientBase): Promise<number> {
+  const { rows } = await client.query<{ lag: number }>(
+    `SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)), 0)::float8 AS lag
+     FROM pg_replication_slots
+     WHERE slot_type = 'logical' AND active AND database = current_database()`,
+  )
+  return rows[0]?.lag ?? 0
+}
+
+/** Options of `scheduleRetention`. */
+export interface RetentionScheduleOptions extends Omit<RetentionOptions, 'signal' | 'dryRun'> {
+  /** The interval. Default `24h`. */
+  readonly every?: string | undefined
+  readonly onResult?: ((result: RetentionResult) => void) | undefined
+  /** Called with the error of a failed run. Default `console.error`. */
+  readonly onError?: ((error: unknown) => void) | undefined
+}
+
+/**
+ * Runs retention periodically in this process, first after one interval. Every instance of an app may
+ * schedule it: a run is skipped while another instance holds the lock.
+ *
+ * @returns a function that stops the schedule and resolves after the current transaction.
+ * @throws SessionDbError `invalid` for a wrong policy or interval.
+ * @example
+ * const stop = scheduleRetention({ database: pool, policy: { default: '90d' } })
+ * await stop()
+ */
+export function scheduleRetention(options: RetentionScheduleOptions): () => Promise<void> {
+  const { every = '24h', onResult, onError = console.error, ...rest } = options
+  retentionAges(rest.policy)
+  const everyMs = Math.min(parseDuration(every), 2 ** 31 - 1)
+  const stopping = new AbortController()
+  let running: Promise<void> | undefined
+  const run = async () => {
+    try {
+      onResult?.(await runRetention({ ...rest, signal: stopping.signal }))
+    } catch (error) {
+      const elsewhere = error instanceof SessionDbError && error.code === 'conflict'
+      if (!elsewhere) onError(error)
+    }
+  }
+  const timer = setInterval(() => {
+    running ??= run().finally(() => {
+      running = undefined
+    })
+  }, everyMs)
+  timer.unref()
+  return async () => {
+    clearInterval(timer)
+    stopping.abort()
+    await running
   }
 }

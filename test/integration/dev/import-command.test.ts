@@ -103,7 +103,7 @@ test('a directory without snapshots ends with 1, saying so', async () => {
   const data = await directories.create()
   const { code, stderr, stdout } = await runImport(data)
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
-  expect(stderr).toContain(`session-db: There is nothing to import in ${data}`)
+  expect(stderr).toContain(`session-db: ${data} has nothing to import`)
 })
 
 test('a file that is not JSON ends with 1, naming file and place, with nothing written', async () => {

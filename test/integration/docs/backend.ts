@@ -2,7 +2,7 @@ import { createShapeServer } from '../../../src/dev/shape-server/index.ts'
 import { createSessionStore, migrate, type SessionStore } from '../../../src/server/index.ts'
 import { freshDatabase } from '../../support/database.ts'
 
-/** What an app's server stands on: a migrated database with its store, and the engine. */
+/** The backend of an app: a migrated database, its store and the engine. */
 export interface Backend {
   readonly databaseUrl: string
   readonly store: SessionStore
@@ -10,7 +10,7 @@ export interface Backend {
   close(): Promise<void>
 }
 
-/** Starts all of it, on a database of its own. */
+/** Starts a backend on a new database. */
 export async function startBackend(): Promise<Backend> {
   const database = await freshDatabase()
   await migrate({ database: database.url })

@@ -5,7 +5,7 @@ import { createHttpWriteAdapter } from '../../../src/writes/index.ts'
 import { type Served, serve } from '../../unit/proxy/serve.ts'
 import { type Backend, startBackend } from './backend.ts'
 
-// The examples of docs/live-connections.md, word for word.
+// The examples of docs/live-connections.md, verbatim.
 
 const principal = { tenantId: 'acme', userId: 'ada' }
 
@@ -16,7 +16,7 @@ beforeAll(async () => {
 })
 afterAll(() => backend.close())
 
-/** The app's server: shapes, counted by what was asked for, and writes. */
+/** The app's server, with shape requests counted by path. */
 async function startApp(
   isSignedIn: (request: Request) => boolean,
 ): Promise<Served & { asked: string[] }> {
@@ -33,7 +33,7 @@ async function startApp(
   return { ...app, asked }
 }
 
-test('every live poll a request of its own', async () => {
+test('sends each live poll as its own request', async () => {
   const app = await startApp(() => true)
   const electricUrl = `${app.url}/api/shapes`
   const writeAdapter = createHttpWriteAdapter({ url: `${app.url}/api/write` })
@@ -46,7 +46,7 @@ test('every live poll a request of its own', async () => {
   await app.close()
 })
 
-test('one refresh for all, and what happens when somebody signs out', async () => {
+test('refreshes a token once for all requests, and signs out', async () => {
   let valid = 'first'
   const app = await startApp(
     (request) => request.headers.get('authorization') === `Bearer ${valid}`,

@@ -119,7 +119,7 @@ describe('docs/message-streaming.md', () => {
     })
   })
 
-  test('an AI SDK result that fails keeps what came', async () => {
+  test('a failing AI SDK result keeps the received text', async () => {
     const model = modelSaying([...said('So far '), { type: 'error', error: new Error('secret') }])
     const result = streamText({ model, prompt: 'x', onError: () => {} })
     const piped = await streamMessage(store, principal, { threadId, role: 'assistant' })

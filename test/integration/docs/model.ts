@@ -8,7 +8,7 @@ const usage = {
 
 type ModelChunk = { readonly type: string; readonly [key: string]: unknown }
 
-/** A model that says these chunks, one list for each time it is asked. */
+/** Creates a model that streams the given chunks, one list per call. */
 export function modelSaying(...answers: ModelChunk[][]) {
   let asked = 0
   return new MockLanguageModelV4({
@@ -19,13 +19,13 @@ export function modelSaying(...answers: ModelChunk[][]) {
   })
 }
 
-/** The chunks of a text, word by word. */
+/** Splits a text into chunks, one per word. */
 export const said = (text: string): ModelChunk[] => [
   { type: 'text-start', id: '1' },
   ...text.split(/(?<= )/).map((delta) => ({ type: 'text-delta', id: '1', delta })),
   { type: 'text-end', id: '1' },
 ]
-/** The chunk that ends an answer, and why it ended. */
+/** The last chunk of an answer, with the reason. */
 export const finished = (unified: string): ModelChunk => ({
   type: 'finish',
   usage,

@@ -20,7 +20,7 @@ async function* chunked(text: string): AsyncGenerator<Uint8Array> {
   yield new TextEncoder().encode(text)
 }
 
-test('what the guide to session logs says of reading one', async () => {
+test('docs/session-logs.md: reading a log', async () => {
   const shown: number[][] = []
   const show = (...counts: number[]) => shown.push(counts)
 
@@ -34,7 +34,7 @@ test('what the guide to session logs says of reading one', async () => {
   expect(title).toEqual(expect.any(String))
 })
 
-test('what it says of storing one', async () => {
+test('docs/session-logs.md: storing a log', async () => {
   const database = await freshDatabase()
   onTestFinished(() => database.drop())
   await migrate({ database: database.url })
@@ -53,7 +53,7 @@ test('what it says of storing one', async () => {
   expect(rows.map(({ seq }) => seq)).toEqual([...Array(summary.events).keys()])
 })
 
-test('what it says of a parser of one’s own', async () => {
+test('docs/session-logs.md: a custom parser', async () => {
   const chatParser = defineTimelineParser({
     name: 'my-chat',
     version: 1,

@@ -23,7 +23,7 @@ beforeAll(async () => {
 })
 afterAll(() => database.drop())
 
-test('what the guide to writes says, in its order', async () => {
+test('docs/writes.md: on the server', async () => {
   const store = createSessionStore({ database: process.env.DATABASE_URL ?? '' })
   const ada = { tenantId: 'acme', userId: 'ada' }
 
@@ -83,7 +83,7 @@ test('what the guide to writes says, in its order', async () => {
   await store.close()
 })
 
-test('what it says of the browser', async () => {
+test('docs/writes.md: in the browser', async () => {
   const store = createSessionStore({ database: process.env.DATABASE_URL ?? '' })
   const handle = createWriteHandler({
     store,

@@ -37,11 +37,11 @@ const roles = () => [
 ]
 
 describe('setup-electric', () => {
-  test('prints SQL that psql takes, runs it when told, and then has nothing to do', async () => {
+  test('prints SQL, runs it with --apply, and then has nothing to do', async () => {
     const printed = await run('setup-electric', ...roles())
     expect(printed.code).toBe(0)
     expect(printed.stdout).toMatch(/^CREATE ROLE .*; -- Electric connects/m)
-    expect(printed.stderr).toContain('Nothing has been run')
+    expect(printed.stderr).toContain('Nothing was run')
     const json = await run('setup-electric', ...roles(), '--json')
     const { applied, steps } = JSON.parse(json.stdout) as ElectricSetup
     expect([applied, steps.length]).toEqual([false, printed.stdout.trim().split('\n').length])
@@ -50,20 +50,20 @@ describe('setup-electric', () => {
     expect(done.stdout).toContain('ELECTRIC_MANUAL_TABLE_PUBLISHING=true')
     expect(done.stdout).toContain(`postgresql://${database.names.electricRole}:`)
     expect((await run('setup-electric', ...roles())).stdout).toBe(
-      'nothing to do: all of it is there\n',
+      'nothing to do: the setup is complete\n',
     )
   })
 })
 
 describe('doctor', () => {
-  test('says what it saw and what to do, and fails because of the slot', async () => {
+  test('prints each finding with its fix, and exits with 1 because of the slot', async () => {
     const shown = await run('doctor', ...roles())
     expect(shown.code).toBe(1)
     expect(shown.stdout).toMatch(/^✓ wal-level {13}wal_level is logical$/m)
     expect(shown.stdout).toMatch(/^✗ slot {18}there is no slot/m)
     expect(shown.stdout).toMatch(/^ {24}→ Start Electric/m)
     expect(shown.stdout.trimEnd().split('\n').at(-1)).toMatch(
-      /^1 problem, (?:\d+ warnings?, )?\d+ fine, \d+ not looked at$/,
+      /^1 problem, (?:\d+ warnings?, )?\d+ passed, \d+ skipped$/,
     )
     const json = await run('doctor', ...roles(), '--json')
     const findings = JSON.parse(json.stdout) as Finding[]
@@ -75,7 +75,7 @@ describe('doctor', () => {
 })
 
 describe('retention', () => {
-  test('says what would go, by tenant, and then deletes it', async () => {
+  test('counts due rows by tenant with --dry-run, and deletes them without', async () => {
     await query(
       database.url,
       `INSERT INTO sessions (tenant_id, id, owner_id, title, source, format, updated_at)
@@ -85,7 +85,7 @@ describe('retention', () => {
     expect(dry.stdout).toBe(
       'tenant  sessions  threads  messages  events\n' +
         'acme           1        0         0       0\n\n' +
-        '1 sessions and 0 answers to batches would go. Nothing was deleted.\n',
+        'Due: 1 sessions, 0 batch results. Nothing was deleted.\n',
     )
     const policy = join(await directories.create(), 'policy.json')
     await writeFile(policy, '{ "default": "keep", "tenants": { "acme": "90d" } }')
@@ -94,11 +94,11 @@ describe('retention', () => {
     expect(await query(database.url, 'SELECT id FROM sessions')).toEqual([])
   })
 
-  test('needs to be told how long to keep, and says so', async () => {
-    const untold = await run('retention')
-    expect([untold.code, untold.stderr]).toEqual([
+  test('requires --older-than or --policy', async () => {
+    const missing = await run('retention')
+    expect([missing.code, missing.stderr]).toEqual([
       2,
-      'session-db: say how long to keep: either --older-than 90d or --policy FILE\n',
+      'session-db: pass either --older-than <duration>, for example 90d, or --policy <file>\n',
     ])
     const wrong = await run('retention', '--older-than', 'soon')
     expect(wrong.code).toBe(1)

@@ -23,13 +23,13 @@ describe('compose.yaml', () => {
   const text = read('compose.yaml')
   const { services } = parse(text) as Compose
 
-  test('every variable it needs is explained in env.example, and no other is', () => {
+  test('env.example lists exactly its variables', () => {
     const used = new Set([...text.matchAll(/\$\{([A-Z_]+)/g)].map(([, name]) => name))
     const explained = [...read('env.example').matchAll(/^([A-Z_]+)=/gm)].map(([, name]) => name)
     expect(explained.sort()).toEqual([...used].sort())
   })
 
-  test('images are pinned, files it mounts are there, what stays up is checked', () => {
+  test('images are pinned, mounted files exist, services have health checks', () => {
     for (const [name, { image, healthcheck, volumes = [] }] of Object.entries(services)) {
       expect(image, name).toMatch(/:\d|\$\{APP_IMAGE/)
       if (name !== 'setup') expect(healthcheck, name).toBeDefined()
@@ -53,7 +53,7 @@ interface Manifest {
   readonly metadata: { readonly name: string }
 }
 
-test('Kubernetes manifests are YAML whose kinds, names and probes belong together', () => {
+test('Kubernetes manifests are valid YAML with matching kinds, names and probes', () => {
   const files = readdirSync(join(deploy, 'kubernetes'))
   const all = files.flatMap((file) =>
     parseAllDocuments(read(`kubernetes/${file}`)).map((document) => {
@@ -70,7 +70,7 @@ test('Kubernetes manifests are YAML whose kinds, names and probes belong togethe
     'StatefulSet electric',
   ])
   const electric = read('kubernetes/electric.yaml')
-  // 202 is success for httpGet: only the liveness probe may ask that way.
+  // httpGet takes 202 for success, so only the liveness probe may use it.
   expect(electric.match(/httpGet:/g)).toHaveLength(1)
   expect(electric.match(/grep -qx 200/g)).toHaveLength(2)
 })

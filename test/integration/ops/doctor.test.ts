@@ -6,8 +6,13 @@ import { Client } from 'pg'
 import { LogicalReplicationService, PgoutputPlugin } from 'pg-logical-replication'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createShapeServer } from '../../../src/dev/shape-server/index.ts'
-import { electricNames } from '../../../src/ops/electric-setup/electric-names.ts'
-import { applySetup, type DoctorOptions, type Finding, runDoctor } from '../../../src/ops/index.ts'
+import { electricNames } from '../../../src/ops/electric-setup/names.ts'
+import {
+  applyElectricSetup,
+  type DoctorOptions,
+  type Finding,
+  runDoctor,
+} from '../../../src/ops/index.ts'
 import { createShapeProxy } from '../../../src/server/index.ts'
 import { hasDebianPostgres, startDebianPostgres } from '../../support/debian-postgres.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
@@ -18,13 +23,13 @@ import { type OpsDatabase, servers } from './ops-fixture.ts'
 const directories = temporaryDirectories()
 afterAll(directories.remove)
 
-/** The finding of one check among all. */
+/** Returns the finding of one check. */
 async function find(check: string, options: DoctorOptions): Promise<Finding | undefined> {
   const directory = await directories.create()
   return (await runDoctor({ directory, ...options })).find((finding) => finding.check === check)
 }
 
-/** Reads a slot as Electric would, until it is ended. */
+/** Reads a slot like Electric, until the returned function is called. */
 async function readSlot(url: string, streamId: string): Promise<() => Promise<void>> {
   const { slot, publication } = electricNames(streamId)
   await query(url, `SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`)
@@ -65,9 +70,9 @@ describe.each(servers)('doctor on $name', ({ start }) => {
   })
   beforeEach(async () => {
     database = await server.create(migrated)
-    // What the test before did to the roles is put right by it, too.
-    await applySetup({ database: database.url, ...database.names })
-    options = { databaseUrl: database.url, ...database.names }
+    // Also reverts what the previous test changed.
+    await applyElectricSetup({ database: database.url, ...database.names })
+    options = { database: database.url, ...database.names }
     stopReading = undefined
   })
   afterEach(async () => {
@@ -81,7 +86,7 @@ describe.each(servers)('doctor on $name', ({ start }) => {
     await database.drop()
   })
 
-  test('after setup-electric, with a reader on its slot, nothing is wrong', async () => {
+  test('finds no error after setup-electric with an active slot', async () => {
     stopReading = await readSlot(database.url, database.names.streamId)
     const directory = await directories.create()
     const findings = await runDoctor({ ...options, directory })
@@ -89,7 +94,7 @@ describe.each(servers)('doctor on $name', ({ start }) => {
     expect(findings.filter(({ level }) => level === 'ok').length).toBeGreaterThan(10)
   })
 
-  test('a slot that is missing, and one that nobody reads, are found', async () => {
+  test('finds a missing slot and an inactive slot', async () => {
     expect(await find('slot', options)).toMatchObject({
       level: 'error',
       message: expect.stringContaining('there is no slot'),
@@ -98,7 +103,7 @@ describe.each(servers)('doctor on $name', ({ start }) => {
     await stop()
     expect(await find('slot', options)).toMatchObject({
       level: 'error',
-      message: expect.stringContaining('nobody reads'),
+      message: expect.stringContaining('is inactive'),
     })
   })
 
@@ -129,14 +134,14 @@ describe.each(servers)('doctor on $name', ({ start }) => {
       () => "INSERT INTO session_db_migrations (name, checksum) VALUES ('9999-later', 'x')",
       'newer than this package: 9999-later',
     ],
-    ['drift', () => 'ALTER TABLE sessions ADD COLUMN more text', 'sessions.more is not of'],
+    ['drift', () => 'ALTER TABLE sessions ADD COLUMN more text', 'sessions.more is not part of'],
     ['drift', () => 'ALTER TABLE sessions DROP COLUMN repo_label', 'repo_label is missing'],
     ['drift', () => 'ALTER TABLE sessions ALTER COLUMN title DROP NOT NULL', 'title may be null'],
     ['drift', () => 'ALTER TABLE sessions ALTER event_count TYPE bigint', 'is bigint, not integer'],
   ]
   const publication = () => electricNames(database.names.streamId).publication
 
-  test.each(breaks)('%s: %s', async (check, sql, message) => {
+  test.each(breaks)('finds %s: %s', async (check, sql, message) => {
     await query(database.url, sql())
     const found = await find(check, options)
     expect(found).toMatchObject({ message: expect.stringContaining(message) })
@@ -144,7 +149,7 @@ describe.each(servers)('doctor on $name', ({ start }) => {
     expect(found?.fix).toEqual(expect.any(String))
   })
 
-  test('a table of the app’s own that is not there is named', async () => {
+  test('names a missing table of the app', async () => {
     expect(await find('doctor', { ...options, extraTables: ['notes'] })).toMatchObject({
       level: 'error',
       message: expect.stringContaining('notes'),
@@ -152,27 +157,27 @@ describe.each(servers)('doctor on $name', ({ start }) => {
   })
 })
 
-test('a database that cannot be reached is the one finding about it', async () => {
-  const databaseUrl = 'postgresql://nobody:secret@127.0.0.1:1/none'
-  const found = await find('connection', { databaseUrl })
+test('reports an unreachable database without its password', async () => {
+  const database = 'postgresql://nobody:secret@127.0.0.1:1/none'
+  const found = await find('connection', { database })
   expect(found).toMatchObject({ level: 'error', fix: expect.stringContaining('DATABASE_URL') })
   expect(JSON.stringify(found)).not.toContain('secret')
 })
 
-describe.runIf(hasDebianPostgres)('doctor on servers set up badly', () => {
+describe.runIf(hasDebianPostgres)('doctor on servers with wrong settings', () => {
   const badly: [string, Record<string, string>, string, Finding['level']][] = [
     ['wal-level', { wal_level: 'replica' }, 'wal_level is replica', 'error'],
     ['replication-slots', { max_replication_slots: '0' }, '0 of 0', 'error'],
     ['wal-senders', { max_wal_senders: '0', wal_level: 'logical' }, '0 of 0', 'error'],
     ['slot-wal-limit', { max_slot_wal_keep_size: '-1' }, 'can fill the disk', 'warning'],
   ]
-  test.each(badly)('%s with %o', async (check, settings, message, level) => {
+  test.each(badly)('finds %s with %o', async (check, settings, message, level) => {
     const server = await startDebianPostgres(settings)
-    const found = await find(check, { databaseUrl: server.url }).finally(() => server.stop())
+    const found = await find(check, { database: server.url }).finally(() => server.stop())
     expect(found).toMatchObject({ level, message: expect.stringContaining(message) })
   })
 
-  test('a slot whose WAL is gone is lost, and said to need clearing', async () => {
+  test('finds a lost slot and tells how to reset it', async () => {
     const settings = { max_slot_wal_keep_size: '16MB', max_wal_size: '32MB', min_wal_size: '32MB' }
     const server = await startDebianPostgres(settings)
     const { slot } = electricNames()
@@ -185,7 +190,7 @@ describe.runIf(hasDebianPostgres)('doctor on servers set up badly', () => {
       await client.query('CHECKPOINT')
     }
     await client.end()
-    const found = await find('slot', { databaseUrl: server.url }).finally(() => server.stop())
+    const found = await find('slot', { database: server.url }).finally(() => server.stop())
     expect(found).toMatchObject({
       level: 'error',
       message: expect.stringContaining('is lost'),
@@ -194,7 +199,7 @@ describe.runIf(hasDebianPostgres)('doctor on servers set up badly', () => {
   })
 })
 
-/** An HTTP server that answers as it is told, for what a healthy one would not do. */
+/** Starts an HTTP server with the given answers, for faults that a real one doesn't have. */
 async function serving(
   answer: (request: IncomingMessage, response: ServerResponse) => void,
 ): Promise<{ url: string; close(): void }> {
@@ -205,7 +210,7 @@ async function serving(
 }
 
 describe('doctor on Electric', () => {
-  test('an engine that is up, with a secret, is fine; a wrong or missing secret is found', async () => {
+  test('accepts a running engine, and finds a wrong or missing secret', async () => {
     const database = await servers[0]?.start().then(({ create }) => create())
     const shapes = await createShapeServer({ databaseUrl: database?.url ?? '', secret: 'right' })
     const { url } = await shapes.listen()
@@ -220,11 +225,11 @@ describe('doctor on Electric', () => {
       expect(found).toMatchObject({ check, level: 'ok' })
     }
     const wrong = await find('electric-secret', { electricUrl, electricSecret: 'wrong' })
-    expect(wrong).toMatchObject({ level: 'error', message: 'our secret is refused' })
+    expect(wrong).toMatchObject({ level: 'error', message: 'Electric refuses this secret' })
     const none = await find('electric-secret', { electricUrl })
     expect(none).toMatchObject({
       level: 'error',
-      message: expect.stringContaining('none is known'),
+      message: expect.stringContaining('is not set here'),
     })
     await shapes.close()
     const open = await createShapeServer({ databaseUrl: database?.url ?? '' })
@@ -238,7 +243,7 @@ describe('doctor on Electric', () => {
     await database?.drop()
   })
 
-  test('one that is down, starting, too old, or lets requests pass by another path', async () => {
+  test('finds an engine that is down, starting, too old, or bypassed by another path', async () => {
     expect(await find('electric-health', { electricUrl: 'http://127.0.0.1:1' })).toMatchObject({
       level: 'error',
       message: expect.stringContaining('no answer from 127.0.0.1:1'),
@@ -247,7 +252,7 @@ describe('doctor on Electric', () => {
       response.setHeader('electric-server', 'ElectricSQL/1.7.11')
       const { pathname } = new URL(request.url ?? '/', 'http://electric')
       if (pathname === '/v1/health') return response.writeHead(202).end('{"status":"waiting"}')
-      // As engines before 1.7.12 did: only this very spelling is guarded.
+      // Engines before 1.7.12 only guarded this spelling of the path.
       return response.writeHead(request.url?.startsWith('/v1/shape?') ? 401 : 200).end()
     })
     const electricUrl = engine.url
@@ -269,7 +274,7 @@ describe('doctor on Electric', () => {
 })
 
 describe('doctor on the app’s shape route', () => {
-  test('our proxy refuses strangers, and its answers are private', async () => {
+  test('accepts createShapeProxy: 401 for anonymous requests, private answers', async () => {
     const database = await servers[0]?.start().then(({ create }) => create())
     const shapes = await createShapeServer({ databaseUrl: database?.url ?? '' })
     const { url: electricUrl } = await shapes.listen()
@@ -297,7 +302,7 @@ describe('doctor on the app’s shape route', () => {
     await database?.drop()
   })
 
-  test('a route that lets strangers in, or whose answers a cache may keep, is found', async () => {
+  test('finds a route without sign-in or with answers that a shared cache may store', async () => {
     const app = await serving((_, response) => {
       response.setHeader('cache-control', 'public, max-age=604800')
       response.end('[]')
@@ -312,8 +317,8 @@ describe('doctor on the app’s shape route', () => {
   })
 })
 
-describe('doctor on metrics that nobody scrapes', () => {
-  test('asks Prometheus for its targets', async () => {
+describe('doctor on metrics', () => {
+  test('finds a metrics port that Prometheus does not scrape', async () => {
     const electric = await serving((_, response) => response.end('# metrics'))
     const electricMetricsUrl = `${electric.url}/metrics`
     expect(await find('prometheus', { electricMetricsUrl })).toMatchObject({ level: 'warning' })
@@ -333,7 +338,7 @@ describe('doctor on metrics that nobody scrapes', () => {
   })
 })
 
-test('two copies of @tanstack/db are found, one is fine', async () => {
+test('finds two copies of @tanstack/db and accepts one', async () => {
   const directory = await directories.create()
   const install = async (path: string, version: string) => {
     await mkdir(join(directory, path), { recursive: true })
@@ -349,9 +354,9 @@ test('two copies of @tanstack/db are found, one is fine', async () => {
   })
 })
 
-test('clocks that disagree are found', async () => {
+test('finds clock skew', async () => {
   const database = await servers[0]?.start().then(({ create }) => create())
-  const options = { databaseUrl: database?.url, ...database?.names }
+  const options = { database: database?.url, ...database?.names }
   expect(await find('clock-skew', options)).toMatchObject({ level: 'ok' })
   const now = () => Date.now() - 60_000
   expect(await find('clock-skew', { ...options, now })).toMatchObject({

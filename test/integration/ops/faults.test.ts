@@ -33,19 +33,19 @@ const run = promisify(execFile)
 const principal = { tenantId: 'acme', userId: 'ada' }
 const portOf = (url: string) => Number(new URL(url).port)
 
-/** An app on a Postgres that is reached by a way which can be cut, with one window open on it. */
+/** An app with one open window. Its connection to Postgres can be cut. */
 interface Stage {
   readonly postgres: DebianPostgres
   readonly way: TcpProxy
   readonly db: SessionCollections
-  /** Ids of sessions whose writes have been acknowledged. */
+  /** Ids of sessions whose writes were acknowledged. */
   readonly acknowledged: Set<string>
-  /** Writes sessions until told to stop; what is refused or lost is only not acknowledged. */
+  /** Writes sessions until `stop` settles. Failed writes are just not acknowledged. */
   writeUntil(stop: Promise<unknown>): Promise<void>
   readiness(): Promise<Readiness['status']>
   restartEngine(): Promise<void>
   stopEngine(): Promise<void>
-  /** The database by the direct way. */
+  /** Reads the stored ids over a direct connection. */
   sessionsStored(url?: string): Promise<Set<string>>
 }
 
@@ -61,7 +61,7 @@ async function openStage(settings: Record<string, string> = {}, parent?: string)
   pool.on('error', () => {})
   const store: SessionStore = createSessionStore({ database: pool })
   let engine: ShapeServer | undefined
-  // One address for the engine, whichever instance answers: as a service has.
+  // The engine keeps its address across restarts, like a service.
   const engineWay = await startTcpProxy(1)
   const restartEngine = async () => {
     engine = await createShapeServer({ databaseUrl })
@@ -144,7 +144,7 @@ async function openStage(settings: Record<string, string> = {}, parent?: string)
   }
 }
 
-/** Everything acknowledged is stored, and the open window comes to show exactly what is stored. */
+/** Expects that acknowledged writes are stored, and that the open window converges to the stored rows. */
 async function expectNothingLost(url?: string): Promise<void> {
   const stored = await stage.sessionsStored(url)
   expect([...stage.acknowledged].filter((id) => !stored.has(id))).toEqual([])
@@ -153,7 +153,7 @@ async function expectNothingLost(url?: string): Promise<void> {
   await expect.poll(shown, { timeout: 60_000, interval: 50 }).toEqual(stored)
 }
 
-/** Resolves when that many more writes have been acknowledged. */
+/** Resolves after `count` more acknowledged writes. */
 async function acknowledgedMore(count: number): Promise<void> {
   const wanted = stage.acknowledged.size + count
   await expect.poll(() => stage.acknowledged.size, { timeout: 30_000 }).toBeGreaterThan(wanted)
@@ -161,19 +161,19 @@ async function acknowledgedMore(count: number): Promise<void> {
 
 const ready = { timeout: 60_000, interval: 50 }
 
-describe.runIf(hasDebianPostgres)('when something breaks', { timeout: 180_000 }, () => {
+describe.runIf(hasDebianPostgres)('no acknowledged write is lost', { timeout: 180_000 }, () => {
   const directories = temporaryDirectories()
   afterEach(async () => {
     for (const cleanUp of cleanUps) await cleanUp()
     await directories.remove()
   })
 
-  describe('on an ordinary disk', () => {
+  describe('with enough disk space', () => {
     beforeEach(async () => {
       stage = await openStage()
     })
 
-    test('the network to Postgres is cut in the middle of writes', async () => {
+    test('when the network to Postgres is cut during writes', async () => {
       const cuts = (async () => {
         for (let time = 0; time < 3; time += 1) {
           await acknowledgedMore(20)
@@ -189,14 +189,14 @@ describe.runIf(hasDebianPostgres)('when something breaks', { timeout: 180_000 },
       await expectNothingLost()
     })
 
-    test('Postgres is killed and started again', async () => {
+    test('when Postgres is killed and restarted', async () => {
       let restarted: Awaited<ReturnType<typeof startDebianServer>> | undefined
       const restart = (async () => {
         await acknowledgedMore(20)
         await stage.postgres.kill()
         await expect.poll(stage.readiness, ready).toBe('not ready')
         restarted = await startDebianServer(stage.postgres.dataDir, { fsync: 'on' })
-        // Before the directory it works in is removed.
+        // Stops before its directory is removed.
         cleanUps.splice(-1, 0, restarted.stop)
         stage.way.leadTo(portOf(restarted.url))
         await expect.poll(stage.readiness, ready).toBe('ready')
@@ -207,12 +207,12 @@ describe.runIf(hasDebianPostgres)('when something breaks', { timeout: 180_000 },
       await expectNothingLost(restarted?.url)
     })
 
-    test('the engine is gone for a while, with its slot, and comes back with none', async () => {
+    test('when the engine is down for a while and loses its slot', async () => {
       const outage = (async () => {
         await acknowledgedMore(20)
         await stage.stopEngine()
         await expect.poll(stage.readiness, ready).toBe('degraded')
-        // People go on writing; whatever slot is left is lost.
+        // Writes continue. The remaining slots are dropped.
         await acknowledgedMore(20)
         await query(
           stage.postgres.url,
@@ -229,7 +229,7 @@ describe.runIf(hasDebianPostgres)('when something breaks', { timeout: 180_000 },
   })
 
   test.runIf(process.getuid?.() === 0)(
-    'the disk of Postgres is full, and has room again',
+    'when the disk of Postgres is full for a while',
     async () => {
       const disk = await directories.create()
       await run('mount', ['-t', 'tmpfs', '-o', 'size=160m', 'tmpfs', disk])

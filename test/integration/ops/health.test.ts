@@ -48,20 +48,20 @@ async function probe(
 const reasons = ({ checks }: Readiness) =>
   Object.fromEntries(checks.filter(({ ok }) => !ok).map(({ name, reason }) => [name, reason]))
 
-test('alive is whoever answers, also without a database', async () => {
+test('/live answers 200 without a database', async () => {
   const nowhere = new Pool({ connectionString: 'postgresql://127.0.0.1:1/none' })
   expect((await probe('/health/live', { database: nowhere })).status).toBe(200)
   await nowhere.end()
 })
 
-test('ready with a migrated database and an engine that is active', async () => {
+test('is ready with a migrated database and an active engine', async () => {
   const found = await probe('/ready', { electricUrl: electric.url, streamId: false })
   expect(found.status).toBe(200)
   expect(found.body.status).toBe('ready')
   expect(found.body.checks.map(({ name }) => name)).toEqual(['database', 'migrations', 'electric'])
 })
 
-test('without its database it takes no traffic, and the reason names no host', async () => {
+test('is not ready without its database, and the reason names no host', async () => {
   const nowhere = new Pool({ connectionString: 'postgresql://ada:secret@127.0.0.1:1/none' })
   const { status, body } = await probe('/ready', { database: nowhere })
   await nowhere.end()
@@ -70,14 +70,14 @@ test('without its database it takes no traffic, and the reason names no host', a
   expect(JSON.stringify(body)).not.toMatch(/127\.0\.0\.1|secret|ada/)
 })
 
-test('a database that does not answer in time is said to', async () => {
+test('reports a database that does not answer in time', async () => {
   const blocked = { query: () => new Promise(() => {}) } as unknown as Pool
   const { status, body } = await probe('/ready', { database: blocked, timeoutMs: 50 })
   expect(status).toBe(503)
   expect(reasons(body)).toMatchObject({ database: 'no answer within 50 ms' })
 })
 
-test('tables of an older version: not ready, naming what is to be applied', async () => {
+test('is not ready with pending migrations, and names them', async () => {
   const old = await freshDatabase()
   const oldPool = new Pool({ connectionString: old.url })
   const { status, body } = await probe('/ready', { database: oldPool })
@@ -87,7 +87,7 @@ test('tables of an older version: not ready, naming what is to be applied', asyn
   expect(reasons(body).migrations).toContain('not applied: 0001')
 })
 
-test('an engine that is starting or gone degrades, unless it is required', async () => {
+test('is degraded without an active engine, or not ready if Electric is required', async () => {
   electricStatus = 202
   const options = { electricUrl: electric.url, streamId: false } as const
   const starting = await probe('/ready', options)
@@ -99,7 +99,7 @@ test('an engine that is starting or gone degrades, unless it is required', async
   expect(required.status).toBe(503)
 })
 
-test('a slot that is missing or that nobody reads degrades', async () => {
+test('is degraded with a missing or inactive slot', async () => {
   const streamId = `health_${new URL(database.url).pathname.slice(-8)}`
   const options = { electricUrl: electric.url, streamId }
   expect(reasons((await probe('/ready', options)).body)).toEqual({
@@ -108,12 +108,12 @@ test('a slot that is missing or that nobody reads degrades', async () => {
   const slot = `electric_slot_${streamId}`
   await query(database.url, `SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`)
   expect(reasons((await probe('/ready', options)).body)).toEqual({
-    replication: 'nobody reads the replication slot',
+    replication: 'the replication slot is inactive',
   })
   await query(database.url, `SELECT pg_drop_replication_slot('${slot}')`)
 })
 
-test('any number of probes at once cost one look', async () => {
+test('runs its checks once for concurrent probes', async () => {
   const serveHealth = createHealthHandler({
     database: pool,
     electricUrl: electric.url,
@@ -127,7 +127,7 @@ test('any number of probes at once cost one look', async () => {
   expect(asked).toBe(1)
 })
 
-test('other paths and methods are refused', async () => {
+test('refuses other paths and methods', async () => {
   const serveHealth = createHealthHandler({ database: pool })
   expect((await serveHealth(new Request('http://app/health'))).status).toBe(404)
   const post = await serveHealth(new Request('http://app/ready', { method: 'POST' }))

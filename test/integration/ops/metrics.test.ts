@@ -64,7 +64,7 @@ const insertSession = (id: string) => ({
   ],
 })
 
-test('writes are counted and timed by result, and the store is otherwise the same', async () => {
+test('counts and times writes by result, without changing the store otherwise', async () => {
   const plain = createSessionStore({ database: pool })
   const store = metrics.watchStore(plain)
   await store.write(principal, insertSession('m1'))
@@ -78,7 +78,7 @@ test('writes are counted and timed by result, and the store is otherwise the sam
   expect(text).toContain('session_db_write_duration_seconds_count{result="ok"} 1')
 })
 
-test('live clients are counted while they wait, and a write’s way to them is timed', async () => {
+test('counts live clients, and times how long a write takes to reach them', async () => {
   const store = metrics.watchStore(createSessionStore({ database: pool }))
   app = await serve(proxy())
   const ask = (query: Record<string, string>, init: RequestInit = {}) =>
@@ -107,7 +107,7 @@ test('live clients are counted while they wait, and a write’s way to them is t
   await app.close()
 })
 
-test('no label holds an id, nor what a client makes up', async () => {
+test('labels contain no ids and no names made up by clients', async () => {
   const store = metrics.watchStore(createSessionStore({ database: pool }))
   const serveShape = proxy()
   await store.write(principal, insertSession('m3'))
@@ -119,7 +119,7 @@ test('no label holds an id, nor what a client makes up', async () => {
   expect(text).toMatch(/shape="(?:unknown|none)"/)
 })
 
-test('a slot that is away is not up, and shows no zeros that look like keeping up', async () => {
+test('a missing slot is not up and has no lag', async () => {
   const name = new URL(database.url).pathname.slice(-8)
   metrics.watchReplication({ database: pool, streamId: name })
   const away = await read()
@@ -130,7 +130,7 @@ test('a slot that is away is not up, and shows no zeros that look like keeping u
   await pool.query(`SELECT pg_drop_replication_slot('electric_slot_${name}')`)
 })
 
-test('open uploads and a running import are shown', async () => {
+test('counts unfinished uploads, and shows a running import', async () => {
   metrics.watchUploads({ database: pool })
   metrics.importProgress({ done: 3, total: 10 })
   const text = await read()
@@ -138,7 +138,7 @@ test('open uploads and a running import are shown', async () => {
   expect(text).toContain('session_db_import_records{of="done"} 3')
 })
 
-test('writes and shape requests are spans, without ids', async () => {
+test('creates spans without ids for writes and shape requests', async () => {
   const exporter = new InMemorySpanExporter()
   const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
   trace.setGlobalTracerProvider(provider)
@@ -170,14 +170,14 @@ describe('sync delays', () => {
       const seen: number[] = []
       const delays = createSyncDelays({ observe: (seconds: number) => seen.push(seconds) } as never)
       delays.written(42)
-      const sawChunk = delays.sawChunk()
-      sawChunk(bytes.slice(0, cut))
-      sawChunk(bytes.slice(cut))
+      const chunkReader = delays.chunkReader()
+      chunkReader(bytes.slice(0, cut))
+      chunkReader(bytes.slice(cut))
       expect(seen.length, `cut at ${cut}`).toBe(1)
     }
   })
 
-  test('what is never seen is given up, the oldest first', () => {
+  test('drops the oldest pending write beyond the maximum', () => {
     let seen = 0
     const delays = createSyncDelays({
       observe: () => {
@@ -185,10 +185,10 @@ describe('sync delays', () => {
       },
     } as never)
     for (let txid = 1; txid <= 10_001; txid += 1) delays.written(txid)
-    const sawChunk = delays.sawChunk()
-    sawChunk(encoder.encode('"txids":[1]'))
+    const chunkReader = delays.chunkReader()
+    chunkReader(encoder.encode('"txids":[1]'))
     expect(seen).toBe(0)
-    sawChunk(encoder.encode('"txids":[2]'))
+    chunkReader(encoder.encode('"txids":[2]'))
     expect(seen).toBe(1)
   })
 })

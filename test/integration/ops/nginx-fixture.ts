@@ -13,15 +13,15 @@ export const hasNginx = existsSync(nginx)
 
 /** A running nginx. */
 export interface Nginx {
-  /** Lets it finish what it serves, and returns its access log, where the file has one. */
+  /** Stops it gracefully and returns its access log, if there is one. */
   stop(): Promise<string>
 }
 
 /**
- * Runs nginx with one of the files of `deploy/nginx`, in a directory of its own, as an ordinary user
- * would. The file is tested first: what nginx does not take fails here, with its words.
+ * Runs nginx in its own directory with one of the files of `deploy/nginx`. The file is validated
+ * first, so that mistakes fail with nginx's own message.
  *
- * @param replace puts this machine's addresses in the place of those in the file.
+ * @param replace Replaces the addresses in the file with those of this test.
  */
 export async function startNginx(
   directory: string,
@@ -54,7 +54,7 @@ export async function startNginx(
   }
 }
 
-/** Makes a certificate for `app.example`, and its key, under the names that the files look for. */
+/** Creates a certificate and key for `app.example` under the names used in the files. */
 export async function makeCertificate(directory: string): Promise<void> {
   const files = [
     '-keyout',

@@ -14,7 +14,7 @@ const directories = temporaryDirectories()
 afterAll(directories.remove)
 
 describe.runIf(hasNginx)('nginx', () => {
-  test('the cache beside Electric: one answer for all, no other path, no secret in the log', async () => {
+  test('the cache for Electric shares answers, serves no other path and logs no secret', async () => {
     const database = await freshDatabase()
     await migrate({ database: database.url })
     const shapes = await createShapeServer({ databaseUrl: database.url, secret: 'hidden' })
@@ -51,7 +51,7 @@ describe.runIf(hasNginx)('nginx', () => {
     await database.drop()
   })
 
-  test('before the app: live answers are compressed, and come as they are sent', async () => {
+  test('in front of the app, live answers are compressed and not buffered', async () => {
     const database = await freshDatabase()
     await migrate({ database: database.url })
     const store = createSessionStore({ database: database.url })
@@ -77,7 +77,7 @@ describe.runIf(hasNginx)('nginx', () => {
           id: `batch-${n}`,
           mutations: [{ collection: 'sessions', type: 'insert', value }],
         })
-        // The connection stays open: what is not flushed would not be here.
+        // The connection stays open, so only flushed data has arrived.
         await expect.poll(live.answers).toBe(n)
       }
       expect(live.text()).toContain('Session 20')
@@ -95,7 +95,7 @@ describe.runIf(hasNginx)('nginx', () => {
 
 const statusOf = ({ status }: Response) => status
 
-/** Reads a shape to its end, and says how to go on from there. */
+/** Reads a shape to its end and returns the parameters of the next request. */
 async function pollOnward(appUrl: string): Promise<string> {
   let query = new URLSearchParams({ offset: '-1' })
   for (;;) {
@@ -108,7 +108,7 @@ async function pollOnward(appUrl: string): Promise<string> {
   return `${query}&live=true`
 }
 
-/** Opens a batch of one poll through nginx, as a browser does, and reads its frames. */
+/** Opens a batch with one poll through nginx, like a browser, and reads its frames. */
 async function openLiveBatch(port: number, query: string) {
   const asked = httpsRequest({
     host: '127.0.0.1',
@@ -125,7 +125,7 @@ async function openLiveBatch(port: number, query: string) {
   })
   const read = createFrameReader()
   let [received, sent, answers, text] = [0, 0, 0, '']
-  response.on('error', () => undefined) // it is cut off at the end
+  response.on('error', () => undefined) // aborted at the end
   response.on('data', (chunk: Buffer) => {
     received += chunk.length
   })

@@ -4,16 +4,16 @@ import { freshDatabase } from '../../support/database.ts'
 import { hasDebianPostgres, startDebianPostgres } from '../../support/debian-postgres.ts'
 import { query } from '../../support/query.ts'
 
-/** A migrated database, and names for roles and streams that no other test of the server uses. */
+/** A migrated database, with role and stream names that no other test uses. */
 export interface OpsDatabase {
   readonly url: string
   readonly names: { electricRole: string; appRole: string; streamId: string }
-  /** The same database as somebody else. */
+  /** Returns the URL with another role. */
   as(role: string, password: string): string
   drop(): Promise<void>
 }
 
-/** The servers that operations are tested on: the embedded one, and Debian's where it is installed. */
+/** The tested servers: the embedded one, and Debian's if installed. */
 export const servers = [
   { name: 'embedded Postgres', start: async () => ({ create: embedded, stop: async () => {} }) },
   ...(hasDebianPostgres ? [{ name: 'Debian’s Postgres 15', start: debian }] : []),
@@ -37,7 +37,7 @@ async function debian() {
   return { create, stop: () => server.stop() }
 }
 
-/** A database like another one has its tables and shares its names: its roles are not dropped. */
+/** Prepares a database. A copy of another one shares its roles, which are dropped with that one. */
 async function prepare(
   url: string,
   dropDatabase: () => Promise<void>,

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { applySetup, runDoctor } from '../../../src/ops/index.ts'
+import { applyElectricSetup, runDoctor } from '../../../src/ops/index.ts'
 import { createSessionStore, migrate } from '../../../src/server/index.ts'
 import {
   type DebianPostgres,
@@ -24,14 +24,14 @@ async function sessions(url: string): Promise<string[]> {
   return rows.map(({ id }) => id)
 }
 
-async function slotFinding(databaseUrl: string) {
-  const findings = await runDoctor({ databaseUrl, directory: '/nowhere' })
+async function slotFinding(database: string) {
+  const findings = await runDoctor({ database, directory: '/nowhere' })
   const others = findings.filter(({ check, level }) => level === 'error' && check !== 'slot')
   expect(others).toEqual([])
   return findings.find(({ check }) => check === 'slot')
 }
 
-describe.runIf(hasDebianPostgres)('after a restore', () => {
+describe.runIf(hasDebianPostgres)('restoring a backup', () => {
   let server: DebianPostgres
   let archive: string
   let backup: string
@@ -46,7 +46,7 @@ describe.runIf(hasDebianPostgres)('after a restore', () => {
     backup = join(server.dataDir, '../backup')
     await server.program('mkdir', [archive])
     await migrate({ database: server.url })
-    await applySetup({ database: server.url })
+    await applyElectricSetup({ database: server.url })
     await query(
       server.url,
       "SELECT pg_create_logical_replication_slot('electric_slot_default', 'pgoutput')",
@@ -54,7 +54,7 @@ describe.runIf(hasDebianPostgres)('after a restore', () => {
   })
   afterAll(() => server.stop())
 
-  test('of a dump: data, publication and grants are there; the slot is another database’s', async () => {
+  test('from a dump brings back data, publication and grants; the doctor reports the other database’s slot', async () => {
     await writeSession(server.url, 'dumped')
     const file = join(archive, 'dump')
     await server.program('pg_dump', ['-Fc', '-f', file, server.url])
@@ -71,7 +71,7 @@ describe.runIf(hasDebianPostgres)('after a restore', () => {
     expect(await sessions(restored.href)).toContain('written-after')
   })
 
-  test('to a point in time: everything up to it is there, and the doctor says what to clear', async () => {
+  test('to a point in time brings back all earlier writes; the doctor tells what to reset', async () => {
     await server.program('pg_basebackup', ['-d', server.url, '-D', backup, '-c', 'fast'])
     await writeSession(server.url, 'after-the-backup')
     await query(server.url, "SELECT pg_create_restore_point('before_the_mistake')")
@@ -101,7 +101,7 @@ describe.runIf(hasDebianPostgres)('after a restore', () => {
     const ids = await sessions(restored.url)
     expect(ids).toContain('after-the-backup')
     expect(ids).not.toContain('the-mistake')
-    // A base backup holds no slot: what Electric has on its disk belongs to a history that is gone.
+    // A base backup has no slots, and Electric's storage belongs to the abandoned timeline.
     expect(await slotFinding(restored.url)).toMatchObject({
       level: 'error',
       message: expect.stringContaining('there is no slot'),

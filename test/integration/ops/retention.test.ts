@@ -1,12 +1,7 @@
 import { Pool } from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import {
-  parseRetentionPolicy,
-  type RetentionResult,
-  runRetention,
-  scheduleRetention,
-} from '../../../src/ops/index.ts'
-import { parseDuration } from '../../../src/ops/retention/duration.ts'
+import { type RetentionResult, runRetention, scheduleRetention } from '../../../src/ops/index.ts'
+import { parseDuration, parseRetentionPolicy } from '../../../src/ops/retention/retention-policy.ts'
 import { migrate } from '../../../src/server/index.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -24,14 +19,14 @@ afterEach(() => database.drop())
 interface Seed {
   readonly tenant: string
   readonly id: string
-  /** Days since anything happened in the session itself. */
+  /** Days since the last change of the session itself. */
   readonly age: number
-  /** Days since the last message of its thread; no thread unless given. */
+  /** Days since the last message of its thread. Without it there is no thread. */
   readonly messageAge?: number | undefined
   readonly events?: number | undefined
 }
 
-/** Writes sessions as old as they are said to be, past the triggers that would make them new. */
+/** Inserts sessions of the given ages, with triggers off because they would update the times. */
 async function seed(...sessions: readonly Seed[]): Promise<void> {
   const days = (age: number) => `now() - interval '${age} days'`
   const statements = sessions.flatMap(({ tenant, id, age, messageAge, events = 0 }) => [
@@ -64,7 +59,7 @@ async function left(): Promise<string[]> {
   return rows.map(({ id }) => id)
 }
 
-test('deletes what nothing has happened in, with all that belongs to it', async () => {
+test('deletes inactive sessions with all their rows', async () => {
   await seed(
     { tenant: 'acme', id: 'old', age: 100, messageAge: 100, events: 5 },
     { tenant: 'acme', id: 'fresh', age: 10 },
@@ -83,7 +78,7 @@ test('deletes what nothing has happened in, with all that belongs to it', async 
   expect(orphans).toEqual([])
 })
 
-test('a dry run says the same and deletes nothing', async () => {
+test('a dry run counts the same rows and deletes nothing', async () => {
   await seed({ tenant: 'acme', id: 'old', age: 100, events: 2 })
   const dry = await runRetention({
     database: database.url,
@@ -95,7 +90,7 @@ test('a dry run says the same and deletes nothing', async () => {
   expect(await left()).toEqual(['acme/old'])
 })
 
-test('every tenant by its own policy; one tenant alone when asked', async () => {
+test('applies each tenant’s policy, and can be limited to one tenant', async () => {
   await seed(
     { tenant: 'acme', id: 's', age: 100 },
     { tenant: 'legal', id: 's', age: 5_000 },
@@ -109,7 +104,7 @@ test('every tenant by its own policy; one tenant alone when asked', async () => 
   expect(await left()).toEqual(['legal/s'])
 })
 
-test('a large session goes in small transactions, and can be stopped and gone on with', async () => {
+test('deletes a large session in small transactions, and can be stopped and resumed', async () => {
   await seed({ tenant: 'acme', id: 'large', age: 100, messageAge: 100, events: 250 })
   const transactions = async () => {
     const rows = await query<{ n: number }>(
@@ -139,7 +134,7 @@ test('a large session goes in small transactions, and can be stopped and gone on
   expect(await left()).toEqual([])
 })
 
-test('what happens in a session between being found and being deleted saves it', async () => {
+test('keeps a session that changes after it was found', async () => {
   await seed({ tenant: 'acme', id: 'a', age: 101 }, { tenant: 'acme', id: 'b', age: 100 })
   const pool = new Pool({ connectionString: database.url, max: 1 })
   const writer = await pool.connect()
@@ -148,7 +143,7 @@ test('what happens in a session between being found and being deleted saves it',
   const result = await runRetention({
     database: database.url,
     policy: { default: '90d' },
-    // The first is deleted; the second has been found and waits for the writer.
+    // The first one is deleted; the second one is found and waits for the writer's lock.
     onProgress: () => {
       committed ??= writer.query('COMMIT')
     },
@@ -161,7 +156,7 @@ test('what happens in a session between being found and being deleted saves it',
   expect(await left()).toEqual(['acme/b'])
 })
 
-test('old answers to batches are forgotten, young ones kept', async () => {
+test('deletes old batch results and keeps recent ones', async () => {
   await query(
     database.url,
     `INSERT INTO applied_batches (tenant_id, batch_id, user_id, request_hash, result, created_at)
@@ -177,7 +172,7 @@ test('old answers to batches are forgotten, young ones kept', async () => {
   expect(rows).toEqual([{ n: 29 }])
 })
 
-test('one runs at a time, also from several instances', async () => {
+test('refuses to run while another instance runs', async () => {
   await seed({ tenant: 'acme', id: 'a', age: 100 })
   const pool = new Pool({ connectionString: database.url, max: 1 })
   const holder = await pool.connect()
@@ -190,7 +185,7 @@ test('one runs at a time, also from several instances', async () => {
   expect((await run()).deletedSessions).toBe(1)
 })
 
-test('a schedule runs by itself and leaves nothing behind', async () => {
+test('runs on a schedule until stopped', async () => {
   await seed({ tenant: 'acme', id: 'a', age: 100 })
   const results: RetentionResult[] = []
   const errors: unknown[] = []
@@ -207,7 +202,7 @@ test('a schedule runs by itself and leaves nothing behind', async () => {
   expect(errors).toEqual([])
 })
 
-test('random ages and policies: exactly what the policy says is due goes', async () => {
+test('deletes exactly the due sessions for random ages and policies', async () => {
   const keepFor = fc.constantFrom('10d', '50d', '90d', 'keep')
   const session = fc.record({
     tenant: fc.constantFrom('a', 'b', 'c'),
@@ -228,7 +223,7 @@ test('random ages and policies: exactly what the policy says is due goes', async
       const policy = { default: fallback, tenants: { a } }
       const stays = ({ tenant, age, messageAge }: Seed) => {
         const keep = tenant === 'a' ? a : fallback
-        // A day is the unit, and a moment passes: what is exactly as old as that is due.
+        // Time passes between seeding and the run, so a session of exactly this age is due.
         return keep === 'keep' || Math.min(age, messageAge ?? age) < Number.parseInt(keep, 10)
       }
       await runRetention({ database: database.url, policy, batchRows: 3 })
@@ -243,9 +238,9 @@ test('random ages and policies: exactly what the policy says is due goes', async
   )
 })
 
-describe('bad input is named', () => {
+describe('refuses wrong input and names it:', () => {
   test.each(['', '90', 'd', '-1d', '1.5d', '90 d', '9999999d', 'keep'])('duration %j', (text) => {
-    expect(() => parseDuration(text)).toThrow('is no duration')
+    expect(() => parseDuration(text)).toThrow('is not a duration')
   })
   test.each([
     [{}, 'default'],

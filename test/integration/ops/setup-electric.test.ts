@@ -1,7 +1,7 @@
 import { LogicalReplicationService, PgoutputPlugin } from 'pg-logical-replication'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { electricNames } from '../../../src/ops/electric-setup/electric-names.ts'
-import { applySetup, planSetup } from '../../../src/ops/index.ts'
+import { electricNames } from '../../../src/ops/electric-setup/names.ts'
+import { applyElectricSetup, planElectricSetup } from '../../../src/ops/index.ts'
 import { createSessionStore } from '../../../src/server/index.ts'
 import { query } from '../../support/query.ts'
 import { type OpsDatabase, servers } from './ops-fixture.ts'
@@ -20,27 +20,31 @@ describe.each(servers)('setup-electric on $name', ({ start }) => {
 
   const options = () => ({ database: database.url, ...database.names })
 
-  test('what is planned changes nothing; what is applied leaves nothing to plan', async () => {
-    const planned = await planSetup(options())
+  test('plans without changing anything, and has nothing to plan after applying', async () => {
+    const planned = await planElectricSetup(options())
     expect(planned.applied).toBe(false)
     expect(planned.steps.length).toBeGreaterThan(5)
-    expect((await planSetup(options())).steps.length).toBe(planned.steps.length)
-    const applied = await applySetup({ ...options(), electricPassword: 'e', appPassword: 'a' })
+    expect((await planElectricSetup(options())).steps.length).toBe(planned.steps.length)
+    const applied = await applyElectricSetup({
+      ...options(),
+      electricPassword: 'e',
+      appPassword: 'a',
+    })
     expect(applied.applied).toBe(true)
     expect(applied.passwords).toEqual({ electric: 'e', app: 'a' })
-    expect((await planSetup(options())).steps).toEqual([])
-    const again = await applySetup(options())
+    expect((await planElectricSetup(options())).steps).toEqual([])
+    const again = await applyElectricSetup(options())
     expect([again.steps, again.passwords]).toEqual([[], {}])
   })
 
-  test('the planned statements, run one by one as printed, are the whole set-up', async () => {
-    const { steps } = await planSetup(options())
+  test('plans statements that complete the setup when run by hand', async () => {
+    const { steps } = await planElectricSetup(options())
     await query(database.url, steps.map(({ sql }) => `${sql};`).join('\n'))
-    expect((await planSetup(options())).steps).toEqual([])
+    expect((await planElectricSetup(options())).steps).toEqual([])
   })
 
-  test('the Electric role streams changes of the replicated tables, and reads nothing else', async () => {
-    const { passwords, names } = await applySetup(options())
+  test('lets the Electric role stream changes of the replicated tables and read nothing else', async () => {
+    const { passwords, names } = await applyElectricSetup(options())
     const url = database.as(names.electricRole, passwords.electric ?? '')
     for (const table of names.replicated) await query(url, `SELECT * FROM ${table}`)
     await expect(query(url, 'SELECT * FROM applied_batches')).rejects.toThrow('permission denied')
@@ -67,8 +71,8 @@ describe.each(servers)('setup-electric on $name', ({ start }) => {
     await query(url, `SELECT pg_drop_replication_slot('${slot}')`)
   })
 
-  test('the app’s role runs the store, and can neither replicate nor change tables', async () => {
-    const { passwords, names } = await applySetup(options())
+  test('lets the app’s role run the store, but neither replicate nor change tables', async () => {
+    const { passwords, names } = await applyElectricSetup(options())
     const url = database.as(names.appRole, passwords.app ?? '')
     const store = createSessionStore({ database: url })
     const value = { id: 's1', title: 'Mine', source: 'upload', format: 'codex' }
@@ -86,8 +90,8 @@ describe.each(servers)('setup-electric on $name', ({ start }) => {
     ).rejects.toThrow(/permission denied|must be superuser or replication/)
   })
 
-  test('what was taken away, or given too much, is put right', async () => {
-    const { names } = await applySetup(options())
+  test('restores missing privileges and revokes excess ones', async () => {
+    const { names } = await applyElectricSetup(options())
     await query(
       database.url,
       `REVOKE SELECT ON chat_messages FROM ${names.electricRole};
@@ -97,40 +101,40 @@ describe.each(servers)('setup-electric on $name', ({ start }) => {
        ALTER PUBLICATION ${names.publication} SET (publish = 'insert');
        ALTER TABLE sessions REPLICA IDENTITY DEFAULT`,
     )
-    const { steps } = await planSetup(options())
+    const { steps } = await planElectricSetup(options())
     expect(new Set(steps.map(({ topic }) => topic))).toEqual(
       new Set(['electric-role', 'app-role', 'publication', 'replica-identity']),
     )
-    await applySetup(options())
-    expect((await planSetup(options())).steps).toEqual([])
+    await applyElectricSetup(options())
+    expect((await planElectricSetup(options())).steps).toEqual([])
   })
 
-  test('a table of the app’s own is replicated too, whatever its name', async () => {
+  test('replicates a table of the app whose name needs quotes', async () => {
     await query(
       database.url,
       'CREATE SCHEMA "Our data"; CREATE TABLE "Our data"."Notes" (id text PRIMARY KEY)',
     )
     const extraTables = ['"Our data"."Notes"']
-    await applySetup({ ...options(), extraTables })
+    await applyElectricSetup({ ...options(), extraTables })
     const rows = await query(
       database.url,
       'SELECT tablename FROM pg_publication_tables WHERE schemaname = $1',
       ['Our data'],
     )
     expect(rows).toEqual([{ tablename: 'Notes' }])
-    expect((await planSetup({ ...options(), extraTables })).steps).toEqual([])
+    expect((await planElectricSetup({ ...options(), extraTables })).steps).toEqual([])
   })
 
-  test('a table that is not there is named, and nothing is half done', async () => {
-    const failing = applySetup({ ...options(), extraTables: ['nowhere'] })
+  test('names a missing table and changes nothing', async () => {
+    const failing = applyElectricSetup({ ...options(), extraTables: ['nowhere'] })
     await expect(failing).rejects.toMatchObject({
       code: 'invalid',
       message: expect.stringContaining('nowhere'),
     })
-    expect((await planSetup(options())).passwords).toHaveProperty('electric')
+    expect((await planElectricSetup(options())).passwords).toHaveProperty('electric')
   })
 
-  test('an owner of the tables who is no superuser can apply it, and lends nothing for good', async () => {
+  test('works for an owner who is not a superuser, and revokes the temporary privilege', async () => {
     const owner = `owner_${database.names.streamId}`
     const name = new URL(database.url).pathname.slice(1)
     await query(
@@ -151,9 +155,9 @@ describe.each(servers)('setup-electric on $name', ({ start }) => {
       await query(database.url, `ALTER TABLE ${table.name} OWNER TO ${owner}`)
     }
     const asOwner = { ...options(), database: database.as(owner, 'o') }
-    const { steps } = await applySetup(asOwner)
+    const { steps } = await applyElectricSetup(asOwner)
     expect(steps.map(({ sql }) => sql).join()).toContain('REVOKE CREATE ON DATABASE')
-    expect((await planSetup(asOwner)).steps).toEqual([])
+    expect((await planElectricSetup(asOwner)).steps).toEqual([])
     const [row] = await query(
       database.url,
       `SELECT has_database_privilege($1, current_database(), 'CREATE') AS may`,
@@ -165,9 +169,9 @@ describe.each(servers)('setup-electric on $name', ({ start }) => {
   })
 })
 
-test('every table that migrations make is known to be replicated or the server’s', async () => {
-  const { replicatedTables, serverTables, migrationsTable } = await import(
-    '../../../src/ops/own-tables.ts'
+test('every migrated table is listed as replicated or as the server’s', async () => {
+  const { REPLICATED_TABLES, SERVER_TABLES, MIGRATIONS_TABLE } = await import(
+    '../../../src/ops/electric-setup/names.ts'
   )
   const server = await servers[0]?.start()
   const database = await server?.create()
@@ -176,8 +180,8 @@ test('every table that migrations make is known to be replicated or the server�
     "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY 1",
   )
   await database?.drop()
-  // A new table belongs in src/ops/own-tables.ts: it decides who is granted what.
+  // Add a new table to src/ops/electric-setup/names.ts, which decides the grants.
   expect(rows.map(({ name }) => name)).toEqual(
-    [...replicatedTables, ...serverTables, migrationsTable].sort(),
+    [...REPLICATED_TABLES, ...SERVER_TABLES, MIGRATIONS_TABLE].sort(),
   )
 })

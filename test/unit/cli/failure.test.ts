@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { describeFailure } from '../../../src/cli/failure.ts'
 import { SessionDbError } from '../../../src/errors.ts'
 
-test('a typed error keeps its code, message and details', () => {
+test('keeps code, message and details of a typed error', () => {
   const error = new SessionDbError('conflict', 'In use.', { details: { pid: 7 } })
   expect(describeFailure(error)).toEqual({
     code: 'conflict',
@@ -11,7 +11,7 @@ test('a typed error keeps its code, message and details', () => {
   })
 })
 
-test('a missing optional package is named with the version to install', () => {
+test('names a missing optional package and the version to install', () => {
   const error = Object.assign(
     new Error("Cannot find package 'pg-logical-replication' imported from /app/dist/dev.js"),
     { code: 'ERR_MODULE_NOT_FOUND' },
@@ -25,13 +25,13 @@ test.each([
   [Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' }), 'ECONNREFUSED'],
   [new TypeError(''), 'TypeError'],
   ['thrown text', 'thrown text'],
-])('an error without a message still says something: %s', (error, message) => {
+])('describes an error without a message: %s', (error, message) => {
   expect(describeFailure(error)).toEqual({ code: 'failed', message })
 })
 
-test('a database without the tables says which command makes them', () => {
+test('names the command that creates missing tables', () => {
   const error = Object.assign(new Error('relation "sessions" does not exist'), { code: '42P01' })
   expect(describeFailure(error).message).toBe(
-    'relation "sessions" does not exist. Create the tables first: session-db migrate',
+    'relation "sessions" does not exist. Create the tables with: session-db migrate',
   )
 })

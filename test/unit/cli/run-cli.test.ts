@@ -20,16 +20,16 @@ afterEach(() => {
   vi.unstubAllEnvs()
 })
 
-describe('bad usage ends with 2 and says what is wrong', () => {
+describe('a usage error exits with 2 and one line', () => {
   test.each([
-    [['nope'], "unknown command 'nope' (--help lists what is possible)"],
-    [['migrate', '--jsn'], "unknown option '--jsn' (Did you mean --json?) (--help lists"],
+    [['nope'], "unknown command 'nope' (see --help)"],
+    [['migrate', '--jsn'], "unknown option '--jsn' (Did you mean --json?) (see --help)"],
     [['dev', '--port', '0x1f'], "argument '0x1f' is invalid. It must be a whole number from 1 to"],
     [['dev', '--electric-port', '65536'], 'whole number from 1 to 65535'],
     [['dev', '--chunk-bytes', '-1'], 'argument'],
     [['import'], "required option '--data <dir>' not specified"],
     [['import', '--visibility', 'all'], 'Allowed choices are private, tenant'],
-    [['migrate'], 'no database given: set DATABASE_URL or pass --database-url'],
+    [['migrate'], 'no database: set DATABASE_URL or pass --database-url'],
   ])('%j', async (args, message) => {
     expect(await runCli(args)).toBe(2)
     expect(written.stderr).toContain(message)
@@ -38,14 +38,14 @@ describe('bad usage ends with 2 and says what is wrong', () => {
     expect(written.stdout).toBe('')
   })
 
-  test('as JSON with --json', async () => {
+  test('is JSON with --json', async () => {
     expect(await runCli(['migrate', '--json'])).toBe(2)
     expect(JSON.parse(written.stderr)).toEqual({
-      error: { code: 'usage', message: expect.stringContaining('no database given') },
+      error: { code: 'usage', message: expect.stringContaining('no database: ') },
     })
   })
 
-  test('without a command, with the help on stderr', async () => {
+  test('prints the help to stderr without a command', async () => {
     expect(await runCli([])).toBe(2)
     expect(written.stderr).toMatch(/^Usage: session-db/)
     expect(written.stderr).not.toContain('session-db:')
@@ -53,7 +53,7 @@ describe('bad usage ends with 2 and says what is wrong', () => {
 })
 
 test.each([['--help'], ['--version'], ['dev', '--help']])(
-  '%s goes to stdout and ends with 0',
+  '%s prints to stdout and exits with 0',
   async (...args) => {
     expect(await runCli(args)).toBe(0)
     expect(written.stdout).not.toBe('')
@@ -61,29 +61,29 @@ test.each([['--help'], ['--version'], ['dev', '--help']])(
   },
 )
 
-describe('a command that fails ends with 1', () => {
+describe('a failed command exits with 1', () => {
   const args = ['migrate', '--database-url', 'postgresql://user:hidden@127.0.0.1:1/none']
 
-  test('with one line that keeps the password to itself', async () => {
+  test('and prints one line without the password', async () => {
     expect(await runCli(args)).toBe(1)
     expect(written.stderr).toMatch(/^session-db: .*ECONNREFUSED.*\n$/)
     expect(written.stderr).not.toContain('hidden')
   })
 
-  test('with its code as JSON', async () => {
+  test('and prints the code with --json', async () => {
     expect(await runCli([...args, '--json'])).toBe(1)
     expect(JSON.parse(written.stderr).error.code).toBe('unavailable')
     expect(written.stdout).toBe('')
   })
 
-  test('with its stack only when debugging', async () => {
+  test('and prints the stack with DEBUG=session-db', async () => {
     vi.stubEnv('DEBUG', 'session-db')
     expect(await runCli(args)).toBe(1)
     expect(written.stderr).toMatch(/\n\s+at /)
   })
 })
 
-test('NODE_ENV=production refuses the stack and says what to run instead', async () => {
+test('dev refuses NODE_ENV=production and names the alternative', async () => {
   vi.stubEnv('NODE_ENV', 'production')
   expect(await runCli(['dev', '--json'])).toBe(1)
   const { error } = JSON.parse(written.stderr)

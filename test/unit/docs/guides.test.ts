@@ -26,10 +26,10 @@ const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
   'uploads.md': ['test/integration/upload/guide.test.ts'],
 }
 
-/** Followed word for word, block by block: test/e2e/newcomer.test.ts and npm run smoke read the page. */
+/** test/e2e/newcomer.test.ts and `npm run smoke` follow this page block by block. */
 const FOLLOWED = ['getting-started.md']
 
-/** Code without what the formatter decides, and without where it is imported from. */
+/** Normalizes code: removes formatting and import paths. */
 function bare(code: string): string {
   return code
     .replaceAll(/from '[^']*'/g, 'from …')
@@ -51,7 +51,7 @@ const examples = new Map(
   await Promise.all(guides.map(async (guide) => [guide, await examplesIn(guide)] as const)),
 )
 
-describe('every example of a guide is in a test', () => {
+describe('a test contains every example of a guide', () => {
   test.each(Object.keys(TESTS_OF))('docs/%s', async (guide) => {
     const files = TESTS_OF[guide] ?? []
     const texts = await Promise.all(files.map((file) => readFile(join(root, file), 'utf8')))
@@ -61,7 +61,7 @@ describe('every example of a guide is in a test', () => {
     expect(ofGuide.filter((example) => !tests.includes(example))).toEqual([])
   })
 
-  test('no guide has examples that nothing runs', () => {
+  test('no guide has an untested example', () => {
     const withExamples = guides.filter((guide) => examples.get(guide)?.length)
     expect(
       withExamples.filter((guide) => !(guide in TESTS_OF) && !FOLLOWED.includes(guide)),

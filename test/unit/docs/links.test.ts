@@ -12,7 +12,7 @@ const pages = [
   'examples/start-app/README.md',
 ].filter((name) => name.endsWith('.md'))
 
-/** Anchors as GitHub makes them of headings. */
+/** Anchors that GitHub derives from headings. */
 function anchorsIn(text: string): string[] {
   const headings = text.replaceAll(/^```.*?^```/gms, '').match(/^#+ .*$/gm) ?? []
   return headings.map((heading) =>

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 
 const root = join(import.meta.dirname, '../../..')
 
-/** All texts of the source, with texts that go on in the next line put together. */
+/** All string literals of the source. Literals joined with `+` are concatenated. */
 async function sourceTexts(): Promise<string> {
   const files = await readdir(join(root, 'src'), { recursive: true })
   const sources = await Promise.all(
@@ -18,18 +18,18 @@ async function sourceTexts(): Promise<string> {
     .replaceAll('\\`', '`')
 }
 
-/** What stands in a message whatever it is about, in the order it comes. */
+/** The constant parts of a message, in order. */
 const fixedParts = (message: string): string[] =>
   message.split('…').flatMap((part) => (/[A-Za-z]{2}/.test(part) ? [part.trim()] : []))
 
-test('every text in docs/troubleshooting.md is one of the source’s', async () => {
+test('every message in docs/troubleshooting.md is in the source', async () => {
   const page = await readFile(join(root, 'docs/troubleshooting.md'), 'utf8')
   const messages = [...page.matchAll(/^```text\n(.*?)\n```/gms)].map(([, text = '']) => text)
   const source = await sourceTexts()
   expect(messages.length).toBeGreaterThan(15)
   const strange = messages
     .flatMap(fixedParts)
-    // A status is put in where the message is made.
+    // The status is interpolated in the source.
     .flatMap((part) => part.split(/ (?=\d{3}\. )/))
     .map((part) => part.replace(/^\d{3}\. /, ''))
     .filter((part) => !source.includes(part))

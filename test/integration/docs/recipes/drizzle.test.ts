@@ -12,7 +12,11 @@ import {
   type Principal,
   sessionShapes,
 } from '../../../../src/index.ts'
-import { migrationsTable, replicatedTables, serverTables } from '../../../../src/ops/own-tables.ts'
+import {
+  MIGRATIONS_TABLE,
+  REPLICATED_TABLES,
+  SERVER_TABLES,
+} from '../../../../src/ops/electric-setup/names.ts'
 import { createSessionStore, createShapeProxy, migrate } from '../../../../src/server/index.ts'
 import { freshDatabase } from '../../../support/database.ts'
 import { query } from '../../../support/query.ts'
@@ -89,7 +93,7 @@ test('docs/recipes/drizzle-and-prisma.md', async () => {
   await pool.end()
 })
 
-test('the filter names every table of the library, and only those', () => {
+test('the filter matches exactly the tables of the library', () => {
   const tablesFilter = [
     '!sessions',
     '!session_*',
@@ -100,7 +104,7 @@ test('the filter names every table of the library, and only those', () => {
     '!applied_batches',
   ]
   const filtered = tablesFilter.map((name) => new RegExp(`^${name.slice(1).replace('*', '.*')}$`))
-  const own = [...replicatedTables, ...serverTables, migrationsTable]
+  const own = [...REPLICATED_TABLES, ...SERVER_TABLES, MIGRATIONS_TABLE]
   expect(own.filter((name) => !filtered.some((filter) => filter.test(name)))).toEqual([])
   expect(filtered.filter((filter) => !own.some((name) => filter.test(name)))).toEqual([])
 })

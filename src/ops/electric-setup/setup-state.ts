@@ -1,9 +1,8 @@
 import type { ClientBase } from 'pg'
 import { SessionDbError } from '../../errors.ts'
-import { migrationsTable, serverTables } from '../own-tables.ts'
-import type { SetupNames } from './setup-options.ts'
+import { MIGRATIONS_TABLE, SERVER_TABLES, type SetupNames } from './names.ts'
 
-/** A role as the database has it. */
+/** A role's attributes. */
 export interface RoleState {
   readonly canLogin: boolean
   readonly replication: boolean
@@ -12,16 +11,16 @@ export interface RoleState {
   readonly createDatabase: boolean
 }
 
-/** A table as one role may use it. */
+/** A table and the privileges that the two roles have on it. */
 export interface TableState {
-  /** As SQL spells it: quoted where needed, with its schema. */
+  /** Schema and name, quoted where SQL needs it. */
   readonly sqlName: string
   readonly schema: string
   readonly replicaIdentityFull: boolean
   readonly published: boolean
   readonly storedColumns: boolean
   readonly electricMaySelect: boolean
-  /** Which of SELECT, INSERT, UPDATE and DELETE the app's role lacks. */
+  /** Those of SELECT, INSERT, UPDATE and DELETE that the app's role lacks. */
   readonly appLacks: readonly string[]
 }
 
@@ -31,13 +30,13 @@ export interface PublicationState {
   readonly allTables: boolean
 }
 
-/** What is there of a set-up. */
+/** The current state of a setup, complete or not. */
 export interface SetupState {
-  /** As `server_version_num`: 150018 is 15.18. */
+  /** `server_version_num`: 150018 is 15.18. */
   readonly version: number
   readonly database: string
   readonly me: { readonly name: string; readonly superuser: boolean; readonly mayCreate: boolean }
-  /** RDS and Aurora give replication by membership of this role instead of the attribute. */
+  /** RDS and Aurora grant replication through this role instead of the attribute. */
   readonly rdsReplication: boolean
   readonly electric: (RoleState & { readonly rdsMember: boolean }) | null
   readonly app: RoleState | null
@@ -60,15 +59,15 @@ export interface SchemaState {
 }
 
 /**
- * Reads what there is of a set-up.
+ * Reads the current state of a setup from the catalog.
  *
- * @throws SessionDbError `invalid` when a table that shapes read is not there.
+ * @throws SessionDbError `invalid` when a table that shapes read is missing.
  */
 export async function readSetupState(client: ClientBase, names: SetupNames): Promise<SetupState> {
   const [replicated, server, migrations] = [
     await readTables(client, names, names.replicated),
-    await readTables(client, names, serverTables),
-    await readTables(client, names, [migrationsTable]),
+    await readTables(client, names, SERVER_TABLES),
+    await readTables(client, names, [MIGRATIONS_TABLE]),
   ]
   const all = [...replicated, ...server, ...migrations]
   return {
@@ -114,7 +113,7 @@ async function readDatabase(client: ClientBase, names: SetupNames): Promise<Data
   return (rows[0] as { state: DatabaseState }).state
 }
 
-/** A privilege of the role that parameter `n` names; false where there is no such role. */
+/** SQL for a privilege of the role named by parameter `n`; false when that role doesn't exist. */
 function ofRole(n: number, privilege: string): string {
   return `coalesce((SELECT ${privilege} FROM pg_roles AS role WHERE role.rolname = $${n}), false)`
 }
@@ -181,7 +180,7 @@ async function readTable(
   if (state !== undefined) return state
   throw new SessionDbError(
     'invalid',
-    `There is no table ${table} in this database. Create the tables first (session-db migrate), and spell tables of your own as schema.table.`,
+    `The database has no table ${table}. Create the library's tables with \`session-db migrate\`, and write your own tables as schema.table.`,
   )
 }
 

@@ -1,35 +1,35 @@
-import type { Finding, FindingLevel } from '../finding.ts'
+import type { Finding } from '../ops/index.ts'
 
-/** Marks a text, for example with a terminal's colour. */
-export type Mark = (text: string) => string
+type Level = Finding['level']
+type Mark = (text: string) => string
 
-/** How findings look; a plain text unless a terminal gives colours. */
+/** The look of findings. */
 export interface FindingStyle {
-  /** Characters in a line. */
+  /** Line length in characters. */
   readonly columns: number
-  readonly mark: Readonly<Record<FindingLevel, Mark>>
+  /** Colors a text by level. */
+  readonly mark: Readonly<Record<Level, Mark>>
   readonly dim: Mark
 }
 
-const SIGNS: Record<FindingLevel, string> = { ok: '✓', warning: '!', error: '✗', skipped: '–' }
+const SIGNS: Record<Level, string> = { ok: '✓', warning: '!', error: '✗', skipped: '–' }
 const NAME_WIDTH = 22
 const plain: Mark = (text) => text
 
-/** Plain text, 100 characters wide. */
-const plainStyle: FindingStyle = {
+const PLAIN_STYLE: FindingStyle = {
   columns: 100,
   mark: { ok: plain, warning: plain, error: plain, skipped: plain },
   dim: plain,
 }
 
 /**
- * One finding as a row: a sign, the check's name, what was seen, and below it what to do.
+ * Formats a finding as a row with a sign, the check's name, the message, and the fix below.
  *
  * @example
  * formatFinding({ check: 'wal-level', level: 'ok', message: 'wal_level is logical' })
  * // '✓ wal-level             wal_level is logical'
  */
-export function formatFinding(finding: Finding, style: FindingStyle = plainStyle): string {
+export function formatFinding(finding: Finding, style: FindingStyle = PLAIN_STYLE): string {
   const { check, level, message, fix } = finding
   const indent = ' '.repeat(NAME_WIDTH + 2)
   const width = Math.max(30, style.columns - indent.length)
@@ -45,14 +45,14 @@ export function formatFinding(finding: Finding, style: FindingStyle = plainStyle
 }
 
 /**
- * The last line: how many findings of each kind.
+ * Formats the number of findings of each level.
  *
  * @example
  * summarizeFindings([{ check: 'a', level: 'error', message: '' }]) // '1 problem'
  */
 export function summarizeFindings(findings: readonly Finding[]): string {
-  const count = (level: FindingLevel) => findings.filter((found) => found.level === level).length
-  const [errors, warnings, fine, skipped] = [
+  const count = (level: Level) => findings.filter((found) => found.level === level).length
+  const [errors, warnings, passed, skipped] = [
     count('error'),
     count('warning'),
     count('ok'),
@@ -61,12 +61,12 @@ export function summarizeFindings(findings: readonly Finding[]): string {
   return [
     ...(errors > 0 ? [`${errors} ${errors === 1 ? 'problem' : 'problems'}`] : []),
     ...(warnings > 0 ? [`${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`] : []),
-    ...(fine > 0 ? [`${fine} fine`] : []),
-    ...(skipped > 0 ? [`${skipped} not looked at`] : []),
+    ...(passed > 0 ? [`${passed} passed`] : []),
+    ...(skipped > 0 ? [`${skipped} skipped`] : []),
   ].join(', ')
 }
 
-/** Breaks a text at spaces; a word that is longer than a line stays whole. */
+/** Breaks a text at spaces. A word that is longer than a line is not broken. */
 function wrap(text: string, width: number): string[] {
   const lines: string[] = []
   let line = ''

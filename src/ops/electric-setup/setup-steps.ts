@@ -1,29 +1,24 @@
-import { escapeIdentifier, escapeLiteral } from './escape.ts'
-import type { SetupState, TableState } from './read-setup-state.ts'
-import type { SetupNames } from './setup-options.ts'
+import type { SetupNames } from './names.ts'
+import type { SetupState, TableState } from './setup-state.ts'
 
-/** What a step is about; also the name of the doctor's check for it. */
-export type SetupTopic = 'electric-role' | 'app-role' | 'publication' | 'replica-identity'
-
-/** One statement that is still needed. */
+/** One missing statement. */
 export interface SetupStep {
-  readonly topic: SetupTopic
+  /** The doctor's check for the same part of the setup. */
+  readonly topic: 'electric-role' | 'app-role' | 'publication' | 'replica-identity'
   readonly sql: string
-  /** Why, in a few words. */
+  /** The reason, in a few words. */
   readonly why: string
 }
 
-/** Passwords of roles that have to be made. */
-export interface SetupPasswords {
-  readonly electric: string
-  readonly app: string
-}
-
-/** The statements that bring a database from what it is to what Electric and the app need; none when it is. */
-export function planElectricSetup(
+/**
+ * Returns the statements that complete a setup, in the order to run them.
+ *
+ * @param passwords Passwords for roles that have to be created.
+ */
+export function setupSteps(
   state: SetupState,
   names: SetupNames,
-  passwords: SetupPasswords,
+  passwords: { readonly electric: string; readonly app: string },
 ): SetupStep[] {
   return [
     ...electricRole(state, names, passwords.electric),
@@ -38,47 +33,52 @@ function electricRole(state: SetupState, names: SetupNames, password: string): S
   const step = stepsOn('electric-role')
   const { electric } = state
   return [
-    ...makeElectricRole(state, role, password),
-    step(!state.electricMayConnect && grantConnect(state, role), 'it connects'),
+    ...createElectricRole(state, role, password),
+    step(!state.electricMayConnect && grantConnect(state, role), 'Electric connects'),
     ...state.schemas
       .filter(({ electricMayUse }) => !electricMayUse)
-      .map(({ sqlName }) => step(`GRANT USAGE ON SCHEMA ${sqlName} TO ${role}`, 'it reads tables')),
+      .map(({ sqlName }) =>
+        step(`GRANT USAGE ON SCHEMA ${sqlName} TO ${role}`, 'Electric reads its tables'),
+      ),
     step(
       grantOn(
         'SELECT',
         state.replicated.filter(({ electricMaySelect }) => !electricMaySelect),
         role,
       ),
-      'it reads what it replicates',
+      'Electric reads the replicated tables',
     ),
     step(
       electric !== null && !electric.superuser && revokeSelect(state.server, role),
-      'it has no business with what is never replicated',
+      'Electric does not need tables that are not replicated',
     ),
   ].flat()
 }
 
-function makeElectricRole(state: SetupState, role: string, password: string): SetupStep[] {
+function createElectricRole(state: SetupState, role: string, password: string): SetupStep[] {
   const step = stepsOn('electric-role')
   const { electric, rdsReplication } = state
   const attribute = rdsReplication ? '' : ' REPLICATION'
-  const made = step(
+  const created = step(
     electric === null &&
       `CREATE ROLE ${role} LOGIN${attribute} PASSWORD ${escapeLiteral(password)}`,
-    'Electric connects as a role of its own',
+    'Electric connects with its own role',
   )
   const granted = step(
     rdsReplication && !electric?.rdsMember && `GRANT rds_replication TO ${role}`,
-    'on RDS this gives the right to replicate',
+    'RDS grants replication through this role',
   )
-  if (electric === null) return [...made, ...granted]
+  if (electric === null) return [...created, ...granted]
   const lacks = [
     ...(electric.canLogin ? [] : ['LOGIN']),
     ...(electric.replication || electric.superuser || rdsReplication ? [] : ['REPLICATION']),
   ]
   return [
     ...granted,
-    ...step(lacks.length > 0 && `ALTER ROLE ${role} ${lacks.join(' ')}`, 'it streams changes'),
+    ...step(
+      lacks.length > 0 && `ALTER ROLE ${role} ${lacks.join(' ')}`,
+      'Electric streams changes',
+    ),
   ]
 }
 
@@ -90,24 +90,30 @@ function appRole(state: SetupState, names: SetupNames, password: string): SetupS
   return [
     step(
       app === null && `CREATE ROLE ${role} LOGIN PASSWORD ${escapeLiteral(password)}`,
-      'the app connects as a role that can neither replicate nor change tables',
+      'the app connects with a role that can neither replicate nor change tables',
     ),
-    step(app !== null && !app.canLogin && `ALTER ROLE ${role} LOGIN`, 'it connects'),
-    step(excess.length > 0 && `ALTER ROLE ${role} ${excess.join(' ')}`, 'the app needs none of it'),
-    step(!state.appMayConnect && grantConnect(state, role), 'it connects'),
+    step(app !== null && !app.canLogin && `ALTER ROLE ${role} LOGIN`, 'the app connects'),
+    step(
+      excess.length > 0 && `ALTER ROLE ${role} ${excess.join(' ')}`,
+      'the app does not need these attributes',
+    ),
+    step(!state.appMayConnect && grantConnect(state, role), 'the app connects'),
     ...state.schemas.flatMap(({ sqlName, appMayUse, appMayCreate }) => [
-      step(!appMayUse && `GRANT USAGE ON SCHEMA ${sqlName} TO ${role}`, 'it uses tables'),
+      step(!appMayUse && `GRANT USAGE ON SCHEMA ${sqlName} TO ${role}`, 'the app uses its tables'),
       step(
         appMayCreate &&
           app?.superuser !== true &&
           `REVOKE CREATE ON SCHEMA ${sqlName} FROM PUBLIC, ${role}`,
-        'the app makes no tables',
+        'the app creates no tables',
       ),
     ]),
-    step(grantOn('SELECT, INSERT, UPDATE, DELETE', lacking(state), role), 'it reads and writes'),
+    step(
+      grantOn('SELECT, INSERT, UPDATE, DELETE', lacking(state), role),
+      'the app reads and writes',
+    ),
     step(
       state.migrations.appLacks.includes('SELECT') && grantOn('SELECT', [state.migrations], role),
-      'its health check compares versions',
+      'the health check compares migration versions',
     ),
   ].flat()
 }
@@ -130,7 +136,7 @@ function replicaIdentity({ replicated }: SetupState): SetupStep[] {
     .flatMap(({ sqlName }) =>
       stepsOn('replica-identity')(
         `ALTER TABLE ${sqlName} REPLICA IDENTITY FULL`,
-        'a row that leaves a shape is told by its old values',
+        'Electric needs the old values of a row to see that it left a shape',
       ),
     )
 }
@@ -146,7 +152,7 @@ function publication(state: SetupState, names: SetupNames): SetupStep[] {
     return [
       ...step(
         `CREATE PUBLICATION ${name} FOR TABLE ${all}${generatedColumns(state)}`,
-        'what Electric reads from the write-ahead log',
+        'Electric subscribes to this publication',
       ),
       ...changeOwner(state, names),
     ]
@@ -154,26 +160,27 @@ function publication(state: SetupState, names: SetupNames): SetupStep[] {
   return [
     ...step(
       !found.allTables && list !== '' && `ALTER PUBLICATION ${name} ADD TABLE ${list}`,
-      'each table that shapes read',
+      'shapes read these tables',
     ),
     ...step(
       !found.publishesAll &&
         `ALTER PUBLICATION ${name} SET (publish = 'insert, update, delete, truncate')`,
-      'a change that is not published never arrives',
+      'Electric misses changes that are not published',
     ),
     ...(found.owner === names.electricRole ? [] : changeOwner(state, names)),
   ]
 }
 
-/** From Postgres 18 on, full replica identity with unpublished generated columns makes updates fail. */
+/** Since Postgres 18, updates fail with full replica identity unless generated columns are published. */
 function generatedColumns({ version, replicated }: SetupState): string {
   const needed = version >= 180_000 && replicated.some(({ storedColumns }) => storedColumns)
   return needed ? ' WITH (publish_generated_columns = stored)' : ''
 }
 
 /**
- * Electric looks whether the publication is its own. Who is no superuser may give it away only to a
- * role that may create in the database, and that he may become: both for the moment.
+ * Electric requires that it owns the publication. A role that isn't a superuser can only hand it over
+ * to a role that it is a member of and that may create objects in the database. Both privileges are
+ * granted for this one statement.
  */
 function changeOwner(state: SetupState, names: SetupNames): SetupStep[] {
   const step = stepsOn('publication')
@@ -184,17 +191,17 @@ function changeOwner(state: SetupState, names: SetupNames): SetupStep[] {
   return [
     ...step(
       !superuser && !state.iMaySetElectric && `GRANT ${role} TO CURRENT_USER`,
-      'to give it away',
+      'required to hand over the publication',
     ),
     ...step(
       lend && `GRANT CREATE ON DATABASE ${database} TO ${role}`,
-      'for the next statement only',
+      'required by the next statement only',
     ),
     ...step(
       `ALTER PUBLICATION ${escapeIdentifier(names.publication)} OWNER TO ${role}`,
-      'Electric looks whether it is its own',
+      'Electric requires that it owns the publication',
     ),
-    ...step(lend && `REVOKE CREATE ON DATABASE ${database} FROM ${role}`, 'no longer needed'),
+    ...step(lend && `REVOKE CREATE ON DATABASE ${database} FROM ${role}`, 'no longer required'),
   ]
 }
 
@@ -213,6 +220,17 @@ function revokeSelect(tables: readonly TableState[], role: string): string | fal
   return `REVOKE ALL ON ${excess.map(({ sqlName }) => sqlName).join(', ')} FROM ${role}`
 }
 
-function stepsOn(topic: SetupTopic): (sql: string | false, why: string) => SetupStep[] {
+function stepsOn(topic: SetupStep['topic']): (sql: string | false, why: string) => SetupStep[] {
   return (sql, why) => (sql === false ? [] : [{ topic, sql, why }])
+}
+
+/** Quotes a name. `pg` has the same function, but is an optional package. */
+function escapeIdentifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+/** Quotes a text so that it means the same with any setting of `standard_conforming_strings`. */
+function escapeLiteral(text: string): string {
+  const quoted = `'${text.replaceAll("'", "''").replaceAll('\\', '\\\\')}'`
+  return text.includes('\\') ? ` E${quoted}` : quoted
 }
