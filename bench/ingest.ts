@@ -8,7 +8,7 @@ import { contentRef } from '../src/server/uploads/content/content-store.ts'
 import {
   type ContentStores,
   createContentStores,
-} from '../src/server/uploads/content/content-stores.ts'
+} from '../src/server/uploads/content/postgres-content-store.ts'
 import { deriveSession } from '../src/server/uploads/derivation/derive-session.ts'
 import {
   type BenchContext,

@@ -1,4 +1,4 @@
-/** The entry `@org/session-db/s3`: contents of sessions in S3. Needs `@aws-sdk/client-s3`. */
+/** The entry `@org/session-db/s3`: keeps session contents in S3. Needs `@aws-sdk/client-s3`. */
 export {
   createS3ContentStore,
   type S3ContentStoreOptions,

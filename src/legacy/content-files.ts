@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import type { ClientBase, Pool } from 'pg'
-import { chunkBytes } from '../server/uploads/content/chunk-bytes.ts'
-import { compress } from '../server/uploads/content/codec.ts'
-import { CHUNK_BYTES, insertChunks } from '../server/uploads/content/content-rows.ts'
+import {
+  CHUNK_BYTES,
+  chunkBytes,
+  compress,
+  insertChunks,
+} from '../server/uploads/content/chunks.ts'
 import { type ContentStore, contentRef } from '../server/uploads/content/content-store.ts'
 import {
   forgetGarbage,

@@ -1,8 +1,10 @@
-import { createLogReading, type DerivedBatch } from './log-reading.ts'
-import { openLog } from './log-start.ts'
+import type { DerivedEvent, EventDraft } from './events.ts'
+import { finishEvent } from './events.ts'
+import { readJsonLine } from './json.ts'
+import { createLineSplitter, type LogLine, MAX_LINE_LENGTH } from './lines.ts'
+import type { LogStart, TimelineParser } from './parser.ts'
 import { detectParser, timelineParsers } from './parsers.ts'
-import type { TimelineParser } from './timeline-parser.ts'
-import type { TimelineSummary } from './timeline-summary.ts'
+import { createEventTotals, type DeriveProgress, type TimelineSummary } from './summary.ts'
 
 const BATCH_EVENTS = 1_000
 
@@ -62,4 +64,214 @@ async function* readBatches(
   for await (const slice of slices) yield* reading.write(slice)
   yield* reading.end()
   onEnd(reading.summary())
+}
+
+/** Most text in a batch, in UTF-16 code units: what bounds memory where events are long. */
+const BATCH_SIZE = 1024 * 1024
+
+/** Some of a log's events, in order, and how far the reading is after them. */
+export interface DerivedBatch {
+  /** At least one. */
+  readonly events: readonly DerivedEvent[]
+  readonly progress: DeriveProgress
+}
+
+/** One reading of one log by one parser: bytes in, batches of events out. */
+interface LogReading {
+  /** Takes bytes in and gives the batches they fill. */
+  write(bytes: Uint8Array): Generator<DerivedBatch>
+  /** The log is at its end: gives what is left. */
+  end(): Generator<DerivedBatch>
+  summary(): TimelineSummary
+}
+
+/** Begins to read a log. */
+function createLogReading(parser: TimelineParser, batchEvents: number): LogReading {
+  const run = parser.create()
+  const splitter = createLineSplitter(parser.longLines)
+  const links = createCallLinks()
+  const totals = createEventTotals()
+  const counts = { bytes: 0, blankLines: 0, events: 0, unparseable: 0 }
+  let line = 1
+  let isInsideLine = false
+  let batch: DerivedEvent[] = []
+  let batchSize = 0
+  const progress = (): DeriveProgress => ({ ...counts, lines: splitter.count })
+
+  function add(draft: EventDraft): void {
+    const from = draft.line ?? line
+    const seq = counts.events
+    const parentSeq = links.link(draft, seq)
+    const { event, size } = finishEvent(draft, { seq, parentSeq, line: from })
+    counts.events += 1
+    if (draft.unparseable === true) counts.unparseable += 1
+    totals.add(event)
+    batch.push(event)
+    batchSize += size
+  }
+
+  function takeBatch(): DerivedBatch {
+    const events = batch
+    batch = []
+    batchSize = 0
+    return { events, progress: progress() }
+  }
+
+  function* addAll(drafts: Iterable<EventDraft>): Generator<DerivedBatch> {
+    for (const draft of drafts) {
+      add(draft)
+      if (batch.length >= batchEvents || batchSize >= BATCH_SIZE) yield takeBatch()
+    }
+  }
+
+  function* push(lines: readonly LogLine[]): Generator<DerivedBatch> {
+    for (const next of lines) {
+      line = next.number
+      const isBlank = !isInsideLine && !next.continues && next.text.trim() === ''
+      isInsideLine = next.continues
+      if (isBlank) counts.blankLines += 1
+      else yield* addAll(run.push(next))
+    }
+  }
+
+  return {
+    write(bytes) {
+      counts.bytes += bytes.byteLength
+      return push(splitter.write(bytes))
+    },
+    *end() {
+      yield* push(splitter.end())
+      yield* addAll(run.finish())
+      if (batch.length > 0) yield takeBatch()
+    },
+    summary: () => ({
+      ...progress(),
+      ...totals.summary(parser, run.facts),
+      toolCalls: links.calls,
+      toolResults: links.results,
+      pairedToolResults: links.pairedResults,
+    }),
+  }
+}
+
+/** Calls that are remembered; of more, those that were made first are forgotten. */
+const REMEMBERED_CALLS = 20_000
+
+/** Tells which call a result answers, in logs of any length. */
+interface CallLinks {
+  /**
+   * Takes an event into account.
+   *
+   * @returns the place of the call that it answers or belongs to.
+   */
+  link(draft: EventDraft, seq: number): number | null
+  readonly calls: number
+  readonly results: number
+  /** Results whose call came before them. */
+  readonly pairedResults: number
+}
+
+/** Begins to pair the calls and results of one log. */
+function createCallLinks(): CallLinks {
+  const places = new Map<string, number>()
+  const counts = { calls: 0, results: 0, pairedResults: 0 }
+  const remember = (callId: string, seq: number) => {
+    places.delete(callId)
+    places.set(callId, seq)
+    if (places.size <= REMEMBERED_CALLS) return
+    for (const oldest of places.keys()) {
+      places.delete(oldest)
+      break
+    }
+  }
+  const placeOf = (id: unknown) => (typeof id === 'string' ? (places.get(id) ?? null) : null)
+  return {
+    link({ kind, callId, parentCallId }, seq) {
+      if (kind === 'tool_call') {
+        counts.calls += 1
+        if (typeof callId === 'string') remember(callId, seq)
+        return placeOf(parentCallId)
+      }
+      const call = placeOf(callId)
+      if (kind === 'tool_result') {
+        counts.results += 1
+        if (call !== null) counts.pairedResults += 1
+      }
+      return call ?? placeOf(parentCallId)
+    },
+    get calls() {
+      return counts.calls
+    },
+    get results() {
+      return counts.results
+    },
+    get pairedResults() {
+      return counts.pairedResults
+    },
+  }
+}
+
+const START_BYTES = 256 * 1024
+const START_VALUES = 20
+/** A chunk is read in slices of this size, so that a large one does not become one long text. */
+const SLICE_BYTES = 64 * 1024
+
+/** The first chunks of a log, and all of its chunks. */
+interface OpenedLog {
+  readonly start: LogStart
+  /** The log from its beginning, in slices of at most 64 KiB. */
+  readonly slices: AsyncIterable<Uint8Array>
+}
+
+/** Reads as much of a log as its format is told by. */
+export async function openLog(bytes: AsyncIterable<Uint8Array>): Promise<OpenedLog> {
+  const chunks = bytes[Symbol.asyncIterator]()
+  const head: Uint8Array[] = []
+  let size = 0
+  let done = false
+  while (size < START_BYTES && !done) {
+    const next = await chunks.next()
+    if (next.done) {
+      done = true
+    } else {
+      head.push(next.value)
+      size += next.value.byteLength
+    }
+  }
+  return {
+    start: logStart(Buffer.concat(head).subarray(0, START_BYTES), done && size <= START_BYTES),
+    slices: inSlices(head, chunks),
+  }
+}
+
+function logStart(bytes: Uint8Array, isWhole: boolean): LogStart {
+  const splitter = createLineSplitter('cut', MAX_LINE_LENGTH)
+  const lines = splitter.write(bytes)
+  if (isWhole) lines.push(...splitter.end())
+  const values: unknown[] = []
+  for (const { text } of lines) {
+    if (values.length >= START_VALUES) break
+    for (const part of readJsonLine(text)) if ('value' in part) values.push(part.value)
+  }
+  return { text: new TextDecoder().decode(bytes), values }
+}
+
+async function* inSlices(
+  head: readonly Uint8Array[],
+  rest: AsyncIterator<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  try {
+    for (const chunk of head) yield* slicesOf(chunk)
+    for (let next = await rest.next(); !next.done; next = await rest.next()) {
+      yield* slicesOf(next.value)
+    }
+  } finally {
+    await rest.return?.()
+  }
+}
+
+function* slicesOf(chunk: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < chunk.byteLength; at += SLICE_BYTES) {
+    yield chunk.subarray(at, at + SLICE_BYTES)
+  }
 }

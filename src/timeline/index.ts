@@ -1,13 +1,11 @@
+export type { DerivedBatch } from './derive-timeline.ts'
 export {
   type DerivedTimeline,
   type DeriveTimelineOptions,
   deriveTimeline,
 } from './derive-timeline.ts'
-export type { DerivedEvent, EventDraft, TimelineEventKind } from './derived-event.ts'
-export { type JsonLinePart, readJsonLine } from './json-line.ts'
-export type { LogLine } from './log-lines.ts'
-export type { DerivedBatch } from './log-reading.ts'
-export { timelineParsers } from './parsers.ts'
+export type { DerivedEvent, EventDraft, TimelineEventKind } from './events.ts'
+export type { LogLine } from './lines.ts'
 export {
   defineTimelineParser,
   type LogStart,
@@ -15,5 +13,6 @@ export {
   type SessionFormat,
   type TimelineParser,
   type TimelineParserRun,
-} from './timeline-parser.ts'
-export type { DeriveProgress, TimelineSummary } from './timeline-summary.ts'
+} from './parser.ts'
+export { timelineParsers } from './parsers.ts'
+export type { DeriveProgress, TimelineSummary } from './summary.ts'

@@ -1,8 +1,8 @@
-import { claudeCodeParser } from './claude-code/claude-code-parser.ts'
-import { codexParser } from './codex/codex-parser.ts'
-import { geminiCliParser } from './gemini-cli/gemini-cli-parser.ts'
-import { textParser } from './text/text-parser.ts'
-import type { LogStart, TimelineParser } from './timeline-parser.ts'
+import { claudeCodeParser } from './claude-code/parser.ts'
+import { codexParser } from './codex/parser.ts'
+import { geminiCliParser } from './gemini-cli/parser.ts'
+import type { LogStart, TimelineParser } from './parser.ts'
+import { textParser } from './text/parser.ts'
 
 /** Every parser that the library brings. The last one takes any text. */
 export const timelineParsers: readonly TimelineParser[] = [

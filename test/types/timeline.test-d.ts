@@ -4,18 +4,13 @@ import {
   deriveTimeline,
   type IngestedSession,
   ingestSessionLog,
-  type JsonLinePart,
-  persistTimeline,
-  readJsonLine,
   type TimelineParser,
   type TimelineSummary,
-  timelineEventId,
 } from '@org/session-db/server'
-import type { ClientBase, Pool } from 'pg'
+import type { Pool } from 'pg'
 import { expectTypeOf, test } from 'vitest'
 
 declare const pool: Pool
-declare const client: ClientBase
 declare const bytes: AsyncIterable<Uint8Array>
 const ann = { tenantId: 'acme', userId: 'ann' }
 
@@ -61,28 +56,10 @@ test('deriveTimeline', async () => {
   deriveTimeline('a log')
 })
 
-test('persistTimeline', () => {
-  const session = { tenantId: 'acme', sessionId: 's1' }
-  expectTypeOf(
-    persistTimeline(client, session, deriveTimeline(bytes)),
-  ).resolves.toEqualTypeOf<TimelineSummary>()
-  // @ts-expect-error one connection, for it is one transaction
-  persistTimeline(pool, session, deriveTimeline(bytes))
-})
-
 test('ingestSessionLog', () => {
   const log = { originalName: 'log.jsonl', path: '/tmp/log.jsonl' }
   expectTypeOf(ingestSessionLog(pool, ann, log)).resolves.toEqualTypeOf<IngestedSession>()
   ingestSessionLog(pool, ann, { originalName: 'log.jsonl', stream: bytes })
   // @ts-expect-error where is it?
   ingestSessionLog(pool, ann, { originalName: 'log.jsonl' })
-})
-
-test('readJsonLine and timelineEventId', () => {
-  expectTypeOf(readJsonLine('{}')).toEqualTypeOf<JsonLinePart[]>()
-  expectTypeOf(timelineEventId('s1', 0)).toEqualTypeOf<string>()
-  // @ts-expect-error the place in the session is a number
-  timelineEventId('s1', '0')
-  // @ts-expect-error a line, not what was read from it
-  readJsonLine({})
 })

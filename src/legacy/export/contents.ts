@@ -6,7 +6,7 @@ import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ClientBase, Pool } from 'pg'
 import { SessionDbError } from '../../errors.ts'
-import { readChunks } from '../../server/uploads/content/content-rows.ts'
+import { readChunks } from '../../server/uploads/content/chunks.ts'
 import { type ContentStore, parseContentRef } from '../../server/uploads/content/content-store.ts'
 import { type GivenContents, sha256OfFile, storeContentFile } from '../content-files.ts'
 

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../schema/fields.ts'
 import { MAX_ID_LENGTH } from '../../schema/limits.ts'
-import { storableText } from '../../timeline/storable-text.ts'
+import { storableText } from '../../timeline/events.ts'
 import { type LegacyMessage, legacyModes } from './legacy-records.ts'
 import { asBadRecord, BadRecordError, type RecordFields } from './record-fields.ts'
 import { storableObject } from './storable-json.ts'

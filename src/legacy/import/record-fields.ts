@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../schema/fields.ts'
 import { MAX_ID_LENGTH } from '../../schema/limits.ts'
-import { storableText } from '../../timeline/storable-text.ts'
+import { storableText } from '../../timeline/events.ts'
 import { NO_METADATA } from './legacy-records.ts'
 import { type StorableListener, storableObject } from './storable-json.ts'
 

@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue } from '../../schema/fields.ts'
-import { storableText } from '../../timeline/storable-text.ts'
+import { storableText } from '../../timeline/events.ts'
 
 const MAX_DEPTH = 100
 

@@ -12,8 +12,6 @@ import { checkPrincipal } from '../store/check-principal.ts'
 import { fromDatabaseError } from '../store/database-errors.ts'
 import type { SessionPolicy } from '../store/policy.ts'
 import type { Preparer } from '../store/prepare.ts'
-import { decodeCursor, encodeCursor } from './cursor.ts'
-import { SNIPPET_OPTIONS, type Snippet, toSnippet } from './snippet.ts'
 
 const searchSchema = z.strictObject({
   query: textField.check(z.maxLength(1_000)),
@@ -27,37 +25,37 @@ const searchSchema = z.strictObject({
   cursor: z.optional(z.string().check(z.maxLength(1_000))),
 })
 
-/** What to look for, and where. */
+/** A search over timeline events. */
 export interface EventSearch extends Omit<TimelineFilter, 'text'> {
   /**
-   * Words that all have to be there, as people type them: `"a phrase"`, `or` between alternatives,
-   * `-without`. Case does not matter; words are not reduced to a stem, so that code is found.
+   * Words that must all occur, with `"a phrase"`, `or` and `-without`. Case-insensitive and without
+   * stemming, so that code is found as written.
    */
   readonly query: string
-  /** Only in this session; in every session that the principal may see unless given. */
+  /** Searches one session. Default: every session the principal may see. */
   readonly sessionId?: string
-  /** Hits per page, 1 to 100; 20 unless given. */
+  /** Hits per page, 1 to 100. Default: 20. */
   readonly limit?: number
-  /** `nextCursor` of the page before. */
+  /** `nextCursor` of the previous page. */
   readonly cursor?: string
 }
 
-/** An event that was found. */
+/** An event that matches a search. */
 export interface EventHit
   extends Pick<
     TimelineEventRow,
     'sessionId' | 'id' | 'seq' | 'kind' | 'role' | 'occurredAt' | 'title' | 'toolName'
   > {
   readonly sessionTitle: string
-  /** Larger is better; comparable within one search. */
+  /** Higher is better; only comparable within one search. */
   readonly rank: number
   readonly snippet: Snippet
 }
 
-/** A page of hits, the best first. */
+/** A page of hits, best first. */
 export interface EventHits {
   readonly hits: readonly EventHit[]
-  /** Asks for the next page; null after the last hit. */
+  /** Cursor of the next page; null on the last one. */
   readonly nextCursor: string | null
 }
 
@@ -72,10 +70,10 @@ interface HitRow extends Omit<EventHit, 'snippet'> {
 }
 
 /**
- * Finds events by their title, tool name and text, in all sessions that the principal may see. Who
- * may see what is part of the statement, as in every other one.
+ * Finds events by title, tool name and text, in all sessions the principal may see. The access rule is
+ * part of the statement.
  *
- * @throws SessionDbError `invalid` for a search or a cursor that is none.
+ * @throws SessionDbError `invalid` for a malformed search or cursor.
  */
 export async function searchEvents<User extends Principal>(
   context: SearchContext<User>,
@@ -101,8 +99,8 @@ export async function searchEvents<User extends Principal>(
 }
 
 /**
- * The page is cut before snippets are made, which is what costs most. The lexemes of tenant and
- * session narrow the index scan; the columns decide.
+ * Builds the statement. Snippets are the expensive part, so they are made for the page only. The
+ * lexemes of tenant and session narrow the index scan; the columns decide.
  */
 function searchStatement<User extends Principal>(
   { policy }: SearchContext<User>,
@@ -118,7 +116,7 @@ function searchStatement<User extends Principal>(
   const conditions = [
     sql`event.tenant_id = ${tenantId}`,
     sql`${DOCUMENT} @@ (${scope} && words.query)`,
-    // Without a word, only the scope would be left, which is everything.
+    // A query without words would match the whole scope.
     sql`numnode(words.query) > 0`,
     sql`(${policy.see(principal)})`,
     ...optional(search.sessionId, (id) => sql`event.session_id = ${id}`),
@@ -159,7 +157,7 @@ function searchStatement<User extends Principal>(
 const DOCUMENT = sql`session_db_event_document(event.tenant_id, event.session_id, event.title,
   event.tool_name, event.text)`
 
-/** A query for one of the lexemes that say where an event belongs; quoted as tsquery wants it. */
+/** Returns a tsquery for the lexeme of an event's tenant (2) or session (3). */
 function lexeme(mark: 2 | 3, id: string): RawBuilder<unknown> {
   const quoted = `'${(String.fromCharCode(mark) + id).replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
   return sql`${quoted}::tsquery`
@@ -170,4 +168,57 @@ function optional<Value>(
   condition: (value: Value) => RawBuilder<unknown>,
 ): RawBuilder<unknown>[] {
   return value === undefined ? [] : [condition(value)]
+}
+
+const cursorSchema = z.tuple([z.number(), z.string(), z.int()])
+
+/** The last hit of a page. */
+interface SearchPosition {
+  readonly rank: number
+  readonly sessionId: string
+  readonly seq: number
+}
+
+/** Encodes a position as an opaque cursor. */
+function encodeCursor({ rank, sessionId, seq }: SearchPosition): string {
+  return Buffer.from(JSON.stringify([rank, sessionId, seq])).toString('base64url')
+}
+
+/** @throws SessionDbError `invalid` when the text is not a cursor. */
+function decodeCursor(cursor: string): SearchPosition {
+  try {
+    const text = Buffer.from(cursor, 'base64url').toString('utf8')
+    const [rank, sessionId, seq] = cursorSchema.parse(JSON.parse(text))
+    return { rank, sessionId, seq }
+  } catch {
+    throw new SessionDbError('invalid', 'cursor: Expected the nextCursor of a previous page.')
+  }
+}
+
+const START = '\uE000'
+const END = '\uE001'
+
+/** Marks matches with private-use characters, which are not expected in logs. */
+const SNIPPET_OPTIONS = `StartSel=${START}, StopSel=${END}, MaxWords=35, MinWords=15, MaxFragments=2, FragmentDelimiter=" … "`
+
+/** The part of a text around its matches. */
+export interface Snippet {
+  readonly text: string
+  /** Matches in `text`, as [start, end) in UTF-16 code units. */
+  readonly matches: readonly (readonly [start: number, end: number])[]
+}
+
+/** Converts the marks of a headline to ranges, so that highlights are data and never markup. */
+function toSnippet(headline: string): Snippet {
+  let text = ''
+  let start: number | undefined
+  const matches: [number, number][] = []
+  for (const part of headline.split(/([\uE000\uE001])/)) {
+    if (part === START) start = text.length
+    else if (part === END && start !== undefined) {
+      matches.push([start, text.length])
+      start = undefined
+    } else if (part !== END) text += part
+  }
+  return { text, matches }
 }

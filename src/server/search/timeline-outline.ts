@@ -16,27 +16,27 @@ import { fromDatabaseError } from '../store/database-errors.ts'
 import type { SessionPolicy } from '../store/policy.ts'
 import type { Preparer } from '../store/prepare.ts'
 
-/** Which events of one session to look for. */
+/** A filter on the events of one session. */
 export interface OutlineRequest extends TimelineFilter {
   readonly sessionId: string
-  /** Only the first so many; all unless given. */
+  /** Returns only the first events. Default: all. */
   readonly limit?: number
 }
 
-/** Where the events that pass a filter are, in the order of the session. */
+/** Places of the events that pass a filter, in the order of the session. */
 export interface TimelineOutline {
   readonly count: number
-  /** Their seqs, as [first, end): neighbours are one range, so that a whole timeline is one. */
+  /** Seqs as [first, end); neighbours are merged, so a whole timeline is one range. */
   readonly ranges: readonly (readonly [first: number, end: number])[]
 }
 
-/** A value that events have, and how many have it. */
+/** A value and the number of events that have it. */
 export interface TimelineFacet<Value extends string = string> {
   readonly value: Value
   readonly count: number
 }
 
-/** What a session's events can be filtered by, the most frequent first. */
+/** Values a session's events can be filtered by, most frequent first. */
 export interface TimelineFacets {
   readonly kinds: readonly TimelineFacet<TimelineEventRow['kind']>[]
   readonly roles: readonly TimelineFacet[]
@@ -55,10 +55,10 @@ const outlineSchema = z.extend(timelineFilterSchema, {
 })
 
 /**
- * Finds the places of a session's events that pass a filter, for a timeline that is too long to be
- * loaded and filtered where it is shown. Of a session that the principal may not see there are none.
+ * Finds the places of the events that pass a filter, for a timeline too long to be filtered in the
+ * browser. A session the principal may not see has none.
  *
- * @throws SessionDbError `invalid` for a filter that is none.
+ * @throws SessionDbError `invalid` for a malformed filter.
  */
 export async function outlineTimeline<User extends Principal>(
   context: OutlineContext<User>,
@@ -72,7 +72,7 @@ export async function outlineTimeline<User extends Principal>(
   }
   const { sessionId, limit } = parsed.data
   const limited = limit === undefined ? sql`` : sql`LIMIT ${limit}`
-  // Of neighbours the difference between seq and row number is the same.
+  // Consecutive seqs have the same difference between seq and row number.
   const rows = await run<{ first: number; end: number }>(
     context,
     sql`
@@ -90,7 +90,7 @@ export async function outlineTimeline<User extends Principal>(
   }
 }
 
-/** Counts what a session's events can be filtered by. */
+/** Counts the values a session's events can be filtered by. */
 export async function timelineFacets<User extends Principal>(
   context: OutlineContext<User>,
   principal: User,
@@ -119,10 +119,9 @@ interface Count {
 }
 
 /**
- * Text is a part of a word as often as a word, so the index of `searchEvents`, which knows whole words,
- * would miss events. One of trigrams would find them, at the price of more work for each event that is
- * ever written, and of an extension that not every owner may install. What bounds this instead is the
- * session: its events are read by their index, and no others.
+ * Selects the visible events of one session that pass a filter. `text` matches parts of words, which
+ * the word index of `searchEvents` can't find; a trigram index would make every insert slower. The scan
+ * is bounded by the session: its events are read by their index.
  */
 function visibleEvents<User extends Principal>(
   { policy }: OutlineContext<User>,

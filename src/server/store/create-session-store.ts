@@ -11,9 +11,9 @@ import {
   timelineFacets,
 } from '../search/timeline-outline.ts'
 import type { ContentStore } from '../uploads/content/content-store.ts'
-import { createContentStores } from '../uploads/content/content-stores.ts'
+import { createContentStores } from '../uploads/content/postgres-content-store.ts'
 import { createUploads, type SessionUploads } from '../uploads/create-uploads.ts'
-import { defaultUploadLimits, type UploadLimits } from '../uploads/upload-context.ts'
+import { defaultUploadLimits, type UploadLimits } from '../uploads/upload-state.ts'
 import { applyAppend } from './append.ts'
 import { mutationsJson, requestHash } from './applied-batches.ts'
 import { checkPrincipal } from './check-principal.ts'

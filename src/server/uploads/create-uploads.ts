@@ -1,4 +1,5 @@
 import { hash, randomUUID } from 'node:crypto'
+import { sql } from 'kysely'
 import * as z from 'zod/mini'
 import { countField } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
@@ -7,45 +8,48 @@ import { SessionDbError } from '../../writes/errors.ts'
 import type { WriteResult } from '../../writes/result.ts'
 import { checkPrincipal } from '../store/check-principal.ts'
 import { fromDatabaseError, isDatabaseError } from '../store/database-errors.ts'
-import { beginUpload, checkSize } from './begin-upload.ts'
 import type { ByteRange } from './content/content-store.ts'
-import { claimJob } from './derivation/jobs.ts'
-import { runJob } from './derivation/run-job.ts'
+import { claimJob, runJob } from './derivation/jobs.ts'
 import { type SessionWorker, type SessionWorkerOptions, startWorker } from './derivation/worker.ts'
-import { openContent, type SessionContent } from './open-content.ts'
-import { queueDerivation, queueReceived } from './queue-derivation.ts'
-import { receiveContent, wrongOffset } from './receive-content.ts'
-import type { UploadContext } from './upload-context.ts'
+import {
+  beginUpload,
+  checkSize,
+  queueDerivation,
+  queueReceived,
+  receiveContent,
+  wrongOffset,
+} from './receive-content.ts'
+import type { UploadContext } from './upload-state.ts'
 import { readUpload, toState, type UploadState } from './upload-state.ts'
 
-/** A new session whose content will be uploaded. */
+/** A session to create before its content is uploaded. */
 export interface NewUpload extends SessionInsert {
-  /** Size of the content in bytes. With it an upload can be resumed after a broken connection. */
+  /** Size of the content in bytes. Required to resume after a broken connection. */
   readonly totalBytes?: number
 }
 
-/** Sessions in, contents in and out. Every call decides by the store's policy. */
+/** The upload methods of a session store. Every call applies the store's policy. */
 export interface SessionUploads<User extends Principal = Principal> {
   /**
-   * Creates a session that waits for its content. Again with the same id it goes on, and a session
-   * that failed starts over.
+   * Creates a session that waits for its content. Calling it again with the same id resumes the
+   * upload; a failed session restarts.
    *
-   * @throws SessionDbError `invalid`, `too_large`, `conflict` when the id is another session's or the
-   * session has its content already.
+   * @throws SessionDbError `invalid`, `too_large`, `conflict` when another session has the id or the
+   * session already has its content.
    * @example
    * await store.createSession(principal, { id: 's1', title: 'run.jsonl', originalName: 'run.jsonl' })
    * await store.uploadContent(principal, 's1', createReadStream('run.jsonl'))
    */
   createSession(principal: User, session: NewUpload): Promise<UploadState>
   /**
-   * Stores the content, or the next part of it, and has the timeline made of it when it is complete:
-   * with the last byte that was announced, else with the stream's end. A small content's session is
-   * ready when this resolves; of a large one it becomes ready in the background.
+   * Stores the content, or the next part of it, and derives the timeline when the content is
+   * complete: at the last announced byte, else at the end of the stream. A small content is ready
+   * when this resolves; a large one becomes ready in the background.
    *
-   * @param options.offset where the part starts, in bytes; where the upload is, unless given.
-   * @throws SessionDbError `conflict` when the upload is elsewhere (`details.receivedBytes`),
-   * `too_large`, `invalid`, `not_found`, `forbidden`; and whatever the stream fails with. What came
-   * until then is kept, and the upload goes on from `uploadState(…).receivedBytes`.
+   * @param options.offset byte offset of the part. Default: the current end of the upload.
+   * @throws SessionDbError `conflict` when the upload is at another offset (`details.receivedBytes`),
+   * `too_large`, `invalid`, `not_found`, `forbidden`. Errors of the stream are rethrown; the bytes
+   * received so far are kept, and the upload can resume at `uploadState(…).receivedBytes`.
    */
   uploadContent(
     principal: User,
@@ -53,24 +57,24 @@ export interface SessionUploads<User extends Principal = Principal> {
     content: AsyncIterable<Uint8Array>,
     options?: { readonly offset?: number },
   ): Promise<UploadState>
-  /** How far an upload is. */
+  /** Reads the state of an upload. */
   uploadState(principal: User, sessionId: string): Promise<UploadState>
-  /** Gives an upload up and deletes its session. One that is ready is a `conflict`. */
+  /** Aborts an upload and deletes its session. Throws `conflict` for a session that is ready. */
   abortUpload(principal: User, sessionId: string): Promise<void>
   /**
-   * Makes the timeline anew in the background, for example with a better parser: events that a
-   * parser made are replaced where they differ, others stay. Until then the session is as it was.
+   * Derives the timeline again in the background, for example with a newer parser. Derived events
+   * are replaced where they differ; the app's own events stay. Until then the session is unchanged.
    *
    * @throws SessionDbError `conflict` when the session has no content.
    */
   deriveAgain(principal: User, sessionId: string): Promise<UploadState>
   /**
-   * A session's content, or a range of it, as it was uploaded.
+   * Opens a session's content, or a range of it, as it was uploaded.
    *
-   * @throws SessionDbError `not_found`.
+   * @throws SessionDbError `not_found` when there is no content or the principal may not see it.
    */
   openContent(principal: User, sessionId: string, range?: ByteRange): Promise<SessionContent>
-  /** Starts making timelines in this process, and sweeping up. Every app needs at least one. */
+  /** Starts a background worker in this process. Every app needs at least one. */
   startWorker(options?: SessionWorkerOptions): SessionWorker
 }
 
@@ -80,7 +84,7 @@ interface BatchStore<User extends Principal> {
 
 const LEASE_MS = 30_000
 
-/** Creates the part of a session store that deals with contents. */
+/** Creates the upload methods of a session store. */
 export function createUploads<User extends Principal>(
   context: UploadContext<User>,
   store: BatchStore<User>,
@@ -88,7 +92,7 @@ export function createUploads<User extends Principal>(
   const workers = new Set<{ wake(): void }>()
   const jobContext = context as unknown as UploadContext
 
-  /** Does the job here if it is small; else whoever looks for work next does it. */
+  /** Derives a small content here; a large one is left to a worker. */
   async function derive(
     principal: User,
     sessionId: string,
@@ -107,9 +111,11 @@ export function createUploads<User extends Principal>(
 
   async function create(principal: User, { totalBytes, ...session }: NewUpload) {
     const size = z.nullable(countField).safeParse(totalBytes ?? null)
-    if (!size.success) throw new SessionDbError('invalid', 'totalBytes must be a whole number.')
+    if (!size.success) {
+      throw new SessionDbError('invalid', 'totalBytes must be a non-negative integer.')
+    }
     if (size.data !== null) checkSize(context, size.data)
-    // The id makes the batch: creating the same session again is answered as before.
+    // The batch id follows from the session id, so creating the same session again is idempotent.
     const id = `create-${hash('sha256', String(session.id), 'hex')}`
     const insert = { collection: 'sessions', type: 'insert', value: session }
     await store.write(principal, { id, mutations: [insert] })
@@ -129,7 +135,7 @@ export function createUploads<User extends Principal>(
         : begun
     if (upload.step !== 'receiving') {
       if (offset === upload.receivedBytes) return toState(upload)
-      throw new SessionDbError('conflict', 'This session has its content already.', {
+      throw new SessionDbError('conflict', 'This session already has its content.', {
         details: { status: upload.status, receivedBytes: upload.receivedBytes },
       })
     }
@@ -151,7 +157,7 @@ export function createUploads<User extends Principal>(
   async function abort(principal: User, sessionId: string): Promise<void> {
     const { status } = await readUpload(context, principal, sessionId, { mayWrite: true })
     if (status === 'ready') {
-      throw new SessionDbError('conflict', 'This session is ready. Delete it, if it is to go.')
+      throw new SessionDbError('conflict', 'This session is ready. To remove it, delete it.')
     }
     const mutation = { collection: 'sessions', type: 'delete', id: sessionId }
     await store.write(principal, { id: randomUUID(), mutations: [mutation] })
@@ -187,12 +193,50 @@ export function createUploads<User extends Principal>(
   }
 }
 
-/** Checks who asks, and turns the database's failures into errors of this library. */
+/** Checks the principal and converts database errors. */
 async function guard<Result>(principal: Principal, work: () => Promise<Result>): Promise<Result> {
   checkPrincipal(principal)
   try {
     return await work()
   } catch (error) {
     throw isDatabaseError(error) ? fromDatabaseError(error) : error
+  }
+}
+
+/** An opened content; `body` can be read once. */
+export interface SessionContent {
+  /** Size of the whole content, independent of the range. */
+  readonly totalBytes: number
+  readonly sha256: string
+  readonly originalName: string | null
+  readonly body: AsyncIterable<Uint8Array>
+}
+
+/** Opens the content of a session that the principal may see, without reading it yet. */
+export async function openContent<User extends Principal>(
+  context: UploadContext<User>,
+  principal: User,
+  sessionId: string,
+  range: ByteRange,
+): Promise<SessionContent> {
+  const statement = sql`
+    SELECT session.content_ref, session.content_sha256, session.content_bytes, session.original_name
+    FROM sessions AS session
+    WHERE session.tenant_id = ${principal.tenantId} AND session.id = ${sessionId}
+      AND session.content_ref IS NOT NULL AND (${context.policy.see(principal)})`
+  const { rows } = await context.pool.query(context.preparer.prepare(statement))
+  const row = rows[0] as Record<string, string> | undefined
+  if (row?.content_ref === undefined) {
+    throw new SessionDbError(
+      'not_found',
+      'The session does not exist, is not shared with you, or has no content.',
+    )
+  }
+  const { store, key } = context.contents.locate(principal.tenantId, row.content_ref)
+  return {
+    totalBytes: Number(row.content_bytes),
+    sha256: row.content_sha256 ?? key.sha256,
+    originalName: row.original_name ?? null,
+    body: store.get(key, range),
   }
 }

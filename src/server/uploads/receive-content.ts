@@ -1,34 +1,113 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Principal } from '../../schema/principal.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { inTransaction } from '../in-transaction.ts'
-import { checkSize, tooLargeReason } from './begin-upload.ts'
-import { chunkBytes } from './content/chunk-bytes.ts'
-import { compress } from './content/codec.ts'
 import {
   CHUNK_BYTES,
   CHUNKS_PER_STATEMENT,
   type ChunkRow,
+  chunkBytes,
+  compress,
   insertChunks,
-} from './content/content-rows.ts'
-import type { UploadContext } from './upload-context.ts'
+} from './content/chunks.ts'
+import type { UploadContext } from './upload-state.ts'
 import { mayChange, readUpload, type UploadRow } from './upload-state.ts'
 
-/** What has become of a part of a content. */
-export interface Received {
+/**
+ * Prepares a session to receive its content. An upload in progress is resumed; a failed one restarts.
+ *
+ * @param totalBytes size of the content, if known
+ * @throws SessionDbError `conflict` when the session already has its content or another size was
+ * announced; `too_large`, `not_found`, `forbidden`.
+ */
+export async function beginUpload<User extends Principal>(
+  context: UploadContext<User>,
+  principal: User,
+  sessionId: string,
+  totalBytes: number | null,
+): Promise<UploadRow> {
+  if (totalBytes !== null) checkSize(context, totalBytes)
+  const upload = await readUpload(context, principal, sessionId, { mayWrite: true })
+  if (upload.step === 'receiving') return goesOn(upload, totalBytes)
+  if (upload.step === 'queued' || upload.step === 'done' || upload.status === 'ready') {
+    throw new SessionDbError(
+      'conflict',
+      'This session already has its content. Create another session for another file.',
+      { details: { status: upload.status } },
+    )
+  }
+  await inTransaction(context.pool, async (client) => {
+    const { tenantId } = principal
+    const admitted = context.preparer.prepare(sql`
+      UPDATE sessions AS session
+      SET status = 'pending', status_reason = NULL,
+        progress = jsonb_build_object('phase', 'upload', 'doneBytes', 0,
+          'totalBytes', ${totalBytes}::bigint)
+      WHERE session.tenant_id = ${tenantId} AND session.id = ${sessionId}
+        AND session.status <> 'ready'
+        AND (${context.policy.see(principal)}) AND (${mayChange(context, principal, sessionId)})`)
+    // Locks the session row: of two concurrent calls, the second finds the first one's upload.
+    if ((await client.query(admitted)).rowCount !== 1) return
+    const { rowCount } = await client.query(
+      `INSERT INTO session_uploads AS upload (tenant_id, session_id, total_bytes)
+       VALUES ($1, $2, $3)
+       ON CONFLICT (tenant_id, session_id) DO UPDATE
+       SET state = 'receiving', total_bytes = $3, attempts = 0, lease = NULL, updated_at = now()
+       WHERE upload.state = 'failed'`,
+      [tenantId, sessionId, totalBytes],
+    )
+    if (rowCount !== 1) return
+    await client.query('DELETE FROM session_contents WHERE tenant_id = $1 AND draft_of = $2', [
+      tenantId,
+      sessionId,
+    ])
+    await client.query(
+      'INSERT INTO session_contents (tenant_id, id, draft_of) VALUES ($1, $2, $3)',
+      [tenantId, randomUUID(), sessionId],
+    )
+  })
+  return goesOn(await readUpload(context, principal, sessionId, { mayWrite: true }), totalBytes)
+}
+
+function goesOn(upload: UploadRow, totalBytes: number | null): UploadRow {
+  if (totalBytes === null || upload.totalBytes === totalBytes) return upload
+  throw new SessionDbError(
+    'conflict',
+    `This upload was started for a file of ${upload.totalBytes ?? 'unknown'} bytes, not ${totalBytes}. ` +
+      'Resume with the same file, or abort the upload first.',
+    { details: { totalBytes: upload.totalBytes } },
+  )
+}
+
+/** @throws SessionDbError `too_large` when `bytes` exceeds the limit. */
+export function checkSize({ limits }: Pick<UploadContext, 'limits'>, bytes: number): void {
+  if (bytes <= limits.maxBytes) return
+  throw new SessionDbError('too_large', tooLargeReason(limits.maxBytes), {
+    details: { limitBytes: limits.maxBytes },
+  })
+}
+
+/** Explains to a user why a content was refused. */
+function tooLargeReason(maxBytes: number): string {
+  const mebibytes = maxBytes / 1024 / 1024
+  const limit = mebibytes >= 1 ? `${Math.floor(mebibytes)} MiB` : `${maxBytes} bytes`
+  return `The file is larger than the ${limit} allowed. Upload a smaller one.`
+}
+
+/** The result of receiving a part of a content. */
+interface Received {
   readonly receivedBytes: number
-  /** SHA-256 in hex, when all the bytes came in this part and were hashed on their way. */
+  /** SHA-256 in hex; only known when this part was the whole content. */
   readonly sha256: string | undefined
 }
 
 /**
- * Appends to a draft. Every 2 MiB are a transaction of their own, so what was answered or was
- * written before a connection broke is there to go on from.
+ * Appends to a draft, committing every 2 MiB, so an upload can resume after a broken connection.
  *
- * @throws SessionDbError `conflict` when the draft has another length than the upload says
- * (`details.receivedBytes` is where to go on), `too_large`, `invalid` for more bytes than were
- * announced, and whatever the stream fails with.
+ * @throws SessionDbError `conflict` when the draft has another length (`details.receivedBytes` is the
+ * offset to resume at), `too_large`, `invalid` for more bytes than announced; errors of the stream are
+ * rethrown.
  */
 export async function receiveContent<User extends Principal>(
   context: UploadContext<User>,
@@ -61,7 +140,7 @@ export async function receiveContent<User extends Principal>(
       if (chunks.length >= CHUNKS_PER_STATEMENT) await flush()
     }
   } catch (error) {
-    // A broken connection: what came is kept, for the upload to go on after it.
+    // The connection broke: keep the received bytes so that the upload can resume.
     if (!(error instanceof SessionDbError)) await flush()
     throw error
   }
@@ -78,7 +157,7 @@ async function checkRoom<User extends Principal>(
   if (totalBytes !== null && bytes > totalBytes) {
     throw new SessionDbError(
       'invalid',
-      `More bytes came than the ${totalBytes} that were announced. Upload the file again.`,
+      `The file has more than the announced ${totalBytes} bytes. Upload it again.`,
       { details: { totalBytes } },
     )
   }
@@ -123,18 +202,18 @@ async function append<User extends Principal>(
   throw wrongOffset(now.receivedBytes, start)
 }
 
-/** The error for bytes that do not start where the draft ends. */
+/** Creates the error for bytes that don't start where the draft ends. */
 export function wrongOffset(receivedBytes: number, offset: number): SessionDbError {
   return new SessionDbError(
     'conflict',
-    `The upload has ${receivedBytes} bytes, so it goes on there and not at ${offset}.`,
+    `The upload has ${receivedBytes} bytes. Resume at that offset instead of ${offset}.`,
     { details: { receivedBytes } },
   )
 }
 
 /**
- * Gives an upload up, with a reason for a person to read. It can be begun anew; a content that had
- * come as a whole is kept, to be derived once more.
+ * Fails an upload with a reason for the user. It can be restarted; a complete content is kept, so that
+ * it can be derived again.
  */
 export async function failUpload(
   { pool }: Pick<UploadContext, 'pool'>,
@@ -162,4 +241,56 @@ export async function failUpload(
      WHERE s.tenant_id = upload.tenant_id AND s.id = upload.session_id AND s.status = 'pending'`,
     [tenantId, sessionId, reason],
   )
+}
+
+/** Marks a content as complete and queues its derivation, which then survives this process. */
+export async function queueReceived(
+  { pool }: Pick<UploadContext, 'pool'>,
+  { tenantId }: Principal,
+  sessionId: string,
+  bytes: number,
+): Promise<void> {
+  await pool.query(
+    `WITH upload AS (
+       UPDATE session_uploads
+       SET state = 'queued', total_bytes = $3, attempts = 0, due_at = now(), updated_at = now()
+       WHERE tenant_id = $1 AND session_id = $2 AND state = 'receiving'
+       RETURNING session_id
+     )
+     UPDATE sessions
+     SET progress = jsonb_build_object('phase', 'derive', 'doneBytes', 0, 'totalBytes', $3::bigint)
+     WHERE tenant_id = $1 AND id IN (SELECT session_id FROM upload)`,
+    [tenantId, sessionId, bytes],
+  )
+}
+
+/**
+ * Queues a stored content to be derived again.
+ *
+ * @throws SessionDbError `conflict` when the session has no content.
+ */
+export async function queueDerivation(
+  { pool }: Pick<UploadContext, 'pool'>,
+  { tenantId }: Principal,
+  sessionId: string,
+): Promise<void> {
+  const { rowCount } = await pool.query(
+    `WITH session AS (
+       UPDATE sessions SET status = CASE status WHEN 'failed' THEN 'pending' ELSE status END,
+         status_reason = NULL
+       WHERE tenant_id = $1 AND id = $2 AND (content_ref IS NOT NULL OR EXISTS (
+         SELECT FROM session_contents draft
+         JOIN session_uploads failed
+           ON failed.tenant_id = draft.tenant_id AND failed.session_id = draft.draft_of
+         WHERE draft.tenant_id = $1 AND draft.draft_of = $2 AND failed.state = 'failed'))
+       RETURNING tenant_id, id, content_bytes
+     )
+     INSERT INTO session_uploads AS upload (tenant_id, session_id, state, total_bytes)
+     SELECT tenant_id, id, 'queued', content_bytes FROM session
+     ON CONFLICT (tenant_id, session_id) DO UPDATE
+     SET state = 'queued', attempts = 0, lease = NULL, due_at = now(), updated_at = now()`,
+    [tenantId, sessionId],
+  )
+  if (rowCount === 1) return
+  throw new SessionDbError('conflict', 'This session has no content. Upload it first.')
 }

@@ -1,35 +1,63 @@
 import { type RawBuilder, sql } from 'kysely'
+import type { Pool } from 'pg'
 import type { Principal } from '../../schema/principal.ts'
 import type { SessionRow } from '../../schema/session.ts'
 import { SessionDbError } from '../../writes/errors.ts'
-import type { UploadContext } from './upload-context.ts'
+import type { SessionPolicy } from '../store/policy.ts'
+import type { Preparer } from '../store/prepare.ts'
+import type { ContentStores } from './content/postgres-content-store.ts'
 
-/** How far a session's content is. */
+/** Limits of uploads. */
+export interface UploadLimits {
+  /** Largest content, in bytes. Default: 512 MiB. */
+  readonly maxBytes: number
+  /** Contents up to this many bytes are derived before the upload is answered. Default: 4 MiB. */
+  readonly deriveAtOnceBytes: number
+}
+
+export const defaultUploadLimits: UploadLimits = {
+  maxBytes: 512 * 1024 * 1024,
+  deriveAtOnceBytes: 4 * 1024 * 1024,
+}
+
+/** Dependencies of every step of an upload. */
+export interface UploadContext<User extends Principal = Principal> {
+  readonly pool: Pool
+  readonly policy: SessionPolicy<User>
+  readonly preparer: Preparer
+  readonly contents: ContentStores
+  readonly limits: UploadLimits
+  /** Called with errors whose cause the user is not shown. */
+  readonly onError: (error: unknown) => void
+}
+
+/** State of a session's upload. */
 export interface UploadState {
   readonly sessionId: string
-  /** `pending` until the timeline is there; then `ready`. A `failed` one can be uploaded again. */
+  /** `pending` until the timeline is derived, then `ready`. A `failed` one can be uploaded again. */
   readonly status: SessionRow['status']
-  /** Why it failed, for a person to read. */
+  /** Why it failed, for the user. */
   readonly statusReason: string | null
-  /** Bytes that are stored: where the upload goes on. */
+  /** Bytes stored so far: the offset to resume at. */
   readonly receivedBytes: number
-  /** Null while nobody has said. */
+  /** Null while unknown. */
   readonly totalBytes: number | null
   readonly eventCount: number
 }
 
-/** The state, and what only the steps of an upload need. */
+/** The public state plus internal columns. */
 export interface UploadRow extends UploadState {
-  /** What the upload waits for; null before the session has an upload. */
+  /** Step of the upload; null before the session has one. */
   readonly step: 'receiving' | 'queued' | 'done' | 'failed' | null
   readonly draftId: string | null
 }
 
 /**
- * The state of a session's upload, for somebody who may see the session.
+ * Reads the state of a session's upload.
  *
- * @param mayWrite whether they must be allowed to change it, too.
- * @throws SessionDbError `not_found`, `forbidden`.
+ * @param mayWrite also requires permission to change the session
+ * @throws SessionDbError `not_found` when the principal may not see the session, `forbidden` when they
+ * may not change it.
  */
 export async function readUpload<User extends Principal>(
   context: UploadContext<User>,
@@ -53,17 +81,17 @@ export async function readUpload<User extends Principal>(
   const { rows } = await context.pool.query(context.preparer.prepare(statement))
   const row = rows[0] as (UploadRow & { permitted: boolean }) | undefined
   if (row === undefined) {
-    throw new SessionDbError('not_found', 'There is no such session, or it is not shared with you.')
+    throw new SessionDbError('not_found', 'The session does not exist or is not shared with you.')
   }
   const { permitted, ...upload } = row
   if (permitted || !mayWrite) return upload
   throw new SessionDbError(
     'forbidden',
-    'You can see this session, but you are not allowed to give it a content.',
+    'You can view this session but not change it. Ask its owner to upload the file.',
   )
 }
 
-/** The condition that decides who may give a session its content: whoever may change the session. */
+/** Returns the condition for uploading a session's content: permission to change the session. */
 export function mayChange<User extends Principal>(
   { policy }: UploadContext<User>,
   principal: User,
@@ -77,7 +105,7 @@ export function mayChange<User extends Principal>(
   })
 }
 
-/** What a caller is told of an upload. */
+/** Strips the internal columns. */
 export function toState({ step: _step, draftId: _draftId, ...state }: UploadRow): UploadState {
   return state
 }

@@ -1,12 +1,12 @@
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
-import { Client } from 'pg'
+import { Pool } from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
 import {
   defineTimelineParser,
   deriveTimeline,
+  ingestSessionLog,
   migrate,
-  persistTimeline,
   timelineParsers,
 } from '../../../src/server/index.ts'
 import { freshDatabase } from '../../support/database.ts'
@@ -38,19 +38,21 @@ test('docs/session-logs.md: storing a log', async () => {
   const database = await freshDatabase()
   onTestFinished(() => database.drop())
   await migrate({ database: database.url })
-  const client = new Client({ connectionString: database.url })
-  await client.connect()
-  onTestFinished(() => client.end())
-  const [tenantId, sessionId] = ['acme', 's1']
-  await client.query(
-    "INSERT INTO sessions (tenant_id, id, owner_id, title) VALUES ('acme', 's1', 'ada', 'x')",
+  const pool = new Pool({ connectionString: database.url })
+  onTestFinished(() => pool.end())
+  const principal = { tenantId: 'acme', userId: 'ada' }
+
+  const { sessionId, eventCount } = await ingestSessionLog(pool, principal, {
+    path,
+    originalName: 'rollout.jsonl',
+    visibility: 'tenant',
+  })
+
+  const { rows } = await pool.query(
+    'SELECT seq FROM timeline_events WHERE session_id = $1 ORDER BY seq',
+    [sessionId],
   )
-  const log = createReadStream(path)
-
-  const summary = await persistTimeline(client, { tenantId, sessionId }, deriveTimeline(log))
-
-  const { rows } = await client.query('SELECT seq FROM timeline_events ORDER BY seq')
-  expect(rows.map(({ seq }) => seq)).toEqual([...Array(summary.events).keys()])
+  expect(rows.map(({ seq }) => seq)).toEqual([...Array(eventCount).keys()])
 })
 
 test('docs/session-logs.md: a custom parser', async () => {

@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { migrate } from '../../../src/server/migrations/migrate.ts'
-import { compress, decompress } from '../../../src/server/uploads/content/codec.ts'
+import { compress, decompress } from '../../../src/server/uploads/content/chunks.ts'
 import type { ContentStore } from '../../../src/server/uploads/content/content-store.ts'
 import { createPostgresContentStore } from '../../../src/server/uploads/content/postgres-content-store.ts'
 import { createS3ContentStore } from '../../../src/server/uploads/content/s3-content-store.ts'

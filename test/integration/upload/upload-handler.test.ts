@@ -6,7 +6,7 @@ import {
   type UploadProgress,
 } from '../../../src/index.ts'
 import type { Principal } from '../../../src/schema/index.ts'
-import { createUploadHandler } from '../../../src/server/uploads/upload-handler.ts'
+import { createUploadHandler } from '../../../src/server/uploads/handler/upload-handler.ts'
 import { type Served, serve } from '../../unit/proxy/serve.ts'
 import { ada, bob, type StoreFixture, startStore } from '../server/store-fixture.ts'
 import { codexLog } from './log-file.ts'

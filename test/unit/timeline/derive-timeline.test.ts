@@ -1,7 +1,8 @@
 import { createReadStream, readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { timelineEventInsertSchema } from '../../../src/schema/timeline-event.ts'
-import { type DerivedEvent, timelineEventId } from '../../../src/server/index.ts'
+import { timelineEventId } from '../../../src/server/uploads/derivation/events.ts'
+import type { DerivedEvent } from '../../../src/timeline/index.ts'
 import { fc } from '../../support/property.ts'
 import { chunked, deriveLog } from './derive-log.ts'
 

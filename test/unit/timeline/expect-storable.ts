@@ -1,5 +1,6 @@
 import { timelineEventInsertSchema } from '../../../src/schema/timeline-event.ts'
-import { type DerivedEvent, timelineEventId } from '../../../src/server/index.ts'
+import { timelineEventId } from '../../../src/server/uploads/derivation/events.ts'
+import type { DerivedEvent } from '../../../src/timeline/index.ts'
 
 /** A lone surrogate or U+0000, as JSON writes them. */
 const NOT_STORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type { DerivedEvent } from '../../../src/timeline/index.ts'
-import { textParser } from '../../../src/timeline/text/text-parser.ts'
+import { textParser } from '../../../src/timeline/text/parser.ts'
 import { deriveText } from './derive-log.ts'
 
 const derive = (text: string) => deriveText(text, { parsers: [textParser] })

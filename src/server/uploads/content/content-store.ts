@@ -1,49 +1,49 @@
-/** Names a content: one tenant's bytes with this SHA-256. There is none that two tenants share. */
+/** Identifies a content: one tenant's bytes with this SHA-256. Tenants never share a content. */
 export interface ContentKey {
   readonly tenantId: string
-  /** Hex, lower case. */
+  /** Lower-case hex. */
   readonly sha256: string
 }
 
-/** Bytes of a content: from `start`, counted from 0, up to but not including `end`. */
+/** A byte range: from `start` (zero-based) up to but not including `end`. */
 export interface ByteRange {
   readonly start?: number
   readonly end?: number
 }
 
-/** Bytes to be stored, which can be read as often as needed. */
+/** Bytes to store. `read` may be called more than once. */
 export interface ContentSource {
   readonly bytes: number
   read(): AsyncIterable<Uint8Array>
 }
 
 /**
- * Where the bytes of sessions are. `content_ref` of a session is `<scheme>:<sha256>`, and its tenant is
- * the session's. Implement these four for any other place; bytes are checked and hashed before `put`.
+ * Stores the bytes of sessions. A session's `content_ref` is `<scheme>:<sha256>`. Implement these four
+ * methods to keep contents elsewhere; bytes are checked and hashed before `put`.
  */
 export interface ContentStore {
-  /** First part of `content_ref`: lower case letters and digits, unique among an app's stores. */
+  /** First part of `content_ref`: lower-case letters and digits, unique among an app's stores. */
   readonly scheme: string
-  /** Stores a content. All of it is there afterwards, or nothing; storing it again changes nothing. */
+  /** Stores a content, all or nothing. Storing it again changes nothing. */
   put(key: ContentKey, content: ContentSource): Promise<void>
   /**
-   * Reads a content, or a part of it, as a stream.
+   * Streams a content, or a range of it.
    *
-   * @throws SessionDbError `not_found` when it is not there.
+   * @throws SessionDbError `not_found` when the content doesn't exist.
    */
   get(key: ContentKey, range?: ByteRange): AsyncIterable<Uint8Array>
-  /** Size in bytes, or undefined when it is not there. */
+  /** Returns the size in bytes, or undefined when the content doesn't exist. */
   stat(key: ContentKey): Promise<{ readonly bytes: number } | undefined>
-  /** Deletes a content. One that is not there is no failure. */
+  /** Deletes a content. A missing content is not an error. */
   delete(key: ContentKey): Promise<void>
 }
 
-/** The `content_ref` of a content in a store. */
+/** Formats the `content_ref` of a content in a store. */
 export function contentRef(store: ContentStore, key: ContentKey): string {
   return `${store.scheme}:${key.sha256}`
 }
 
-/** Scheme and hash of a `content_ref`; undefined when it is none. */
+/** Parses a `content_ref`; returns undefined when the text is not one. */
 export function parseContentRef(
   ref: string,
 ): { readonly scheme: string; readonly sha256: string } | undefined {

@@ -11,26 +11,26 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { SessionDbError } from '../../../writes/errors.ts'
-import { chunkBytes } from './chunk-bytes.ts'
+import { chunkBytes } from './chunks.ts'
 import type { ByteRange, ContentKey, ContentSource, ContentStore } from './content-store.ts'
 
-/** Where contents are kept in an S3-compatible service. */
+/** Options of `createS3ContentStore`. */
 export interface S3ContentStoreOptions {
-  /** The app's own client, with its region, endpoint and credentials. */
+  /** The app's client, configured with region, endpoint and credentials. */
   readonly client: S3Client
   readonly bucket: string
-  /** Begins every key; `session-contents/` unless given. */
+  /** Prefix of every key. Default: `session-contents/`. */
   readonly prefix?: string
-  /** Names the store in `content_ref`; `s3` unless given. Another bucket needs another name. */
+  /** Name of the store in `content_ref`; each bucket needs its own. Default: `s3`. */
   readonly scheme?: string
 }
 
-/** Sent at once; a larger content goes in parts of this many bytes, of which S3 takes 10,000. */
+/** Larger contents are uploaded in parts of this many bytes; S3 accepts up to 10,000 parts. */
 const PART_BYTES = 8 * 1024 * 1024
 
 /**
- * Creates a content store in S3, or in anything that speaks its protocol. Memory holds one part, 8 MiB,
- * at a time. The keys of tenants are apart, under a hash of the tenant's id.
+ * Creates a content store in an S3-compatible service. It holds one part (8 MiB) in memory at a time.
+ * Each tenant's keys are below a hash of the tenant's id.
  *
  * @example
  * const contents = createS3ContentStore({ client: new S3Client({ region }), bucket: 'sessions' })
@@ -74,7 +74,7 @@ export function createS3ContentStore(options: S3ContentStoreOptions): ContentSto
         new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } }),
       )
     } catch (error) {
-      // Best effort: a rule of the bucket should end what is left of uploads, as for any user of S3.
+      // Best effort: a lifecycle rule of the bucket should remove incomplete uploads.
       await client.send(new AbortMultipartUploadCommand(upload)).catch(() => undefined)
       throw error
     }
@@ -116,10 +116,10 @@ async function open(
     return Body as AsyncIterable<Uint8Array> | undefined
   } catch (error) {
     const name = nameOf(error)
-    // A range that starts at or after the end: there is nothing to read.
+    // The range starts at or after the end: there is nothing to read.
     if (name === 'InvalidRange') return undefined
     if (!isMissing(error)) throw unavailable(error)
-    throw new SessionDbError('not_found', 'There is no such content, or it has just been deleted.')
+    throw new SessionDbError('not_found', 'The content does not exist or has just been deleted.')
   }
 }
 
@@ -127,7 +127,7 @@ function rangeHeader(start: number, end: number | undefined): string {
   return `bytes=${start}-${end === undefined ? '' : end - 1}`
 }
 
-/** Not every S3 keeps to a range: some answer `bytes=0-0` with the whole object. */
+/** Some S3-compatible services answer `bytes=0-0` with the whole object. */
 async function* firstBytes(
   body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   count: number,
@@ -140,14 +140,15 @@ async function* firstBytes(
   }
 }
 
-/** Nothing shorter or longer may be stored under a content's hash. */
+/** Fails unless the source has the announced length, so that no other bytes are stored under its hash. */
 async function* checked({ bytes, read }: ContentSource): AsyncGenerator<Uint8Array> {
   let missing = bytes
   for await (const part of read()) {
     missing -= part.byteLength
     yield part
   }
-  if (missing !== 0) throw new Error(`The content has ${bytes - missing} bytes, not ${bytes}`)
+  if (missing !== 0)
+    throw new Error(`Expected a content of ${bytes} bytes, but the source has ${bytes - missing}.`)
 }
 
 function isMissing(error: unknown): boolean {
@@ -160,7 +161,11 @@ function nameOf(error: unknown): string {
 
 function unavailable(cause: unknown): SessionDbError {
   const reason = cause instanceof Error ? cause.message || cause.name : String(cause)
-  return new SessionDbError('unavailable', `The content store did not do it (${reason}).`, {
-    cause,
-  })
+  return new SessionDbError(
+    'unavailable',
+    `The content store failed (${reason}). Try again later.`,
+    {
+      cause,
+    },
+  )
 }

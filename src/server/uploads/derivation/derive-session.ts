@@ -1,13 +1,13 @@
 import type { ClientBase } from 'pg'
+import type { DerivedBatch, DerivedTimeline } from '../../../timeline/derive-timeline.ts'
 import { deriveTimeline } from '../../../timeline/derive-timeline.ts'
-import type { TimelineSummary } from '../../../timeline/timeline-summary.ts'
-import type { ContentStores } from '../content/content-stores.ts'
+import type { TimelineSummary } from '../../../timeline/summary.ts'
+import type { ContentStores } from '../content/postgres-content-store.ts'
 import { missingContent } from '../content/postgres-content-store.ts'
-import { storeBatches } from '../ingest/store-batches.ts'
+import { openEventWriter } from './events.ts'
 import type { DerivationJob, JobProgress } from './jobs.ts'
-import { openEventWriter } from './write-events.ts'
 
-/** Changes with whatever makes other events of the same bytes. */
+/** Raised by every change that derives other events from the same bytes. */
 const DERIVATION_VERSION = 'session-db/4'
 
 interface SessionContent {
@@ -16,12 +16,12 @@ interface SessionContent {
 }
 
 /**
- * Makes the timeline of a session's content and switches the session to ready, all in the caller's
- * transaction. Again with the same parser it changes no event; a better one replaces what parsers
- * made before and leaves what the app wrote.
+ * Derives the timeline of a session's content and sets the session to ready, in the caller's
+ * transaction. Deriving again with the same parser changes no event; a newer parser replaces derived
+ * events and leaves the app's own.
  *
- * @param onProgress hears after every few events; what it throws ends the derivation.
- * @returns what the events are derived by.
+ * @param onProgress called for every chunk read; an error it throws ends the derivation
+ * @returns the version stored with the events as `derived_by`
  */
 export async function deriveSession(
   client: ClientBase,
@@ -49,9 +49,9 @@ export async function deriveSession(
 }
 
 /**
- * The same from bytes that come from elsewhere: they need not be where the session's content is.
+ * Derives a session's timeline from bytes that the caller reads, wherever the content is stored.
  *
- * @param onEvents hears how many events have been stored so far.
+ * @param onEvents called with the number of events stored so far
  */
 export async function deriveContent(
   client: ClientBase,
@@ -84,7 +84,7 @@ async function* countBytes(
   }
 }
 
-/** A title that is still the file's name gives way to what the user asked; one that a person chose stays. */
+/** A title that is still the file's name is replaced by the log's; a title somebody chose is kept. */
 async function switchToReady(
   client: ClientBase,
   tenantId: string,
@@ -119,4 +119,35 @@ async function switchToReady(
       },
     ],
   )
+}
+
+/** Processes the batches of a log. */
+export interface BatchStore<Prepared> {
+  /** Serialises a batch, while the one before it is being stored. */
+  prepare(batch: DerivedBatch): Prepared
+  /** Stores a batch. Called once the one before it is stored. */
+  store(prepared: Prepared, batch: DerivedBatch): Promise<void>
+}
+
+/**
+ * Stores a log's batches in order, each while the next is derived and serialised. Each batch is its own
+ * statement, so a process that hangs in between counts as idle in transaction. Errors are thrown after
+ * the pending store has settled.
+ */
+export async function storeBatches<Prepared>(
+  timeline: DerivedTimeline,
+  { prepare, store }: BatchStore<Prepared>,
+): Promise<void> {
+  let pending: Promise<void> = Promise.resolve()
+  try {
+    for await (const batch of timeline) {
+      const prepared = prepare(batch)
+      await pending
+      pending = store(prepared, batch)
+      // Thrown by the next await; until then it must not count as unhandled.
+      pending.catch(() => undefined)
+    }
+  } finally {
+    await pending
+  }
 }

@@ -1,18 +1,113 @@
 import type { ClientBase, Pool } from 'pg'
+import { inCopyTransaction } from '../../copy-client.ts'
+import { failUpload } from '../receive-content.ts'
+import type { UploadContext } from '../upload-state.ts'
+import { deriveSession } from './derive-session.ts'
+import { sealContent } from './seal-content.ts'
 
-/** One session's content, to be made a timeline of by whoever holds the lease. */
+const MAX_ATTEMPTS = 5
+/** Retries after 5, 20, 80 and 320 s, so uploads survive a content store that is down for minutes. */
+const FIRST_DELAY_MS = 5_000
+const GAVE_UP =
+  'This file could not be processed after several attempts. Upload it again or contact support.'
+
+interface RunJobOptions {
+  /** Lease duration in ms: a job whose holder sends no heartbeat for this long is taken over. */
+  readonly leaseMs: number
+  /** Interval of heartbeats and progress updates, in ms. */
+  readonly progressMs: number
+  /** The content's hash, if already known. */
+  readonly sha256?: string | undefined
+}
+
+/**
+ * Runs a job: stores the content under its hash and derives the timeline in one transaction that also
+ * sets the session to `ready`, so a session is never ready and partial. A failure is retried later, up
+ * to five attempts; then the session is failed.
+ */
+export async function runJob(
+  context: UploadContext,
+  job: DerivationJob,
+  options: RunJobOptions,
+): Promise<void> {
+  if (job.attempts > MAX_ATTEMPTS) {
+    await failUpload(context, job.tenantId, job.sessionId, GAVE_UP)
+    return
+  }
+  const heartbeat = startHeartbeat(context, job, options)
+  try {
+    await sealContent(context, job, options.sha256)
+    await inCopyTransaction(context.pool, async (client) => {
+      // A machine that disappears without closing its connection must not keep its locks.
+      await client.query("SET LOCAL idle_in_transaction_session_timeout = '60s'")
+      const derivedBy = await deriveSession(client, context.contents, job, (progress) => {
+        heartbeat.progress = progress
+        if (heartbeat.lost) throw new LeaseLostError()
+      })
+      await finishJob(client, job, derivedBy)
+    })
+  } catch (error) {
+    if (error instanceof LeaseLostError) return
+    context.onError(error)
+    if (job.attempts >= MAX_ATTEMPTS) {
+      await failUpload(context, job.tenantId, job.sessionId, GAVE_UP)
+    } else {
+      await postponeJob(context.pool, job, FIRST_DELAY_MS * 4 ** (job.attempts - 1))
+    }
+  } finally {
+    await heartbeat.stop()
+  }
+}
+
+interface Heartbeat {
+  progress: JobProgress | undefined
+  lost: boolean
+  stop(): Promise<void>
+}
+
+function startHeartbeat(
+  { pool }: UploadContext,
+  job: DerivationJob,
+  { leaseMs, progressMs }: RunJobOptions,
+): Heartbeat {
+  let beating = Promise.resolve()
+  let busy = false
+  const beat = async () => {
+    // A failed heartbeat doesn't end the job: the next one or the lease's expiry decides.
+    const held = await renewLease(pool, job, leaseMs, heartbeat.progress).catch(() => true)
+    if (!held) heartbeat.lost = true
+    busy = false
+  }
+  const timer = setInterval(() => {
+    if (busy) return
+    busy = true
+    beating = beat()
+  }, progressMs)
+  timer.unref()
+  const heartbeat: Heartbeat = {
+    progress: undefined,
+    lost: false,
+    async stop() {
+      clearInterval(timer)
+      await beating
+    },
+  }
+  return heartbeat
+}
+
+/** A session whose content is to be derived, claimed under a lease. */
 export interface DerivationJob {
   readonly tenantId: string
   readonly sessionId: string
   readonly lease: string
-  /** How often it was begun, this time included. */
+  /** Attempts so far, including this one. */
   readonly attempts: number
 }
 
-/** Another process has taken the job over, or it was given up: nothing may be written for it. */
+/** Thrown when the job was taken over or cancelled: nothing may be written for it any more. */
 export class LeaseLostError extends Error {
   constructor() {
-    super('Another process has taken this job over')
+    super('Another process has taken over this job.')
   }
 }
 
@@ -23,11 +118,10 @@ interface JobRow {
 }
 
 /**
- * Takes a job that is due: a new one, one that failed a while ago, or one whose holder has not been
- * heard of for as long as its lease. The attempt is counted before it begins, so that a content that
- * ends its process cannot do so for ever.
+ * Claims a job that is due: a new one, one that is due for a retry, or one whose lease has expired. The
+ * attempt is counted before it starts, so a content that crashes its process is not retried forever.
  *
- * @param which one session's job; any unless given.
+ * @param which one session's job. Default: any.
  */
 export async function claimJob(
   pool: Pool,
@@ -55,7 +149,7 @@ export async function claimJob(
   )
 }
 
-/** How far a job is: bytes of its content that were read, events that were made of them. */
+/** Progress of a job: bytes read and events derived. */
 export interface JobProgress {
   readonly doneBytes: number
   readonly totalBytes: number
@@ -63,9 +157,9 @@ export interface JobProgress {
 }
 
 /**
- * Renews the lease and shows progress in the session's row; false when the lease is another's. The
- * session's row comes first, as everywhere: the derivation's own transaction locks in that order, too,
- * and would otherwise wait for its own heartbeat in a deadlock.
+ * Renews the lease and writes progress to the session's row. Returns false when the lease is lost.
+ * The session's row is locked first, as in the derivation's own transaction: another order could
+ * deadlock the two.
  */
 export async function renewLease(
   pool: Pool,
@@ -96,9 +190,9 @@ export async function renewLease(
 }
 
 /**
- * Ends a job in the transaction that writes its result.
+ * Completes a job, in the transaction that writes its result.
  *
- * @throws LeaseLostError when the lease is another's by now.
+ * @throws LeaseLostError when another process holds the lease.
  */
 export async function finishJob(
   client: ClientBase,
@@ -114,8 +208,8 @@ export async function finishJob(
   if (rowCount !== 1) throw new LeaseLostError()
 }
 
-/** Gives a job back, to be tried again after `delayMs`. */
-export async function postponeJob(pool: Pool, job: DerivationJob, delayMs: number): Promise<void> {
+/** Releases a job for a retry after `delayMs`. */
+async function postponeJob(pool: Pool, job: DerivationJob, delayMs: number): Promise<void> {
   await pool.query(
     `UPDATE session_uploads
      SET lease = NULL, due_at = now() + $4 * interval '1 millisecond', updated_at = now()

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { ClientBase, Pool } from 'pg'
 import { inTransaction } from '../../in-transaction.ts'
-import { type ContentId, readChunks } from '../content/content-rows.ts'
+import { type ContentId, readChunks } from '../content/chunks.ts'
 import { type ContentKey, contentRef } from '../content/content-store.ts'
-import type { UploadContext } from '../upload-context.ts'
+import type { UploadContext } from '../upload-state.ts'
 import { type DerivationJob, LeaseLostError } from './jobs.ts'
 
-/** A content that has all its bytes and no name yet. */
+/** A content with all its bytes, before it is hashed. */
 interface Draft extends ContentId {
   readonly bytes: number
 }
@@ -14,10 +14,10 @@ interface Draft extends ContentId {
 type SealContext = Pick<UploadContext, 'pool' | 'contents'>
 
 /**
- * Makes a finished draft the content of its session: hashes it, gives it to the content store, and
- * writes the reference. Done twice, or interrupted anywhere, it ends the same.
+ * Turns a complete draft into the content of its session: hashes it, moves it to the content store and
+ * writes the reference. Idempotent, and safe to interrupt anywhere.
  *
- * @param sha256 the hash, if it is known already.
+ * @param sha256 the draft's hash, if already known
  */
 export async function sealContent(
   { pool, contents }: SealContext,
@@ -39,12 +39,12 @@ export async function sealContent(
   }
   const source = { bytes: draft.bytes, read: () => readChunks(pool, draft) }
   for (let stored = false; !stored; ) {
-    // Noted first: if this process ends after storing it, the sweep finds it by this note.
+    // Noted first, so that the sweep finds the bytes if this process dies after storing them.
     await noteGarbage(pool, key.tenantId, ref)
     await store.put(key, source)
     stored = await inTransaction(pool, async (client) => {
       await lockContent(client, key.tenantId, ref)
-      // Swept between the two, because the last other session with it was deleted: once more.
+      // Swept in between, because the last other session with this content was deleted: store it again.
       if ((await store.stat(key)) === undefined) return false
       await refer(client, job, key, ref, draft.bytes)
       const values = [draft.tenantId, draft.contentId]
@@ -85,7 +85,7 @@ export async function lockContent(
   await client.query('SELECT session_db_content_lock($1, $2)', [tenantId, ref])
 }
 
-/** Says that a content may be left over: unless a session refers to it by then, the sweep deletes it. */
+/** Marks a content as possible garbage: the sweep deletes it unless a session refers to it by then. */
 export async function noteGarbage(
   database: Pool | ClientBase,
   tenantId: string,
@@ -98,7 +98,7 @@ export async function noteGarbage(
   )
 }
 
-/** Takes the note back, in the transaction that makes a session refer to the content, or deletes it. */
+/** Removes the garbage mark, in the transaction that refers to the content or deletes it. */
 export async function forgetGarbage(
   client: ClientBase,
   tenantId: string,

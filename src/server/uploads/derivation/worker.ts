@@ -1,33 +1,34 @@
 import { randomUUID } from 'node:crypto'
-import type { UploadContext } from '../upload-context.ts'
-import { claimJob } from './jobs.ts'
-import { runJob } from './run-job.ts'
-import { sweep } from './sweep.ts'
+import { inTransaction } from '../../in-transaction.ts'
+import { failUpload } from '../receive-content.ts'
+import type { UploadContext } from '../upload-state.ts'
+import { claimJob, runJob } from './jobs.ts'
+import { forgetGarbage, lockContent } from './seal-content.ts'
 
 export interface SessionWorkerOptions {
-  /** Sessions that are dealt with at the same time; 1 unless given. */
+  /** Jobs processed in parallel. Default: 1. */
   readonly concurrency?: number
-  /** How often to look for work, in ms; 1,000 unless given. */
+  /** Interval of polling for jobs, in ms. Default: 1,000. */
   readonly pollMs?: number
-  /** How long a process may be silent before its job is another's, in ms; 30,000 unless given. */
+  /** A job is taken over when its process sends no heartbeat for this long, in ms. Default: 30,000. */
   readonly leaseMs?: number
-  /** How often progress is shown in the session's row, in ms; 1,000 unless given. */
+  /** Interval of progress updates in the session's row, in ms. Default: 1,000. */
   readonly progressMs?: number
-  /** How often to look for what nobody refers to any more, in ms; 60,000 unless given. */
+  /** Interval of sweeps for unreferenced contents, in ms. Default: 60,000. */
   readonly sweepMs?: number
-  /** After how long an upload that does not go on is given up, in ms; a day unless given. */
+  /** An upload without progress for this long is failed, in ms. Default: one day. */
   readonly abandonedAfterMs?: number
 }
 
-/** Makes timelines in the background. Any number of processes may run one. */
+/** Derives timelines in the background. Any number of processes may run one. */
 export interface SessionWorker {
-  /** Takes no more work and waits for what is being done. */
+  /** Stops taking jobs and waits for running ones. */
   stop(): Promise<void>
 }
 
 const DAY_MS = 24 * 60 * 60 * 1_000
 
-/** Starts looking for work; `wake` makes it look at once. */
+/** Starts a worker; `wake` makes it poll immediately. */
 export function startWorker(
   context: UploadContext,
   options: SessionWorkerOptions = {},
@@ -93,4 +94,81 @@ export function startWorker(
       await Promise.all(running)
     },
   }
+}
+
+const BATCH = 100
+/** Longer than any store needs to store the largest content. */
+const GRACE_MS = 60 * 60 * 1_000
+const ABANDONED = 'The upload was not finished in time. Upload the file again.'
+
+interface SweepOptions {
+  /** An upload without progress for this long is failed, in ms. */
+  readonly abandonedAfterMs: number
+  /** Age of a garbage mark before the content is deleted, in ms. Default: one hour. */
+  readonly graceMs?: number
+}
+
+type SweepContext = Pick<UploadContext, 'pool' | 'contents' | 'onError'>
+
+/** Counts of a sweep. */
+interface SweepResult {
+  /** Unreferenced contents deleted from their stores. */
+  readonly contents: number
+  /** Abandoned uploads set to failed. */
+  readonly uploads: number
+}
+
+/**
+ * Deletes contents that interrupted uploads or deleted sessions have left in a store outside the
+ * database, and fails abandoned uploads. Safe to run concurrently in any number of processes.
+ */
+export async function sweep(
+  context: SweepContext,
+  { abandonedAfterMs, graceMs = GRACE_MS }: SweepOptions,
+): Promise<SweepResult> {
+  const abandoned = await context.pool.query<{ tenant_id: string; session_id: string }>(
+    `SELECT tenant_id, session_id FROM session_uploads
+     WHERE state = 'receiving' AND updated_at < now() - $1 * interval '1 millisecond'
+     ORDER BY updated_at LIMIT $2`,
+    [abandonedAfterMs, BATCH],
+  )
+  for (const { tenant_id, session_id } of abandoned.rows) {
+    await failUpload(context, tenant_id, session_id, ABANDONED)
+  }
+  const garbage = await context.pool.query<{ tenant_id: string; content_ref: string }>(
+    `SELECT tenant_id, content_ref FROM session_content_garbage
+     WHERE noted_at < now() - $1 * interval '1 millisecond' ORDER BY noted_at LIMIT $2`,
+    [graceMs, BATCH],
+  )
+  let contents = 0
+  for (const { tenant_id, content_ref } of garbage.rows) {
+    try {
+      if (await deleteUnreferenced(context, tenant_id, content_ref)) contents += 1
+    } catch (error) {
+      // A store that is down must not block the garbage of the others.
+      context.onError(error)
+    }
+  }
+  return { contents, uploads: abandoned.rows.length }
+}
+
+async function deleteUnreferenced(
+  { pool, contents }: SweepContext,
+  tenantId: string,
+  ref: string,
+): Promise<boolean> {
+  return inTransaction(pool, async (client) => {
+    await lockContent(client, tenantId, ref)
+    const referring = await client.query(
+      'SELECT FROM sessions WHERE tenant_id = $1 AND content_ref = $2 LIMIT 1',
+      [tenantId, ref],
+    )
+    const isGarbage = referring.rowCount === 0
+    if (isGarbage) {
+      const { store, key } = contents.locate(tenantId, ref)
+      await store.delete(key)
+    }
+    await forgetGarbage(client, tenantId, ref)
+    return isGarbage
+  })
 }

@@ -1,15 +1,14 @@
-import type { EventDraft } from '../derived-event.ts'
-import { createDocumentReading } from '../document-reading.ts'
-import { isRecord } from '../is-record.ts'
-import { brokenLineDraft, readJsonLine, unknownLineDraft } from '../json-line.ts'
-import { type LogLine, MAX_LINE_LENGTH } from '../log-lines.ts'
+import type { EventDraft } from '../events.ts'
+import { brokenLineDraft, isRecord, readJsonLine, unknownLineDraft } from '../json.ts'
+import { createDocumentReading } from '../json-document.ts'
+import { type LogLine, MAX_LINE_LENGTH } from '../lines.ts'
 import {
   defineTimelineParser,
   type LogStart,
   type SessionFacts,
   type TimelineParserRun,
-} from '../timeline-parser.ts'
-import { createMessageDrafts, type MessageDrafts } from './message-drafts.ts'
+} from '../parser.ts'
+import { createMessageDrafts, type MessageDrafts } from './messages.ts'
 
 type Value = Readonly<Record<string, unknown>>
 

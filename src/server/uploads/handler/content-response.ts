@@ -1,11 +1,10 @@
 import { Readable } from 'node:stream'
 import type { ByteRange } from '../content/content-store.ts'
-import type { SessionContent } from '../open-content.ts'
-import { parseRange } from './byte-range.ts'
+import type { SessionContent } from '../create-uploads.ts'
 
 const HEADERS = {
   'content-type': 'text/plain; charset=utf-8',
-  // Somebody's file: no browser may take it for a page of the app.
+  // User content: a browser must not render it as a page of the app.
   'content-disposition': 'attachment',
   'x-content-type-options': 'nosniff',
   'content-security-policy': "default-src 'none'; sandbox",
@@ -15,9 +14,9 @@ const HEADERS = {
 }
 
 /**
- * Answers with a content, or with the range of it that the request names.
+ * Creates the response with a content, or with the requested range of it.
  *
- * @param open opens the content; it is asked for its size first, then for the range.
+ * @param open opens the content: first without a range for its size, then with the range
  */
 export async function contentResponse(
   request: Request,
@@ -54,4 +53,34 @@ function disposition(name: string | null): string {
   return name === null
     ? 'attachment'
     : `attachment; filename*=UTF-8''${encodeURIComponent(name).replaceAll("'", '%27')}`
+}
+
+/** A requested byte range, resolved against the content's size. */
+type RequestedRange =
+  | { readonly kind: 'whole' }
+  | { readonly kind: 'part'; readonly start: number; readonly end: number }
+  | { readonly kind: 'unsatisfiable' }
+
+/**
+ * Parses a `Range` header. Multiple ranges and other units mean the whole content, as HTTP allows.
+ *
+ * @param size of the content, in bytes
+ * @returns the range; `end` is exclusive
+ * @example
+ * parseRange('bytes=-100', 1_000) // { kind: 'part', start: 900, end: 1_000 }
+ */
+function parseRange(header: string | null, size: number): RequestedRange {
+  const match = /^bytes=(\d*)-(\d*)$/.exec(header?.trim() ?? '')
+  if (match === null || (match[1] === '' && match[2] === '')) return { kind: 'whole' }
+  const [, first = '', last = ''] = match
+  if (first === '') {
+    const length = Math.min(Number(last), size)
+    return length === 0
+      ? { kind: 'unsatisfiable' }
+      : { kind: 'part', start: size - length, end: size }
+  }
+  const start = Number(first)
+  const end = last === '' ? size : Math.min(Number(last) + 1, size)
+  if (last !== '' && Number(last) < start) return { kind: 'whole' }
+  return start >= size ? { kind: 'unsatisfiable' } : { kind: 'part', start, end }
 }

@@ -1,9 +1,8 @@
-import type { EventDraft } from '../derived-event.ts'
-import { createDocumentReading } from '../document-reading.ts'
-import { isRecord } from '../is-record.ts'
-import { brokenLineDraft, readJsonLine, unknownLineDraft } from '../json-line.ts'
-import type { LogLine } from '../log-lines.ts'
-import { defineTimelineParser, type TimelineParserRun } from '../timeline-parser.ts'
+import type { EventDraft } from '../events.ts'
+import { brokenLineDraft, isRecord, readJsonLine, unknownLineDraft } from '../json.ts'
+import { createDocumentReading } from '../json-document.ts'
+import type { LogLine } from '../lines.ts'
+import { defineTimelineParser, type TimelineParserRun } from '../parser.ts'
 
 type Reading = Pick<TimelineParserRun, 'push' | 'finish'>
 

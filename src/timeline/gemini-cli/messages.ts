@@ -1,5 +1,5 @@
-import type { EventDraft } from '../derived-event.ts'
-import { isRecord } from '../is-record.ts'
+import type { EventDraft } from '../events.ts'
+import { isRecord } from '../json.ts'
 
 type Value = Readonly<Record<string, unknown>>
 

@@ -1,7 +1,7 @@
 import type * as z from 'zod/mini'
 import type { sessionFormatSchema } from '../schema/session.ts'
-import type { EventDraft } from './derived-event.ts'
-import type { LogLine } from './log-lines.ts'
+import type { EventDraft } from './events.ts'
+import type { LogLine } from './lines.ts'
 
 export type SessionFormat = z.output<typeof sessionFormatSchema>
 

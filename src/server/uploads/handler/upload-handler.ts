@@ -1,47 +1,49 @@
 import { v7 as uuidv7 } from 'uuid'
-import type { Principal } from '../../schema/principal.ts'
-import type { SessionInsert } from '../../schema/session.ts'
-import { SessionDbError } from '../../writes/errors.ts'
-import { type Authenticate, requirePrincipal } from '../http/authenticate.ts'
-import { failureResponse } from '../http/failure-response.ts'
-import { parseJsonText } from '../http/json-text.ts'
-import { requireOwnOrigin } from '../write-handler/request-origin.ts'
-import { type ErrorLogger, hidesItsCause, report } from '../write-handler/run-write.ts'
-import type { SessionUploads } from './create-uploads.ts'
-import { contentResponse } from './upload-handler/content-response.ts'
-import { byteCount, parseUploadMetadata, TUS_VERSION } from './upload-handler/tus.ts'
-import type { UploadState } from './upload-state.ts'
+import type { Principal } from '../../../schema/principal.ts'
+import type { SessionInsert } from '../../../schema/session.ts'
+import { SessionDbError } from '../../../writes/errors.ts'
+import { type Authenticate, requirePrincipal } from '../../http/authenticate.ts'
+import { failureResponse } from '../../http/failure-response.ts'
+import { parseJsonText } from '../../http/json-text.ts'
+import { requireOwnOrigin } from '../../write-handler/request-origin.ts'
+import { hidesItsCause } from '../../write-handler/run-write.ts'
+import type { SessionUploads } from '../create-uploads.ts'
+import type { UploadState } from '../upload-state.ts'
+import { contentResponse } from './content-response.ts'
+
+/** Supported version of the tus protocol: https://tus.io/protocols/resumable-upload. */
+const TUS_VERSION = '1.0.0'
 
 const PATCH_TYPE = 'application/offset+octet-stream'
 const TUS_HEADERS = { 'tus-resumable': TUS_VERSION, 'cache-control': 'no-store' }
 
-/** Whose uploads are received where. */
+/** Options of `createUploadHandler`. */
 export interface UploadHandlerOptions {
   readonly store: Pick<
     SessionUploads,
     'createSession' | 'uploadContent' | 'uploadState' | 'abortUpload' | 'openContent'
   >
-  /** Says who sends a request. Nobody, or an exception, is answered with 401. */
+  /** Returns the principal of a request. Nothing, or an exception, is answered with 401. */
   readonly authenticate: Authenticate
-  /** Where the handler is served; `/api/uploads` unless given. */
+  /** Path of the route. Default: `/api/uploads`. */
   readonly basePath?: string
-  /** Origins that may upload besides the app's own, such as `https://app.example`. */
+  /** Additional origins that may upload, such as `https://app.example`. */
   readonly allowedOrigins?: readonly string[]
-  /** Hears of errors that the client is only told of as `unavailable` or `unauthenticated`. */
-  readonly logger?: ErrorLogger
+  /** Called with errors the client only sees as `unavailable` or `unauthenticated`. Default: `console.error`. */
+  readonly onError?: (error: unknown) => void
 }
 
 /**
- * Receives uploads over the tus protocol (1.0, with creation and termination), so that they go on
- * after a broken connection, from `actions.uploadSession` or any tus client:
+ * Creates a handler for resumable uploads over the tus protocol (1.0, with creation and termination),
+ * for `actions.uploadSession` and any tus client:
  *
- * - `POST base` creates a session (`Upload-Length`, and in `Upload-Metadata` either `session`, a JSON
- *   object, or `filename`) and answers with its `Location`,
- * - `PATCH base/id` appends at `Upload-Offset`; `HEAD base/id` says where to go on,
- * - `DELETE base/id` gives the upload up,
- * - `GET base/id` answers with the state as JSON, `GET base/id/content` with the file, whole or in part.
+ * - `POST base` creates a session from `Upload-Length` and `Upload-Metadata` (either `session`, a JSON
+ *   object, or `filename`) and returns its `Location`,
+ * - `PATCH base/id` appends at `Upload-Offset`; `HEAD base/id` returns the offset to resume at,
+ * - `DELETE base/id` aborts the upload,
+ * - `GET base/id` returns the state as JSON, `GET base/id/content` the file or a range of it.
  *
- * Every refusal is typed JSON, as in the other handlers. It never rejects.
+ * Errors are typed JSON, as in the other handlers. The handler never rejects.
  *
  * @example
  * const serveUploads = createUploadHandler({ store, authenticate })
@@ -50,17 +52,23 @@ export interface UploadHandlerOptions {
 export function createUploadHandler(
   options: UploadHandlerOptions,
 ): (request: Request) => Promise<Response> {
-  const { store } = options
+  const { store, onError = console.error } = options
   const basePath = (options.basePath ?? '/api/uploads').replace(/\/+$/, '')
+
+  function report(error: unknown): void {
+    try {
+      onError(error)
+    } catch {
+      // A failing error reporter must not change the response.
+    }
+  }
 
   async function answer(request: Request): Promise<Response> {
     const place = placeOf(new URL(request.url).pathname)
-    if (place === undefined) return refuse(404, 'There is nothing here.')
+    if (place === undefined) return refuse(404, 'No upload route has this path.')
     if (request.method === 'OPTIONS') return described()
     requireOwnOrigin(request, options.allowedOrigins ?? [])
-    const principal = await requirePrincipal(options.authenticate, request, (error) =>
-      report(options.logger, error, null),
-    )
+    const principal = await requirePrincipal(options.authenticate, request, report)
     const { id, content } = place
     if (id === undefined) return create(request, principal)
     if (content) return download(request, principal, id)
@@ -75,7 +83,7 @@ export function createUploadHandler(
         await store.abortUpload(principal, id)
         return new Response(null, { status: 204, headers: TUS_HEADERS })
     }
-    return refuse(405, 'Uploads answer GET, HEAD, PATCH and DELETE.')
+    return refuse(405, 'Use GET, HEAD, PATCH or DELETE for an upload.')
   }
 
   function placeOf(path: string): { id?: string; content?: true } | undefined {
@@ -87,7 +95,7 @@ export function createUploadHandler(
   }
 
   async function create(request: Request, principal: Principal): Promise<Response> {
-    if (request.method !== 'POST') return refuse(405, 'Uploads are created with POST.')
+    if (request.method !== 'POST') return refuse(405, 'Use POST to create an upload.')
     const totalBytes = byteCount(request.headers, 'Upload-Length')
     const session = sessionOf(parseUploadMetadata(request.headers.get('upload-metadata')))
     const state = await store.createSession(principal, { ...session, totalBytes })
@@ -106,7 +114,7 @@ export function createUploadHandler(
 
   async function download(request: Request, principal: Principal, id: string): Promise<Response> {
     if (request.method !== 'GET' && request.method !== 'HEAD') {
-      return refuse(405, 'A content answers GET and HEAD.')
+      return refuse(405, 'Use GET or HEAD for a content.')
     }
     return contentResponse(request, (range) => store.openContent(principal, id, range))
   }
@@ -115,13 +123,13 @@ export function createUploadHandler(
     try {
       return await answer(request)
     } catch (error) {
-      if (hidesItsCause(error)) report(options.logger, error, null)
+      if (hidesItsCause(error)) report(error)
       return failureResponse(error, { 'tus-resumable': TUS_VERSION })
     }
   }
 }
 
-/** A session as `Upload-Metadata` describes it. */
+/** Reads the session to create from `Upload-Metadata`. */
 function sessionOf(metadata: ReadonlyMap<string, string>): SessionInsert {
   const json = metadata.get('session')
   if (json === undefined) {
@@ -133,7 +141,7 @@ function sessionOf(metadata: ReadonlyMap<string, string>): SessionInsert {
     // The store checks every field.
     return parsed.value as SessionInsert
   }
-  throw new SessionDbError('invalid', 'Upload-Metadata: session is not a JSON object.')
+  throw new SessionDbError('invalid', 'Upload-Metadata: `session` must be a JSON object.')
 }
 
 function stateHeaders(
@@ -164,7 +172,7 @@ function decode(segment: string): string {
   try {
     return decodeURIComponent(segment)
   } catch {
-    throw new SessionDbError('invalid', 'The path is not valid.')
+    throw new SessionDbError('invalid', 'The path is not valid percent-encoding.')
   }
 }
 
@@ -174,3 +182,37 @@ function refuse(status: 404 | 405 | 415, message: string): Response {
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
+
+/**
+ * Parses `Upload-Metadata`: comma-separated keys, each with a base64 value.
+ *
+ * @throws SessionDbError `invalid` for a value that is not base64.
+ * @example
+ * parseUploadMetadata('filename cnVuLmpzb25s') // Map { 'filename' => 'run.jsonl' }
+ */
+function parseUploadMetadata(header: string | null): Map<string, string> {
+  const metadata = new Map<string, string>()
+  for (const pair of (header ?? '').split(',')) {
+    const [key = '', value = '', ...more] = pair.trim().split(' ')
+    if (key === '') continue
+    if (more.length > 0 || !BASE64.test(value)) {
+      throw new SessionDbError('invalid', `Upload-Metadata: the value of ${key} must be base64.`)
+    }
+    metadata.set(key, Buffer.from(value, 'base64').toString('utf8'))
+  }
+  return metadata
+}
+
+/**
+ * Parses a header with a number of bytes.
+ *
+ * @throws SessionDbError `invalid` when it is missing or not a non-negative integer.
+ */
+function byteCount(headers: Headers, name: string): number {
+  const text = headers.get(name) ?? ''
+  const value = Number(text)
+  if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(value)) return value
+  throw new SessionDbError('invalid', `${name} must be a number of bytes.`)
+}

@@ -16,7 +16,7 @@ const PIECE_LENGTH = 64 * 1024
 const KEPT_OF_LONG_LINE = 4_000
 
 /** Bytes in, lines out. Memory is bounded by the longest line, and that by its limit. */
-export interface LineSplitter {
+interface LineSplitter {
   /** Takes the next bytes and returns the lines they complete. */
   write(bytes: Uint8Array): LogLine[]
   /** Returns the last line, if it has no line ending. */

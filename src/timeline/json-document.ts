@@ -1,8 +1,8 @@
 import { Tokenizer, TokenParser, TokenType } from '@streamparser/json'
-import { boundedJson } from './bounded-json.ts'
-import type { EventDraft } from './derived-event.ts'
-import type { LogLine } from './log-lines.ts'
-import type { TimelineParserRun } from './timeline-parser.ts'
+import type { EventDraft } from './events.ts'
+import { boundedJson } from './events.ts'
+import type { LogLine } from './lines.ts'
+import type { TimelineParserRun } from './parser.ts'
 
 /** Longest message that is read as a whole, in bytes; a document with a longer one is broken there. */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -12,7 +12,7 @@ const REST_LENGTH = 3_500
 const HEAD_PROPERTIES = 100
 
 /** What is made of the parts of a document. */
-export interface DocumentParts {
+interface DocumentParts {
   /** Makes the events of one message. */
   draftsOf(message: unknown): Iterable<EventDraft>
   /** Takes what stands beside the messages, bounded, when the document is at its end. */

@@ -1,9 +1,7 @@
 import type { JsonObject } from '../schema/fields.ts'
-import { boundedJson } from './bounded-json.ts'
-import type { DerivedEvent, TimelineEventKind } from './derived-event.ts'
-import { parseTime } from './finish-event.ts'
-import { boundedText, storableText } from './storable-text.ts'
-import type { SessionFacts, SessionFormat, TimelineParser } from './timeline-parser.ts'
+import type { DerivedEvent, TimelineEventKind } from './events.ts'
+import { boundedJson, boundedText, parseTime, storableText } from './events.ts'
+import type { SessionFacts, SessionFormat, TimelineParser } from './parser.ts'
 
 const TITLE_LENGTH = 120
 const FACT_LENGTH = 4_000
@@ -41,7 +39,7 @@ export interface TimelineSummary extends DeriveProgress {
 }
 
 /** What the events of a log say when taken together. */
-export interface EventTotals {
+interface EventTotals {
   add(event: DerivedEvent): void
   summary(
     parser: TimelineParser,

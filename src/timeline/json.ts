@@ -1,5 +1,10 @@
-import type { EventDraft } from './derived-event.ts'
-import type { LogLine } from './log-lines.ts'
+import type { EventDraft } from './events.ts'
+import type { LogLine } from './lines.ts'
+
+/** Whether a value is a JSON object. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
 
 /** Objects on one line that are taken apart; a line of more is broken from there on. */
 const MOST_PARTS = 1_000

@@ -1,6 +1,6 @@
-import type { EventDraft } from '../derived-event.ts'
-import { isRecord } from '../is-record.ts'
-import type { CodexLine } from './codex-line.ts'
+import type { EventDraft } from '../events.ts'
+import { isRecord } from '../json.ts'
+import type { CodexLine } from './parser.ts'
 
 const WINDOW = 8
 
@@ -18,7 +18,7 @@ interface Held {
 }
 
 /** Holds records back for as long as their twin may follow. */
-export interface TwinPairing {
+interface TwinPairing {
   /** Takes the next record and returns what need not be held any longer. */
   add(record: CodexRecord): CodexRecord[]
   finish(): CodexRecord[]

@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { ClientBase } from 'pg'
+import { from as copyFrom } from 'pg-copy-streams'
+import { MAX_ID_LENGTH } from '../../../schema/limits.ts'
+import type { DerivedEvent } from '../../../timeline/events.ts'
+import { copyLine } from '../../copy-text.ts'
+
+/** The columns that a parser fills. */
+const PARSED_COLUMNS = [
+  'kind',
+  'role',
+  'occurred_at',
+  'title',
+  'text',
+  'tool_name',
+  'call_id',
+  'parent_id',
+  'data',
+]
+
+/** The columns of a derived event, in the order of `eventLines`. */
+const EVENT_COLUMNS = [
+  ...['tenant_id', 'session_id', 'derived_by', 'id', 'seq'],
+  ...PARSED_COLUMNS,
+].join(', ')
+
+const STAGING = 'pg_temp.session_db_derived_events'
+
+/** Writes a session's derived events, in order. */
+interface EventWriter {
+  /** Assigns places to the next events and serialises them for `write`. */
+  prepare(events: readonly DerivedEvent[]): Buffer
+  /** Writes prepared events in one statement. */
+  write(lines: Buffer): Promise<void>
+  /** Deletes derived events that were not written again. */
+  end(): Promise<void>
+}
+
+/**
+ * Opens a writer of a session's derived events in the caller's transaction. Each event gets the next
+ * seq that no event of the app uses. If the session already has derived events, the new ones go to a
+ * staging table first and only differences are written, so unchanged events keep their version.
+ */
+export async function openEventWriter(
+  client: ClientBase,
+  target: EventsOrigin,
+): Promise<EventWriter> {
+  const { rows } = await client.query<{ derived: boolean }>(
+    `SELECT EXISTS (SELECT FROM timeline_events
+       WHERE tenant_id = $1 AND session_id = $2 AND derived_by IS NOT NULL) AS derived`,
+    [target.tenantId, target.sessionId],
+  )
+  const replaces = rows[0]?.derived === true
+  if (replaces) await client.query(CREATE_STAGING)
+  const taken = await takenPlaces(client, target)
+  let seq = 0
+  // Places of events that moved because events of the app are in between.
+  const moved = new Map<number, number>()
+  const place = (event: DerivedEvent): DerivedEvent => {
+    while (taken.has(seq)) seq += 1
+    if (seq !== event.seq) moved.set(event.seq, seq)
+    const parentSeq = event.parentSeq === null ? null : moved.get(event.parentSeq)
+    return { ...event, seq: seq++, parentSeq: parentSeq ?? event.parentSeq }
+  }
+  return {
+    prepare: (events) => eventLines(target, events.map(place)),
+    write: (lines) => insertEvents(client, lines, replaces ? STAGING : undefined),
+    async end() {
+      if (replaces) await replaceEvents(client, target)
+    },
+  }
+}
+
+/**
+ * Finds the places of the app's own events. A derived event that was edited belongs to the app from
+ * then on and keeps its place, which the new derivation leaves out in the same way.
+ */
+async function takenPlaces(
+  client: ClientBase,
+  { tenantId, sessionId }: EventsOrigin,
+): Promise<Set<number>> {
+  const { rows } = await client.query<{ id: string; seq: number }>(
+    `SELECT id, seq FROM timeline_events
+     WHERE tenant_id = $1 AND session_id = $2 AND derived_by IS NULL`,
+    [tenantId, sessionId],
+  )
+  return new Set(
+    rows.filter(({ id, seq }) => id !== timelineEventId(sessionId, seq)).map(({ seq }) => seq),
+  )
+}
+
+const CREATE_STAGING = `
+  DROP TABLE IF EXISTS ${STAGING};
+  CREATE TEMPORARY TABLE session_db_derived_events (LIKE timeline_events INCLUDING DEFAULTS)
+    ON COMMIT DROP`
+
+async function replaceEvents(
+  client: ClientBase,
+  { tenantId, sessionId }: EventsOrigin,
+): Promise<void> {
+  const values = [tenantId, sessionId]
+  await client.query(
+    `DELETE FROM timeline_events e
+     WHERE e.tenant_id = $1 AND e.session_id = $2 AND e.derived_by IS NOT NULL
+       AND NOT EXISTS (SELECT FROM ${STAGING} n WHERE n.id = e.id)`,
+    values,
+  )
+  const ofOld = PARSED_COLUMNS.map((name) => `e.${name}`).join(', ')
+  const ofNew = PARSED_COLUMNS.map((name) => `EXCLUDED.${name}`).join(', ')
+  await client.query(
+    `INSERT INTO timeline_events AS e (${EVENT_COLUMNS}) SELECT ${EVENT_COLUMNS} FROM ${STAGING}
+     ON CONFLICT (tenant_id, id) DO UPDATE
+     SET derived_by = EXCLUDED.derived_by,
+       ${PARSED_COLUMNS.map((name) => `${name} = EXCLUDED.${name}`).join(', ')}
+     WHERE e.tenant_id = $1 AND e.session_id = $2 AND e.derived_by IS NOT NULL
+       AND (${ofOld}) IS DISTINCT FROM (${ofNew})`,
+    values,
+  )
+}
+
+/** Returns the id of a session's event. It depends on the place only, so deriving twice is idempotent. */
+export function timelineEventId(sessionId: string, seq: number): string {
+  const id = `${sessionId}:${seq}`
+  if (id.length <= MAX_ID_LENGTH) return id
+  return `${createHash('sha256').update(sessionId).digest('hex')}:${seq}`
+}
+
+/** The session that events belong to, and the version that derived them. */
+interface EventsOrigin {
+  readonly tenantId: string
+  readonly sessionId: string
+  readonly derivedBy: string | null
+}
+
+/** Serialises events in COPY's text format. */
+export function eventLines(
+  { tenantId, sessionId, derivedBy }: EventsOrigin,
+  events: readonly DerivedEvent[],
+): Buffer {
+  const lineOf = ({ parentSeq, occurredAt, ...event }: DerivedEvent) =>
+    copyLine([
+      ...[tenantId, sessionId, derivedBy],
+      ...[timelineEventId(sessionId, event.seq), event.seq, event.kind, event.role],
+      ...[occurredAt?.toISOString() ?? null, event.title, event.text],
+      ...[event.toolName, event.callId],
+      parentSeq === null ? null : timelineEventId(sessionId, parentSeq),
+      JSON.stringify(event.data),
+    ])
+  return Buffer.from(events.map(lineOf).join(''))
+}
+
+/**
+ * Inserts events with one COPY. The client must not pipeline its queries.
+ *
+ * @param table a table with the same columns
+ */
+export async function insertEvents(
+  client: ClientBase,
+  lines: Buffer,
+  table = 'timeline_events',
+): Promise<void> {
+  await pipeline(
+    Readable.from([lines]),
+    client.query(copyFrom(`COPY ${table} (${EVENT_COLUMNS}) FROM STDIN`)),
+  )
+}
