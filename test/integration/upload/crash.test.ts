@@ -82,7 +82,7 @@ describe('kill -9', () => {
     const state = () => fixture.store.uploadState(ada, sessionId)
     await expect.poll(state, { timeout: 30_000 }).toMatchObject({
       status: 'failed',
-      statusReason: 'The upload was begun and never finished. Upload the file again.',
+      statusReason: 'The upload was not finished in time. Upload the file again.',
       receivedBytes: 0,
     })
     await sweeper.stop()
