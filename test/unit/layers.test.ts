@@ -16,7 +16,7 @@ const MAY_KNOW: Record<string, readonly string[]> = {
   timeline: ['schema'],
   chat: ['schema', 'writes'],
   live: ['schema'],
-  'live/client': ['schema', 'shapes', 'writes', 'live', 'collections'],
+  'live/client': ['schema', 'shapes', 'writes', 'live'],
   'live/server': ['schema', 'writes', 'live', 'server/http'],
   'server/http': ['schema', 'writes'],
   'dev/protocol': [],

@@ -1,7 +1,7 @@
 import { isChangeMessage, ShapeStream } from '@electric-sql/client'
 import type { JsonObject } from '../../schema/fields.ts'
+import { shapeUrl } from '../../shapes/shape-url.ts'
 import { columnMapperOf } from './column-names.ts'
-import { shapeUrl } from './shape-url.ts'
 import { toStreamError } from './stream-error.ts'
 import type { StreamOptions } from './synced-collection.ts'
 

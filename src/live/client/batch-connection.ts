@@ -4,30 +4,30 @@ import type { LiveAnswer } from './live-answer.ts'
 
 /** How a batch ended. */
 export type BatchEnd =
-  /** The server has closed it in good order: ask again for what is open. */
+  /** The server closed it in good order: poll again for what is open. */
   | { readonly reason: 'finished' }
-  /** The network broke, or nothing was heard for too long. */
+  /** The network broke, or heartbeats stopped. */
   | { readonly reason: 'lost' }
-  /** The whole batch was answered with an error that concerns every poll alike. */
+  /** The server refused the whole batch; the response applies to each poll. */
   | { readonly reason: 'refused'; readonly answer: LiveAnswer }
-  /** There is no such endpoint here. */
+  /** The server has no batch endpoint. */
   | { readonly reason: 'unsupported' }
-  /** It was not accepted in time: the server is slow, or its answers are held back on the way. */
+  /** Not accepted in time: the server is slow, or a reverse proxy buffers responses. */
   | { readonly reason: 'silent' }
 
-/** What opening a batch needs. */
+/** Options of `openBatch`. */
 export interface BatchOptions {
   readonly url: string
   readonly polls: readonly LivePoll[]
   readonly send: typeof fetch
   readonly headers: () => Promise<Record<string, string>>
-  /** How long the server may take to accept the batch, in ms. */
+  /** Timeout for the server to accept the batch, in ms. */
   readonly helloMs: number
-  /** How long nothing at all may be heard, in ms: the server pings every 15 seconds. */
+  /** Timeout without any frame, in ms. The server sends a heartbeat every 15 s. */
   readonly silenceMs: number
-  /** A poll is answered; `goesOn` when the server asks on by itself. */
-  readonly onAnswer: (poll: number, answer: LiveAnswer, goesOn: boolean) => void
-  /** The answer to a poll broke off. */
+  /** Called with a poll's response; `continues` when the server goes on polling from its end. */
+  readonly onAnswer: (poll: number, answer: LiveAnswer, continues: boolean) => void
+  /** Called when a poll's response was cut off. */
   readonly onBroken: (poll: number) => void
   /** Called once; not after `abort`. */
   readonly onEnd: (end: BatchEnd) => void
@@ -35,25 +35,25 @@ export interface BatchOptions {
 
 /** An open batch. */
 export interface BatchConnection {
-  /** Whether the server has accepted it. */
+  /** True once the server has accepted the batch. */
   isAccepted(): boolean
-  /** Whether an answer is arriving just now. */
+  /** True while a response is arriving. */
   isBusy(): boolean
   abort(): void
 }
 
-const NOT_HERE = new Set([400, 403, 404, 405, 406, 411, 413, 415, 501])
+const UNSUPPORTED = new Set([400, 403, 404, 405, 406, 411, 413, 415, 501])
 
-interface Head {
+interface PartialAnswer {
   readonly status: number
   readonly headers: [string, string][]
-  readonly pieces: Uint8Array[]
+  readonly chunks: Uint8Array[]
 }
 
-/** Opens one connection that answers many polls. */
+/** Opens one connection for many polls. */
 export function openBatch(options: BatchOptions): BatchConnection {
   const aborter = new AbortController()
-  const arriving = new Map<number, Head>()
+  const arriving = new Map<number, PartialAnswer>()
   let accepted = false
   let done = false
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -65,33 +65,36 @@ export function openBatch(options: BatchOptions): BatchConnection {
     aborter.abort()
     options.onEnd(how)
   }
-  const watch = () => {
+  const restartTimer = () => {
     clearTimeout(timer)
     const limit = accepted ? options.silenceMs : options.helloMs
     timer = setTimeout(() => end({ reason: accepted ? 'lost' : 'silent' }), limit)
   }
 
   function take(frame: Frame): void {
-    const head = arriving.get(frame.poll)
+    const partial = arriving.get(frame.poll)
     switch (frame.type) {
       case FRAME_TYPE.hello:
         accepted = true
         return
       case FRAME_TYPE.head: {
-        const { status, headers } = readJsonPayload(frame) as Pick<Head, 'status' | 'headers'>
-        arriving.set(frame.poll, { status, headers, pieces: [] })
+        const { status, headers } = readJsonPayload(frame) as Pick<
+          PartialAnswer,
+          'status' | 'headers'
+        >
+        arriving.set(frame.poll, { status, headers, chunks: [] })
         return
       }
       case FRAME_TYPE.data:
-        head?.pieces.push(frame.payload)
+        partial?.chunks.push(frame.payload)
         return
       case FRAME_TYPE.end:
       case FRAME_TYPE.last: {
-        if (head === undefined) return
+        if (partial === undefined) return
         arriving.delete(frame.poll)
-        const { status, headers, pieces } = head
-        // A copy: the frame is a view on everything that arrived with it.
-        const body = joinBytes(pieces).slice()
+        const { status, headers, chunks } = partial
+        // A copy: a frame's payload is a view of everything that arrived with it.
+        const body = joinBytes(chunks).slice()
         options.onAnswer(frame.poll, { status, headers, body }, frame.type === FRAME_TYPE.end)
         return
       }
@@ -109,7 +112,7 @@ export function openBatch(options: BatchOptions): BatchConnection {
       signal: aborter.signal,
     })
     if (!response.ok) {
-      if (NOT_HERE.has(response.status)) return { reason: 'unsupported' }
+      if (UNSUPPORTED.has(response.status)) return { reason: 'unsupported' }
       const body = new Uint8Array(await response.arrayBuffer())
       return {
         reason: 'refused',
@@ -122,15 +125,15 @@ export function openBatch(options: BatchOptions): BatchConnection {
     const read = createFrameReader()
     const reader = response.body?.getReader() // not every browser can iterate a stream
     for (;;) {
-      const piece = await reader?.read()
-      if (piece === undefined || piece.done || done) break
-      for (const frame of read(piece.value)) if (!done) take(frame)
-      if (!done) watch()
+      const chunk = await reader?.read()
+      if (chunk === undefined || chunk.done || done) break
+      for (const frame of read(chunk.value)) if (!done) take(frame)
+      if (!done) restartTimer()
     }
     return { reason: accepted ? 'finished' : 'lost' }
   }
 
-  watch()
+  restartTimer()
   run().then(end, () => end({ reason: 'lost' }))
   return {
     isAccepted: () => accepted,

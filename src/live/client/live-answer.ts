@@ -1,33 +1,33 @@
-import { LIVE_BATCH_NAME, type LivePoll } from '../protocol.ts'
+import type { LivePoll } from '../protocol.ts'
 
-/** A whole answer to a live poll, in a form that can go to another tab. */
+/** A complete response to a live poll, in a form that can be posted to another tab. */
 export interface LiveAnswer {
   readonly status: number
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: Uint8Array<ArrayBuffer>
 }
 
-/** Answers live polls over connections that it shares among them. */
+/** Sends live polls over shared connections. */
 export interface LivePoller {
   /**
-   * Answers one poll.
+   * Sends one poll.
    *
-   * @throws LiveSharingUnavailable when the poll should be asked by itself; what `fetch` throws
-   * when the server cannot be reached; the signal's reason.
+   * @throws LiveSharingUnavailable when the poll should be sent as a request of its own; what
+   * `fetch` throws when the server cannot be reached; the signal's reason.
    */
   poll(poll: LivePoll, signal: AbortSignal): Promise<LiveAnswer>
-  /** Gives up all connections. Waiting polls fail with `LiveSharingUnavailable`. */
+  /** Closes all connections. Waiting polls fail with `LiveSharingUnavailable`. */
   close(): void
 }
 
-/** The poll cannot be shared just now: ask for it by itself. */
+/** The poll can't be shared at the moment; send it as a request of its own. */
 export class LiveSharingUnavailable extends Error {
   override readonly name = 'LiveSharingUnavailable'
 }
 
 const BODILESS = [101, 204, 205, 304]
 
-/** The answer as `fetch` would have given it. */
+/** Creates the `Response` that `fetch` would have returned. */
 export function toResponse({ status, headers, body }: LiveAnswer): Response {
   return new Response(BODILESS.includes(status) ? null : body, {
     status,
@@ -35,12 +35,12 @@ export function toResponse({ status, headers, body }: LiveAnswer): Response {
   })
 }
 
-/** A value of an answer's headers. */
+/** Reads a header. */
 export function headerOf({ headers }: LiveAnswer, name: string): string | null {
   return headers.find(([key]) => key.toLowerCase() === name)?.[1] ?? null
 }
 
-/** Where a batch of polls is posted. */
-export function batchUrl(base: string): string {
-  return `${base}/${LIVE_BATCH_NAME}`
+/** Creates the error `fetch` would have thrown, which streams retry. */
+export function connectionBroke(): TypeError {
+  return new TypeError('The connection for live updates broke.')
 }

@@ -1,68 +1,106 @@
-import { shapesUrl } from '../../collections/sync/shape-url.ts'
-import { livePollOf } from './live-poll.ts'
+import { shapesUrl } from '../../shapes/shape-url.ts'
+import { isLongPoll, LIVE_BATCH_NAME, type LivePoll, PRINCIPAL_HEADER } from '../protocol.ts'
+import {
+  headerOf,
+  type LiveAnswer,
+  type LivePoller,
+  LiveSharingUnavailable,
+  toResponse,
+} from './live-answer.ts'
+import { createEndpointSupport, createLiveHub } from './live-hub.ts'
 import { createPrincipalPin } from './principal-pin.ts'
-import { createSharing, type Sharing } from './sharing.ts'
 import { browserTabTools, type TabChannel, type TabTools } from './tab-messages.ts'
-import type { TabTimes } from './tab-share.ts'
+import { createTabShare, type TabTimes } from './tab-share.ts'
 
-/** How live polls are shared. */
+/** Options of `createLiveFetch`. */
 export interface LiveFetchOptions {
   readonly electricUrl: string
   /** False: every live poll is a request of its own. */
   readonly share: boolean
   readonly fetchClient?: typeof fetch
-  /** Headers of a shape request, asked anew for every batch. */
+  /** Headers of a shape request, evaluated for every batch. */
   readonly headers: () => Promise<Record<string, string>>
-  /** The user has signed out in another tab. */
+  /** Called when the user has signed out in another tab. */
   readonly onSignedOut: () => void
-  /** What to share across tabs by; the browser's own by default, null for no other tabs. */
+  /** Replaces the browser's tools for sharing across tabs; null shares within this tab only. */
   readonly tabTools?: TabTools | null
   readonly tabTimes?: Partial<TabTimes>
 }
 
-/** A fetch for shape streams. */
+/** A `fetch` for shape streams. */
 export interface LiveFetch {
   readonly fetch: typeof fetch
-  /** Tells the other tabs of the same user that it has signed out. */
+  /** Posts the sign-out to the same user's other tabs. */
   signOut(): void
-  /** Gives up all connections and forgets whose they were. The next poll starts afresh. */
+  /** Closes all connections and forgets the principal. The next poll starts over. */
   reset(): void
 }
 
 /**
- * Creates the fetch that all streams of one page use. Live long polls go through one shared
- * connection per browser profile; everything else, and live polls where sharing is not to be had,
- * goes straight.
+ * Creates the `fetch` for all streams of one page. Live long polls share one connection per browser
+ * profile. Everything else is sent directly, and so are live polls where sharing is not possible.
  */
 export function createLiveFetch(options: LiveFetchOptions): LiveFetch {
-  const { share } = options
   const pin = createPrincipalPin()
+  const support = createEndpointSupport()
   const tools = (options.tabTools === undefined ? browserTabTools() : options.tabTools) ?? undefined
-  let sharing: Sharing | undefined
+  let shared: { readonly principal: string | undefined; readonly poller: LivePoller } | undefined
   let signOuts: TabChannel | undefined
 
-  // Looked up per request: a page may replace fetch after this was made, as mocks do.
+  // Looked up per request: a page may replace fetch after this was created, as mocks do.
   const send: typeof fetch = (input, init) => (options.fetchClient ?? fetch)(input, init)
 
   const base = () => shapesUrl(options.electricUrl)
   const nameOf = (principal: string) => `session-db/1/${base()}/${principal}`
 
-  async function answer(
+  async function request(
     input: Parameters<typeof fetch>[0],
     init: RequestInit | undefined,
   ): Promise<Response> {
-    const poll = share ? livePollOf(input, init, base()) : undefined
-    if (poll === undefined) return send(input, init)
+    const poll = options.share ? livePollOf(input, init, base()) : undefined
+    if (poll === undefined || !support.isLikely()) return send(input, init)
     const signal = init?.signal ?? new AbortController().signal
-    sharing ??= createSharing({
-      base: base(),
-      send,
-      headers: options.headers,
-      nameOf,
+    try {
+      return toResponse(await pollerFor(pin.current()).poll(poll, signal))
+    } catch (error) {
+      if (error instanceof LiveSharingUnavailable) return send(input, init)
+      throw error
+    }
+  }
+
+  function pollerFor(principal: string | undefined): LivePoller {
+    if (shared === undefined || shared.principal !== principal) {
+      shared?.poller.close()
+      shared = { principal, poller: createPoller(principal) }
+    }
+    return shared.poller
+  }
+
+  function createPoller(principal: string | undefined): LivePoller {
+    const createHub = () =>
+      createLiveHub({
+        url: `${base()}/${LIVE_BATCH_NAME}`,
+        send,
+        headers: options.headers,
+        support,
+      })
+    // Responses cross tabs only when the server has named their principal.
+    if (principal === undefined || tools === undefined) return createHub()
+    const share = createTabShare({
+      name: nameOf(principal),
       tools,
-      ...(options.tabTimes === undefined ? {} : { tabTimes: options.tabTimes }),
+      createPoller: createHub,
+      isRefusal: (answer) => isRefusal(answer, principal),
+      ...(options.tabTimes === undefined ? {} : { times: options.tabTimes }),
     })
-    return (await sharing.poll(poll, pin.current(), signal)) ?? send(input, init)
+    const stopWatching = watchPageSleep(share.sleep, share.wake)
+    return {
+      poll: share.poll,
+      close() {
+        stopWatching()
+        share.close()
+      },
+    }
   }
 
   function listenForSignOut(): void {
@@ -76,16 +114,73 @@ export function createLiveFetch(options: LiveFetchOptions): LiveFetch {
 
   return {
     async fetch(input, init) {
-      const response = pin.check(await answer(input, init))
+      const response = pin.check(await request(input, init))
       listenForSignOut()
       return response
     },
     signOut: () => signOuts?.postMessage({ type: 'signed-out' }),
     reset() {
-      sharing?.close()
+      shared?.poller.close()
+      shared = undefined
       signOuts?.close()
       signOuts = undefined
       pin.reset()
     },
+  }
+}
+
+/**
+ * Recognises live long polls among a stream's requests. Snapshots, SSE and requests with a body
+ * are not shared.
+ *
+ * @param base absolute URL of the shapes, without a trailing slash
+ */
+function livePollOf(
+  input: Parameters<typeof fetch>[0],
+  init: RequestInit | undefined,
+  base: string,
+): LivePoll | undefined {
+  const address = typeof input === 'string' || input instanceof URL ? String(input) : undefined
+  if (address === undefined || (init?.method ?? 'GET') !== 'GET') return undefined
+  if (!address.startsWith(`${base}/`)) return undefined
+  const [shape = '', query = ''] = address.slice(base.length + 1).split('?')
+  if (!isLongPoll(query) || !/^[A-Za-z0-9][\w-]*$/.test(shape)) return undefined
+  return { shape, query }
+}
+
+function isRefusal(answer: LiveAnswer, principal: string): boolean {
+  return answer.status === 401 || (headerOf(answer, PRINCIPAL_HEADER) ?? principal) !== principal
+}
+
+interface EventSource {
+  addEventListener(type: string, listener: () => void): void
+  removeEventListener(type: string, listener: () => void): void
+}
+
+interface Page {
+  readonly document?: EventSource
+  readonly addEventListener?: EventSource['addEventListener']
+  readonly removeEventListener?: EventSource['removeEventListener']
+}
+
+/**
+ * Calls `sleep` when the page freezes or goes into the back/forward cache, and `wake` when it is
+ * back. Does nothing outside a page.
+ *
+ * @returns removes the listeners
+ */
+function watchPageSleep(sleep: () => void, wake: () => void): () => void {
+  const page = globalThis as unknown as Page
+  const { document } = page
+  if (document === undefined || page.addEventListener === undefined) return () => {}
+  page.addEventListener('pagehide', sleep)
+  page.addEventListener('pageshow', wake)
+  document.addEventListener('freeze', sleep)
+  document.addEventListener('resume', wake)
+  return () => {
+    page.removeEventListener?.('pagehide', sleep)
+    page.removeEventListener?.('pageshow', wake)
+    document.removeEventListener('freeze', sleep)
+    document.removeEventListener('resume', wake)
   }
 }

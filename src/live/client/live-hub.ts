@@ -1,38 +1,38 @@
 import { followingPoll, type LivePoll, MAX_BATCH_POLLS, placeOf } from '../protocol.ts'
 import { type BatchConnection, type BatchEnd, openBatch } from './batch-connection.ts'
-import { connectionBroke, judgeBatchEnd } from './batch-verdict.ts'
 import { createLanes, type Lane } from './lanes.ts'
 import {
+  connectionBroke,
   headerOf,
   type LiveAnswer,
   type LivePoller,
   LiveSharingUnavailable,
 } from './live-answer.ts'
-import type { Support } from './support.ts'
 
-/** Where a hub sends its batches, and how long it waits. */
+/** Options of `createLiveHub`. */
 export interface LiveHubOptions {
+  /** URL of the batch endpoint. */
   readonly url: string
   readonly send: typeof fetch
-  /** Headers of a batch, asked anew for each. */
+  /** Headers of a batch, evaluated for each one. */
   readonly headers: () => Promise<Record<string, string>>
-  /** What is known of the endpoint, shared by all hubs of a page. */
-  readonly support: Support
+  /** Shared by all hubs of a page. */
+  readonly support: EndpointSupport
   readonly helloMs?: number
   readonly silenceMs?: number
 }
 
-/** The most connections at a time: one that stays, and one for polls that come in between. */
+/** Maximum number of connections: a lasting one, and one for polls that arrive later. */
 const MAX_CONNECTIONS = 2
-/** A connection is not re-opened for the sake of new polls more often than this, in ms. */
+/** Minimum time between reopening a connection for new polls, in ms. */
 const REOPEN_MS = 100
-/** Time for a closed connection to be closed on the server, too, in ms. */
+/** Time for the server to notice that a connection was closed, in ms. */
 const CLOSING_MS = 10
-/** Two connections become one when no new poll has come for so long, in ms. */
+/** Two connections are merged when no poll has arrived for this long, in ms. */
 const QUIET_MS = 3_000
-/** A connection without anybody waiting is kept for so long, in ms: streams ask again at once. */
+/** A connection without waiting streams is closed after this time, in ms. Streams ask again quickly. */
 const LINGER_MS = 5_000
-/** One that ends sooner than this without an answer has not worked, in ms. */
+/** A connection that ends without a response and sooner than this has failed, in ms. */
 const WORKED_MS = 1_000
 
 interface Link {
@@ -43,10 +43,11 @@ interface Link {
 }
 
 /**
- * Creates what answers all live polls of a tab over at most two connections. A new poll joins one
- * that waits at the same place of the same shape's log; otherwise it gets a lane on a connection.
- * The server asks on for each lane, so a stream that asks again finds its lane, or the answer that
- * has come meanwhile. Closing a connection loses nothing: every poll says where it continues.
+ * Creates the poller that serves all live polls of a tab over at most two connections. A new poll
+ * joins one that waits at the same place of the same shape's log; otherwise it gets a lane on a
+ * connection. The server continues each lane, so a stream that asks again finds its lane, or the
+ * response that arrived in between. Closing a connection loses nothing: every poll contains the
+ * offset it continues from.
  */
 export function createLiveHub(options: LiveHubOptions): LivePoller {
   const { support } = options
@@ -57,9 +58,7 @@ export function createLiveHub(options: LiveHubOptions): LivePoller {
   let lingering: ReturnType<typeof setTimeout> | undefined
   let closed = false
 
-  const isOpen = (link: Link) => links.has(link)
-
-  /** Without a delay at the end of this turn, no timer: there may be polls of the same turn. */
+  /** A delay of 0 flushes after the current turn, so that polls of the same turn share a batch. */
   function schedule(delay: number): void {
     if (flushing !== undefined || closed) return
     if (delay === 0) queueMicrotask(flush)
@@ -77,7 +76,8 @@ export function createLiveHub(options: LiveHubOptions): LivePoller {
     }
     const target = linkToReopen(lanes.unplaced().length)
     if (target === undefined) {
-      for (const lane of lanes.unplaced()) lanes.fail(lane, tooMany())
+      const error = new LiveSharingUnavailable('Two connections have no room for more live shapes.')
+      for (const lane of lanes.unplaced()) lanes.fail(lane, error)
       return
     }
     const wait = target.openedAt + REOPEN_MS - Date.now()
@@ -111,7 +111,7 @@ export function createLiveHub(options: LiveHubOptions): LivePoller {
       polls: some.map(({ poll }) => poll),
       helloMs: options.helloMs ?? 10_000,
       silenceMs: options.silenceMs ?? 40_000,
-      onAnswer: (index, answer, goesOn) => take(link, link.lanes[index], answer, goesOn),
+      onAnswer: (index, answer, continues) => take(link, link.lanes[index], answer, continues),
       onBroken(index) {
         const lane = link.lanes[index]
         if (lane !== undefined) lanes.fail(lane, connectionBroke())
@@ -119,15 +119,15 @@ export function createLiveHub(options: LiveHubOptions): LivePoller {
       onEnd: (end) => ended(link, end),
     })
     clearTimeout(quieting)
-    if (links.size > 1) quieting = setTimeout(joinLinks, QUIET_MS)
+    if (links.size > 1) quieting = setTimeout(mergeLinks, QUIET_MS)
   }
 
-  function take(link: Link, lane: Lane | undefined, answer: LiveAnswer, goesOn: boolean): void {
+  function take(link: Link, lane: Lane | undefined, answer: LiveAnswer, continues: boolean): void {
     if (lane === undefined) return
     link.answered = true
     support.works()
     const headers = { get: (name: string) => headerOf(answer, name) }
-    const next = goesOn ? followingPoll(lane.poll, headers) : undefined
+    const next = continues ? followingPoll(lane.poll, headers) : undefined
     lanes.answer(lane, answer, next)
     watchForIdleness()
   }
@@ -138,13 +138,13 @@ export function createLiveHub(options: LiveHubOptions): LivePoller {
     for (const lane of link.lanes) lanes.release(lane)
   }
 
-  function joinLinks(): void {
+  function mergeLinks(): void {
     if (links.size < 2) return
     const isBusy = [...links].some(({ connection }) => connection.isBusy())
     const wanted = [...links].flatMap((link) => link.lanes.filter(lanes.isWanted))
     if (wanted.length > MAX_BATCH_POLLS) return
     if (isBusy) {
-      quieting = setTimeout(joinLinks, REOPEN_MS)
+      quieting = setTimeout(mergeLinks, REOPEN_MS)
       return
     }
     for (const link of links) closeLink(link)
@@ -154,13 +154,13 @@ export function createLiveHub(options: LiveHubOptions): LivePoller {
   function ended(link: Link, end: BatchEnd): void {
     const lasted = link.answered || Date.now() - link.openedAt >= WORKED_MS
     links.delete(link)
-    const verdict = judgeBatchEnd(end, lasted && link.connection.isAccepted(), support)
+    const outcome = outcomeOf(end, lasted && link.connection.isAccepted(), support)
     for (const lane of link.lanes) {
-      if (verdict.step === 'answer') lanes.answer(lane, verdict.answer)
-      else if (verdict.step === 'fail') lanes.fail(lane, verdict.error)
-      else lanes.release(lane)
+      if (outcome === 'poll again') lanes.release(lane)
+      else if (outcome instanceof Error) lanes.fail(lane, outcome)
+      else lanes.answer(lane, outcome)
     }
-    if (verdict.step === 'ask again') schedule(0)
+    if (outcome === 'poll again') schedule(0)
   }
 
   function watchForIdleness(): void {
@@ -174,7 +174,9 @@ export function createLiveHub(options: LiveHubOptions): LivePoller {
   return {
     async poll(poll: LivePoll, signal: AbortSignal): Promise<LiveAnswer> {
       signal.throwIfAborted()
-      if (closed || !support.isLikely()) throw new LiveSharingUnavailable('Not offered here.')
+      if (closed || !support.isLikely()) {
+        throw new LiveSharingUnavailable('The batch endpoint is not available.')
+      }
       const { answer, isNew } = lanes.wait(placeOf(poll), poll, signal)
       if (isNew) schedule(0)
       signal.addEventListener('abort', watchForIdleness, { once: true })
@@ -187,12 +189,70 @@ export function createLiveHub(options: LiveHubOptions): LivePoller {
     close() {
       closed = true
       for (const timer of [flushing, quieting, lingering]) clearTimeout(timer)
-      for (const link of [...links].filter(isOpen)) closeLink(link)
-      lanes.failAll(new LiveSharingUnavailable('This tab no longer polls.'))
+      for (const link of [...links]) closeLink(link)
+      lanes.failAll(new LiveSharingUnavailable('This tab has stopped polling.'))
     },
   }
 }
 
-function tooMany(): LiveSharingUnavailable {
-  return new LiveSharingUnavailable('There are more live shapes than two connections take.')
+/**
+ * Decides what the end of a batch means for its polls, and records what it tells about the endpoint.
+ *
+ * @param worked true when the batch was accepted, and had a response or lasted for a while
+ */
+function outcomeOf(
+  end: BatchEnd,
+  worked: boolean,
+  support: EndpointSupport,
+): LiveAnswer | Error | 'poll again' {
+  // An endpoint that has worked before is only slow now.
+  if (end.reason === 'silent' && !support.hasWorked()) support.isMissing()
+  if (end.reason === 'refused') return end.answer
+  if (worked) return 'poll again'
+  if (end.reason === 'unsupported') support.isMissing()
+  else support.failed()
+  return support.hasWorked()
+    ? connectionBroke()
+    : new LiveSharingUnavailable('Live polls cannot share a connection to this server.')
+}
+
+/** A page's knowledge of the batch endpoint. */
+export interface EndpointSupport {
+  /** False while the endpoint counts as missing. */
+  isLikely(): boolean
+  /** True once it has served a poll. */
+  hasWorked(): boolean
+  works(): void
+  /** The endpoint doesn't exist, or its responses are buffered on the way. It is not tried for 5 minutes. */
+  isMissing(): void
+  /** The endpoint failed. After three failures in a row it counts as missing, unless it has worked before. */
+  failed(): void
+}
+
+const RETRY_MS = 5 * 60_000
+const MAX_FAILURES = 3
+
+/** Creates the record for an endpoint that has not been tried yet. */
+export function createEndpointSupport(now: () => number = Date.now): EndpointSupport {
+  let missingUntil = 0
+  let failures = 0
+  let worked = false
+  const isMissing = () => {
+    worked = false
+    failures = 0
+    missingUntil = now() + RETRY_MS
+  }
+  return {
+    isLikely: () => now() >= missingUntil,
+    hasWorked: () => worked,
+    works() {
+      worked = true
+      failures = 0
+    },
+    isMissing,
+    failed() {
+      failures += 1
+      if (!worked && failures >= MAX_FAILURES) isMissing()
+    },
+  }
 }

@@ -1,26 +1,27 @@
 import { unauthenticated } from '../../writes/unauthenticated.ts'
 import { PRINCIPAL_HEADER } from '../protocol.ts'
 
-const SIGNED_IN_AS_ANOTHER = 'This browser is signed in as somebody else now. Reload the page.'
+const SIGNED_IN_AS_ANOTHER =
+  'This browser is now signed in as another user. Reload the page to continue as that user.'
 
-/** Whom the server takes this page's requests to come from. */
+/** The principal that a page's collections belong to. */
 export interface PrincipalPin {
-  /** The server's digest of the principal and its rights; undefined until it has said so. */
+  /** The server's digest of principal and rights; undefined before the first response. */
   current(): string | undefined
-  /** The part of it that says who it is: other rights do not make somebody else of a user. */
+  /** The digest's user part. It stays the same when only the user's rights change. */
   user(): string | undefined
   /**
-   * Takes in an answer. The first says who this page's user is; an answer to somebody else becomes
-   * a 401, so that no row of it reaches these collections.
+   * Checks a response. The first one sets the principal; one for another user becomes a 401, so that
+   * its rows don't reach these collections.
    */
   check(response: Response): Response
-  /** Forgets the principal: the collections are empty and may be somebody else's next. */
+  /** Clears the principal, for collections that are empty and may get another user. */
   reset(): void
 }
 
 /**
- * Creates the memory of whom these collections belong to. With sign-in by cookie, another tab can
- * sign in as somebody else at any time, and this page's next request is that person's.
+ * Creates the pin. With cookie authentication another tab can sign in as another user at any time,
+ * and this page's next request is then that user's.
  */
 export function createPrincipalPin(): PrincipalPin {
   let pinned: string | undefined
@@ -31,7 +32,7 @@ export function createPrincipalPin(): PrincipalPin {
       const principal = response.headers.get(PRINCIPAL_HEADER)
       if (principal === null) return response
       if (pinned === undefined || userOf(principal) === userOf(pinned)) {
-        // With other rights shapes have other rows: the engine says so, and the stream starts again.
+        // Changed rights change the shapes' rows; the engine then answers must-refetch.
         pinned = principal
         return response
       }
@@ -44,7 +45,7 @@ export function createPrincipalPin(): PrincipalPin {
   }
 }
 
-/** Digests are `USER` or `USER.RIGHTS`. */
+/** A digest is `USER` or `USER.RIGHTS`. */
 function userOf(digest: string | undefined): string | undefined {
   return digest?.split('.', 1)[0]
 }

@@ -1,35 +1,35 @@
 import type { LivePoll } from '../protocol.ts'
 import type { LiveAnswer } from './live-answer.ts'
 
-/** What tabs of one principal tell each other. No message holds credentials. */
+/** Messages between tabs of one principal. None of them holds credentials. */
 export type TabMessage =
-  /** To all: this tab polls from now on. */
+  /** To all: this tab is the leader now. */
   | { readonly type: 'leader'; readonly from: string }
-  /** To the leader: poll this for me; again after each new leader. */
+  /** To the leader: send this poll; repeated after each change of leader. */
   | { readonly type: 'poll'; readonly from: string; readonly id: number; readonly poll: LivePoll }
-  /** To the leader: not that one any more. */
+  /** To the leader: abort that poll. */
   | { readonly type: 'cancel'; readonly from: string; readonly id: number }
-  /** To the leader: are you there? */
+  /** To the leader: are you alive? */
   | { readonly type: 'ping'; readonly from: string }
-  /** To the leader: this tab has gone. */
+  /** To the leader: this tab has left. */
   | { readonly type: 'bye'; readonly from: string }
   /** To all: the user has signed out. */
   | { readonly type: 'signed-out' }
-  /** To one tab: yes, I am. */
+  /** To one tab: reply to `ping`. */
   | { readonly type: 'pong' }
-  /** To one tab: the answer to its poll. */
+  /** To one tab: the response to its poll. */
   | { readonly type: 'answer'; readonly id: number; readonly answer: LiveAnswer }
-  /** To one tab: there is no answer; `plain` when it should ask by itself. */
+  /** To one tab: the poll failed; `plain` when the tab should send it as a request of its own. */
   | { readonly type: 'failed'; readonly id: number; readonly plain: boolean }
 
-/** The part of a `BroadcastChannel` that is needed here. */
+/** The subset of `BroadcastChannel` used here. */
 export interface TabChannel {
   postMessage(message: TabMessage): void
   onmessage: ((event: { readonly data: TabMessage }) => void) | null
   close(): void
 }
 
-/** The part of the Web Locks API that is needed here. */
+/** The subset of the Web Locks API used here. */
 export interface TabLocks {
   request(
     name: string,
@@ -38,7 +38,7 @@ export interface TabLocks {
   ): Promise<unknown>
 }
 
-/** What tabs share connections by. */
+/** The browser features that sharing across tabs needs. */
 export interface TabTools {
   readonly locks: TabLocks
   openChannel(name: string): TabChannel
@@ -46,15 +46,15 @@ export interface TabTools {
 
 interface PageWithTools {
   readonly document?: unknown
-  readonly navigator?: { readonly locks?: TabLocks }
+  readonly navigator?: { readonly locks?: TabLocks | null }
   readonly BroadcastChannel?: new (name: string) => TabChannel
 }
 
-/** The browser's own tools; none outside a page, or where Web Locks (secure pages only) are missing. */
+/** Returns the browser's tools; undefined outside a page, or without Web Locks (insecure pages). */
 export function browserTabTools(): TabTools | undefined {
   const page = globalThis as unknown as PageWithTools
   const { document, navigator, BroadcastChannel: Channel } = page
-  const locks = navigator?.locks
+  const locks = navigator?.locks ?? undefined
   if (document === undefined || locks === undefined || Channel === undefined) return undefined
   return { locks, openChannel: (name) => new Channel(name) }
 }

@@ -1,41 +1,49 @@
-import { connectionBroke } from './batch-verdict.ts'
-import { createLeaderDuty, type LeaderDuty } from './leader-duty.ts'
-import { createLeaderWatch, type LeaderTimes, type LeaderWatch } from './leader-watch.ts'
-import { type LiveAnswer, type LivePoller, LiveSharingUnavailable } from './live-answer.ts'
-import { createTabElection } from './tab-election.ts'
-import type { TabChannel, TabMessage, TabTools } from './tab-messages.ts'
-import { createWaitingPolls, type WaitingPoll } from './waiting-polls.ts'
+import type { LivePoll } from '../protocol.ts'
+import {
+  createLeaderDuty,
+  createLeaderWatch,
+  type LeaderDuty,
+  type LeaderTimes,
+  type LeaderWatch,
+} from './leader.ts'
+import {
+  connectionBroke,
+  type LiveAnswer,
+  type LivePoller,
+  LiveSharingUnavailable,
+} from './live-answer.ts'
+import type { TabChannel, TabLocks, TabMessage, TabTools } from './tab-messages.ts'
 
-/** Times of the election, in ms. */
+/** Timeouts of the election, in ms. */
 export interface TabTimes extends LeaderTimes {
-  /** A tab that has not polled for so long takes no part. */
+  /** A tab that has not polled for this long leaves. */
   readonly leaveMs: number
 }
 
 const TIMES: TabTimes = { lookMs: 1_000, askMs: 2_000, replaceMs: 5_000, leaveMs: 5_000 }
 
-/** What sharing across tabs needs. */
+/** Options of `createTabShare`. */
 export interface TabShareOptions {
-  /** The same in tabs that may poll for each other, and in no other tab. */
+  /** Equal in tabs that may poll for each other, and only there. */
   readonly name: string
   readonly tools: TabTools
-  /** Whether an answer is about who asked and not about what was asked: no other tab's business. */
+  /** True for a response about the credentials rather than the shape. It is not forwarded to other tabs. */
   readonly isRefusal: (answer: LiveAnswer) => boolean
-  /** Polls for this tab and, once it is elected, for the others. */
+  /** Creates the poller for this tab and, once it is the leader, for the others. */
   readonly createPoller: () => LivePoller
   readonly times?: Partial<TabTimes>
 }
 
-/** A tab's part in sharing connections with others. */
+/** A poller that shares its connections with other tabs. */
 export interface TabShare extends LivePoller {
-  /** Takes no part: the page sleeps, or goes into the back/forward cache. */
+  /** Leaves, because the page freezes or goes into the back/forward cache. */
   sleep(): void
-  /** The page is back: what waits is asked for again. */
+  /** Joins again and repeats waiting polls. */
   wake(): void
 }
 
-/** What a tab that takes part holds. */
-interface Joined {
+/** State of a tab that has joined. */
+interface Membership {
   readonly all: TabChannel
   readonly own: TabChannel
   readonly looking: ReturnType<typeof setInterval>
@@ -43,10 +51,10 @@ interface Joined {
 }
 
 /**
- * Creates a tab's part in sharing. Tabs that poll queue for one lock; who holds it is the leader and
- * polls for all. When it goes, the lock passes on, the new leader says so, and every tab asks again
- * for what it waits for: polls say where they continue, so nothing is lost and nothing comes twice.
- * A leader that hangs without going is found by its silence, and its lock is stolen.
+ * Creates a tab's share. Tabs that poll queue for one Web Lock; its holder is the leader and polls
+ * for all. When the leader goes, the lock passes on, the new leader announces itself, and every tab
+ * repeats its waiting polls. Polls contain the offset they continue from, so nothing is lost and
+ * nothing arrives twice. A leader that hangs is detected by its silence, and its lock is stolen.
  */
 export function createTabShare(options: TabShareOptions): TabShare {
   const { name, tools, isRefusal } = options
@@ -54,26 +62,26 @@ export function createTabShare(options: TabShareOptions): TabShare {
   const self = crypto.randomUUID()
   const channelOf = (tab: string) => tools.openChannel(`${name}/${tab}`)
   const waiting = createWaitingPolls()
-  const election = createTabElection(tools.locks, name, startLeading, deposed)
+  const candidacy = createCandidacy(tools.locks, name, startLeading, deposed)
   let polledAt = 0
-  let joined: Joined | undefined
+  let membership: Membership | undefined
   let leading: { readonly poller: LivePoller; readonly duty: LeaderDuty } | undefined
 
   function join(): void {
-    if (joined !== undefined) return
+    if (membership !== undefined) return
     const all = tools.openChannel(name)
     const own = channelOf(self)
-    all.onmessage = ({ data }) => hear(data)
-    own.onmessage = ({ data }) => receive(data)
+    all.onmessage = ({ data }) => receiveBroadcast(data)
+    own.onmessage = ({ data }) => receiveReply(data)
     const looking = setInterval(look, times.lookMs)
-    joined = { all, own, looking, watch: createLeaderWatch(times) }
-    election.stand()
+    membership = { all, own, looking, watch: createLeaderWatch(times) }
+    candidacy.queue()
   }
 
   function deposed(): void {
     if (leading === undefined) return
     stopLeading()
-    election.stand()
+    candidacy.queue()
     for (const each of waiting.all()) dispatch(each)
   }
 
@@ -81,7 +89,7 @@ export function createTabShare(options: TabShareOptions): TabShare {
     if (leading !== undefined) return
     const poller = options.createPoller()
     leading = { poller, duty: createLeaderDuty(poller, channelOf, isRefusal, resign) }
-    joined?.all.postMessage({ type: 'leader', from: self })
+    membership?.all.postMessage({ type: 'leader', from: self })
     for (const each of waiting.all()) dispatch(each)
   }
 
@@ -92,7 +100,7 @@ export function createTabShare(options: TabShareOptions): TabShare {
     before?.poller.close()
   }
 
-  /** The server no longer knows this tab's user: whoever is next may still be known. */
+  /** The server refuses this tab's user; another tab may have fresher credentials. */
   function resign(): void {
     leave()
     if (waiting.count() > 0) queueMicrotask(rejoin)
@@ -106,40 +114,38 @@ export function createTabShare(options: TabShareOptions): TabShare {
 
   function dispatch(each: WaitingPoll): void {
     if (leading === undefined) {
-      joined?.all.postMessage({ type: 'poll', from: self, id: each.id, poll: each.poll })
+      membership?.all.postMessage({ type: 'poll', from: self, id: each.id, poll: each.poll })
       return
     }
     const leader = leading
     leader.poller.poll(each.poll, each.signal).then(
       (answer) => {
-        if (leading === leader) waiting.settle(each.id)?.resolve(answer)
+        if (leading === leader) waiting.take(each.id)?.resolve(answer)
         if (leading === leader && isRefusal(answer)) resign()
       },
       (error) => {
-        if (leading === leader || each.signal.aborted) waiting.settle(each.id)?.reject(error)
+        if (leading === leader || each.signal.aborted) waiting.take(each.id)?.reject(error)
       },
     )
   }
 
-  /** What is said to all. */
-  function hear(message: TabMessage): void {
+  function receiveBroadcast(message: TabMessage): void {
     if (message.type === 'leader') {
-      joined?.watch.heard()
+      membership?.watch.heard()
       if (leading === undefined) for (const each of waiting.all()) dispatch(each)
       return
     }
     leading?.duty.receive(message)
   }
 
-  /** What the leader says to this tab. */
-  function receive(message: TabMessage): void {
-    joined?.watch.heard()
-    if (message.type === 'answer') waiting.settle(message.id)?.resolve(message.answer)
+  function receiveReply(message: TabMessage): void {
+    membership?.watch.heard()
+    if (message.type === 'answer') waiting.take(message.id)?.resolve(message.answer)
     if (message.type === 'failed') {
       const error = message.plain
-        ? new LiveSharingUnavailable('The tab that polls cannot share its connection.')
+        ? new LiveSharingUnavailable('The leading tab cannot share its connection.')
         : connectionBroke()
-      waiting.settle(message.id)?.reject(error)
+      waiting.take(message.id)?.reject(error)
     }
   }
 
@@ -150,20 +156,20 @@ export function createTabShare(options: TabShareOptions): TabShare {
       leave()
       return
     }
-    const due = joined?.watch.look(leading === undefined && waiting.count() > 0)
-    if (due === 'replace') election.stand({ steal: true })
-    if (due === 'ask') joined?.all.postMessage({ type: 'ping', from: self })
+    const due = membership?.watch.look(leading === undefined && waiting.count() > 0)
+    if (due === 'replace') candidacy.steal()
+    if (due === 'ask') membership?.all.postMessage({ type: 'ping', from: self })
   }
 
   function leave(): void {
-    if (joined === undefined) return
-    clearInterval(joined.looking)
+    if (membership === undefined) return
+    clearInterval(membership.looking)
     stopLeading()
-    election.withdraw()
-    joined.all.postMessage({ type: 'bye', from: self })
-    joined.all.close()
-    joined.own.close()
-    joined = undefined
+    candidacy.withdraw()
+    membership.all.postMessage({ type: 'bye', from: self })
+    membership.all.close()
+    membership.own.close()
+    membership = undefined
   }
 
   return {
@@ -172,7 +178,7 @@ export function createTabShare(options: TabShareOptions): TabShare {
       polledAt = Date.now()
       join()
       return waiting.wait(poll, signal, dispatch, (id) => {
-        if (leading === undefined) joined?.all.postMessage({ type: 'cancel', from: self, id })
+        if (leading === undefined) membership?.all.postMessage({ type: 'cancel', from: self, id })
       })
     },
     sleep: leave,
@@ -182,7 +188,106 @@ export function createTabShare(options: TabShareOptions): TabShare {
     close() {
       leave()
       for (const { id } of waiting.all()) {
-        waiting.settle(id)?.reject(new LiveSharingUnavailable('Sharing has ended.'))
+        waiting.take(id)?.reject(new LiveSharingUnavailable('This tab has stopped polling.'))
+      }
+    },
+  }
+}
+
+/**
+ * Creates a tab's candidacy for leader: its place in the queue for the lock.
+ *
+ * @param onElected called when this tab gets the lock
+ * @param onDeposed called when another tab has stolen the lock
+ */
+function createCandidacy(
+  locks: TabLocks,
+  name: string,
+  onElected: () => void,
+  onDeposed: () => void,
+) {
+  let withdrawing = new AbortController()
+  let release = () => {}
+
+  function request(steal: boolean): void {
+    const { signal } = withdrawing
+    const lead = () =>
+      new Promise<void>((resolve) => {
+        if (signal.aborted) return resolve()
+        release = resolve
+        onElected()
+      })
+    // Rejects when this tab has withdrawn, and when another tab has stolen the lock.
+    locks.request(name, steal ? { steal } : { signal }, lead).catch(() => {
+      if (!signal.aborted) onDeposed()
+    })
+  }
+
+  return {
+    queue: () => request(false),
+    /** Takes the lock from a leader that hangs. */
+    steal: () => request(true),
+    /** Releases the lock and leaves the queue. */
+    withdraw() {
+      withdrawing.abort()
+      withdrawing = new AbortController()
+      release()
+      release = () => {}
+    },
+  }
+}
+
+/** A poll without a response yet. */
+interface WaitingPoll {
+  readonly id: number
+  readonly poll: LivePoll
+  readonly signal: AbortSignal
+  resolve(answer: LiveAnswer): void
+  reject(error: unknown): void
+}
+
+/** Creates the set of polls that a tab waits for, whichever tab sends them. */
+function createWaitingPolls() {
+  const waiting = new Map<number, WaitingPoll>()
+  let ids = 0
+
+  function take(id: number): WaitingPoll | undefined {
+    const found = waiting.get(id)
+    waiting.delete(id)
+    return found
+  }
+
+  return {
+    count: () => waiting.size,
+    all: () => [...waiting.values()],
+    /** Removes a poll; undefined when it is no longer waiting. */
+    take,
+    /**
+     * Adds a poll and waits for its response.
+     *
+     * @param send called synchronously
+     * @param onAborted called when `signal` has ended the wait
+     */
+    async wait(
+      poll: LivePoll,
+      signal: AbortSignal,
+      send: (waiting: WaitingPoll) => void,
+      onAborted: (id: number) => void,
+    ): Promise<LiveAnswer> {
+      const id = ++ids
+      const cancel = () => {
+        take(id)?.reject(signal.reason)
+        onAborted(id)
+      }
+      try {
+        return await new Promise<LiveAnswer>((resolve, reject) => {
+          const each = { id, poll, signal, resolve, reject }
+          waiting.set(id, each)
+          signal.addEventListener('abort', cancel, { once: true })
+          send(each)
+        })
+      } finally {
+        signal.removeEventListener('abort', cancel)
       }
     },
   }

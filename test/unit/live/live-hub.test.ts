@@ -1,7 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { toResponse } from '../../../src/live/client/live-answer.ts'
-import { createLiveHub } from '../../../src/live/client/live-hub.ts'
-import { createSupport } from '../../../src/live/client/support.ts'
+import { createEndpointSupport, createLiveHub } from '../../../src/live/client/live-hub.ts'
 import { eventually } from '../../support/eventually.ts'
 import { cases, fc } from '../../support/property.ts'
 import { follow } from './follow.ts'
@@ -14,7 +13,7 @@ async function start(options?: { longPollMs?: number }) {
 }
 
 function openHub(server: LogServer, times: { helloMs?: number; silenceMs?: number } = {}) {
-  const support = createSupport()
+  const support = createEndpointSupport()
   const hub = createLiveHub({
     url: `${server.shapes}/_live`,
     send: fetch,
@@ -121,7 +120,7 @@ describe('a hub', () => {
       url: `${server.shapes}/_live`,
       send: fetch,
       headers: async () => ({}),
-      support: createSupport(),
+      support: createEndpointSupport(),
     })
     const polls = names(3).map((shape) =>
       hub.poll({ shape, query: 'live=true&offset=0_0' }, signal()),

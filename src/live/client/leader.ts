@@ -1,21 +1,21 @@
 import { type LiveAnswer, type LivePoller, LiveSharingUnavailable } from './live-answer.ts'
 import type { TabChannel, TabMessage } from './tab-messages.ts'
 
-/** What the elected tab does for the others. */
+/** The elected tab's work for the other tabs. */
 export interface LeaderDuty {
-  /** Takes a message of another tab. */
+  /** Handles a message from another tab. */
   receive(message: TabMessage): void
-  /** Stops polling for anybody. They ask the next leader. */
+  /** Aborts all polls. The other tabs repeat them to the next leader. */
   end(): void
 }
 
 /**
- * Polls for other tabs and sends each the answers it asked for, on a channel of its own. An answer
- * that refuses this tab's own credentials is no answer for another tab: it ends the duty.
+ * Creates the leader's side: sends the other tabs' polls, and posts each response to the tab's own
+ * channel. A response that refuses the leader's own credentials is not forwarded; it ends the duty.
  *
- * @param channelOf opens the channel on which one tab listens
- * @param isRefusal whether an answer is about who asked and not about what was asked
- * @param onRefused called when the server does not know this tab's user any more
+ * @param channelOf opens the channel of one tab
+ * @param isRefusal true for a response about the credentials rather than the shape
+ * @param onRefused called when the server refuses the leader's user
  */
 export function createLeaderDuty(
   poller: LivePoller,
@@ -72,6 +72,56 @@ export function createLeaderDuty(
       for (const aborter of polling.values()) aborter.abort()
       for (const channel of channels.values()) channel.close()
       channels.clear()
+    },
+  }
+}
+
+/** Timeouts for a silent leader, in ms. */
+export interface LeaderTimes {
+  /** Interval of `look`. */
+  readonly lookMs: number
+  /** Silence after which the leader is pinged. */
+  readonly askMs: number
+  /** Silence after which the leader is replaced. */
+  readonly replaceMs: number
+}
+
+/** Detects a leader that hangs. */
+export interface LeaderWatch {
+  /** Call on every message of the leader, and on a change of leader. */
+  heard(): void
+  /**
+   * Decides what to do about the leader; call every `lookMs`.
+   *
+   * @param needed true while this tab waits for the leader
+   */
+  look(needed: boolean): 'nothing' | 'ask' | 'replace'
+}
+
+/** Creates the watch for a leader that is alive now. */
+export function createLeaderWatch({ lookMs, askMs, replaceMs }: LeaderTimes): LeaderWatch {
+  let heardAt = Date.now()
+  let lookedAt = heardAt
+
+  return {
+    heard() {
+      heardAt = Date.now()
+    },
+    look(needed) {
+      const now = Date.now()
+      const slept = now - lookedAt > lookMs + askMs
+      lookedAt = now
+      if (!needed) {
+        heardAt = now
+        return 'nothing'
+      }
+      // After this tab has slept, elapsed time is no evidence against the leader.
+      if (slept) heardAt = now - askMs
+      const silent = now - heardAt
+      if (silent < askMs) return 'nothing'
+      if (silent < replaceMs) return 'ask'
+      heardAt = now
+      return 'replace'
     },
   }
 }

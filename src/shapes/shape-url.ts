@@ -1,21 +1,21 @@
 import { SessionDbError } from '../../errors.ts'
 
-/** The part of a page this needs; absent outside a browser. */
+/** The subset of a page used here; absent outside a browser. */
 interface Page {
   readonly location?: { readonly origin: string }
 }
 
 /**
- * The absolute URL of a named shape.
+ * Returns the absolute URL of a named shape.
  *
- * @param electricUrl base of the app's shape proxy; a relative one belongs to the page's origin
+ * @param electricUrl base URL of the app's shape proxy; a relative one is resolved against the page's origin
  * @throws SessionDbError `invalid` when the URL is relative and there is no page
  */
 export function shapeUrl(electricUrl: string, name: string): string {
   return `${shapesUrl(electricUrl)}/${name}`
 }
 
-/** The absolute URL that the shapes have in common, without a slash at its end. */
+/** Returns the absolute base URL of all shapes, without a trailing slash. */
 export function shapesUrl(electricUrl: string): string {
   const path = electricUrl.replace(/\/+$/, '')
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path)) return path
@@ -23,7 +23,7 @@ export function shapesUrl(electricUrl: string): string {
   if (origin === undefined) {
     throw new SessionDbError(
       'invalid',
-      `electricUrl '${electricUrl}' is relative, and there is no page: give the full URL.`,
+      `electricUrl '${electricUrl}' is relative, and there is no page to resolve it against. Use an absolute URL.`,
     )
   }
   return new URL(path, origin).href
