@@ -18,7 +18,7 @@ export interface LivePoll {
 }
 
 /**
- * Tells a long poll from other requests. A stream of events (`live_sse` or its older name) never
+ * Recognises long polls. A stream of events (`live_sse` or its older name) never
  * ends, so it is not one.
  *
  * @param query query string or URL as written by a program: plain names, encoded values

@@ -1,4 +1,4 @@
-import { SessionDbError } from '../../errors.ts'
+import { SessionDbError } from '../errors.ts'
 
 /** The subset of a page used here; absent outside a browser. */
 interface Page {

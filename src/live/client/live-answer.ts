@@ -12,7 +12,7 @@ export interface LivePoller {
   /**
    * Sends one poll.
    *
-   * @throws LiveSharingUnavailable when the poll should be sent as a request of its own; what
+   * @throws LiveSharingUnavailable when the poll should be sent as a separate request; what
    * `fetch` throws when the server cannot be reached; the signal's reason.
    */
   poll(poll: LivePoll, signal: AbortSignal): Promise<LiveAnswer>
@@ -20,7 +20,7 @@ export interface LivePoller {
   close(): void
 }
 
-/** The poll can't be shared at the moment; send it as a request of its own. */
+/** The poll can't be shared at the moment; send it as a separate request. */
 export class LiveSharingUnavailable extends Error {
   override readonly name = 'LiveSharingUnavailable'
 }

@@ -15,7 +15,7 @@ import { createTabShare, type TabTimes } from './tab-share.ts'
 /** Options of `createLiveFetch`. */
 export interface LiveFetchOptions {
   readonly electricUrl: string
-  /** False: every live poll is a request of its own. */
+  /** False: every live poll is a separate request. */
   readonly share: boolean
   readonly fetchClient?: typeof fetch
   /** Headers of a shape request, evaluated for every batch. */

@@ -196,7 +196,7 @@ export function createLiveHub(options: LiveHubOptions): LivePoller {
 }
 
 /**
- * Decides what the end of a batch means for its polls, and records what it tells about the endpoint.
+ * Decides what the end of a batch means for its polls, and records what it shows about the endpoint.
  *
  * @param worked true when the batch was accepted, and had a response or lasted for a while
  */

@@ -1,7 +1,7 @@
 import type { LivePoll } from '../protocol.ts'
 import type { LiveAnswer } from './live-answer.ts'
 
-/** Messages between tabs of one principal. None of them holds credentials. */
+/** Messages between tabs of one principal. They never contain credentials. */
 export type TabMessage =
   /** To all: this tab is the leader now. */
   | { readonly type: 'leader'; readonly from: string }
@@ -19,7 +19,7 @@ export type TabMessage =
   | { readonly type: 'pong' }
   /** To one tab: the response to its poll. */
   | { readonly type: 'answer'; readonly id: number; readonly answer: LiveAnswer }
-  /** To one tab: the poll failed; `plain` when the tab should send it as a request of its own. */
+  /** To one tab: the poll failed; `plain` when the tab should send it as a separate request. */
   | { readonly type: 'failed'; readonly id: number; readonly plain: boolean }
 
 /** The subset of `BroadcastChannel` used here. */

@@ -20,7 +20,7 @@ const MAX_BODY_BYTES = 512 * 1024
 const MAX_BATCH_MS = 60_000
 /** Below this, a response that does not advance the offset ends the poll, so it cannot become a busy loop. */
 const MIN_IDLE_POLL_MS = 1_000
-/** Headers that say nothing about the shape and would only add bytes to every frame. */
+/** Headers unrelated to the shape, which would add bytes to every frame. */
 const OMITTED_HEADERS =
   /^(?:access-control-|cache-control$|content-length$|vary$|x-content-type-options$)/
 
@@ -131,7 +131,7 @@ const pollSchema = z.strictObject({
   query: z.string().check(
     z.maxLength(8_192),
     z.refine((query) => !query.includes('#'), 'holds a #'),
-    z.refine(isLive, 'is not a live long poll: send it as a request of its own'),
+    z.refine(isLive, 'is not a live long poll: send it as a separate request'),
   ),
 })
 
@@ -164,7 +164,7 @@ interface PollContext {
 
 /**
  * Serves one poll of a batch and continues it from the end of each response, as the client would.
- * Each round is a request of its own: authenticated, resolved and refused like any other.
+ * Each round is a separate request: authenticated, resolved and refused like any other.
  */
 async function followPoll(context: PollContext, index: number, first: LivePoll): Promise<void> {
   const { frames, deadline } = context

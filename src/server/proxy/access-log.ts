@@ -16,7 +16,7 @@ export interface ShapeLogEntry {
   readonly authenticateMs: number | null
   /** Milliseconds of `durationMs` spent waiting for Electric; null when no request was sent. */
   readonly upstreamMs: number | null
-  /** Why the response is not the shape, where the status does not tell. */
+  /** Why the response is not the shape, when the status alone is not clear. */
   readonly reason?: string
 }
 

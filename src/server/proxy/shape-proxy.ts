@@ -123,7 +123,7 @@ export function createShapeProxy<P extends Principal = Principal>(
     return answerFrom(upstream, { live: progress.live, isHead: request.method === 'HEAD' })
   }
 
-  /** A function of its own, so that its locals are not kept in memory while a live request waits. */
+  /** A separate function, so that its locals are not kept in memory while a live request waits. */
   async function resolveRequest(
     principal: P,
     request: Request,
