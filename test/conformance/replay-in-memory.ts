@@ -1,5 +1,5 @@
-import { toResponse } from '../../src/dev/protocol/http-message.ts'
 import { createShapeProtocol } from '../../src/dev/protocol/protocol.ts'
+import { toResponse } from '../../src/dev/protocol/responses.ts'
 import { createShapeStore } from '../../src/dev/protocol/shape-store.ts'
 import { createMemoryShapes, type MemoryShape } from '../../src/testing/memory/memory-shapes.ts'
 import { type ActualResponse, comparedHeaders, compareResponse } from './compare.ts'

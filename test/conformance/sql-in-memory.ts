@@ -1,7 +1,7 @@
 import { and, type Condition, equals, isIn, or } from '../../src/access/condition.ts'
-import { type RowText, rowKey } from '../../src/dev/protocol/row-key.ts'
+import { type RowText, rowKey } from '../../src/dev/protocol/messages.ts'
 import type { ShapeParams } from '../../src/dev/protocol/source.ts'
-import { loadPgParser, type PgParser } from '../../src/dev/shape-server/where/pg-parser.ts'
+import { loadPgParser, type PgParser } from '../../src/dev/shape-server/where/parse.ts'
 import type {
   CommittedTransaction,
   RowSource,

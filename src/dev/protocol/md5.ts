@@ -1,9 +1,9 @@
-const shifts = [7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21]
-const sines = Uint32Array.from({ length: 64 }, (_, i) => Math.abs(Math.sin(i + 1)) * 2 ** 32)
+const SHIFTS = [7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21]
+const SINES = Uint32Array.from({ length: 64 }, (_, i) => Math.abs(Math.sin(i + 1)) * 2 ** 32)
 
 /**
- * MD5 of a text's UTF-8 bytes, in hex. Names move tags, protects nothing; written out because
- * Web Crypto has no MD5 and this code runs in browsers, too.
+ * Returns the MD5 of a text's UTF-8 bytes in hex, for move tags (not for security). Web Crypto has no MD5
+ * and this code also runs in browsers.
  *
  * @example
  * md5('') // 'd41d8cd98f00b204e9800998ecf8427e'
@@ -34,8 +34,8 @@ function addBlock(state: Uint32Array, block: Uint32Array) {
   for (let i = 0; i < 64; i++) {
     const round = i >>> 4
     const [mix, index] = mixRound(round, i, b, c, d)
-    const sum = (a + mix + (sines[i] ?? 0) + (block[index] ?? 0)) | 0
-    const shift = shifts[round * 4 + (i & 3)] ?? 0
+    const sum = (a + mix + (SINES[i] ?? 0) + (block[index] ?? 0)) | 0
+    const shift = SHIFTS[round * 4 + (i & 3)] ?? 0
     a = d
     d = c
     c = b

@@ -1,12 +1,24 @@
-import { deleteShape } from './delete-shape.ts'
-import type { ProtocolAnswer, ProtocolRequest } from './http-message.ts'
-import { type Checked, parseShapeRequest, type ShapeRequest } from './request-params.ts'
+import {
+  BodyError,
+  type Checked,
+  given,
+  type ProtocolRequest,
+  parseShapeParams,
+  parseShapeRequest,
+  parseSubset,
+  type RawSubset,
+  type ShapeRequest,
+  subsetFromBody,
+  subsetFromQuery,
+} from './requests.ts'
 import {
   type AnswerContext,
   badBodyResponse,
+  deletedResponse,
   errorResponse,
   healthResponse,
   invalidResponse,
+  type ProtocolAnswer,
   plainResponse,
   preflightResponse,
   refetchResponse,
@@ -15,31 +27,28 @@ import {
 import { type AnswerTimes, createShapeAnswers } from './shape-answers.ts'
 import type { ShapeStore, StoredShape } from './shape-store.ts'
 import { type ShapeDefinition, ShapeFailure, type ShapeSource, SubsetRefused } from './source.ts'
-import {
-  BodyError,
-  parseSubset,
-  type RawSubset,
-  subsetFromBody,
-  subsetFromQuery,
-} from './subset-params.ts'
-import { createSubsetsUnderWay } from './subsets-under-way.ts'
+import { createSubsetQueue } from './subsets-first.ts'
 
-/** How the protocol behaves. */
+/** Settings of the protocol. */
 export interface ProtocolOptions extends AnswerTimes {
-  /** Required as `secret` or `api_secret` when set. */
+  /** If set, requests must carry it as `secret` or `api_secret`. */
   readonly secret: string | undefined
   readonly allowShapeDeletion: boolean
-  /** Told of errors that are nobody's fault but ours. */
+  /** Called with unexpected errors; the request gets a 500. */
   readonly onError: (error: unknown) => void
 }
 
+const HANDLE_MISMATCH =
+  'The specified shape definition and handle do not match. Please ensure the shape definition is ' +
+  'correct or omit the shape handle from the request to obtain a new one.'
+
 /**
- * The HTTP protocol over a source of shapes: `/v1/shape` and `/v1/health`, as Electric 1.7.12 speaks it.
- * The states and invariants are in docs/shape-protocol.md.
+ * Creates the HTTP protocol over a source of shapes: `/v1/shape` and `/v1/health` as Electric 1.7.12 serves
+ * them. States and invariants are in docs/shape-protocol.md.
  *
- * @param source - where shapes come from.
- * @param store - where their logs live.
- * @returns a function that answers every request and never throws.
+ * @param source where shapes come from
+ * @param store keeps their logs
+ * @returns a function that answers every request and never throws
  * @example
  * const answer = createShapeProtocol(source, store, options)
  * await answer(new Request('http://localhost/v1/shape?table=items&offset=-1'))
@@ -49,8 +58,7 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
   store: ShapeStore<Definition>,
   options: ProtocolOptions,
 ): (request: ProtocolRequest) => Promise<ProtocolAnswer> {
-  type Shape = StoredShape<Definition>
-  const subsets = createSubsetsUnderWay(options.subsetLingerMs)
+  const subsets = createSubsetQueue(options.subsetLingerMs)
   const answers = createShapeAnswers(source, store, options, subsets)
 
   async function answer(request: ProtocolRequest): Promise<ProtocolAnswer> {
@@ -59,6 +67,7 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
       return await route(request, context)
     } catch (error) {
       if (error instanceof ShapeFailure) return failureResponse(context, error)
+      if (error instanceof BodyError) return badBodyResponse(context, error.body)
       if (error instanceof SubsetRefused) {
         return invalidResponse(context, { subset: { where: error.message } })
       }
@@ -69,8 +78,8 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
   }
 
   async function route(request: ProtocolRequest, context: AnswerContext): Promise<ProtocolAnswer> {
-    const url = new URL(request.url)
-    const path = url.pathname.replace(/\/+$/, '')
+    const { pathname, searchParams: query } = new URL(request.url)
+    const path = pathname.replace(/\/+$/, '')
     const { method } = request
     if (path === '') return plainResponse(context, 200, '')
     if (path === '/v1/health' && (method === 'GET' || method === 'HEAD')) {
@@ -83,27 +92,21 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
     if (!['GET', 'HEAD', 'POST', 'DELETE'].includes(method)) {
       return plainResponse(context, 404, 'Not found')
     }
-    if (!authorized(url.searchParams)) return unauthorizedResponse()
+    if (!hasSecret(query)) return unauthorizedResponse()
     if (source.status() !== 'active') {
       throw new ShapeFailure(503, 'The replication stream is not running yet', 5)
     }
     if (method === 'DELETE') {
       return options.allowShapeDeletion
-        ? deleteShape(source, store, url.searchParams, context)
+        ? deleteShape(query, context)
         : errorResponse(context, 405, { message: 'DELETE not allowed' })
     }
-    try {
-      const subset =
-        method === 'POST' ? subsetFromBody(await request.text()) : subsetFromQuery(url.searchParams)
-      const serving = serve(request, url.searchParams, context, subset)
-      return await (subset ? subsets.add(serving) : serving)
-    } catch (error) {
-      if (error instanceof BodyError) return badBodyResponse(context, error.body)
-      throw error
-    }
+    const subset = method === 'POST' ? subsetFromBody(await request.text()) : subsetFromQuery(query)
+    const serving = serve(request, query, context, subset)
+    return subset ? subsets.add(serving) : serving
   }
 
-  function authorized(query: URLSearchParams): boolean {
+  function hasSecret(query: URLSearchParams): boolean {
     if (options.secret === undefined) return true
     return [query.get('secret'), query.get('api_secret')].includes(options.secret)
   }
@@ -129,11 +132,10 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
       return refetchResponse(context, handle)
     }
     store.touch(handle)
-    const { schema } = definition
     const checked = {
       log: shape.log,
       definition: shape.definition,
-      schema,
+      schema: definition.schema,
       request: shapeRequest,
       context,
     }
@@ -141,8 +143,7 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
     if (!(await answers.reach(checked, request.signal))) {
       return invalidResponse(context, { offset: ['out of bounds for this shape'] })
     }
-    if (shapeRequest.sse) return answers.events(checked, request)
-    return answers.log(checked, request)
+    return shapeRequest.sse ? answers.events(checked, request) : answers.log(checked, request)
   }
 
   async function checkSubset(
@@ -156,10 +157,38 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
     return 'errors' in defined ? defined : { value: defined.subset }
   }
 
-  function openShape(definition: Definition): Shape {
+  function openShape(definition: Definition): StoredShape<Definition> {
     const shape = store.create(definition)
     source.open(definition, shape.log)
     return shape
+  }
+
+  /** Deletes the shape named by its definition, by its handle, or by both if they match. */
+  async function deleteShape(
+    query: URLSearchParams,
+    context: AnswerContext,
+  ): Promise<ProtocolAnswer> {
+    const handle = given(query, 'handle')
+    let shape: StoredShape<Definition> | undefined
+    if (given(query, 'table') === undefined) {
+      if (handle === undefined) {
+        const errors = { handle: ["can't be blank when shape definition is missing"] }
+        return invalidResponse(context, errors)
+      }
+      shape = store.byHandle(handle)
+    } else {
+      const params = parseShapeParams(query)
+      if ('errors' in params) return invalidResponse(context, params.errors)
+      const defined = await source.define(params.value)
+      if ('errors' in defined) return invalidResponse(context, defined.errors)
+      shape = store.byKey(defined.definition.key)
+      if (shape && handle !== undefined && shape.log.handle !== handle) {
+        return errorResponse(context, 400, { message: HANDLE_MISMATCH })
+      }
+    }
+    if (!shape) return errorResponse(context, 404, { message: 'No existing shape found' })
+    store.remove(shape.log.handle)
+    return deletedResponse(context)
   }
 
   return answer

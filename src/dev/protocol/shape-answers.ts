@@ -1,71 +1,57 @@
-import type { LogPage } from './change-log.ts'
-import { nextCursor } from './cursor.ts'
-import { eventStream, eventsOf } from './event-stream.ts'
-import type { ProtocolAnswer, ProtocolRequest } from './http-message.ts'
-import {
-  matches,
-  messagesAnswer,
-  monotonic,
-  pageAnswer,
-  upToDateMessage,
-} from './messages-answer.ts'
+import { upToDateMessage } from './messages.ts'
 import { compareOffsets, type LogOffset } from './offset.ts'
-import type { ShapeRequest } from './request-params.ts'
+import type { ProtocolRequest, ShapeRequest } from './requests.ts'
 import {
   type AnswerContext,
-  etag,
-  notModified,
+  messagesResponse,
+  nextCursor,
+  notModifiedResponse,
+  type ProtocolAnswer,
+  pageResponse,
   refetchResponse,
   type ShapeAnswer,
   shapeHeaders,
-  subsetHeaders,
+  subsetResponse,
 } from './responses.ts'
-import type { ShapeLog } from './shape-log.ts'
+import type { LogPage, ShapeLog } from './shape-log.ts'
 import type { ShapeStore } from './shape-store.ts'
 import { snapshotFields } from './snapshot-visibility.ts'
 import { type ShapeDefinition, ShapeFailure, type ShapeSource } from './source.ts'
-import { letsSubsetsGoFirst } from './subsets-first.ts'
-import type { SubsetsUnderWay } from './subsets-under-way.ts'
+import { letsSubsetsGoFirst, type SubsetQueue } from './subsets-first.ts'
 
-/** How long answers wait and last, in milliseconds. */
+/** Durations of answers, in milliseconds. */
 export interface AnswerTimes {
   readonly longPollMs: number
-  /** An SSE answer sends a comment after so long without an event. */
+  /** An SSE answer sends a comment after this long without an event. */
   readonly sseKeepAliveMs: number
-  /** An SSE answer ends after so long. */
+  /** An SSE answer ends after this long. */
   readonly sseDurationMs: number
-  /** How long pages wait after a subset has been answered. */
+  /** Pages wait this long after a subset has been answered. */
   readonly subsetLingerMs: number
 }
 
-/** A request whose shape is there and whose handle fits it. */
+/** A request whose shape exists and whose handle matches it. */
 export interface CheckedRequest<Definition extends ShapeDefinition> {
   readonly log: ShapeLog
   readonly definition: Definition
-  /** As the database has it now: what it says may change while the shape lives, nullability for one. */
+  /** The table's present schema, which can change while the shape lives: nullability, for one. */
   readonly schema: string
   readonly request: ShapeRequest
   readonly context: AnswerContext
 }
 
-/**
- * The four ways in which a shape is answered: pages of its log, `offset=now`, a subset, events.
- *
- * @example
- * const answers = createShapeAnswers(source, store, times, createSubsetsUnderWay(50))
- * return answers.log(checked, request)
- */
+/** Creates the four ways to answer a shape request: pages of its log, `offset=now`, a subset, SSE. */
 export function createShapeAnswers<Definition extends ShapeDefinition, Subset>(
   source: ShapeSource<Definition, Subset>,
   store: ShapeStore<Definition>,
   times: AnswerTimes,
-  subsets: SubsetsUnderWay,
+  subsets: SubsetQueue,
 ) {
   type Checked = CheckedRequest<Definition>
 
   /**
-   * Whether the log gets to the offset asked for. A client may be ahead for a moment, so that is waited for,
-   * half a long poll at most, as the engine does.
+   * Resolves with whether the log reaches the requested offset. A client can be ahead for a moment, so this
+   * waits for half a long poll, as the engine does.
    */
   async function reach({ log, request }: Checked, signal: AbortSignal): Promise<boolean> {
     const { offset } = request
@@ -80,7 +66,7 @@ export function createShapeAnswers<Definition extends ShapeDefinition, Subset>(
     return true
   }
 
-  /** A page of the log; a live request waits for it. */
+  /** Answers with a page of the log. A live request waits until there is one. */
   async function log(
     checked: Checked,
     { signal, headers }: ProtocolRequest,
@@ -98,28 +84,27 @@ export function createShapeAnswers<Definition extends ShapeDefinition, Subset>(
       upToDate,
       ...(request.live ? { cursor: cursorFor(request) } : { schema }),
     })
-    if (matches(headers.get('if-none-match'), etag(answerFor(page.complete, page.end)))) {
-      return notModified(context, answerFor(page.complete, page.end))
-    }
+    const found = answerFor(page.complete, page.end)
+    const notModified = notModifiedResponse(context, found, headers.get('if-none-match'))
+    if (notModified) return notModified
     while (request.live && page.complete && page.messages.length === 0) {
       const result = await log.wait(times.longPollMs, signal)
       if (result === 'expired') return refetchResponse(context)
       if (result !== 'changed') {
-        return messagesAnswer(context, { ...answerFor(true, page.end), monotonic: monotonic() }, [
-          upToDateMessage(source.lastSeenLsn(log)),
-        ])
+        const unchanged = { ...answerFor(true, page.end), monotonic: monotonic() }
+        return messagesResponse(context, unchanged, [upToDateMessage(source.lastSeenLsn(log))])
       }
       page = await read(log, page.end)
     }
     const answered = answerFor(page.complete, page.end)
-    if (!page.complete) return pageAnswer(context, answered, page)
+    if (!page.complete) return pageResponse(context, answered, page)
     const upToDate = upToDateMessage(reachedLsn(log, page, request.live))
-    return messagesAnswer(context, answered, [...page.messages, upToDate])
+    return messagesResponse(context, answered, [...page.messages, upToDate])
   }
 
-  /** Nothing but where the log is now. */
+  /** Answers `offset=now` with the end of the log and no rows. */
   async function now({ log, schema, request, context }: Checked): Promise<ProtocolAnswer> {
-    // Only once the snapshot is taken is every later change sure to be in the log.
+    // Only after the snapshot is every later change certain to be in the log.
     await read(log, 'before-all')
     const answered: ShapeAnswer = {
       handle: log.handle,
@@ -130,10 +115,10 @@ export function createShapeAnswers<Definition extends ShapeDefinition, Subset>(
       schema,
       monotonic: monotonic(),
     }
-    return messagesAnswer(context, answered, [upToDateMessage(source.lastSeenLsn(log))])
+    return messagesResponse(context, answered, [upToDateMessage(source.lastSeenLsn(log))])
   }
 
-  /** Rows of the shape as a query finds them, whatever the log holds. */
+  /** Answers with rows of the shape read by a query now, independent of the log. */
   async function subset(
     { log, definition, schema, request, context }: Checked,
     subset: Subset,
@@ -148,45 +133,34 @@ export function createShapeAnswers<Definition extends ShapeDefinition, Subset>(
     }
     const body = `{"metadata":${JSON.stringify(metadata)},"data":[${rows.messages.join(',')}]}`
     const shown = request.live ? undefined : schema
-    const headers = subsetHeaders(context, { handle: log.handle, end, schema: shown })
-    return { status: 200, headers, body: context.method === 'HEAD' ? null : body }
+    return subsetResponse(context, { handle: log.handle, end, schema: shown }, body)
   }
 
-  /** The changes that wait, as events and no more; where none does, every change as it comes. */
+  /** Answers an SSE request: with the changes there are, else with a stream of changes as they come. */
   async function events(
     { log, request, context }: Checked,
     { signal, headers: asked }: ProtocolRequest,
   ): Promise<ProtocolAnswer> {
     const from = request.offset as LogOffset
     const page = await read(log, from)
-    const waiting = page.messages.length > 0
+    const hasChanges = page.messages.length > 0
     const answered: ShapeAnswer = {
       handle: log.handle,
       requested: from,
-      end: waiting ? page.end : from,
-      upToDate: !waiting || page.complete,
+      end: hasChanges ? page.end : from,
+      upToDate: !hasChanges || page.complete,
       live: true,
       sse: true,
       cursor: cursorFor(request),
     }
-    if (matches(asked.get('if-none-match'), etag(answered))) return notModified(context, answered)
+    const notModified = notModifiedResponse(context, answered, asked.get('if-none-match'))
+    if (notModified) return notModified
     const headers = shapeHeaders(context, answered)
-    if (waiting) {
-      const end = page.complete ? [upToDateMessage(page.end.tx)] : []
-      return { status: 200, headers, body: eventsOf([...page.messages, ...end]) }
-    }
-    const body = eventStream({
-      log,
-      from,
-      keepAliveMs: times.sseKeepAliveMs,
-      durationMs: times.sseDurationMs,
-      upToDate: (end) => upToDateMessage(end.tx),
-      signal,
-    })
+    const body = hasChanges ? eventsOf(page) : eventStream(log, from, times, signal)
     return { status: 200, headers, body }
   }
 
-  /** A page of the log; a shape that fails or expires meanwhile is a 409 or the failure itself. */
+  /** Reads a page; throws when the shape fails or expires meanwhile. */
   async function read(log: ShapeLog, offset: LogOffset | 'before-all'): Promise<LogPage> {
     try {
       const page = await log.read(offset)
@@ -208,4 +182,59 @@ export function createShapeAnswers<Definition extends ShapeDefinition, Subset>(
   }
 
   return { reach, log, subset, events }
+}
+
+function monotonic(): string {
+  return String(Math.round(performance.now() * 1e6))
+}
+
+/** Writes the messages of a page as SSE events, followed by up-to-date if it ends the log. */
+function eventsOf(page: LogPage): string {
+  const messages = page.complete ? [...page.messages, upToDateMessage(page.end.tx)] : page.messages
+  return messages.map((message) => `data: ${message}\n\n`).join('')
+}
+
+/**
+ * Streams changes as they come. The stream ends after `sseDurationMs`, when the shape expires, or when the
+ * client disconnects.
+ */
+function eventStream(
+  log: ShapeLog,
+  from: LogOffset,
+  { sseKeepAliveMs, sseDurationMs }: AnswerTimes,
+  requestSignal: AbortSignal,
+): ReadableStream<Uint8Array> {
+  const closed = new AbortController()
+  const signal = AbortSignal.any([closed.signal, requestSignal])
+  const encoder = new TextEncoder()
+  const deadline = Date.now() + sseDurationMs
+  let offset = from
+
+  async function nextEvents(): Promise<string | undefined> {
+    for (;;) {
+      if (log.state === 'expired') return undefined
+      const page = await log.read(offset)
+      offset = page.end
+      if (page.messages.length > 0) return eventsOf(page)
+      const left = deadline - Date.now()
+      if (left <= 0) return undefined
+      const result = await log.wait(Math.min(sseKeepAliveMs, left), signal)
+      if (result === 'expired' || result === 'aborted') return undefined
+      if (result === 'timeout' && Date.now() < deadline) return ': keep-alive\n\n'
+    }
+  }
+
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const text = await nextEvents()
+        if (text === undefined) controller.close()
+        else controller.enqueue(encoder.encode(text))
+      },
+      cancel() {
+        closed.abort()
+      },
+    },
+    { highWaterMark: 0 },
+  )
 }

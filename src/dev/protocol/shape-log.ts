@@ -1,120 +1,100 @@
-import { createChangeLog, type LogEntry, type LogPage } from './change-log.ts'
-import type { LogOffset } from './offset.ts'
-import { createPageMemory, type PageMemory } from './page-memory.ts'
-import {
-  createSnapshotChunk,
-  type MessageWriter,
-  maxBytesOf,
-  messagesOf,
-  textWriter,
-} from './snapshot-chunk.ts'
-import { createSnapshotPages, type PageLoan } from './snapshot-pages.ts'
-import { ShapeFailure } from './source.ts'
-import { createWaiters, type WaitResult } from './waiters.ts'
+import { AFTER_SNAPSHOT, compareOffsets, type LogOffset } from './offset.ts'
 
 export type ShapeState = 'building' | 'live' | 'expired'
 
-/** The log of one shape: the snapshot in chunks, then changes in commit order. */
+/** Why a wait for a change ended. */
+export type WaitResult = 'changed' | 'timeout' | 'expired' | 'aborted'
+
+/** One message of the log in its wire form. */
+export interface LogEntry {
+  readonly offset: LogOffset
+  readonly json: string
+}
+
+/** The part of a log that answers one request. */
+export interface LogPage {
+  /** JSON texts. */
+  readonly messages: readonly string[]
+  /** The JSON array of the messages, encoded once. Snapshot pages only. */
+  readonly body?: Uint8Array<ArrayBuffer>
+  readonly end: LogOffset
+  /** Whether the page reaches the end of the log. */
+  readonly complete: boolean
+}
+
+/** The log of one shape: the snapshot in pages, then changes in commit order. */
 export interface ShapeLog {
   readonly handle: string
   readonly state: ShapeState
-  /** Why the snapshot failed, once it has. */
+  /** The error of a failed snapshot. */
   readonly failure: unknown
   /** The offset of the last message, `0_inf` before the first change. */
   readonly lastOffset: LogOffset
-  /** What it holds in memory: the snapshot in bytes, changes in characters, what its source keeps for it. */
+  /** Memory use: snapshot pages in bytes, changes in characters, and the bytes set by `hold`. */
   readonly size: number
-  /** Clients waiting for a change. */
+  /** Number of requests waiting for a change. */
   readonly waiting: number
   addSnapshotMessage(json: string): void
-  /** Adds a message of at most `maxBytes` that `write` puts straight into the log's memory. */
-  writeSnapshotMessage(maxBytes: number, write: MessageWriter): void
   endSnapshot(controlJson: string): void
-  /** Counts memory that the source keeps for this shape beside the log, in bytes, in place of what was counted before. */
+  /** Sets the bytes that the source keeps in memory for this shape outside the log. */
   hold(bytes: number): void
   fail(error: unknown): void
   append(entries: readonly LogEntry[]): void
   expire(): void
-  /** Resolves with the page after `offset`; waits while the snapshot has not got there. */
+  /** Resolves with the page after `offset`; waits until the snapshot has got that far. */
   read(offset: LogOffset | 'before-all'): Promise<LogPage>
   wait(timeoutMs: number, signal?: AbortSignal): Promise<WaitResult>
 }
 
+const SEPARATOR = '\n,'
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
 /**
- * Creates the empty log of a shape.
+ * Creates the empty log of a shape. It is `building` until the snapshot has ended, then `live`.
+ * From either state it can become `expired`, which is final.
  *
- * States: `building` until the snapshot has ended, then `live`, and `expired` from any state, for good.
- *
- * @param options.chunkBytes - a page ends with the message that reaches this size.
- * @param options.memory - for pages of that size; shared by the logs of a store.
+ * @param options.chunkBytes a page ends with the message that reaches this size
  * @example
  * const log = createShapeLog({ handle: '1-2', chunkBytes: 10_485_760 })
  * log.addSnapshotMessage('{"key":"1"}')
  * log.endSnapshot('{"headers":{"control":"snapshot-end"}}')
  * const page = await log.read('before-all')
  */
-export function createShapeLog(options: {
-  handle: string
-  chunkBytes: number
-  memory?: PageMemory
-}): ShapeLog {
-  const { handle, chunkBytes, memory = createPageMemory(options.chunkBytes) } = options
-  const pages = createSnapshotPages(memory)
+export function createShapeLog(options: { handle: string; chunkBytes: number }): ShapeLog {
+  const { handle, chunkBytes } = options
+  const pages: Uint8Array<ArrayBuffer>[] = []
   const changes = createChangeLog(chunkBytes)
   const waiters = createWaiters()
-  const progress = new Set<() => void>()
-  let open = createSnapshotChunk({ memory, first: true })
+  let open: string[] = []
+  let openLength = 0
+  let readers: (() => void)[] = []
   let state: ShapeState = 'building'
   let failure: unknown
   let snapshotSize = 0
   let held = 0
 
-  function closeChunk() {
-    pages.add(open.close())
-    wake(progress)
+  function closePage(): void {
+    const page = encoder.encode(`[${open.join(SEPARATOR)}]`)
+    pages.push(page)
+    snapshotSize += page.length
+    open = []
+    openLength = 0
+    wakeReaders()
   }
 
-  function addToChunk(maxBytes: number, write: MessageWriter) {
-    const before = open.size
-    open.add(maxBytes, write)
-    snapshotSize += open.size - before
+  function wakeReaders(): void {
+    const waiting = readers
+    readers = []
+    for (const resume of waiting) resume()
   }
 
-  function writeSnapshotMessage(maxBytes: number, write: MessageWriter) {
-    addToChunk(maxBytes, write)
-    if (open.size < chunkBytes) return
-    closeChunk()
-    open = createSnapshotChunk({ memory, first: false })
-  }
-
-  /** Whether there is such a page; waits while the snapshot has not got there. */
-  async function hasPage(index: number): Promise<boolean> {
-    while (index >= pages.count) {
-      if (failure !== undefined) throw failure
-      if (state !== 'building') return false
-      await new Promise<void>((resolve) => progress.add(resolve))
+  /** Waits until a condition holds or the snapshot has ended. */
+  async function untilBuilt(isDone: () => boolean): Promise<void> {
+    while (state === 'building' && !isDone()) {
+      await new Promise<void>((resolve) => readers.push(resolve))
     }
-    return true
-  }
-
-  function lend(index: number): PageLoan {
-    const loan = pages.lend(index)
-    if (!loan) throw new ShapeFailure(409, 'the shape has expired')
-    return loan
-  }
-
-  function snapshotPage(index: number): LogPage {
-    return {
-      get messages() {
-        const loan = lend(index)
-        const messages = messagesOf(loan.bytes)
-        loan.end()
-        return messages
-      },
-      lend: () => lend(index),
-      end: { tx: 0n, op: index },
-      complete: false,
-    }
+    if (failure !== undefined) throw failure
   }
 
   return {
@@ -129,18 +109,20 @@ export function createShapeLog(options: {
       return changes.lastOffset
     },
     get size() {
-      return snapshotSize + changes.size + held
+      return snapshotSize + openLength + changes.size + held
     },
     get waiting() {
       return waiters.size
     },
-    addSnapshotMessage: (json) => writeSnapshotMessage(maxBytesOf(json), textWriter(json)),
-    writeSnapshotMessage,
+    addSnapshotMessage(json) {
+      open.push(json)
+      openLength += json.length
+      if (openLength >= chunkBytes) closePage()
+    },
     endSnapshot(controlJson) {
-      addToChunk(maxBytesOf(controlJson), textWriter(controlJson))
-      closeChunk()
+      open.push(controlJson)
       if (state === 'building') state = 'live'
-      wake(progress)
+      closePage()
     },
     hold(bytes) {
       held = bytes
@@ -148,7 +130,7 @@ export function createShapeLog(options: {
     fail(error) {
       failure = error
       state = 'expired'
-      wake(progress)
+      wakeReaders()
       waiters.wake('expired')
     },
     append(added) {
@@ -159,16 +141,17 @@ export function createShapeLog(options: {
     expire() {
       if (state === 'expired') return
       state = 'expired'
-      pages.retire()
-      wake(progress)
+      wakeReaders()
       waiters.wake('expired')
     },
     async read(offset) {
       if (offset === 'before-all' || (offset.tx === 0n && Number.isFinite(offset.op))) {
         const index = offset === 'before-all' ? 0 : offset.op + 1
-        if (await hasPage(index)) return snapshotPage(index)
+        await untilBuilt(() => index < pages.length)
+        const page = pages[index]
+        if (page) return snapshotPage(page, index)
       } else {
-        while (state === 'building') await hasPage(pages.count)
+        await untilBuilt(() => false)
       }
       return changes.read(offset === 'before-all' ? { tx: 0n, op: 0 } : offset)
     },
@@ -178,8 +161,101 @@ export function createShapeLog(options: {
   }
 }
 
-function wake(listeners: Set<() => void>) {
-  const all = [...listeners]
-  listeners.clear()
-  for (const listener of all) listener()
+function snapshotPage(body: Uint8Array<ArrayBuffer>, index: number): LogPage {
+  return {
+    get messages() {
+      // JSON texts contain no line breaks, so the separator cannot occur inside a message.
+      return decoder.decode(body.subarray(1, -1)).split(SEPARATOR)
+    },
+    body,
+    end: { tx: 0n, op: index },
+    complete: false,
+  }
+}
+
+/** Approximate memory of an entry besides its text. */
+const ENTRY_OVERHEAD = 150
+
+/** The changes after the snapshot, cut into pages. */
+function createChangeLog(chunkBytes: number) {
+  const entries: (LogEntry & { readonly endsPage: boolean })[] = []
+  let size = 0
+  let openLength = 0
+
+  /** Index of the first entry after an offset, by binary search: logs grow to many thousands. */
+  function firstAfter(offset: LogOffset): number {
+    let low = 0
+    let high = entries.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const entry = entries[middle] as LogEntry
+      if (compareOffsets(entry.offset, offset) > 0) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+
+  return {
+    get lastOffset(): LogOffset {
+      return entries.at(-1)?.offset ?? AFTER_SNAPSHOT
+    },
+    get size() {
+      return size
+    },
+    append(added: readonly LogEntry[]): void {
+      for (const entry of added) {
+        openLength += entry.json.length
+        size += entry.json.length + ENTRY_OVERHEAD
+        const endsPage = openLength >= chunkBytes
+        if (endsPage) openLength = 0
+        entries.push({ ...entry, endsPage })
+      }
+    },
+    read(after: LogOffset): LogPage {
+      const start = firstAfter(after)
+      let stop = start
+      while (stop < entries.length && !entries[stop]?.endsPage) stop += 1
+      const page = entries.slice(start, stop + 1)
+      const unmoved = compareOffsets(after, AFTER_SNAPSHOT) < 0 ? AFTER_SNAPSHOT : after
+      return {
+        messages: page.map((entry) => entry.json),
+        end: page.at(-1)?.offset ?? unmoved,
+        complete: start + page.length >= entries.length,
+      }
+    },
+  }
+}
+
+/** The requests that wait for a change. */
+function createWaiters() {
+  const waiting = new Set<(result: WaitResult) => void>()
+  return {
+    get size() {
+      return waiting.size
+    },
+    wait(timeoutMs: number, signal?: AbortSignal): Promise<WaitResult> {
+      if (signal?.aborted) return Promise.resolve('aborted')
+      return new Promise((resolve) => {
+        const done = (result: WaitResult) => {
+          clearTimeout(timer)
+          waiting.delete(done)
+          signal?.removeEventListener('abort', abort)
+          resolve(result)
+        }
+        const abort = () => done('aborted')
+        const timer: ReturnType<typeof setTimeout> | number = setTimeout(
+          () => done('timeout'),
+          timeoutMs,
+        )
+        // Sockets keep a server alive; a wait in memory must not keep a test's process alive.
+        // In browsers a timer is a number.
+        if (typeof timer === 'object') timer.unref()
+        signal?.addEventListener('abort', abort)
+        waiting.add(done)
+      })
+    },
+    wake(result: WaitResult): void {
+      for (const done of [...waiting]) done(result)
+    },
+  }
 }

@@ -1,4 +1,3 @@
-import { createPageMemory } from './page-memory.ts'
 import { createShapeLog, type ShapeLog } from './shape-log.ts'
 import type { ShapeDefinition } from './source.ts'
 
@@ -8,43 +7,40 @@ export interface StoredShape<Definition extends ShapeDefinition> {
   readonly log: ShapeLog
 }
 
-/** The living shapes: at most one per definition, each under a handle that is never used again. */
+/** The live shapes: at most one per definition, each under a handle that is never reused. */
 export interface ShapeStore<Definition extends ShapeDefinition> {
   byKey(key: string): StoredShape<Definition> | undefined
   byHandle(handle: string): StoredShape<Definition> | undefined
   create(definition: Definition): StoredShape<Definition>
-  /** Expires a shape: its waiting clients are told, its handle is dead. */
+  /** Expires a shape and wakes its waiting requests; returns false if the handle is unknown. */
   remove(handle: string): boolean
-  /** Marks a shape as just used: of those that must go, it goes last. */
+  /** Marks a shape as used now, so that others are evicted before it. */
   touch(handle: string): void
   all(): Iterable<StoredShape<Definition>>
 }
 
-/** A shape with what its log took when it was last measured. */
+/** A shape with the size of its log at the last measurement. */
 interface MeasuredShape<Definition extends ShapeDefinition> extends StoredShape<Definition> {
   size: number
-  /** What the snapshot alone takes; undefined while it is being taken. */
+  /** Size of the snapshot alone; undefined while it is being read. */
   snapshotSize: number | undefined
 }
 
 /**
- * The changes of a log must take this share of what all logs may take before they cost it its life:
- * else many small logs would start over all the time.
+ * A log is only evicted for its growth once its changes take this share of `maxBytes`. Without a floor,
+ * many small logs would start over all the time.
  */
-const rotationShare = 1 / 8
+const MIN_GROWTH_SHARE = 1 / 8
 
 /**
- * Creates an empty store.
+ * Creates an empty store whose logs together take at most `maxBytes`, or twice the largest snapshot if
+ * that is more, not counting snapshots in progress.
  *
- * The logs together take at most `maxBytes`, or twice the largest snapshot where that is more, and
- * beside that the snapshots that are being taken. Whenever a log has grown beyond it, shapes expire, and
- * their clients start over with a new snapshot: first those that a new snapshot makes smaller by most,
- * busy as they may be, then those unused for longest.
+ * When a log grows beyond the bound, shapes expire and their clients start over with a new, smaller
+ * snapshot: first the shapes whose logs have grown most, busy or not, then the least recently used.
  *
- * @param options.maxBytes - see above, in the unit of `ShapeLog.size`.
- * @param options.onRemove - called once for every shape that has expired.
- * @example
- * const store = createShapeStore({ chunkBytes: 10_485_760, maxBytes: 2 ** 29, onRemove: () => {} })
+ * @param options.maxBytes in the unit of `ShapeLog.size`
+ * @param options.onRemove called once for every expired shape
  */
 export function createShapeStore<Definition extends ShapeDefinition>(options: {
   chunkBytes: number
@@ -54,10 +50,9 @@ export function createShapeStore<Definition extends ShapeDefinition>(options: {
   const { chunkBytes, maxBytes } = options
   type Shape = MeasuredShape<Definition>
   const byKey = new Map<string, Shape>()
-  // A Map keeps insertion order: touching moves a shape to the end, so the front is the least used.
+  // A Map keeps insertion order and `touch` moves a shape to the end: the first is the least recently used.
   const byHandle = new Map<string, Shape>()
   const nextHandle = handleFactory()
-  const memory = createPageMemory(chunkBytes)
   let total = 0
 
   function remove(handle: string): boolean {
@@ -78,13 +73,12 @@ export function createShapeStore<Definition extends ShapeDefinition>(options: {
     total += size - shape.size
     shape.size = size
     while (total > maxBytes) {
-      const victim = mostGrown() ?? leastUsed(shape)
+      const victim = mostGrown() ?? leastRecentlyUsed(shape)
       if (!victim) return
       remove(victim.log.handle)
     }
   }
 
-  /** The log whose changes take most, if it is worth a new snapshot. */
   function mostGrown(): Shape | undefined {
     let most: Shape | undefined
     let mostGrowth = 0
@@ -92,17 +86,17 @@ export function createShapeStore<Definition extends ShapeDefinition>(options: {
       const { size, snapshotSize } = shape
       if (snapshotSize === undefined) continue
       const growth = size - snapshotSize
-      if (growth < Math.max(maxBytes * rotationShare, snapshotSize, mostGrowth)) continue
+      if (growth < Math.max(maxBytes * MIN_GROWTH_SHARE, snapshotSize, mostGrowth)) continue
       most = shape
       mostGrowth = growth
     }
     return most
   }
 
-  /** Not one whose snapshot is being taken: two large ones would keep each other from the end. */
-  function leastUsed(inUse: Shape): Shape | undefined {
+  /** Skips shapes whose snapshot is being read: two large ones would evict each other for ever. */
+  function leastRecentlyUsed(growing: Shape): Shape | undefined {
     for (const shape of byHandle.values()) {
-      if (shape !== inUse && shape.snapshotSize !== undefined) return shape
+      if (shape !== growing && shape.snapshotSize !== undefined) return shape
     }
     return undefined
   }
@@ -112,7 +106,7 @@ export function createShapeStore<Definition extends ShapeDefinition>(options: {
     byHandle: (handle) => byHandle.get(handle),
     create(definition) {
       const handle = nextHandle(definition.key)
-      const log = measuredLog(createShapeLog({ handle, chunkBytes, memory }), () => measure(shape))
+      const log = measuredLog(createShapeLog({ handle, chunkBytes }), () => measure(shape))
       const shape: Shape = { definition, log, size: 0, snapshotSize: undefined }
       byKey.set(definition.key, shape)
       byHandle.set(handle, shape)
@@ -129,9 +123,9 @@ export function createShapeStore<Definition extends ShapeDefinition>(options: {
   }
 }
 
-/** The log, telling when it has grown: by its snapshot as a whole, then by each transaction. */
+/** Wraps a log to report its growth: once for the whole snapshot, then for every transaction. */
 function measuredLog(log: ShapeLog, onGrowth: () => void): ShapeLog {
-  const telling: Pick<ShapeLog, 'append' | 'endSnapshot'> = {
+  const measured: Pick<ShapeLog, 'append' | 'endSnapshot'> = {
     append(entries) {
       log.append(entries)
       onGrowth()
@@ -141,10 +135,10 @@ function measuredLog(log: ShapeLog, onGrowth: () => void): ShapeLog {
       onGrowth()
     },
   }
-  return Object.assign(Object.create(log) as ShapeLog, telling)
+  return Object.assign(Object.create(log) as ShapeLog, measured)
 }
 
-/** Handles look like the engine's: digits of the definition, then microseconds that only grow. */
+/** Handles look like the engine's: a hash of the definition, then increasing microseconds. */
 function handleFactory(): (key: string) => string {
   let last = 0
   return (key) => {

@@ -1,25 +1,25 @@
-/** A Postgres snapshot (`pg_current_snapshot()`): which transactions a query saw. */
+/** A Postgres snapshot (`pg_current_snapshot()`): the transactions that a query saw. */
 export interface SnapshotBounds {
-  /** Every transaction below it was over. */
+  /** All transactions below it had ended. */
   readonly xmin: bigint
-  /** No transaction from it on had begun to be over. */
+  /** No transaction from it on had ended. */
   readonly xmax: bigint
-  /** Those between the two that were still running. */
+  /** Transactions between the two that were still running. */
   readonly xip: ReadonlySet<bigint>
 }
 
 /**
- * Reads the text of a `pg_snapshot`.
+ * Parses the text of a `pg_snapshot`.
  *
- * @param text - `xmin:xmax:xip,xip,…`, with 64-bit transaction ids.
- * @throws when the text is no snapshot.
+ * @param text `xmin:xmax:xip,xip,…` with 64-bit transaction ids
+ * @throws Error when the text is not a snapshot
  * @example
  * parseSnapshot('10:20:10,14').xip.has(14n) // true
  */
 export function parseSnapshot(text: string): SnapshotBounds {
   const [xmin, xmax, running] = text.split(':')
   if (xmin === undefined || xmax === undefined || running === undefined) {
-    throw new Error(`"${text}" is no pg_snapshot: expected xmin:xmax:xip_list`)
+    throw new Error(`"${text}" is not a pg_snapshot: expected xmin:xmax:xip_list`)
   }
   return {
     xmin: BigInt(xmin),
@@ -29,9 +29,9 @@ export function parseSnapshot(text: string): SnapshotBounds {
 }
 
 /**
- * Whether the effects of a committed transaction were in a snapshot.
+ * Returns whether a snapshot contained the effects of a committed transaction.
  *
- * @param xid - as logical replication sends it: the low 32 bits.
+ * @param xid the low 32 bits of the transaction id, as logical replication sends it
  * @example
  * isVisible(parseSnapshot('10:20:14'), 14) // false: it was still running
  */
@@ -41,7 +41,7 @@ export function isVisible(snapshot: SnapshotBounds, xid: number): boolean {
   return full < snapshot.xmax && !snapshot.xip.has(full)
 }
 
-/** The 64-bit id nearest to the snapshot: a stream knows no epoch, and 2^31 transactions lie between. */
+/** Returns the 64-bit id nearest to the snapshot. Transactions within 2^31 of it are unambiguous. */
 function widen(snapshot: SnapshotBounds, xid: number): bigint {
   const epoch = 1n << 32n
   const candidate = (snapshot.xmax & ~(epoch - 1n)) + BigInt(xid)
@@ -51,19 +51,14 @@ function widen(snapshot: SnapshotBounds, xid: number): bigint {
   return candidate
 }
 
-/**
- * The `snapshot-end` control message.
- *
- * @example
- * snapshotEndMessage(parseSnapshot('10:10:'))
- */
+/** Serialises the `snapshot-end` control message. */
 export function snapshotEndMessage(snapshot: SnapshotBounds): string {
   return JSON.stringify({
     headers: { control: 'snapshot-end', ...snapshotFields(snapshot) },
   })
 }
 
-/** The bounds as the wire has them: decimal texts. */
+/** Returns the bounds as the wire has them: decimal texts. */
 export function snapshotFields(snapshot: SnapshotBounds) {
   return {
     xmin: String(snapshot.xmin),

@@ -2,12 +2,12 @@ import type { ShapeLog } from './shape-log.ts'
 import type { SnapshotBounds } from './snapshot-visibility.ts'
 
 /**
- * Messages by parameter, as the body of a 400 has them; subsets nest one level. What a check finds is a
- * list, what Postgres says of a subset is its text alone.
+ * Error messages by parameter, as in the body of a 400; those of subsets nest one level. Errors found by a
+ * check are lists; an error raised by Postgres for a subset is a plain text.
  */
 export type FieldErrors = { [field: string]: string | string[] | FieldErrors }
 
-/** What a request says about its shape; texts as they came. */
+/** The parameters that define a shape, as unchecked texts. */
 export interface ShapeParams {
   readonly table: string
   readonly where: string | undefined
@@ -19,7 +19,7 @@ export interface ShapeParams {
   readonly log: 'full' | 'changes_only'
 }
 
-/** What a request says about a subset of its shape. */
+/** The parameters of a subset of a shape. */
 export interface SubsetParams {
   readonly where: string | undefined
   readonly params: readonly string[]
@@ -28,14 +28,14 @@ export interface SubsetParams {
   readonly offset: number | undefined
 }
 
-/** A checked shape. Two requests with the same key share one log. */
+/** A checked shape. Requests with the same key share one log. */
 export interface ShapeDefinition {
   readonly key: string
   /** The `electric-schema` header. */
   readonly schema: string
 }
 
-/** The rows of a subset, as messages, and the snapshot they come from. */
+/** The rows of a subset as messages, and the snapshot they come from. */
 export interface SubsetRows {
   /** JSON texts. */
   readonly messages: readonly string[]
@@ -47,8 +47,8 @@ export interface SubsetRows {
 export type SourceStatus = 'active' | 'starting'
 
 /**
- * Where shapes come from: what exists, the rows of a snapshot, the changes after it.
- * The protocol asks it nothing about HTTP, and it knows nothing of requests.
+ * Supplies shapes: their definitions, the rows of their snapshots, and the changes after them. The protocol
+ * knows HTTP and logs; the source knows the database.
  */
 export interface ShapeSource<Definition extends ShapeDefinition, Subset> {
   define(params: ShapeParams): Promise<{ definition: Definition } | { errors: FieldErrors }>
@@ -57,25 +57,25 @@ export interface ShapeSource<Definition extends ShapeDefinition, Subset> {
     params: SubsetParams,
     request: ShapeParams,
   ): Promise<{ subset: Subset } | { errors: FieldErrors }>
-  /** Fills the log: snapshot first, then every change the snapshot did not see. */
+  /** Starts to fill the log: the snapshot first, then every change that the snapshot did not see. */
   open(definition: Definition, log: ShapeLog): void
   /** Stops feeding a log that has expired. */
   close(log: ShapeLog): void
   readSubset(definition: Definition, subset: Subset, log: ShapeLog): Promise<SubsetRows>
-  /** LSN up to which a log is complete. */
+  /** Returns the LSN up to which a log is complete. */
   lastSeenLsn(log: ShapeLog): bigint
   status(): SourceStatus
 }
 
-/** A subset that Postgres refused for a value in its condition, which only it can check. */
+/** Thrown for a subset that Postgres rejects because of a value in its condition. */
 export class SubsetRefused extends Error {
   override name = 'SubsetRefused'
 }
 
-/** A shape that cannot be served: what the waiting requests are answered. */
+/** Thrown for a shape that cannot be served; becomes the answer to its waiting requests. */
 export class ShapeFailure extends Error {
   override name = 'ShapeFailure'
-  /** 409 tells the client to start over; the others carry the message. */
+  /** 409 makes the client start over; the others carry the message. */
   readonly status: 409 | 500 | 503
   /** Seconds. */
   readonly retryAfter: number | undefined

@@ -1,25 +1,25 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Pool } from 'pg'
-import type { Relation } from '../protocol/row-key.ts'
-import { quoteIdentifier } from './where/expression.ts'
+import type { Relation } from '../protocol/messages.ts'
+import { quoteIdentifier } from './identifiers.ts'
 
-/** A column as the catalog has it. */
+/** A column of a table. */
 export interface ColumnInfo {
   readonly name: string
-  /** As where clauses know it: `int4`, `text[]`, `enum mood`. */
+  /** The type by its name in where clauses: `int4`, `text[]`, `enum mood`. */
   readonly type: string
   readonly typeOid: number
-  /** With modifiers and schema, to name in SQL. */
+  /** The type as SQL, with modifiers and schema. */
   readonly typeSql: string
   readonly generated: boolean
   readonly notNull: boolean
-  /** Place in the primary key. */
+  /** Position in the primary key. */
   readonly pkIndex: number | undefined
-  /** Its entry of the `electric-schema` header. */
+  /** Its entry in the `electric-schema` header. */
   readonly schemaEntry: Readonly<Record<string, unknown>>
 }
 
-/** A table that shapes can be made of. */
+/** A table that shapes can be defined on. */
 export interface TableInfo {
   readonly oid: number
   readonly relation: Relation
@@ -31,19 +31,19 @@ export interface TableInfo {
   readonly keyColumns: readonly string[]
 }
 
-/** What the server knows of the database's tables. */
+/** The tables of the database, cached. */
 export interface Catalog {
-  /** The table of a name, remembered until it is forgotten; undefined where there is none. */
+  /** Returns the table of a name; undefined if there is none. */
   find(relation: Relation): Promise<TableInfo | undefined>
   forget(relation: Relation): void
-  /** Forgets a table that is not as it was; else what was made of it stays known. */
+  /** Forgets a table if it has changed. Otherwise the cached object stays, and shapes built on it too. */
   refresh(relation: Relation): Promise<void>
   clear(): void
   /** The partitioned tables above a partition, nearest first. */
   ancestors(oid: number): Promise<readonly number[]>
 }
 
-const tableSql = `
+const TABLE_SQL = `
   SELECT c.oid, a.attname AS name, a.atttypid AS type_oid, a.atttypmod AS typmod,
     a.attnotnull AS not_null, a.attndims AS dims, a.attgenerated <> '' AS generated,
     format_type(a.atttypid, a.atttypmod) AS type_sql, t.typname AS type_name, t.typtype AS type_kind,
@@ -77,19 +77,14 @@ interface ColumnRow {
   pk_position: string | null
 }
 
-/**
- * Creates a catalog that asks Postgres once per table.
- *
- * @example
- * const items = await createCatalog(pool).find(['public', 'items'])
- */
+/** Creates a catalog that queries Postgres once per table. */
 export function createCatalog(pool: Pool): Catalog {
   const tables = new Map<string, Promise<TableInfo | undefined>>()
   const parents = new Map<number, Promise<readonly number[]>>()
   const keyOf = (relation: Relation) => JSON.stringify(relation)
 
   async function load(relation: Relation): Promise<TableInfo | undefined> {
-    const { rows } = await pool.query<ColumnRow>(tableSql, [...relation])
+    const { rows } = await pool.query<ColumnRow>(TABLE_SQL, [...relation])
     return rows.length === 0 ? undefined : tableInfo(relation, rows)
   }
 
@@ -100,7 +95,7 @@ export function createCatalog(pool: Pool): Catalog {
       if (known) return known
       const loading = load(relation)
       tables.set(key, loading)
-      // Only what exists is remembered: a table created later must be found at once.
+      // Only existing tables are cached: one created later must be found immediately.
       const forgetMissing = (table?: TableInfo) => table ?? tables.delete(key)
       loading.then(forgetMissing, () => tables.delete(key))
       return loading
@@ -131,7 +126,7 @@ export function createCatalog(pool: Pool): Catalog {
   }
 }
 
-/** The present oid of each table name; undefined where there is no such table. */
+/** Returns the present oid of each table name; undefined for missing tables. */
 export async function currentOids(
   client: Pick<Pool, 'query'>,
   relations: readonly Relation[],
@@ -184,7 +179,7 @@ function columnInfo(row: ColumnRow): ColumnInfo {
   }
 }
 
-/** What a type modifier says, by the names of the `electric-schema` header. */
+/** Decodes a type modifier into entries of the `electric-schema` header. */
 function modifiers(type: string, typmod: number): Record<string, unknown> {
   if (typmod < 0) return {}
   if (type === 'numeric') {

@@ -1,12 +1,14 @@
-import { Socket } from 'node:net'
 import { type Client, type ClientConfig, Pool } from 'pg'
-import { createDirectSocket } from './direct-socket.ts'
+import { parseSnapshot, type SnapshotBounds } from '../protocol/snapshot-visibility.ts'
 
-/** Values as Postgres prints them: the stream and queries must give the same texts. */
+/** One connection, or a pool. */
+export type Querier = Pick<Pool, 'query'>
+
+/** Keeps values as Postgres prints them: the stream and queries must give the same texts. */
 const rawTypes = { getTypeParser: () => (value: unknown) => value }
 
-/** Output settings that the engine uses; an app's own defaults must not change what clients read. */
-const settings = {
+/** The engine's output settings. The defaults of a database or role must not change what clients read. */
+const OUTPUT_SETTINGS = {
   DateStyle: 'ISO',
   TimeZone: 'UTC',
   IntervalStyle: 'iso_8601',
@@ -14,18 +16,12 @@ const settings = {
   bytea_output: 'hex',
 }
 
-/**
- * Client settings for a database url. Its own `options` come first, ours last.
- *
- * @param databaseUrl - `postgres://…`
- * @example
- * new Client(connectionConfig(databaseUrl))
- */
-export function connectionConfig(databaseUrl: string): ClientConfig {
-  const url = new URL(databaseUrl)
+/** Returns the client settings for a database URL. The URL's own `options` come first, ours override them. */
+export function connectionConfig(database: string): ClientConfig {
+  const url = new URL(database)
   const own = url.searchParams.get('options') ?? ''
   url.searchParams.delete('options')
-  const ours = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`)
+  const ours = Object.entries(OUTPUT_SETTINGS).map(([name, value]) => `-c ${name}=${value}`)
   return {
     connectionString: url.href,
     options: [own, ...ours].filter((part) => part !== '').join(' '),
@@ -35,32 +31,20 @@ export function connectionConfig(databaseUrl: string): ClientConfig {
 }
 
 /**
- * A pool of connections for snapshots and queries.
+ * Creates a pool for snapshots and queries.
  *
- * @param onError - told of idle connections that break; they are replaced.
- * @param max - how many there are at most.
+ * @param onError called when an idle connection breaks; the pool replaces it
  */
-export function createPool(databaseUrl: string, onError: (error: Error) => void, max = 10): Pool {
-  // Some stay open: a query of a few rows takes less time than a new connection. A lone one is there for speed alone.
+export function createPool(database: string, onError: (error: Error) => void, max = 10): Pool {
+  // Some connections stay open, because opening one takes longer than a query of a few rows.
   const min = Math.min(max, 3)
-  const pool = new Pool({
-    ...connectionConfig(databaseUrl),
-    stream: openSocket,
-    max,
-    min,
-    idleTimeoutMillis: 10_000,
-  })
+  const pool = new Pool({ ...connectionConfig(database), max, min, idleTimeoutMillis: 10_000 })
   // Without a listener a broken connection would end the process.
   pool.on('error', onError)
   return pool
 }
 
-/** TLS reads through a socket of its own. */
-function openSocket(config?: { ssl?: unknown }): Socket {
-  return config?.ssl ? new Socket() : createDirectSocket()
-}
-
-/** Runs `work` on one connection of the pool; a connection that failed is not used again. */
+/** Runs `work` on one connection of the pool. A connection on which it failed is closed. */
 export async function withConnection<T>(
   pool: Pool,
   work: (client: { query: Client['query'] }) => Promise<T>,
@@ -76,7 +60,27 @@ export async function withConnection<T>(
   }
 }
 
-/** The SQLSTATE of a Postgres error. */
+const LOCK_TIMEOUT_MS = 5000
+
+/** Runs `work` in a transaction whose queries all see one snapshot, and passes its bounds. */
+export async function inSnapshot<T>(
+  pool: Pool,
+  work: (client: Querier, bounds: SnapshotBounds) => Promise<T>,
+): Promise<T> {
+  return withConnection(pool, async (client) => {
+    await client.query(
+      `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`,
+    )
+    const { rows } = await client.query<{ snapshot: string }>(
+      'SELECT pg_current_snapshot() AS snapshot',
+    )
+    const result = await work(client, parseSnapshot(rows[0]?.snapshot ?? ''))
+    await client.query('COMMIT')
+    return result
+  })
+}
+
+/** Returns the SQLSTATE of a Postgres error. */
 export function sqlState(error: unknown): string | undefined {
   return (error as { code?: string } | undefined)?.code
 }

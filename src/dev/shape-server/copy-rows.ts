@@ -1,84 +1,51 @@
-import type { Connection } from 'pg'
-import { divert } from './direct-socket.ts'
-import { createFrameReader } from './frame-reader.ts'
-import type { Querier } from './snapshot-query.ts'
+import { to as copyTo } from 'pg-copy-streams'
+import type { Querier } from './connection.ts'
+
+const TAB = 0x09
+const NEWLINE = 0x0a
+const ESCAPES: Record<string, string> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' }
 
 /**
- * Gets one row of a COPY, with its line break: the bytes from `start` to `end`, which are valid until it
- * returns.
- */
-export type CopyRowReader = (bytes: Buffer, start: number, end: number) => void
-
-const copyData = 0x64
-
-/**
- * Reads rows by `COPY … TO STDOUT`, in COPY's text format: about twice as fast as a `SELECT`, whose
- * every value becomes a string. The rows are taken from the socket itself: `pg` would make an object, a
- * buffer and an event of each.
+ * Reads rows by `COPY … TO STDOUT`: faster than `SELECT` through `pg`, back-pressure included, and a row
+ * too large for a JavaScript string fails this call only, where `pg` would throw from its socket.
  *
- * @param select - a query without parameters.
- * @throws what Postgres or `onRow` throws.
- * @example
- * await copyRows(client, 'SELECT id FROM items', (bytes, start, end) => {
- *   rows.push(bytes.toString('utf8', start, end))
- * })
+ * @param select a query without parameters
+ * @param onRow called with the values of each row, as Postgres prints them
+ * @throws the error of Postgres or of `onRow`
  */
-export function copyRows(client: Querier, select: string, onRow: CopyRowReader): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let failed = false
-    let giveBack = () => {}
-    const fail = (error: unknown) => {
-      failed = true
-      reject(error)
+export async function copyRows(
+  client: Querier,
+  select: string,
+  onRow: (values: (string | null)[]) => void,
+): Promise<void> {
+  const stream = client.query(copyTo(`COPY (${select}) TO STDOUT`))
+  let rest: Buffer[] = []
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    let start = 0
+    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
+      const line = chunk.subarray(start, end)
+      onRow(valuesOf(rest.length === 0 ? line : Buffer.concat([...rest, line])))
+      rest = []
+      start = end + 1
     }
-    const take: CopyRowReader = (bytes, start, end) => {
-      if (failed) return
-      try {
-        onRow(bytes, start, end)
-      } catch (error) {
-        // Thrown here it would end the process: it would reach the socket's listener.
-        fail(error)
-      }
-    }
-    const copy = {
-      submit(connection: Connection) {
-        giveBack = takeRows(connection, take)
-        connection.query(`COPY (${select}) TO STDOUT`)
-      },
-      handleError(error: unknown) {
-        giveBack()
-        fail(error)
-      },
-      handleCommandComplete() {},
-      handleReadyForQuery() {
-        giveBack()
-        resolve()
-      },
-    }
-    client.query(copy)
-  })
+    if (start < chunk.length) rest.push(chunk.subarray(start))
+  }
 }
 
-/**
- * Puts itself between the socket and `pg`, which gets every message but the rows.
- *
- * @returns makes `pg` the socket's only reader again; harmless when called twice.
- */
-function takeRows({ stream }: Connection, onRow: CopyRowReader): () => void {
-  const readers = stream.listeners('data') as ((bytes: Buffer) => void)[]
-  const pass = (bytes: Buffer) => {
-    const kept = Buffer.from(bytes)
-    for (const read of readers) read(kept)
+/** Parses a line of COPY's text format. Tabs and newlines inside values are escaped. */
+function valuesOf(line: Buffer): (string | null)[] {
+  const values: (string | null)[] = []
+  for (let start = 0; start <= line.length; ) {
+    const tab = line.indexOf(TAB, start)
+    const end = tab === -1 ? line.length : tab
+    values.push(decodeValue(line.toString('utf8', start, end)))
+    start = end + 1
   }
-  let taking = true
-  const frames = createFrameReader((type, bytes, start, end) => {
-    if (type === copyData) onRow(bytes, start + 5, end)
-    else pass(bytes.subarray(start, end))
-    return taking
-  }, pass)
-  const giveBack = divert(stream, frames)
-  return () => {
-    taking = false
-    giveBack()
-  }
+  return values
+}
+
+function decodeValue(text: string): string | null {
+  if (!text.includes('\\')) return text
+  if (text === '\\N') return null
+  return text.replace(/\\(.)/g, (_, char: string) => ESCAPES[char] ?? char)
 }

@@ -1,65 +1,68 @@
 import type { Pool } from 'pg'
-import type { RowText } from '../protocol/row-key.ts'
+import type { RowText } from '../protocol/messages.ts'
+import { isVisible, parseSnapshot, type SnapshotBounds } from '../protocol/snapshot-visibility.ts'
 import type { Catalog, TableInfo } from './catalog.ts'
-import { createFeedIndex } from './feed-index.ts'
 import { allPlans, type QueryPlan } from './query-plan.ts'
-import type { RoutedTransaction } from './routed-transaction.ts'
-import { type EvaluationRequest, evaluateRows } from './row-evaluator.ts'
+import { type EvaluationRequest, evaluateRows } from './row-queries.ts'
 import type { ShapeFeed } from './shape-feed.ts'
-import { formChange } from './table-form.ts'
-import type { RowChange, StreamRelation, Transaction } from './transaction.ts'
-import type { VisibleCommits } from './visible-commits.ts'
-import type { Leaf } from './where/condition.ts'
+import type { RoutedTransaction, RowChange, StreamRelation, Transaction } from './transaction.ts'
+import { type ColumnText, type Leaf, requiredTexts } from './where/condition.ts'
 
-/** Hands each transaction of the stream to the shapes it concerns. */
+/** Passes each transaction of the stream to the shapes it concerns. */
 export interface Dispatcher {
   add(feed: ShapeFeed): void
   remove(feed: ShapeFeed): void
   feeds(): readonly ShapeFeed[]
   dispatch(transaction: Transaction): Promise<void>
-  /** LSN of the last transaction that was handed out. */
+  /** Returns the LSN of the last dispatched transaction. */
   lastLsn(): bigint
+}
+
+/** A plan of a feed with the column values that its condition requires, if any. */
+interface FeedPlan {
+  readonly plan: QueryPlan
+  readonly required: readonly ColumnText[]
 }
 
 /**
  * Creates a dispatcher without feeds.
  *
- * @param options.onInvalid - told of feeds whose table was truncated or has another form now.
- * @example
- * await dispatcher.dispatch(transaction)
+ * @param options.commitPool one connection of its own, so that large snapshots don't hold up the stream
+ * @param options.onInvalid called with feeds whose table was truncated or has changed its form
  */
 export function createDispatcher(options: {
   pool: Pool
+  commitPool: Pool
   catalog: Catalog
-  commits: VisibleCommits
   startLsn: bigint
   onInvalid: (feed: ShapeFeed, reason: string) => void
 }): Dispatcher {
-  const { catalog, onInvalid } = options
-  const feeds = new Set<ShapeFeed>()
-  const index = createFeedIndex()
-  /** How many feeds had been added when the form of a relation was found to suit all of them. */
+  const { pool, catalog, onInvalid } = options
+  const feeds = new Map<ShapeFeed, FeedPlan[]>()
+  const untilVisible = visibilityWait(options.commitPool)
+  /** For each relation that suited all feeds, the number of feeds added by then. */
   const checked = new WeakMap<StreamRelation, number>()
   let added = 0
   let lastLsn = options.startLsn
 
-  function concerned(tables: Iterable<number>): Set<ShapeFeed> {
-    const found = new Set<ShapeFeed>()
-    for (const oid of tables) for (const feed of index.ofTable(oid)) found.add(feed)
-    return found
+  function feedsOf(oids: readonly number[]): ShapeFeed[] {
+    return [...feeds.keys()].filter(({ shape }) =>
+      allPlans(shape.plan).some(({ table }) => oids.includes(table.oid)),
+    )
   }
 
   async function tablesOf(relation: StreamRelation): Promise<number[]> {
     return [relation.oid, ...(await catalog.ancestors(relation.oid))]
   }
 
+  /** Groups the changes by table, partitioned ancestors included. */
   async function route(transaction: Transaction): Promise<Map<number, RowChange[]>> {
     const changes = new Map<number, RowChange[]>()
     const tables = new Map<StreamRelation, number[]>()
     for (const change of transaction.changes) {
-      const known = tables.get(change.relation) ?? (await tablesOf(change.relation))
-      tables.set(change.relation, known)
-      for (const oid of known) {
+      const oids = tables.get(change.relation) ?? (await tablesOf(change.relation))
+      tables.set(change.relation, oids)
+      for (const oid of oids) {
         const list = changes.get(oid)
         if (list) list.push(change)
         else changes.set(oid, [change])
@@ -69,91 +72,88 @@ export function createDispatcher(options: {
     return changes
   }
 
-  /** Ends the shapes that a table's new form makes untrue. A relation is a new object when it has one. */
+  /** Ends the shapes that a table's new form invalidates. Postgres announces a changed table anew. */
   async function checkForm(relation: StreamRelation, oids: readonly number[]): Promise<void> {
     if (checked.get(relation) === added) return
     const isNew = !checked.has(relation)
     const suiting = new Set<TableInfo>()
     let allSuit = true
-    for (const feed of concerned(oids)) {
-      for (const plan of allPlans(feed.shape.plan)) {
-        if (!oids.includes(plan.table.oid) || suiting.has(plan.table)) continue
-        const reason = formChange(plan.table, relation, feed, oids[0] === plan.table.oid)
+    for (const feed of feedsOf(oids)) {
+      for (const { table } of allPlans(feed.shape.plan)) {
+        if (!oids.includes(table.oid) || suiting.has(table)) continue
+        const reason = formChange(table, relation, feed, oids[0] === table.oid)
         if (reason === undefined) {
-          suiting.add(plan.table)
+          suiting.add(table)
           continue
         }
         allSuit = false
-        catalog.forget(plan.table.relation)
+        catalog.forget(table.relation)
         if (reason !== 'other columns') onInvalid(feed, reason)
       }
     }
     if (allSuit) checked.set(relation, added)
-    // What the stream does not tell may have changed: whether a column can be null, for one.
+    // The announcement omits some properties that may have changed, such as NOT NULL.
     if (isNew) for (const table of suiting) await catalog.refresh(table.relation)
   }
 
-  async function truncate(relations: readonly StreamRelation[]): Promise<void> {
-    for (const relation of relations) {
-      const tables = await tablesOf(relation)
-      for (const feed of concerned(tables)) onInvalid(feed, 'the table was truncated')
-    }
-  }
-
+  /** Has Postgres decide the conditions of the concerned feeds that cannot be decided here. */
   async function verdictsFor(
     changes: ReadonlyMap<number, readonly RowChange[]>,
-    targets: ReadonlySet<ShapeFeed>,
+    concerned: readonly ShapeFeed[],
   ): Promise<RoutedTransaction['verdict']> {
     const requests = new Map<TableInfo, { rows: RowText[]; leaves: Map<string, SqlLeaf> }>()
-    for (const feed of targets) {
+    for (const feed of concerned) {
       for (const plan of allPlans(feed.shape.plan)) {
         const touched = changes.get(plan.table.oid)
-        const leaves = sqlLeaves(plan)
+        const leaves = (plan.condition?.leaves ?? []).filter((leaf) => leaf.kind === 'sql')
         if (!touched || leaves.length === 0) continue
         const request = requests.get(plan.table) ?? { rows: rowsOf(touched), leaves: new Map() }
         for (const leaf of leaves) request.leaves.set(leaf.sql, leaf)
         requests.set(plan.table, request)
       }
     }
-    if (requests.size === 0) return noVerdict
     const list: EvaluationRequest[] = [...requests].map(([table, { rows, leaves }]) => ({
       table,
       rows,
       leaves: [...leaves.values()],
     }))
-    const verdicts = await evaluateRows(options.pool, list)
-    return (row, sql) => verdicts.of(row, sql)
+    return evaluateRows(pool, list)
   }
 
   return {
     add(feed) {
       added += 1
-      feeds.add(feed)
-      index.add(feed)
+      const plans = allPlans(feed.shape.plan)
+      feeds.set(
+        feed,
+        plans.map((plan) => ({ plan, required: requiredTexts(plan.condition) })),
+      )
     },
     remove(feed) {
       feeds.delete(feed)
-      index.remove(feed)
     },
-    feeds: () => [...feeds],
+    feeds: () => [...feeds.keys()],
     async dispatch(transaction) {
-      // First of all: no snapshot taken from here on misses this transaction.
-      await options.commits.waitFor(transaction.xid)
-      await truncate(transaction.truncated)
-      const changes = await route(transaction)
-      const targets = new Set<ShapeFeed>()
-      for (const [oid, list] of changes) {
-        for (const feed of index.ofChanges(oid, list)) targets.add(feed)
+      // Before anything else, so that no snapshot taken from here on misses this transaction.
+      await untilVisible(transaction.xid)
+      for (const relation of transaction.truncated) {
+        for (const feed of feedsOf(await tablesOf(relation))) {
+          onInvalid(feed, 'the table was truncated')
+        }
       }
-      const verdict = await verdictsFor(changes, targets)
+      const changes = await route(transaction)
+      const concerned: ShapeFeed[] = []
+      for (const [feed, plans] of feeds) {
+        if (plans.some((plan) => mayConcern(plan, changes))) concerned.push(feed)
+      }
       const routed: RoutedTransaction = {
         xid: transaction.xid,
         lsn: transaction.lsn,
         tables: new Set(changes.keys()),
         changesOf: (oid) => changes.get(oid) ?? [],
-        verdict,
+        verdict: await verdictsFor(changes, concerned),
       }
-      for (const feed of targets) feed.offer(routed)
+      for (const feed of concerned) feed.offer(routed)
       lastLsn = transaction.lsn
     },
     lastLsn: () => lastLsn,
@@ -162,14 +162,83 @@ export function createDispatcher(options: {
 
 type SqlLeaf = Extract<Leaf, { kind: 'sql' }>
 
-const noVerdict = (): never => {
-  throw new Error('no condition of this transaction needed Postgres')
-}
-
-function sqlLeaves(plan: QueryPlan): SqlLeaf[] {
-  return (plan.condition?.leaves ?? []).filter((leaf) => leaf.kind === 'sql')
-}
-
 function rowsOf(changes: readonly RowChange[]): RowText[] {
   return changes.flatMap(({ old, row }) => [old, row].filter((side) => side !== undefined))
+}
+
+/**
+ * Returns false for a plan such as `session_id = 's1' AND …` when no changed row has that value. Most
+ * shapes are ruled out by this, without deciding their whole condition.
+ */
+function mayConcern(
+  { plan, required }: FeedPlan,
+  changes: ReadonlyMap<number, readonly RowChange[]>,
+): boolean {
+  const touched = changes.get(plan.table.oid)
+  if (!touched) return false
+  const fits = (row: RowText | undefined) =>
+    row !== undefined && required.every(({ column, text }) => row[column] === text)
+  return required.length === 0 || touched.some(({ old, row }) => fits(old) || fits(row))
+}
+
+/** Returns how a table differs from the one a feed was made for; undefined if it doesn't. */
+function formChange(
+  table: TableInfo,
+  relation: StreamRelation,
+  feed: ShapeFeed,
+  isSelf: boolean,
+): 'table renamed' | 'columns changed' | 'other columns' | undefined {
+  const [schema, name] = table.relation
+  if (isSelf && (relation.schema !== schema || relation.name !== name)) return 'table renamed'
+  const types = new Map(relation.columns.map((column) => [column.name, column.typeOid]))
+  const stored = table.columns.filter((column) => !column.generated)
+  const changed = stored.filter((column) => types.get(column.name) !== column.typeOid)
+  const known = new Set(table.columns.map((column) => column.name))
+  const isSame = changed.length === 0 && relation.columns.every((column) => known.has(column.name))
+  if (isSame) return undefined
+  if (feed.shape.allColumns && feed.shape.plan.table === table) return 'columns changed'
+  const used = usedColumns(feed, table)
+  return changed.some((column) => used.has(column.name)) ? 'columns changed' : 'other columns'
+}
+
+function usedColumns({ shape }: ShapeFeed, table: TableInfo): Set<string> {
+  const used = new Set<string>(table.keyColumns)
+  for (const plan of allPlans(shape.plan)) {
+    if (plan.table !== table) continue
+    if (plan === shape.plan) for (const name of shape.message.columns) used.add(name)
+    for (const leaf of plan.condition?.leaves ?? []) {
+      const names =
+        leaf.kind === 'membership' ? leaf.membership.columns.map(({ name }) => name) : leaf.columns
+      for (const name of names) used.add(name)
+    }
+  }
+  return used
+}
+
+/**
+ * Creates a function that waits until every new snapshot contains a transaction.
+ *
+ * A commit reaches the stream a moment before queries see it and before its writer gets the answer. Waiting
+ * here ensures that later snapshots contain the transaction, and that no client receives a change before
+ * its writer could. The last snapshot is remembered: in a burst one query covers many transactions.
+ */
+function visibilityWait(pool: Pool): (xid: number) => Promise<void> {
+  let seen: SnapshotBounds | undefined
+
+  async function snapshot(): Promise<SnapshotBounds> {
+    const { rows } = await pool.query<{ snapshot: string }>({
+      name: 'visible',
+      text: 'SELECT pg_current_snapshot() AS snapshot',
+    })
+    return parseSnapshot(rows[0]?.snapshot ?? '')
+  }
+
+  return async (xid) => {
+    if (seen && isVisible(seen, xid)) return
+    seen = await snapshot()
+    while (!isVisible(seen, xid)) {
+      await new Promise((resolve) => setTimeout(resolve, 1))
+      seen = await snapshot()
+    }
+  }
 }

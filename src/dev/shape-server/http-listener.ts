@@ -1,8 +1,9 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { ProtocolAnswer, ProtocolRequest } from '../protocol/http-message.ts'
+import type { ProtocolRequest } from '../protocol/requests.ts'
+import type { ProtocolAnswer } from '../protocol/responses.ts'
 
 /** A listening HTTP server. */
 export interface HttpListener {
@@ -13,12 +14,10 @@ export interface HttpListener {
 type Handler = (request: ProtocolRequest) => Promise<ProtocolAnswer>
 
 /**
- * Serves the protocol over HTTP. A client that goes away aborts its request's signal.
+ * Serves the protocol over HTTP. A client that disconnects aborts its request's signal.
  *
- * @param options.port - 0, the default, for any free one.
- * @throws when the port is taken.
- * @example
- * const { url, close } = await listen(answer, { port: 3000 })
+ * @param options.port 0, the default, for any free port
+ * @throws when the port is taken
  */
 export async function listen(
   handler: Handler,
@@ -34,7 +33,14 @@ export async function listen(
   })
   const address = server.address() as AddressInfo
   const name = address.family === 'IPv6' ? `[${address.address}]` : address.address
-  return { url: `http://${name}:${address.port}`, close: () => closeServer(server) }
+  return {
+    url: `http://${name}:${address.port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
 }
 
 async function answer(
@@ -46,15 +52,13 @@ async function answer(
   outgoing.on('close', () => {
     if (!outgoing.writableFinished) gone.abort()
   })
-  const { status, headers, body, sent } = await handler(protocolRequest(incoming, gone.signal))
+  const { status, headers, body } = await handler(protocolRequest(incoming, gone.signal))
   if (gone.signal.aborted) {
-    sent?.()
     if (body instanceof ReadableStream) await body.cancel()
     return
   }
-  if (sent) outgoing.on('close', sent)
   outgoing.statusCode = status
-  // The engine leaves the connection to HTTP's default, which keeps it open.
+  // The engine omits this header too; HTTP/1.1 connections stay open by default.
   outgoing.removeHeader('connection')
   for (const [name, value] of headers) outgoing.setHeader(name, value)
   if (body === null || incoming.method === 'HEAD') {
@@ -64,7 +68,7 @@ async function answer(
     const events = Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0])
     await pipeline(events, outgoing).catch(() => outgoing.destroy())
   } else {
-    // Chunked unless it says its length, as the engine answers: Node would add the length by itself.
+    // The engine sends chunks unless it gives the length; Node would add the length by itself.
     if (!headers.has('content-length')) outgoing.setHeader('transfer-encoding', 'chunked')
     outgoing.end(body)
   }
@@ -88,11 +92,4 @@ function protocolRequest(incoming: IncomingMessage, signal: AbortSignal): Protoc
       return Buffer.concat(chunks).toString('utf8')
     },
   }
-}
-
-function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve())
-    server.closeAllConnections()
-  })
 }

@@ -1,23 +1,17 @@
-/** A name that is none, in the engine's words. */
+/** Thrown for an invalid name, with the engine's message. */
 export class IdentifierError extends Error {
   override name = 'IdentifierError'
 }
 
-/** Postgres cuts longer names short; the engine refuses them, lest one stand for another. */
-const longest = 63
+/** Postgres truncates longer names; the engine refuses them. */
+const MAX_LENGTH = 63
 
-/**
- * Reads one SQL identifier: quoted as it stands, unquoted with its ASCII letters in lower case.
- *
- * @throws IdentifierError
- * @example
- * parseIdentifier('"A_Camel"') // 'A_Camel'
- */
+/** Parses one SQL identifier. Unquoted ones are folded to lower case (ASCII letters only). */
 function parseIdentifier(text: string): string {
   const isQuoted = text.startsWith('"') && text.endsWith('"')
   const name = isQuoted ? quotedName(text.slice(1, -1)) : unquotedName(text)
-  if ([...name].length > longest) {
-    throw new IdentifierError(`Identifier is too long (max length is ${longest})`)
+  if ([...name].length > MAX_LENGTH) {
+    throw new IdentifierError(`Identifier is too long (max length is ${MAX_LENGTH})`)
   }
   return name
 }
@@ -39,7 +33,7 @@ function unquotedName(text: string): string {
 }
 
 /**
- * Reads a table name with or without schema; `public` where there is none.
+ * Parses a table name with or without schema. The default schema is `public`.
  *
  * @throws IdentifierError
  * @example
@@ -57,7 +51,7 @@ export function parseRelation(text: string): readonly [schema: string, table: st
 }
 
 /**
- * Reads a list of columns, separated by commas without spaces.
+ * Parses a list of columns, separated by commas without spaces.
  *
  * @throws IdentifierError
  * @example
@@ -80,4 +74,15 @@ function splitOutsideQuotes(text: string, separator: string): string[] {
   }
   parts.push(text.slice(start))
   return parts
+}
+
+/** Quotes a name for SQL. */
+export function quoteIdentifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+/** Quotes a text for SQL, independent of `standard_conforming_strings`. */
+export function quoteLiteral(text: string): string {
+  const quoted = `'${text.replaceAll("'", "''")}'`
+  return text.includes('\\') ? `E${quoted.replaceAll('\\', '\\\\')}` : quoted
 }

@@ -1,51 +1,53 @@
-import { toResponse } from '../protocol/http-message.ts'
 import { createShapeProtocol } from '../protocol/protocol.ts'
+import { toResponse } from '../protocol/responses.ts'
 import { createShapeStore, type ShapeStore } from '../protocol/shape-store.ts'
 import { createPool } from './connection.ts'
 import { type HttpListener, listen } from './http-listener.ts'
 import { createPostgresSource, type ShapeServerEvent } from './postgres-source.ts'
-import { keepStreaming } from './reconnecting-stream.ts'
+import { keepStreaming } from './replication-stream.ts'
 import type { PostgresShape } from './shape-definition.ts'
-import { loadParser } from './where/parse-where.ts'
+import { loadPgParser } from './where/parse.ts'
 
 export type { ShapeServerEvent }
 
-/** Settings of a shape server; times in milliseconds. */
+/** Options of a shape server; times in milliseconds. */
 export interface ShapeServerOptions {
-  /** A role that may replicate and own the tables' publication; `wal_level` must be `logical`. */
+  /** URL of a role with the REPLICATION privilege that owns the tables; `wal_level` must be `logical`. */
   databaseUrl: string
-  /** Asked of every shape request, as `secret` or `api_secret`. Default: none. */
+  /** Requires this secret on every shape request, as `secret` or `api_secret`. Default: none. */
   secret?: string
   /** How long a live request waits for a change. Default: 20,000. */
   longPollMs?: number
-  /** An SSE answer sends a comment after so long without an event. Default: 21,000. */
+  /** An SSE answer sends a comment after this long without an event. Default: 21,000. */
   sseKeepAliveMs?: number
-  /** Size at which an answer ends. Default: 10 MiB, as the engine. */
+  /** Size of one answer. Default: 10 MiB, like the engine's. */
   chunkBytes?: number
-  /** Bytes that all logs together may take: beyond it the log that has grown most starts over. Default: 512 MiB. */
+  /** Memory of all logs together. Beyond it the log that has grown most starts over. Default: 512 MiB. */
   maxLogBytes?: number
   /** Whether DELETE removes shapes, for tests. Default: true. */
   allowShapeDeletion?: boolean
-  /** Told of what happens. Default: nobody. */
+  /** Called with noteworthy events. Default: none. */
   logger?: (event: ShapeServerEvent) => void
 }
 
+const RECONCILE_INTERVAL_MS = 10_000
+
 /** A shape server for development and tests. */
 export interface ShapeServer {
-  /** Answers one request, without a network. */
+  /** Answers one request without a network. */
   fetch(request: Request): Promise<Response>
-  /** Serves over HTTP. Port 0, the default, takes a free one. */
+  /** Serves over HTTP, by default on a free port of 127.0.0.1. */
   listen(options?: { port?: number; host?: string }): Promise<{ url: string }>
-  /** Ends all streams, answers no more, and leaves nothing behind in the database. */
+  /** Ends all requests and removes the server's publication and slot from the database. */
   close(): Promise<void>
 }
 
 /**
- * Starts an Electric-compatible shape server over a Postgres database, in this process. Shape logs live
- * in memory: after a restart every handle has expired and clients fetch anew.
+ * Starts an Electric-compatible shape server for a Postgres database in this process. Shape logs live in
+ * memory: after a restart all handles have expired and clients fetch again.
  *
- * @returns once replication is streaming.
- * @throws when NODE_ENV is production, and when Postgres cannot be reached or does not allow replication.
+ * @returns once replication is streaming
+ * @throws when NODE_ENV is production, or Postgres cannot be reached or does not allow replication
  * @example
  * const server = await createShapeServer({ databaseUrl })
  * const { url } = await server.listen()
@@ -53,10 +55,10 @@ export interface ShapeServer {
 export async function createShapeServer(options: ShapeServerOptions): Promise<ShapeServer> {
   if (process.env.NODE_ENV === 'production') {
     throw new Error(
-      'the embedded shape server is for development and tests: run Electric in production and set ELECTRIC_URL',
+      'The embedded shape server is for development and tests. In production run Electric and set ELECTRIC_URL.',
     )
   }
-  await loadParser()
+  await loadPgParser()
   const log = options.logger ?? (() => {})
   const onBroken = (error: Error) =>
     log({ level: 'warn', message: 'a database connection broke', error })
@@ -71,7 +73,19 @@ export async function createShapeServer(options: ShapeServerOptions): Promise<Sh
       maxBytes: options.maxLogBytes ?? 512 * 1024 * 1024,
       onRemove: (shape) => source.close(shape.log),
     })
-    const stream = await keepStreaming({ databaseUrl: options.databaseUrl, source, log })
+    const stream = await keepStreaming({
+      database: options.databaseUrl,
+      name: source.publication.name,
+      onTransaction: source.onTransaction,
+      onRunning: source.setStreaming,
+      onTrouble: (message, error) => log({ level: 'warn', message, error }),
+    })
+    const reconciling = setInterval(() => {
+      source.reconcile().catch((error: unknown) => {
+        log({ level: 'warn', message: 'looking for dropped tables failed', error })
+      })
+    }, RECONCILE_INTERVAL_MS)
+    reconciling.unref()
     const answer = createShapeProtocol(source, store, {
       longPollMs: options.longPollMs ?? 20_000,
       sseKeepAliveMs: options.sseKeepAliveMs ?? 21_000,
@@ -90,6 +104,7 @@ export async function createShapeServer(options: ShapeServerOptions): Promise<Sh
         return { url: listener.url }
       },
       async close() {
+        clearInterval(reconciling)
         await stream.stop()
         source.setStreaming(false)
         await Promise.all(listeners.map((listener) => listener.close()))

@@ -1,22 +1,18 @@
 import type { Pool } from 'pg'
 import type { ShapeStore } from '../protocol/shape-store.ts'
 import { ShapeFailure, type ShapeSource } from '../protocol/source.ts'
-import { type Catalog, createCatalog, currentOids, type TableInfo } from './catalog.ts'
-import { sqlState } from './connection.ts'
-import { createDispatcher, type Dispatcher } from './dispatcher.ts'
-import { createInnerMembers } from './inner-members.ts'
-import type { MoveInQuery } from './member-set.ts'
+import { createCatalog, currentOids, type TableInfo } from './catalog.ts'
+import { inSnapshot, sqlState } from './connection.ts'
+import { createDispatcher } from './dispatcher.ts'
 import { createPublication, lockTimeout, type Publication } from './publication.ts'
 import { allPlans } from './query-plan.ts'
 import { parseLsn } from './replication-stream.ts'
 import { defineShape, type PostgresShape } from './shape-definition.ts'
 import { createShapeFeed, type FeedContext, type ShapeFeed } from './shape-feed.ts'
-import { inSnapshot } from './snapshot-query.ts'
 import { defineSubset, type PostgresSubset, readSubset } from './subset-query.ts'
 import type { Transaction } from './transaction.ts'
-import { createVisibleCommits } from './visible-commits.ts'
 
-/** Something worth a line in a log. */
+/** An event worth a line in a log. */
 export interface ShapeServerEvent {
   readonly level: 'info' | 'warn' | 'error'
   readonly message: string
@@ -27,24 +23,22 @@ export interface ShapeServerEvent {
 export interface PostgresSource extends ShapeSource<PostgresShape, PostgresSubset> {
   readonly publication: Publication
   onTransaction(transaction: Transaction): Promise<void>
-  /** Says whether the stream runs; while it does not, no shape is served and none survives. */
+  /** Sets whether the stream runs. While it does not, no shape is served, and all expire. */
   setStreaming(streaming: boolean): void
-  /** Looks for tables that were dropped, or dropped and created again, which no stream tells. */
+  /** Looks for tables that were dropped, or dropped and created again: the stream doesn't report those. */
   reconcile(): Promise<void>
 }
 
-/** How long the shapes of a table that is gone, or is another one now, are served on. */
-const droppedAfterMs = 30_000
-const replacedAfterMs = 10_000
+/** The engine notices a dropped table when it reconciles, after up to a minute. Until then shapes live on. */
+const DROPPED_AFTER_MS = 30_000
+const REPLACED_AFTER_MS = 10_000
 
 /**
- * Creates the source; the stream that feeds it is started by the caller.
+ * Creates the source. The caller starts the stream that feeds it.
  *
- * @param options.pool - for snapshots and queries.
- * @param options.commitPool - one connection that tells which commits are visible.
- * @param options.store - where the logs live; returned by a function because each needs the other.
- * @example
- * const source = await createPostgresSource({ pool, commitPool, store: () => store, log })
+ * @param options.pool for snapshots and queries
+ * @param options.commitPool one connection that checks which commits are visible
+ * @param options.store returns the store of the logs; a function, because each needs the other
  */
 export async function createPostgresSource(options: {
   pool: Pool
@@ -52,18 +46,18 @@ export async function createPostgresSource(options: {
   store: () => ShapeStore<PostgresShape>
   log: (event: ShapeServerEvent) => void
 }): Promise<PostgresSource> {
-  const { pool, store, log } = options
-  const catalog: Catalog = createCatalog(pool)
+  const { pool, commitPool, store, log } = options
+  const catalog = createCatalog(pool)
   const publication = await createPublication(pool)
   const feedsByHandle = new Map<string, ShapeFeed>()
   const missingSince = new Map<number, number>()
   let streaming = false
 
   const { rows } = await pool.query<{ lsn: string }>('SELECT pg_current_wal_lsn() AS lsn')
-  const dispatcher: Dispatcher = createDispatcher({
+  const dispatcher = createDispatcher({
     pool,
+    commitPool,
     catalog,
-    commits: createVisibleCommits(options.commitPool),
     startLsn: parseLsn(rows[0]?.lsn ?? null),
     onInvalid: (feed, reason) => {
       log({ level: 'info', message: `shape ${feed.log.handle} ends: ${reason}` })
@@ -71,13 +65,10 @@ export async function createPostgresSource(options: {
     },
   })
 
-  const moveIn: MoveInQuery = (query) => query(pool)
-
   const context: FeedContext = {
-    moveIn,
-    innerMembers: createInnerMembers(),
+    pool,
     async snapshot(shape, work) {
-      const tables = allPlans(shape.plan).map((plan) => plan.table)
+      const tables = tablesOf(shape)
       for (const table of tables) await publication.addTable(table)
       await inSnapshot(pool, async (client, bounds) => {
         const oids = await currentOids(
@@ -95,7 +86,7 @@ export async function createPostgresSource(options: {
     onSnapshotFailure(feed, error) {
       const failure = snapshotFailure(error)
       if (failure.status === 409) {
-        for (const { table } of allPlans(feed.shape.plan)) catalog.forget(table.relation)
+        for (const table of tablesOf(feed.shape)) catalog.forget(table.relation)
       }
       const message = `no snapshot for shape ${feed.log.handle}: ${failure.message}`
       log({ level: 'warn', message, error })
@@ -103,7 +94,8 @@ export async function createPostgresSource(options: {
       store().remove(feed.log.handle)
     },
     onFailure(feed, error) {
-      log({ level: 'warn', message: `shape ${feed.log.handle} ends: it cannot go on`, error })
+      const message = `shape ${feed.log.handle} ends: a transaction could not be applied`
+      log({ level: 'warn', message, error })
       store().remove(feed.log.handle)
     },
   }
@@ -113,10 +105,16 @@ export async function createPostgresSource(options: {
     catalog.forget(table.relation)
     publication.forget(table.oid)
     for (const feed of dispatcher.feeds()) {
-      if (allPlans(feed.shape.plan).some((plan) => plan.table.oid === table.oid)) {
+      if (tablesOf(feed.shape).some(({ oid }) => oid === table.oid)) {
         store().remove(feed.log.handle)
       }
     }
+  }
+
+  function isMissingFor(limitMs: number, oid: number): boolean {
+    const since = missingSince.get(oid) ?? Date.now()
+    missingSince.set(oid, since)
+    return Date.now() - since >= limitMs
   }
 
   return {
@@ -128,7 +126,7 @@ export async function createPostgresSource(options: {
     open(definition, shapeLog) {
       const feed = createShapeFeed(definition, shapeLog, context)
       feedsByHandle.set(shapeLog.handle, feed)
-      // Registered before its snapshot is taken, so that no transaction falls between the two.
+      // Before its snapshot is taken, so that no transaction is missed between the two.
       dispatcher.add(feed)
       feed.start()
     },
@@ -149,45 +147,46 @@ export async function createPostgresSource(options: {
     },
     status: () => (streaming ? 'active' : 'starting'),
     onTransaction: (transaction) => dispatcher.dispatch(transaction),
-    setStreaming(now) {
-      streaming = now
-      if (now) return
+    setStreaming(isStreaming) {
+      streaming = isStreaming
+      if (streaming) return
       catalog.clear()
       for (const shape of store().all()) store().remove(shape.log.handle)
     },
     async reconcile() {
-      const tables = new Map<number, TableInfo>()
+      const byOid = new Map<number, TableInfo>()
       for (const feed of dispatcher.feeds()) {
-        for (const { table } of allPlans(feed.shape.plan)) tables.set(table.oid, table)
+        for (const table of tablesOf(feed.shape)) byOid.set(table.oid, table)
       }
-      const list = [...tables.values()]
+      const tables = [...byOid.values()]
       const oids = await currentOids(
         pool,
-        list.map((table) => table.relation),
+        tables.map((table) => table.relation),
       )
-      for (const [i, table] of list.entries()) {
-        const limitMs = oids[i] === undefined ? droppedAfterMs : replacedAfterMs
+      for (const [i, table] of tables.entries()) {
+        const limitMs = oids[i] === undefined ? DROPPED_AFTER_MS : REPLACED_AFTER_MS
         if (oids[i] === table.oid) missingSince.delete(table.oid)
-        else if (isGoneFor(limitMs, table.oid)) dropTable(table)
+        else if (isMissingFor(limitMs, table.oid)) dropTable(table)
       }
     },
   }
-
-  /** The engine serves a dropped table's shapes until it looks again, after up to a minute. */
-  function isGoneFor(limitMs: number, oid: number): boolean {
-    const since = missingSince.get(oid) ?? Date.now()
-    missingSince.set(oid, since)
-    return Date.now() - since >= limitMs
-  }
 }
+
+function tablesOf(shape: PostgresShape): TableInfo[] {
+  return allPlans(shape.plan).map((plan) => plan.table)
+}
+
+/** SQLSTATEs of a missing table, column or schema. */
+const MISSING = ['42P01', '42703', '3F000']
+const LOCK_NOT_AVAILABLE = '55P03'
 
 function snapshotFailure(error: unknown): ShapeFailure {
   if (error instanceof ShapeFailure) return error
-  const gone = ['42P01', '42703', '3F000']
-  if (gone.includes(sqlState(error) ?? '')) {
+  const state = sqlState(error) ?? ''
+  if (MISSING.includes(state)) {
     return new ShapeFailure(409, 'the table is gone or has other columns')
   }
-  if (sqlState(error) === '55P03') return lockTimeout()
+  if (state === LOCK_NOT_AVAILABLE) return lockTimeout()
   const message = error instanceof Error ? error.message : String(error)
   return new ShapeFailure(500, `Unexpected error while creating snapshot: ${message}`)
 }

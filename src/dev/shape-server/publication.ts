@@ -3,16 +3,16 @@ import type { Pool } from 'pg'
 import { ShapeFailure } from '../protocol/source.ts'
 import type { TableInfo } from './catalog.ts'
 import { sqlState, withConnection } from './connection.ts'
-import { quoteIdentifier } from './where/expression.ts'
+import { quoteIdentifier } from './identifiers.ts'
 
-const prefix = 'session_db_shapes_'
-const lockTimeoutMs = 5000
+const PREFIX = 'session_db_shapes_'
+const LOCK_TIMEOUT_MS = 5000
 
-/** The publication this server reads, one of its own. */
+/** The publication that this server reads. Every server has its own. */
 export interface Publication {
   readonly name: string
   /**
-   * Makes every later change of the table arrive in the stream, whole rows before and after included.
+   * Publishes a table: every later change arrives in the stream, with the whole row before and after.
    *
    * @throws ShapeFailure 503 when a running transaction holds the table for longer than 5 s.
    */
@@ -22,14 +22,9 @@ export interface Publication {
   drop(): Promise<void>
 }
 
-/**
- * Creates an empty publication, and drops those that servers have left behind by ending abruptly.
- *
- * @example
- * const publication = await createPublication(pool)
- */
+/** Creates an empty publication, and drops those that crashed servers have left behind. */
 export async function createPublication(pool: Pool): Promise<Publication> {
-  const name = `${prefix}${Date.now()}_${randomBytes(4).toString('hex')}`
+  const name = `${PREFIX}${Date.now()}_${randomBytes(4).toString('hex')}`
   await dropAbandoned(pool)
   await pool.query(`CREATE PUBLICATION ${name}${await generatedColumnsOption(pool)}`)
   const added = new Map<number, Promise<void>>()
@@ -52,22 +47,22 @@ export async function createPublication(pool: Pool): Promise<Publication> {
   }
 }
 
-/** A living server's publication has a slot of the same name; one that is starting is young. */
+/** A running server's publication has a slot of the same name, unless the server is only just starting. */
 async function dropAbandoned(pool: Pool): Promise<void> {
   const { rows } = await pool.query<{ pubname: string }>(
     `SELECT pubname FROM pg_publication p
      WHERE starts_with(pubname, $1)
        AND NOT EXISTS (SELECT FROM pg_replication_slots s WHERE s.slot_name = p.pubname)`,
-    [prefix],
+    [PREFIX],
   )
   for (const { pubname } of rows) {
-    const born = Number(pubname.slice(prefix.length).split('_')[0])
+    const born = Number(pubname.slice(PREFIX.length).split('_')[0])
     if (Date.now() - born < 60_000) continue
     await pool.query(`DROP PUBLICATION IF EXISTS ${quoteIdentifier(pubname)}`)
   }
 }
 
-/** From Postgres 18 on, a table cannot be updated while REPLICA IDENTITY FULL has unpublished columns. */
+/** Since Postgres 18 a table with REPLICA IDENTITY FULL cannot be updated if it has unpublished columns. */
 async function generatedColumnsOption(pool: Pool): Promise<string> {
   const { rows } = await pool.query<{ version: string }>(
     "SELECT current_setting('server_version_num') AS version",
@@ -75,7 +70,7 @@ async function generatedColumnsOption(pool: Pool): Promise<string> {
   return Number(rows[0]?.version) >= 180_000 ? ' WITH (publish_generated_columns = stored)' : ''
 }
 
-/** Virtual columns cannot be published: full replica identity would make every update of the table fail. */
+/** Virtual columns cannot be published, and REPLICA IDENTITY FULL would make every update fail. */
 async function refuseVirtualColumns(
   client: { query: Pool['query'] },
   table: TableInfo,
@@ -87,7 +82,7 @@ async function refuseVirtualColumns(
   const [column] = rows
   if (!column) return
   throw new Error(
-    `column "${column.name}" of ${table.sqlName} is generated and virtual, which logical replication cannot carry: make it STORED`,
+    `Column "${column.name}" of ${table.sqlName} is a virtual generated column, which logical replication does not support. Make it STORED.`,
   )
 }
 
@@ -102,7 +97,7 @@ async function addTable(pool: Pool, publication: string, table: TableInfo): Prom
     await refuseVirtualColumns(client, table)
     await client.query('BEGIN')
     try {
-      await client.query(`SET LOCAL lock_timeout = ${lockTimeoutMs}`)
+      await client.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`)
       await client.query(`ALTER PUBLICATION ${publication} ADD TABLE ${table.sqlName}`)
       for (const { name } of rows) await client.query(`ALTER TABLE ${name} REPLICA IDENTITY FULL`)
       await client.query('COMMIT')
@@ -116,8 +111,8 @@ async function addTable(pool: Pool, publication: string, table: TableInfo): Prom
 }
 
 /**
- * A transaction that wrote to the table before it was published streams only its later changes, if any.
- * `ALTER TABLE` waits for such transactions; a table that needs none must be waited for here.
+ * Waits for transactions that wrote to the table before it was published, because only their later changes
+ * are streamed. `ALTER TABLE` waits by itself; this is for tables that need none.
  */
 async function waitForWriters(client: { query: Pool['query'] }, oid: number): Promise<void> {
   const writers = async () => {
@@ -130,7 +125,7 @@ async function waitForWriters(client: { query: Pool['query'] }, oid: number): Pr
     )
     return rows.map((row) => row.vxid)
   }
-  const deadline = Date.now() + lockTimeoutMs
+  const deadline = Date.now() + LOCK_TIMEOUT_MS
   let waitingFor = await writers()
   while (waitingFor.length > 0) {
     if (Date.now() > deadline) throw lockTimeout()
@@ -140,7 +135,7 @@ async function waitForWriters(client: { query: Pool['query'] }, oid: number): Pr
   }
 }
 
-/** What waiting clients get when a table stays locked. */
+/** The failure of a shape whose table stays locked. */
 export function lockTimeout(): ShapeFailure {
   return new ShapeFailure(503, 'Snapshot timed out while waiting for a table lock', 10)
 }

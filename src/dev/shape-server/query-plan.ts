@@ -1,24 +1,28 @@
-import type { Relation } from '../protocol/row-key.ts'
+import type { Relation } from '../protocol/messages.ts'
 import type { Catalog, TableInfo } from './catalog.ts'
-import { checkExpression } from './where/check-expression.ts'
-import { type Condition, compileCondition } from './where/condition.ts'
-import { type Expression, type Membership, quoteIdentifier, toSql } from './where/expression.ts'
-import type { ParsedWhere, SelectParts } from './where/parse-where.ts'
-import { subqueriesOf } from './where/parse-where.ts'
-import { type DisjunctiveForm, disjunctiveForm } from './where/positions.ts'
+import { quoteIdentifier } from './identifiers.ts'
+import { checkExpression } from './where/check.ts'
+import {
+  type Condition,
+  compileCondition,
+  type DisjunctiveForm,
+  disjunctiveForm,
+} from './where/condition.ts'
+import { type Expression, type Membership, toSql } from './where/expression.ts'
+import { type ParsedWhere, type SelectParts, withSubqueries } from './where/parse.ts'
 import { WhereError } from './where/where-error.ts'
 
-/** A table and the condition its rows are held to, ready to be asked and followed. */
+/** A table and a checked condition on its rows, ready to query and to follow in the stream. */
 export interface QueryPlan {
   readonly table: TableInfo
   readonly where: Expression | undefined
   readonly condition: Condition | undefined
-  /** Positions of the condition; only where there are subqueries, whose values may move rows. */
+  /** Only for conditions with subqueries, whose values can move rows in and out. */
   readonly form: DisjunctiveForm | undefined
   readonly subqueries: readonly SubqueryPlan[]
 }
 
-/** The plan of a subquery, and what it selects. */
+/** The plan of a subquery and the columns it selects. */
 export interface SubqueryPlan extends QueryPlan {
   readonly columns: readonly string[]
 }
@@ -44,11 +48,9 @@ export async function planQuery(
   const where = checkExpression(parsed.root, {
     columns: new Map(table.columns.map((column) => [column.name, column.type])),
     params,
-    decided: new Map(),
     subqueries: subqueries.map((subquery) =>
       subquery.columns.map((name) => columnType(subquery.table, name)),
     ),
-    met: 0,
   })
   if (where.type !== 'bool') {
     throw new WhereError('WHERE clause must return a boolean')
@@ -69,14 +71,14 @@ async function planSubquery(
     const message = `The following columns are not found on the table: ${missing.join(', ')}`
     throw new WhereError(message, 'columns')
   }
-  const parsed = select.where && subqueriesOf(select.where)
+  const parsed = select.where && withSubqueries(select.where)
   return { ...(await planQuery(catalog, table, parsed, params)), columns: select.columns }
 }
 
 /**
  * Finds a table.
  *
- * @throws WhereError under `table` where there is none.
+ * @throws WhereError under `table` if there is none
  */
 export async function findTable(catalog: Catalog, relation: Relation): Promise<TableInfo> {
   const table = await catalog.find(relation)
@@ -96,7 +98,7 @@ function columnType(table: TableInfo, name: string): string {
   return table.columns.find((column) => column.name === name)?.type ?? 'unknown'
 }
 
-/** The where clause as Postgres reads it, subqueries written out. */
+/** Writes the where clause as SQL, subqueries included. */
 export function whereSql(plan: QueryPlan): string {
   if (!plan.where) return 'true'
   return toSql(plan.where, { membership: (membership) => membershipSql(plan, membership) })
@@ -109,13 +111,13 @@ function membershipSql(plan: QueryPlan, membership: Membership): string {
   return `(${rowSql(membership)} IN (${select}))`
 }
 
-/** The left side of a membership. */
+/** Writes the left side of a membership. */
 export function rowSql(membership: Membership): string {
   const names = membership.columns.map((column) => quoteIdentifier(column.name))
   return names.length === 1 ? (names[0] as string) : `(${names.join(', ')})`
 }
 
-/** A text that is the same for where clauses that mean the same parse tree and parameters. */
+/** Returns a text that identifies a where clause: equal for equal parse trees and parameters. */
 export function planIdentity(plan: QueryPlan): string {
   if (!plan.where) return ''
   return toSql(plan.where, {
@@ -128,7 +130,7 @@ export function planIdentity(plan: QueryPlan): string {
   })
 }
 
-/** The plan and those of all its subqueries, at every depth. */
+/** Returns the plan and those of all its subqueries, at every depth. */
 export function allPlans(plan: QueryPlan): QueryPlan[] {
   return [plan, ...plan.subqueries.flatMap(allPlans)]
 }

@@ -1,43 +1,111 @@
 import type { Client } from 'pg'
 import { LogicalReplicationService, type Pgoutput, PgoutputPlugin } from 'pg-logical-replication'
-import type { RowText } from '../protocol/row-key.ts'
+import type { RowText } from '../protocol/messages.ts'
 import { connectionConfig } from './connection.ts'
 import type { RowChange, StreamRelation, Transaction } from './transaction.ts'
 
-/** Each acknowledgement is a write to the socket, and Postgres needs none to send on. */
-const acknowledgeEveryMs = 100
+const RESTART_DELAY_MS = 500
+/** Acknowledging every commit would cost a socket write each; Postgres doesn't need it to continue. */
+const ACKNOWLEDGE_INTERVAL_MS = 100
 
-/** A running replication stream. */
-export interface ReplicationStream {
-  stop(): Promise<void>
+interface StreamOptions {
+  readonly database: string
+  /** Name of the slot and of the publication to read. */
+  readonly name: string
+  /** Called with committed transactions in commit order; the next one follows when it has resolved. */
+  readonly onTransaction: (transaction: Transaction) => Promise<void>
 }
 
 /**
- * Streams committed transactions, in commit order, one at a time: the next one is handed over when
- * `onTransaction` has resolved. The slot is temporary: it ends with the connection.
+ * Keeps a replication stream running: starts a new one whenever it breaks off or a transaction cannot be
+ * applied.
  *
- * @param options.name - of the slot, and of the publication to read.
- * @param options.onEnd - called once when the stream breaks off; not after `stop()`.
- * @returns once Postgres is streaming.
- * @throws when the stream cannot be started.
+ * @param options.onRunning called with true once a stream runs and with false when it breaks off
+ * @param options.onTrouble called with each failure
+ * @returns once the first stream runs
+ * @throws when the first stream cannot be started
  */
-export async function startReplicationStream(options: {
-  databaseUrl: string
-  name: string
-  onTransaction: (transaction: Transaction) => Promise<void>
-  onEnd: (error: Error) => void
-}): Promise<ReplicationStream> {
-  const { name } = options
-  const service = new LogicalReplicationService(connectionConfig(options.databaseUrl), {
+export async function keepStreaming(
+  options: StreamOptions & {
+    readonly onRunning: (running: boolean) => void
+    readonly onTrouble: (message: string, error: unknown) => void
+  },
+): Promise<{ stop(): Promise<void> }> {
+  const { onRunning, onTrouble } = options
+  let current: { stop(): Promise<void> } | undefined
+  let timer: NodeJS.Timeout | undefined
+  let starting: Promise<void> | undefined
+  let stopping: Promise<void> | undefined
+  let stopped = false
+
+  async function start(): Promise<void> {
+    current = await startStream(
+      {
+        ...options,
+        onTransaction: (transaction) =>
+          options.onTransaction(transaction).catch((error: unknown) => {
+            restart('a transaction could not be applied', error)
+          }),
+      },
+      (error) => restart('the replication stream broke off', error),
+    )
+    onRunning(true)
+  }
+
+  function restart(message: string, error: unknown): void {
+    onTrouble(message, error)
+    if (stopped) return
+    onRunning(false)
+    // A broken stream still has timers, and its connection may be open.
+    stopping = current?.stop() ?? stopping
+    current = undefined
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      starting = startAgain()
+    }, RESTART_DELAY_MS)
+  }
+
+  async function startAgain(): Promise<void> {
+    await stopping
+    if (stopped) return
+    await start().catch((error: unknown) => {
+      restart('replication could not be started again', error)
+    })
+  }
+
+  await start()
+  return {
+    async stop() {
+      stopped = true
+      clearTimeout(timer)
+      await starting
+      await stopping
+      await current?.stop()
+    },
+  }
+}
+
+/**
+ * Starts a stream. Its slot is temporary and ends with the connection.
+ *
+ * @param onEnd called once when the stream breaks off, not after `stop()`
+ * @returns once Postgres is streaming
+ */
+async function startStream(
+  { database, name, onTransaction }: StreamOptions,
+  onEnd: (error: Error) => void,
+): Promise<{ stop(): Promise<void> }> {
+  const service = new LogicalReplicationService(connectionConfig(database), {
     acknowledge: { auto: false, timeoutSeconds: 5 },
     flowControl: { enabled: true },
   })
-  const assemble = transactionAssembler(options.onTransaction)
+  const assemble = transactionAssembler(onTransaction)
   let acknowledgedAt = Number.NEGATIVE_INFINITY
   service.on('data', async (lsn: string, message: Pgoutput.Message) => {
     await assemble(message)
-    // The last commits of a burst are left to the service, which acknowledges every few seconds.
-    if (message.tag !== 'commit' || performance.now() - acknowledgedAt < acknowledgeEveryMs) return
+    // The service itself acknowledges every few seconds, which covers the last commits of a burst.
+    if (message.tag !== 'commit') return
+    if (performance.now() - acknowledgedAt < ACKNOWLEDGE_INTERVAL_MS) return
     acknowledgedAt = performance.now()
     await service.acknowledge(lsn)
   })
@@ -45,12 +113,11 @@ export async function startReplicationStream(options: {
     if (shouldRespond) await service.acknowledge(lsn)
   })
 
-  let stopped = false
   let ended = false
   const end = (error: Error) => {
-    if (ended || stopped) return
+    if (ended) return
     ended = true
-    options.onEnd(error)
+    onEnd(error)
   }
   await new Promise<void>((resolve, reject) => {
     service.on('start', () => resolve())
@@ -71,13 +138,13 @@ export async function startReplicationStream(options: {
   })
   return {
     async stop() {
-      stopped = true
+      ended = true
       await service.destroy().catch(() => undefined)
     },
   }
 }
 
-/** Creates the slot on the streaming connection itself, so that nothing is left behind by a crash. */
+/** Creates the slot on the streaming connection itself, so that a crash leaves nothing behind. */
 class TemporarySlotPlugin extends PgoutputPlugin {
   constructor(publication: string) {
     super({ protoVersion: 1, publicationNames: [publication] })
@@ -100,6 +167,7 @@ class TemporarySlotPlugin extends PgoutputPlugin {
   }
 }
 
+/** Collects the messages of a transaction until its commit. */
 function transactionAssembler(
   onTransaction: (transaction: Transaction) => Promise<void>,
 ): (message: Pgoutput.Message) => Promise<void> {
@@ -152,7 +220,7 @@ function transactionAssembler(
 }
 
 /**
- * Reads an LSN as Postgres prints it.
+ * Parses an LSN.
  *
  * @example
  * parseLsn('0/1A2B3C4') // 27440068n

@@ -1,4 +1,4 @@
-import type { MessageShape } from '../protocol/change-message.ts'
+import type { MessageShape } from '../protocol/messages.ts'
 import type { FieldErrors, ShapeDefinition, ShapeParams } from '../protocol/source.ts'
 import type { Catalog, TableInfo } from './catalog.ts'
 import { IdentifierError, parseColumns, parseRelation } from './identifiers.ts'
@@ -10,62 +10,56 @@ import {
   planQuery,
   type QueryPlan,
 } from './query-plan.ts'
-import { parseWhere } from './where/parse-where.ts'
+import { parseWhere } from './where/parse.ts'
 import { WhereError } from './where/where-error.ts'
 
 /** A checked shape of a Postgres table. */
 export interface PostgresShape extends ShapeDefinition {
   readonly plan: QueryPlan
   readonly message: MessageShape
-  /** Whether the request left out `columns`: then a new column of the table ends the shape. */
+  /** Whether the request omitted `columns`. Then a new column of the table ends the shape. */
   readonly allColumns: boolean
   readonly log: 'full' | 'changes_only'
 }
 
-/** Shapes that have been checked lately, for a client asks for the same again with every poll. */
-const checkedByCatalog = new WeakMap<Catalog, Map<string, PostgresShape>>()
-const checkedLimit = 2000
+/** Recently checked shapes, because clients repeat their request with every poll. */
+const recentByCatalog = new WeakMap<Catalog, Map<string, PostgresShape>>()
+const MAX_RECENT = 2000
 
-/**
- * Checks a shape request against the database. What was checked before is remembered while the catalog
- * knows its tables as they were.
- *
- * @example
- * const defined = await defineShape(catalog, { table: 'items', where: 'id > 1', … })
- */
+/** Checks a shape request against the database. Results are cached until the catalog forgets a table. */
 export async function defineShape(
   catalog: Catalog,
   params: ShapeParams,
 ): Promise<{ definition: PostgresShape } | { errors: FieldErrors }> {
   try {
-    return { definition: await rememberedShape(catalog, params) }
+    return { definition: await cachedShape(catalog, params) }
   } catch (error) {
     if (error instanceof WhereError) return { errors: { [error.field]: [error.message] } }
     throw error
   }
 }
 
-async function rememberedShape(catalog: Catalog, params: ShapeParams): Promise<PostgresShape> {
-  const checked = checkedByCatalog.get(catalog) ?? new Map<string, PostgresShape>()
-  checkedByCatalog.set(catalog, checked)
+async function cachedShape(catalog: Catalog, params: ShapeParams): Promise<PostgresShape> {
+  const recent = recentByCatalog.get(catalog) ?? new Map<string, PostgresShape>()
+  recentByCatalog.set(catalog, recent)
   const { table, where, columns, queryableColumns, replica, log } = params
   const key = JSON.stringify([table, where, params.params, columns, queryableColumns, replica, log])
-  const known = checked.get(key)
+  const known = recent.get(key)
   const shape =
     known && (await hasSameTables(catalog, known.plan))
       ? known
       : await checkedShape(catalog, params)
-  // A Map keeps insertion order: the front is what was asked for longest ago.
-  checked.delete(key)
-  checked.set(key, shape)
-  for (const oldest of checked.keys()) {
-    if (checked.size <= checkedLimit) break
-    checked.delete(oldest)
+  // A Map keeps insertion order: the first entry is the least recently used.
+  recent.delete(key)
+  recent.set(key, shape)
+  for (const oldest of recent.keys()) {
+    if (recent.size <= MAX_RECENT) break
+    recent.delete(oldest)
   }
   return shape
 }
 
-/** Whether the catalog has not forgotten any of the plan's tables since. */
+/** Returns whether the catalog still has all tables of a plan. */
 async function hasSameTables(catalog: Catalog, plan: QueryPlan): Promise<boolean> {
   for (const { table } of allPlans(plan)) {
     if ((await catalog.find(table.relation)) !== table) return false
@@ -74,7 +68,7 @@ async function hasSameTables(catalog: Catalog, plan: QueryPlan): Promise<boolean
 }
 
 async function checkedShape(catalog: Catalog, params: ShapeParams): Promise<PostgresShape> {
-  const relation = named('table', () => parseRelation(params.table))
+  const relation = underField('table', () => parseRelation(params.table))
   const table = await findTable(catalog, relation)
   const columns = selectedColumns(table, params)
   const parsed = params.where === undefined ? undefined : parseWhere(params.where)
@@ -105,14 +99,14 @@ async function checkedShape(catalog: Catalog, params: ShapeParams): Promise<Post
   }
 }
 
-/** The columns a shape sends; every check in the engine's words. */
+/** Returns the columns that a shape sends, checked in the engine's order. */
 function selectedColumns(table: TableInfo, params: ShapeParams): Set<string> {
   const queryable = queryableColumns(table, params)
   const all = table.columns.map((column) => column.name)
   const asked =
     params.columns === undefined
       ? (queryable ?? all)
-      : named('columns', () => parseColumns(params.columns as string))
+      : underField('columns', () => parseColumns(params.columns as string))
   const allowed = new Set(queryable ?? all)
   const keys = primaryKey(table).filter((name) => !asked.includes(name))
   if (keys.length > 0) {
@@ -139,11 +133,11 @@ function selectedColumns(table: TableInfo, params: ShapeParams): Set<string> {
   return new Set(asked)
 }
 
-/** The columns a subset may speak of; undefined where the request does not restrict them. */
+/** Returns the columns that a subset may refer to; undefined if the request does not restrict them. */
 export function queryableColumns(table: TableInfo, params: ShapeParams): string[] | undefined {
   const text = params.queryableColumns
   if (text === undefined) return undefined
-  const names = named('queryable_columns', () => parseColumns(text))
+  const names = underField('queryable_columns', () => parseColumns(text))
   const missing = names.filter((name) => !hasColumn(table, name))
   if (missing.length > 0) {
     throw new WhereError(
@@ -170,7 +164,7 @@ function schemaOf(table: TableInfo, columns: ReadonlySet<string>): Record<string
   return Object.fromEntries(selected.map((column) => [column.name, column.schemaEntry]))
 }
 
-function named<T>(field: string, parse: () => T): T {
+function underField<T>(field: string, parse: () => T): T {
   try {
     return parse()
   } catch (error) {

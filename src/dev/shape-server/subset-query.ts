@@ -1,5 +1,5 @@
-import { createRowWriter } from '../protocol/change-message.ts'
-import type { RowTags } from '../protocol/move-tags.ts'
+import type { Pool } from 'pg'
+import type { RowTags } from '../protocol/messages.ts'
 import { parseSnapshot } from '../protocol/snapshot-visibility.ts'
 import {
   type FieldErrors,
@@ -8,35 +8,37 @@ import {
   SubsetRefused,
   type SubsetRows,
 } from '../protocol/source.ts'
-import { booleanWriter } from './boolean-writer.ts'
 import type { TableInfo } from './catalog.ts'
-import { sqlState } from './connection.ts'
-import { type SelectedRow, selectedRow, selectionOf } from './member-queries.ts'
+import { sqlState, withConnection } from './connection.ts'
+import { copyRows } from './copy-rows.ts'
+import { quoteIdentifier } from './identifiers.ts'
 import { whereSql } from './query-plan.ts'
 import { parseLsn } from './replication-stream.ts'
+import { createQueryRowWriter, type SelectedRow, selectedRow, selectionOf } from './row-queries.ts'
 import { type PostgresShape, queryableColumns } from './shape-definition.ts'
-import type { Querier } from './snapshot-query.ts'
-import { checkExpression, dotted } from './where/check-expression.ts'
-import { type Expression, quoteIdentifier, toSql } from './where/expression.ts'
-import { parseOrderBy, parseWhere } from './where/parse-where.ts'
-import { locationOf, nodeList, openNode, type PgFields, stringOf } from './where/pg-node.ts'
+import { checkExpression, dotted } from './where/check.ts'
+import { toSql } from './where/expression.ts'
+import {
+  locationOf,
+  nodeList,
+  openNode,
+  type PgFields,
+  parseOrderBy,
+  parseWhere,
+  stringOf,
+} from './where/parse.ts'
 import { WhereError } from './where/where-error.ts'
 
-/** SQLSTATE of a text that is no value of its type. */
-const invalidText = '22P02'
+/** SQLSTATE of a text that is not a value of its type. */
+const INVALID_TEXT = '22P02'
 
-/** A checked subset: what is ANDed to the shape's own condition, and which part of the rows. */
+/** A checked subset as SQL: a condition to AND to the shape's own, then ORDER BY, LIMIT and OFFSET. */
 export interface PostgresSubset {
   readonly where: string
   readonly tail: string
 }
 
-/**
- * Checks a subset against its shape's table.
- *
- * @example
- * defineSubset(shape, { where: 'n > $1', params: ['7'], … }, request)
- */
+/** Checks a subset against its shape's table. */
 export function defineSubset(
   shape: PostgresShape,
   params: SubsetParams,
@@ -59,41 +61,38 @@ export function defineSubset(
 }
 
 /**
- * Reads the rows of a subset, and the snapshot they come from.
+ * Reads the rows of a subset and the snapshot they come from.
  *
- * @param tagsOf - tells the tags of a row, by which clients move it out again.
- * @throws SubsetRefused for a value that its type does not have, an enum's for one.
+ * @param tagsOf returns the tags of a row, by which clients move it out again
+ * @throws SubsetRefused for a text that is not a value of its type, such as an unknown enum value
  */
 export async function readSubset(
-  client: Querier,
+  pool: Pool,
   shape: PostgresShape,
   subset: PostgresSubset,
   tagsOf: (row: SelectedRow) => RowTags | undefined,
 ): Promise<SubsetRows> {
   const { plan, message } = shape
-  const selection = selectionOf(plan, [...message.columns, ...message.keyColumns])
-  const query = {
-    text: `SELECT s.snapshot, s.lsn, r.* FROM
-        (SELECT pg_current_snapshot() AS snapshot, pg_current_wal_lsn() AS lsn) s
-      LEFT JOIN LATERAL (SELECT true, ${selection.list} FROM ${plan.table.sqlName}
-        WHERE ${whereSql(plan)} AND ${subset.where}${subset.tail}) r ON true`,
-    rowMode: 'array' as const,
-  }
-  const result = await client.query<(string | null)[]>(query).catch((error: Error) => {
-    throw sqlState(error) === invalidText ? new SubsetRefused(error.message) : error
-  })
+  const selection = selectionOf(plan, message.columns)
+  const sql = `SELECT s.snapshot, s.lsn, r.* FROM
+      (SELECT pg_current_snapshot() AS snapshot, pg_current_wal_lsn() AS lsn) s
+    LEFT JOIN LATERAL (SELECT true, ${selection.list} FROM ${plan.table.sqlName}
+      WHERE ${whereSql(plan)} AND ${subset.where}${subset.tail}) r ON true`
   const mark = Math.floor(Math.random() * 2 ** 31)
-  const asPrinted = booleanWriter(shape)
-  const writeRow = createRowWriter(message)
-  const messages = result.rows
-    .filter((cells) => cells[2] !== null)
-    .map((cells) => {
-      const selected = selectedRow(selection, cells, 3)
-      return writeRow(asPrinted(selected.row), tagsOf(selected), { snapshot_mark: mark })
-    })
-  const [snapshotText, lsn] = result.rows[0] ?? []
-  const snapshot = parseSnapshot(snapshotText ?? '')
-  return { messages, snapshot, databaseLsn: parseLsn(lsn ?? null), mark }
+  const writeRow = createQueryRowWriter(shape)
+  const messages: string[] = []
+  let snapshot: string | null = null
+  let lsn: string | null = null
+  const onRow = (values: (string | null)[]) => {
+    ;[snapshot = null, lsn = null] = values
+    if (values[2] === null) return
+    const selected = selectedRow(selection, values, 3)
+    messages.push(writeRow(selected.row, tagsOf(selected), { snapshot_mark: mark }))
+  }
+  await withConnection(pool, (client) => copyRows(client, sql, onRow)).catch((error: Error) => {
+    throw sqlState(error) === INVALID_TEXT ? new SubsetRefused(error.message) : error
+  })
+  return { messages, snapshot: parseSnapshot(snapshot ?? ''), databaseLsn: parseLsn(lsn), mark }
 }
 
 function subsetWhere(
@@ -104,12 +103,9 @@ function subsetWhere(
   const parsed = parseWhere(where)
   if (parsed.subqueries.length > 0) throw new WhereError('Subqueries are not allowed in subsets')
   const columns = table.columns.filter((column) => allowed.has(column.name))
-  const expression: Expression = checkExpression(parsed.root, {
+  const expression = checkExpression(parsed.root, {
     columns: new Map(columns.map((column) => [column.name, column.type])),
     params,
-    decided: new Map(),
-    subqueries: [],
-    met: 0,
     allowEnums: true,
   })
   if (expression.type !== 'bool') {
@@ -128,7 +124,7 @@ function orderSql(text: string, allowed: ReadonlySet<string>): string {
   return ` ORDER BY ${terms.join(', ')}`
 }
 
-/** Positions in errors are those of the parsed text, prefix included: so the engine has it here. */
+/** Positions in these errors count the prefix of the parsed text, as in the engine. */
 function orderColumn(sort: PgFields, allowed: ReadonlySet<string>): string {
   const [type, fields] = openNode(sort.node)
   const location = locationOf(fields)

@@ -1,27 +1,27 @@
-import type { RowText } from '../protocol/row-key.ts'
+import type { RowText } from '../protocol/messages.ts'
 import type { TableInfo } from './catalog.ts'
 import type { Truth } from './where/condition.ts'
 
-/** What changed in a set of values. */
+/** The net change of a set of values. */
 export interface ValueDelta {
   readonly added: ReadonlySet<string>
   readonly removed: ReadonlySet<string>
-  /** Whether the set gained its first null or lost its last: then `NOT IN` changes for every row. */
+  /** Whether the set gained its first null or lost its last; then `NOT IN` changes for every row. */
   readonly hasNullChanged: boolean
-  /** Whether it became empty or ceased to be: then `NOT IN` changes for rows with a null. */
+  /** Whether the set became empty or stopped being empty; then `NOT IN` changes for rows with a null. */
   readonly emptiness: 'same' | 'now-empty' | 'now-filled'
 }
 
-/** The values a subquery has at a point of the stream, each with the number of rows that have it. */
+/** The values of a subquery at a point of the stream, each with the number of rows that have it. */
 export interface ValueSet {
   has(value: string): boolean
   readonly values: Iterable<string>
   readonly hasNull: boolean
-  /** SQL's `value IN (set)`. */
+  /** Returns SQL's `value IN (set)`. */
   contains(value: string | null): Truth
   add(value: string | null): void
   remove(value: string | null): void
-  /** The net change since the last call. */
+  /** Returns the net change since the last call. */
   takeDelta(): ValueDelta
 }
 
@@ -86,13 +86,12 @@ export function createValueSet(): ValueSet {
   }
 }
 
-/** Reads the value that a row has in some columns: equal values give equal texts. */
+/** Returns a row's value in some columns as a text. Equal values give equal texts. */
 export type ValueReader = (row: RowText) => string | null
 
 /**
- * A reader of the given columns.
- *
- * @returns null where any of them is null: such a row equals nothing.
+ * Creates a reader of the given columns. It returns null if any of them is null, because such a row equals
+ * nothing.
  */
 export function valueReader(table: TableInfo, columns: readonly string[]): ValueReader {
   const normals = columns.map((name) => {
@@ -110,12 +109,12 @@ export function valueReader(table: TableInfo, columns: readonly string[]): Value
   }
 }
 
-/** The texts of a value's columns. */
+/** Splits a value into the texts of its columns. */
 export function valueParts(value: string, width: number): string[] {
   return width === 1 ? [value] : (JSON.parse(value) as string[])
 }
 
-/** Some types print equal values in several ways. */
+/** Returns the normal form of a type's texts: some types print equal values in several ways. */
 function normalOf(type: string): (text: string) => string {
   if (type === 'numeric') {
     return (text) => (text.includes('.') ? text.replace(/\.?0+$/, '') : text)

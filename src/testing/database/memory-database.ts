@@ -1,4 +1,4 @@
-import type { RowText } from '../../dev/protocol/row-key.ts'
+import type { RowText } from '../../dev/protocol/messages.ts'
 import {
   type ColumnDefinition,
   type ColumnMap,

@@ -1,16 +1,17 @@
 import type { Condition } from '../../access/condition.ts'
-import type { LogEntry } from '../../dev/protocol/change-log.ts'
 import {
   changeMessages,
+  createRowWriter,
   finishTransaction,
   type MessageShape,
-  rowMessage,
+  moveEventMessage,
+  type RowTags,
+  rowKey,
   type ShapeChange,
-} from '../../dev/protocol/change-message.ts'
-import { moveEventMessage, type RowTags, tagValue } from '../../dev/protocol/move-tags.ts'
+  tagValue,
+} from '../../dev/protocol/messages.ts'
 import { nextOffset } from '../../dev/protocol/offset.ts'
-import { rowKey } from '../../dev/protocol/row-key.ts'
-import type { ShapeLog } from '../../dev/protocol/shape-log.ts'
+import type { LogEntry, ShapeLog } from '../../dev/protocol/shape-log.ts'
 import { type SnapshotBounds, snapshotEndMessage } from '../../dev/protocol/snapshot-visibility.ts'
 import { conditionForm, type Leaf } from './condition-form.ts'
 import type { CommittedTransaction, RowSource } from './row-source.ts'
@@ -42,6 +43,7 @@ export type MemoryFeed = (transaction: CommittedTransaction) => void
  */
 export function startMemoryFeed(shape: FeedShape, log: ShapeLog, source: RowSource): MemoryFeed {
   const { message } = shape
+  const writeRow = createRowWriter(message)
   const form = conditionForm(shape.condition)
   const { leaves, disjuncts } = form
   const isTagged = leaves.some(({ kind }) => kind === 'in')
@@ -87,7 +89,7 @@ export function startMemoryFeed(shape: FeedShape, log: ShapeLog, source: RowSour
   }
 
   for (const member of members.load()) {
-    if (shape.sendsRows) log.addSnapshotMessage(rowMessage(message, member.row, tagsOf(member)))
+    if (shape.sendsRows) log.addSnapshotMessage(writeRow(member.row, tagsOf(member)))
   }
   log.endSnapshot(snapshotEndMessage(bounds()))
 
@@ -107,7 +109,7 @@ export function startMemoryFeed(shape: FeedShape, log: ShapeLog, source: RowSour
     entries.push(...finishTransaction(drafts))
     if (movedIn.length > 0) add(moveEvent('move-in', movedIn, txid))
     for (const member of entered) {
-      add(rowMessage(message, member.row, tagsOf(member), { is_move_in: true }))
+      add(writeRow(member.row, tagsOf(member), { is_move_in: true }))
     }
     if (entered.length > 0) add(snapshotEndMessage(bounds()))
     log.append(entries)

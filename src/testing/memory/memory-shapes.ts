@@ -1,5 +1,5 @@
 import type { Condition } from '../../access/condition.ts'
-import type { MessageShape } from '../../dev/protocol/change-message.ts'
+import type { MessageShape } from '../../dev/protocol/messages.ts'
 import type { ShapeLog } from '../../dev/protocol/shape-log.ts'
 import {
   type FieldErrors,

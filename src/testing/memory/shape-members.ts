@@ -1,5 +1,5 @@
 import { type Condition, isInRange, matches } from '../../access/condition.ts'
-import type { RowText } from '../../dev/protocol/row-key.ts'
+import type { RowText } from '../../dev/protocol/messages.ts'
 import { type ConditionForm, type Leaf, subqueryTables } from './condition-form.ts'
 import type { CommittedTransaction, RowSource, TableChange } from './row-source.ts'
 

@@ -1,11 +1,11 @@
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
-import { toResponse } from '../../../src/dev/protocol/http-message.ts'
 import { createShapeProtocol } from '../../../src/dev/protocol/protocol.ts'
+import { toResponse } from '../../../src/dev/protocol/responses.ts'
 import { createShapeStore, type ShapeStore } from '../../../src/dev/protocol/shape-store.ts'
 import { createPool } from '../../../src/dev/shape-server/connection.ts'
 import { createPostgresSource } from '../../../src/dev/shape-server/postgres-source.ts'
 import type { PostgresShape } from '../../../src/dev/shape-server/shape-definition.ts'
-import { loadParser } from '../../../src/dev/shape-server/where/parse-where.ts'
+import { loadPgParser } from '../../../src/dev/shape-server/where/parse.ts'
 import { freshDatabase } from '../../support/database.ts'
 
 afterEach(() => {
@@ -21,7 +21,7 @@ async function start() {
     await Promise.all([pool.end(), commitPool.end()])
     await database.drop()
   })
-  await loadParser()
+  await loadPgParser()
   let store: ShapeStore<PostgresShape>
   const source = await createPostgresSource({ pool, commitPool, store: () => store, log() {} })
   store = createShapeStore<PostgresShape>({

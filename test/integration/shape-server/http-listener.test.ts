@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest'
-import type { AnswerBody, ProtocolAnswer } from '../../../src/dev/protocol/http-message.ts'
+import type { AnswerBody, ProtocolAnswer } from '../../../src/dev/protocol/responses.ts'
 import { type HttpListener, listen } from '../../../src/dev/shape-server/http-listener.ts'
 import { until } from './fixture.ts'
 
@@ -80,22 +80,4 @@ test('a client that goes while it waits ends its stream, and leaves the server w
   await until('the stream has ended', () => gone.length === 2)
   expect(gone).toEqual(['request', 'stream'])
   expect(await (await fetch(listener.url)).text()).toBe('here')
-})
-
-test('a body counts as sent once all of it is out, or its client has gone', async () => {
-  const body = new Uint8Array(64 * 2 ** 20)
-  const sent: string[] = []
-  listener = await listen(async ({ url }) => {
-    const { pathname } = new URL(url)
-    return { status: 200, headers: new Map(), body, sent: () => sent.push(pathname) }
-  })
-  const abort = new AbortController()
-  const read = await fetch(`${listener.url}/read`)
-  await fetch(`${listener.url}/gone`, { signal: abort.signal })
-  expect(sent).toEqual([])
-  abort.abort()
-  await until('the server knows that one has gone', () => sent.length === 1)
-  expect((await read.arrayBuffer()).byteLength).toBe(body.length)
-  await until('the server knows that the other has all', () => sent.length === 2)
-  expect(sent).toEqual(['/gone', '/read'])
 })

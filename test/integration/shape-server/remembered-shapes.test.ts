@@ -4,7 +4,7 @@ import type { ShapeParams } from '../../../src/dev/protocol/source.ts'
 import { type Catalog, createCatalog } from '../../../src/dev/shape-server/catalog.ts'
 import { createPool } from '../../../src/dev/shape-server/connection.ts'
 import { defineShape } from '../../../src/dev/shape-server/shape-definition.ts'
-import { loadParser } from '../../../src/dev/shape-server/where/parse-where.ts'
+import { loadPgParser } from '../../../src/dev/shape-server/where/parse.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
 
 let database: TestDatabase
@@ -12,7 +12,7 @@ let pool: Pool
 let catalog: Catalog
 
 beforeAll(async () => {
-  await loadParser()
+  await loadPgParser()
   database = await freshDatabase()
   pool = createPool(database.url, (error) => {
     throw error

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createRowWriter } from '../../../src/dev/protocol/change-message.ts'
+import { createRowWriter } from '../../../src/dev/protocol/messages.ts'
 import { fc } from '../../support/property.ts'
 import { type ShapeFixture, startFixture } from './fixture.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import {
-  afterSnapshot,
+  AFTER_SNAPSHOT,
   compareOffsets,
   formatOffset,
   nextOffset,
@@ -31,7 +31,7 @@ test('the next offset comes after, and before every later transaction', () => {
 })
 
 test('move events before the first change stand at 1_0', () => {
-  expect(formatOffset(nextOffset(afterSnapshot))).toBe('1_0')
+  expect(formatOffset(nextOffset(AFTER_SNAPSHOT))).toBe('1_0')
 })
 
 test.each(['', '1', 'abc', '-2_0', '1_', '_1', '1_2_3', '1_INF', ' 1_2'])(

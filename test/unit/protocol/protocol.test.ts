@@ -1,7 +1,6 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { nextCursor } from '../../../src/dev/protocol/cursor.ts'
-import { toResponse } from '../../../src/dev/protocol/http-message.ts'
 import { createShapeProtocol } from '../../../src/dev/protocol/protocol.ts'
+import { nextCursor, toResponse } from '../../../src/dev/protocol/responses.ts'
 import type { ShapeLog } from '../../../src/dev/protocol/shape-log.ts'
 import { createShapeStore } from '../../../src/dev/protocol/shape-store.ts'
 import { parseSnapshot } from '../../../src/dev/protocol/snapshot-visibility.ts'

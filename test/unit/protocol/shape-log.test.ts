@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { afterSnapshot, type LogOffset } from '../../../src/dev/protocol/offset.ts'
+import { AFTER_SNAPSHOT, type LogOffset } from '../../../src/dev/protocol/offset.ts'
 import { createShapeLog, type ShapeLog } from '../../../src/dev/protocol/shape-log.ts'
 import { fc } from '../../support/property.ts'
 
@@ -43,10 +43,10 @@ describe('the log of a shape', () => {
     const first = await log.read('before-all')
     log.endSnapshot(end)
     log.append([{ offset: { tx: 7n, op: 0 }, json: 'aaaa' }])
-    const page = await log.read(afterSnapshot)
+    const page = await log.read(AFTER_SNAPSHOT)
     log.append([{ offset: { tx: 8n, op: 0 }, json: 'b' }])
     expect((await log.read('before-all')).messages).toEqual(first.messages)
-    expect((await log.read(afterSnapshot)).messages).toEqual(page.messages)
+    expect((await log.read(AFTER_SNAPSHOT)).messages).toEqual(page.messages)
   })
 
   test('a reader ahead of the snapshot waits for it', async () => {
@@ -97,6 +97,6 @@ describe('the log of a shape', () => {
     log.endSnapshot(end)
     log.expire()
     log.append([{ offset: { tx: 7n, op: 0 }, json: 'a' }])
-    expect(log.lastOffset).toEqual(afterSnapshot)
+    expect(log.lastOffset).toEqual(AFTER_SNAPSHOT)
   })
 })

@@ -20,6 +20,6 @@ test('the 32-bit ids of the stream are compared across epochs', () => {
   expect(isVisible(parseSnapshot(`${epoch - 3n}:${epoch - 1n}:`), 2)).toBe(false)
 })
 
-test('what is no snapshot is refused', () => {
-  expect(() => parseSnapshot('10:20')).toThrow('no pg_snapshot')
+test('throws for a text that is not a snapshot', () => {
+  expect(() => parseSnapshot('10:20')).toThrow('not a pg_snapshot')
 })

@@ -1,7 +1,7 @@
-import { loadParser, parseWhere } from '../../../src/dev/shape-server/where/parse-where.ts'
+import { loadPgParser, parseWhere } from '../../../src/dev/shape-server/where/parse.ts'
 
 /** Parses many clauses, waits until nothing runs in the background any more, and prints the most memory it took. */
-await loadParser()
+await loadPgParser()
 for (let n = 0; n < 500; n++) parseWhere(`owner = 'ann' AND n IN (${n}, 1, 2) OR title LIKE '%x%'`)
 let before = process.cpuUsage()
 for (;;) {

@@ -1,6 +1,6 @@
-import type { RowText } from '../../protocol/row-key.ts'
-import { canonicalText } from './constants.ts'
+import type { RowText } from '../../protocol/messages.ts'
 import { type Column, columnsOf, type Expression, type Membership, toSql } from './expression.ts'
+import { canonicalText } from './literals.ts'
 import { WhereError } from './where-error.ts'
 
 /** SQL's three truth values. */
@@ -13,12 +13,12 @@ export type Leaf =
       readonly kind: 'test'
       readonly test: (row: RowText) => Truth
       readonly columns: readonly string[]
-      /** Set where the test is that a column has one text. */
+      /** Set if the test is `column = constant`. */
       readonly equals?: ColumnText
     }
   /** Decided by Postgres. */
   | { readonly kind: 'sql'; readonly sql: string; readonly columns: readonly string[] }
-  /** Decided by the values a subquery has at the moment. */
+  /** Decided by the present values of a subquery. */
   | { readonly kind: 'membership'; readonly membership: Membership }
 
 /** A column and the only text that satisfies a test of it. */
@@ -27,24 +27,22 @@ export interface ColumnText {
   readonly text: string
 }
 
-/** How a condition joins its leaves. */
+/** The AND, OR and NOT of a condition, over its leaves. */
 export type Tree =
   | { readonly kind: 'leaf'; readonly leaf: number }
   | { readonly kind: 'and' | 'or'; readonly args: readonly Tree[] }
   | { readonly kind: 'not'; readonly arg: Tree }
 
-/** A where clause, taken apart so that each part is decided where it is cheapest. */
+/** A where clause split at AND, OR and NOT, so that each part is decided where it is cheapest. */
 export interface Condition {
   readonly tree: Tree
   readonly leaves: readonly Leaf[]
 }
 
 /**
- * Takes a checked where clause apart.
+ * Splits a checked where clause.
  *
- * @throws WhereError for a subquery inside anything but AND, OR and NOT.
- * @example
- * const condition = compileCondition(expression)
+ * @throws WhereError for a subquery inside anything but AND, OR and NOT
  */
 export function compileCondition(expression: Expression): Condition {
   const leaves: Leaf[] = []
@@ -71,12 +69,7 @@ export function compileCondition(expression: Expression): Condition {
   return { tree: build(expression), leaves }
 }
 
-/**
- * The truth of a condition.
- *
- * @example
- * isTrue(decideTree(condition.tree, (leaf) => values[leaf]))
- */
+/** Decides a condition from the truth of its leaves. */
 export function decideTree(tree: Tree, leaf: (index: number) => Truth): Truth {
   switch (tree.kind) {
     case 'leaf':
@@ -98,46 +91,8 @@ export function decideTree(tree: Tree, leaf: (index: number) => Truth): Truth {
   }
 }
 
-function compileLeaf(part: Expression): Leaf {
-  if (part.kind === 'membership') return { kind: 'membership', membership: part }
-  const test = simpleTest(part)
-  const columns = [...new Set(columnsOf(part))]
-  if (test) {
-    const equals = equalsOf(part)
-    return { kind: 'test', test, columns, ...(equals ? { equals } : {}) }
-  }
-  const sql = toSql(part, {
-    membership: () => {
-      throw new WhereError('subqueries can only be combined with AND, OR and NOT')
-    },
-  })
-  return { kind: 'sql', sql, columns }
-}
-
-/** A test that needs no Postgres: constants, nulls, and (in)equality of types that print in one way. */
-function simpleTest(part: Expression): ((row: RowText) => Truth) | undefined {
-  if (part.kind === 'constant' && part.type === 'bool') {
-    const value = part.value === null ? null : canonicalText(part.value, 'bool') === 't'
-    return () => value
-  }
-  if (part.kind === 'column' && part.type === 'bool') {
-    const { name } = part
-    return (row) => (row[name] == null ? null : row[name] === 't')
-  }
-  if (part.kind !== 'call') return undefined
-  const [left, right] = part.args
-  if (left?.kind === 'column' && (part.name === 'IS NULL' || part.name === 'IS NOT NULL')) {
-    const { name } = left
-    const wanted = part.name === 'IS NULL'
-    return (row) => (row[name] == null) === wanted
-  }
-  if (part.name !== '=' && part.name !== '<>') return undefined
-  if (left?.kind === 'column') return equality(left, right, part.name === '=')
-  return right?.kind === 'column' ? equality(right, left, part.name === '=') : undefined
-}
-
 /**
- * The equalities that every row of a condition satisfies.
+ * Returns the equalities that every row of a condition satisfies.
  *
  * @example
  * requiredTexts(compileCondition(checked)) // [{ column: 'tenant_id', text: 't1' }]
@@ -151,32 +106,106 @@ export function requiredTexts(condition: Condition | undefined): ColumnText[] {
   return condition ? collect(condition.tree) : []
 }
 
-/** Called for parts that have a simple test only: then the constant prints in one way. */
-function equalsOf(part: Expression): ColumnText | undefined {
-  if (part.kind !== 'call' || part.name !== '=') return undefined
-  const column = part.args.find((arg) => arg.kind === 'column')
-  const constant = part.args.find((arg) => arg.kind === 'constant')
-  if (!column || !constant || constant.value === null) return undefined
-  const text = canonicalText(constant.value, constant.type)
-  return text === undefined ? undefined : { column: column.name, text }
+function compileLeaf(part: Expression): Leaf {
+  if (part.kind === 'membership') return { kind: 'membership', membership: part }
+  const columns = [...new Set(columnsOf(part))]
+  const test = compileTest(part)
+  if (test) return { kind: 'test', columns, ...test }
+  const sql = toSql(part, {
+    membership: () => {
+      throw new WhereError('subqueries can only be combined with AND, OR and NOT')
+    },
+  })
+  return { kind: 'sql', sql, columns }
 }
 
-const integers = new Set(['int2', 'int4', 'int8'])
+interface Test {
+  readonly test: (row: RowText) => Truth
+  readonly equals?: ColumnText
+}
 
-function equality(
-  column: Column,
+/** Compiles the parts that need no Postgres: constants, nulls, and equality of types with one text per value. */
+function compileTest(part: Expression): Test | undefined {
+  if (part.kind === 'constant' && part.type === 'bool') {
+    const value = part.value === null ? null : canonicalText(part.value, 'bool') === 't'
+    return { test: () => value }
+  }
+  if (part.kind === 'column' && part.type === 'bool') {
+    const { name } = part
+    return { test: (row) => (row[name] == null ? null : row[name] === 't') }
+  }
+  if (part.kind !== 'call') return undefined
+  const [left, right] = part.args
+  if (left?.kind === 'column' && (part.name === 'IS NULL' || part.name === 'IS NOT NULL')) {
+    const { name } = left
+    const wanted = part.name === 'IS NULL'
+    return { test: (row) => (row[name] == null) === wanted }
+  }
+  if (part.name !== '=' && part.name !== '<>') return undefined
+  if (left?.kind === 'column') return compileEquality(left, right, part.name === '=')
+  return right?.kind === 'column' ? compileEquality(right, left, part.name === '=') : undefined
+}
+
+const INTEGERS = new Set(['int2', 'int4', 'int8'])
+
+function compileEquality(
+  { name: column, type }: Column,
   other: Expression | undefined,
   equal: boolean,
-): ((row: RowText) => Truth) | undefined {
+): Test | undefined {
   if (other?.kind !== 'constant') return undefined
-  const same =
-    column.type === other.type ||
-    (integers.has(column.type) && integers.has(other.type)) ||
-    (column.type === 'varchar' && other.type === 'text')
-  if (!same) return undefined
-  const { name } = column
-  if (other.value === null) return () => null
+  const comparesTexts =
+    type === other.type ||
+    (INTEGERS.has(type) && INTEGERS.has(other.type)) ||
+    (type === 'varchar' && other.type === 'text')
+  if (!comparesTexts) return undefined
+  if (other.value === null) return { test: () => null }
   const text = canonicalText(other.value, other.type)
   if (text === undefined) return undefined
-  return (row) => (row[name] == null ? null : (row[name] === text) === equal)
+  return {
+    test: (row) => (row[column] == null ? null : (row[column] === text) === equal),
+    ...(equal ? { equals: { column, text } } : {}),
+  }
+}
+
+/** A condition of a disjunct. */
+export interface Position {
+  readonly leaf: number
+  readonly negated: boolean
+}
+
+/** A condition as OR of ANDs, where each condition of each disjunct has a position of its own. */
+export interface DisjunctiveForm {
+  readonly positions: readonly Position[]
+  /** The positions of each disjunct. */
+  readonly disjuncts: readonly (readonly number[])[]
+}
+
+const MAX_POSITIONS = 1000
+
+/**
+ * Brings a condition into the form that tags refer to: NOT pushed down to the leaves, AND distributed over OR.
+ *
+ * @throws when the form would have more than 1,000 positions
+ */
+export function disjunctiveForm(tree: Tree): DisjunctiveForm {
+  const positions: Position[] = []
+  const disjuncts = distribute(tree, false).map((conjunction) =>
+    conjunction.map((position) => positions.push(position) - 1),
+  )
+  return { positions, disjuncts }
+}
+
+function distribute(tree: Tree, negated: boolean): Position[][] {
+  if (tree.kind === 'leaf') return [[{ leaf: tree.leaf, negated }]]
+  if (tree.kind === 'not') return distribute(tree.arg, !negated)
+  const parts = tree.args.map((arg) => distribute(arg, negated))
+  const isOr = (tree.kind === 'or') !== negated
+  const crossed = (left: Position[][], right: Position[][]) =>
+    left.flatMap((a) => right.map((b) => [...a, ...b]))
+  const result = isOr ? parts.flat() : parts.reduce(crossed, [[]])
+  if (result.reduce((sum, conjunction) => sum + conjunction.length, 0) > MAX_POSITIONS) {
+    throw new Error('the where clause has too many alternatives around its subqueries')
+  }
+  return result
 }

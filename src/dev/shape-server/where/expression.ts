@@ -1,35 +1,17 @@
+import { quoteIdentifier, quoteLiteral } from '../identifiers.ts'
+
 /**
- * A Postgres type as the checker knows it: `int4`, `text[]`, `enum mood`, or `unknown` for a
- * literal whose type follows from where it stands.
+ * A Postgres type by the names of the checker: `int4`, `text[]`, `enum mood`, or `unknown` for a literal
+ * whose type depends on its context.
  */
 export type PgType = string
 
-/** A checked expression. Every part can be written back as SQL that Postgres reads the same way. */
-export type Expression =
-  | Column
-  | Constant
-  | ({ readonly kind: 'call'; readonly type: PgType; readonly location: number } & Rendered)
-  | ({
-      readonly kind: 'and' | 'or'
-      readonly type: 'bool'
-      readonly args: readonly Expression[]
-    } & Located)
-  | ({
-      readonly kind: 'not'
-      readonly type: 'bool'
-      readonly args: readonly [Expression]
-    } & Located)
-  | Membership
+/** A checked expression. Every part can be written as SQL that Postgres reads in the same way. */
+export type Expression = Column | Constant | Call | And | Not | Membership
 
 interface Located {
+  /** Byte position in the parsed text. */
   readonly location: number
-}
-
-interface Rendered {
-  /** For messages only. */
-  readonly name: string
-  readonly args: readonly Expression[]
-  readonly sql: (args: readonly string[]) => string
 }
 
 /** A column of the shape's table. */
@@ -39,7 +21,7 @@ export interface Column extends Located {
   readonly name: string
 }
 
-/** A literal or parameter; its type is `unknown` until something decides it. */
+/** A literal or parameter. Its type is `unknown` until its context decides it. */
 export interface Constant extends Located {
   readonly kind: 'constant'
   readonly type: PgType
@@ -48,7 +30,30 @@ export interface Constant extends Located {
   readonly param?: number
 }
 
-/** `columns IN (SELECT …)`, the subquery by its index. */
+/** An operator, function, cast or other construct with arguments. */
+export interface Call extends Located {
+  readonly kind: 'call'
+  readonly type: PgType
+  /** The operator or function, for messages and simple tests. */
+  readonly name: string
+  readonly args: readonly Expression[]
+  /** Writes the construct from the SQL of its arguments. */
+  readonly sql: (args: readonly string[]) => string
+}
+
+interface And extends Located {
+  readonly kind: 'and' | 'or'
+  readonly type: 'bool'
+  readonly args: readonly Expression[]
+}
+
+interface Not extends Located {
+  readonly kind: 'not'
+  readonly type: 'bool'
+  readonly args: readonly [Expression]
+}
+
+/** `columns IN (SELECT …)`, with the subquery by its index. */
 export interface Membership extends Located {
   readonly kind: 'membership'
   readonly type: 'bool'
@@ -56,15 +61,15 @@ export interface Membership extends Located {
   readonly subquery: number
 }
 
-/** How `toSql` writes what is not plain SQL. */
+/** Options of `toSql`. */
 export interface SqlWriter {
   readonly membership: (membership: Membership) => string
-  /** Writes parameters apart from equal literals, for a shape's identity. */
+  /** Marks parameters, so that they differ from equal literals. Used for a shape's identity. */
   readonly markParams?: boolean
 }
 
 /**
- * Writes an expression as SQL, in one normal form.
+ * Writes an expression as SQL in a normal form.
  *
  * @example
  * toSql(expression, { membership: () => 'true' })
@@ -75,7 +80,7 @@ export function toSql(expression: Expression, writer: SqlWriter): string {
       return quoteIdentifier(expression.name)
     case 'constant': {
       const text = expression.value === null ? 'NULL' : quoteLiteral(expression.value)
-      const typed = hasName(expression.type) ? `${text}::pg_catalog.${expression.type}` : text
+      const typed = hasSqlName(expression.type) ? `${text}::pg_catalog.${expression.type}` : text
       return writer.markParams && expression.param ? `$${expression.param}=${typed}` : typed
     }
     case 'membership':
@@ -92,23 +97,12 @@ export function toSql(expression: Expression, writer: SqlWriter): string {
   }
 }
 
-/** Quotes a name for SQL. */
-export function quoteIdentifier(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
-}
-
-/** Quotes a text for SQL, whatever `standard_conforming_strings` says. */
-function quoteLiteral(text: string): string {
-  const quoted = `'${text.replaceAll("'", "''")}'`
-  return text.includes('\\') ? `E${quoted.replaceAll('\\', '\\\\')}` : quoted
-}
-
-/** Enums may live in any schema; Postgres finds their type by the other operand. */
-function hasName(type: PgType): boolean {
+/** Enums can be in any schema; Postgres infers their type from the other operand. */
+function hasSqlName(type: PgType): boolean {
   return type !== 'unknown' && !type.startsWith('enum ')
 }
 
-/** Every column an expression reads, memberships included. */
+/** Returns every column that an expression reads, including those of memberships. */
 export function columnsOf(expression: Expression): string[] {
   switch (expression.kind) {
     case 'column':

@@ -1,13 +1,19 @@
 import type { PgType } from './expression.ts'
-import type { Signature } from './operators.ts'
-import { castsImplicitly, categoryOf, elementOf, isArray, isPreferred } from './types.ts'
+import {
+  castsImplicitly,
+  categoryOf,
+  elementOf,
+  isArray,
+  isPreferred,
+  type Signature,
+} from './tables.ts'
 
 /**
- * Picks the overload Postgres would: exact match, then (operators) a literal taken as the other
- * side's type, then implicit casts, most exact matches, preferred types, type categories.
+ * Picks the overload that Postgres would: an exact match; for operators, a literal taken as the other
+ * operand's type; then implicit casts, most exact matches, preferred types, type categories.
  *
- * @param types - `unknown` for literals.
- * @returns undefined when none or several remain.
+ * @param types `unknown` for literals
+ * @returns undefined when none or several remain
  * @example
  * pickOverload(operatorSignatures('=', 2), ['int4', 'unknown'], true)
  */
@@ -50,23 +56,23 @@ function byImplicitCast(choices: readonly Signature[], types: readonly PgType[])
   })
 }
 
-/** Replaces `anyarray`, `anyelement` and `anyenum` by the one type that all arguments agree on. */
+/** Replaces `anyarray`, `anycompatible` and the like by the type that all arguments agree on. */
 function withoutPolymorphism(choice: Signature, types: readonly PgType[]): Signature | undefined {
   if (!choice.args.some((arg) => arg.startsWith('any'))) return choice
   let element: PgType | undefined
   for (const [i, arg] of choice.args.entries()) {
     const type = types[i]
     if (type === undefined || type === 'unknown' || !arg.startsWith('any')) continue
-    if (arg === 'anyarray' && !isArray(type)) return undefined
+    if (arg.endsWith('array') && !isArray(type)) return undefined
     if (arg === 'anyenum' && (!type.startsWith('enum ') || isArray(type))) return undefined
-    const candidate = arg === 'anyarray' ? elementOf(type) : type
+    const candidate = arg.endsWith('array') ? elementOf(type) : type
     if (element === undefined || castsImplicitly(element, candidate)) element = candidate
     else if (!castsImplicitly(candidate, element)) return undefined
   }
   if (element === undefined && choice.args.includes('anyenum')) return undefined
   const resolve = (arg: PgType) => {
-    if (arg === 'anyarray') return `${element ?? 'text'}[]`
-    return arg === 'anyelement' || arg === 'anyenum' ? (element ?? 'text') : arg
+    if (!arg.startsWith('any')) return arg
+    return arg.endsWith('array') ? `${element ?? 'text'}[]` : (element ?? 'text')
   }
   return { args: choice.args.map(resolve), returns: resolve(choice.returns) }
 }
@@ -83,7 +89,6 @@ function byPreferred(choices: readonly Signature[], types: readonly PgType[]): S
 }
 
 function byCategory(choices: readonly Signature[], types: readonly PgType[]): Signature[] {
-  if (!types.includes('unknown')) return [...choices]
   const wanted: (string | undefined)[] = []
   for (const [i, type] of types.entries()) {
     if (type !== 'unknown') continue
@@ -111,4 +116,22 @@ function byKnownType(choices: readonly Signature[], types: readonly PgType[]): S
 function mostBy(choices: readonly Signature[], score: (choice: Signature) => number): Signature[] {
   const best = Math.max(...choices.map(score))
   return choices.filter((choice) => score(choice) === best)
+}
+
+/**
+ * Returns the common type of a list of values, as for `ARRAY[…]` and `coalesce`; `text` for literals only.
+ *
+ * @param mismatch creates the error for two types without a common one
+ */
+export function unionType(
+  types: readonly PgType[],
+  mismatch: (left: PgType, right: PgType) => Error,
+): PgType {
+  let union: PgType = 'unknown'
+  for (const type of types) {
+    if (type === 'unknown' || type === union) continue
+    if (union === 'unknown' || castsImplicitly(union, type)) union = type
+    else if (!castsImplicitly(type, union)) throw mismatch(type, union)
+  }
+  return union === 'unknown' ? 'text' : union
 }

@@ -1,7 +1,7 @@
-/** A where clause that cannot be served, in the engine's words. */
+/** Thrown for a where clause, table or column that the engine refuses, with the engine's message. */
 export class WhereError extends Error {
   override name = 'WhereError'
-  /** The request parameter it is reported under. */
+  /** The request parameter that the error is reported under. */
   readonly field: string
 
   constructor(message: string, field = 'where') {
@@ -10,10 +10,10 @@ export class WhereError extends Error {
   }
 }
 
-/** What the engine puts before a where clause to parse it; its positions count from behind it. */
-export const wherePrefix = 'SELECT 1 WHERE '
+/** The engine prepends this to a where clause to parse it; positions in errors don't count it. */
+export const WHERE_PREFIX = 'SELECT 1 WHERE '
 
-/** An error at a byte position of the parsed text. */
+/** Creates an error at a byte position of the parsed text. */
 export function errorAt(location: number, message: string): WhereError {
-  return new WhereError(`At location ${Math.max(location - wherePrefix.length, 0)}: ${message}`)
+  return new WhereError(`At location ${Math.max(location - WHERE_PREFIX.length, 0)}: ${message}`)
 }

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import {
   changeMessages,
+  createRowWriter,
   finishTransaction,
   type MessageShape,
-  rowMessage,
+  rowKey,
   type ShapeChange,
-} from '../../../src/dev/protocol/change-message.ts'
-import { rowKey } from '../../../src/dev/protocol/row-key.ts'
+} from '../../../src/dev/protocol/messages.ts'
 
 const shape: MessageShape = {
   relation: ['public', 'items'],
@@ -75,7 +75,7 @@ describe('the messages of a change', () => {
   })
 
   test('a row that a query read has no transaction', () => {
-    expect(JSON.parse(rowMessage(shape, row, undefined, { is_move_in: true }))).toEqual({
+    expect(JSON.parse(createRowWriter(shape)(row, undefined, { is_move_in: true }))).toEqual({
       key: '"public"."items"/"1"',
       value: row,
       headers: { operation: 'insert', relation: ['public', 'items'], is_move_in: true },

@@ -1,8 +1,16 @@
-import { nodeList, openNode, type PgFields, type PgNode, stringOf, visitNodes } from './pg-node.ts'
-import { loadPgParser, type PgParser } from './pg-parser.ts'
-import { WhereError, wherePrefix } from './where-error.ts'
+import { setFlagsFromString } from 'node:v8'
+import { WHERE_PREFIX, WhereError } from './where-error.ts'
 
-/** A subquery of a where clause, as far as the text tells. */
+/** Postgres's own parser. */
+export type PgParser = typeof import('libpg-query')
+
+/** A node of the parser's tree: one key, the node's type, and its fields. */
+export type PgNode = Readonly<Record<string, PgFields>>
+
+/** The fields of a node. The parser omits defaults (0, false, empty). */
+export type PgFields = Readonly<Record<string, unknown>>
+
+/** A subquery of a where clause, as parsed. */
 export interface SelectParts {
   readonly schema: string
   readonly table: string
@@ -19,39 +27,46 @@ export interface ParsedWhere {
 
 let parser: PgParser | undefined
 
-/** Loads the parser; call it before `parseWhere`. */
-export async function loadParser(): Promise<void> {
-  parser = await loadPgParser()
+/**
+ * Loads Postgres's parser. V8 would optimise its WebAssembly in the background on first use, which takes
+ * 600 MB and many seconds of CPU and never pays off, because every clause is parsed once.
+ */
+export async function loadPgParser(): Promise<PgParser> {
+  // V8 reads the flags when it compiles WebAssembly, which the import starts.
+  setFlagsFromString('--no-wasm-tier-up')
+  setFlagsFromString('--no-wasm-dynamic-tiering')
+  const loaded = await import('libpg-query')
+  await loaded.loadModule()
+  parser = loaded
+  return loaded
 }
 
 /**
- * Parses a where clause with Postgres' own parser.
+ * Parses a where clause. Call `loadPgParser` first.
  *
- * @throws WhereError in the engine's words.
- * @example
- * parseWhere("owner = 'ann' AND id IN (SELECT item_id FROM grants)")
+ * @throws WhereError with the engine's message
  */
 export function parseWhere(text: string): ParsedWhere {
-  const fields = parseStatement(`${wherePrefix}${text}`)
+  const fields = parseStatement(`${WHERE_PREFIX}${text}`)
   const suffixes = ['fromClause', 'windowClause', 'groupClause', 'sortClause', 'lockingClause']
-  // A UNION has its conditions in its two halves, and none of its own.
+  // A UNION has no whereClause of its own; its two halves have one each.
   if (!fields.whereClause || suffixes.some((clause) => fields[clause] !== undefined)) {
     throw new WhereError('malformed query ending with SQL clauses')
   }
-  return subqueriesOf(fields.whereClause as PgNode)
+  return withSubqueries(fields.whereClause as PgNode)
 }
 
-/** The subqueries directly inside a node; theirs are their own affair. */
-export function subqueriesOf(root: PgNode): ParsedWhere {
+/** Finds the outermost subqueries of a condition. */
+export function withSubqueries(root: PgNode): ParsedWhere {
   const subqueries: SelectParts[] = []
   visitNodes(root, 'SubLink', (link) => subqueries.push(selectParts(link.subselect)))
   return { root, subqueries }
 }
 
 /**
- * Parses what follows `ORDER BY`.
+ * Parses the text after `ORDER BY`.
  *
- * @returns the fields of each `SortBy`.
+ * @returns the fields of each `SortBy`
  * @throws WhereError
  */
 export function parseOrderBy(text: string): readonly PgFields[] {
@@ -61,7 +76,7 @@ export function parseOrderBy(text: string): readonly PgFields[] {
 }
 
 function parseStatement(sql: string, field = 'where'): PgFields {
-  if (!parser) throw new Error('loadParser has not been called')
+  if (!parser) throw new Error('loadPgParser has not been called')
   let statements: readonly { stmt?: unknown }[]
   try {
     statements = parser.parseSync(sql).stmts ?? []
@@ -84,7 +99,7 @@ function selectParts(subselect: unknown): SelectParts {
   if (from.length !== 1 || !source || !('RangeVar' in source)) {
     throw new WhereError('Expected a single table reference')
   }
-  // The engine looks for OFFSET where it means LIMIT; a LIMIT alone passes, and is ignored.
+  // The engine tests for OFFSET where it means LIMIT: it accepts a LIMIT alone, and ignores it.
   const refused = ['distinctClause', 'groupClause', 'havingClause', 'windowClause', 'limitOffset']
   if ([...refused, 'sortClause', 'lockingClause', 'withClause'].some((key) => select[key])) {
     throw new WhereError('SELECT statement must not contain any clauses')
@@ -108,4 +123,39 @@ function plainColumn(target: PgFields): string {
     )
   }
   return stringOf(only)
+}
+
+/** Returns the type and the fields of a node. */
+export function openNode(node: unknown): [type: string, fields: PgFields] {
+  const [entry] = Object.entries(node as PgNode)
+  if (!entry) throw new Error('the parser returned an empty node')
+  return entry
+}
+
+/** Returns a list of nodes; empty when omitted. */
+export function nodeList(value: unknown): readonly PgNode[] {
+  return (value as readonly PgNode[] | undefined) ?? []
+}
+
+/** Returns the byte position of a node in the parsed text; 0 when omitted. */
+export function locationOf(fields: PgFields): number {
+  return Math.max((fields.location as number | undefined) ?? 0, 0)
+}
+
+/** Returns the text of a `String` node. */
+export function stringOf(node: unknown): string {
+  const [, fields] = openNode(node)
+  return (fields.sval as string | undefined) ?? ''
+}
+
+/** Visits the nodes of a type below `root` in the order of the text, without entering them. */
+function visitNodes(root: unknown, type: string, visit: (fields: PgFields) => void): void {
+  if (Array.isArray(root)) {
+    for (const item of root) visitNodes(item, type, visit)
+  } else if (typeof root === 'object' && root !== null) {
+    for (const [key, value] of Object.entries(root)) {
+      if (key === type) visit(value as PgFields)
+      else visitNodes(value, type, visit)
+    }
+  }
 }

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { createSubsetsUnderWay } from '../../../src/dev/protocol/subsets-under-way.ts'
+import { createSubsetQueue } from '../../../src/dev/protocol/subsets-first.ts'
 
 /** A subset whose answer the test decides on. */
 function pendingSubset() {
@@ -11,11 +11,11 @@ function pendingSubset() {
 }
 
 test('nothing waits where no subset is under way', async () => {
-  await createSubsetsUnderWay(60_000).goFirst()
+  await createSubsetQueue(60_000).goFirst()
 })
 
 test('a page waits for the subsets of every shape, and for what has been refused as well', async () => {
-  const subsets = createSubsetsUnderWay(0)
+  const subsets = createSubsetQueue(0)
   const [one, other] = [pendingSubset(), pendingSubset()]
   const answered = subsets.add(one.answering)
   subsets.add(other.answering.then(() => Promise.reject(new Error('refused')))).catch(() => {})
@@ -32,7 +32,7 @@ test('a page waits for the subsets of every shape, and for what has been refused
 test('a page gives the client time to show the rows, and waits half a second at most', async () => {
   vi.useFakeTimers()
   try {
-    const subsets = createSubsetsUnderWay(100)
+    const subsets = createSubsetQueue(100)
     const page = vi.fn()
     await subsets.add(Promise.resolve('rows'))
     void subsets.goFirst().then(page)

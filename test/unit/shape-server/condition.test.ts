@@ -1,6 +1,10 @@
 import { expect, test } from 'vitest'
-import { decideTree, type Tree, type Truth } from '../../../src/dev/shape-server/where/condition.ts'
-import { disjunctiveForm } from '../../../src/dev/shape-server/where/positions.ts'
+import {
+  decideTree,
+  disjunctiveForm,
+  type Tree,
+  type Truth,
+} from '../../../src/dev/shape-server/where/condition.ts'
 import { fc } from '../../support/property.ts'
 
 const { tree } = fc.letrec<{ tree: Tree }>((tie) => ({

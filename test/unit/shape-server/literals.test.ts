@@ -3,7 +3,7 @@ import {
   canonicalText,
   isLiteralOf,
   parseArray,
-} from '../../../src/dev/shape-server/where/constants.ts'
+} from '../../../src/dev/shape-server/where/literals.ts'
 import { fc } from '../../support/property.ts'
 
 test.each([
