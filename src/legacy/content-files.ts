@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import type { ClientBase, Pool } from 'pg'
+import { withClient } from '../server/connections.ts'
 import {
   CHUNK_BYTES,
   chunkBytes,
@@ -13,7 +14,6 @@ import {
   lockContent,
   noteGarbage,
 } from '../server/uploads/derivation/seal-content.ts'
-import { withClient } from '../server/with-client.ts'
 
 /** A session's content as a file. */
 export interface ContentFile {

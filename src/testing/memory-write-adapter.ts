@@ -1,6 +1,7 @@
 import { SessionDbError } from '../errors.ts'
 import type { Principal } from '../schema/index.ts'
-import { checkPrincipal } from '../server/store/check-principal.ts'
+import { checkPrincipal } from '../server/http/authenticate.ts'
+import { reusedBatchIdError, takenError } from '../server/store/errors.ts'
 import {
   parseWriteBatch,
   toWriteFailure,
@@ -63,10 +64,7 @@ function write(
   const earlier = isAppend ? undefined : applied.get(key)
   if (earlier) {
     if (earlier.request === request) return earlier.result
-    throw new SessionDbError(
-      'conflict',
-      'This batch id has been used for another batch. Give every batch an id of its own.',
-    )
+    throw reusedBatchIdError()
   }
   const { result: done, txid } = database.transaction((transaction) =>
     mutations.map((mutation, index) => applyMutation(transaction, principal, mutation, index)),
@@ -82,9 +80,5 @@ function isExpected(error: unknown): boolean {
 
 function toSessionDbError(error: unknown): unknown {
   if (!(error instanceof ConstraintViolation)) return error
-  const isSeq = error.constraint === 'seq'
-  const what = isSeq
-    ? 'A seq in this batch is taken in its session'
-    : 'An id in this batch is taken'
-  return new SessionDbError('conflict', `${what}. Use another one.`)
+  return takenError(error.constraint === 'seq')
 }

@@ -1,6 +1,6 @@
 import type { ClientBase, Pool } from 'pg'
 import { SessionDbError } from '../../errors.ts'
-import { inCopyTransaction } from '../../server/copy-client.ts'
+import { inCopyTransaction } from '../../server/connections.ts'
 import { compareWithDatabase } from './compare-with-database.ts'
 import { checkedOwner, type ImportOwner } from './import-owner.ts'
 import type {

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { createReadStream } from 'node:fs'
-import { locateJsonError } from '../../server/http/json-error-position.ts'
+import { locateJsonError } from '../../server/http/json-text.ts'
 import { createFilePosition, type FilePosition } from './file-position.ts'
 import { createScanner, type FoundElement, type WrongByte } from './json-array-scanner.ts'
 import { JsonFileError } from './json-file-error.ts'

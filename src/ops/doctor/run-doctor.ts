@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg'
 import { SessionDbError } from '../../errors.ts'
-import { withClient } from '../../server/with-client.ts'
+import { withClient } from '../../server/connections.ts'
 import { setupNames } from '../electric-setup/names.ts'
 import type { Finding } from '../finding.ts'
 import { checkSlot } from '../replication-slot.ts'

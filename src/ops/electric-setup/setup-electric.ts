@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { ClientBase } from 'pg'
-import { transaction } from '../../server/in-transaction.ts'
-import { withClient } from '../../server/with-client.ts'
+import { transaction, withClient } from '../../server/connections.ts'
 import { checkServer } from '../doctor/database-checks.ts'
 import type { Finding } from '../finding.ts'
 import { type ElectricSetupOptions, type SetupNames, setupNames } from './names.ts'

@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg'
-import { transaction } from '../../server/in-transaction.ts'
+import { transaction } from '../../server/connections.ts'
 import type { RetentionAges } from './retention-policy.ts'
 
 /** A session that is older than its tenant keeps sessions. */

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { ClientBase, Pool } from 'pg'
 import { SessionDbError } from '../../errors.ts'
-import { withClient } from '../../server/with-client.ts'
+import { withClient } from '../../server/connections.ts'
 import { countDue, type DueCount, type DueFilter, deleteSome, findDue } from './due-sessions.ts'
 import { parseDuration, type RetentionPolicy, retentionAges } from './retention-policy.ts'
 

@@ -1,9 +1,10 @@
 import { idField } from '../../schema/fields.ts'
+import { MAX_ID_LENGTH } from '../../schema/limits.ts'
 import type { Principal } from '../../schema/principal.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 
 /**
- * The app's authentication: reads cookies or headers and returns the principal, or nothing.
+ * Returns the principal of a request from the app's own authentication, or null for none.
  *
  * @example
  * const authenticate: Authenticate = async (request) => {
@@ -16,10 +17,10 @@ export type Authenticate<P extends Principal = Principal> = (
 ) => P | null | undefined | Promise<P | null | undefined>
 
 /**
- * Authenticates a request. Anything but an object with valid `tenantId` and `userId` is refused;
- * further fields of the principal are for the app's own shapes.
+ * Authenticates a request. The app's principal may have further properties for the app's own shapes
+ * and policy.
  *
- * @param onError called with exceptions of the app's authentication; clients don't see them.
+ * @param onError Called with an exception of `authenticate`, which the client sees only as 401.
  * @throws SessionDbError `unauthenticated`, or the `SessionDbError` that `authenticate` threw.
  */
 export async function requirePrincipal<P extends Principal>(
@@ -28,11 +29,10 @@ export async function requirePrincipal<P extends Principal>(
   onError: (error: unknown) => void,
 ): Promise<P> {
   const principal = await callAuthenticate(authenticate, request, onError)
-  const tenantId = idField.safeParse(principal?.tenantId)
-  const userId = idField.safeParse(principal?.userId)
-  if (principal && tenantId.success && userId.success) return principal
-  if (principal)
-    onError(new TypeError('authenticate returned a principal without tenantId or userId'))
+  if (principal && isPrincipal(principal)) return principal
+  if (principal) {
+    onError(new TypeError('authenticate returned a principal without a tenantId or a userId'))
+  }
   throw new SessionDbError('unauthenticated', 'Sign in, then try again.')
 }
 
@@ -48,4 +48,23 @@ async function callAuthenticate<P extends Principal>(
     onError(error)
     return null
   }
+}
+
+/**
+ * Refuses a malformed principal, so that a missing tenant never becomes part of a statement.
+ *
+ * @throws SessionDbError `unauthenticated`
+ */
+export function checkPrincipal(principal: Principal): void {
+  if (isPrincipal(principal)) return
+  throw new SessionDbError(
+    'unauthenticated',
+    `A principal needs a tenantId and a userId of 1 to ${MAX_ID_LENGTH} characters. Sign in first.`,
+  )
+}
+
+function isPrincipal(principal: Principal | null | undefined): boolean {
+  return (
+    idField.safeParse(principal?.tenantId).success && idField.safeParse(principal?.userId).success
+  )
 }

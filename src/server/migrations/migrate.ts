@@ -1,6 +1,5 @@
 import type { ClientBase, Pool } from 'pg'
-import { transaction } from '../in-transaction.ts'
-import { withClient } from '../with-client.ts'
+import { transaction, withClient } from '../connections.ts'
 import { type Migration, migrations as ownMigrations } from './index.ts'
 import { migrationChecksum } from './migration-state.ts'
 

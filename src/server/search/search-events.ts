@@ -8,10 +8,10 @@ import type { TimelineFilter } from '../../schema/timeline-filter.ts'
 import { listOfTexts } from '../../schema/timeline-filter.ts'
 import { problemIn, validate } from '../../schema/validate.ts'
 import { SessionDbError } from '../../writes/errors.ts'
-import { checkPrincipal } from '../store/check-principal.ts'
-import { fromDatabaseError } from '../store/database-errors.ts'
+import { checkPrincipal } from '../http/authenticate.ts'
+import { fromDatabaseError } from '../store/errors.ts'
 import type { SessionPolicy } from '../store/policy.ts'
-import type { Preparer } from '../store/prepare.ts'
+import type { Preparer } from '../store/prepared-statements.ts'
 
 const searchSchema = z.strictObject({
   query: textField.check(z.maxLength(1_000)),

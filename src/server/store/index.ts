@@ -4,7 +4,7 @@ export {
   type SessionStore,
   type SessionStoreOptions,
 } from './create-session-store.ts'
-export type { StoreDatabase } from './drivers/open-database.ts'
+export type { StoreDatabase } from './drivers.ts'
 export {
   defaultPolicy,
   type MutationOf,

@@ -8,10 +8,10 @@ import {
   type MessageDelta,
   type Principal,
 } from '../../schema/index.ts'
-import { collectionSql } from './collection-sql.ts'
-import type { Driver } from './drivers/driver.ts'
+import type { Driver } from './drivers.ts'
+import { withParents } from './plans.ts'
 import type { SessionPolicy } from './policy.ts'
-import { compileFragment } from './template.ts'
+import { compileFragment } from './prepared-statements.ts'
 
 interface StoredMessage {
   /** The row as JSON. */
@@ -20,40 +20,29 @@ interface StoredMessage {
   readonly deltas: string
 }
 
-/** Who reads, and under which policy. */
-interface Reader<User extends Principal> {
-  readonly principal: User
-  readonly policy: SessionPolicy<User>
-}
-
-/** Reads a message and puts what has been streamed of it at its end. */
-export async function readMessage<User extends Principal>(
+/** Reads a message with the deltas streamed so far; undefined when the principal can't see one. */
+export async function readMessage<P extends Principal>(
   driver: Driver,
-  reader: Reader<User>,
+  policy: SessionPolicy<P>,
+  principal: P,
   id: string,
 ): Promise<ChatMessage | undefined> {
-  const { sql: text, parameters: values } = compileFragment(selectMessage(reader, id))
-  const [stored] = (await driver.run({ name: undefined, text, values })) as StoredMessage[]
-  if (stored === undefined) return undefined
-  const message = toMessage(JSON.parse(stored.message) as Record<string, unknown>)
-  const deltas = JSON.parse(stored.deltas) as MessageDelta[]
-  return { ...message, ...deltas.reduce(foldDelta, message) }
-}
-
-function selectMessage<User extends Principal>(
-  { principal, policy }: Reader<User>,
-  id: string,
-): RawBuilder<StoredMessage> {
-  return sql`
+  const { tenantId } = principal
+  const statement: RawBuilder<StoredMessage> = sql`
     SELECT to_jsonb(message)::text AS message, (
       SELECT coalesce(jsonb_agg(jsonb_build_object('delta', d.delta, 'part', d.part) ORDER BY d.seq),
         '[]')::text
       FROM chat_message_deltas d
       WHERE d.tenant_id = message.tenant_id AND d.message_id = message.id
     ) AS deltas
-    FROM ${collectionSql.chatMessages.from}
-    WHERE message.tenant_id = ${principal.tenantId} AND message.id = ${id}
-      AND (${policy.see(principal)})`
+    FROM ${sql.raw(withParents('chatMessages'))}
+    WHERE message.tenant_id = ${tenantId} AND message.id = ${id} AND (${policy.see(principal)})`
+  const { sql: text, parameters: values } = compileFragment(statement)
+  const [stored] = (await driver.run({ name: undefined, text, values })) as StoredMessage[]
+  if (stored === undefined) return undefined
+  const message = toMessage(JSON.parse(stored.message) as Record<string, unknown>)
+  const deltas = JSON.parse(stored.deltas) as MessageDelta[]
+  return { ...message, ...deltas.reduce(foldDelta, message) }
 }
 
 function toMessage(row: Record<string, unknown>): ChatMessage {

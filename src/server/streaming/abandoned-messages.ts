@@ -1,6 +1,5 @@
 import type { Pool } from 'pg'
-import { transaction } from '../in-transaction.ts'
-import { withClient } from '../with-client.ts'
+import { transaction, withClient } from '../connections.ts'
 
 /** When a message counts as abandoned. */
 export interface AbandonedMessagesOptions {

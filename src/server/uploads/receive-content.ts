@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Principal } from '../../schema/principal.ts'
 import { SessionDbError } from '../../writes/errors.ts'
-import { inTransaction } from '../in-transaction.ts'
+import { inTransaction } from '../connections.ts'
 import {
   CHUNK_BYTES,
   CHUNKS_PER_STATEMENT,

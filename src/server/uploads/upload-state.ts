@@ -4,7 +4,7 @@ import type { Principal } from '../../schema/principal.ts'
 import type { SessionRow } from '../../schema/session.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import type { SessionPolicy } from '../store/policy.ts'
-import type { Preparer } from '../store/prepare.ts'
+import type { Preparer } from '../store/prepared-statements.ts'
 import type { ContentStores } from './content/postgres-content-store.ts'
 
 /** Limits of uploads. */

@@ -1,5 +1,5 @@
 import { type ColumnMap, type Principal, tables as schemaTables } from '../../schema/index.ts'
-import { refusal } from '../../server/store/refusal.ts'
+import { refusal } from '../../server/store/errors.ts'
 import type { AppliedMutation, Mutation } from '../../writes/index.ts'
 import { completeRow } from '../database/complete-row.ts'
 import { keyOf } from '../database/tables.ts'

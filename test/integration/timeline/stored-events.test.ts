@@ -1,7 +1,7 @@
 import { Pool } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { timelineEventKindSchema } from '../../../src/schema/timeline-event.ts'
-import { withCopyClient } from '../../../src/server/copy-client.ts'
+import { withCopyClient } from '../../../src/server/connections.ts'
 import { migrate } from '../../../src/server/migrations/migrate.ts'
 import { eventLines, insertEvents } from '../../../src/server/uploads/derivation/events.ts'
 import type { DerivedEvent } from '../../../src/timeline/events.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { locateJsonError } from '../../../src/server/http/json-error-position.ts'
+import { locateJsonError } from '../../../src/server/http/json-text.ts'
 import { cases, fc } from '../../support/property.ts'
 
 function isJson(text: string): boolean {

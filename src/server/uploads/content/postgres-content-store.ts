@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { ClientBase, Pool } from 'pg'
 import { SessionDbError } from '../../../writes/errors.ts'
-import { inTransaction } from '../../in-transaction.ts'
+import { inTransaction } from '../../connections.ts'
 import {
   CHUNK_BYTES,
   CHUNKS_PER_STATEMENT,

@@ -1,5 +1,5 @@
 import type { ClientBase, Pool } from 'pg'
-import { inCopyTransaction } from '../../copy-client.ts'
+import { inCopyTransaction } from '../../connections.ts'
 import { failUpload } from '../receive-content.ts'
 import type { UploadContext } from '../upload-state.ts'
 import { deriveSession } from './derive-session.ts'

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ClientBase, Pool } from 'pg'
-import { inTransaction } from '../../in-transaction.ts'
+import { inTransaction } from '../../connections.ts'
 import { type ContentId, readChunks } from '../content/chunks.ts'
 import { type ContentKey, contentRef } from '../content/content-store.ts'
 import type { UploadContext } from '../upload-state.ts'

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { inTransaction } from '../../in-transaction.ts'
+import { inTransaction } from '../../connections.ts'
 import { failUpload } from '../receive-content.ts'
 import type { UploadContext } from '../upload-state.ts'
 import { claimJob, runJob } from './jobs.ts'

@@ -1,0 +1,253 @@
+import { CompiledQuery, type Kysely } from 'kysely'
+import type { Pool, PoolClient, QueryConfig } from 'pg'
+import { SessionDbError } from '../../errors.ts'
+import { ignoreBreak } from '../connections.ts'
+import type { Query } from './prepared-statements.ts'
+
+/** Rows as objects. Statements name their columns in lower case, which all drivers keep. */
+export type Rows = readonly object[]
+
+/** A connection held for a transaction. */
+export interface DriverConnection {
+  /**
+   * Sends queries and yields the rows of each in order, failing at the first one that failed. A driver
+   * that can pipeline sends all of them in one round trip. Any other stops when the caller does.
+   */
+  send(queries: readonly Query[]): AsyncIterable<Rows>
+}
+
+/** Sends statements to Postgres. */
+export interface Driver {
+  /** Runs one statement as a transaction of its own, in one round trip. */
+  run(query: Query): Promise<Rows>
+  /** Holds a connection while `work` runs. If `work` throws, the connection is closed, not reused. */
+  connect<T>(work: (connection: DriverConnection) => Promise<T>): Promise<T>
+}
+
+/** A statement without values, sent unprepared. */
+export function plainQuery(text: string): Query {
+  return { name: undefined, text, values: [] }
+}
+
+/** Rolls a failed transaction back. Returns false when the connection is broken. */
+export async function rollBack(connection: DriverConnection): Promise<boolean> {
+  try {
+    await collect(connection, [plainQuery('ROLLBACK')])
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Sends queries and returns the rows of all of them. */
+export async function collect(
+  connection: DriverConnection,
+  queries: readonly Query[],
+): Promise<Rows[]> {
+  const rows: Rows[] = []
+  for await (const answer of connection.send(queries)) rows.push(answer)
+  return rows
+}
+
+/** A connection string, or a client that the app already has. */
+export type StoreDatabase = string | Pool | PostgresJs | AnyKysely
+
+/** A Kysely instance over any Postgres dialect, whatever tables it is typed with. */
+// biome-ignore lint/suspicious/noExplicitAny: Kysely is invariant in its tables and has no other name for "any".
+export type AnyKysely = Kysely<any>
+
+/** The part of postgres.js that the store uses, so that its types need not be installed. */
+export interface PostgresJs extends PostgresJsQueries {
+  reserve(): Promise<PostgresJsQueries & { release(): void }>
+}
+
+interface PostgresJsQueries {
+  unsafe(
+    query: string,
+    parameters?: unknown[],
+    options?: { readonly prepare?: boolean },
+  ): PromiseLike<Rows>
+}
+
+/** A store's access to its database. */
+export interface OpenedDatabase {
+  readonly driver: Driver
+  /**
+   * For code that is written for `pg` alone. Over another driver it runs single statements and has no
+   * transactions.
+   */
+  readonly pool: Pool
+  /** Ends the pool that was created here. */
+  close(): Promise<void>
+}
+
+/**
+ * Selects the driver for a database. It looks at the methods of the client and not at its class,
+ * because an app may have another copy of the package.
+ *
+ * @throws SessionDbError `invalid` when it is none of the supported clients.
+ */
+export function openDatabase(database: StoreDatabase): OpenedDatabase {
+  if (typeof database === 'string') {
+    const pool = createPool(database)
+    return { driver: createPgDriver(pool), pool, close: () => pool.end() }
+  }
+  const close = async () => {}
+  if (has(database, 'executeQuery', 'connection')) {
+    return { ...withPool(createKyselyDriver(database as AnyKysely)), close }
+  }
+  if (has(database, 'unsafe', 'reserve')) {
+    return { ...withPool(createPostgresJsDriver(database as PostgresJs)), close }
+  }
+  if (has(database, 'query', 'connect')) {
+    const pool = database as Pool
+    return { driver: createPgDriver(pool), pool, close }
+  }
+  throw new SessionDbError(
+    'invalid',
+    'Unknown kind of `database`. Pass a connection string, a Pool of pg, the sql of postgres.js, or a Kysely instance.',
+  )
+}
+
+function has(client: object, ...methods: string[]): boolean {
+  return methods.every((method) => typeof Reflect.get(Object(client), method) === 'function')
+}
+
+function withPool(driver: Driver): Pick<OpenedDatabase, 'driver' | 'pool'> {
+  const pool = {
+    query: async ({ name, text, values = [] }: QueryConfig) => ({
+      rows: await driver.run({ name, text, values }),
+    }),
+    connect: () =>
+      Promise.reject(
+        new SessionDbError(
+          'invalid',
+          'Uploads need pg. Create the store with a connection string or a Pool of pg.',
+        ),
+      ),
+  }
+  return { driver, pool: pool as unknown as Pool }
+}
+
+/** Runs statements on a pool of `pg`. One with `pipeline: true` sends several in one round trip. */
+function createPgDriver(pool: Pool): Driver {
+  return {
+    run: async (query) => (await pool.query(toConfig(query))).rows,
+    async connect(work) {
+      const client = await pool.connect()
+      client.on('error', ignoreBreak)
+      let broken = true
+      try {
+        const result = await work({ send: (queries) => sendOverPg(client, queries) })
+        broken = false
+        return result
+      } finally {
+        client.off('error', ignoreBreak)
+        client.release(broken)
+      }
+    },
+  }
+}
+
+async function* sendOverPg(client: PoolClient, queries: readonly Query[]): AsyncGenerator<Rows> {
+  const run = async (query: Query) => (await client.query(toConfig(query))).rows
+  if (client.pipeline) yield* inOrder(queries.map(run))
+  else for (const query of queries) yield await run(query)
+}
+
+function toConfig({ name, text, values }: Query): QueryConfig {
+  const config = { text, values: values as unknown[] }
+  return name === undefined ? config : { name, ...config }
+}
+
+/** Yields the rows of queries that have all been sent. */
+async function* inOrder(answers: readonly PromiseLike<Rows>[]): AsyncGenerator<Rows> {
+  // Waits for all of them first: a later failure that the caller never reaches is then not unhandled.
+  for (const answer of await Promise.allSettled(answers)) {
+    if (answer.status === 'rejected') throw answer.reason
+    yield answer.value
+  }
+}
+
+/**
+ * Creates a pool from a connection string. `pg` is loaded on first use, because an app with another
+ * driver need not have it installed.
+ *
+ * @returns The methods of a pool used here: `query`, `connect` and `end`. They fail with `unavailable`
+ *   when `pg` is not installed.
+ */
+function createPool(connectionString: string): Pool {
+  let opening: Promise<Pool> | undefined
+  const opened = () => {
+    opening ??= openPool(connectionString)
+    return opening
+  }
+  const pool = {
+    query: async (...args: Parameters<Pool['query']>) => (await opened()).query(...args),
+    connect: async () => (await opened()).connect(),
+    async end() {
+      const pool = await opening?.catch(() => undefined)
+      if (pool && !pool.ending) await pool.end()
+    },
+  }
+  return pool as unknown as Pool
+}
+
+async function openPool(connectionString: string): Promise<Pool> {
+  const { Pool } = await import('pg').catch(refuseMissing)
+  const pool = new Pool({ connectionString, pipeline: true })
+  // The pool replaces an idle connection that breaks. Without a listener it would end the process.
+  pool.on('error', ignoreBreak)
+  // A connection that the server ends while it is handed out briefly has neither the pool's listener
+  // nor ours.
+  pool.on('connect', (client) => client.on('error', ignoreBreak))
+  return pool
+}
+
+function refuseMissing(cause: unknown): never {
+  throw new SessionDbError(
+    'unavailable',
+    'A connection string needs the package pg. Run `npm install pg`, or pass the sql of postgres.js or a Kysely instance as `database`.',
+    { cause },
+  )
+}
+
+/**
+ * Runs statements through Kysely. Its dialects can neither keep a statement prepared nor pipeline, so
+ * Postgres plans each statement again, and a batch of n mutations takes n + 4 round trips.
+ */
+function createKyselyDriver(db: AnyKysely): Driver {
+  const run = async (on: Pick<AnyKysely, 'executeQuery'>, { text, values }: Query) =>
+    (await on.executeQuery<object>(CompiledQuery.raw(text, [...values]))).rows
+  return {
+    run: (query) => run(db, query),
+    connect: (work) =>
+      db.connection().execute((held) =>
+        work({
+          async *send(queries) {
+            for (const query of queries) yield await run(held, query)
+          },
+        }),
+      ),
+  }
+}
+
+/** Runs statements through postgres.js, which pipelines the queries of a connection. */
+function createPostgresJsDriver(client: PostgresJs): Driver {
+  const run = (on: PostgresJsQueries, { name, text, values }: Query) =>
+    on.unsafe(text, [...values], { prepare: name !== undefined })
+  return {
+    run: async (query) => await run(client, query),
+    async connect(work) {
+      const reserved = await client.reserve()
+      try {
+        return await work({
+          send: (queries) => inOrder(queries.map((query) => run(reserved, query))),
+        })
+      } finally {
+        // postgres.js reconnects a broken connection on its next use.
+        reserved.release()
+      }
+    },
+  }
+}

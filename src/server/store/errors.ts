@@ -1,0 +1,167 @@
+import { SessionDbError } from '../../errors.ts'
+import type { Mutation } from '../../writes/index.ts'
+
+const SERIALIZATION_FAILURE = '40001'
+const DEADLOCK_DETECTED = '40P01'
+const FOREIGN_KEY_VIOLATION = '23503'
+const UNIQUE_VIOLATION = '23505'
+const UNDEFINED_TABLE = '42P01'
+const UNDEFINED_COLUMN = '42703'
+
+/** Races that the next attempt decides, because it sees what the other transaction committed. */
+const RACES = new Set([SERIALIZATION_FAILURE, DEADLOCK_DETECTED, FOREIGN_KEY_VIOLATION])
+
+/** Constraints that the store's own statements only violate when they lose a race. */
+const RACED_CONSTRAINTS = new Set([
+  'chat_threads_active_key',
+  'chat_messages_client_message_id_key',
+  'chat_messages_position_key',
+])
+
+/** Returns whether an immediate retry of the same batch may succeed. `attempt` counts from 1. */
+export function isWorthRetrying(error: unknown, attempt: number): boolean {
+  const { code, constraint } = readFailure(error)
+  if (RACES.has(code)) return true
+  if (code !== UNIQUE_VIOLATION) return false
+  // A taken id may be this very message, stored by a concurrent batch: the second attempt finds it.
+  return attempt === 1 || RACED_CONSTRAINTS.has(constraint ?? '')
+}
+
+/** Returns whether a new row's id, or an event's position in its timeline, is taken. */
+export function isTaken(error: unknown): boolean {
+  return readFailure(error).code === UNIQUE_VIOLATION
+}
+
+/** Returns whether the batch id is taken. */
+export function isBatchTaken(error: unknown): boolean {
+  return isTaken(error) && readFailure(error).constraint === 'applied_batches_pkey'
+}
+
+/**
+ * Returns whether an error comes from Postgres. It looks at the error's fields and not at its class,
+ * because an app may have another copy of the driver.
+ */
+export function isDatabaseError(error: unknown): boolean {
+  return /^[0-9A-Z]{5}$/.test(readFailure(error).code) && Reflect.has(Object(error), 'severity')
+}
+
+/** Converts the error of a statement into a `SessionDbError`. */
+export function fromDatabaseError(cause: unknown): SessionDbError {
+  if (cause instanceof SessionDbError) return cause
+  const { code, constraint, message } = readFailure(cause)
+  if (code === UNIQUE_VIOLATION) return takenError(constraint === 'timeline_events_seq_key', cause)
+  // Class 22, data exceptions: a value passed validation but does not fit its column.
+  if (/^22...$/.test(code)) {
+    return new SessionDbError('invalid', `The database cannot store a value: ${message}.`, {
+      cause,
+    })
+  }
+  if (code === UNDEFINED_TABLE || code === UNDEFINED_COLUMN) {
+    return new SessionDbError(
+      'unavailable',
+      'The database does not have the schema that this version needs. Run `session-db migrate`.',
+      { cause },
+    )
+  }
+  return new SessionDbError(
+    'unavailable',
+    'The database could not apply the write. Send it again with the same batch id.',
+    { cause },
+  )
+}
+
+/** The error for a new row whose id, or whose seq in its session, is in use. */
+export function takenError(isSeq: boolean, cause?: unknown): SessionDbError {
+  const what = isSeq
+    ? 'A seq in this batch is already used in its session'
+    : 'An id in this batch is already used'
+  return new SessionDbError('conflict', `${what}. Choose another one.`, { cause })
+}
+
+/** The error for a batch id that was used for another batch. */
+export function reusedBatchIdError(): SessionDbError {
+  return new SessionDbError(
+    'conflict',
+    'This batch id was used for another batch. Create a new id for every batch.',
+  )
+}
+
+interface DatabaseFailure {
+  readonly code: string
+  readonly constraint: string | undefined
+  readonly message: string
+}
+
+function readFailure(error: unknown): DatabaseFailure {
+  if (typeof error !== 'object' || error === null) {
+    return { code: '', constraint: undefined, message: String(error) }
+  }
+  const { code, message, ...rest } = error as Record<string, unknown>
+  // The field's name in pg and in postgres.js.
+  const constraint = rest.constraint ?? rest.constraint_name
+  return {
+    code: typeof code === 'string' ? code : '',
+    constraint: typeof constraint === 'string' ? constraint : undefined,
+    message: typeof message === 'string' ? message : '',
+  }
+}
+
+/** The outcome of a mutation. `permitted` is null when the principal sees no such row. */
+export interface MutationOutcome {
+  readonly permitted: boolean | null
+  /** The row's version before the write. */
+  readonly current: number | null
+}
+
+/**
+ * Explains why a mutation was refused. A row the principal may not see and a row that does not exist
+ * give the same error, word for word.
+ */
+export function refusal(
+  mutation: Mutation,
+  index: number,
+  { permitted, current: currentVersion }: MutationOutcome,
+): SessionDbError {
+  const where = `mutations[${index}]`
+  const details = { mutation: index, collection: mutation.collection }
+  if (permitted === null) {
+    return new SessionDbError('not_found', `${where}: ${missing(mutation)}`, { details })
+  }
+  if (!permitted) {
+    const message = `${where}: You don't have permission to ${deed(mutation)}.`
+    return new SessionDbError('forbidden', message, { details })
+  }
+  if (mutation.type === 'append') {
+    const message =
+      `${where}: The message no longer takes this delta: it has ended, another writer resumed it, ` +
+      'or it has a different delta with this number. Resume the message to continue.'
+    return new SessionDbError('conflict', message, { details })
+  }
+  return new SessionDbError(
+    'conflict',
+    `${where}: The row has changed since you read it and is now at version ${currentVersion}. ` +
+      'Read it again before you change it.',
+    { details: { ...details, currentVersion } },
+  )
+}
+
+function missing(mutation: Mutation): string {
+  if (mutation.type !== 'insert') {
+    return `There is no such row in ${mutation.collection}, or it is not shared with you.`
+  }
+  const parent = mutation.collection === 'chatMessages' ? 'thread' : 'session'
+  return `Its ${parent} does not exist, or is not shared with you.`
+}
+
+function deed({ type, collection }: Mutation): string {
+  const row = ROW_NAMES[collection]
+  if (type === 'insert') return `add this ${row}`
+  return `${type === 'append' ? 'append to' : type === 'update' ? 'change' : 'delete'} this ${row}`
+}
+
+const ROW_NAMES = {
+  sessions: 'session',
+  timelineEvents: 'event',
+  chatThreads: 'thread',
+  chatMessages: 'message',
+} as const

@@ -1,0 +1,470 @@
+import {
+  type CollectionName,
+  type ColumnDefinition,
+  type ColumnMap,
+  chatMessageColumns,
+  PREVIEW_LENGTH,
+  STREAM_EPOCH_MS,
+  tables,
+} from '../../schema/index.ts'
+import type { Mutation } from '../../writes/index.ts'
+import type { MutationOf } from './policy.ts'
+import type { Parameter, Values } from './prepared-statements.ts'
+
+/**
+ * Each kind of mutation has a plan: the SQL of its decision and of its write, which `statements.ts`
+ * wraps into one statement. Plans hold no values. They name parameters (`tenant`, `user`, `id`, the
+ * properties of a row, …) and `valuesOf` supplies them for each mutation.
+ */
+export interface Plan {
+  /**
+   * CTEs that make the decision and lock the rows it depends on. The last one is `target`, which has
+   * one row per row to be written, or none when the principal can't see it. Its columns:
+   * `permitted` boolean; `current_version` integer, null for rows without a version; `changes`
+   * boolean, false when there is nothing to write; `result_id` and `result_version`, the row after
+   * the write; and any others that `write` needs.
+   */
+  readonly target: string
+  /** Condition on `target` for the write to happen. */
+  readonly admitted: string
+  /** INSERT, UPDATE or DELETE that writes only if `target` and `admitted` have a row. */
+  readonly write: string
+  /** A second write in the same statement. */
+  readonly alsoWrite?: string
+}
+
+/** The policy's conditions for one principal and mutation, and the parameters of the statement. */
+export interface PlanContext {
+  readonly parameter: Parameter
+  readonly see: string
+  readonly permitted: string
+}
+
+export type NewMessage = MutationOf<'chatMessages', 'insert'>
+
+export function isNewMessage(mutation: Mutation): mutation is NewMessage {
+  return mutation.collection === 'chatMessages' && mutation.type === 'insert'
+}
+
+/** Returns the properties that an update sets. A property that is undefined is not set. */
+export function changedProperties(mutation: Mutation): string[] {
+  if (mutation.type !== 'update') return []
+  const changes = Object.entries(mutation.changes).filter(([, value]) => value !== undefined)
+  return changes.map(([property]) => property)
+}
+
+/**
+ * Returns the values of a mutation's parameters.
+ *
+ * @param run The new messages to be inserted with it, itself included.
+ */
+export function valuesOf(mutation: Mutation, run: readonly NewMessage[] = []): Values {
+  switch (mutation.type) {
+    case 'insert': {
+      const values = columnValues(mutation.collection, mutation.value)
+      return run.length === 0 ? values : { ...values, rows: rowsJson(run) }
+    }
+    case 'update':
+      return {
+        ...columnValues(mutation.collection, mutation.changes),
+        id: mutation.id,
+        expected: mutation.expectedVersion,
+      }
+    case 'delete':
+      return { id: mutation.id, expected: mutation.expectedVersion }
+    case 'append':
+      return {
+        id: mutation.id,
+        writer: mutation.writer,
+        seq: mutation.seq,
+        count: mutation.deltas.length,
+        deltas: JSON.stringify(mutation.deltas),
+      }
+  }
+}
+
+function columnValues(collection: CollectionName, row: object): Values {
+  const columns: ColumnMap = tables[collection].columns
+  return Object.fromEntries(
+    Object.entries(row).map(([property, value]) => [
+      property,
+      parameterValue(columns[property]?.type, value),
+    ]),
+  )
+}
+
+// JSON goes as text: some drivers would encode the value of a jsonb parameter a second time.
+function parameterValue(type: string | undefined, value: unknown): unknown {
+  if (value === null || value === undefined) return null
+  if (type === 'jsonb') return JSON.stringify(value)
+  return value instanceof Date ? value.toISOString() : value
+}
+
+/** Plans a mutation. `properties` are those that an update sets. */
+export function planOf(
+  context: PlanContext,
+  { collection, type }: Pick<Mutation, 'collection' | 'type'>,
+  properties: readonly string[],
+): Plan {
+  switch (type) {
+    case 'insert':
+      return collection === 'chatMessages'
+        ? planNewMessages(context)
+        : planInsert(context, collection)
+    case 'update':
+      return planUpdate(context, collection, properties)
+    case 'delete':
+      return planDelete(context, collection)
+    case 'append':
+      return planAppend(context)
+  }
+}
+
+/**
+ * Plans a new session, event or thread. Its owner or creator is the principal. A trigger archives the
+ * active thread that a new one replaces.
+ */
+function planInsert(
+  { parameter, see, permitted }: PlanContext,
+  collection: Exclude<CollectionName, 'chatMessages'>,
+): Plan {
+  const { names, values } = insertedColumns(tables[collection].columns, parameter)
+  const authorColumn = AUTHOR_COLUMNS[collection]
+  if (authorColumn !== undefined) {
+    names.push(authorColumn)
+    values.push(`${parameter('user')}::text`)
+  }
+  const fromSession =
+    collection === 'sessions'
+      ? ''
+      : `FROM sessions AS session
+      WHERE session.tenant_id = ${parameter('tenant')}::text
+        AND session.id = ${parameter('sessionId')}::text AND (${see})`
+  return {
+    target: `target AS MATERIALIZED (
+      SELECT (${permitted}) IS TRUE AS permitted, NULL::integer AS current_version,
+        true AS changes, ${parameter('id')}::text AS result_id,
+        ${isVersioned(collection) ? '1' : 'NULL::integer'} AS result_version
+      ${fromSession})`,
+    admitted: 'target.permitted',
+    write: `
+      INSERT INTO ${tables[collection].name} (tenant_id, ${names.join(', ')})
+      SELECT ${parameter('tenant')}::text, ${values.join(', ')} FROM target, admitted`,
+  }
+}
+
+const AUTHOR_COLUMNS: Partial<Record<CollectionName, string>> = {
+  sessions: 'owner_id',
+  chatThreads: 'created_by',
+}
+
+/** Sets every column an insert may set, so that all inserts into a table share one text. */
+function insertedColumns(columns: ColumnMap, parameter: Parameter) {
+  const inserted = Object.entries(columns).filter(([, { writable }]) => writable !== 'never')
+  return {
+    names: inserted.map(([, { name }]) => quoted(name)),
+    values: inserted.map(([property, definition]) =>
+      orDefault(parameterAs(parameter(property), definition), definition),
+    ),
+  }
+}
+
+function parameterAs(placeholder: string, { type }: ColumnDefinition): string {
+  return type === 'jsonb' ? `${placeholder}::text::jsonb` : `${placeholder}::${type}`
+}
+
+function orDefault(value: string, definition: ColumnDefinition): string {
+  return definition.default === null ? value : `coalesce(${value}, ${definition.default})`
+}
+
+function quoted(name: string): string {
+  return `"${name}"`
+}
+
+/**
+ * Plans new messages at the end of one thread. The thread stays locked from the moment its last
+ * position is read, so positions have no gaps or duplicates. A message whose `clientMessageId` the
+ * thread already has is not stored again; the result names the stored one.
+ *
+ * All messages of a run are one statement with one update of the thread: within a transaction
+ * Postgres can't remove the old versions of a row, so n updates would scan O(n²) of them.
+ */
+function planNewMessages({ parameter, see, permitted }: PlanContext): Plan {
+  const inserted = Object.values<ColumnDefinition>(chatMessageColumns).filter(
+    ({ writable }) => writable !== 'never',
+  )
+  const declared = inserted.map(({ name, type }) => `${quoted(name)} ${type}`)
+  const values = inserted.map((column) => orDefault(`target.${quoted(column.name)}`, column))
+  return {
+    target: `thread AS MATERIALIZED (
+      SELECT (${permitted}) IS TRUE AS permitted, thread.session_id, thread.last_position,
+        ${COUNTED}
+      FROM chat_threads AS thread ${joinSession('thread')}
+      WHERE thread.tenant_id = ${parameter('tenant')}::text
+        AND thread.id = ${parameter('threadId')}::text AND (${see})
+      FOR NO KEY UPDATE OF thread
+    ), target AS MATERIALIZED (
+      SELECT thread.permitted, NULL::integer AS current_version, earlier.id IS NULL AS changes,
+        coalesce(earlier.id, given.id) AS result_id, coalesce(earlier.version, 1) AS result_version,
+        thread.session_id, thread.last_position
+          + count(*) FILTER (WHERE earlier.id IS NULL) OVER (ORDER BY given.n) AS position,
+        given.*
+      FROM thread
+      CROSS JOIN jsonb_to_recordset(${parameter('rows')}::text::jsonb)
+        AS given (n integer, ${declared.join(', ')})
+      LEFT JOIN LATERAL (
+        SELECT message.id, message.version FROM chat_messages AS message
+        WHERE given.client_message_id IS NOT NULL
+          AND message.tenant_id = ${parameter('tenant')}::text
+          AND message.thread_id = ${parameter('threadId')}::text
+          AND message.client_message_id = given.client_message_id
+        OFFSET 0
+      ) AS earlier ON true
+      ORDER BY given.n)`,
+    admitted: 'target.permitted',
+    write: `
+      INSERT INTO chat_messages (tenant_id, session_id, author_id, position,
+        ${inserted.map(({ name }) => quoted(name)).join(', ')})
+      SELECT ${parameter('tenant')}::text, target.session_id, ${parameter('user')}::text,
+        target.position, ${values.join(', ')}
+      FROM target, admitted WHERE target.changes ORDER BY target.n`,
+    alsoWrite: `
+      UPDATE chat_threads AS thread SET ${countMessages('added.count', 'added.content')}
+      FROM (
+        SELECT count(*)::integer AS count, (array_agg(content ORDER BY n DESC))[1] AS content
+        FROM target, admitted WHERE target.changes
+      ) AS added
+      WHERE thread.tenant_id = ${parameter('tenant')}::text
+        AND thread.id = ${parameter('threadId')}::text AND added.count > 0`,
+  }
+}
+
+/** The rows of a run for `jsonb_to_recordset`, numbered from 1. */
+function rowsJson(run: readonly NewMessage[]): string {
+  const columns: ColumnMap = chatMessageColumns
+  return JSON.stringify(
+    run.map(({ value }, index) => ({
+      n: index + 1,
+      ...Object.fromEntries(
+        Object.entries(value).map(([property, given]) => [columns[property]?.name, given]),
+      ),
+    })),
+  )
+}
+
+/**
+ * One new message as a whole batch, decided and written at the same time: the thread is counted up
+ * where the principal may write, and everything else follows from the updated row. It saves an index
+ * scan, a lock and half of a speculative insertion. It can't report why it wrote nothing, and it
+ * fails when the batch id, the message id or the `clientMessageId` is taken.
+ */
+export function newMessageStatement({ parameter, see, permitted }: PlanContext): string {
+  const { names, values } = insertedColumns(chatMessageColumns, parameter)
+  return `
+    WITH counted AS (
+      UPDATE chat_threads AS thread SET ${countMessages('1', parameter('content'))}
+      WHERE thread.tenant_id = ${parameter('tenant')}::text
+        AND thread.id = ${parameter('threadId')}::text
+        AND EXISTS (
+          SELECT FROM sessions AS session
+          WHERE session.tenant_id = thread.tenant_id AND session.id = thread.session_id
+            AND (${see}) AND (${permitted}) OFFSET 0)
+      RETURNING thread.session_id, thread.last_position AS position, ${COUNTED}
+    ), claimed AS (
+      INSERT INTO applied_batches (tenant_id, batch_id, user_id, request_hash, txid, result)
+      SELECT ${parameter('tenant')}::text, ${parameter('batch')}::text, ${parameter('user')}::text,
+        ${parameter('hash')}::text, ${TXID}, ${parameter('result')}::text::jsonb
+      FROM counted
+      RETURNING txid
+    ), written AS (
+      INSERT INTO chat_messages (tenant_id, session_id, author_id, position, ${names.join(', ')})
+      SELECT ${parameter('tenant')}::text, counted.session_id, ${parameter('user')}::text,
+        counted.position, ${values.join(', ')}
+      FROM counted
+    )
+    SELECT txid::text FROM claimed`
+}
+
+/** The 32 bits of the transaction id that replication carries. */
+export const TXID = 'pg_current_xact_id()::xid::text::bigint'
+
+/**
+ * Tells the triggers of this transaction that the statement counts its new messages itself
+ * (migrations/0001-triggers.ts). Counting in the statement costs half of what the trigger costs.
+ */
+export const COUNTED = `set_config('session_db.counted', 'on', true)`
+
+/**
+ * The counters that new messages change, for an UPDATE of `chat_threads AS thread`. The twin for
+ * messages that other statements insert is `session_db_count_messages` in
+ * migrations/0001-triggers.ts.
+ *
+ * @param count The number of new messages. The version goes up by as many.
+ * @param content The content of the last one.
+ */
+function countMessages(count: string, content: string): string {
+  return `message_count = thread.message_count + ${count},
+    last_position = thread.last_position + ${count},
+    last_message_at = now(), last_message_preview = left(${content}::text, ${PREVIEW_LENGTH}),
+    version = thread.version + ${count}, updated_at = now()`
+}
+
+/**
+ * Plans an update of these properties. Rows with a version always change, because the version does.
+ * Timeline events have none and are written only when a value differs.
+ */
+function planUpdate(
+  { parameter, see, permitted }: PlanContext,
+  collection: CollectionName,
+  properties: readonly string[],
+): Plan {
+  const alias = ALIASES[collection]
+  const columns: ColumnMap = tables[collection].columns
+  const changed = Object.entries(columns).filter(([property]) => properties.includes(property))
+  const assignments = changed.map(
+    ([property, column]) => `${quoted(column.name)} = ${parameterAs(parameter(property), column)}`,
+  )
+  const version = versionOf(collection)
+  // A parser no longer replaces an event once a user has changed it.
+  const always = isVersioned(collection)
+    ? [`version = ${alias}.version + 1`, 'updated_at = now()']
+    : ['derived_by = NULL']
+  return {
+    target: `target AS MATERIALIZED (
+      SELECT (${permitted}) IS TRUE AS permitted, ${version} AS current_version,
+        ${isVersioned(collection) ? 'true' : differs(alias, changed, parameter)} AS changes,
+        ${alias}.id AS result_id, ${version} + 1 AS result_version
+      FROM ${withParents(collection)}
+      WHERE ${isRow(collection, parameter)} AND (${see})
+      FOR NO KEY UPDATE OF ${alias})`,
+    admitted: isExpectedVersion(parameter),
+    write: `
+      UPDATE ${tables[collection].name} AS ${alias} SET ${[...always, ...assignments].join(', ')}
+      FROM target, admitted
+      WHERE ${isRow(collection, parameter)} AND target.changes`,
+  }
+}
+
+function differs(
+  alias: string,
+  changed: readonly (readonly [string, ColumnDefinition])[],
+  parameter: Parameter,
+): string {
+  if (changed.length === 0) return 'false'
+  const current = changed.map(([, { name }]) => `${alias}.${quoted(name)}`)
+  const next = changed.map(([property, column]) => parameterAs(parameter(property), column))
+  return `ROW(${current.join(', ')}) IS DISTINCT FROM ROW(${next.join(', ')})`
+}
+
+/** Plans a delete. Foreign keys cascade it to the row's children. */
+function planDelete({ parameter, see, permitted }: PlanContext, collection: CollectionName): Plan {
+  const alias = ALIASES[collection]
+  return {
+    target: `target AS MATERIALIZED (
+      SELECT (${permitted}) IS TRUE AS permitted, ${versionOf(collection)} AS current_version,
+        true AS changes, ${alias}.id AS result_id, NULL::integer AS result_version
+      FROM ${withParents(collection)}
+      WHERE ${isRow(collection, parameter)} AND (${see})
+      FOR UPDATE OF ${alias})`,
+    admitted: isExpectedVersion(parameter),
+    write: `
+      DELETE FROM ${tables[collection].name} AS ${alias} USING target, admitted
+      WHERE ${isRow(collection, parameter)}`,
+  }
+}
+
+/**
+ * Plans deltas for a streaming message. The message is locked against its end, so no delta arrives
+ * after the text has been put together. It is not changed, so the cost of a delta depends on the
+ * delta's length and not on the message's.
+ *
+ * The deltas are accepted if the message still has this writer and they are the next ones, or if all
+ * of them are stored already: then they were sent again, and nothing is written.
+ */
+function planAppend({ parameter, see, permitted }: PlanContext): Plan {
+  const given = `
+    SELECT ${parameter('seq')}::integer + n::integer - 1 AS seq, value->>'delta' AS delta,
+      value->'part' AS part
+    FROM jsonb_array_elements(${parameter('deltas')}::text::jsonb) WITH ORDINALITY AS given (value, n)`
+  return {
+    target: `target AS MATERIALIZED (
+      SELECT (${permitted}) IS TRUE AS permitted, NULL::integer AS current_version,
+        message.status = 'streaming'
+          AND message.metadata->'stream'->>'writer' = ${parameter('writer')}::text
+          AND (stored.same = ${parameter('count')}::integer
+            OR (stored.same = 0 AND ${parameter('seq')}::integer = coalesce(stored.next,
+              session_db_stream_from(message.metadata), 0))) AS is_next,
+        stored.same = 0 AS changes, message.id AS result_id, message.version AS result_version,
+        message.session_id,
+        floor(extract(epoch FROM message.created_at) * 1000 / ${STREAM_EPOCH_MS})::bigint::text
+          AS epoch
+      FROM ${withParents('chatMessages')}
+      CROSS JOIN LATERAL (
+        SELECT
+          (SELECT max(d.seq) + 1 FROM chat_message_deltas d
+            WHERE d.tenant_id = message.tenant_id AND d.message_id = message.id) AS next,
+          (SELECT count(*) FROM (${given}) AS g JOIN chat_message_deltas d
+            ON d.tenant_id = message.tenant_id AND d.message_id = message.id AND d.seq = g.seq
+              AND d.delta = g.delta AND d.part IS NOT DISTINCT FROM g.part) AS same
+      ) AS stored
+      WHERE ${isRow('chatMessages', parameter)} AND (${see})
+      FOR SHARE OF message)`,
+    admitted: 'target.permitted AND target.is_next',
+    write: `
+      INSERT INTO chat_message_deltas (tenant_id, message_id, seq, session_id, epoch, delta, part)
+      SELECT ${parameter('tenant')}::text, target.result_id, g.seq, target.session_id, target.epoch,
+        g.delta, g.part
+      FROM target, admitted, (${given}) AS g WHERE target.changes`,
+  }
+}
+
+/** The row names that policies and plans use. */
+const ALIASES: Readonly<Record<CollectionName, string>> = {
+  sessions: 'session',
+  timelineEvents: 'event',
+  chatThreads: 'thread',
+  chatMessages: 'message',
+}
+
+/** A row and its parents, each under the name that the policy's conditions use. */
+export function withParents(collection: CollectionName): string {
+  const alias = ALIASES[collection]
+  const row = `${tables[collection].name} AS ${alias}`
+  if (collection === 'sessions') return row
+  if (collection !== 'chatMessages') return `${row} ${joinSession(alias)}`
+  return `${row}
+      CROSS JOIN LATERAL (
+        SELECT * FROM chat_threads t
+        WHERE t.tenant_id = message.tenant_id AND t.id = message.thread_id OFFSET 0
+      ) AS thread ${joinSession(alias)}`
+}
+
+/**
+ * Joins a row's session. OFFSET 0 keeps the planner from joining on `tenant_id` alone, which looks
+ * just as selective to it until the tables have been analyzed for the first time.
+ */
+function joinSession(child: string): string {
+  return `
+      CROSS JOIN LATERAL (
+        SELECT * FROM sessions s
+        WHERE s.tenant_id = ${child}.tenant_id AND s.id = ${child}.session_id OFFSET 0
+      ) AS session`
+}
+
+function isRow(collection: CollectionName, parameter: Parameter): string {
+  const alias = ALIASES[collection]
+  return `${alias}.tenant_id = ${parameter('tenant')}::text AND ${alias}.id = ${parameter('id')}::text`
+}
+
+function isVersioned(collection: CollectionName): boolean {
+  return 'version' in tables[collection].columns
+}
+
+function versionOf(collection: CollectionName): string {
+  return isVersioned(collection) ? `${ALIASES[collection]}.version` : 'NULL::integer'
+}
+
+function isExpectedVersion(parameter: Parameter): string {
+  const expected = `${parameter('expected')}::bigint`
+  return `target.permitted AND (${expected} IS NULL OR target.current_version = ${expected})`
+}
