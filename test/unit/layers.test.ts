@@ -35,7 +35,17 @@ const MAY_KNOW: Record<string, readonly string[]> = {
   legacy: ['schema', 'writes', 'timeline', 'server', 'server/http'],
   ops: ['schema', 'writes', 'server', 'server/http'],
   // The mock answers through the real proxy, so that the two cannot disagree.
-  testing: ['schema', 'access', 'shapes', 'writes', 'chat', 'live', 'dev/protocol', 'server'],
+  testing: [
+    'schema',
+    'access',
+    'shapes',
+    'writes',
+    'chat',
+    'live',
+    'dev/protocol',
+    'server',
+    'server/http',
+  ],
   dev: ['schema', 'access', 'shapes', 'dev/protocol'],
   cli: ['schema', 'shapes', 'writes', 'timeline', 'server', 'legacy', 'ops', 'dev'],
   'index.ts': ['schema', 'access', 'shapes', 'writes', 'chat', 'collections'],
