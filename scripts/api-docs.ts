@@ -5,8 +5,8 @@ import { promisify } from 'node:util'
 import { root } from './support/entries.ts'
 
 /**
- * Makes the API reference in `docs/api` from the docstrings. Without `--update` it only looks whether
- * the pages there are what would be made now.
+ * Generates the API reference in `docs/api` from the docstrings. Without `--update` it fails when the
+ * committed pages are stale.
  */
 const pages = join(root, 'docs/api')
 const fresh = process.argv.includes('--update') ? pages : join(root, 'node_modules/.cache/api-docs')

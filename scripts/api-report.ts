@@ -9,8 +9,8 @@ import {
 import { entryNames, root } from './support/entries.ts'
 
 /**
- * What is public, entry by entry, as reports in `api/`. Without `--update` it fails when the built
- * declarations say something else: a change of what is public shows in the change that makes it.
+ * Writes the public API of each entry as a report in `api/`. Without `--update` it fails when the built
+ * declarations differ, so that a pull request shows each change of the public API.
  */
 const update = process.argv.includes('--update')
 const reports = join(root, 'api')
@@ -83,7 +83,7 @@ function configOf(name: string): ExtractorConfig {
   })
 }
 
-/** TypeScript writes the members of an inferred type, and of a union, in another order from build to build. */
+/** TypeScript prints members of inferred types and unions in an order that differs between builds. */
 async function saysTheSame(file: string): Promise<boolean> {
   const [before, after] = await bothReports(file)
   return before.toSorted().join('\n') === after.toSorted().join('\n')
@@ -108,7 +108,7 @@ async function showDifference(file: string): Promise<void> {
   for (const line of added) console.error(`api/${file}: + ${line}`)
 }
 
-/** The lines of one that the other has less often. */
+/** Returns the lines that `lines` has more often than `other`. */
 function lacking(lines: readonly string[], other: readonly string[]): string[] {
   const left = [...other]
   return lines.filter((line) => {

@@ -4,13 +4,13 @@ import { styleText } from 'node:util'
 import { root } from './support/entries.ts'
 
 /**
- * Everything a change must pass but the tests: types, lint, format, and the package as others will
- * get it. As many at once as there are processors, with what each says only where it fails.
+ * Runs every check except the tests: types, lint, format, and the package as users get it. Checks run
+ * in parallel, one per processor, and print their output only when they fail.
  */
 interface Check {
   readonly name: string
   readonly command: readonly string[]
-  /** Looks at what the build has made. */
+  /** The check reads dist/, so it runs after the build. */
   readonly built?: true
 }
 
@@ -43,7 +43,7 @@ const failed: string[] = []
 const [build, ...others] = checks as [Check, ...Check[]]
 const lanes = Math.max(2, availableParallelism())
 
-// The build goes beside what does not need it.
+// The build runs in parallel with the checks that do not need it.
 const unbuilt = others.filter((check) => !check.built)
 const building = run(build)
 await Promise.all([building, ...Array.from({ length: lanes - 1 }, () => runAll(unbuilt))])

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { root } from './support/entries.ts'
 
 /**
- * Lists the licences of all that comes with the package, in `docs/licences.md`, and refuses one that
- * an app could not simply use. What is only needed to work on the package is checked, not listed.
+ * Lists the licences of all packages that users install, in `docs/licences.md`, and fails for a licence
+ * that an app could not simply use. Development dependencies are checked, not listed.
  */
 const ALLOWED = [
   '0BSD',
@@ -18,10 +18,10 @@ const ALLOWED = [
   'Unlicense',
 ]
 
-/** Of development alone: their code goes into nothing that is published. */
+/** Allowed for development only: no code of these packages is published. */
 const ALLOWED_IN_DEVELOPMENT = [...ALLOWED, 'CC-BY-4.0', 'MPL-2.0', 'Python-2.0']
 
-/** Their package.json names no licence; their licence file was read. */
+/** Packages whose package.json names no licence, with the one in their licence file. */
 const READ_BY_HAND: Readonly<Record<string, string>> = {
   busboy: 'MIT',
   'combine-errors': 'MIT',
@@ -65,7 +65,7 @@ else if (text !== (await readFile(page, 'utf8').catch(() => ''))) {
 }
 if (refused.length > 0) process.exitCode = 1
 
-/** The places in the lock file that these packages lead to. */
+/** Returns the lock file entries that these packages depend on, directly or not. */
 function reach(names: readonly string[], from = '', found = new Set<string>()): Set<string> {
   for (const name of names) {
     const path = placeOf(name, from)
@@ -77,7 +77,7 @@ function reach(names: readonly string[], from = '', found = new Set<string>()): 
   return found
 }
 
-/** Where Node finds a package, seen from another one. */
+/** Resolves a package as Node does, from the folder of another one. */
 function placeOf(name: string, from: string): string | undefined {
   for (
     let folder = from;

@@ -1,6 +1,6 @@
 import { stalePerformanceFiles, updatePerformancePage } from './performance/page.ts'
 
-/** Renders `docs/performance.md` from the committed baselines. Without `--update` it only looks whether it is. */
+/** Renders `docs/performance.md` from the committed baselines. Without `--update` it fails when the page is stale. */
 if (process.argv.includes('--update')) await updatePerformancePage()
 else {
   const stale = await stalePerformanceFiles()

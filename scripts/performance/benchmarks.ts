@@ -1,4 +1,4 @@
-/** What each benchmark asks, in a sentence or two: the page says it above its table. */
+/** The question each benchmark answers, printed above its table. */
 export const BENCHMARKS: Readonly<Record<string, string>> = {
   import:
     'A large legacy snapshot is imported, with all checks and a report for each record, against a bare `COPY` of the same rows.',

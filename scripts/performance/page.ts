@@ -12,7 +12,7 @@ import { plotRatios } from './plot.ts'
 const page = 'docs/performance.md'
 const plots = 'docs/performance'
 
-/** Writes the page and its plots as the committed baselines have them. */
+/** Writes the page and its plots from the committed baselines. */
 export async function updatePerformancePage(): Promise<void> {
   const files = await renderFiles()
   await rm(join(root, plots), { recursive: true, force: true })
@@ -20,7 +20,7 @@ export async function updatePerformancePage(): Promise<void> {
   for (const [file, text] of files) await writeFile(join(root, file), text)
 }
 
-/** The files that are not what the baselines say, by name; none when all is up to date. */
+/** Returns the names of files that differ from what the baselines give. */
 export async function stalePerformanceFiles(): Promise<string[]> {
   const files = await renderFiles()
   const there = (await readdir(join(root, plots)).catch(() => [])).map((name) => `${plots}/${name}`)
@@ -91,7 +91,7 @@ function row({ name, unit, ours, reference, referenceName, ratio, goal, pass }: 
   ]
 }
 
-/** Three figures say what a measurement can mean. */
+/** Rounds to three significant figures: a measurement is no more precise. */
 function figure(value: number): string {
   return value >= 100
     ? Math.round(value).toLocaleString('en')

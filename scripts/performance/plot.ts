@@ -7,7 +7,7 @@ const TOP = 46
 const ROW = 30
 const BOTTOM = 34
 
-/** Colours of both themes; a viewer that knows of neither shows the light one. */
+/** Colours of both themes; viewers without theme support show the light one. */
 const STYLE = `
     .card { fill: #ffffff; stroke: #d0d7de }
     text { fill: #1f2328; font: 13px system-ui, sans-serif }
@@ -29,8 +29,8 @@ const STYLE = `
     }`
 
 /**
- * Draws ratios as an SVG: a bar each from 1, the reference, to the left where ours is less and to the right where
- * it is more, on a logarithmic scale; a green mark is the goal.
+ * Draws ratios as an SVG on a logarithmic scale. Each bar starts at 1, the reference, and extends left
+ * when ours is smaller and right when it is larger; a green mark is the goal.
  */
 export function plotRatios(title: string, measurements: readonly KnownMeasurement[]): string {
   const height = TOP + measurements.length * ROW + BOTTOM
@@ -80,7 +80,7 @@ function scale(ticks: readonly number[]): Scale {
   return (ratio) => round(LABELS + ((Math.log(ratio) - first) / (last - first)) * width)
 }
 
-/** 1, 2 and 5 times powers of ten around all that is drawn; only powers of ten where that is far. */
+/** Ticks at 1, 2 and 5 times powers of ten, or at powers of ten alone for a wide range. */
 function ticksFor(measurements: readonly KnownMeasurement[]): number[] {
   const drawn = measurements.flatMap(({ ratio, goal }) => [ratio, goal ?? 1])
   const [least, most] = [Math.min(0.5, ...drawn), Math.max(2, ...drawn)]

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 
 export const root = resolve(import.meta.dirname, '../..')
 
-/** The names of the package's entries, as their files in `dist` are called: `index`, `server`, … */
+/** Returns the package's entries by the names of their files in `dist`: `index`, `server`, … */
 export async function entryNames(): Promise<string[]> {
   const { exports } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
     exports: Record<string, unknown>

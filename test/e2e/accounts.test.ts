@@ -19,7 +19,7 @@ async function fillIn(page: Page, fields: Record<string, string>): Promise<void>
   await page.getByTestId('submit').click()
 }
 
-/** Signs somebody new up, from wherever the page is. */
+/** Signs a new user up from the current page. */
 async function signUp(page: Page, name: string, email = `${randomUUID()}@example.com`) {
   await fillIn(page, { name, email, password: PASSWORD })
   return email
@@ -39,20 +39,20 @@ async function chooseOrganization(page: Page, name: string): Promise<void> {
   await expect.poll(() => tenantOf(page)).toBe(name)
 }
 
-/** What the server answers to whoever has the cookies of a window. */
+/** Sends a request with a window's cookies and returns the response. */
 async function statusOf(page: Page, path: string): Promise<[number, unknown]> {
   const response = await page.context().request.get(new URL(path, used.demo.url).href)
   const body = await response.json().catch(() => null)
   return [response.status(), body?.error?.code]
 }
 
-test('signing up, out and in again; a wrong password says so', async () => {
+test('signs up, out and in again, and reports a wrong password', async () => {
   const { page } = await windows.openEmpty()
   await page.goto(`${used.demo.url}/sessions/nowhere?view=chat`)
   expect(new URL(page.url()).pathname).toBe('/sign-in')
   await page.getByRole('link', { name: 'Create an account' }).click()
   const email = await signUp(page, 'Dora')
-  // Back to where the way led before anybody knew who asked.
+  // Returns to the address that was requested before signing in.
   await page.waitForURL(/\/sessions\/nowhere\?view=chat$/)
   expect(await tenantOf(page)).toBe('Dora’s organisation')
   const sessionId = await createSession(page, 'Dora’s own')
@@ -72,7 +72,7 @@ test('signing up, out and in again; a wrong password says so', async () => {
   await page.getByTestId(`session-${sessionId}`).waitFor()
 })
 
-test('an address that is taken, and one that is none, are refused with a reason', async () => {
+test('refuses a taken and an invalid email address with a reason', async () => {
   const { page } = await windows.openEmpty()
   windows.allow(/422/)
   await page.goto(`${used.demo.url}/sign-up`)
@@ -82,7 +82,7 @@ test('an address that is taken, and one that is none, are refused with a reason'
   expect(new URL(page.url()).pathname).toBe('/sign-up')
 })
 
-test('who is invited by a link joins, switches between organisations in all tabs, and is removed', async () => {
+test('an invited user joins by link, switches organisations in all tabs, and is removed', async () => {
   const ann = await windows.open(used.demo.url, 'ann')
   const shared = await createSession(ann.page, 'For all of Acme')
   await setShared(ann.page, shared, true)
@@ -112,7 +112,7 @@ test('who is invited by a link joins, switches between organisations in all tabs
   await tab.goto(used.demo.url)
   await tab.getByTestId(`session-${shared}`).waitFor()
   await chooseOrganization(carl.page, 'Carl’s organisation')
-  // The other tab goes along: one session is for one organisation at a time.
+  // The other tab follows: a sign-in belongs to one organisation at a time.
   await expect.poll(() => tenantOf(tab)).toBe('Carl’s organisation')
   expect(await tab.getByTestId(`session-${shared}`).count()).toBe(0)
   const own = await createSession(carl.page, 'Carl’s own')
@@ -134,7 +134,7 @@ test('who is invited by a link joins, switches between organisations in all tabs
   expect(await carl.page.getByTestId(`session-${shared}`).count()).toBe(0)
 })
 
-test('a page of one organisation cannot write into another, whatever the session is for by now', async () => {
+test('a page of one organisation cannot write into another after a switch', async () => {
   const { page } = await windows.open(used.demo.url, 'eve')
   await page.getByTestId('organization-menu').click()
   await page.getByTestId('new-organization').click()
@@ -165,7 +165,7 @@ test('a page of one organisation cannot write into another, whatever the session
   await chooseOrganization(page, 'Globex')
 })
 
-test('a session that ends while somebody types: what was written is there after the next sign-in', async () => {
+test('keeps a draft when the sign-in expires, until the next sign-in', async () => {
   const { page } = await windows.open(used.demo.url, 'bob')
   const sessionId = await createSession(page, 'Interrupted')
   await sendMessage(page, 'before the end')
@@ -191,7 +191,7 @@ test('a session that ends while somebody types: what was written is there after 
   expect(rows).toEqual([{ count: 1 }])
 })
 
-test('people who share a browser do not see what another was writing', {
+test('users who share a browser do not see each other’s drafts', {
   timeout: 120_000,
 }, async () => {
   const { page, context } = await windows.openEmpty()
@@ -209,13 +209,13 @@ test('people who share a browser do not see what another was writing', {
   await draft.fill('Ann’s secret')
 
   const endSession = async () => {
-    // The page itself would notice, and go.
+    // The page would notice by itself and leave.
     await page.goto('about:blank')
     await context.clearCookies()
     await page.goto(`${used.demo.url}/sessions/${sessionId}`)
   }
 
-  // Ann's session comes to its end, and Bob signs in where she was.
+  // Ann's sign-in expires, and Bob signs in at the same address.
   await endSession()
   await continueAs('bob')
   expect(await draft.inputValue()).toBe('')
@@ -224,7 +224,7 @@ test('people who share a browser do not see what another was writing', {
   await continueAs('ann')
   expect(await draft.inputValue()).toBe('Ann’s secret')
 
-  // Whoever signs out leaves nothing.
+  // Signing out clears the drafts.
   const left = () =>
     page.evaluate(() => Object.keys(sessionStorage).filter((key) => key.startsWith('draft:')))
   expect(await left()).toHaveLength(2)
@@ -234,7 +234,7 @@ test('people who share a browser do not see what another was writing', {
   expect(await draft.inputValue()).toBe('')
 })
 
-test('writes and sign-ins from another site are refused', async () => {
+test('refuses writes and sign-ins from another site', async () => {
   const headers = { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }
   const { page } = await windows.open(used.demo.url, 'ann')
   for (const path of ['/api/write', '/api/auth/sign-out', '/api/auth/organization/create']) {

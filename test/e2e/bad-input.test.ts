@@ -27,7 +27,7 @@ afterAll(async () => {
 
 const TABLES = ['sessions', 'timeline_events', 'chat_threads', 'chat_messages', 'applied_batches']
 
-/** A digest of everything that is stored. */
+/** Returns a digest of all stored rows. */
 async function everything(): Promise<unknown[]> {
   const digests = []
   for (const table of TABLES) {
@@ -95,7 +95,7 @@ test.each<[string, () => Promise<Response>, number, string]>([
   },
 )
 
-test('a stranger learns nothing from the difference between absent and forbidden', async () => {
+test('answers the same for absent and forbidden rows', async () => {
   const answers = await Promise.all([
     eve.write(rename(LEGACY_SESSION)),
     eve.write(rename('nowhere')),

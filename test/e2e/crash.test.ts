@@ -59,7 +59,7 @@ async function countMessages(databaseUrl: string): Promise<Counts> {
   }
 }
 
-test('kill -9 during a burst of writes loses and doubles nothing that was acknowledged', async () => {
+test('kill -9 during a burst of writes neither loses nor doubles an acknowledged write', async () => {
   const { stored: before } = await countMessages(demo.databaseUrl)
   const acknowledged = new Set<number>()
   const sent = new Set<number>()
@@ -84,7 +84,7 @@ test('kill -9 during a burst of writes loses and doubles nothing that was acknow
   expect([...acknowledged].filter((number) => !survived.includes(number))).toEqual([])
   expect(survived.filter((number) => !sent.has(number))).toEqual([])
 
-  // Whoever got no answer sends the same batch again: then everything is there, once.
+  // Clients without an answer send the same batch again: every message is stored exactly once.
   const again = await signIn(demo.url, 'ann')
   for (const number of sent) {
     expect((await again.write(message(number))).status).toBe(200)

@@ -3,9 +3,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type Site, sessions, startSite } from './live-sharing/site.ts'
 import { launchBrowser } from './support/browser.ts'
 
-/** Fewer on a machine that is busy with other things. */
+/** Lower it with TABS on a busy machine. */
 const TABS = Number(process.env.LIVE_TABS ?? 12)
-/** Twelve pages start at a time. */
+/** Timeout for twelve pages that start at the same time. */
 const SLOW = 180_000
 
 interface Shown {
@@ -28,7 +28,7 @@ interface TestPage {
 let site: Site
 let browser: Browser
 let profile: BrowserContext
-/** How long all tabs took to be live with sharing, in ms: what this machine can do just now. */
+/** Milliseconds until all tabs were live with sharing: the machine's speed in this run. */
 let loadMs = 30_000
 
 beforeAll(async () => {
@@ -41,7 +41,7 @@ afterAll(async () => {
   await site?.close()
 })
 
-/** Opens tabs of one profile, whose six connections per origin they share. */
+/** Opens tabs of one profile, which share six connections per origin. */
 async function openTabs(share = 'on'): Promise<Page[]> {
   profile = await browser.newContext()
   await profile.addCookies([{ name: 'user', value: 'ann', url: site.url }])
@@ -49,7 +49,7 @@ async function openTabs(share = 'on'): Promise<Page[]> {
   return Promise.all(
     sessions.slice(0, TABS).map(async (session) => {
       const page = await profile.newPage()
-      // Without sharing the last pages wait for a connection themselves.
+      // Without sharing, the last pages cannot even load until a connection is free.
       void page
         .goto(`${site.url}/?session=${session}&share=${share}`, { waitUntil: 'commit' })
         .catch(() => undefined)
@@ -82,7 +82,7 @@ async function electedOf(pages: readonly Page[]): Promise<Page> {
   return elected
 }
 
-/** Until every tab has all four collections live. */
+/** Waits until all four collections of every tab are live. */
 async function openLiveTabs(): Promise<Page[]> {
   const started = performance.now()
   const pages = await openTabs()
@@ -110,15 +110,15 @@ describe(`${TABS} tabs of four live shapes, in one profile over HTTP/1.1`, {
         timeout: 60_000,
       })
       .toEqual(Array(TABS).fill('Renamed'))
-    // Nothing more is written: what polls now stays.
+    // No more writes follow, so polls that are open now stay open.
     await expect.poll(() => site.live.most, { timeout: 30_000 }).toBeGreaterThan(0)
     console.info(`${TABS} tabs, ${TABS * 4} live shapes: ${site.live.most} live connections`)
     expect(site.live.most).toBeLessThanOrEqual(2)
   })
 
-  test('stall without sharing: six connections do not do for forty-eight polls', async () => {
+  test('stall without sharing: six connections cannot hold forty-eight polls', async () => {
     const pages = await openTabs('off')
-    // Loaded at last, as far as they can be: a page that is still loading has the write from there.
+    // All pages have loaded as far as they can; a page that is still loading reads the write in its snapshot.
     const patience = Math.min(60_000, Math.max(10_000, 2 * loadMs))
     const loaded = expect.poll(() => countLive(pages), { timeout: patience }).toBe(TABS)
     const isLoaded = await Promise.resolve(loaded).then(
@@ -126,7 +126,7 @@ describe(`${TABS} tabs of four live shapes, in one profile over HTTP/1.1`, {
       () => false,
     )
     await site.addMessage('to few')
-    // Several times as long as all of them need with sharing; a poll without news holds on for 20 s.
+    // Several times what all of them need with sharing; an idle poll is held for 20 s.
     const seeing = await countAfter(3_000, () => countSeeing(pages, 'to few'))
     console.info(
       `without sharing: ${isLoaded ? 'loaded' : `not even loaded in ${Math.round(patience / 1_000)} s`}, ${seeing} of ${TABS} tabs saw the write in 3 s`,
@@ -134,7 +134,7 @@ describe(`${TABS} tabs of four live shapes, in one profile over HTTP/1.1`, {
     expect(seeing).toBeLessThan(TABS)
   })
 
-  test('go on when the elected tab is closed', async () => {
+  test('go on when the leading tab is closed', async () => {
     const pages = await openLiveTabs()
     const elected = await electedOf(pages)
     await elected.close()
@@ -142,7 +142,7 @@ describe(`${TABS} tabs of four live shapes, in one profile over HTTP/1.1`, {
     await allSee(without(pages, elected), 'after the close')
   })
 
-  test('go on when the elected tab crashes', async () => {
+  test('go on when the leading tab crashes', async () => {
     const pages = await openLiveTabs()
     const elected = await electedOf(pages)
     const devtools = await profile.newCDPSession(elected)
@@ -153,7 +153,7 @@ describe(`${TABS} tabs of four live shapes, in one profile over HTTP/1.1`, {
     await allSee(without(pages, elected), 'after the crash')
   })
 
-  test('go on when the elected tab is frozen, which catches up when it is back', async () => {
+  test('go on when the leading tab is frozen, which catches up after it thaws', async () => {
     const pages = await openLiveTabs()
     const elected = await electedOf(pages)
     const devtools = await profile.newCDPSession(elected)
@@ -164,7 +164,7 @@ describe(`${TABS} tabs of four live shapes, in one profile over HTTP/1.1`, {
     await allSee(pages, 'while frozen')
   })
 
-  test('go on when the elected tab hangs, which catches up when it is done', async () => {
+  test('go on when the leading tab hangs, which catches up afterwards', async () => {
     const pages = await openLiveTabs()
     const elected = await electedOf(pages)
     const hanging = elected.evaluate(() => {
@@ -177,7 +177,7 @@ describe(`${TABS} tabs of four live shapes, in one profile over HTTP/1.1`, {
     await allSee(pages, 'while hanging')
   })
 
-  test('are all empty when one of them signs out', async () => {
+  test('are all emptied when one of them signs out', async () => {
     const pages = await openLiveTabs()
     await pages[3]?.evaluate(() => (window as unknown as TestPage).testPage.signOut())
     await expect
@@ -189,7 +189,7 @@ describe(`${TABS} tabs of four live shapes, in one profile over HTTP/1.1`, {
   })
 })
 
-test('sessions that are left leave nothing behind: no listener, no poll', {
+test('leaving sessions leaves no listener and no poll behind', {
   timeout: SLOW,
 }, async () => {
   profile = await browser.newContext()

@@ -10,7 +10,7 @@ import { launchBrowser } from './support/browser.ts'
 
 const GUIDE = resolve(import.meta.dirname, '../../docs/getting-started.md')
 
-/** The commands of the guide that do not end, and what they print when they are ready. */
+/** The guide's long-running commands, with the line they print when they are ready. */
 const SERVERS: Readonly<Record<string, RegExp>> = {
   'npx session-db dev': /ready .*ELECTRIC_URL=\S+/,
   'npm run dev': /Local:\s+http\S+/,
@@ -34,7 +34,7 @@ beforeAll(async () => {
   }
 
   async function typeCommands(text: string): Promise<void> {
-    // What is not published comes from the tarball; what the terminal printed is what is exported.
+    // The package is installed from its tarball; the variables are those that the terminal printed.
     const typed = text
       .replace('npm install @org/session-db\n', `npm install ${tarball}\n`)
       .replace(/^export .*$/m, () => `export ${variables}`)
@@ -67,7 +67,7 @@ async function writeAsTold(shell: Shell, { path, text }: GuideStep & { type: 'fi
   await writeFile(file, text)
 }
 
-/** A window with cookies of its own, in which somebody has given a name. */
+/** Opens a window with its own cookies and enters a name. */
 async function openAs(name: string): Promise<Page> {
   const page = await (await browser.newContext()).newPage()
   await page.goto(url)
@@ -80,7 +80,7 @@ async function enter(page: Page, label: string, text: string): Promise<void> {
   await page.getByLabel(label).press('Enter')
 }
 
-test('from an empty folder to a chat between two windows', async () => {
+test('the guide leads from an empty folder to a chat between two windows', async () => {
   const ann = await openAs('ann')
   const bob = await openAs('bob')
   await ann.getByRole('button', { name: 'Start a chat' }).click()

@@ -22,7 +22,7 @@ const syncState = (page: Page) => page.getByTestId('sync-status').getAttribute('
 const markPage = (page: Page) => page.evaluate(() => Object.assign(window, { isSamePage: true }))
 const isSamePage = (page: Page) => page.evaluate(() => 'isSamePage' in window)
 
-test('all servers die while somebody types and an answer streams: draft, rows and answer go on, in the same page', async () => {
+test('draft, rows and a streaming answer survive the crash of all servers, without a reload', async () => {
   windows.allow(NETWORK_IS_GONE)
   const { page } = await windows.open(used.demo.url, 'ann', { answers: true })
   const bob = await windows.open(used.demo.url, 'bob')
@@ -41,16 +41,16 @@ test('all servers die while somebody types and an answer streams: draft, rows an
   expect(await stored('said while all servers were dead')).toBe(1)
   expect(await page.getByTestId('composer').inputValue()).toBe('half a thou')
 
-  // Nobody writes the first answer any more: it says so, and goes on where it broke off.
+  // The first answer has lost its writer: the page offers a retry, which resumes where it stopped.
   await page.getByTestId('retry-answer').click({ timeout: 40_000 })
   await expect.poll(async () => (await messageTexts(bob.page))[1]).toMatch(/toUIMessageStream/)
   const texts = await messageTexts(page)
   expect(texts[1]?.match(/You asked/g)).toHaveLength(1)
   expect(await isSamePage(page)).toBe(true)
-  // An answer counts as given up half a minute after its writer has been heard of.
+  // An answer counts as abandoned 30 s after its writer's last heartbeat.
 }, 120_000)
 
-test('offline for 30 s: what was written goes out, what others wrote comes in, nothing twice', async () => {
+test('after 30 s offline, own messages are sent and others’ arrive, each once', async () => {
   windows.allow(NETWORK_IS_GONE)
   const ann = await windows.open(used.demo.url, 'ann')
   const bob = await windows.open(used.demo.url, 'bob')
@@ -70,13 +70,13 @@ test('offline for 30 s: what was written goes out, what others wrote comes in, n
   await bob.page.getByTestId('message-list').getByText('meanwhile outside').waitFor()
   expect(await stored('written in the tunnel')).toBe(0)
   expect(await messageTexts(ann.page)).toContain('written in the tunnel')
-  // Longer than the server holds a poll, and than the first pauses between tries to reach it again.
+  // Longer than the server holds a poll and than the first retry delays.
   await ann.page.waitForFunction((since) => Date.now() - since >= 30_000, offlineSince, {
     timeout: 45_000,
   })
 
   await ann.context.setOffline(false)
-  // Writes go out at once, and so do the streams' polls: the browser says that it is online.
+  // Writes and polls go out immediately, because the browser fires `online`.
   const all = ['before the tunnel', 'meanwhile outside', 'written in the tunnel', 'and once more']
   for (const { page } of [ann, bob]) {
     await expect
@@ -88,7 +88,7 @@ test('offline for 30 s: what was written goes out, what others wrote comes in, n
   expect([await stored('written in the tunnel'), await stored('and once more')]).toEqual([1, 1])
 }, 180_000)
 
-/** The live shapes that a page has asked for and waits for, by its open batches. */
+/** Returns the live shapes in a page's open batch requests. */
 function watchLivePolls(page: Page): () => number {
   const open = new Map<Request, number>()
   page.on('request', (request) => {
@@ -101,10 +101,9 @@ function watchLivePolls(page: Page): () => number {
   return () => [...open.values()].reduce((sum, polls) => sum + polls, 0)
 }
 
-// An hour of somebody who goes on every 18 seconds. The visits are real and only the pauses are left
-// out: what leaks, leaks with a visit. Under a simulated clock the page's polls and timers would run
-// ahead of the server’s clock, by which held polls and sign-ins end.
-test('hundreds of visits to sessions leave no stream, no listener and no connection behind', {
+// An hour of use with a visit every 18 seconds, without the pauses: leaks come from visits. A simulated
+// clock would run ahead of the server's, by which held polls and sign-ins end.
+test('hundreds of visits to sessions leave no stream, listener or connection behind', {
   timeout: 180_000,
 }, async () => {
   const { page, context } = await windows.open(used.demo.url, 'ann')
@@ -132,11 +131,11 @@ test('hundreds of visits to sessions leave no stream, no listener and no connect
     }
   }
 
-  // Each session is known by now, and so are the dialogs and menus that React keeps.
+  // Each session has been opened once, and React has created its dialogs and menus.
   await visit(40)
   const start = await counts()
   await visit(VISITS)
-  // A batch that replaces another is open beside it for a moment.
+  // A new batch request overlaps for a moment with the one it replaces.
   await expect.poll(livePolls, { timeout: 30_000 }).toBeLessThanOrEqual(start.polls)
   const end = await counts()
   console.info(`${VISITS} visits`, { start, end })
@@ -144,6 +143,6 @@ test('hundreds of visits to sessions leave no stream, no listener and no connect
   expect(end.listeners).toBeLessThan(start.listeners + 50)
   expect(end.nodes).toBeLessThan(start.nodes * 1.2)
   expect(end.sockets).toBeLessThanOrEqual(start.sockets + 4)
-  // Pools are bounded; they grow to what was needed at a time.
+  // Pools are bounded and grow to the highest number that was needed at the same time.
   expect(end.databaseConnections).toBeLessThanOrEqual(start.databaseConnections + 10)
 })

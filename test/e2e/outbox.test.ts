@@ -57,7 +57,7 @@ const append = (page: Page, content: string, threadId = 'th1') =>
 const rename = (page: Page, title: string) =>
   page.evaluate((given) => (window as unknown as TestPage).testPage.rename('th1', given), title)
 
-test('what is written offline survives a reload and a killed browser, and is sent once, by one tab', async () => {
+test('offline writes survive a reload and a killed browser, and one tab sends each once', async () => {
   browser = await startBrowserWithProfile(profile)
   let page = await openTab()
   await expect.poll(async () => (await stateOf(page)).title).toBe('First')
@@ -68,7 +68,7 @@ test('what is written offline survives a reload and a killed browser, and is sen
   await expect.poll(async () => (await stateOf(page)).stored).toBe(4)
   expect((await stateOf(page)).shown).toEqual(['1', '2', '3'])
 
-  // The page can be had again, the server takes no writes yet.
+  // The page loads again, but the server still refuses writes.
   site.takesWrites = false
   await browser.context.setOffline(false)
   await page.reload()
@@ -106,7 +106,7 @@ test('what is written offline survives a reload and a killed browser, and is sen
       })
   }
   expect(new Set(site.writers).size).toBe(1)
-  // The tab that sent it hears of the refusal, no other.
+  // Only the tab that sent the write reports the refusal.
   const heard = await Promise.all(tabs.map(async (tab) => (await stateOf(tab)).failed))
   expect(heard.flat()).toEqual(['not_found'])
 }, 180_000)

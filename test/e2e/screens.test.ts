@@ -16,8 +16,8 @@ afterAll(() => world?.close())
 describe('the list of sessions', () => sessionStories(() => world))
 describe('a timeline', () => timelineStories(() => world))
 describe('a chat', () => chatStories(() => world))
-describe('for everybody', () => accessibilityStories(() => world))
+describe('accessibility', () => accessibilityStories(() => world))
 
-test('no window complained on its console', () => {
+test('no window logged a console warning or error', () => {
   expect(world.complaints()).toEqual([])
 })

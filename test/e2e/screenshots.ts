@@ -5,7 +5,7 @@ import { openBundledLog, sendMessage } from './support/app.ts'
 import { launchBrowser, openWindow } from './support/browser.ts'
 import { startDemo, temporaryDataDir } from './support/demo.ts'
 
-// npm run screenshots: takes the pictures of the start app that are kept in docs/screenshots.
+// npm run screenshots: takes the pictures of the start app in docs/screenshots.
 
 const OUT = resolve(import.meta.dirname, '../../docs/screenshots')
 const looks = {
@@ -31,7 +31,7 @@ try {
 async function takeAll(
   look: string,
   options: (typeof looks)[keyof typeof looks],
-  /** Answers there are from before. */
+  /** Counts the answers that exist already. */
   answers: number,
 ): Promise<void> {
   const context = await browser.newContext({ ...options, reducedMotion: 'reduce' })

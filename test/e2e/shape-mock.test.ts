@@ -11,7 +11,7 @@ import type { Scenario } from './shape-mock/scenario.ts'
 import { launchBrowser } from './support/browser.ts'
 
 const root = join(import.meta.dirname, '../..')
-/** The two major versions that the package works with: `msw2` is an alias of the oldest. */
+/** The two major versions of msw that the package supports; `msw2` is an alias of the oldest. */
 const packages = ['msw', 'msw2']
 const expected: Scenario = {
   steps: [
@@ -78,7 +78,7 @@ test.each(packages)('the shape mock works in Chromium behind the worker of %s', 
 })
 
 test.each(packages)('the shape mock works in Node behind the server of %s', async (msw) => {
-  // Beside the packages it is to find.
+  // Written into the repository so that it resolves its packages.
   const folder = await mkdtemp(join(root, 'node_modules/.shape-mock-'))
   try {
     const program = join(folder, 'program.mjs')

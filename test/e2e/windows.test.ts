@@ -37,7 +37,7 @@ beforeAll(async () => {
   demo = await startDemo({ dataDir: dataDir.path, instances: 2 })
   browser = await launchBrowser()
   const [first, second] = demo.instances.map(({ url }) => url)
-  // Each has a server of their own, on one database and shape server; Eve takes what she is given.
+  // Ann and Bob use one server instance each, Eve the balancer; all share one database and shape server.
   ann = await openWindow(browser, first ?? '', 'ann')
   bob = await openWindow(browser, second ?? '', 'bob')
   eve = await openWindow(browser, demo.url, 'eve')
@@ -50,7 +50,7 @@ afterAll(async () => {
 })
 
 describe('two app instances, three users, two tenants', () => {
-  test('each instance and the balancer has an address of its own', () => {
+  test('each instance and the balancer has its own address', () => {
     const urls = [demo.url, ...demo.instances.map(({ url }) => url)]
     expect(new Set(urls).size).toBe(3)
   })
@@ -63,7 +63,7 @@ describe('two app instances, three users, two tenants', () => {
     await ann.page.getByTestId(`thread-${LEGACY_THREAD}`).getByRole('button').first().click()
     await expect.poll(() => conversation(ann.page)).toHaveLength(expected.length)
     const shown = await conversation(ann.page)
-    // They are shown formatted: what is left are the words.
+    // Messages are shown formatted, so only their words are compared.
     const words = (text: string) => text.replace(/[^\p{L}\p{N}]+/gu, ' ').trim()
     expect(shown.map(words)).toEqual(expected.map(({ content }) => words(content)))
   })
@@ -78,7 +78,7 @@ describe('two app instances, three users, two tenants', () => {
     expect(await ann.page.getByTestId('event-count').textContent()).toMatch(/230/)
   })
 
-  test('what one user does shows in the window of another of the tenant, and never in the other tenant', async () => {
+  test('a change shows in the windows of the same tenant and never in another tenant', async () => {
     const sessionId = await createSession(ann.page, 'Shared by Ann')
     await setShared(ann.page, sessionId, true)
     await openSession(bob.page, sessionId)
@@ -109,7 +109,7 @@ describe('two app instances, three users, two tenants', () => {
     expect(await eve.page.getByText('Ann').count()).toBe(0)
   })
 
-  test('a session that is renamed, archived and deleted is so in the other window', async () => {
+  test('renaming, archiving and deleting a session shows in the other window', async () => {
     const sessionId = await createSession(ann.page, 'Short-lived')
     await setShared(ann.page, sessionId, true)
     const inBobsList = bob.page.getByTestId(`session-${sessionId}`)
@@ -178,14 +178,14 @@ describe('two app instances, three users, two tenants', () => {
       await Promise.all(arrivals)
     }
     await reachesAll('To all twelve')
-    // One that replaces another is open beside it for a moment.
+    // A new request overlaps for a moment with the one it replaces.
     await expect.poll(() => polls.size > 0 && polls.size <= 2).toBe(true)
     for (const page of tabs.splice(1, 6)) await page.close()
     await reachesAll('To those that are left')
     await Promise.all(tabs.splice(1).map((page) => page.close()))
   })
 
-  test('no window complained on its console', () => {
+  test('no window logged a console warning or error', () => {
     expect(ann.complaints).toEqual([])
     expect(bob.complaints).toEqual([])
     expect(eve.complaints).toEqual([])

@@ -23,7 +23,7 @@ const repository = JSON.parse(
   await readFile(join(import.meta.dirname, '../../package.json'), 'utf8'),
 ) as { devDependencies: Record<string, string>; peerDependenciesMeta: Record<string, unknown> }
 
-/** What a project installs beside the package, at the versions of this repository. */
+/** Packages that a project installs besides ours, at the versions of this repository. */
 const optional = Object.keys(repository.peerDependenciesMeta)
 const required = ['@electric-sql/client', '@tanstack/db', '@tanstack/electric-db-collection', 'zod']
 const installs: Readonly<Record<string, readonly string[]>> = {
@@ -35,7 +35,7 @@ const installs: Readonly<Record<string, readonly string[]>> = {
   start: [],
 }
 
-/** What is done in a project, on each Node. */
+/** Runs a project on one version of Node. */
 const uses: Readonly<Record<string, (project: Project) => Promise<void>>> = {
   esm: async ({ directory, node }) => run(directory, node, ['app.ts', await directories.create()]),
   cjs: ({ directory, node }) => run(directory, node, ['app.cjs']),
@@ -59,7 +59,7 @@ const uses: Readonly<Record<string, (project: Project) => Promise<void>>> = {
 
 interface Project {
   readonly directory: string
-  /** The program `node` of the version that is tried. */
+  /** Path of the `node` program of the version under test. */
   readonly node: string
 }
 
@@ -75,7 +75,7 @@ async function main(): Promise<void> {
   let failures = 0
   for (const name of names) {
     const use = uses[name]
-    if (use === undefined) throw new Error(`no project "${name}". ${usage}`)
+    if (use === undefined) throw new Error(`There is no project "${name}". ${usage}`)
     const directory = join(root, name)
     await install(name, directory, tarball)
     for (const [version, node] of nodes) {
@@ -89,7 +89,7 @@ async function main(): Promise<void> {
   if (failures > 0) process.exitCode = 1
 }
 
-/** Prints how it went; returns how many failures that are. */
+/** Prints the result and returns the number of failures, 0 or 1. */
 async function report(what: string, work: Promise<void>): Promise<number> {
   const start = performance.now()
   const failure = await work.catch((error: Error) => error)
@@ -101,7 +101,7 @@ async function report(what: string, work: Promise<void>): Promise<number> {
 
 /**
  * Checks the project's types together with those of the package, strictly. The peers' own
- * declarations do not all stand `exactOptionalPropertyTypes`: what they say about themselves is theirs.
+ * declarations do not all compile with `exactOptionalPropertyTypes`, so errors in them are ignored.
  */
 async function checkTypes({ directory, node }: Project): Promise<void> {
   const checking = run(directory, node, [
@@ -118,7 +118,7 @@ async function checkTypes({ directory, node }: Project): Promise<void> {
   })
 }
 
-/** Each Node comes as the npm package `node`. */
+/** Installs each version of Node from the npm package `node`. */
 async function installNodes(
   directory: string,
   versions: readonly string[],
@@ -149,7 +149,7 @@ async function install(name: string, directory: string, tarball: string): Promis
   await npmInstall(directory)
 }
 
-/** The app of the getting-started guide: its files, and all that it installs. */
+/** Writes the app of the getting-started guide and installs its packages. */
 async function installGuide(directory: string, tarball: string): Promise<void> {
   const packages: string[] = []
   for (const step of await readGuide(guide)) {

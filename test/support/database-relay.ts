@@ -1,18 +1,18 @@
 import { type Pass, startTcpProxy } from './tcp-proxy.ts'
 
-/** A way to a database over TCP that a test can watch and cut. */
+/** A TCP relay to a database that a test can watch and cut. */
 export interface DatabaseRelay {
-  /** The database's url, through the relay. */
+  /** The database's URL through the relay. */
   readonly url: string
-  /** Cuts every connection that is open now. */
+  /** Closes all open connections. */
   cut(): void
   close(): Promise<void>
 }
 
 /**
- * Starts a relay on a free port of 127.0.0.1, to a database there.
+ * Starts a relay to a local database on a free port of 127.0.0.1.
  *
- * @param pass is called for each connection.
+ * @param pass called for each connection
  */
 export async function startDatabaseRelay(databaseUrl: string, pass: Pass): Promise<DatabaseRelay> {
   const url = new URL(databaseUrl)

@@ -12,7 +12,7 @@ export type TestDatabase = {
 /**
  * Creates a database on the Postgres that the test run shares.
  *
- * @param template a database to copy; without it the new one is empty.
+ * @param template a database to copy; by default the new one is empty
  * @example
  * const database = await freshDatabase()
  * await migrate({ database: database.url })
@@ -28,7 +28,7 @@ export async function freshDatabase(template?: string): Promise<TestDatabase> {
 }
 
 async function dropDatabase(server: string, name: string): Promise<void> {
-  // A slot keeps its database from being dropped, and a walsender ends only some time after its client.
+  // A database with a slot cannot be dropped, and a walsender ends some time after its client.
   await query(
     server,
     `SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots
@@ -44,8 +44,8 @@ async function dropDatabase(server: string, name: string): Promise<void> {
 }
 
 /**
- * Waits until nobody is connected, ten seconds at most: a pool that has just ended still has servers
- * for a moment, and ending those by force reaches its clients as errors nobody listens for.
+ * Waits up to ten seconds until all connections are closed. The backends of a pool that has just ended
+ * live for a moment; terminating them would reach their clients as unhandled errors.
  */
 async function connectionsClosed(server: string, name: string): Promise<void> {
   const count = `SELECT count(*)::int AS open FROM pg_stat_activity WHERE datname = $1`

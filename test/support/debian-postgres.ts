@@ -13,25 +13,25 @@ import { query } from './query.ts'
 const run = promisify(execFile)
 const BIN = '/usr/lib/postgresql/15/bin'
 
-/** Whether Debian's Postgres 15 is installed here. */
+/** True when Debian's Postgres 15 is installed. */
 export const hasDebianPostgres = existsSync(join(BIN, 'initdb'))
 
 export interface DebianPostgres {
   /** Superuser url of the database `postgres`. */
   readonly url: string
   readonly dataDir: string
-  /** Runs one of this Postgres's programs, or of the system's, as the server's own user. */
+  /** Runs one of this Postgres's programs, or a system program, as the server's user. */
   program(name: string, args: readonly string[]): Promise<{ stdout: string }>
-  /** Ends the server at once, as a crash does; what it had committed is in its data directory. */
+  /** Stops the server immediately, as a crash does. Committed data stays in its data directory. */
   kill(): Promise<void>
   stop(): Promise<void>
 }
 
 /**
- * Starts a Postgres 15 as Debian packages it, in a directory of its own.
+ * Starts Debian's Postgres 15 in a new directory.
  *
- * @param settings configuration on the command line, for example `{ wal_level: 'replica' }`.
- * @param parent where that directory is made; the system's own for such things unless given.
+ * @param settings configuration on the command line, for example `{ wal_level: 'replica' }`
+ * @param parent folder of that directory, by default the system's temporary folder
  */
 export async function startDebianPostgres(
   settings: Readonly<Record<string, string>> = {},
@@ -67,8 +67,8 @@ interface DebianServer {
 const portAttempts = 3
 
 /**
- * Starts the server of a data directory that is there, such as a restored one. Takes another port
- * when somebody grabs the free one first; rejects with what Postgres said when it cannot start.
+ * Starts the server of an existing data directory, such as a restored one. Retries on another port
+ * when the free one was taken meanwhile; rejects with Postgres's output when it cannot start.
  */
 export async function startDebianServer(
   dataDir: string,
@@ -110,14 +110,14 @@ async function tryToStart(
   return { said }
 }
 
-/** Waits until it answers; false when it has ended, or has had a minute. */
+/** Waits up to a minute until the server answers; false when it does not or has ended. */
 async function ready(url: string, hasEnded: () => boolean): Promise<boolean> {
   for (const deadline = Date.now() + 60_000; Date.now() < deadline; ) {
     const answers = await query(url, 'SELECT 1').then(
       () => true,
       () => false,
     )
-    // A stranger may answer on the port that ours did not get.
+    // Another server may answer on a port that ours did not get.
     if (hasEnded()) return false
     if (answers) return true
   }

@@ -4,16 +4,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 export type TemporaryDirectories = {
-  /** Makes an empty directory that others may pass through, owned by `user` if given. */
+  /** Creates an empty directory that other users may traverse, owned by `user` if given. */
   create(user?: { uid: number; gid: number }): Promise<string>
-  /** Removes them all, with what an embedded Postgres put elsewhere. */
+  /** Removes all of them, with the files that an embedded Postgres placed elsewhere. */
   remove(): Promise<void>
 }
 
-/** How to remove a directory in which a Postgres, whose owner has just gone, still writes for a moment. */
+/** Options of `rm` for a directory in which a stopping Postgres may still write for a moment. */
 export const removal = { recursive: true, force: true, maxRetries: 20, retryDelay: 50 } as const
 
-/** Keeps track of temporary directories so that a suite can remove what it made. */
+/** Tracks temporary directories so that a suite can remove them. */
 export function temporaryDirectories(): TemporaryDirectories {
   const made: string[] = []
   return {

@@ -1,17 +1,17 @@
 import { join } from 'node:path'
 import type { Program } from './program.ts'
 
-/** A program that owns an embedded Postgres until it is killed; its argument is the data directory. */
+/** A program that owns an embedded Postgres until it is killed. Its argument is the data directory. */
 export const ownerProgram = join(import.meta.dirname, 'embedded-postgres-program.ts')
 
-/** The url of what the program has started. Rejects with the reason when it could not. */
+/** Resolves with the URL of the started server; rejects with the reason when it did not start. */
 export async function startedUrl(owner: Program): Promise<string> {
   const { url, error } = JSON.parse(await owner.firstLine)
   if (error !== undefined) throw new Error(`The owner did not start: ${error.message}`)
   return url
 }
 
-/** Why the program could not start. Rejects when it could. */
+/** Resolves with the reason why the server did not start; rejects when it did. */
 export async function refusalOf(
   owner: Program,
 ): Promise<{ readonly name: string; readonly code: string; readonly message: string }> {

@@ -1,4 +1,4 @@
-/** Owns an embedded Postgres until it is killed. Prints one JSON line: what it started, or the error. */
+/** Owns an embedded Postgres until it is killed. Prints one JSON line with its URL or the error. */
 import { startEmbeddedPostgres } from '../../src/dev/postgres/index.ts'
 
 try {

@@ -1,15 +1,13 @@
 import { vi } from 'vitest'
 
-/** Longer than a busy machine needs, shorter than the time a test has. */
+/** Longer than a busy machine needs, shorter than a test's timeout. */
 const patienceMs = 30_000
 
 /**
- * Waits until a check passes, and gives what it returned; fails with what it said last.
+ * Waits up to 30 s until a check passes and returns its value; fails with its last error. The default
+ * of `vi.waitFor`, one second, is too short for two slow cores under load.
  *
- * `vi.waitFor` waits one second unless told otherwise, which two slow cores that run everything at
- * once may need for what is done in a moment elsewhere.
- *
- * @param interval milliseconds between two checks: fewer where many waits make up a test.
+ * @param interval milliseconds between two checks; use a short one in tests with many waits
  */
 export function eventually<T>(check: () => T | Promise<T>, interval = 50): Promise<T> {
   return vi.waitFor(check, { timeout: patienceMs, interval })

@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises'
 
-/** What a reader of a guide does next. */
+/** One step that a reader of a guide takes. */
 export type GuideStep =
   | { readonly type: 'file'; readonly path: string; readonly text: string }
   | { readonly type: 'commands'; readonly text: string }
 
 /**
- * The steps of a guide, in order: a block whose paragraph before is a path in backticks and a colon
- * is a file to write; a block marked `sh` is commands to type.
+ * Returns the steps of a guide in order. A block after a paragraph that is a path in backticks and a
+ * colon is a file to write; a block marked `sh` holds commands to type.
  */
 export async function readGuide(file: string): Promise<GuideStep[]> {
   const text = await readFile(file, 'utf8')

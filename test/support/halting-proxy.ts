@@ -1,14 +1,14 @@
 import { startDatabaseRelay } from './database-relay.ts'
 
-/** How far the clients of a database have come: bytes they sent, and answers they asked for. */
+/** The progress of a database's clients: bytes sent and answers requested. */
 export interface WireProgress {
   readonly bytes: number
   readonly requests: number
 }
 
-/** A way to Postgres that measures what its clients send, and stops at a given point of it. */
+/** A proxy to Postgres that measures what clients send and halts at a given point. */
 export interface HaltingProxy {
-  /** The database's url, through the proxy. */
+  /** The database's URL through the proxy. */
   readonly url: string
   progress(): WireProgress
   close(): Promise<void>
@@ -17,8 +17,8 @@ export interface HaltingProxy {
 /**
  * Starts a proxy on a free port of 127.0.0.1.
  *
- * @param haltAt where to stop: the byte or the request that ends there still reaches the database, and
- * nothing after it does; nothing comes back any more.
+ * @param haltAt where to halt: the byte or request that ends there still reaches the database, later
+ *   ones do not, and no more answers come back
  * @param onHalt called once, when that point is reached.
  */
 export async function startHaltingProxy(
@@ -28,7 +28,7 @@ export async function startHaltingProxy(
 ): Promise<HaltingProxy> {
   let [bytes, requests, halted] = [0, 0, false]
 
-  /** How much of the chunk may pass. */
+  /** Returns how many bytes of the chunk may pass. */
   const passable = (chunk: Buffer, count: RequestCounter): number => {
     const room = (haltAt.bytes ?? Number.POSITIVE_INFINITY) - bytes
     const size = Math.min(chunk.length, room)
@@ -57,14 +57,14 @@ export async function startHaltingProxy(
 
 type RequestCounter = (chunk: Buffer) => number[]
 
-/** Says where in each chunk a message ends that asks for an answer: Query, Sync, or the end of a COPY. */
+/** Finds the ends of messages that request an answer: Query, Sync, or the end of a COPY. */
 function requestCounter(): RequestCounter {
   let rest = Buffer.alloc(0)
   let skip = 0
   let started = false
   return (chunk) => {
     const ends: number[] = []
-    // What is skipped of a message is never looked at, so that COPY's data is not kept.
+    // Skipped bytes of a message are not read, so COPY data is not buffered.
     let at = Math.min(skip, chunk.length)
     skip -= at
     rest = Buffer.concat([rest, chunk.subarray(at)])

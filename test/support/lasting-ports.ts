@@ -3,8 +3,8 @@ import { choosePort } from '../../src/dev/free-port.ts'
 import { rememberPort } from '../../src/dev/remembered-ports.ts'
 
 /**
- * Lets the first start in a data directory take ports that nobody is given who asks the system for
- * any: between a stop and the next start another test may be given any of those.
+ * Makes the first start in a data directory use ports outside the system's ephemeral range, which
+ * another test could be given between a stop and the next start.
  */
 export async function rememberLastingPorts(dataDir: string): Promise<void> {
   for (const name of ['postgres', 'electric'] as const) {
@@ -12,7 +12,7 @@ export async function rememberLastingPorts(dataDir: string): Promise<void> {
   }
 }
 
-/** A free port below those that Linux, and others, give away. */
+/** Returns a free port below the ephemeral range. */
 async function lastingPort(): Promise<number> {
   for (;;) {
     const remembered = randomInt(15_000, 32_000)

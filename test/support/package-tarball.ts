@@ -14,6 +14,6 @@ export async function packTarball(directory: string): Promise<string> {
   const packed: unknown = JSON.parse(stdout)
   // A list, or, from npm 11 on, an object by package name.
   const [first] = Object.values(packed as Record<string, { filename: string }>)
-  if (first === undefined) throw new Error(`npm pack made nothing: ${stdout}`)
+  if (first === undefined) throw new Error(`npm pack created no tarball: ${stdout}`)
   return join(directory, first.filename.replace('@', '').replace('/', '-'))
 }

@@ -17,8 +17,8 @@ export type TestPostgres = {
 }
 
 /**
- * Fast rather than safe: a test database need not outlive its machine. Not `synchronous_commit: off`,
- * though: a commit that the WAL writer flushes later reaches the replication stream later, too.
+ * Fast rather than safe: a test database need not survive a crash of the machine. `synchronous_commit`
+ * stays on, because a commit that is flushed later reaches the replication stream later too.
  */
 const settings = {
   max_connections: '300',
@@ -27,8 +27,8 @@ const settings = {
 }
 
 /**
- * Starts a real Postgres in a directory of its own, for tests that need a whole server.
- * A suite that only needs a database takes one with `freshDatabase()`.
+ * Starts a real Postgres in a new directory, for tests that need a whole server. A suite that only
+ * needs a database uses `freshDatabase()`.
  */
 export async function startTestPostgres(): Promise<TestPostgres> {
   const directory = await mkdtemp(join(tmpdir(), 'session-db-test-'))

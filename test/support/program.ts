@@ -3,17 +3,17 @@ import { once } from 'node:events'
 
 export type Program = {
   readonly pid: number
-  /** Everything written so far. */
+  /** The output so far. */
   readonly output: { stdout: string; stderr: string }
-  /** Resolves with the first whole line of stdout; rejects when the program ends without one. */
+  /** Resolves with the first complete line of stdout; rejects when the program ends without one. */
   readonly firstLine: Promise<string>
-  /** Resolves once the program has ended and all its output is here. */
+  /** Resolves when the program has ended and all its output was read. */
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
   /** Sends a signal to the program, or to its whole process group, unless it has ended. */
   kill(signal: NodeJS.Signals, target?: 'program' | 'group'): void
 }
 
-/** Runs a Node program in a process group of its own and collects what it prints. */
+/** Runs a Node program in a new process group and collects its output. */
 export function runProgram(
   file: string,
   args: string[],

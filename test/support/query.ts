@@ -1,6 +1,6 @@
 import { Client, type QueryResultRow } from 'pg'
 
-/** Runs one statement over a connection of its own and returns its rows. */
+/** Runs one statement over a new connection and returns its rows. */
 export async function query<Row extends QueryResultRow = QueryResultRow>(
   url: string,
   statement: string,

@@ -1,7 +1,7 @@
 import { onTestFinished } from 'vitest'
 import type { RowCollection } from '../../src/collections/index.ts'
 
-/** Every change event of a collection from now on, as short texts: `insert m1 Hello`. */
+/** Records a collection's change events from now on as short texts: `insert m1 Hello`. */
 export function record<Row extends { readonly id: string }>(
   collection: RowCollection<Row>,
   show: (row: Row) => unknown,

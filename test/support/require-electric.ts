@@ -1,4 +1,4 @@
-/** Runs before the tests on a real Electric: without one there is nothing to test. */
+/** Fails the run before its tests when no real Electric is configured. */
 export default function requireElectric(): void {
   for (const name of ['DATABASE_URL', 'ELECTRIC_URL']) {
     if (!process.env[name]) {

@@ -1,6 +1,6 @@
 import type { TemporaryDirectories } from './directories.ts'
 
-/** Runs a program whose directories are gone when it ends; with `--help` it only says how it is used. */
+/** Runs a program and removes its directories when it ends; with `--help` it only prints the usage. */
 export async function runInDirectories(
   directories: TemporaryDirectories,
   { usage, help }: { readonly usage: string; readonly help: boolean | undefined },

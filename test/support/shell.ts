@@ -2,27 +2,27 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { dirname } from 'node:path'
 
-/** A terminal: what is typed in it, in its folder and with its variables. */
+/** A terminal with a current folder and variables. */
 export interface Shell {
-  /** The folder that the last `cd` has led to. */
+  /** The current folder. */
   readonly directory: () => string
-  /** Runs commands to their end. Rejects, with what they said, when one fails. */
+  /** Runs commands to their end. Rejects with their output when one fails. */
   run(commands: string): Promise<string>
-  /** Starts a command that does not end; resolves with the output so far once `ready` is in it. */
+  /** Starts a long-running command; resolves with the output so far when it matches `ready`. */
   start(command: string, ready: RegExp): Promise<string>
-  /** Ends what was started, as Ctrl-C would. */
+  /** Stops started commands with SIGINT. */
   close(): Promise<void>
 }
 
-/** Opens a terminal in a folder, on the Node that runs the tests unless another one is given. */
+/** Opens a terminal in a folder, by default with the Node that runs the tests. */
 export function openShell(options: {
   readonly directory: string
   readonly env?: Record<string, string>
   readonly node?: string
 }): Shell {
   const path = `${dirname(options.node ?? process.execPath)}:${process.env.PATH}`
-  // What vitest, npm and CI set for this process is not what a person's terminal has. (With CI
-  // set, programs colour what they print into a pipe, and no pattern finds its words.)
+  // Variables that vitest, npm and CI set are not in a person's terminal. With CI set, programs would
+  // also colour their piped output, which patterns would not match.
   const inherited = Object.entries(process.env).filter(
     ([name]) =>
       !/^(npm_|CI$|FORCE_COLOR$|NODE_ENV$|NODE_OPTIONS$|VITEST|DATABASE_URL$|ELECTRIC_)/.test(name),
@@ -78,7 +78,7 @@ function listen(child: ChildProcess): () => string {
   return () => text
 }
 
-/** Ctrl-C reaches the whole foreground group of a terminal. */
+/** Ctrl-C signals the terminal's whole foreground process group. */
 async function interrupt(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
   const closed = once(child, 'close')

@@ -1,18 +1,18 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
-/** A way to a server that can be cut, and that can lead to another server afterwards. */
+/** A TCP proxy that can be cut and pointed at another server. */
 export interface TcpProxy {
   readonly port: number
-  /** Where new connections go: a port of 127.0.0.1. */
+  /** Port of 127.0.0.1 for new connections. */
   leadTo(port: number): void
-  /** Ends every connection and refuses new ones until `heal`. */
+  /** Closes all connections and refuses new ones until `heal`. */
   cut(): void
   heal(): void
   close(): Promise<void>
 }
 
-/** Carries what either side of a connection sends to the other. */
+/** Pipes both directions of a connection. */
 export type Pass = (client: Socket, upstream: Socket) => void
 
 const passAll: Pass = (client, upstream) => {
@@ -20,7 +20,7 @@ const passAll: Pass = (client, upstream) => {
   upstream.pipe(client)
 }
 
-/** Starts a proxy on a free port of 127.0.0.1. When one side of a connection is gone, so is the other. */
+/** Starts a proxy on a free port of 127.0.0.1. When one side of a connection closes, so does the other. */
 export async function startTcpProxy(target: number, pass = passAll): Promise<TcpProxy> {
   const sockets = new Set<Socket>()
   let isCut = false

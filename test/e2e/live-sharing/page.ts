@@ -1,7 +1,7 @@
 import { createHttpWriteAdapter, createSessionCollections } from '../../../src/index.ts'
 
-// A page with four live collections, bundled by the test. ?share=off gives each a connection, ?keep=
-// says how long collections are kept that nobody looks at, in ms.
+// A page with four live collections, bundled by the test. ?share=off gives each its own connection;
+// ?keep= is the gcTime of unused collections in ms.
 
 const query = new URLSearchParams(location.search)
 const share = query.get('share') !== 'off'
@@ -30,7 +30,7 @@ Object.assign(window, {
   testPage: {
     state,
     signOut: () => db.signOut(),
-    /** Looks at another session, and away again; resolves when its collections are let go. */
+    /** Opens another session and leaves it; resolves when its collections are cleaned up. */
     async visit(sessionId: string) {
       const visited = Object.values(db.session(sessionId))
       const looks = visited.map((each) => each.subscribeChanges(() => {}))
@@ -41,7 +41,7 @@ Object.assign(window, {
       }
     },
     rename: (title: string) => db.actions.updateSession('s0', { title }).committed,
-    /** What each collection shows, and how its sync is doing. */
+    /** Returns the rows and the sync status of each collection. */
     shown: () => ({
       title: db.sessions.get('s0')?.title ?? null,
       messages: messages.toArray.map(({ content }) => content).sort(),

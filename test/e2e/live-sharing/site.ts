@@ -2,25 +2,25 @@ import { resolve } from 'node:path'
 import type { Principal } from '../../../src/schema/index.ts'
 import { startPageSite } from '../support/page-site.ts'
 
-/** An app over plain HTTP/1.1 whose users sign in by cookie, and what happens at its server. */
+/** An app over plain HTTP/1.1 whose users sign in by cookie, with counters of its requests. */
 export interface Site {
   readonly url: string
-  /** Live requests open now, and the most there have been for two seconds. */
+  /** Live requests that are open now, and the most that were open for two seconds. */
   readonly live: { open: number; most: number }
-  /** Adds a message to every session, behind the pages' back, in one transaction. */
+  /** Adds a message to every session on the server, in one transaction. */
   addMessage(content: string): Promise<void>
   close(): Promise<void>
 }
 
-/** One for each tab: the same polls of several tabs would wait for each other in the HTTP cache. */
+/** One session per tab: equal polls of several tabs would wait for each other in the HTTP cache. */
 export const sessions = Array.from({ length: 12 }, (_, index) => `s${index}`)
 
-/** Longer than a busy machine takes to tell the server that a browser has let go. */
+/** Longer than a busy server takes to notice that a browser has closed a connection. */
 const STAYS_MS = 2_000
 
 const ann: Principal = { tenantId: 't1', userId: 'ann' }
 
-/** Starts the app on a database and a shape server of its own. */
+/** Starts the app with its own database and shape server. */
 export async function startSite(): Promise<Site> {
   const counted = countLive()
   const authenticate = (request: Request) =>
@@ -68,13 +68,12 @@ export async function startSite(): Promise<Site> {
 }
 
 /**
- * Counts requests from their beginning to their end. The server learns with delay of a connection
- * that the browser has closed: what counts is the number that stays. A poll stays for 20 s, so a
- * third one would be seen.
+ * Counts requests from start to end. The server notices a closed connection with a delay, so only a
+ * count that lasts is used. Polls are held for 20 s, so a third one would be counted.
  */
 function countLive() {
   const live = { open: 0, most: 0 }
-  // Held on to: a request that nobody holds is collected, and its signal never aborts.
+  // Keep a reference: the signal of a garbage-collected request never aborts.
   const open = new Set<Request>()
   const watches = new Set<{ lowest: number }>()
   return {
@@ -88,7 +87,7 @@ function countLive() {
         watches.delete(watch)
         live.most = Math.max(live.most, watch.lowest)
       }, STAYS_MS)
-      // The server aborts it when the answer is done or its client has gone.
+      // The server aborts the signal when the response has ended or the client has disconnected.
       request.signal.addEventListener('abort', () => {
         open.delete(request)
         live.open = open.size

@@ -5,7 +5,7 @@ import {
   type OutboxEntry,
 } from '../../../src/index.ts'
 
-// A page that writes through an outbox, bundled by the test. Each tab says which one it is.
+// A page that writes through an outbox, bundled by the test. Each tab identifies itself in its writes.
 
 const identity = { tenantId: 't1', userId: 'ann' }
 const failed: string[] = []

@@ -6,18 +6,18 @@ import { startPageSite } from '../support/page-site.ts'
 /** An app whose pages write through an outbox. */
 export interface Site {
   readonly url: string
-  /** While false every write is answered with 503, as by a proxy without a server behind it. */
+  /** While false, every write gets 503, as from a gateway without a server behind it. */
   takesWrites: boolean
-  /** Tabs whose writes were applied, in the order they came. */
+  /** The tabs whose writes were applied, in order. */
   readonly writers: string[]
-  /** What the database holds of the thread. */
+  /** Returns the thread's messages in the database. */
   stored(): Promise<{ title: string; messages: string[] }>
   close(): Promise<void>
 }
 
 const ann: Principal = { tenantId: 't1', userId: 'ann' }
 
-/** Starts the app on a database and a shape server of its own, with a thread `th1` in a session `s1`. */
+/** Starts the app with its own database and shape server, and a thread `th1` in a session `s1`. */
 export async function startSite(): Promise<Site> {
   const writes = { takesWrites: true, writers: [] as string[] }
   const script = resolve(import.meta.dirname, 'page.ts')

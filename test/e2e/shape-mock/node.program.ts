@@ -1,7 +1,7 @@
 import { setupServer } from 'msw/node'
 import { runScenario } from './scenario.ts'
 
-/** Runs in Node, and prints what it went through. */
+/** Runs the scenario in Node and prints its result. */
 const server = setupServer()
 const told = await runScenario('http://app.test/api/shapes', (handlers) => {
   server.use(...handlers)

@@ -1,7 +1,7 @@
 import { setupWorker } from 'msw/browser'
 import { runScenario } from './scenario.ts'
 
-/** Runs in the page, with a real service worker in between. */
+/** Runs the scenario in a page, with a real service worker. */
 Object.assign(globalThis, {
   runScenario: async () => {
     let stop = () => {}

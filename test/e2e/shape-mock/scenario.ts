@@ -2,17 +2,17 @@ import type { RequestHandler } from 'msw'
 import { createSessionCollections } from '../../../src/index.ts'
 import { createMemoryWriteAdapter, createShapeMock } from '../../../src/testing/index.ts'
 
-/** What an app's test goes through, told step by step. */
+/** The steps of an app's test, with their results. */
 export interface Scenario {
   readonly steps: readonly string[]
-  /** Names of what is left in the page's storage. */
+  /** Keys that are left in the page's storage. */
   readonly left: readonly string[]
 }
 
 /**
- * Rows, news, writes, revocation, failures and reset, on whatever intercepts requests.
+ * Runs rows, live changes, writes, revocation, failures and reset through a request interceptor.
  *
- * @param listen - starts intercepting with the mock's handlers.
+ * @param listen starts intercepting with the mock's handlers
  */
 export async function runScenario(
   electricUrl: string,

@@ -9,7 +9,7 @@ import type { World } from './world.ts'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-/** That everybody can use the app: with a keyboard, a screen reader, a phone, in the dark. */
+/** The app works with a keyboard, a screen reader, on a phone, and in dark mode. */
 export function accessibilityStories(world: () => World): void {
   let windows: Record<'light' | 'dark' | 'phone', Window>
 
@@ -84,7 +84,7 @@ export function accessibilityStories(world: () => World): void {
     },
   )
 
-  test('the theme is there before the page is painted, and a switch is remembered', async () => {
+  test('applies the theme before the first paint and remembers a switch', async () => {
     const { page } = windows.dark
     await page.goto(world().demo.url)
     const isDark = () => page.evaluate(() => document.documentElement.classList.contains('dark'))
@@ -95,7 +95,7 @@ export function accessibilityStories(world: () => World): void {
     await page.getByRole('button', { name: 'Switch between light and dark' }).click()
   })
 
-  test('with nothing but the keyboard: find a session, read it, reference an event, write', async () => {
+  test('keyboard only: find a session, read it, reference an event, write', async () => {
     const { page } = windows.light
     const press = async (...keys: string[]) => {
       for (const key of keys) await page.keyboard.press(key)

@@ -12,7 +12,7 @@ import type { Window } from '../support/browser.ts'
 import { forgive } from './sessions.ts'
 import type { World } from './world.ts'
 
-/** What people do in the chat of a session. */
+/** User stories of a session's chat. */
 export function chatStories(world: () => World): void {
   let ann: Window
   let bob: Window
@@ -37,7 +37,7 @@ export function chatStories(world: () => World): void {
 
   const lengthOf = async (content: Locator) => ((await content.textContent()) ?? '').length
 
-  test('an answer grows in every window, and is formatted, never made part of the page', async () => {
+  test('an answer streams into every window, formatted, and its HTML is never executed', async () => {
     await sendMessage(page, 'Explain `npm ci` <img src=x onerror="document.title=\'broken\'">')
     await answer('streaming').waitFor()
     await bob.page.locator('[data-role="assistant"][data-status="streaming"]').waitFor()
@@ -51,7 +51,7 @@ export function chatStories(world: () => World): void {
       .waitFor({ state: 'attached' })
   })
 
-  test('an answer is stopped, and goes on from where it was', async () => {
+  test('an answer is stopped and resumed where it stopped', async () => {
     await sendMessage(page, `Say a lot about ${'many different things '.repeat(60)}`)
     await page.getByTestId('stop-answer').click()
     await page.getByTestId('retry-answer').waitFor()
@@ -62,14 +62,14 @@ export function chatStories(world: () => World): void {
     expect(await lengthOf(content)).toBeGreaterThan(before)
   })
 
-  test('a message is sent without an answer, and the answer asked for later', async () => {
+  test('a message is sent without an answer, which is requested later', async () => {
     await page.getByTestId('wants-answer').click()
     await sendMessage(page, 'Only a note')
     await page.getByTestId('ask-for-answer').click()
     await expect.poll(() => answer('complete').count(), { timeout: 60_000 }).toBe(3)
   })
 
-  test('a message is edited, deleted and brought back; the other window follows', async () => {
+  test('a message is edited, deleted and restored, in both windows', async () => {
     const note = page.getByRole('article').filter({ hasText: 'Only a note' }).first()
     await note.hover()
     await note.getByRole('button', { name: 'Edit message' }).click()
@@ -98,7 +98,7 @@ export function chatStories(world: () => World): void {
     await page.getByTestId('title-input').fill('Second thoughts')
     await page.keyboard.press('Enter')
     await bob.page.getByTestId('thread-list').getByText('Second thoughts').waitFor()
-    // Focus goes back to where the dialog was opened from.
+    // Focus returns to the element that opened the dialog.
     await expect
       .poll(() => page.evaluate(() => document.activeElement?.getAttribute('data-testid')))
       .toBe(`thread-menu-${second}`)
@@ -118,7 +118,7 @@ export function chatStories(world: () => World): void {
     await page.getByTestId(`thread-${second}`).waitFor()
   })
 
-  test('session and general threads are lists of their own', async () => {
+  test('session and general threads are separate lists', async () => {
     await page.getByTestId('mode-general').click()
     await page.getByText('No thread yet').waitFor()
     await sendMessage(page, 'In general')
@@ -127,7 +127,7 @@ export function chatStories(world: () => World): void {
     await threads('active').getByText('Session chat').waitFor()
   })
 
-  test('evidence of an answer is shown', async () => {
+  test('shows the evidence of an answer', async () => {
     const response = await page.request.post(`${world().demo.url}/api/write`, {
       headers: { 'content-type': 'application/json', origin: world().demo.url },
       data: evidenceBatch(await idOf('active')),
@@ -138,7 +138,7 @@ export function chatStories(world: () => World): void {
     await evidence.getByText('npm ERR! code 2').waitFor()
   })
 
-  test('what is written without a network is kept over a reload, and sent when it is back', async () => {
+  test('an offline message survives a reload and is sent when the network returns', async () => {
     await page.getByTestId('composer').fill('half a thought')
     await ann.context.setOffline(true)
     await page
@@ -164,8 +164,8 @@ export function chatStories(world: () => World): void {
     forgive(ann, /ERR_INTERNET_DISCONNECTED|Failed to fetch|NetworkError/)
   }, 120_000)
 
-  test('a message that the server refuses stays, to be sent again or given up', async () => {
-    // On its way the message is sent to a thread that is not there: the server's refusal is real.
+  test('a refused message stays, to be sent again or discarded', async () => {
+    // The test changes the thread's id on the way, so that the server really refuses the message.
     const threadId = await idOf('active')
     await page.route('**/_serverFn/**', (route) => {
       const body = route.request().postData() ?? ''

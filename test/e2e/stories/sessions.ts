@@ -10,7 +10,7 @@ import type { World } from './world.ts'
 
 const MEGABYTE = 1_000_000
 
-/** What people do with the list of sessions. */
+/** User stories of the session list. */
 export function sessionStories(world: () => World): void {
   let ann: Window
   let bob: Window
@@ -24,7 +24,7 @@ export function sessionStories(world: () => World): void {
 
   const rows = () => page.getByTestId('session-list').locator('[data-testid^="session-"]')
 
-  test('search and filters narrow the list, stay in the address, and survive a reload', async () => {
+  test('search and filters narrow the list, are in the URL, and survive a reload', async () => {
     await createSession(page, 'Needle in the list')
     await page.getByTestId('session-search').fill('NEEDLE')
     await expect.poll(() => rows().count()).toBe(1)
@@ -44,7 +44,7 @@ export function sessionStories(world: () => World): void {
     expect(new URL(page.url()).search).toBe('')
   })
 
-  test('the search looks into timelines, too, and leads to the event', async () => {
+  test('search finds timeline events and opens them', async () => {
     await page.getByTestId('session-search').fill('prek uninstall')
     const hit = page.getByTestId('search-hits').getByRole('link').first()
     await hit.click()
@@ -54,7 +54,7 @@ export function sessionStories(world: () => World): void {
     await page.getByTestId('search-hits').waitFor({ state: 'detached' })
   })
 
-  test('a log of 20 MB is uploaded with the button, shows its progress, and becomes a timeline', async () => {
+  test('uploads a 20 MB log with the button, shows progress, and derives a timeline', async () => {
     const buffer = longLog({ bytes: 20 * MEGABYTE })
     const folder = await mkdtemp(join(tmpdir(), 'session-db-upload-'))
     const file = join(folder, 'twenty-megabytes.jsonl')
@@ -72,7 +72,7 @@ export function sessionStories(world: () => World): void {
     await rm(folder, { recursive: true })
   }, 180_000)
 
-  test('a log that is dropped on the page is uploaded; what is no upload says why', async () => {
+  test('uploads a dropped log, and gives the reason for a file it refuses', async () => {
     const dropped = await page.evaluateHandle(() => {
       const data = new DataTransfer()
       data.items.add(new File(['you said hello\nand I said goodbye\n'], 'dropped.txt'))
@@ -84,7 +84,7 @@ export function sessionStories(world: () => World): void {
     await page.getByTestId('drop-zone').waitFor({ state: 'detached' })
     await page.getByTestId('timeline').getByText('and I said goodbye').first().waitFor()
 
-    // The server refuses what does not fit, before a byte of it is sent.
+    // The server refuses an oversized file before a byte of it is sent.
     await page.route('**/api/uploads', (route) =>
       route.fulfill({
         status: 413,
@@ -102,7 +102,7 @@ export function sessionStories(world: () => World): void {
     forgive(ann, /413/)
   })
 
-  test('what is shared shows in the other window, lit up as news, and goes when it is private', async () => {
+  test('a shared session appears highlighted in the other window and goes when it is private', async () => {
     const id = await createSession(page, 'News for Bob')
     await setShared(page, id, true)
     await bob.page.locator(`[data-testid="session-${id}"][data-changed]`).waitFor()
@@ -111,7 +111,7 @@ export function sessionStories(world: () => World): void {
     await bob.page.getByTestId(`session-${id}`).waitFor({ state: 'detached' })
   })
 
-  test('a session is archived, found again, deleted, brought back, and deleted for good', async () => {
+  test('a session is archived, found, deleted, restored, and deleted for good', async () => {
     const id = await createSession(page, 'Here and gone')
     await sessionAction(page, 'archive-session')
     await page.getByTestId(`session-${id}`).waitFor({ state: 'detached' })
@@ -123,13 +123,13 @@ export function sessionStories(world: () => World): void {
     await page.getByTestId(`session-${id}`).waitFor()
     await openSession(page, id)
     await sessionAction(page, 'delete-session')
-    // What waits for its time is done at once when the page is left.
+    // Pending deletions are carried out when the page is left.
     await page.reload()
     await page.getByTestId('session-list').waitFor()
     await page.getByTestId(`session-${id}`).waitFor({ state: 'detached' })
   })
 
-  test('an address of a session that is not there says so', async () => {
+  test('shows that the session of an address does not exist', async () => {
     await page.goto(`${world().demo.url}/sessions/nothing-here`)
     await page.getByTestId('session-gone').waitFor()
     await page.getByTestId('session-gone').getByRole('link').click()
@@ -137,7 +137,7 @@ export function sessionStories(world: () => World): void {
   })
 }
 
-/** Takes what a test provoked off the list of complaints. */
+/** Removes the console messages that a test provoked on purpose. */
 export function forgive(window: Window, expected: RegExp): void {
   const others = window.complaints.filter((complaint) => !expected.test(complaint))
   window.complaints.splice(0, window.complaints.length, ...others)

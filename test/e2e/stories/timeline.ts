@@ -6,7 +6,7 @@ import { scrollToEnd } from '../support/frames.ts'
 import { EVENTS, LONG_SESSION, uploadLongSession } from '../support/long-session.ts'
 import type { World } from './world.ts'
 
-/** What people do with a timeline, short or long. */
+/** User stories of short and long timelines. */
 export function timelineStories(world: () => World): void {
   let ann: Window
   let page: Page
@@ -68,10 +68,10 @@ export function timelineStories(world: () => World): void {
     await page.getByTestId('event-0').waitFor({ timeout: 60_000 })
   }
 
-  test('jumps to a time, and an event in the address is shown', async () => {
+  test('jumps to a time, and shows the event of the URL', async () => {
     await openLong()
     await page.getByTestId('jump-to-time').click()
-    // The log has an event a second, and begins at 8:00 UTC; the first line is its own.
+    // The log has one event per second from 8:00 UTC, after its first line.
     const time = new Date(Date.parse('2026-01-05T08:00:00Z') + 70_000 * 1_000)
     const local = await page.evaluate((at) => {
       const date = new Date(at)
@@ -85,7 +85,7 @@ export function timelineStories(world: () => World): void {
     await page.getByTestId('event-99999').waitFor()
   })
 
-  test('an event is referenced in the chat, and the message leads back to it', async () => {
+  test('an event is referenced in the chat, and the message links back to it', async () => {
     await openAgentv()
     await page.getByTestId('event-0').hover()
     await page.getByTestId('reference-0').click()
@@ -106,7 +106,7 @@ export function timelineStories(world: () => World): void {
     const loaded = await page.locator('[data-testid="timeline"] li').count()
     expect(loaded).toBeLessThan(60)
     const report = await scrollToEnd(page.getByTestId('timeline'), 4_000)
-    // A bound on time would only say how busy this machine is: the numbers are for a person.
+    // No limit on time, which would only measure the machine's load: the numbers are for readers.
     console.info(`Scrolled ${EVENTS.toLocaleString()} events in ${report.frames} frames:`, report)
     await page.getByTestId(`event-${EVENTS}`).waitFor()
     expect(report.frames).toBeGreaterThan(1_000)

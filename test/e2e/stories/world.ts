@@ -2,13 +2,13 @@ import type { Browser } from 'playwright-core'
 import { launchBrowser, openWindow, type Window, type WindowOptions } from '../support/browser.ts'
 import { type Demo, startDemo, temporaryDataDir } from '../support/demo.ts'
 
-/** One demo and one browser, for all stories. */
+/** The demo and the browser that all stories share. */
 export interface World {
   readonly demo: Demo
   readonly browser: Browser
-  /** Opens a window that is closed with the world, and whose console is looked at in the end. */
+  /** Opens a window whose console is checked at the end, and which is closed with the world. */
   open(user: string, options?: WindowOptions): Promise<Window>
-  /** What the consoles of all windows complained about. */
+  /** Console warnings and errors of all windows. */
   complaints(): string[]
   close(): Promise<void>
 }

@@ -31,7 +31,7 @@ export function messageTexts(page: Page): Promise<string[]> {
   return page.getByTestId('message-list').getByTestId('message-content').allInnerTexts()
 }
 
-/** The same without what tools did (the legacy tool events are messages of the role `tool`). */
+/** The same without messages of the role `tool`, which legacy tool events have. */
 export function conversation(page: Page): Promise<string[]> {
   return page
     .getByTestId('message-list')
@@ -40,7 +40,7 @@ export function conversation(page: Page): Promise<string[]> {
     .allInnerTexts()
 }
 
-/** A session id that nobody has yet, for a test of its own. */
+/** Creates a session in the app and returns its id. */
 export async function createSession(page: Page, title: string): Promise<string> {
   await page.getByTestId('new-session').click()
   await page.getByTestId('title-input').fill(title)
@@ -49,14 +49,14 @@ export async function createSession(page: Page, title: string): Promise<string> 
   return decodeURIComponent(new URL(page.url()).pathname.split('/').at(-1) ?? '')
 }
 
-/** Turns sharing with the tenant on or off and waits until the switch says so. */
+/** Turns sharing with the tenant on or off and waits for the switch to change. */
 export async function setShared(page: Page, sessionId: string, shared: boolean): Promise<void> {
   const control = page.getByTestId(`share-${sessionId}`)
   if ((await control.getAttribute('aria-checked')) !== String(shared)) await control.click()
   await page.locator(`[data-testid="share-${sessionId}"][aria-checked="${shared}"]`).waitFor()
 }
 
-/** Opens the real Codex log that the demo brings along, which is older than whatever tests upload. */
+/** Opens the demo's real Codex log, which is older than logs that tests upload. */
 export async function openBundledLog(page: Page, url: string): Promise<void> {
   await page.goto(url)
   await page.getByTestId('session-list').getByText('git push origin main').last().click()

@@ -16,7 +16,7 @@ export const BROWSER_FLAGS = [
   '--disable-sync',
 ]
 
-/** `CHROMIUM` names another than Debian's. */
+/** Path of Chromium: the variable `CHROMIUM`, else Debian's. */
 export const browserPath = () => process.env.CHROMIUM ?? '/usr/bin/chromium'
 
 /** Starts Chromium. */
@@ -28,7 +28,7 @@ export function launchBrowser(): Promise<Browser> {
   })
 }
 
-/** A user's own window: cookies and storage of its own, and what its console complained about. */
+/** A user's window with its own cookies and storage, and its console output. */
 export interface Window {
   readonly page: Page
   readonly context: BrowserContext
@@ -36,9 +36,9 @@ export interface Window {
   readonly complaints: string[]
 }
 
-/** How a window differs from what most tests want. */
+/** Options of a window. */
 export interface WindowOptions extends BrowserContextOptions {
-  /** Whether the assistant answers what is sent; not unless asked for. */
+  /** Lets the assistant answer messages; off by default. */
   readonly answers?: boolean
 }
 

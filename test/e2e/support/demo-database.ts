@@ -4,12 +4,12 @@ import { type Demo, startDemo, temporaryDataDir } from './demo.ts'
 
 /** A demo that the tests of a file share, and a connection to its database. */
 export interface DemoWithDatabase {
-  /** There from the first test on. */
+  /** Available from the first test on. */
   readonly demo: Demo
   readonly database: pg.Client
 }
 
-/** Starts a demo before the tests of the file that calls this, and ends it after them. */
+/** Starts a demo before the calling file's tests and stops it after them. */
 export function useDemo(
   options: Omit<Parameters<typeof startDemo>[0], 'dataDir'> = {},
 ): DemoWithDatabase {

@@ -7,29 +7,29 @@ import { createInterface } from 'node:readline'
 
 const APP = resolve(import.meta.dirname, '../../../examples/start-app')
 
-/** What the demo says once it serves. */
+/** The JSON line that the demo prints when it is ready. */
 export interface ReadyLine {
   readonly url: string
   readonly databaseUrl: string
   readonly electricUrl: string
   readonly dataDir: string | null
-  /** The servers; the demo starts one again that ends, at the same address. */
+  /** The app's servers. The demo restarts one that ends, at the same address. */
   readonly instances: readonly { readonly url: string; readonly pid: number }[]
 }
 
-/** A running demo: the app, and the embedded stack unless it was given another. */
+/** A running demo: the app, and the embedded stack unless DATABASE_URL and ELECTRIC_URL are given. */
 export interface Demo extends ReadyLine {
   readonly process: ChildProcess
-  /** Ends it as Ctrl-C would and waits. */
+  /** Stops it with SIGINT and waits for its end. */
   stop(): Promise<void>
-  /** Ends it as a power cut would and waits. */
+  /** Stops it with SIGKILL and waits for its end. */
   kill(): Promise<void>
 }
 
 /** Starts the demo as `npm run demo -- --json` does and waits for its ready line. */
 export async function startDemo(options: {
   readonly dataDir: string
-  /** How many servers, behind a balancer unless it is one. */
+  /** Number of servers; more than one get a balancer in front. */
   readonly instances?: number
   readonly env?: Record<string, string>
 }): Promise<Demo> {
@@ -71,7 +71,7 @@ async function end(child: ChildProcess, signal: 'SIGINT' | 'SIGKILL'): Promise<v
   await exited
 }
 
-/** Makes a directory for a demo's data, and the function that removes it. */
+/** Creates a directory for a demo's data; `remove` deletes it. */
 export async function temporaryDataDir(): Promise<{ path: string; remove: () => Promise<void> }> {
   const path = await mkdtemp(join(tmpdir(), 'session-db-e2e-'))
   return { path, remove: () => rm(path, { recursive: true, force: true, maxRetries: 20 }) }

@@ -1,6 +1,6 @@
 import type { Locator } from 'playwright-core'
 
-/** How a scroll went, times in milliseconds. */
+/** Frame times of a scroll, in milliseconds. */
 export interface ScrollReport {
   readonly frames: number
   readonly longest: number
@@ -11,10 +11,10 @@ export interface ScrollReport {
 }
 
 /**
- * Scrolls an element from its start to its end, a step per frame, and measures each frame in the page.
+ * Scrolls an element from its start to its end, one step per frame, and measures each frame in the page.
  *
  * @param step pixels per frame
- * @param limit pixels after which it is enough
+ * @param limit pixels after which it stops
  */
 export function scrollToEnd(
   element: Locator,
@@ -26,10 +26,10 @@ export function scrollToEnd(
       const frame = () => new Promise<number>((resolve) => requestAnimationFrame(resolve))
       scroller.scrollTop = 0
       const times: number[] = []
-      // The first paint of the list is none of the scroll's.
+      // The first paint of the list is not counted.
       await frame()
       let before = await frame()
-      // Heights become known on the way, so the end moves.
+      // Row heights are measured while scrolling, so the end moves.
       while (
         scroller.scrollTop < enough &&
         scroller.scrollTop + scroller.clientHeight < scroller.scrollHeight - 1

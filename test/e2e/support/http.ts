@@ -1,13 +1,13 @@
 import { launchBrowser, openWindow } from './browser.ts'
 
-/** A signed-in user who talks HTTP instead of clicking. */
+/** A signed-in user who sends HTTP requests. */
 export interface HttpSession {
   readonly cookie: string
   write(batch: unknown): Promise<Response>
   get(path: string): Promise<Response>
 }
 
-/** Signs in through the page, as a person does, and takes the cookie along. */
+/** Signs in through the page and keeps the cookie. */
 export async function signIn(url: string, user: string): Promise<HttpSession> {
   const browser = await launchBrowser()
   try {

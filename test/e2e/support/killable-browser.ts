@@ -4,14 +4,14 @@ import { createInterface } from 'node:readline'
 import { type BrowserContext, chromium } from 'playwright-core'
 import { BROWSER_FLAGS, browserPath } from './browser.ts'
 
-/** A browser with a profile on disk, that can be killed like a machine that loses power. */
+/** A browser with a profile on disk that can be killed as by a power cut. */
 export interface KillableBrowser {
   readonly context: BrowserContext
-  /** Ends it without a word, with SIGKILL; resolves when it is gone. */
+  /** Ends it with SIGKILL; resolves when it has ended. */
   kill(): Promise<void>
 }
 
-/** Starts Chromium with a profile. A killed one's profile is taken up as it was left. */
+/** Starts Chromium with a profile, which may be that of a killed browser. */
 export async function startBrowserWithProfile(profile: string): Promise<KillableBrowser> {
   const child = spawn(
     browserPath(),
@@ -30,11 +30,12 @@ export async function startBrowserWithProfile(profile: string): Promise<Killable
       const found = /DevTools listening on (ws:\S+)/.exec(line)?.[1]
       if (found !== undefined) resolve(found)
     })
-    ended.then(() => reject(new Error('Chromium ended before it listened.')))
+    ended.then(() => reject(new Error('Chromium ended before it listened for commands.')))
   })
   const browser = await chromium.connectOverCDP(endpoint)
   const [context] = browser.contexts()
-  if (context === undefined || child.pid === undefined) throw new Error('There is no profile.')
+  if (context === undefined || child.pid === undefined)
+    throw new Error('Chromium has opened no context for the profile.')
   const group = -child.pid
   return {
     context,

@@ -5,17 +5,16 @@ const CODEX = resolve(import.meta.dirname, '../../fixtures/session-logs/codex')
 const SECOND = 1_000
 
 interface LogLength {
-  /** Bytes to reach at least. */
+  /** Minimum size in bytes. */
   readonly bytes?: number
-  /** Lines to reach at least, each an event. */
+  /** Minimum number of lines; each is an event. */
   readonly events?: number
-  /** Leaves longer lines out. */
+  /** Leaves out lines that are longer than this many characters. */
   readonly maxLineBytes?: number
 }
 
 /**
- * A Codex rollout of any length, made of the events of real ones, one after another and again, at
- * times that go on.
+ * Builds a Codex rollout of any length by repeating the events of real ones with increasing times.
  */
 export function longLog({ bytes = 0, events = 0, maxLineBytes = Infinity }: LogLength): Buffer {
   const [meta, lines] = realLines(maxLineBytes)
@@ -34,7 +33,7 @@ export function longLog({ bytes = 0, events = 0, maxLineBytes = Infinity }: LogL
   return Buffer.concat(log)
 }
 
-/** The first line that says what a session is, and every other line that stands for itself. */
+/** Returns the `session_meta` line and all other lines that parse on their own. */
 function realLines(maxLineBytes: number): [meta: string, lines: string[]] {
   const files = readdirSync(CODEX).filter((file) => /^(agentv|localpush|skills)/.test(file))
   const all = files.flatMap((file) => readFileSync(resolve(CODEX, file), 'utf8').split('\n'))

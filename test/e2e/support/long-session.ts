@@ -2,11 +2,11 @@ import { createSessionStore } from '../../../src/server/index.ts'
 import { longLog } from './long-log.ts'
 
 export const LONG_SESSION = 'long-session'
-/** The first line of the log is one, too. */
+/** Includes the log's first line, which is an event too. */
 export const EVENTS = 100_000
 const PART = 4 * 1024 * 1024
 
-/** Uploads a session of 100,000 events for Ann, and waits until it has been read. */
+/** Uploads a session of 100,000 events as Ann and waits until its timeline is derived. */
 export async function uploadLongSession(database: string): Promise<void> {
   const store = createSessionStore({ database })
   try {

@@ -1,6 +1,6 @@
 import { build } from 'esbuild'
 
-/** A page that only runs a script, and the script's path. */
+/** A page that only runs the script at `/page.js`. */
 export const SCRIPT_PAGE = `<!doctype html><meta charset="utf-8"><title>Test</title><link rel="icon" href="data:,">
 <script type="module" src="/page.js"></script>`
 

@@ -13,7 +13,7 @@ import { bundleScript, SCRIPT_PAGE, typed } from './page-script.ts'
 
 type Handler = (request: Request) => Response | Promise<Response>
 
-/** A page with a script, over plain HTTP/1.1, on a database and a shape server of its own. */
+/** A page with a script, over plain HTTP/1.1, with its own database and shape server. */
 export interface PageSite {
   readonly url: string
   readonly databaseUrl: string
@@ -24,8 +24,8 @@ export interface PageSite {
 /**
  * Starts the site: `/page.js`, `/api/write`, `/api/shapes/…`, and the page everywhere else.
  *
- * @param script the page's, a TypeScript file.
- * @param around what happens to requests on their way to the handlers.
+ * @param script path of the page's TypeScript file
+ * @param around wraps the handlers
  */
 export async function startPageSite(
   script: string,

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import type { Demo } from './demo.ts'
 
-/** The processes that serve the app now: others than at the start, once one was started again. */
+/** Returns the processes that serve the app now, restarted ones included. */
 function serverPids(demo: Demo): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -9,14 +9,15 @@ function serverPids(demo: Demo): number[] {
     .filter((pid) => parentOf(pid) === demo.process.pid && commandOf(pid).includes('serve.ts'))
 }
 
-/** Ends all servers of the app as a power cut would; the demo starts them again. */
+/** Kills all servers of the app with SIGKILL; the demo restarts them. */
 export function killServers(demo: Demo): void {
   const pids = serverPids(demo)
-  if (pids.length !== demo.instances.length) throw new Error(`${pids.length} servers are there`)
+  if (pids.length !== demo.instances.length)
+    throw new Error(`expected ${demo.instances.length} servers, found ${pids.length}`)
   for (const pid of pids) process.kill(pid, 'SIGKILL')
 }
 
-/** How many TCP connections to the servers and the balancer are open. */
+/** Counts the open TCP connections to the servers and the balancer. */
 export function openSockets(demo: Demo): number {
   const ports = [demo.url, ...demo.instances.map(({ url }) => url)].map((url) => new URL(url).port)
   const local = new Set(
@@ -30,7 +31,7 @@ export function openSockets(demo: Demo): number {
 }
 
 function parentOf(pid: number): number | undefined {
-  // The name, in parentheses, may hold anything.
+  // The process name, in parentheses, may contain any character.
   return Number(read(pid, 'stat').split(') ').at(-1)?.split(' ')[1])
 }
 
@@ -38,7 +39,7 @@ function commandOf(pid: number): string {
   return read(pid, 'cmdline')
 }
 
-/** Empty when the process is gone by now. */
+/** Returns '' when the process has ended. */
 function read(pid: number, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8')

@@ -2,19 +2,19 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect } from 'vitest'
 import { launchBrowser, openWindow, type Window, watchConsole } from './browser.ts'
 
-/** Opens windows for one test, closed after it. A test whose windows complained has failed. */
+/** Opens windows for one test and closes them after it. A console warning or error fails the test. */
 export interface Windows {
-  /** A window of somebody whom the demo has signed up. */
+  /** Opens a window of one of the demo's users. */
   open(url: string, user: string, options?: Parameters<typeof openWindow>[3]): Promise<Window>
-  /** A window of nobody yet. */
+  /** Opens a window without a signed-in user. */
   openEmpty(options?: BrowserContextOptions): Promise<Window>
-  /** Another tab of the same person. */
+  /** Opens another tab in a window's context. */
   openTab(window: Window): Promise<Page>
-  /** What consoles may say in this test, such as that the network is gone when it is. */
+  /** Allows console messages that match, such as network errors while offline. */
   allow(complaint: RegExp): void
 }
 
-/** Sets up one browser for a file, and looks at every console after every test. */
+/** Starts one browser for a file and checks all consoles after each test. */
 export function useWindows(): Windows {
   let browser: Browser
   let windows: Window[] = []
@@ -24,12 +24,12 @@ export function useWindows(): Windows {
     browser = await launchBrowser()
   })
   afterEach(async () => {
-    const said = windows.flatMap(({ complaints }) => complaints)
-    const unexpected = said.filter((complaint) => !allowed.some((each) => each.test(complaint)))
+    const logged = windows.flatMap(({ complaints }) => complaints)
+    const unexpected = logged.filter((complaint) => !allowed.some((each) => each.test(complaint)))
     await Promise.all(windows.map(({ context }) => context.close()))
     windows = []
     allowed = []
-    expect(unexpected, 'what consoles complained about').toEqual([])
+    expect(unexpected, 'unexpected console messages').toEqual([])
   })
   afterAll(() => browser?.close())
 

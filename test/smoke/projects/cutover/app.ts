@@ -1,4 +1,4 @@
-// What docs/cutover.md tells to do, in the order in which it does, with nothing but the package.
+// The steps of docs/cutover.md in order, with the packed package.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { createReadStream } from 'node:fs'
@@ -90,7 +90,7 @@ await pool.end()
 shapes.close()
 await stack.stop()
 
-// No way back: the guard in the build, and in CI.
+// The guard in the build and in CI.
 const buildOf = (entry: string) =>
   build({ logLevel: 'silent', build: { ssr: entry, outDir: 'out' } })
 await buildOf('src/new/store.js')

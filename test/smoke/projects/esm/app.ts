@@ -19,7 +19,7 @@ import { createMemoryWriteAdapter, createShapeMock } from '@org/session-db/testi
 import { legacySnapshotGuard } from '@org/session-db/vite'
 import { serveShapes } from '../shared/serve-shapes.mts'
 
-// Data goes all the way: from a collection through the store into a real Postgres, and back.
+// A write travels from a collection through the store into a real Postgres, and back by the stream.
 const dataDir = process.argv[2]
 const devOptions: DevStackOptions = dataDir === undefined ? {} : { dataDir }
 const stack = await startDevStack(devOptions)

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { Writable } from 'node:stream'
 
-/** Serves a shape proxy over HTTP, as an app's server does; projects lie beside this when they run. */
+/** Serves a shape proxy over HTTP as an app's server does. Copied beside the projects. */
 export async function serveShapes(
   proxy: (request: Request) => Promise<Response>,
 ): Promise<{ electricUrl: string; close(): void }> {

@@ -1,4 +1,4 @@
-// The built server of the guide's app, asked as a browser would.
+// Requests pages from the built server of the guide's app, as a browser would.
 import assert from 'node:assert/strict'
 
 process.env.ELECTRIC_URL = 'http://127.0.0.1:1'
