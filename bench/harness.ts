@@ -1,4 +1,4 @@
-/** What one benchmark found about one thing, in the form `--json` writes. */
+/** One measurement of a benchmark, in the form that `--json` writes. */
 export interface Measurement {
   readonly name: string
   readonly unit: string
@@ -6,14 +6,14 @@ export interface Measurement {
   readonly ours: number
   readonly reference: number
   readonly referenceName: string
-  /** `ours / reference`: what is comparable between machines. */
+  /** `ours / reference`, which is comparable between machines. */
   readonly ratio: number
-  /** The largest ratio that is good enough; null where none is set. */
+  /** The largest acceptable ratio; null when there is no goal. */
   readonly goal: number | null
   readonly pass: boolean
 }
 
-/** A measurement with all it was made of. */
+/** A measurement with its samples. */
 export interface Comparison extends Measurement {
   readonly oursSpread: Spread
   readonly referenceSpread: Spread
@@ -21,7 +21,7 @@ export interface Comparison extends Measurement {
   readonly goalText: string
 }
 
-/** Where the middle half of the samples lies. */
+/** The middle half of the samples. */
 export interface Spread {
   readonly low: number
   readonly high: number
@@ -29,21 +29,20 @@ export interface Spread {
 }
 
 /**
- * The most that is good enough: a ratio; or, in the unit, so much more than the reference, or so much
- * whatever the reference takes.
+ * The goal: a largest ratio, a largest difference from the reference in the unit, or a largest value.
  */
 export type Goal =
   | { readonly ratio: number }
   | { readonly over: number }
   | { readonly most: number }
 
-/** What a benchmark is run with. */
+/** Options of a benchmark run. */
 export interface BenchContext {
-  /** How often ours and the reference are measured, in turn. */
+  /** Number of rounds; each measures ours and the reference. */
   readonly rounds: number
-  /** How long a soak lasts, in seconds. */
+  /** Duration of a soak in seconds. */
   readonly seconds: number
-  /** Where the shape server's CPU profile goes; undefined for none. */
+  /** Folder for the shape server's CPU profile; undefined for none. */
   readonly cpuProfileDirectory: string | undefined
   /** Prints a line of progress. */
   readonly note: (line: string) => void
@@ -51,7 +50,7 @@ export interface BenchContext {
 
 /** A file of this folder exports one of these as `benchmark`. */
 export interface Benchmark {
-  /** The name on the command line, which is the file's, too. */
+  /** The name on the command line, the same as the file's. */
   readonly name: string
   run(context: BenchContext): Promise<Comparison[]>
 }
@@ -59,7 +58,7 @@ export interface Benchmark {
 /**
  * Compares samples of ours with samples of the reference.
  *
- * @param input.goal - left out where only regressions count.
+ * @param input.goal omit it when only regressions count
  * @throws RangeError when either side has no samples.
  * @example
  * compare({ name: 'read', unit: 'ms', ours: [2, 3], reference: [1, 2], referenceName: 'SELECT', goal: { ratio: 2 } })
@@ -98,10 +97,10 @@ function largestRatio(goal: Goal, reference: number): number {
 }
 
 /**
- * Measures several things in turn, so that what else the machine does hits all of them alike.
+ * Measures several things in turn, so that other load on the machine affects all of them equally.
  *
- * @param rounds - how often each is measured, after one warm-up that does not count.
- * @param steps - each returns one sample.
+ * @param rounds how often each is measured, after one warm-up that is not counted
+ * @param steps each returns one sample.
  * @returns the samples of each step.
  * @example
  * const { ours, reference } = await interleave(5, { ours: timeOurs, reference: timeSelect })
@@ -116,7 +115,7 @@ export async function interleave<Name extends string>(
     number[]
   >
   for (let round = -1; round < rounds; round++) {
-    // Every other round goes backwards: neither side always profits from the other's warm caches.
+    // Every second round runs in reverse order, so that neither side always profits from warm caches.
     const order = round % 2 === 0 ? entries : [...entries].reverse()
     for (const [name, step] of order) {
       const sample = await step()
@@ -126,7 +125,7 @@ export async function interleave<Name extends string>(
   return samples
 }
 
-/** Milliseconds that `work` takes. */
+/** Returns the milliseconds that `work` takes. */
 export async function timed(work: () => Promise<unknown>): Promise<number> {
   const start = performance.now()
   await work()
@@ -134,7 +133,7 @@ export async function timed(work: () => Promise<unknown>): Promise<number> {
 }
 
 /**
- * The middle of the samples.
+ * Returns the median of the samples.
  *
  * @throws RangeError when there are none.
  */
@@ -142,7 +141,7 @@ export function median(samples: readonly number[]): number {
   return quantile(samples, 0.5)
 }
 
-/** The sample below which `share` of them lie, between two samples by proportion. */
+/** Returns the quantile at `share`, interpolated between two samples. */
 export function quantile(samples: readonly number[], share: number): number {
   if (samples.length === 0) throw new RangeError('no samples: the benchmark measured nothing')
   const sorted = [...samples].sort((a, b) => a - b)

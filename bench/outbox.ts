@@ -20,9 +20,9 @@ import { type BenchContext, type Benchmark, type Comparison, compare, timed } fr
 import { withPostgres } from './support/bench-postgres.ts'
 
 /**
- * 1,000 messages written without a network are drained: from `flush` until the server has stored each
- * and it has come back through the stream. The reference awaits `committed` of each append before it makes the next one, as an
- * outbox does that waits for each txid in turn; it runs for 40 writes and is multiplied by 25.
+ * Drains 1,000 messages that were written offline: from `flush` until the server has stored each and
+ * the stream has brought it back. The reference awaits `committed` of each append before the next one,
+ * as an outbox that waits for each txid does; it runs for 40 writes and is multiplied by 25.
  *
  * Both over real HTTP, store, Postgres, shape server and proxy. "50 ms away" adds 25 ms to each
  * request and 25 ms to each answer, writes and shapes alike; "on this machine" adds nothing, so it

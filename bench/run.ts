@@ -26,7 +26,7 @@ const { values, positionals } = parseArgs({
   },
 })
 
-/** What a busy moment has made slow is not as slow again twice. */
+/** A regression counts only when repeated runs confirm it: a busy moment does not repeat. */
 const RUNS_THAT_CONFIRM = 2
 
 if (values.help) console.log(usage)
@@ -50,7 +50,7 @@ async function main(): Promise<void> {
       if (values.check) problems.push(...(await regressionsOf(benchmark, comparisons, context)))
       if (values.update) await updateBaseline(benchmark.name, comparisons)
     } catch (error) {
-      // One that breaks does not cost the hour that the others have taken.
+      // A failing benchmark does not discard the results of the others.
       problems.push(`${benchmark.name}: ${error instanceof Error ? error.stack : error}`)
     }
     console.log(`(${Math.round((performance.now() - start) / 1000)} s)`)
@@ -58,7 +58,7 @@ async function main(): Promise<void> {
   if (values.json) await writeFile(values.json, `${JSON.stringify(toJson(all), null, 2)}\n`)
   if (values.update) await updatePerformancePage()
   for (const problem of problems) console.error(problem)
-  // What a benchmark that broke has left running would keep the process.
+  // Processes left by a failed benchmark would keep this one alive.
   if (problems.length > 0) process.exit(1)
 }
 
@@ -69,7 +69,7 @@ async function measure(benchmark: Benchmark, context: BenchContext): Promise<Com
   return comparisons
 }
 
-/** Sentences about what is worse than its baseline in this run and in those that confirm it. */
+/** Describes measurements that are worse than their baseline in this run and in its repetitions. */
 async function regressionsOf(
   benchmark: Benchmark,
   comparisons: readonly Comparison[],
@@ -84,7 +84,7 @@ async function regressionsOf(
   return [...regressions.values()]
 }
 
-/** Every file of this folder but this one and the harness is a benchmark. */
+/** Each file of this folder except this one and the harness is a benchmark. */
 async function chosenBenchmarks(names: readonly string[]): Promise<Benchmark[]> {
   const files = await readdir(import.meta.dirname)
   const known = files

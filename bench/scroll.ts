@@ -5,23 +5,23 @@ import { type ScrollReport, scrollToEnd } from '../test/e2e/support/frames.ts'
 import { EVENTS, LONG_SESSION, uploadLongSession } from '../test/e2e/support/long-session.ts'
 import { type BenchContext, type Benchmark, type Comparison, compare } from './harness.ts'
 
-/** Pixels per frame, of which 60 come in a second, and how far. */
+/** Pixels per frame at 60 frames per second, and the distance. */
 const SPEEDS = {
   /** The whole length in half a minute: 3,300 events a second. */
   'end to end': { step: 4_000, limit: Number.MAX_SAFE_INTEGER },
-  /** As fast as a wheel is turned: every event is loaded and shown. */
+  /** As fast as a scroll wheel: every event is loaded and shown. */
   'every event loaded': { step: 400, limit: 400_000 },
 } as const
 type Speed = keyof typeof SPEEDS
 
-/** A frame is late after 100 ms; one takes 17 on a display of 60 a second. */
+/** A frame over 100 ms is late; at 60 Hz one takes 17 ms. */
 const LATE = { over: 100 - 17 }
 const ROUNDS = 3
 
 /**
- * A session of 100,000 events scrolled in Chromium, frame by frame, against an empty page of the
- * same length: slow frames of the reference are the machine's. (A plain list of 100,000 lines is no
- * reference: it has more slow frames than the timeline, and seconds until its first.)
+ * Scrolls a session of 100,000 events in Chromium, frame by frame, against an empty page of the same
+ * length, whose slow frames are the machine's. (A plain list of 100,000 lines is no useful reference:
+ * it has more slow frames than the timeline, and its first takes seconds.)
  */
 export const benchmark: Benchmark = { name: 'scroll', run }
 
@@ -91,7 +91,7 @@ async function openSession(page: Page, url: string): Promise<void> {
   await page.getByTestId('event-0').waitFor({ timeout: 60_000 })
 }
 
-/** As long as the list would be with rows of 72 pixels, and nothing on it but stripes. */
+/** A striped page as long as the list would be with rows of 72 pixels. */
 async function openEmptyPage(page: Page): Promise<void> {
   const stripes = 'repeating-linear-gradient(white 0 71px, silver 71px 72px)'
   await page.setContent(`<!doctype html><title>Empty page</title>

@@ -140,7 +140,7 @@ async function streamAll(postgres: BenchPostgres, store: SessionStore) {
   let textBytes = 0
 
   async function streamOne(n: number): Promise<void> {
-    // They do not all begin at the same moment.
+    // Starts are staggered.
     await untilMs(performance.now() + (n / messages) * 1_000)
     const stream = await streamMessage(store, principal, {
       threadId: threadId(n),
@@ -196,7 +196,7 @@ async function updateAll(postgres: BenchPostgres, store: SessionStore) {
   return { walBytes: await wal() }
 }
 
-/** A window with all messages of the session, and a count of what reaches it. */
+/** A window with all messages of the session, and a count of the bytes that it receives. */
 async function openViewer(databaseUrl: string) {
   const shapeServer = await createShapeServer({ databaseUrl })
   const { url: electricUrl } = await shapeServer.listen()
@@ -251,7 +251,7 @@ interface Bytes {
   readonly compressed: number
 }
 
-/** Reads a body to its end, or until it is cut off, and counts. */
+/** Counts the bytes of a body until it ends or is aborted. */
 async function countBytes({ body }: Response): Promise<Bytes> {
   const gzip = createGzip({ level: 1 })
   let [plain, compressed] = [0, 0]
@@ -265,7 +265,7 @@ async function countBytes({ body }: Response): Promise<Bytes> {
       await new Promise<void>((resolve) => gzip.flush(constants.Z_SYNC_FLUSH, resolve))
     }
   } catch {
-    // The viewer has gone.
+    // The viewer has disconnected.
   }
   return { plain, compressed }
 }

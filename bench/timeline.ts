@@ -25,7 +25,7 @@ const PAGE = 200
 const STEPS = 25
 const LIVE_EVENTS = 200
 
-/** Opening a session of 100,000 events, going through it, and one more event while it is shown. */
+/** Opens a session of 100,000 events, scrolls through it, and adds an event while it is shown. */
 export const benchmark: Benchmark = { name: 'timeline', run }
 
 async function run(context: BenchContext): Promise<Comparison[]> {
@@ -123,7 +123,7 @@ async function firstPaint(
   ]
 }
 
-/** To the end in 25 steps, as somebody who drags the scroll bar does. */
+/** Moves to the end in 25 steps, as dragging the scroll bar does. */
 async function scrolling(
   context: BenchContext,
   electricUrl: string,
@@ -159,7 +159,10 @@ async function scrolling(
   ]
 }
 
-/** What TanStack DB, as the collections use it, adds to putting a row into a sorted array. */
+/**
+ * Measures the overhead of TanStack DB, as the collections use it, over inserting a row into a sorted
+ * array.
+ */
 async function liveEvent(context: BenchContext): Promise<Comparison> {
   let sync: Parameters<SyncConfig<TimelineEvent, string>['sync']>[0] | undefined
   const timeline = createCollection<TimelineEvent, string>({

@@ -15,8 +15,8 @@ const root = resolve(import.meta.dirname, '..')
 const modules = join(root, 'node_modules')
 
 /**
- * What the library's types cost an app: `tsc` over an app that uses every entry, against the same app
- * with all that comes from the library typed as `any`. Both load the same peers.
+ * The cost of the library's types for an app: `tsc` over an app that uses every entry, against the same
+ * app with the library typed as `any`. Both load the same peers.
  */
 export const benchmark: Benchmark = { name: 'types', run }
 
@@ -44,7 +44,7 @@ async function run(context: BenchContext): Promise<Comparison[]> {
   }
 }
 
-/** A project of its own, so that TypeScript finds the library as a user's would: in node_modules. */
+/** A separate project, so that TypeScript finds the library in node_modules, as a user's does. */
 async function makeApp(directory: string, { typed }: { typed: boolean }): Promise<string> {
   await cp(join(import.meta.dirname, 'support/types-app'), directory, { recursive: true })
   await mkdir(join(directory, 'node_modules/@org'), { recursive: true })
@@ -72,7 +72,7 @@ async function makeApp(directory: string, { typed }: { typed: boolean }): Promis
   return directory
 }
 
-/** Declares what the app imports from the library, everything as `any`. */
+/** Declares everything that the app imports from the library as `any`. */
 async function untypedLibrary(directory: string): Promise<string> {
   const app = await readFile(join(directory, 'app.ts'), 'utf8')
   const imports = app.matchAll(/^import \{([^}]*)\} from '(@org\/session-db[^']*)'/gm)
@@ -94,9 +94,9 @@ function declareAsAny(name: string): string {
 }
 
 /**
- * Processor time rather than time, as nothing is waited for: what else the machine does changes it little.
+ * Returns processor time, which other load on the machine changes little.
  *
- * @throws with what the compiler said, should the app not compile.
+ * @throws with the compiler's output when the app does not compile
  */
 async function check(directory: string): Promise<number> {
   const preload = join(import.meta.dirname, 'support/cpu-time.preload.ts')

@@ -16,9 +16,9 @@ const writesPerSample = 400
 const connectionCounts = [1, 16]
 
 /**
- * Appending a message, with validation, visibility, counters and idempotency, against the same by
- * hand and against a bare INSERT. Each connection appends to a thread of its own, as people do; and
- * once with commits flushed to disk, as in production, once without, where only the work shows.
+ * Appends a message with validation, access, counters and idempotency, against the same written by hand
+ * and against a bare INSERT. Each connection appends to its own thread. Measured with commits flushed
+ * to disk, as in production, and without, which shows the work alone.
  */
 export const benchmark: Benchmark = { name: 'writes', run }
 
@@ -79,7 +79,7 @@ async function measure(
   ]
 }
 
-/** Microseconds per write, all connections working at once. */
+/** Returns microseconds per write with all connections working in parallel. */
 async function timePerWrite(append: AppendMessage, connections: number): Promise<number> {
   let left = writesPerSample
   const start = performance.now()

@@ -5,16 +5,16 @@ const WORDS =
     /\s+/,
   )
 
-/** What a made-up log is like. */
+/** Options of a generated log. */
 export interface AgentLogOptions {
   readonly lines: number
-  /** Characters that a tool returns; 600 unless given. */
+  /** Characters of a tool result; default 600. */
   readonly outputLength?: number
 }
 
 /**
- * A Codex rollout, made as it is read: prompts, answers, tool calls and what they returned, each with
- * words of its own. The same options give the same bytes.
+ * Generates a Codex rollout while it is read: prompts, answers, tool calls and results with distinct
+ * words. The same options give the same bytes.
  */
 export function* agentLog({ lines, outputLength = 600 }: AgentLogOptions): Generator<Buffer> {
   const random = numbers(7)
@@ -58,7 +58,7 @@ function item(n: number, words: (length: number) => string, outputLength: number
   }
 }
 
-/** Numbers that look random and are the same each time. */
+/** Deterministic pseudo-random numbers. */
 function numbers(seed: number): () => number {
   let state = seed
   return () => {

@@ -4,9 +4,9 @@ import { startBareStream } from './bare-stream.ts'
 import { serveParent } from './serve-parent.ts'
 
 /**
- * The least a server of live polls can do: it holds requests, by group, and answers those of a group
- * with the rows that a commit inserted into it. `?group=*` is told of every row. It keeps no log: who is
- * not waiting when a commit comes never hears of it, so `/waiting` tells how many are.
+ * The minimal live-poll server: it holds requests by group and answers them with the rows that a commit
+ * inserted into the group; `?group=*` gets every row. It keeps no log, so a client that is not waiting
+ * when a commit arrives misses it; `/waiting` returns how many wait.
  */
 const { databaseUrl, table } = JSON.parse(process.argv[2] ?? '{}') as {
   databaseUrl: string

@@ -3,9 +3,8 @@ import type { AddressInfo } from 'node:net'
 import { serveParent } from './serve-parent.ts'
 
 /**
- * The least a proxy on Node can be: bytes in, bytes out, through Node's own streams. It knows nobody,
- * checks nothing and rewrites nothing. What a third process between client and engine costs on this
- * machine is what it costs; what is over that is ours.
+ * The minimal proxy on Node: it pipes bytes through Node's streams without authentication, checks or
+ * rewriting. Its cost is that of a third process between client and engine; the rest is our proxy's.
  */
 const { electricUrl } = JSON.parse(process.argv[2] ?? '{}') as { electricUrl: string }
 const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY })

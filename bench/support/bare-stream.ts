@@ -1,7 +1,7 @@
 import { Client } from 'pg'
 import { LogicalReplicationService, type Pgoutput, PgoutputPlugin } from 'pg-logical-replication'
 
-/** The replication stream and nothing else: what no shape server can be faster than. */
+/** The bare replication stream, a lower bound for any shape server. */
 export interface BareStream {
   stop(): Promise<void>
 }
@@ -9,9 +9,9 @@ export interface BareStream {
 /**
  * Follows tables through pgoutput.
  *
- * @param options.name - of the slot and publication it creates; they go with the database.
- * @param options.onInsert - told of each inserted row.
- * @param options.onCommit - told of each commit.
+ * @param options.name name of the slot and publication it creates; they are dropped with the database
+ * @param options.onInsert called for each inserted row
+ * @param options.onCommit called for each commit
  * @example
  * const stream = await startBareStream({ databaseUrl, name: 'bare', tables: ['items'], onCommit })
  */

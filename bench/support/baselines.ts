@@ -2,19 +2,19 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import type { Comparison, Measurement } from '../harness.ts'
 import { toJson } from './report.ts'
 
-/** What a benchmark found when somebody last looked, on a quiet machine. */
+/** A benchmark's committed results, measured on a quiet machine. */
 export interface Baseline {
   readonly measurements: readonly KnownMeasurement[]
-  /** What differs more from run to run than a regression may be, by name, and why. */
+  /** Measurements, by name, whose noise exceeds the regression threshold, with the reason. */
   readonly noisy?: Readonly<
     Record<string, { readonly tolerance: number; readonly because: string }>
   >
 }
 
-/** Ratios are what is comparable between machines; the rest is for the reader. */
+/** Only ratios are compared, because only they are comparable between machines. */
 export type KnownMeasurement = Pick<Measurement, 'name' | 'ratio'> & Partial<Measurement>
 
-/** How much larger a ratio may get before it counts as a regression. */
+/** A ratio that grew by more than this factor counts as a regression. */
 const TOLERANCE = 0.2
 
 const folder = new URL('../baselines/', import.meta.url)
@@ -49,9 +49,9 @@ export async function checkBaseline(
 }
 
 /**
- * Writes the measurements as the new baseline; what is said of noise stays.
+ * Writes the measurements as the new baseline and keeps the notes on noise.
  *
- * @throws RangeError when two share a name, by which a later run would look for both.
+ * @throws RangeError when two measurements have the same name
  */
 export async function updateBaseline(
   benchmark: string,
@@ -65,7 +65,7 @@ export async function updateBaseline(
   await writeFile(fileOf(benchmark), `${JSON.stringify(baseline, null, 2)}\n`)
 }
 
-/** All baselines there are, by the name of their benchmark. */
+/** Returns all baselines by the name of their benchmark. */
 export async function readBaselines(): Promise<Map<string, Baseline>> {
   const names = (await readdir(folder)).map((file) => file.replace('.json', '')).sort()
   const all = names.map(async (name) => [name, await readBaseline(name)] as const)

@@ -4,17 +4,17 @@ import { join } from 'node:path'
 import { Client } from 'pg'
 import { startEmbeddedPostgres } from '../../src/dev/postgres/index.ts'
 
-/** A Postgres of its own for one benchmark. */
+/** A separate Postgres for one benchmark. */
 export interface BenchPostgres {
   readonly url: string
-  /** Opens a connection, which ends with the server. */
+  /** Opens a connection that is closed with the server. */
   connect(): Promise<Client>
 }
 
 /**
  * Runs `work` with a fresh Postgres as `session-db dev` starts it: commits are flushed to disk.
  *
- * @param settings - further server settings.
+ * @param settings further server settings.
  * @example
  * await withPostgres(async (postgres) => (await postgres.connect()).query('SELECT 1'))
  */

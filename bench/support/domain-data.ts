@@ -35,7 +35,7 @@ export async function addMessage(database: Client, n: number): Promise<void> {
   })
 }
 
-/** The messages of the session while its user may see it, as the proxy asks the engine for them. */
+/** The session's messages, as the proxy requests them from the engine for a user who may see them. */
 export function sessionMessagesQuery(): ShapeQuery {
   const resolved = resolveShape(sessionShapes, 'session-messages', { sessionId }, principal)
   if (isRefusal(resolved)) throw new Error(resolved.message)

@@ -2,10 +2,10 @@ import { isControlMessage, type Message, ShapeStream } from '@electric-sql/clien
 import type { ShapeQuery } from './shape-reader.ts'
 
 /**
- * Reads a shape with the engine's own client, which makes objects of its rows, until it is up to date.
+ * Reads a shape with Electric's client, which parses its rows, until it is up to date.
  *
- * @param url - of the shape, without its parameters.
- * @throws what the client throws.
+ * @param url the shape's URL without parameters
+ * @throws whatever the client throws
  * @example
  * await readWithElectricClient(`${engine.url}/v1/shape`, { table: 'items' })
  */

@@ -29,8 +29,8 @@ export async function insertRow(database: Client, table: string, group: number):
 }
 
 /**
- * Commits rows one by one, faster than any client could send them, in all groups; the last row is
- * of the group `last`. Flushed to disk at its end only: the stream must not wait for the disk.
+ * Commits rows one by one in all groups, faster than a client could send them; the last row has the
+ * group `last`. Flushes to disk only at the end, so that the stream does not wait for the disk.
  */
 export async function writeBurst(
   database: Client,
@@ -40,6 +40,6 @@ export async function writeBurst(
   await database.query('SET synchronous_commit = off')
   await database.query(`CALL ${table}_burst(${transactions})`)
   await database.query('SET synchronous_commit = on')
-  // A commit that waits for the disk takes those before it along.
+  // A flushed commit also flushes those before it.
   await database.query(`INSERT INTO ${table} (group_id, body) VALUES ('after', '')`)
 }

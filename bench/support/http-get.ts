@@ -1,26 +1,25 @@
 import { Agent, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
 
-/** An answer, read to its end. */
+/** A response with its whole body. */
 export interface HttpAnswer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly body: Buffer
 }
 
-/** Asks over connections that stay open. */
+/** Sends a GET over keep-alive connections. */
 export interface HttpClient {
   get(url: string): Promise<HttpAnswer>
   delete(url: string): Promise<HttpAnswer>
-  /** Closes all connections; what still waits fails. */
+  /** Closes all connections; pending requests fail. */
   close(): void
 }
 
 /**
- * Creates a client that costs as little as Node allows: what is measured is the server.
+ * Creates a client with minimal overhead, so that the server is measured.
  *
- * @param options.reusesMemory - bodies are read into the same two pieces of memory in turn: one request at a time,
- * whose body is valid until the one after the next. Where fresh memory is dear, gathering a large body else takes as
- * long as parsing it.
+ * @param options.reusesMemory read bodies into two buffers in turn: one request at a time, and a body is valid until the one after
+ * the next. Allocating memory for a large body can take as long as parsing it.
  * @example
  * const client = createHttpClient()
  * const { body } = await client.get(url)
@@ -57,7 +56,7 @@ function readFreshBody(response: IncomingMessage): Promise<Buffer> {
   })
 }
 
-/** Reads bodies one after the other, each over the last but one. */
+/** Reads bodies one after the other, each over the second to last. */
 function createBodyReader(): typeof readFreshBody {
   let memory = Buffer.allocUnsafeSlow(64 * 1024)
   let other = Buffer.allocUnsafeSlow(64 * 1024)

@@ -2,19 +2,19 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 
-/** What an import took. */
+/** The cost of an import. */
 export interface ImportCost {
   readonly ms: number
-  /** What each stage took of it. */
+  /** Time per stage. */
   readonly stages: readonly { readonly stage: string; readonly ms: number }[]
-  /** The most memory that the system saw the importing process hold. */
+  /** Peak resident memory of the importing process. */
   readonly rssMb: number
 }
 
 /**
- * Imports a snapshot in a process of its own, so that its memory is its own.
+ * Imports a snapshot in a separate process, so that its memory can be measured.
  *
- * @throws when the process fails, or file and database do not agree.
+ * @throws when the process fails or file and database differ
  */
 export async function importInProcess(url: string, dataDir: string): Promise<ImportCost> {
   const program = join(import.meta.dirname, 'import.program.ts')

@@ -17,7 +17,7 @@ const startMegabytes = megabytes(process.memoryUsage.rss())
 const { events, bytes } = await ingest('long', lines)
 const memory: IngestMemory = {
   startMegabytes,
-  // The kernel's own mark, which no sampling can miss; in KiB.
+  // The kernel's high-water mark in KiB, which misses no peak.
   peakMegabytes: megabytes(process.resourceUsage().maxRSS * 1024),
   events,
   logMegabytes: megabytes(bytes),
@@ -27,7 +27,7 @@ await store.close()
 process.send?.(memory)
 process.disconnect()
 
-/** Uploads a log that is made as it is read, and waits for its timeline. */
+/** Uploads a log that is generated while it is read, and waits for its timeline. */
 async function ingest(id: string, count: number): Promise<{ events: number; bytes: number }> {
   await store.createSession(ada, { id, title: 'Long', originalName: 'long.jsonl' })
   const log = Readable.from(agentLog({ lines: count, outputLength }))

@@ -2,17 +2,17 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-/** What a process that reads a long log takes. */
+/** Memory of a process that reads a long log. */
 export interface IngestMemory {
-  /** Before it reads, with everything loaded and a short log already stored. */
+  /** Before reading, with all modules loaded and a short log stored. */
   readonly startMegabytes: number
-  /** The most that the system saw it hold, at any moment. */
+  /** Peak resident memory. */
   readonly peakMegabytes: number
   readonly events: number
   readonly logMegabytes: number
 }
 
-/** What the process is told. */
+/** Options of the process. */
 export interface IngestMemoryArgument {
   readonly databaseUrl: string
   readonly lines: number
@@ -20,7 +20,7 @@ export interface IngestMemoryArgument {
 }
 
 /**
- * Uploads a log that is made as it is read and derives its timeline, in a process of its own.
+ * Uploads a generated log and derives its timeline in a separate process.
  *
  * @throws when the process fails.
  */

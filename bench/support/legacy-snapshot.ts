@@ -3,7 +3,7 @@ import { createWriteStream } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** How large an old app's snapshot is to be. */
+/** Size of the generated snapshot. */
 export interface SnapshotSize {
   readonly messages: number
   readonly threads: number

@@ -4,14 +4,14 @@ import { readShape, readWholeShape, type ShapePosition, type ShapeQuery } from '
 /** A client that holds one live poll at a time. */
 export interface LiveClient {
   readonly position: ShapePosition
-  /** How often it had to start over. */
+  /** Number of restarts after a 409. */
   readonly refetches: number
-  /** Sends the next live poll; resolves with its whole answer. */
+  /** Sends the next live poll; resolves with its whole response. */
   poll(): Promise<Buffer>
 }
 
 /**
- * Reads a shape from the beginning and stays with it.
+ * Reads a shape from the beginning and follows it.
  *
  * @example
  * const client = await followShape(http, server.url, { table: 'items' })

@@ -4,14 +4,14 @@ import { createLiveFetch } from '../../src/live/client/live-fetch.ts'
 export interface LiveFollower {
   /** Resolves when the first shape has its next answer with rows. */
   nextRows(): Promise<void>
-  /** Live connections open now. */
+  /** Number of open live connections. */
   connections(): number
   stop(): void
 }
 
 /**
- * Follows shapes as a page does: reads each to its end and stays with it by live polls, through the
- * library's own fetch.
+ * Follows shapes as a page does: reads each until it is up to date and then polls, through the
+ * library's fetch client.
  *
  * @param shapes names with their parameters, such as `thread-messages?threadId=t1`
  */

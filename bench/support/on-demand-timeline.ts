@@ -4,7 +4,7 @@ import { electricCollectionOptions } from '@tanstack/electric-db-collection'
 import { timelineEventColumns } from '../../src/schema/index.ts'
 import { isRefusal, resolveShape, sessionShapes } from '../../src/shapes/index.ts'
 
-/** A timeline that TanStack DB loads on demand: what live queries ask for, in subsets of one shape. */
+/** A timeline that TanStack DB loads on demand, in subsets of one shape. */
 export interface OnDemandTimeline {
   show(fromSeq: number, toSeq: number): Promise<void>
   close(): Promise<void>
@@ -12,7 +12,7 @@ export interface OnDemandTimeline {
 
 let opened = 0
 
-/** Asks the shape server itself: the proxy offers no subsets. */
+/** Requests the shape server directly, because the proxy offers no subsets. */
 export function openOnDemand(electricUrl: string, sessionId: string): OnDemandTimeline {
   const principal = { tenantId: 'acme', userId: 'ada' }
   const shape = resolveShape(sessionShapes, 'session-timeline', { sessionId }, principal)

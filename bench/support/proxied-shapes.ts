@@ -11,7 +11,7 @@ export const proxiedShapes = {
   live: defineShape({ table: 'live', columns, tenantColumn: null }),
 }
 
-/** What the engine is asked for such a shape: the same as the proxy asks, so the log is the same. */
+/** The request that the proxy sends to the engine for such a shape, so that both read the same log. */
 export function directQuery(table: keyof typeof proxiedShapes): ShapeQuery {
   return { table, columns: syncedColumnNames(columns).join(','), where: 'TRUE' }
 }

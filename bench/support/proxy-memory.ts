@@ -13,7 +13,7 @@ const samples = 3
  */
 const flags = ['--max-semi-space-size=1']
 
-/** What a process takes for each client that waits: ours, and one that only passes bytes on. */
+/** Memory per waiting client of our proxy and of one that only pipes bytes. */
 export async function measureMemory(engineUrl: string): Promise<Comparison[]> {
   return [...(await measureAt('one', engineUrl)), ...(await measureAt('each its own', engineUrl))]
 }
@@ -55,7 +55,7 @@ async function memoryPerClient(
   const server = await startServerProcess({ program, argument, nodeFlags: flags })
   const side = behind(server)
   try {
-    // They stay: memory that they left would be used again, and the others would seem to take less.
+    // They stay connected: freed memory would be reused, and later clients would seem to need less.
     const first = await openPolls(side, idleClients / 4, places)
     const before = await settledRss(server)
     const crowd = await openPolls(side, idleClients, places)
@@ -68,7 +68,7 @@ async function memoryPerClient(
   }
 }
 
-/** The first collection does not find all that is garbage. */
+/** One garbage collection does not find all garbage. */
 async function settledRss(server: ServerProcess): Promise<number> {
   await server.usage()
   await delay(2_000)

@@ -3,13 +3,13 @@ import { directQuery } from './proxied-shapes.ts'
 import type { ServerProcess } from './server-process.ts'
 import type { ShapeQuery } from './shape-reader.ts'
 
-/** A way to the same shapes. */
+/** One way to the same shapes. */
 export interface Side {
   readonly query: (table: 'small' | 'large' | 'live') => ShapeQuery
   readonly url: (table: 'small' | 'large' | 'live') => string
 }
 
-/** Ours, the same with room for its heap, a third process that only passes bytes on, and none at all. */
+/** Our proxy, our proxy with a larger heap, a process that only pipes bytes, and the engine directly. */
 export interface Sides {
   readonly proxied: Side
   readonly withRoom: Side
@@ -17,17 +17,17 @@ export interface Sides {
   readonly direct: Side
 }
 
-/** The shapes as our proxy names them. */
+/** The shapes by our proxy's URLs. */
 export function behindOurs({ url }: ServerProcess): Side {
   return { query: () => ({}), url: (table) => `${url}/shapes/${table}` }
 }
 
-/** The shapes as the engine is asked for them: by itself, or through a process that passes bytes on. */
+/** The shapes by the engine's URLs, directly or through the piping process. */
 export function askedDirectly({ url }: ServerProcess): Side {
   return { query: directQuery, url: () => url }
 }
 
-/** Ours against no third process, and against one that only passes bytes on. */
+/** Our proxy against no proxy, and against one that only pipes bytes. */
 export function againstBoth(
   name: string,
   { proxied, bare, direct }: Readonly<Record<'proxied' | 'bare' | 'direct', number[]>>,

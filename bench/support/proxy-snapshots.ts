@@ -8,13 +8,13 @@ import { deleteShape, readWholeShape, shapeEndpoint } from './shape-reader.ts'
 const name = 'snapshot of 100 MB'
 const goal = { ratio: 1 / 0.9 }
 
-/** The proxies whose processor time is watched: as Node starts it, and with room for its heap. */
+/** The proxies whose processor time is measured: with Node's default heap and with a larger one. */
 export interface WatchedProxies {
   readonly proxied: ServerProcess
   readonly withRoom: ServerProcess
 }
 
-/** A large snapshot by each way, when the engine has it and when not: what it takes, and of the processors. */
+/** Time and processor time of a large snapshot by each way, cold and warm. */
 export async function measureSnapshots(
   context: BenchContext,
   http: HttpClient,
@@ -22,7 +22,7 @@ export async function measureSnapshots(
   proxies: WatchedProxies,
 ): Promise<Comparison[]> {
   const read = (side: Side) => () => readWholeShape(http, side.url('large'), side.query('large'))
-  /** As its first reader finds it: the engine has to make it. */
+  /** Cold: the engine has to create the snapshot. */
   const readNew = (side: Side) => async () => {
     await deleteShape(http, sides.direct.url('large'), sides.direct.query('large'))
     return read(side)()
@@ -37,7 +37,7 @@ export async function measureSnapshots(
   ]
 }
 
-/** Each way in turn, once with the proxy as Node starts it and once with room for its heap. */
+/** Each way in turn, with the proxy's default heap and with a larger one. */
 async function measureReads(
   { rounds }: BenchContext,
   sides: Sides,
@@ -64,7 +64,7 @@ async function measureReads(
   ]
 }
 
-/** What the processors are needed for while bytes are read and nothing is made of them. */
+/** Measures processor time while bytes are read and not parsed. */
 async function measureProcessorTime(
   { rounds }: BenchContext,
   sides: Sides,

@@ -3,7 +3,7 @@ import type { Comparison, Measurement, Spread } from '../harness.ts'
 const headings = ['what', 'unit', 'ours', 'reference', 'reference is', 'ratio', 'goal', '']
 
 /**
- * A table for people: medians, and in brackets where the middle half of the samples lies.
+ * Formats a table of medians with the middle half of the samples in brackets.
  *
  * @example
  * console.log(formatTable(comparisons))
@@ -33,7 +33,7 @@ export function formatTable(comparisons: readonly Comparison[]): string {
     .join('\n')
 }
 
-/** The fields of `--json`, numbers cut to what they can mean. */
+/** The fields of `--json`, rounded to three significant figures. */
 export function toJson(comparisons: readonly Comparison[]): Measurement[] {
   return comparisons.map(({ name, unit, ours, reference, referenceName, ratio, goal, pass }) => ({
     name,

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
 
-/** Serves a handler of requests without bodies over HTTP, on a free port. */
+/** Serves a handler over HTTP on a free port. Request bodies are ignored. */
 export async function serveHandler(
   handle: (request: Request) => Promise<Response>,
 ): Promise<{ url: string; close(): Promise<void> }> {

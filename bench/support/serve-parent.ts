@@ -1,7 +1,7 @@
 import type { ProcessUsage, ServerReply, ServerRequest } from './server-process.ts'
 
 /**
- * Tells the benchmark where the server listens, and answers what it asks until it says stop.
+ * Sends the benchmark the server's URL and answers its requests until it sends stop.
  *
  * @example
  * serveParent(url, () => server.close())
@@ -10,7 +10,7 @@ export function serveParent(url: string, close: () => Promise<void>): void {
   const tell = (reply: ServerReply) => process.send?.(reply)
   const stop = async () => {
     await close()
-    // Not `exit`: a CPU profile is written when the process ends by itself.
+    // Not `exit`: a CPU profile is written only when the process ends by itself.
     process.disconnect?.()
   }
   process.on('message', (request: ServerRequest) => {

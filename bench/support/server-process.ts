@@ -2,11 +2,11 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-/** What a server process uses, garbage collected first. */
+/** Resources of a server process after a garbage collection. */
 export interface ProcessUsage {
   /** Bytes. */
   readonly rss: number
-  /** What V8 has taken from the system for its heap. */
+  /** Heap memory that V8 has allocated. */
   readonly heapTotal: number
   readonly heapUsed: number
   readonly external: number
@@ -14,14 +14,14 @@ export interface ProcessUsage {
   readonly cpuMs: number
 }
 
-/** A server in a process of its own, so that its time and memory are not the benchmark's. */
+/** A server in a separate process, so that its time and memory can be measured. */
 export interface ServerProcess {
   readonly url: string
   usage(options?: { collectGarbage?: boolean }): Promise<ProcessUsage>
   stop(): Promise<void>
 }
 
-/** What a server process is asked, and what it answers. */
+/** Messages to and from a server process. */
 export type ServerRequest =
   | { readonly ask: 'usage'; readonly collectGarbage: boolean }
   | { readonly ask: 'stop' }
@@ -30,9 +30,9 @@ export type ServerReply = { readonly url: string } | { readonly usage: ProcessUs
 /**
  * Starts one of the programs beside this file.
  *
- * @param options.argument - handed to the program as JSON.
- * @param options.nodeFlags - what Node is started with beside.
- * @param options.cpuProfileDirectory - where its CPU profile is written when it stops.
+ * @param options.argument passed to the program as JSON
+ * @param options.nodeFlags additional flags of Node
+ * @param options.cpuProfileDirectory folder for its CPU profile, written when it stops
  * @throws when it ends before it listens.
  * @example
  * const server = await startServerProcess({ program: 'shape-server', argument: { databaseUrl } })

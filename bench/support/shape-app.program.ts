@@ -3,7 +3,7 @@ import { createShapeProxy } from '../../src/server/proxy/shape-proxy.ts'
 import { serve } from '../../test/unit/proxy/serve.ts'
 import { serveParent } from './serve-parent.ts'
 
-// An app's shape route: the proxy, for the one user of the benchmarks, before a shape server.
+// An app's shape route: the proxy in front of a shape server, for the benchmark's one user.
 const { databaseUrl } = JSON.parse(process.argv[2] ?? '{}') as { databaseUrl: string }
 const shapes = await createShapeServer({ databaseUrl })
 const { url: electricUrl } = await shapes.listen()

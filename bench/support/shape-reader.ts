@@ -1,29 +1,29 @@
 import { setImmediate } from 'node:timers/promises'
 import type { HttpAnswer, HttpClient } from './http-get.ts'
 
-/** What a shape is asked for by. */
+/** Parameters of a shape request. */
 export type ShapeQuery = Readonly<Record<string, string>>
 
-/** A place in a shape's log that a client has read up to. */
+/** The position in a shape's log up to which a client has read. */
 export interface ShapePosition {
   readonly handle: string
   readonly offset: string
   readonly cursor: string
 }
 
-/** An answer of a shape: its bytes, and where it ends. */
+/** A shape response: its bytes and the position after it. */
 export interface ShapeAnswer {
   readonly body: Buffer
   readonly position: ShapePosition
   readonly upToDate: boolean
-  /** The shape was rotated: the client must start over. */
+  /** The shape was rotated, so the client must start over. */
   readonly mustRefetch: boolean
 }
 
 /**
- * Asks for what follows a position, or for the beginning.
+ * Requests the log after a position, or from the beginning.
  *
- * @throws when the server answers anything but 200 or 409.
+ * @throws when the status is neither 200 nor 409
  */
 export async function readShape(
   http: HttpClient,
@@ -47,11 +47,11 @@ export async function readShape(
 }
 
 /**
- * Reads a shape from its beginning until it is up to date. As the engine's client does, it asks for the next page
- * before it looks at one.
+ * Reads a shape from its beginning until it is up to date. As Electric's client does, it requests the
+ * next page before it parses one.
  *
- * @param onBody - gets each page's bytes.
- * @returns where to go on from.
+ * @param onBody called with each page's bytes
+ * @returns the position to continue from
  */
 export async function readWholeShape(
   http: HttpClient,
@@ -64,7 +64,7 @@ export async function readWholeShape(
     const { mustRefetch, upToDate, body, position } = await asked
     if (!upToDate) {
       asked = readShape(http, serverUrl, query, mustRefetch ? undefined : position)
-      // Only then has the request gone out.
+      // The request is sent only in the next turn.
       await setImmediate()
     }
     if (!mustRefetch) onBody(body)
@@ -72,7 +72,7 @@ export async function readWholeShape(
   }
 }
 
-/** Makes the server forget a shape, so that the next request finds it cold. */
+/** Deletes a shape on the server, so that the next request is cold. */
 export async function deleteShape(
   http: HttpClient,
   serverUrl: string,
@@ -97,7 +97,7 @@ function shapeUrl(
   return `${shapeEndpoint(serverUrl)}?${params}`
 }
 
-/** Where shapes are asked for: behind a proxy each has a URL of its own. */
+/** URL of a shape; behind a proxy each shape has its own. */
 export function shapeEndpoint(serverUrl: string): string {
   return serverUrl.includes('/shapes/') ? serverUrl : `${serverUrl}/v1/shape`
 }

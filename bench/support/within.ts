@@ -1,7 +1,7 @@
 /**
- * Waits no longer than a benchmark can mean to: what never answers is an error, not a hang.
+ * Rejects when a promise takes too long, so that a benchmark fails instead of hanging.
  *
- * @throws when the time is over.
+ * @throws when the time is up
  * @example
  * await within(60_000, 'the last write reaches the client', told)
  */

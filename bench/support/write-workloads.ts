@@ -13,9 +13,9 @@ const otherMessages = 10
 export interface WriteWorkloads {
   /** Our store: validated, authorised, idempotent, counted. */
   readonly ours: AppendMessage
-  /** What apps write by hand: BEGIN, txid, access, INSERT RETURNING, UPDATE of the thread, COMMIT. */
+  /** The pattern written by hand: BEGIN, txid, access, INSERT RETURNING, UPDATE of the thread, COMMIT. */
   readonly byHand: AppendMessage
-  /** One prepared INSERT of the same row: no check, no counter, no idempotency. */
+  /** One prepared INSERT of the same row, without check, counter or idempotency. */
   readonly bareInsert: AppendMessage
   close(): Promise<void>
 }
@@ -24,9 +24,9 @@ export interface WriteWorkloads {
 export type AppendMessage = (thread: number) => Promise<unknown>
 
 /**
- * Creates this library's tables, and the same ones without triggers in a schema `plain` for the
- * references, each with one session and so many threads to write to, among others that are there
- * already: Postgres plans for tables of a few rows are not those that an app in use gets.
+ * Creates the library's tables, and for the references the same tables without triggers in a schema
+ * `plain`. Each has one session, this many threads to write to, and other rows: Postgres plans
+ * differently for tables of a few rows.
  */
 export async function createWriteTables(
   databaseUrl: string,
@@ -68,12 +68,12 @@ export async function createWriteTables(
 
 let messages = 0
 
-/** Opens the workloads, each over a pool of `connections` of its own. */
+/** Opens the workloads, each with its own pool of `connections`. */
 export function openWriteWorkloads(databaseUrl: string, connections: number): WriteWorkloads {
   const pool = (more: object = {}) => {
     const size = { max: connections, min: connections }
     const made = new Pool({ connectionString: databaseUrl, ...size, ...more })
-    // Connections that the server ends when it stops are no failure of the benchmark.
+    // Connections that the stopping server closes are no failure of the benchmark.
     made.on('error', () => {})
     return made
   }
@@ -137,7 +137,7 @@ async function appendByHand(pool: Pool, thread: number): Promise<void> {
 }
 
 function insertBare(pool: Pool, thread: number): Promise<unknown> {
-  // Positions of its own: far from those that the pattern by hand gives.
+  // Positions far from those of the hand-written pattern.
   const values = [...valuesOf(`thread-${thread}`, 'session-1'), 1_000_000_000 + messages]
   return pool.query({ name: 'bare-insert', text: INSERT, values })
 }
@@ -147,7 +147,7 @@ const INSERT = `
     (tenant_id, id, thread_id, session_id, author_id, role, content, parts, position)
   VALUES ($1, $2, $3, $4, $5, 'user', $6, $7, $8)`
 
-/** A row with an id of its own: several are on their way at once. */
+/** A row with a unique id, because several are written in parallel. */
 function valuesOf(threadId: string, sessionId: string): unknown[] {
   messages += 1
   const { tenantId, userId } = principal

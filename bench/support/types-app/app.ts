@@ -38,7 +38,7 @@ import { createLiveQueryCollection, eq } from '@tanstack/db'
 import { z } from 'zod'
 import { type Request as Asked, client, pool } from './peers.ts'
 
-/** An app that uses each entry, as apps do. It is only checked, never run. */
+/** An app that uses each entry. It is type-checked and never run. */
 const shapes = {
   ...sessionShapes,
   projects: defineShape({

@@ -1,4 +1,4 @@
-/** The packages that an app with the library has anyway: both sides of the comparison load them. */
+/** The library's peers, which both sides of the comparison load. */
 import { S3Client } from '@aws-sdk/client-s3'
 import { ShapeStream } from '@electric-sql/client'
 import { electricCollectionOptions } from '@tanstack/electric-db-collection'
