@@ -7,12 +7,12 @@ import { startServerProcess } from './support/server-process.ts'
 
 const commitsPerRound = 30
 const warmUpCommits = 30
-/** Long enough for a poll to reach the engine and wait there before the next commit. */
+/** Time for a poll to reach the engine and wait there before the next commit. */
 const pauseMs = 6
-/** Long enough for the shared polls of a page to have come together on one connection. */
+/** Time for the shared polls of a page to merge on one connection. */
 const settleMs = 5_000
 
-/** From a commit being sent to its live answer, with shared connections against one for each poll. */
+/** Measures commit to live response with shared connections, against one connection per poll. */
 export const benchmark: Benchmark = { name: 'live-sharing', run }
 
 async function run(context: BenchContext): Promise<Comparison[]> {
@@ -46,7 +46,7 @@ function countedMessages(database: Parameters<typeof addMessage>[0]) {
   }
 }
 
-/** Both follow the same shapes and see the same commits: what else the machine does slows both. */
+/** Both follow the same shapes and commits, so that other load slows both. */
 async function measure(
   context: BenchContext,
   shapesUrl: string,

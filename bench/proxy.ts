@@ -33,10 +33,10 @@ const concurrentRequests = 16
 const commitsPerRound = 50
 const waves = 10
 const clientsPerWave = 500
-/** What docs/operations.md says to start an app's server with. */
+/** Node options for an app's server, as in docs/operations.md. */
 const roomForTheHeap = ['--initial-old-space-size=128']
 
-/** Shapes through the proxy against the same shapes asked of the engine itself. */
+/** Measures shapes through the proxy against the same shapes directly from the engine. */
 export const benchmark: Benchmark = { name: 'proxy', run }
 
 async function run(context: BenchContext): Promise<Comparison[]> {
@@ -124,7 +124,7 @@ function eachSide(sides: Sides, step: (side: Side) => () => Promise<number>) {
   return { proxied: step(sides.proxied), bare: step(sides.bare), direct: step(sides.direct) }
 }
 
-/** Both see the same commits: what else the machine does slows both. */
+/** Both see the same commits, so that other load slows both. */
 async function measureLive(
   { rounds }: BenchContext,
   database: Client,
@@ -173,7 +173,7 @@ async function timeCommits(
   return seen
 }
 
-/** Clients that come, wait and go: what they leave behind would add up. */
+/** Clients that connect, wait and leave, to detect leaks. */
 async function measureGrowth(proxy: ServerProcess, proxied: Side): Promise<Comparison> {
   const heaps: number[] = []
   for (let wave = 0; wave < waves; wave++) {

@@ -3,17 +3,17 @@ import { request } from 'node:http'
 import { createFrameReader, FRAME_TYPE, type Frame } from '../../src/live/frames.ts'
 import type { World } from './world.ts'
 
-/** A proxy that runs somewhere. */
+/** A running proxy. */
 export interface Subject extends World {
-  /** Where its shapes are, without a slash at the end. */
+  /** URL of its shapes, without a trailing slash. */
   readonly shapesUrl: string
-  /** Whether its server takes a client that sends no more for one that has gone. */
+  /** True when its server treats a half-closed client as disconnected. */
   readonly seesHalfClose: boolean
 }
 
-/** What must hold of the built proxy wherever it runs. Each rejects when it does not. */
+/** Checks of the built proxy for every runtime. Each rejects when it fails. */
 export const checks: Readonly<Record<string, (subject: Subject) => Promise<void>>> = {
-  'a shape: the rows of whoever asks, from the engine': async (subject) => {
+  'returns the principal’s rows of a shape from the engine': async (subject) => {
     const { rows, response } = await readSnapshot(subject, 'sessions')
     assert.deepEqual(rows, ['first'])
     assert.equal(response.headers.get('cache-control'), 'private, no-cache')
@@ -21,7 +21,7 @@ export const checks: Readonly<Record<string, (subject: Subject) => Promise<void>
     assert.deepEqual((await readSnapshot(subject, 'notes')).rows, ['n1'])
   },
 
-  'a live poll: answered when a row is written': async (subject) => {
+  'answers a live poll when a row is written': async (subject) => {
     const live = await livePlace(subject, 'sessions')
     subject.relay.forget()
     const answer = get(subject, `sessions?${live}`)
@@ -30,7 +30,7 @@ export const checks: Readonly<Record<string, (subject: Subject) => Promise<void>
     assert.deepEqual(idsOf(await (await answer).text()), ['live-poll'])
   },
 
-  'a batch of live polls: each answer as soon as there is one': async (subject) => {
+  'answers each poll of a batch as soon as it has news': async (subject) => {
     const polls = await livePolls(subject)
     subject.relay.forget()
     const response = await post(subject, '_live', { polls })
@@ -43,7 +43,7 @@ export const checks: Readonly<Record<string, (subject: Subject) => Promise<void>
     assert.deepEqual(idsOf(text), ['batch'])
   },
 
-  'default deny': async (subject) => {
+  'denies by default': async (subject) => {
     const statusOf = async (path: string, init?: RequestInit) =>
       (await fetch(`${subject.shapesUrl}/${path}`, init)).status
     assert.equal(await statusOf('sessions?offset=-1'), 401)
@@ -56,7 +56,7 @@ export const checks: Readonly<Record<string, (subject: Subject) => Promise<void>
     assert.equal(await statusOf('_live', { headers, method: 'POST', body: '{}' }), 415)
   },
 
-  'a client that goes away ends its poll at the engine': async (subject) => {
+  'aborts the poll at the engine when the client disconnects': async (subject) => {
     const live = await livePlace(subject, 'sessions')
     subject.relay.forget()
     const client = request(`${subject.shapesUrl}/sessions?${live}`, { headers: signedIn }).end()
@@ -67,7 +67,7 @@ export const checks: Readonly<Record<string, (subject: Subject) => Promise<void>
     assert.equal(await poll.over, 'given up')
   },
 
-  'a client that goes away ends its batch at the engine': async (subject) => {
+  'aborts the batch at the engine when the client disconnects': async (subject) => {
     const polls = await livePolls(subject)
     subject.relay.forget()
     const gone = new AbortController()
@@ -80,8 +80,8 @@ export const checks: Readonly<Record<string, (subject: Subject) => Promise<void>
     assert.deepEqual(await Promise.all(asked.map(({ over }) => over)), ['given up', 'given up'])
   },
 
-  // The last one: there is no engine any more afterwards.
-  'without an engine: 502, and nothing of its address or secret': async (subject) => {
+  // Last, because it stops the engine.
+  'returns 502 without address or secret when the engine is down': async (subject) => {
     await subject.relay.close()
     const response = await get(subject, 'sessions?offset=-1')
     assert.equal(response.status, 502)
@@ -113,7 +113,7 @@ function post(
   })
 }
 
-/** Reads a shape from its beginning to where it is up to date. */
+/** Reads a shape from its beginning until it is up to date. */
 async function readSnapshot(subject: Subject, shape: string) {
   const rows: string[] = []
   let query = 'offset=-1'
@@ -150,7 +150,7 @@ async function* readFrames(response: Response): AsyncGenerator<Frame> {
   for await (const piece of response.body ?? []) yield* read(piece)
 }
 
-/** The body of the first answer to one poll of a batch. */
+/** Returns the body of the first response to one poll of a batch. */
 async function dataOf(frames: AsyncGenerator<Frame>, poll: number): Promise<string> {
   let text = ''
   for await (const frame of frames) {

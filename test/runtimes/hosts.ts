@@ -5,22 +5,22 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { build } from 'esbuild'
 
-/** A runtime: the npm package it comes in, and how the app is run on it. */
+/** A runtime: its npm package, and how to run the app on it. */
 export interface Runtime {
   readonly name: string
-  /** Names and exact versions, or majors of Node. */
+  /** Package names with exact versions, or majors of Node. */
   readonly packages: Readonly<Record<string, string>>
-  /** The program, below `node_modules`; a `*` stands for the platform. */
+  /** Path of the program in `node_modules`; `*` stands for the platform. */
   readonly program: string
   readonly args: readonly string[]
   prepare?(directory: string): Promise<unknown>
-  /** Whether its server takes a client that sends no more for one that has gone. */
+  /** True when its server treats a half-closed client as disconnected. */
   readonly seesHalfClose: boolean
 }
 
 const node = (major: string): Runtime => ({
   name: `Node ${major}`,
-  // The package `node` fetches this one when it is installed; so no script has to run.
+  // The package `node` downloads this one in an install script; listing it avoids the script.
   packages: { [`node${major}`]: `npm:node-${process.platform}-${process.arch}@${major}` },
   program: `node${major}/bin/node`,
   args: ['node.ts'],
@@ -33,9 +33,9 @@ export const runtimes: readonly Runtime[] = [
     packages: { workerd: '1.20261117.1' },
     program: '@cloudflare/workerd-*/bin/workerd',
     args: ['serve', 'workerd.capnp', '--control-fd=1'],
-    // Until it has begun to answer: a reset it sees at once.
+    // Before the response has started. A reset is noticed immediately.
     seesHalfClose: false,
-    // As `wrangler deploy` does: one module that holds all it needs.
+    // One bundled module, as with `wrangler deploy`.
     prepare: (directory) =>
       build({
         entryPoints: [join(directory, 'worker.ts')],
@@ -64,15 +64,15 @@ export const runtimes: readonly Runtime[] = [
   node('24'),
 ]
 
-/** An app that is served. */
+/** A running app. */
 export interface Running {
   readonly url: string
-  /** All that it has printed. */
+  /** Everything it has printed. */
   output(): string
   stop(): Promise<void>
 }
 
-/** Runs the app in a folder where it and the runtime are installed. */
+/** Runs the app in a folder with the app and the runtime installed. */
 export async function start(
   runtime: Runtime,
   directory: string,
@@ -109,13 +109,13 @@ export async function start(
   }
 }
 
-/** Our own hosts print their URL, workerd tells the port. */
+/** Our hosts print their URL, workerd its port. */
 function addressIn(line: string): string | undefined {
   const port = /"event":\s*"listen".*"port":\s*(\d+)/.exec(line)?.[1]
   return port ? `http://127.0.0.1:${port}` : /http:\/\/127\.0\.0\.1:\d+/.exec(line)?.[0]
 }
 
-/** The packages for other platforms are not installed: a `*` stands for the one that is. */
+/** Resolves `*` to the installed platform package. */
 async function find(directory: string, [part = '', ...rest]: readonly string[]): Promise<string> {
   const pattern = new RegExp(`^${part.replace('*', '.*')}$`)
   const names = part.includes('*') ? await readdir(directory) : [part]

@@ -2,20 +2,20 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** A request that went to the engine. */
+/** A request to the engine. */
 export interface Relayed {
   readonly query: URLSearchParams
-  /** Resolves once it is over: answered in whole, or given up by who asked. */
+  /** Resolves once the request is over: answered completely, or aborted by the client. */
   readonly over: Promise<'answered' | 'given up'>
 }
 
-/** Stands between proxy and engine, and knows what went by. */
+/** A relay between proxy and engine that records requests. */
 export interface Relay {
   readonly url: string
-  /** The next request for which `isWanted` holds, from all that came since the last `forget`. */
+  /** Resolves with the next request that matches `isWanted`, counted from the last `forget`. */
   seen(isWanted: (query: URLSearchParams) => boolean): Promise<Relayed>
   forget(): void
-  /** Ends every connection and refuses new ones. */
+  /** Closes every connection and refuses new ones. */
   close(): Promise<void>
 }
 

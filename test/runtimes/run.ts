@@ -43,7 +43,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** Installs the app with the packed package, and the runtimes; none of their scripts has to run. */
+/** Installs the app with the packed package, and the runtimes, without install scripts. */
 async function install(directory: string, wanted: readonly Runtime[]): Promise<void> {
   await cp(join(import.meta.dirname, 'app'), directory, { recursive: true })
   const tarball = await packTarball(directory)
@@ -64,7 +64,7 @@ async function install(directory: string, wanted: readonly Runtime[]): Promise<v
   await promisify(execFile)('npm', ['install', ...quiet], { cwd: directory })
 }
 
-/** Runs the app on a runtime and looks at all that must hold; returns how much does not. */
+/** Runs the app on a runtime with all checks; returns the number of failures. */
 async function tryOn(runtime: Runtime, directory: string, postgresUrl: string): Promise<number> {
   const world = await startWorld(await createDatabase(postgresUrl))
   const { secret, relay } = world

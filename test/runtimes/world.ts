@@ -4,11 +4,11 @@ import { migrate } from '../../src/server/migrations/migrate.ts'
 import { query } from '../support/query.ts'
 import { type Relay, startRelay } from './relay.ts'
 
-/** What the proxy under test is asked about. */
+/** The data and engine behind the proxy under test. */
 export interface World {
   readonly relay: Relay
   readonly secret: string
-  /** Adds a session of tenant `acme` that belongs to ann. */
+  /** Adds a session of ann in tenant `acme`. */
   addSession(id: string): Promise<void>
   close(): Promise<void>
 }
@@ -16,7 +16,7 @@ export interface World {
 /**
  * Starts an engine on an empty database, with rows of two tenants.
  *
- * @param databaseUrl of a Postgres with `wal_level = logical`
+ * @param databaseUrl URL of a Postgres with `wal_level = logical`
  */
 export async function startWorld(databaseUrl: string): Promise<World> {
   await migrate({ database: databaseUrl })

@@ -8,7 +8,7 @@ import { cases, fc } from '../support/property.ts'
 import { type FakeElectric, startFakeElectric } from '../unit/proxy/fake-electric.ts'
 import { type Served, serve } from '../unit/proxy/serve.ts'
 
-// Attacks on the endpoint that answers many live polls over one connection.
+// Attacks on the endpoint that serves many live polls over one connection.
 
 const SECRET = 'keep-this-to-yourself'
 const MINE = 'live=true&handle=1-1&offset=0_0'
@@ -35,7 +35,7 @@ beforeAll(async () => {
 beforeEach(() => {
   electric.seen.length = 0
   log.length = 0
-  // One answer that is no reason to ask on, so that the batch ends.
+  // A response that does not continue, so that the batch ends.
   electric.answerWith((request, response) => {
     response.writeHead(200, { 'content-type': 'application/json', 'electric-handle': '1-1' })
     response.end(JSON.stringify([request.query.get('params[1]'), request.query.get('params[2]')]))
@@ -56,11 +56,11 @@ interface Answer {
 interface BatchAnswer {
   readonly status: number
   readonly text: string
-  /** By the poll's place in the batch. */
+  /** By the poll's index in the batch. */
   readonly polls: readonly Answer[]
 }
 
-/** Posts a body as it stands and reads the answer to its end. */
+/** Posts a body unchanged and reads the whole response. */
 async function post(
   body: string | Uint8Array<ArrayBuffer>,
   headers: Record<string, string> = {},
@@ -68,7 +68,7 @@ async function post(
 ): Promise<BatchAnswer> {
   const response = await fetch(`${app.url}${path}`, {
     method: 'POST',
-    // One connection for each: the server closes one whose body it did not read to its end.
+    // A connection each: the server closes one whose body it did not read completely.
     headers: {
       'x-user': 't1/ann',
       'content-type': 'application/json',
@@ -136,20 +136,20 @@ const forbidden = [
 ]
 
 describe.each(Object.keys(sessionShapes))('a poll of %s', (shape) => {
-  test('is answered when it is honest', async () => {
+  test('is served when it is honest', async () => {
     const { polls } = await post(batch([shape, own(shape)]))
     expect(polls.map(({ status }) => status)).toEqual([200])
     expect(electric.seen).toHaveLength(1)
   })
 
-  test.each(forbidden)('with %j is refused before the engine hears of it', async (extra) => {
+  test.each(forbidden)('with %j is refused without a request to the engine', async (extra) => {
     const { polls } = await post(batch([shape, `${own(shape)}&${extra}`]))
     expect(polls.map(({ status }) => status)).toEqual([400])
     expect(electric.seen).toEqual([])
   })
 })
 
-describe('a shape that is none', () => {
+describe('an invalid shape name', () => {
   test.each([
     '',
     '.',
@@ -188,7 +188,7 @@ describe('a shape that is none', () => {
   )
 })
 
-describe('a body that is no batch', () => {
+describe('a body that is not a batch', () => {
   const poll = { shape: 'sessions', query: MINE }
   test.each([
     ['no object', '[]', 400],
@@ -219,7 +219,7 @@ describe('a body that is no batch', () => {
     expect(log).toMatchObject([{ shape: null, status, reason }])
   })
 
-  test('what it says in its own words is in neither the answer nor the log', async () => {
+  test('does not get its text into the response or the log', async () => {
     const words = 'no-words-of-mine\nlevel=error'
     const answer = await post(JSON.stringify({ polls: [{ ...poll, [words]: 1 }] }))
     expect(answer.status).toBe(400)
@@ -227,21 +227,21 @@ describe('a body that is no batch', () => {
   })
 })
 
-describe('another site', () => {
+describe('a cross-site request', () => {
   test.each([
     'text/plain',
     'application/x-www-form-urlencoded',
     'multipart/form-data',
     'text/plain;application/json',
     '',
-  ])('cannot open connections with a form: %j is 415', async (type) => {
+  ])('from a form gets 415 for %j', async (type) => {
     const answer = await post(batch(['sessions', MINE]), { 'content-type': type })
     expect(answer.status).toBe(415)
     expect(electric.seen).toEqual([])
     expect(log).toMatchObject([{ status: 415, principal: null }])
   })
 
-  test('gets no leave from a preflight, and no answer it could read', async () => {
+  test('gets no CORS permission, neither in a preflight nor in a response', async () => {
     const origin = { origin: 'https://evil.example' }
     const preflight = await fetch(`${app.url}/api/shapes/_live`, {
       method: 'OPTIONS',
@@ -264,7 +264,7 @@ describe('another site', () => {
 })
 
 describe('principals', () => {
-  test('another tenant’s handle and offset come with the condition of who asks', async () => {
+  test('another tenant’s handle and offset are sent with the principal’s own condition', async () => {
     const theirs = 'live=true&handle=9-9&offset=7_7'
     await post(batch(['sessions', theirs], ['session-messages', `${theirs}&sessionId=s-of-t2`]))
     expect(electric.seen).toHaveLength(2)
@@ -275,7 +275,7 @@ describe('principals', () => {
     }
   })
 
-  test('headers of a poll are the batch’s, and speak to nobody upstream', async () => {
+  test('a poll has the batch’s headers, and none of them goes upstream', async () => {
     await post(batch(['sessions', MINE]))
     await post(batch(['sessions', MINE]), {
       'x-tenant-id': 't2',
@@ -289,7 +289,7 @@ describe('principals', () => {
     expect(attack?.headers).toEqual(honest?.headers)
   })
 
-  test('whose batches run at a time are never mixed', async () => {
+  test('with concurrent batches are never mixed', async () => {
     const users = fc.constantFrom('t1/ann', 't1/bob', 't2/ann', 't3/eve', 't2/bob')
     const shapes = fc.constantFrom(...Object.keys(sessionShapes), 'nothing')
     const batches = fc.array(fc.tuple(users, fc.array(shapes, { minLength: 1, maxLength: 6 })), {
@@ -322,7 +322,7 @@ describe('principals', () => {
   }, 120_000)
 })
 
-test('no refusal shows the secret, the engine or the principal', async () => {
+test('no refusal contains the secret, the engine or the principal', async () => {
   const answers = await Promise.all([
     ...forbidden.map((extra) => post(batch(['sessions', `${MINE}&${extra}`]))),
     post('{'),

@@ -7,14 +7,14 @@ import { appShapes } from './support/app-shapes.ts'
 import { collectPlaces, huntBatches, newsEverywhere, type Places } from './support/batch-hunt.ts'
 import { createWorld, principalOf, type World } from './support/world.ts'
 
-/** One batch holds about four polls, and one case about two batches. */
+/** A batch has about four polls, and a case about two batches. */
 const CASES = cases(100, 1_000)
 const PATIENCE_MS = 1_800_000
 
 let world: World
 const proxies = new Map<string, { serve: ReturnType<World['proxy']>; places: Places }>()
 
-/** Proxies with a hole each. */
+/** Proxies with one leak each. */
 const leaks = {
   'a shape that forgets who owns a session': () =>
     world.proxy({
@@ -73,8 +73,8 @@ beforeAll(async () => {
 afterAll(() => world?.close())
 
 /**
- * Writes every row anew, adds some and shares a session, so that each place from before has news. Each
- * row is written once: a log also tells of the values in between.
+ * Updates every row, adds some and shares a session, so that every earlier place has news. Each row is
+ * written once, because a log also contains intermediate values.
  */
 async function writeEverything({ pool }: World): Promise<void> {
   const mark = (...parts: string[]) => `'«' || ${parts.join(` || '/' || `)} || '/anew»'`
@@ -98,7 +98,7 @@ const proxyOf = (name: string) => {
 }
 
 test(
-  `whatever is in a batch, each poll is answered what SQL says, and nothing else (${CASES})`,
+  `every poll of a random batch gets the rows of the SQL reference (${CASES})`,
   async () => {
     const { serve, places } = proxyOf('honest')
     const seen = await huntBatches(world, serve, places, CASES)

@@ -33,7 +33,7 @@ afterAll(async () => {
   await electric.close()
 })
 
-/** Sends the path as it stands: `fetch` would tidy it up first. */
+/** Sends the path unchanged; `fetch` would normalise it. */
 function send(
   unencoded: string,
   headers: Record<string, string> = {},
@@ -107,12 +107,12 @@ const forbiddenParameters = [
 ]
 
 describe.each(shapeUrls)('%s', (_name, url) => {
-  test('answers the honest request', async () => {
+  test('serves the honest request', async () => {
     expect((await send(url)).status).toBe(200)
     expect(electric.seen).toHaveLength(1)
   })
 
-  test.each(forbiddenParameters)('refuses %s before the engine hears of it', async (extra) => {
+  test.each(forbiddenParameters)('refuses %s without a request to the engine', async (extra) => {
     const answer = await send(`${url}&${extra}`)
     expect(answer.status, answer.body).toBe(400)
     expect(JSON.parse(answer.body)).toMatchObject({ error: { code: 'invalid' } })
@@ -147,7 +147,7 @@ describe('paths that name no shape', () => {
     '/api/shapes/toString',
     '/api/shapes/hasOwnProperty',
     `/api/shapes/${'s'.repeat(5_000)}`,
-  ])('%s is 404', async (path) => {
+  ])('%s gets 404', async (path) => {
     const answer = await send(`${path}?offset=-1`)
     expect(answer.status, answer.body).toBe(404)
     expect(electric.seen).toEqual([])
@@ -190,7 +190,7 @@ describe('parameters are values, never SQL', () => {
 })
 
 describe('headers', () => {
-  test('the client cannot pose as somebody else or speak to the engine', async () => {
+  test('of the client neither change the principal nor reach the engine', async () => {
     const honest = await send('/sessions?offset=-1')
     const attack = await send('/sessions?offset=-1', {
       'x-tenant-id': 't2',
@@ -208,7 +208,7 @@ describe('headers', () => {
   })
 })
 
-test('no refusal shows the secret, the engine or the principal', async () => {
+test('no refusal contains the secret, the engine or the principal', async () => {
   const answers = await Promise.all([
     ...forbiddenParameters.map((extra) => send(`/sessions?offset=-1&${extra}`)),
     send('/nothing'),

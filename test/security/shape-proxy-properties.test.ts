@@ -60,7 +60,7 @@ const path = fc.oneof(
   { weight: 1, arbitrary: fc.webPath() },
 )
 
-/** What reached the engine while one request was served, if anything did. */
+/** The request to the engine while one request was served, if any. */
 async function askedFor(who: Principal, requestUrl: string) {
   const asked: URL[] = []
   const proxy = createShapeProxy({
@@ -76,7 +76,7 @@ async function askedFor(who: Principal, requestUrl: string) {
   return { asked, response, body: await response.text() }
 }
 
-test(`whatever a client sends, the engine is asked for exactly its principal's rows (${CASES})`, async () => {
+test(`requests to the engine are for exactly the principal's rows, whatever the client sends (${CASES})`, async () => {
   let reached = 0
   const property = fc.asyncProperty(
     principal,

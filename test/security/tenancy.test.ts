@@ -10,7 +10,7 @@ import { createWorld, signedIn, type World } from './support/world.ts'
 
 const CASES = cases(500, 10_000)
 const PATIENCE_MS = 1_800_000
-/** The leak that shows least is met once in 130 cases: one hunt in 10^16 misses it, and all end at it. */
+/** The rarest leak shows once in 130 cases, so one hunt in 10^16 misses it. */
 const ENOUGH_FOR_A_LEAK = 5_000
 
 let world: World
@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => world?.close())
 
 test(
-  `whoever sends whatever sees what SQL says, and nothing else (${CASES})`,
+  `every response to a random request equals the SQL reference (${CASES})`,
   async () => {
     const seen = await hunt(world, world.proxy(), CASES)
     expect(seen.whole).toBeGreaterThan(CASES / 10)
@@ -74,7 +74,7 @@ describe('the hunt finds a planted leak', () => {
   )
 
   test(
-    'a proxy that hands the client’s condition to the engine',
+    'a proxy that passes the client’s condition to the engine',
     async () => {
       const send: typeof fetch = (input, init) => {
         const url = new URL(String(input))
@@ -88,7 +88,7 @@ describe('the hunt finds a planted leak', () => {
   )
 })
 
-/** An answer without what differs between any two shapes. */
+/** A response without the values that differ between any two shapes. */
 async function comparable(response: Response, id: string) {
   const text = (await response.text()).replaceAll(encodeURIComponent(id), '').replaceAll(id, '')
   const volatile = /"(?:xmin|xmax|database_lsn|global_last_seen_lsn|snapshot_mark)":"?\d+"?/g
@@ -100,7 +100,7 @@ async function comparable(response: Response, id: string) {
 }
 
 test(
-  'what one may not see answers as what there is not',
+  'responses for hidden rows equal those for rows that do not exist',
   async () => {
     const serve = world.proxy()
     const ask = (who: AppPrincipal, shape: string, id: string, body: string | undefined) => {
@@ -164,10 +164,10 @@ describe('a place in a log', () => {
     Object.entries(strangers).map(([of, stranger]) => ({ shape, of, stranger })),
   )
 
-  test.each(attacks)('of $shape $of shows nothing', async ({ shape, stranger }) => {
+  test.each(attacks)('of $shape $of returns nothing', async ({ shape, stranger }) => {
     const own = await handleOf(ann, shape)
     const theirs = await handleOf(stranger, shape)
-    // Where two may see the same rows for the same reason they share a shape: nothing is stolen.
+    // Principals with equal conditions share a shape, so nothing is stolen.
     if (own === theirs) return
     for (const offset of offsets) {
       for (const live of ['', '&live=true', '&live=true&live_sse=true']) {
@@ -179,7 +179,7 @@ describe('a place in a log', () => {
     }
   })
 
-  test('of another shape shows nothing', async () => {
+  test('of another shape returns nothing', async () => {
     for (const shape of Object.keys(rules)) {
       for (const other of Object.keys(rules)) {
         if (shape === other) continue
@@ -193,7 +193,7 @@ describe('a place in a log', () => {
 })
 
 test(
-  'writes that one may not see wake nobody',
+  'hidden writes wake no live request',
   async () => {
     const serve = world.proxy()
     const who = { tenantId: 't1', userId: 'ann', isAdmin: false }
@@ -231,7 +231,7 @@ test(
   PATIENCE_MS,
 )
 
-/** Reads a shape to its end; returns where that is. */
+/** Reads a shape until it is up to date; returns its place. */
 async function upToDate(get: (query: string) => Promise<Response>, shape: string) {
   for (let place = 'offset=-1'; ; ) {
     const { headers, body } = await get(`${shape}${place}`)

@@ -4,8 +4,8 @@ import { startWorld } from '../../runtimes/world.ts'
 import { freshDatabase } from '../../support/database.ts'
 import { serve } from '../../unit/proxy/serve.ts'
 
-// What `npm run test:runtimes` asks of every runtime, asked of this one: the app of
-// docs/shape-proxy.md with the built entry `@org/session-db/proxy`.
+// The checks of `npm run test:runtimes` on this runtime: the app of docs/shape-proxy.md with the
+// built entry `@org/session-db/proxy`.
 
 interface Worker {
   fetch(request: Request, env: object): Promise<Response>
@@ -30,7 +30,7 @@ beforeAll(async () => {
 })
 afterAll(() => close())
 
-describe('the proxy of its own entry', () => {
+describe('the entry ./proxy', () => {
   test.each(Object.keys(checks))('%s', async (name) => {
     await expect(checks[name]?.(subject)).resolves.toBeUndefined()
   })

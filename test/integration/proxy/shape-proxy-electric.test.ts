@@ -59,7 +59,7 @@ afterAll(async () => {
   await database?.drop()
 })
 
-/** Two tenants with the same session, thread and message ids: only the tenant tells them apart. */
+/** Two tenants with the same session, thread and message ids. */
 async function fill(): Promise<void> {
   await pool.query(`
     INSERT INTO sessions (tenant_id, id, owner_id, visibility, title, content_ref)
@@ -104,7 +104,7 @@ function follow(
   )
 }
 
-/** Follows a shape and applies what moves in and out of it, as the collections do. */
+/** Follows a shape and applies its moves in and out, as the collections do. */
 function materialize(principal: Principal, name: string, params: Record<string, string> = {}) {
   const viaProxy = (request: Request) =>
     fetch(`${app.url}/api/shapes/${name}${new URL(request.url).search}`, { headers: as(principal) })
@@ -113,7 +113,7 @@ function materialize(principal: Principal, name: string, params: Record<string, 
 
 const ids = (rows: Row[]) => rows.map(({ id }) => String(id)).sort()
 
-/** The rows a shape holds, read request by request until it is up to date, and the place to go on from. */
+/** Reads a shape until it is up to date; returns its rows and the place to continue from. */
 async function readAll(
   principal: Principal,
   path: string,
@@ -152,7 +152,7 @@ function childTruth(table: string, column: string, param: 'sessionId' | 'threadI
   return { sql, param }
 }
 
-test('whoever asks for whatever sees exactly the rows that SQL says are theirs', async () => {
+test('every principal gets exactly the rows of the SQL reference for every shape', async () => {
   const principal = fc.record({
     tenantId: fc.constantFrom('t1', 't2', 't3'),
     userId: fc.constantFrom('ann', 'bob', 'eve'),
@@ -181,7 +181,7 @@ test('whoever asks for whatever sees exactly the rows that SQL says are theirs',
 })
 
 describe('a browser that follows a shape', () => {
-  test('gets rows as they are written', async () => {
+  test('receives rows as they are written', async () => {
     const messages = follow({ tenantId: 't1', userId: 'eve' }, 'thread-messages', {
       threadId: 'th-s2',
     })
@@ -193,7 +193,7 @@ describe('a browser that follows a shape', () => {
     expect(messages.currentRows.find(({ id }) => id === 'live')).toMatchObject({ content: 't1' })
   })
 
-  test('waits with others of the same shape for one answer of the engine', async () => {
+  test('shares one poll to the engine with other browsers of the same shape', async () => {
     const polls: string[] = []
     const engine = await startTcpProxy(enginePort, (client, upstream) => {
       client.on('data', (bytes) => polls.push(...(String(bytes).match(/live=true/g) ?? [])))
@@ -216,7 +216,7 @@ describe('a browser that follows a shape', () => {
     expect(polls.length).toBeLessThan(asked.length)
   })
 
-  test('loses a session and all below it at once when it is made private, and gets them back', async () => {
+  test('loses a session with its children immediately when it becomes private, and gets them back', async () => {
     const eve = { tenantId: 't2', userId: 'eve' }
     const sessions = materialize(eve, 'sessions')
     const children = [
@@ -241,7 +241,7 @@ describe('a browser that follows a shape', () => {
   })
 })
 
-test("another's handle gives nobody another's rows", async () => {
+test("returns no rows of another user for that user's handle", async () => {
   const ann = { tenantId: 't1', userId: 'ann' }
   const own = await fetch(`${app.url}/sessions?offset=-1`, { headers: as(ann) })
   const query = `offset=${own.headers.get('electric-offset')}&handle=${own.headers.get('electric-handle')}`
@@ -255,7 +255,7 @@ test("another's handle gives nobody another's rows", async () => {
   }
 })
 
-test('an ETag answers 304 to its owner and a whole answer to anyone else', async () => {
+test('returns 304 for an ETag to its owner, and a complete response to others', async () => {
   const ask = (who: Principal, etag?: string) =>
     fetch(`${app.url}/sessions?offset=-1`, {
       headers: { ...as(who), ...(etag === undefined ? {} : { 'if-none-match': etag }) },
@@ -266,7 +266,7 @@ test('an ETag answers 304 to its owner and a whole answer to anyone else', async
   expect((await ask({ tenantId: 't1', userId: 'bob' }, etag)).status).toBe(200)
 })
 
-test('a protocol parameter that the engine refuses is 400, without its other words', async () => {
+test('returns 400 for a protocol parameter the engine refuses, without the engine’s other text', async () => {
   const response = await fetch(`${app.url}/sessions?offset=abc`, {
     headers: as({ tenantId: 't1', userId: 'ann' }),
   })
@@ -276,7 +276,7 @@ test('a protocol parameter that the engine refuses is 400, without its other wor
   })
 })
 
-test('a wrong secret is the operator’s fault, not the user’s', async () => {
+test('returns 502, not 401, for a wrong secret', async () => {
   const { url } = await electric.listen()
   const serveShape = createShapeProxy({
     electricUrl: url,

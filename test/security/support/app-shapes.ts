@@ -3,12 +3,12 @@ import type { Principal } from '../../../src/schema/index.ts'
 import { column } from '../../../src/schema/index.ts'
 import { and, defineShape, equals, isIn, sessionShapes } from '../../../src/shapes/index.ts'
 
-/** A principal as an app has it: with a role of its own. */
+/** An app's principal, with a role. */
 export interface AppPrincipal extends Principal {
   readonly isAdmin: boolean
 }
 
-/** The shapes of an app: the library's, and one about a table of the app's own. */
+/** An app's shapes: the library's, and one of the app's own table. */
 export const appShapes = {
   ...sessionShapes,
   'folder-projects': defineShape({
@@ -32,7 +32,7 @@ export const appShapes = {
   }),
 }
 
-/** The app's own tables. */
+/** The app's tables. */
 export const appTablesSql = `
   CREATE TABLE projects (
     tenant_id text NOT NULL,

@@ -12,10 +12,10 @@ import { SECRET, signedIn, type World } from './world.ts'
 
 type Serve = (request: Request) => Promise<Response>
 
-/** Places in logs from before the last writes, by who was told of them and for what. */
+/** Places in logs from before the last writes, by principal and shape. */
 export type Places = ReadonlyMap<string, string>
 
-/** Counts of what a hunt has seen, so that it cannot pass by seeing nothing. */
+/** Counters, so that a hunt cannot pass without having seen anything. */
 export interface BatchReport {
   polls: number
   rows: number
@@ -38,7 +38,7 @@ const ids: Readonly<Record<string, readonly string[]>> = {
 const placeKey = (who: AppPrincipal, shape: string, id: string) =>
   JSON.stringify([who, shape, rules[shape]?.param ? id : ''])
 
-/** Asks for every shape as everybody, to have places to go on from. */
+/** Requests every shape as every principal, to collect places to continue from. */
 export async function collectPlaces(serve: Serve): Promise<Places> {
   const places = new Map<string, string>()
   for (const who of people) {
@@ -56,7 +56,7 @@ export async function collectPlaces(serve: Serve): Promise<Places> {
   return places
 }
 
-/** Waits until the engine has heard of the last writes: until each place has the news it should. */
+/** Waits until the engine has replicated the last writes at every place. */
 export async function newsEverywhere(
   { truth }: World,
   serve: Serve,
@@ -75,11 +75,11 @@ export async function newsEverywhere(
 }
 
 /**
- * Sends random batches of random principals, several at a time, and compares what every poll of them
- * is answered with what SQL says. The engine's long polls must be short: a batch ends when all of its
- * polls have heard that there is no more.
+ * Sends random batches of random principals concurrently, and compares every poll's response with the
+ * SQL reference. The engine's long polls must be short: a batch ends when all of its polls have ended
+ * without news.
  *
- * @throws what fast-check throws: the smallest batches it found that show what they must not.
+ * @throws what fast-check throws: the smallest batches found that leak.
  */
 export async function huntBatches(
   world: World,
@@ -90,7 +90,7 @@ export async function huntBatches(
   const report: BatchReport = { polls: 0, rows: 0, whole: 0, refusedPolls: 0, refusedBatches: 0 }
   const property = fc.asyncProperty(batches, async (given) => {
     const examined = given.map((batch) => examine(world, serve, places, batch, report))
-    // All of them: none may still be under way when the next case begins.
+    // Wait for all: none may still be running when the next case starts.
     const failed = (await Promise.allSettled(examined)).find(({ status }) => status === 'rejected')
     if (failed?.status === 'rejected') throw failed.reason
   })
@@ -145,7 +145,7 @@ async function examine(
       report.rows += 1
     }
     if (entry.noise !== '' || entry.stolen !== undefined) continue
-    // All rows were written after the place that it asked from.
+    // All rows were written after the place it continues from.
     expect([...left], JSON.stringify(polls[index])).toEqual([])
     if (expected.length > 0) report.whole += 1
   }
@@ -166,7 +166,7 @@ interface PollAnswer {
   readonly rows: TextRow[]
 }
 
-/** What each poll was answered, all its rounds together. */
+/** Collects each poll's responses over all rounds. */
 function answersIn(bytes: Uint8Array): PollAnswer[] {
   const answers: PollAnswer[] = []
   const bodies: string[] = []
@@ -191,7 +191,7 @@ function answersIn(bytes: Uint8Array): PollAnswer[] {
   return answers
 }
 
-/** An update holds the key and what has changed, an insert all columns; none holds another one. */
+/** An update contains key and changed columns, an insert all columns, and neither any other column. */
 function isPartOf(row: TextRow, whole: TextRow): boolean {
   return Object.entries(row).every(([name, value]) => {
     const expected = whole[name]

@@ -2,19 +2,19 @@ import { fc } from '../../support/property.ts'
 import type { AppPrincipal } from './app-shapes.ts'
 import { noise, parameter, principal, shapeName, someId } from './requests.ts'
 
-/** One poll of a batch: an honest one, one with more in it than belongs there, or no poll at all. */
+/** One poll of a batch: honest, with forbidden extras, or malformed. */
 export type Entry =
   | {
       readonly kind: 'poll'
       readonly shape: string
       readonly id: string
       readonly noise: string
-      /** Whose place in the log is asked from: the own one, or one of somebody else. */
+      /** Owner of the place it continues from: the principal itself or another. */
       readonly stolen: number | undefined
     }
   | { readonly kind: 'raw'; readonly value: unknown }
 
-/** A batch of somebody. */
+/** A batch of one principal. */
 export interface BatchAttempt {
   readonly who: AppPrincipal
   readonly entries: readonly Entry[]
@@ -24,7 +24,7 @@ const fitting = shapeName.chain((shape) =>
   fc.record({ shape: fc.constant(shape), id: idFor(shape) }),
 )
 
-/** Mostly an id that the shape has rows for, in some tenant. */
+/** Mostly an id with rows in some tenant. */
 function idFor(shape: string): fc.Arbitrary<string> {
   const own = parameter(shape, '')
   const [of, count] = own.startsWith('threadId')
@@ -85,5 +85,5 @@ const batch: fc.Arbitrary<BatchAttempt> = fc.record({
   ),
 })
 
-/** Batches that several send at a time. */
+/** Concurrent batches. */
 export const batches = fc.array(batch, { minLength: 1, maxLength: 3 })

@@ -6,10 +6,10 @@ import { SECRET, signedIn, type World } from './world.ts'
 
 type Serve = (request: Request) => Promise<Response>
 
-/** A place in a log that somebody has been told of. */
+/** A place in a log that some principal received. */
 type Place = string
 
-/** Counts of what a hunt has seen, so that it cannot pass by seeing nothing. */
+/** Counters, so that a hunt cannot pass without having seen anything. */
 export interface HuntReport {
   answered: number
   rows: number
@@ -19,9 +19,9 @@ export interface HuntReport {
 }
 
 /**
- * Sends random requests of random principals and compares every answer with what SQL says.
+ * Sends random requests of random principals and compares every response with the SQL reference.
  *
- * @throws what fast-check throws: the smallest request it found that shows what it must not.
+ * @throws what fast-check throws: the smallest request found that leaks.
  */
 export async function hunt(world: World, serve: Serve, cases: number): Promise<HuntReport> {
   const report: HuntReport = { answered: 0, rows: 0, whole: 0, subsets: 0, refused: 0 }
@@ -44,7 +44,7 @@ async function examine(
   const place = stolen === undefined ? undefined : places[stolen % Math.max(1, places.length)]
   const query = [given.query, place].filter((part) => part).join('&')
   const url = `http://app.test/api/shapes/${shape}?${query}`
-  // A live poll would wait for news that never comes.
+  // A live poll would wait for news that never arrives.
   fc.pre(URL.canParse(url) && !/live(_sse)?=(true|1)/.test(query))
   const hasBody = body !== undefined && method !== 'GET' && method !== 'HEAD'
   const request = new Request(url, { method, headers: signedIn(who), ...(hasBody ? { body } : {}) })
@@ -74,7 +74,7 @@ async function examine(
   }
 }
 
-/** The beginning of a small shape is all of it. */
+/** The first response of a small shape is complete. */
 function isWhole({ query, body, stolen }: Attempt): boolean {
   return body === undefined && stolen === undefined && /^(\w+=[^&]*&){0,3}offset=-1$/.test(query)
 }
@@ -98,7 +98,7 @@ export function rowsIn(text: string): TextRow[] {
   return (messages as { value?: TextRow }[]).flatMap(({ value }) => (value ? [value] : []))
 }
 
-/** Every row is one of those, column by column, and none has a column more. */
+/** Every row equals one of the expected ones, with no extra column. */
 function expectOnly(rows: TextRow[], expected: ReadonlyMap<string, TextRow>, url: string): void {
   for (const row of rows) {
     expect(expected.get(keyOf(row)), `${url} shows ${JSON.stringify(row)}`).toEqual(row)

@@ -2,14 +2,14 @@ import { fc } from '../../support/property.ts'
 import type { AppPrincipal } from './app-shapes.ts'
 import { rules } from './truth.ts'
 
-/** One request of somebody, as text: nothing of it is tidied up. */
+/** One principal's request as text, not normalised. */
 export interface Attempt {
   readonly who: AppPrincipal
   readonly method: string
   readonly shape: string
   readonly query: string
   readonly body: string | undefined
-  /** Whether the query also names a place in a log that somebody was told of before. */
+  /** True when the query also contains a place in a log that some principal received. */
   readonly stolen: number | undefined
 }
 
@@ -21,7 +21,7 @@ export const principal: fc.Arbitrary<AppPrincipal> = fc.record({
 
 export const shapeName = fc.constantFrom(...Object.keys(rules))
 
-/** Ids that there are, in some tenant at least, and texts that would like to be more than ids. */
+/** Ids that exist in some tenant, and injection attempts. */
 export const someId = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom('s1', 's2', 's3', 's4') },
   { weight: 4, arbitrary: fc.constantFrom('th-s1', 'th-s2', 'th-s3', 'th-s4', 'f0', 'f1') },
@@ -97,7 +97,7 @@ const subset = fc.record(
   { requiredKeys: [] },
 )
 
-/** Subsets as TanStack DB asks for them, on columns that every shape with ids has. */
+/** Subsets as TanStack DB requests them, on columns that every shape with ids has. */
 const honestSubset = fc.record(
   {
     where: fc.constantFrom(
@@ -180,13 +180,13 @@ export const noise = fc
   )
   .map((parts) => parts.join('&'))
 
-/** The parameter that a shape wants, or another, or none. */
+/** The shape's parameter, another one, or none. */
 export const parameter = (shape: string, id: string) => {
   const { param = null, also = '' } = rules[shape] ?? {}
   return joined(param === null ? '' : `${param}=${encodeURIComponent(id)}`, also)
 }
 
-/** A request of any kind: honest ones among them, for those must be answered in full. */
+/** Any request, honest ones included, which must be served completely. */
 export const attempt: fc.Arbitrary<Attempt> = fc
   .record({
     who: principal,

@@ -1,10 +1,10 @@
 import type { Pool } from 'pg'
 import type { AppPrincipal } from './app-shapes.ts'
 
-/** A row as the engine sends it: the text of every column that may be seen. */
+/** A row as the engine sends it: the text of every visible column. */
 export type TextRow = Readonly<Record<string, string | null>>
 
-/** What no browser may ever have, whoever asks. */
+/** Columns that no browser may receive. */
 const hiddenColumns = [
   'content_ref',
   'content_sha256',
@@ -16,11 +16,11 @@ const hiddenColumns = [
 interface Rule {
   readonly table: string
   readonly param: 'sessionId' | 'threadId' | 'folderId' | null
-  /** Of the row `t`: $1 tenant, $2 user, $3 whether an admin, $4 the parameter. */
+  /** Condition on row `t`: $1 tenant, $2 user, $3 is admin, $4 the parameter. */
   readonly where: string
-  /** What else the query must hold. */
+  /** Required query parameter. */
   readonly also?: string
-  /** Further columns that no browser gets. */
+  /** Further hidden columns. */
   readonly hidden?: readonly string[]
 }
 
@@ -28,7 +28,7 @@ const visible = `EXISTS (SELECT FROM sessions s WHERE s.tenant_id = $1 AND s.id 
   AND (s.owner_id = $2 OR s.visibility = 'tenant'))`
 const unused = (...numbers: number[]) => numbers.map((n) => ` AND $${n}::text IS NOT NULL`).join('')
 
-/** Who may see what, said anew in SQL and in other words than the registry's. */
+/** The access rule as SQL, written independently of the registry. */
 export const rules: Readonly<Record<string, Rule>> = {
   sessions: {
     table: 'sessions',
@@ -60,15 +60,15 @@ function child(table: string, column: string, param: Rule['param'], more = ''): 
   return { table, param, where: `t.${column} = $4 AND ${visible}${unused(3)} ${more}` }
 }
 
-/** What SQL says of who may see what. The data must not change meanwhile: answers are remembered. */
+/** The SQL reference. Results are cached, so the data must not change. */
 export interface Truth {
-  /** The rows of a shape for a principal, by their keys. */
+  /** A principal's rows of a shape, by key. */
   rows(who: AppPrincipal, shape: string, param: string): Promise<ReadonlyMap<string, TextRow>>
-  /** Every marker that a principal may see anywhere. */
+  /** All markers a principal may see. */
   markers(who: AppPrincipal): Promise<ReadonlySet<string>>
 }
 
-/** Marks in texts, unique to each row: \`«t1/s1/title»\`. */
+/** Markers in texts, unique to each row: \`«t1/s1/title»\`. */
 export const MARKER = /«[^»]*»/gu
 
 export function createTruth(pool: Pool): Truth {

@@ -9,10 +9,10 @@ import { createTruth, type Truth } from './truth.ts'
 
 export const SECRET = 'keep-this-to-yourself'
 
-/** Who signs a request in: `tenant/user/admin`. */
+/** The principal in a request's header: `tenant/user/admin`. */
 const USER_HEADER = 'x-user'
 
-/** A database of several tenants, an engine on it, and what SQL says of who may see what. */
+/** A database of several tenants, an engine, and the SQL reference. */
 export interface World {
   readonly pool: Pool
   readonly truth: Truth
@@ -21,7 +21,7 @@ export interface World {
   close(): Promise<void>
 }
 
-/** Starts the world: two tenants with the very same ids, of which each shares others, and a third that has nothing. */
+/** Starts two tenants with equal ids that share different sessions, and a third without data. */
 export async function createWorld({ longPollMs = 20_000 } = {}): Promise<World> {
   const database = await freshDatabase()
   await migrate({ database: database.url })

@@ -1,6 +1,6 @@
 import type { LivePoll } from '../../../src/live/protocol.ts'
 
-/** A stream as ShapeStream is one: polls, applies, polls on from there; tries again when it fails. */
+/** A stream like ShapeStream: polls, applies, continues from there; retries on failure. */
 export interface Follower {
   readonly lines: string[]
   readonly statuses: number[]

@@ -16,7 +16,7 @@ const frames = fc.array(
   }),
 )
 
-test('frames come out as they went in, however the bytes are cut', () => {
+test('decodes encoded frames, however the bytes are split', () => {
   fc.assert(
     fc.property(frames, fc.array(fc.integer({ min: 1, max: 40 })), (sent, cuts) => {
       const bytes = joinBytes(
@@ -36,6 +36,6 @@ test('frames come out as they went in, however the bytes are cut', () => {
   )
 })
 
-test('bytes that are no frames are refused', () => {
+test('rejects bytes that are not frames', () => {
   expect(() => createFrameReader()(new TextEncoder().encode('<!doctype html>'))).toThrow(RangeError)
 })

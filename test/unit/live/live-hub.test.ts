@@ -36,7 +36,7 @@ function openHub(server: LogServer, times: { helloMs?: number; silenceMs?: numbe
 const names = (count: number) => Array.from({ length: count }, (_, index) => `shape${index}`)
 
 describe('a hub', () => {
-  test('follows forty-eight shapes over at most two connections, and settles on one', async () => {
+  test('follows 48 shapes over at most two connections, and settles on one', async () => {
     const { server, followAll } = await start()
     const shapes = names(48)
     const followers = followAll(shapes)
@@ -52,7 +52,7 @@ describe('a hub', () => {
     await eventually(() => expect(server.live.open).toBe(1))
   })
 
-  test('needs no request for a stream to hear more of its shape', async () => {
+  test('needs no new request for further changes of a shape', async () => {
     const { server, followAll } = await start()
     const [follower] = followAll(['one'])
     for (let line = 0; line < 30; line++) {
@@ -62,7 +62,7 @@ describe('a hub', () => {
     expect(server.live.batches).toBe(1)
   })
 
-  test('takes in shapes that come one after the other', async () => {
+  test('adds shapes that arrive one after the other', async () => {
     const { server, followAll } = await start()
     const followers: ReturnType<typeof follow>[] = []
     for (const shape of names(12)) {
@@ -77,7 +77,7 @@ describe('a hub', () => {
     expect(server.live.most).toBeLessThanOrEqual(2)
   })
 
-  test('asks the server once for streams at the same place', async () => {
+  test('sends one poll for streams at the same place', async () => {
     const { server, followAll } = await start()
     const asked: string[] = []
     server.refuse = (shape) => {
@@ -92,7 +92,7 @@ describe('a hub', () => {
     expect(asked.length).toBeLessThanOrEqual(2)
   })
 
-  test.each([401, 409, 503])('%i of one shape is that shape’s alone', async (status) => {
+  test.each([401, 409, 503])('returns %i of one shape to that shape only', async (status) => {
     const { server, followAll } = await start()
     server.refuse = (shape) =>
       shape === 'bad'
@@ -105,7 +105,7 @@ describe('a hub', () => {
     expect(good?.statuses).not.toContain(status)
   })
 
-  test('a refused poll keeps its headers and body', async () => {
+  test('returns headers and body of a refused poll', async () => {
     const { server, ask } = await start()
     server.refuse = () =>
       new Response('["gone"]', { status: 409, headers: { 'electric-handle': 'next' } })
@@ -114,7 +114,7 @@ describe('a hub', () => {
     expect(await response.json()).toEqual(['gone'])
   })
 
-  test('a sign-in that is not valid is every poll’s 401', async () => {
+  test('returns 401 to every poll when the sign-in is invalid', async () => {
     const { server } = await start()
     const hub = createLiveHub({
       url: `${server.shapes}/_live`,
@@ -129,7 +129,7 @@ describe('a hub', () => {
     hub.close()
   })
 
-  test('goes on after the server has broken every connection', async () => {
+  test('recovers when the server has broken every connection', async () => {
     const { server, followAll } = await start()
     const followers = followAll(names(5))
     for (const round of [1, 2, 3]) {
@@ -142,7 +142,7 @@ describe('a hub', () => {
     expect(followers.map(({ lines }) => lines)).toEqual(names(5).map(() => ['1', '2', '3']))
   })
 
-  test('an abandoned connection is closed', async () => {
+  test('closes a connection without streams', async () => {
     const { server, followAll } = await start()
     const followers = followAll(names(2))
     await eventually(() => expect(server.live.open).toBeGreaterThan(0))
@@ -150,7 +150,7 @@ describe('a hub', () => {
     await eventually(() => expect(server.live.open).toBe(0))
   })
 
-  test('a long poll that ends with nothing is asked again', async () => {
+  test('continues after a long poll without news', async () => {
     const { server, followAll } = await start({ longPollMs: 1_100 })
     const [follower] = followAll(['slow'])
     await eventually(() => expect(follower?.statuses.length).toBeGreaterThan(2))
@@ -160,31 +160,28 @@ describe('a hub', () => {
   })
 })
 
-describe('where it is not to be had', () => {
-  test.each([404, 405, 501, 403])(
-    '%i means: ask by yourself, and not again soon',
-    async (status) => {
-      const { server, hub, support } = await start()
-      server.onBatch = () => new Response('', { status })
-      const poll = { shape: 'a', query: 'live=true&offset=0_0' }
-      await expect(hub.poll(poll, signal())).rejects.toMatchObject({
-        name: 'LiveSharingUnavailable',
-      })
-      expect(support.isLikely()).toBe(false)
-      await expect(hub.poll(poll, signal())).rejects.toMatchObject({
-        name: 'LiveSharingUnavailable',
-      })
-      expect(server.live.batches).toBe(1)
-    },
-  )
+describe('without a usable batch endpoint', () => {
+  test.each([404, 405, 501, 403])('rejects for %i, and does not try again soon', async (status) => {
+    const { server, hub, support } = await start()
+    server.onBatch = () => new Response('', { status })
+    const poll = { shape: 'a', query: 'live=true&offset=0_0' }
+    await expect(hub.poll(poll, signal())).rejects.toMatchObject({
+      name: 'LiveSharingUnavailable',
+    })
+    expect(support.isLikely()).toBe(false)
+    await expect(hub.poll(poll, signal())).rejects.toMatchObject({
+      name: 'LiveSharingUnavailable',
+    })
+    expect(server.live.batches).toBe(1)
+  })
 
-  test('a page instead of frames means the same', async () => {
+  test('rejects for a page instead of frames', async () => {
     const { server, hub } = await start()
     server.onBatch = () => new Response('<html>', { headers: { 'content-type': 'text/html' } })
     await expect(hub.poll({ shape: 'a', query: 'live=true' }, signal())).rejects.toThrow()
   })
 
-  test('a proxy that holds answers back is noticed', async () => {
+  test('detects a reverse proxy that buffers responses', async () => {
     const server = await startLogServer()
     onTestFinished(() => server.close())
     const { hub, support } = openHub(server, { helloMs: 200 })
@@ -195,7 +192,7 @@ describe('where it is not to be had', () => {
     expect(support.isLikely()).toBe(false)
   })
 
-  test('a connection that falls silent is replaced', async () => {
+  test('replaces a silent connection', async () => {
     const server = await startLogServer()
     onTestFinished(() => server.close())
     const { followAll } = openHub(server, { silenceMs: 1_200 })
@@ -208,7 +205,7 @@ describe('where it is not to be had', () => {
   })
 })
 
-test('whatever breaks and whoever comes and goes, every stream sees its whole log in order', async () => {
+test('every stream receives its whole log in order while connections break and streams come and go', async () => {
   const step = fc.oneof(
     { weight: 6, arbitrary: fc.record({ do: fc.constant('append'), shape: fc.nat(5) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('break'), shape: fc.nat(5) }) },

@@ -8,13 +8,13 @@ import { type Served, serve } from '../proxy/serve.ts'
 export interface LogServer extends Served {
   /** Base URL of the shapes. */
   readonly shapes: string
-  /** Adds a line to a shape's log, seen by every principal. */
+  /** Appends a line to a shape's log, for every principal. */
   append(shape: string, line: string): void
-  /** Live requests that wait now, and the most there have been at a time. */
+  /** Open live requests, and their maximum so far. */
   readonly live: { open: number; most: number; batches: number }
-  /** Decides answers to single requests; undefined leaves them alone. */
+  /** Replaces responses to single requests; undefined leaves them. */
   refuse: ((shape: string, principal: string) => Response | undefined) | undefined
-  /** Decides what becomes of a batch before it is served. */
+  /** Intercepts a batch before it is served. */
   onBatch: ((request: Request) => Response | undefined | Promise<Response | undefined>) | undefined
   /** Breaks every open live connection, as a crash of the server would. */
   breakConnections(): void
@@ -25,12 +25,12 @@ export async function startLogServer({ longPollMs = 20_000 } = {}): Promise<LogS
   const logs = new Map<string, string[]>()
   const waiting = new Set<() => void>()
   const breaks = new Set<() => void>()
-  // A Request that nobody holds is collected, and its signal then never says that the client has gone.
+  // A Request without references is collected, and then its signal never aborts.
   const held = new Set<Request>()
   let cursor = 0
   const live = { open: 0, most: 0, batches: 0 }
 
-  // `user1;admin`: what comes after the user are its roles.
+  // `user1;admin`: the roles follow the user.
   const principalOf = (authorization: string) => {
     const [userId = '', roles = ''] = authorization.split(';')
     return { tenantId: 't', userId, roles }

@@ -33,7 +33,7 @@ function leaderOf(tabs: readonly Tab[]): Tab {
   return leader
 }
 
-test('twelve tabs of four live shapes need two connections, and only one tab polls', async () => {
+test('polls for twelve tabs with four live shapes from one tab, over at most two connections', async () => {
   const server = await start()
   const tabs = await openTabs(server, 12)
   const followers = tabs.flatMap((tab) => shapes.map((shape) => tab.follow(shape)))
@@ -48,7 +48,7 @@ test('twelve tabs of four live shapes need two connections, and only one tab pol
   expect(tabs.filter((tab) => tab.batches() > 0)).toHaveLength(1)
 })
 
-test('when the elected tab closes, another one takes over and nobody misses a line', async () => {
+test('hands over without losing a line when the leader closes', async () => {
   const server = await start()
   let tabs = await openTabs(server, 4)
   let followers = tabs.map((tab) => ({ tab, follower: tab.follow('messages') }))
@@ -64,7 +64,7 @@ test('when the elected tab closes, another one takes over and nobody misses a li
     leader.close()
     tabs = tabs.filter((tab) => tab !== leader)
     followers = followers.filter(({ tab }) => tab !== leader)
-    // Written while nobody may be polling.
+    // Written while there may be no leader.
     server.append('messages', `between ${round}`)
     lines.push(`between ${round}`)
   }
@@ -75,7 +75,7 @@ test('when the elected tab closes, another one takes over and nobody misses a li
   expect(server.live.most).toBeLessThanOrEqual(2)
 })
 
-test('an elected tab that leaves gives its lock away: nobody has to steal it', async () => {
+test('releases the lock when the leader leaves', async () => {
   const server = await start()
   const [tab] = await openTabs(server, 1)
   const follower = tab?.follow('messages')
@@ -90,7 +90,7 @@ test('an elected tab that leaves gives its lock away: nobody has to steal it', a
   await eventually(async () => expect(await held()).toBe(0))
 })
 
-test('an elected tab that hangs is replaced, and gives way when it wakes', async () => {
+test('replaces a leader that hangs, and deposes it when it wakes', async () => {
   const server = await start()
   const tabs = await openTabs(server, 3)
   const followers = tabs.map((tab) => tab.follow('messages'))
@@ -107,7 +107,7 @@ test('an elected tab that hangs is replaced, and gives way when it wakes', async
   await eventually(() => expect(server.live.open).toBe(1))
 })
 
-test('a tab whose sign-in has expired hands over; its 401 is nobody else’s', async () => {
+test('hands over when the leader’s sign-in has expired, without passing on its 401', async () => {
   const server = await start()
   let token = 'user1'
   const [leader, ...rest] = await openTabs(server, 1, () => token)
@@ -123,11 +123,11 @@ test('a tab whose sign-in has expired hands over; its 401 is nobody else’s', a
   server.append('messages', 'b')
   await allSee(others, ['a', 'b'])
   for (const { statuses } of others) expect(statuses).not.toContain(401)
-  // Its own streams are served by the tab that is still signed in.
+  // Its own streams are served by a tab that is still signed in.
   await allSee([own as Follower], ['a', 'b'])
 })
 
-/** The shapes that each sign-in sends batches for. */
+/** Records the shapes in the batches of each sign-in. */
 function watchBatches(server: LogServer): ReadonlyMap<string, Set<string>> {
   const seen = new Map<string, Set<string>>()
   server.onBatch = async (request) => {
@@ -144,7 +144,7 @@ function watchBatches(server: LogServer): ReadonlyMap<string, Set<string>> {
 test.each([
   ['principals', 'user1', 'user2'],
   ['sessions of one user with other rights', 'user1;admin', 'user1;reader'],
-])('two %s never meet, and a page keeps the one it began with', async (_what, first, second) => {
+])('two %s share nothing, and a page keeps its own', async (_what, first, second) => {
   const server = await start()
   const one = await openTabs(server, 2, first)
   const two = await openTabs(server, 2, second)
@@ -161,7 +161,7 @@ test.each([
   expect([...(seen.get(second) ?? [])]).toEqual(['second-log'])
 })
 
-test('a user whose rights change goes on, and shares with tabs of the new rights only', async () => {
+test('a user whose rights change continues, and shares only with tabs of the new rights', async () => {
   const server = await start()
   let roles = 'reader'
   const [changing] = await openTabs(server, 1, () => `user1;${roles}`)
@@ -176,14 +176,14 @@ test('a user whose rights change goes on, and shares with tabs of the new rights
   server.breakConnections()
   server.append('messages', 'b')
   await allSee([own, ...others], ['a', 'b'])
-  // What was answered to other rights was not for the reader: it has asked by itself.
+  // Responses for other rights aren't forwarded: the reader has polled itself.
   expect([...seen.keys()].sort()).toEqual(['user1;admin', 'user1;reader'])
   for (const { statuses } of [own, ...others]) expect(statuses.every((s) => s === 200)).toBe(true)
   changing?.live.signOut()
   await eventually(() => expect(reader?.signOuts()).toBe(1))
 })
 
-test('a tab that is signed in as somebody else by cookie gets 401, not that one’s rows', async () => {
+test('a tab whose cookie changed to another user gets 401, not that user’s rows', async () => {
   const server = await start()
   let cookie = 'user1'
   const [first, second] = await openTabs(server, 2, () => cookie)
@@ -199,7 +199,7 @@ test('a tab that is signed in as somebody else by cookie gets 401, not that one�
   for (const { lines } of followers) expect(lines).toEqual(['a'])
 })
 
-test('sign-out reaches the other tabs of the same user only', async () => {
+test('posts a sign-out to the same user’s other tabs only', async () => {
   const server = await start()
   const [one, other] = await openTabs(server, 2, 'user1')
   const [stranger] = await openTabs(server, 1, 'user2')

@@ -10,17 +10,17 @@ export interface Tab {
   readonly batches: () => number
   readonly signOuts: () => number
   follow(shape: string): Follower
-  /** Stops running: hears nothing and sends nothing, but lets nothing go, until it is thawed. */
+  /** Stops running until thawed: neither receives nor sends, and releases nothing. */
   freeze(): void
   thaw(): void
-  /** Closes it, as a browser does: without a word, but with its locks. */
+  /** Closes the tab as a browser does: without a message, but releasing its locks. */
   close(): void
 }
 
-/** Quick elections, for tests. */
+/** Short timeouts for tests. */
 const times = { lookMs: 50, askMs: 200, replaceMs: 600, leaveMs: 5_000 }
 
-/** Opens a tab. Before it polls it learns from an ordinary answer who its user is, as a page does. */
+/** Opens a tab. Its first response is not a live one and names its principal, as on a page. */
 export async function openTab(
   server: LogServer,
   authorization: string | (() => string) = 'user1',

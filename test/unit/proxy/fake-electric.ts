@@ -9,15 +9,15 @@ export type SeenRequest = {
 }
 
 export type FakeElectric = Served & {
-  /** Every request so far. */
+  /** All requests so far. */
   seen: SeenRequest[]
-  /** Decides the next answers. */
+  /** Handles the next requests. */
   answerWith(
     answer: (request: SeenRequest, response: ServerResponse, incoming: IncomingMessage) => void,
   ): void
 }
 
-/** Headers and body as the engine answers a first request. */
+/** Responds as the engine does to a first request. */
 export function answerSnapshot(_request: SeenRequest, response: ServerResponse): void {
   response.writeHead(200, {
     'content-type': 'application/json; charset=utf-8',
@@ -35,7 +35,7 @@ export function answerSnapshot(_request: SeenRequest, response: ServerResponse):
   response.end('[{"headers":{"control":"snapshot-end"}}]')
 }
 
-/** An HTTP server in Electric's place that records what it is asked. */
+/** Starts an HTTP server in Electric's place that records its requests. */
 export async function startFakeElectric(): Promise<FakeElectric> {
   const seen: SeenRequest[] = []
   let answer: Parameters<FakeElectric['answerWith']>[0] = answerSnapshot

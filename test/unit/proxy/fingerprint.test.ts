@@ -40,21 +40,21 @@ function proxyOf(fingerprint?: Fingerprint<AppPrincipal>) {
   }
 }
 
-test('the same rights of the same user have the same digest, other rights another one', async () => {
+test('gives equal digests for equal rights of one user, and different ones for other rights', async () => {
   expect(await byRoles('ann/admin')).toBe(await byRoles('ann/admin'))
   const digests = ['ann/admin', 'ann/reader', 'ann', 'bob/admin']
   expect(new Set(await Promise.all(digests.map(byRoles))).size).toBe(digests.length)
   expect(await withoutRoles('ann/admin')).toBe(await withoutRoles('ann/reader'))
 })
 
-test('its first part says who it is, whatever the rights', async () => {
+test('starts the digest with the user, independent of rights', async () => {
   const [admin, reader] = [await byRoles('ann/admin'), await byRoles('ann/reader')]
   expect(admin).toMatch(/^[0-9a-f]{32}\.[0-9a-f]{32}$/)
   expect(admin.split('.')[0]).toBe(await withoutRoles('ann'))
   expect(reader.split('.')[0]).toBe(admin.split('.')[0])
 })
 
-test('a batch says it, too', async () => {
+test('sends the digest with a batch', async () => {
   const response = await proxy(({ roles }) => roles.join())(
     new Request('http://app.test/shapes/_live', {
       method: 'POST',
@@ -67,7 +67,7 @@ test('a batch says it, too', async () => {
   expect(hello && readJsonPayload(hello)).toEqual({ principal: await byRoles('ann/admin') })
 })
 
-test('a fingerprint that throws answers 503, and the engine hears of nothing', async () => {
+test('returns 503 and sends nothing to the engine when the fingerprint throws', async () => {
   const broken = proxy(() => {
     throw new Error('no roles')
   })

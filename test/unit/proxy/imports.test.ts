@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 
-/** Every module that a file imports, directly or not: own files by URL, packages by name. */
+/** Collects all modules a file imports, transitively: own files by URL, packages by name. */
 function importsOf(entry: URL, seen = new Set<string>()): Set<string> {
   if (seen.has(entry.href)) return seen
   seen.add(entry.href)
@@ -14,7 +14,7 @@ function importsOf(entry: URL, seen = new Set<string>()): Set<string> {
 }
 
 test.each(['proxy.ts', 'server/write-handler/write-handler.ts'])(
-  '%s needs nothing of Node',
+  '%s imports no Node module',
   (name) => {
     const imports = importsOf(new URL(`../../../src/${name}`, import.meta.url))
     const packages = [...imports].filter((specifier) => !specifier.startsWith('file:'))

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import { createShapeProxy, type ShapeProxyOptions } from '../../../src/server/proxy/shape-proxy.ts'
 
-/** A proxy whose engine answers with a body that ends when `finish` is called. */
+/** Creates a proxy whose engine sends a body that ends when `finish` is called. */
 function limited(limits: NonNullable<ShapeProxyOptions['limits']>) {
   const bodies: ReadableStreamDefaultController<Uint8Array>[] = []
   const proxy = createShapeProxy({
@@ -21,7 +21,7 @@ function limited(limits: NonNullable<ShapeProxyOptions['limits']>) {
   return { get, finish: () => bodies.shift()?.close() }
 }
 
-test('so many requests at once, and no more, for each principal', async () => {
+test('limits concurrent requests per principal', async () => {
   const { get, finish } = limited({ maxConcurrent: 2 })
   const [first, second] = [await get(), await get()]
   const third = await get()
@@ -34,7 +34,7 @@ test('so many requests at once, and no more, for each principal', async () => {
   expect((await get()).status).toBe(200)
 })
 
-test('a client that has gone, or that cancels, takes up no place', async () => {
+test('frees the slot of a client that disconnects or cancels', async () => {
   const { get } = limited({ maxConcurrent: 1 })
   const client = new AbortController()
   await get('ann', client.signal)
@@ -46,7 +46,7 @@ test('a client that has gone, or that cancels, takes up no place', async () => {
   expect((await get()).status).toBe(200)
 })
 
-test('so many requests a second, after a burst', async () => {
+test('limits the request rate after a burst', async () => {
   vi.useFakeTimers({ toFake: ['performance'] })
   try {
     const { get } = limited({ requestsPerSecond: 2, burst: 3 })
@@ -63,6 +63,6 @@ test('so many requests a second, after a burst', async () => {
   }
 })
 
-test('a limit that is none is refused at once', () => {
+test('throws for a limit that is not a positive number', () => {
   expect(() => limited({ maxConcurrent: 0 })).toThrow(/limits.maxConcurrent/)
 })

@@ -32,7 +32,7 @@ beforeEach(async () => {
     }),
   )
   electric.answerWith((request, response) => {
-    // Answers the first poll of a shape, and holds the next.
+    // Answers the first poll of a shape, and holds the next one.
     if (request.query.get('offset') !== '0_0') return
     response.writeHead(200, {
       'electric-handle': 'h1',
@@ -60,7 +60,7 @@ function post(body: unknown, init: RequestInit = {}): Promise<Response> {
   })
 }
 
-/** Reads frames until `count` answers are whole. */
+/** Reads frames until `count` responses are complete. */
 async function readAnswers(response: Response, count: number) {
   const read = createFrameReader()
   const frames: Frame[] = []
@@ -87,7 +87,7 @@ async function readAnswers(response: Response, count: number) {
 }
 
 describe('a batch', () => {
-  test('is answered as single requests are, and asked on from there', async () => {
+  test('gets the responses of single requests, continued from their ends', async () => {
     const response = await post({
       polls: [
         { shape: 'sessions', query: live() },
@@ -111,7 +111,7 @@ describe('a batch', () => {
       expect(single.headers.get(name)).toBe(value)
     expect(headers).toHaveProperty(PRINCIPAL_HEADER)
     expect(headers).not.toHaveProperty('electric-server')
-    // The engine is asked on, with the condition of this user and the secret, from where it ended.
+    // The next round goes to the engine with this user's condition, the secret, and the new offset.
     await eventually(() =>
       expect(electric.seen.filter(({ query }) => query.get('offset') === '1_0')).toHaveLength(2),
     )
@@ -142,7 +142,7 @@ describe('a batch', () => {
     await reader?.cancel()
   })
 
-  test('authenticates every round: a sign-in that ends is seen at the next one', async () => {
+  test('authenticates every round, so an expired sign-in is refused at the next one', async () => {
     let answerNext = () => {}
     electric.answerWith((request, response) => {
       const offset = Number(request.query.get('offset')?.split('_')[0])
@@ -169,7 +169,7 @@ describe('a batch', () => {
     expect(again.status).toBe(401)
   })
 
-  test('ends upstream when the client goes', async () => {
+  test('aborts its upstream requests when the client disconnects', async () => {
     let closed = 0
     electric.answerWith((_request, response) => response.on('close', () => (closed += 1)))
     const aborter = new AbortController()
@@ -182,7 +182,7 @@ describe('a batch', () => {
     await eventually(() => expect(closed).toBe(3))
   })
 
-  test('streams a large answer without holding it', async () => {
+  test('streams a large response with back-pressure', async () => {
     const piece = Buffer.alloc(1024 * 1024, 'x')
     let sent = 0
     electric.answerWith((_request, response) => {
@@ -202,7 +202,7 @@ describe('a batch', () => {
     const response = await post({ polls: [{ shape: 'sessions', query: live() }] })
     const reader = response.body?.getReader()
     await reader?.read()
-    // Nobody reads on: what the engine can send is what fits into the sockets between.
+    // Without a reader, the engine can send only what fits into the sockets' buffers.
     const before = await stable(() => sent)
     expect(before).toBeLessThan(40)
     let bytes = 0
@@ -231,12 +231,12 @@ describe('a batch', () => {
     expect(electric.seen).toEqual([])
   })
 
-  test.each(['GET', 'PUT', 'DELETE'])('is not asked for by %s', async (method) => {
+  test.each(['GET', 'PUT', 'DELETE'])('refuses method %s', async (method) => {
     const response = await fetch(`${app.url}/api/shapes/_live`, { method })
     expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST, OPTIONS'])
   })
 
-  test('a stranger gets 401 before anything is read', async () => {
+  test('returns 401 before reading the body of an unauthenticated request', async () => {
     const response = await post(
       { polls: [{ shape: 'sessions', query: live() }] },
       {
@@ -248,8 +248,8 @@ describe('a batch', () => {
   })
 })
 
-describe('the logger', () => {
-  test('hears of a batch that is refused as a whole, and why', async () => {
+describe('the access log', () => {
+  test('contains a batch that is refused as a whole, with the reason', async () => {
     await post({ polls: [{ shape: 'sessions', query: live(), 'line\nbreak': 'x' }] })
     await post({ polls: [] }, { headers: { 'x-user': 'ann', 'content-type': 'text/plain' } })
     signedIn = false
@@ -278,14 +278,14 @@ describe('the logger', () => {
     ])
   })
 
-  test('hears of each poll of a batch that is served, as of a single request', async () => {
+  test('contains each poll of a served batch like a single request', async () => {
     const response = await post({ polls: [{ shape: 'nothing', query: live() }] })
     await readAnswers(response, 1)
     expect(entries).toMatchObject([{ shape: 'nothing', status: 404, method: 'GET' }])
   })
 })
 
-/** A number that has not changed for a while. */
+/** Waits until a number has stopped changing. */
 async function stable(read: () => number): Promise<number> {
   let last = -1
   await vi.waitFor(

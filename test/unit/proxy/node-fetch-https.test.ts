@@ -14,13 +14,13 @@ import { answerSnapshot } from './fake-electric.ts'
 const PROGRAM = join(import.meta.dirname, 'proxy-process.program.ts')
 const SNAPSHOT = '[{"headers":{"control":"snapshot-end"}}]'
 const directories = temporaryDirectories()
-/** What the engine was asked, and whether the asker went before it was answered. */
+/** A request to the engine; `gone` when its client disconnected before the response. */
 const seen: { path: string; left: Promise<unknown> }[] = []
 let certificate: string
 let engine: Server
 let port: number
 
-/** An engine behind TLS, whose certificate is for 127.0.0.1 and signed by nobody else. */
+/** Starts an engine behind TLS with a self-signed certificate for 127.0.0.1. */
 beforeAll(async () => {
   const directory = await directories.create()
   certificate = join(directory, 'certificate.pem')
@@ -48,7 +48,7 @@ afterAll(async () => {
   await directories.remove()
 })
 
-/** The proxy in a process that trusts the engine's certificate, or not. */
+/** Starts the proxy in a process that trusts the engine's certificate, or doesn't. */
 async function startProxy(host: string, { trusting }: { trusting: boolean }) {
   const env = trusting ? { NODE_EXTRA_CA_CERTS: certificate } : {}
   const program = runProgram(PROGRAM, [`https://${host}:${port}`], { env })
@@ -59,14 +59,14 @@ async function startProxy(host: string, { trusting }: { trusting: boolean }) {
   return { url: `${await program.firstLine}/api/shapes/sessions`, program }
 }
 
-test('an engine behind TLS is asked, and streams its answer', async () => {
+test('streams the response of an engine behind TLS', async () => {
   const { url } = await startProxy('127.0.0.1', { trusting: true })
   const response = await fetch(`${url}?offset=-1`)
   expect([response.status, await response.text()]).toEqual([200, SNAPSHOT])
   expect(seen.at(-1)?.path).toContain('secret=the-secret')
 })
 
-test('a client that goes ends the request behind TLS, too', async () => {
+test('aborts the request over TLS when the client disconnects', async () => {
   const { url } = await startProxy('127.0.0.1', { trusting: true })
   const client = new AbortController()
   const response = await fetch(`${url}?offset=0_0&handle=1-1&live=true`, { signal: client.signal })
@@ -80,7 +80,7 @@ test('a client that goes ends the request behind TLS, too', async () => {
 test.each([
   ['that nobody vouches for', '127.0.0.1', false, /DEPTH_ZERO_SELF_SIGNED_CERT|self-signed/],
   ['of another name', 'localhost', true, /ALTNAME|altnames/],
-])('a certificate %s is refused: 502 that tells nothing', async (_, host, trusting, reason) => {
+])('returns 502 without details for a certificate %s', async (_, host, trusting, reason) => {
   const asked = seen.length
   const { url, program } = await startProxy(host, { trusting })
   const response = await fetch(`${url}?offset=-1`)
@@ -97,7 +97,7 @@ test.each([
   expect(program.output.stderr).not.toContain('the-secret')
 })
 
-test('the process that asks decides what it trusts: by itself it refuses', async () => {
+test('does not trust a self-signed certificate by default', async () => {
   await expect(createNodeFetch()(`https://127.0.0.1:${port}/`)).rejects.toMatchObject({
     code: 'DEPTH_ZERO_SELF_SIGNED_CERT',
   })

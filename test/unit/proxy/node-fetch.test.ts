@@ -11,8 +11,8 @@ async function serveOnce(handler: (request: IncomingMessage, response: ServerRes
   return server.url
 }
 
-describe('a fetch for a server', () => {
-  test('gives status, headers and body, and sends what it is given', async () => {
+describe('node fetch', () => {
+  test('sends method, headers and body, and returns status, headers and body', async () => {
     const url = await serveOnce(async (request, response) => {
       const body = (await request.toArray()).join('')
       response.writeHead(201, [
@@ -33,7 +33,7 @@ describe('a fetch for a server', () => {
     expect(await response.text()).toBe('answer')
   })
 
-  test('passes each piece on as it comes', async () => {
+  test('passes on each chunk as it arrives', async () => {
     let more = (_piece: string) => {}
     const url = await serveOnce((_request, response) => {
       more = (piece) => void response.write(piece)
@@ -48,21 +48,21 @@ describe('a fetch for a server', () => {
     await reader?.cancel()
   })
 
-  test('reads a large body whole', async () => {
+  test('reads a large body completely', async () => {
     const size = 20_000_000
     const url = await serveOnce((_request, response) => response.end(Buffer.alloc(size, 'x')))
     const response = await createNodeFetch()(url)
     expect((await response.arrayBuffer()).byteLength).toBe(size)
   })
 
-  test('leaves with the server what nobody reads', async () => {
+  test('pauses the connection when the body is not read', async () => {
     let sent = 0
     const url = await serveOnce((_request, response) => {
       const piece = Buffer.alloc(100_000)
       const send = () => {
         while (response.write(piece)) sent += piece.length
         response.once('drain', send)
-        // The buffers of the network are full once nothing has drained for so long.
+        // Once nothing has drained for this long, the network's buffers are full.
         clearTimeout(quiet)
         quiet = setTimeout(full, 300)
       }
@@ -79,13 +79,13 @@ describe('a fetch for a server', () => {
     await response.body?.cancel()
   })
 
-  test.each([304, 204])('has no body for %i', async (status) => {
+  test.each([304, 204])('returns no body for %i', async (status) => {
     const url = await serveOnce((_request, response) => response.writeHead(status).end())
     const response = await createNodeFetch()(url)
     expect([response.status, response.body]).toEqual([status, null])
   })
 
-  test('ends the request when its signal is aborted, before the answer and in it', async () => {
+  test('aborts the request with its signal, before and during the response', async () => {
     const gone: Promise<unknown>[] = []
     const url = await serveOnce((request, response) => {
       gone.push(once(response, 'close'))
@@ -102,7 +102,7 @@ describe('a fetch for a server', () => {
     expect(gone).toHaveLength(2)
   })
 
-  test('says that a connection broke within an answer, and what cannot be reached', async () => {
+  test('rejects when the connection breaks during the response or can’t be made', async () => {
     const url = await serveOnce((_request, response) => {
       response.writeHead(200, { 'content-length': '100' })
       response.write('half', () => response.destroy())
@@ -113,7 +113,7 @@ describe('a fetch for a server', () => {
     await expect(createNodeFetch()(server.url)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
   })
 
-  test('keeps the bytes of a header, whatever they say', async () => {
+  test('keeps a header’s bytes unchanged', async () => {
     const schema = '{"größe":{"type":"λόγος"}}'
     const bytes = Buffer.from(schema).toString('latin1')
     const url = await serveOnce((_request, response) => {
@@ -126,8 +126,8 @@ describe('a fetch for a server', () => {
   })
 })
 
-describe('its connections', () => {
-  /** A server that answers when told to, and counts the connections that are open. */
+describe('connections of node fetch', () => {
+  /** Starts a server that answers on command and counts its open connections. */
   async function serveConnections() {
     const open = new Set<Socket>()
     const waiting: ServerResponse[] = []
@@ -141,14 +141,14 @@ describe('its connections', () => {
     return { url, open, waiting }
   }
 
-  test('carry one request after the other', async () => {
+  test('are reused for consecutive requests', async () => {
     const { url, open } = await serveConnections()
     const fetchNow = createNodeFetch()
     for (let n = 0; n < 5; n++) expect(await (await fetchNow(url)).text()).toBe('answer')
     expect(open.size).toBe(1)
   })
 
-  test('are as many as requests that wait, and carry others once these are answered', async () => {
+  test('are one per waiting request, and are reused once it is answered', async () => {
     const { url, open, waiting } = await serveConnections()
     const fetchNow = createNodeFetch()
     const ask = (path: string) => Array.from({ length: 20 }, () => fetchNow(`${url}${path}`))
@@ -160,7 +160,7 @@ describe('its connections', () => {
     expect(open.size).toBe(20)
   })
 
-  test.each(['', '/last'])('are made anew when the server has closed them %s', async (path) => {
+  test.each(['', '/last'])('are reopened after the server has closed them %s', async (path) => {
     const { url, open } = await serveConnections()
     const fetchNow = createNodeFetch()
     await (await fetchNow(`${url}${path}`)).text()
@@ -170,7 +170,7 @@ describe('its connections', () => {
     expect(open.size).toBe(1)
   })
 
-  test('are left alone by who had asked over them before', async () => {
+  test('are not affected by aborting an earlier, completed request', async () => {
     const { url, waiting } = await serveConnections()
     const fetchNow = createNodeFetch()
     const before = new AbortController()
@@ -182,13 +182,13 @@ describe('its connections', () => {
     expect(await (await asked).text()).toBe('for another')
   })
 
-  test.each(['at once', 'later'])(
-    'are left alone by who lets go of a whole body %s',
+  test.each(['immediately', 'later'])(
+    'survive the cancellation of a complete body %s',
     async (when) => {
       const { url, open, waiting } = await serveConnections()
       const fetchNow = createNodeFetch()
       const before = await fetchNow(url)
-      if (when === 'at once') await before.body?.cancel()
+      if (when === 'immediately') await before.body?.cancel()
       const asked = fetchNow(`${url}/wait`)
       await expect.poll(() => waiting.length).toBe(1)
       if (when === 'later') await before.body?.cancel()
@@ -198,7 +198,7 @@ describe('its connections', () => {
     },
   )
 
-  test('do not carry another request once a body was left half read', async () => {
+  test('are not reused when a body was cancelled', async () => {
     const { url, open, waiting } = await serveConnections()
     const fetchNow = createNodeFetch()
     const asked = fetchNow(`${url}/wait`)

@@ -1,7 +1,7 @@
 import { createShapeProxy } from '../../../src/server/proxy/node-shape-proxy.ts'
 import { serve } from './serve.ts'
 
-// A process of its own: which certificates Node trusts is settled when it starts.
+// A separate process, because Node reads its trusted certificates at startup.
 const [, , electricUrl = ''] = process.argv
 const { url } = await serve(
   createShapeProxy({

@@ -28,7 +28,7 @@ export async function listen(
   }
 }
 
-/** Serves a `Request → Response` function over real HTTP; a client that goes away aborts it. */
+/** Serves a `Request → Response` function over HTTP. Its signal is aborted when the client disconnects. */
 export function serve(handle: (request: Request) => Promise<Response>): Promise<Served> {
   return listen((incoming, outgoing) => {
     const gone = new AbortController()

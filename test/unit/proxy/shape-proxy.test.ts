@@ -41,7 +41,7 @@ afterEach(async () => {
 const get = (path: string, init?: RequestInit) => fetch(`${app.url}${path}`, init)
 
 describe('a shape request', () => {
-  test('becomes table, columns, condition and protocol parameters', async () => {
+  test('is sent as table, columns, condition and protocol parameters', async () => {
     await start()
     const response = await get('/api/shapes/thread-messages?threadId=th1&offset=-1&log=full')
     expect(response.status).toBe(200)
@@ -65,7 +65,7 @@ describe('a shape request', () => {
     expect(queryable_columns).toBe(columns)
   })
 
-  test('quotes names with capitals, as the engine wants it', async () => {
+  test('quotes names with capitals', async () => {
     const mixed = defineShape({
       table: 'public.A_Camel',
       columns: {
@@ -83,14 +83,14 @@ describe('a shape request', () => {
     expect(electric.seen[0]?.query.get('columns')).toBe('"Id","userName",plain,"weird ""col"')
   })
 
-  test('keeps a path and parameters of electricUrl', async () => {
+  test('keeps path and parameters of electricUrl', async () => {
     await start({ electricUrl: `${electric.url}/engine/?source_id=s7` })
     await get('/sessions?offset=-1')
     expect(electric.seen[0]?.path).toBe('/engine/v1/shape')
     expect(electric.seen[0]?.query.get('source_id')).toBe('s7')
   })
 
-  test('sends on no header of the client but a short ETag', async () => {
+  test('passes on no client header except a short ETag', async () => {
     await start()
     await get('/sessions?offset=-1', {
       headers: { cookie: 'a=b', authorization: 'Bearer x', 'x-forwarded-for': '1.2.3.4' },
@@ -104,8 +104,8 @@ describe('a shape request', () => {
   })
 })
 
-describe('the answer', () => {
-  test('is private, varies by user, and shows only the headers of the protocol', async () => {
+describe('the response', () => {
+  test('is private, varies by user, and has only the protocol’s headers', async () => {
     await start()
     const { headers } = await get('/sessions?offset=-1')
     expect(headers.get('cache-control')).toBe('private, no-cache')
@@ -118,13 +118,13 @@ describe('the answer', () => {
     }
   })
 
-  test('to a live poll is never kept', async () => {
+  test('to a live poll is not stored', async () => {
     await start()
     const { headers } = await get('/sessions?offset=0_0&handle=100-1&live=true')
     expect(headers.get('cache-control')).toBe('private, no-store')
   })
 
-  test('keeps 304', async () => {
+  test('passes on 304', async () => {
     await start()
     electric.answerWith((request, response) => {
       response.writeHead(304, { etag: String(request.headers['if-none-match']) }).end()
@@ -135,7 +135,7 @@ describe('the answer', () => {
     expect(await response.text()).toBe('')
   })
 
-  test('of HEAD has headers and no body', async () => {
+  test('to HEAD has headers and no body', async () => {
     await start()
     const response = await get('/sessions?offset=-1', { method: 'HEAD' })
     expect(response.status).toBe(200)
@@ -143,13 +143,13 @@ describe('the answer', () => {
     expect(electric.seen[0]?.method).toBe('HEAD')
   })
 
-  test('of a HEAD that the engine refuses is 400: no body says whose fault it is', async () => {
+  test('is 400 for a HEAD that the engine refuses, as there is no body to tell the cause', async () => {
     await start()
     electric.answerWith((_request, response) => response.writeHead(400).end())
     expect((await get('/sessions?offset=x', { method: 'HEAD' })).status).toBe(400)
   })
 
-  test('streams: its start arrives before its end is known', async () => {
+  test('is streamed', async () => {
     await start()
     let finish = () => {}
     electric.answerWith((_request, response) => {
@@ -168,7 +168,7 @@ describe('the answer', () => {
     expect(new TextDecoder().decode((await reader?.read())?.value)).toBe(',2]')
   })
 
-  test('breaks off when the engine does, so that no half answer looks whole', async () => {
+  test('is cut off when the engine’s is, so that a partial body does not look complete', async () => {
     await start()
     electric.answerWith((_request, response) => {
       response.writeHead(200, { 'content-type': 'application/json' })
@@ -178,8 +178,8 @@ describe('the answer', () => {
   })
 })
 
-describe('a client that goes away', () => {
-  test('while the engine holds a live poll ends that poll', async () => {
+describe('a client that disconnects', () => {
+  test('aborts its waiting live poll at the engine', async () => {
     await start()
     let upstreamClosed: Promise<unknown> | undefined
     electric.answerWith((_request, _response, incoming) => {
@@ -194,7 +194,7 @@ describe('a client that goes away', () => {
     await vi.waitFor(() => expect(log).toMatchObject([{ status: 499, live: true }]))
   })
 
-  test('while the body streams cancels it upstream', async () => {
+  test('cancels the streaming body upstream', async () => {
     await start()
     const ended = new Promise((resolve) => {
       electric.answerWith((_request, response) => {
@@ -209,14 +209,14 @@ describe('a client that goes away', () => {
   })
 })
 
-describe('who asks', () => {
+describe('authentication', () => {
   test.each([
     ['nobody', () => null],
     ['undefined', () => undefined],
     ['a principal without a user', () => ({ tenantId: 't1' }) as never],
     ['a principal with an empty tenant', () => ({ tenantId: '', userId: 'u' })],
     ['a throwing authentication', () => Promise.reject(new Error('database is down: pw=hunter2'))],
-  ])('%s gets 401 and nothing else', async (_name, authenticate) => {
+  ])('returns only 401 for %s', async (_name, authenticate) => {
     await start({ authenticate })
     const response = await get('/sessions?offset=-1')
     expect(response.status).toBe(401)
@@ -227,7 +227,7 @@ describe('who asks', () => {
     expect(JSON.stringify(log)).not.toContain('hunter2')
   })
 
-  test('an authentication that says why it refuses is believed', async () => {
+  test('responds with the SessionDbError that authenticate throws', async () => {
     await start({
       authenticate: () => {
         throw new SessionDbError('forbidden', 'This account is locked.')
@@ -236,7 +236,7 @@ describe('who asks', () => {
     expect((await get('/sessions?offset=-1')).status).toBe(403)
   })
 
-  test.each(['POST', 'PUT', 'PATCH', 'DELETE'])('%s is refused', async (method) => {
+  test.each(['POST', 'PUT', 'PATCH', 'DELETE'])('refuses %s', async (method) => {
     await start()
     const response = await get('/sessions?offset=-1', { method })
     expect(response.status).toBe(405)
@@ -244,7 +244,7 @@ describe('who asks', () => {
     expect(electric.seen).toEqual([])
   })
 
-  test('OPTIONS says what is allowed and lets no other origin in', async () => {
+  test('answers OPTIONS with the allowed methods and no CORS permission', async () => {
     await start()
     const response = await get('/sessions', {
       method: 'OPTIONS',
@@ -268,7 +268,7 @@ describe('when the engine fails', () => {
     [429, { 'retry-after': '9' }, 503, '9'],
     [503, { 'retry-after': '7' }, 503, '7'],
     [503, { 'retry-after': 'Wed, 21 Oct 2025 07:28:00 GMT' }, 503, '5'],
-  ])('status %i (%o) becomes %i with Retry-After %s', async (status, headers, ours, retryAfter) => {
+  ])('maps status %i (%o) to %i with Retry-After %s', async (status, headers, ours, retryAfter) => {
     await start()
     electric.answerWith((_request, response) => response.writeHead(status, headers).end(SECRETIVE))
     const response = await get('/sessions?offset=-1')
@@ -282,7 +282,7 @@ describe('when the engine fails', () => {
     expect(log[0]?.reason).toContain(String(status))
   })
 
-  test('409 says must-refetch with the new handle and nothing of the old', async () => {
+  test('returns must-refetch with the new handle for 409', async () => {
     await start()
     electric.answerWith((_request, response) => {
       response.writeHead(409, {
@@ -299,7 +299,7 @@ describe('when the engine fails', () => {
     expect(await response.json()).toEqual([{ headers: { control: 'must-refetch' } }])
   })
 
-  test("400 about the client's own parameters is told", async () => {
+  test("passes on a 400 about the client's parameters", async () => {
     await start()
     electric.answerWith((_request, response) => {
       response.writeHead(400).end(JSON.stringify({ errors: { offset: ['has invalid format'] } }))
@@ -319,7 +319,7 @@ describe('when the engine fails', () => {
     'owner_id',
     '',
     '['.repeat(100_000),
-  ])('400 about anything else is ours to mend: %.40s', async (body) => {
+  ])('returns 502 for any other 400: %.40s', async (body) => {
     await start()
     electric.answerWith((_request, response) => response.writeHead(400).end(body))
     const response = await get('/sessions?offset=-1')
@@ -328,7 +328,7 @@ describe('when the engine fails', () => {
     expect(log[0]?.reason).toMatch(/Electric refused the shape/)
   })
 
-  test('a connection that the engine has just closed is tried once more', async () => {
+  test('retries once when the engine has just closed the connection', async () => {
     await start()
     electric.answerWith((request, response, incoming) => {
       if (electric.seen.length === 1) incoming.socket.resetAndDestroy()
@@ -338,7 +338,7 @@ describe('when the engine fails', () => {
     expect(electric.seen).toHaveLength(2)
   })
 
-  test('a connection that always breaks is 502 after two attempts', async () => {
+  test('returns 502 when the connection breaks twice', async () => {
     await start()
     electric.answerWith((_request, _response, incoming) => incoming.socket.resetAndDestroy())
     const response = await get('/sessions?offset=-1')
@@ -347,7 +347,7 @@ describe('when the engine fails', () => {
     expect(electric.seen).toHaveLength(2)
   })
 
-  test('an engine that is not there is 502', async () => {
+  test('returns 502 when the engine can’t be reached', async () => {
     const nobody = await listen(() => {})
     await nobody.close()
     await start({ electricUrl: nobody.url })
@@ -358,7 +358,7 @@ describe('when the engine fails', () => {
     expect(JSON.stringify(log)).not.toContain(SECRET)
   })
 
-  test('a shape whose rows() throws is 503 and shows nothing', async () => {
+  test('returns 503 without details when a shape’s rows() throws', async () => {
     const broken = defineShape({
       table: 'notes',
       columns: { id: column('id', 'text') },
@@ -373,7 +373,7 @@ describe('when the engine fails', () => {
   })
 })
 
-test('the logger hears who asked for what, and may fail', async () => {
+test('logs principal and shape of each request, and ignores the logger’s exceptions', async () => {
   await start({
     logger: (entry) => {
       log.push(entry)

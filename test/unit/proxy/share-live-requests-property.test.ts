@@ -24,7 +24,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 )
 
-/** One who asked: where, what had been answered until then, and what came of it. */
+/** A request: its place, the responses before it, and its outcome. */
 interface Asker {
   readonly place: string
   readonly answered: number
@@ -32,7 +32,7 @@ interface Asker {
   readonly outcome: Promise<string>
 }
 
-test('whoever asks, leaves or fails: each has a whole answer to its own question, given after it asked', async () => {
+test('every request gets a complete response to its own place, sent after it was made, whatever else joins, leaves or fails', async () => {
   const { ask, polls } = await startSharedPolls()
   let answered = 0
   const open = () => polls.filter(({ response }) => !response.writableEnded && !response.destroyed)
@@ -74,7 +74,7 @@ test('whoever asks, leaves or fails: each has a whole answer to its own question
     }
     let left = askers.length
     for (const { outcome } of askers) void outcome.then(() => left--)
-    // What was long, or is still on its way, asks once more.
+    // Long responses, and requests still on their way, are sent once more.
     await expect
       .poll(() => {
         for (const poll of open()) answer(poll, 10, false)

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { LONG, startSharedPolls, text } from './shared-polls.ts'
 
-describe('live requests for the same place', () => {
-  test('are one to the server, and each has the whole answer', async () => {
+describe('concurrent live requests for one place', () => {
+  test('are sent once, and each gets the complete response', async () => {
     const { crowd, waiting, polls } = await startSharedPolls()
     const asked = crowd(50, '/?live=true&offset=1_0')
     const [poll] = await waiting(1)
@@ -16,7 +16,7 @@ describe('live requests for the same place', () => {
     expect(polls).toHaveLength(1)
   })
 
-  test.each([204, 409])('share an answer of %i too', async (status) => {
+  test.each([204, 409])('share a response of %i too', async (status) => {
     const { crowd, waiting } = await startSharedPolls()
     const asked = crowd(3, '/?live=true')
     const [poll] = await waiting(1)
@@ -27,7 +27,7 @@ describe('live requests for the same place', () => {
     }
   })
 
-  test('go on when one leaves, even the first', async () => {
+  test('continue when one leaves, even the first', async () => {
     const { ask, waiting, polls } = await startSharedPolls()
     const leaving = new AbortController()
     const first = ask('/?live=true', { signal: leaving.signal })
@@ -40,7 +40,7 @@ describe('live requests for the same place', () => {
     expect(polls).toHaveLength(1)
   })
 
-  test('end when the last one leaves, and the next one asks anew', async () => {
+  test('are aborted when the last one leaves; the next one is sent again', async () => {
     const { ask, waiting, polls } = await startSharedPolls()
     const leaving = new AbortController()
     const asked = [1, 2, 3].map(() => ask('/?live=true', { signal: leaving.signal }))
@@ -54,13 +54,13 @@ describe('live requests for the same place', () => {
     expect(await text(next)).toBe('answer')
   })
 
-  test('are not asked for one who had left before', async () => {
+  test('are not sent for a request that was already aborted', async () => {
     const { ask, polls } = await startSharedPolls()
     await expect(ask('/?live=true', { signal: AbortSignal.abort() })).rejects.toThrow(/abort/i)
     expect(polls).toHaveLength(0)
   })
 
-  test('stream a long answer to one, and the others ask alone', async () => {
+  test('stream a long response to one, and send the others separately', async () => {
     const { crowd, waiting, polls } = await startSharedPolls()
     const asked = crowd(3, '/?live=true')
     await waiting(1)
@@ -79,7 +79,7 @@ describe('live requests for the same place', () => {
     expect(bytes).toBe(2 * LONG)
   })
 
-  test('lose nothing of a long answer between what was held and the rest', async () => {
+  test('lose nothing of a long response between its buffered start and the rest', async () => {
     const { crowd, waiting, polls } = await startSharedPolls()
     const asked = crowd(2, '/?live=true')
     await waiting(1)
@@ -90,7 +90,7 @@ describe('live requests for the same place', () => {
     for (const answer of await Promise.all(asked)) expect(await answer.text()).toBe(body)
   })
 
-  test('end when the one that a long answer streams to leaves in its midst', async () => {
+  test('are aborted when the request with the streaming response leaves', async () => {
     const { ask, waiting, polls } = await startSharedPolls()
     const leaving = new AbortController()
     const first = ask('/?live=true', { signal: leaving.signal })
@@ -106,7 +106,7 @@ describe('live requests for the same place', () => {
     expect(await text(second)).toBe('answer')
   })
 
-  test('all hear that it failed, before the answer and in it; the next one asks anew', async () => {
+  test('all fail when the request fails, before or during the response; the next one is sent again', async () => {
     const { crowd, waiting, polls } = await startSharedPolls()
     const before = crowd(3, '/?live=true')
     await waiting(1)
@@ -122,7 +122,7 @@ describe('live requests for the same place', () => {
     expect(await Promise.all(next.map(text))).toEqual(['answer', 'answer'])
   })
 
-  test('that come once the answer has begun are asked anew', async () => {
+  test('are sent again once the response has started', async () => {
     const { ask, waiting, polls } = await startSharedPolls()
     const first = ask('/?live=true')
     await waiting(1)
@@ -136,7 +136,7 @@ describe('live requests for the same place', () => {
   })
 })
 
-test('live requests for different places are different requests', async () => {
+test('live requests for different places are sent separately', async () => {
   const { ask, waiting } = await startSharedPolls()
   const asked = ['a', 'b', 'a'].map((place) => ask(`/?live=true&offset=${place}`))
   for (const { response, url } of await waiting(2)) response.end(url)
@@ -146,13 +146,13 @@ test('live requests for different places are different requests', async () => {
 
 test.each<[string, string, RequestInit]>([
   ['that do not wait', '/?offset=1_0', {}],
-  ['that only look as if they waited', '/?where=live=true%26', {}],
+  ['that only look like live ones', '/?where=live=true%26', {}],
   ['for streams of events', '/?live=true&live_sse=true', {}],
-  ['for streams of events, by their old name', '/?experimental_live_sse=true&live=true', {}],
+  ['for streams of events by their old name', '/?experimental_live_sse=true&live=true', {}],
   ['with an ETag', '/?live=true', { headers: { 'if-none-match': '"tag"' } }],
-  ['for headers alone', '/?live=true', { method: 'HEAD' }],
+  ['for headers only', '/?live=true', { method: 'HEAD' }],
   ['with a body', '/?live=true', { method: 'POST', body: '{}' }],
-])('requests %s are each their own', async (_, path, init) => {
+])('requests %s are not shared', async (_, path, init) => {
   const { ask, waiting } = await startSharedPolls()
   const asked = [ask('/?live=true'), ask(path, init), ask(path, init)]
   for (const { response, url, method } of await waiting(3)) response.end(`${method} ${url}`)

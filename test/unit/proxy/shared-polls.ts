@@ -5,22 +5,22 @@ import { shareLiveRequests } from '../../../src/live/server/share-live-requests.
 import { createNodeFetch } from '../../../src/server/proxy/node-fetch.ts'
 import { listen } from './serve.ts'
 
-/** Bytes of an answer too long to be held for all who wait for it. */
+/** Size of a response that is too long to be buffered for all waiting requests. */
 export const LONG = 200_000
 
-/** A request that a test answers when it wants to. */
+/** A request that the test answers. */
 export interface Poll {
   readonly method: string
   readonly url: string
   readonly response: ServerResponse
-  /** Resolves once the connection is done with it, answered or not. */
+  /** Resolves once the request is over, answered or not. */
   readonly closed: Promise<unknown>
 }
 
-/** The text of an answer that is still to come. */
+/** Reads the text of a pending response. */
 export const text = async (answer: Promise<Response>) => (await answer).text()
 
-/** A server that lets every request wait. */
+/** Starts a server that keeps every request waiting. */
 async function servePolls() {
   const polls: Poll[] = []
   const { url, close } = await listen((request, response) => {
@@ -35,7 +35,7 @@ async function servePolls() {
     url,
     close,
     polls,
-    /** Resolves with all requests there have been, once they are so many. */
+    /** Resolves with all requests once there are this many. */
     async waiting(count: number): Promise<readonly Poll[]> {
       await expect.poll(() => polls.length, { interval: 5 }).toBe(count)
       return polls
@@ -43,7 +43,7 @@ async function servePolls() {
   }
 }
 
-/** Such a server, and a way to ask it by which live requests are shared. */
+/** Starts such a server with a fetch that shares live requests to it. */
 export async function startSharedPolls() {
   const engine = await servePolls()
   onTestFinished(() => engine.close())

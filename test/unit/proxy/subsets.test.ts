@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createShapeProxy } from '../../../src/server/proxy/shape-proxy.ts'
 
-/** Asks a proxy with subsets; `sent` is what it asked the engine for. */
+/** Sends a request to a proxy with subsets; `sent` is its request to the engine. */
 async function ask(init: RequestInit, query = '', subsets = true) {
   const sent: { url: URL; method: string | undefined; body: unknown }[] = []
   const proxy = createShapeProxy({
@@ -21,7 +21,7 @@ async function ask(init: RequestInit, query = '', subsets = true) {
 const post = (body: unknown) => ({ method: 'POST', body: JSON.stringify(body) })
 
 describe('subsets', () => {
-  test('are refused unless they are switched on', async () => {
+  test('are refused unless enabled', async () => {
     const posted = await ask(post({ where: 'TRUE' }), '', false)
     expect(posted.response.status).toBe(405)
     expect(posted.response.headers.get('allow')).toBe('GET, HEAD, OPTIONS')
@@ -38,7 +38,7 @@ describe('subsets', () => {
     ['"id" = ANY($1)', '("id" = ANY($1))'],
     ['true = true', '(TRUE = TRUE)'],
     ['lower("title") = coalesce($1, "id")', '(lower("title") = coalesce($1, "id"))'],
-  ])('the condition %s is printed anew', async (where, printed) => {
+  ])('the condition %s is parsed and printed', async (where, printed) => {
     const { response, sent } = await ask(
       post({ where, params: { 1: 'x' }, order_by: 'id DESC', limit: 5 }),
     )
@@ -48,7 +48,7 @@ describe('subsets', () => {
     expect(sent[0]?.url.searchParams.get('where')).toContain('"tenant_id" = $1')
   })
 
-  test('the structured form counts, and GET does as well', async () => {
+  test('the structured form takes precedence, by GET too', async () => {
     const expression = {
       type: 'func',
       name: 'eq',
@@ -86,19 +86,19 @@ describe('subsets', () => {
     { subset: { where: 'TRUE' }, table: 'users' },
     [],
     {},
-  ])('%j is refused before the engine hears of it', async (body) => {
+  ])('%j is refused without a request to the engine', async (body) => {
     const { response, sent, text } = await ask(post(body))
     expect(response.status, text).toBe(400)
     expect(sent).toEqual([])
   })
 
-  test('an unsynced column and one that does not exist are told apart by nobody', async () => {
+  test('an unsynced column gets the same response as one that doesn’t exist', async () => {
     const hidden = await ask(post({ where: 'content_ref IS NULL' }))
     const absent = await ask(post({ where: 'nothing_here IS NULL' }))
     expect(hidden.text).toBe(absent.text)
   })
 
-  test('a body that is too large is 413', async () => {
+  test('returns 413 for a body that is too large', async () => {
     const { response, sent } = await ask(post({ where: 'x'.repeat(70_000) }))
     expect([response.status, sent]).toEqual([413, []])
   })
