@@ -1,9 +1,11 @@
-/** The entry `@org/session-db/vite`: builds fail where code still reads or writes the old JSON files. */
+/** The entry `@org/session-db/vite`: fails builds of code that still uses the old JSON files. */
 export {
   describeLegacyPaths,
   findLegacyPaths,
   type LegacyPathUse,
+} from './legacy/guard/legacy-files.ts'
+export {
   type LegacySnapshotGuard,
   type LegacySnapshotGuardOptions,
   legacySnapshotGuard,
-} from './legacy/guard/vite.ts'
+} from './legacy/guard/vite-plugin.ts'

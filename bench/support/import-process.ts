@@ -16,9 +16,9 @@ export interface ImportCost {
  *
  * @throws when the process fails or file and database differ
  */
-export async function importInProcess(url: string, dataDir: string): Promise<ImportCost> {
+export async function importInProcess(url: string, directory: string): Promise<ImportCost> {
   const program = join(import.meta.dirname, 'import.program.ts')
-  const child = spawn(process.execPath, [program, url, dataDir], {
+  const child = spawn(process.execPath, [program, url, directory], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let text = ''

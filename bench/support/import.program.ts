@@ -1,10 +1,10 @@
 import { importLegacySnapshots } from '../../src/legacy/import/import-legacy-snapshots.ts'
 
-const [database = '', dataDir = ''] = process.argv.slice(2)
+const [database = '', directory = ''] = process.argv.slice(2)
 const start = performance.now()
 const began = new Map<string, number>()
 const { ok } = await importLegacySnapshots({
-  ...{ database, dataDir, tenantId: 'bench', userId: 'u' },
+  ...{ database, directory, tenantId: 'bench', userId: 'u' },
   onProgress({ stage }) {
     if (!began.has(stage)) began.set(stage, performance.now())
   },

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 export interface SnapshotSize {
   readonly messages: number
   readonly threads: number
-  /** Lines of a message's content, of 79 characters each: 1 to this many, in turn. */
+  /** Messages have 1 to this many lines of 79 characters, in turn. */
   readonly lines: number
 }
 

@@ -3,7 +3,7 @@ export const BENCHMARKS: Readonly<Record<string, string>> = {
   import:
     'A large legacy snapshot is imported, with all checks and a report for each record, against a bare `COPY` of the same rows.',
   'import-memory':
-    'What memory an import takes: a legacy snapshot of 1 GB, against one of a tenth of its size.',
+    'Peak memory of an import: a legacy snapshot of 200 MB, compared with a tenth of it.',
   ingest:
     'A log of 100,000 events is parsed, its timeline derived and stored, against a `COPY` of the same rows and against `INSERT`s. And what memory a log of 500 MB takes.',
   'live-sharing':

@@ -22,20 +22,20 @@ export interface ContentFile {
   readonly sha256: string
 }
 
-/** Content stores other than Postgres: the one that takes what is new comes first. */
+/** Content stores other than Postgres. New contents go to the first. */
 export type GivenContents = ContentStore | readonly ContentStore[]
 
-/** Where a transaction puts contents. */
+/** Where the contents of an import are stored. */
 export interface ContentTarget {
   readonly client: ClientBase
-  /** For what must outlast the transaction, should it fail. */
+  /** For notes that must survive a rollback of the transaction. */
   readonly database: string | Pool
   readonly tenantId: string
-  /** Undefined for Postgres itself. */
+  /** Undefined for Postgres. */
   readonly store: ContentStore | undefined
 }
 
-/** SHA-256 of a file, in hex; undefined when it is not there. */
+/** SHA-256 of a file in hex; undefined for a missing file. */
 export async function sha256OfFile(path: string): Promise<string | undefined> {
   const hash = createHash('sha256')
   try {
@@ -48,11 +48,10 @@ export async function sha256OfFile(path: string): Promise<string | undefined> {
 }
 
 /**
- * Stores a file whose hash was checked, as part of the caller's transaction, which also makes a
- * session refer to it. In a store that is not the database it outlasts the transaction; should that
- * fail, the sweep deletes it.
+ * Stores a file with a verified hash in the caller's transaction, which also makes a session refer to
+ * it. Outside the database the content survives a rollback; then the sweep deletes it.
  *
- * @returns the `content_ref`, and whether the content was new.
+ * @returns the `content_ref`, and `isNew` if the content was not stored before.
  */
 export async function storeContentFile(
   { client, database, tenantId, store }: ContentTarget,
@@ -68,11 +67,11 @@ export async function storeContentFile(
   const isNew = (await store.stat(key)) === undefined
   const source = { bytes: file.bytes, read: () => createReadStream(file.path) }
   do {
-    // Noted first and by another connection, so that the note is there whatever becomes of this one.
+    // Noted as garbage first, on another connection: the note survives a rollback or a crash.
     await withClient(database, (other) => noteGarbage(other, tenantId, ref))
     await store.put(key, source)
     await lockContent(client, tenantId, ref)
-    // Swept before the lock was ours, because the last other session with it was deleted: once more.
+    // The sweep may have deleted the content before the lock was taken: store it again.
   } while ((await store.stat(key)) === undefined)
   await forgetGarbage(client, tenantId, ref)
   return { ref, isNew }

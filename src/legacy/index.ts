@@ -1,11 +1,11 @@
-export { createLegacyStores, type LegacyStores } from './adapters/create-legacy-stores.ts'
-export type { LegacyMessageInput } from './adapters/legacy-chat-store.ts'
+export type { LegacyMessageInput } from './adapters/chat-store.ts'
+export { createLegacyStores, type LegacyStores } from './adapters/legacy-stores.ts'
 export type {
   LegacyMessageRecord,
+  LegacyStoresOptions,
   LegacyThreadRecord,
   LegacyUploadRecord,
-} from './adapters/legacy-store-records.ts'
-export type { LegacyStoresOptions } from './adapters/legacy-stores-options.ts'
+} from './adapters/store-records.ts'
 export { type ExportOptions, exportData } from './export/export-data.ts'
 export {
   type ExportedUpload,
@@ -13,24 +13,21 @@ export {
   type LegacyUpload,
 } from './export/export-session-uploads.ts'
 export { formatRestoreReport } from './export/format-restore-report.ts'
-export {
-  type ImportExportOptions,
-  importExport,
-  type RestoredTable,
-  type RestoreReport,
-} from './export/import-export.ts'
 export { type ExportManifest, readManifest } from './export/manifest.ts'
+export {
+  type RestoredTable,
+  type RestoreOptions,
+  type RestoreReport,
+  restoreExport,
+} from './export/restore-export.ts'
 export { type GuardLegacyFilesOptions, guardLegacyFiles } from './guard/guard-legacy-files.ts'
 export {
   formatImportReport,
   type ReportColors,
   type ReportStyle,
 } from './import/format-import-report.ts'
-export {
-  type ImportOptions,
-  type ImportProgress,
-  importLegacySnapshots,
-} from './import/import-legacy-snapshots.ts'
+export { type ImportOptions, importLegacySnapshots } from './import/import-legacy-snapshots.ts'
+export type { ImportProgress } from './import/import-options.ts'
 export type {
   ImportReport,
   RecordIssue,

@@ -8,13 +8,13 @@ import {
   formatRestoreReport,
   guardLegacyFiles,
   type ImportReport,
-  importExport,
   importLegacySnapshots,
   importSessionUploads,
   type LegacyMessageRecord,
   type LegacyThreadRecord,
   type RestoreReport,
   readManifest,
+  restoreExport,
   type SessionStore,
   type UploadsReport,
 } from '@org/session-db/server'
@@ -25,7 +25,7 @@ import { describe, expectTypeOf, test } from 'vitest'
 declare const database: Pool
 declare const store: SessionStore
 const ann = { tenantId: 'acme', userId: 'ann' }
-const from = { database, dataDir: '/app/.data', ...ann }
+const from = { database, directory: '/app/.data', ...ann }
 
 describe('snapshots', () => {
   test('importLegacySnapshots and formatImportReport', () => {
@@ -33,7 +33,7 @@ describe('snapshots', () => {
     expectTypeOf(formatImportReport).parameter(0).toEqualTypeOf<ImportReport>()
     expectTypeOf(formatImportReport).returns.toEqualTypeOf<string>()
     // @ts-expect-error whose are they?
-    importLegacySnapshots({ database, dataDir: '/app/.data', tenantId: 'acme' })
+    importLegacySnapshots({ database, directory: '/app/.data', tenantId: 'acme' })
     // @ts-expect-error no such option
     importLegacySnapshots({ ...from, force: true })
   })
@@ -41,7 +41,7 @@ describe('snapshots', () => {
   test('importSessionUploads and exportSessionUploads', () => {
     expectTypeOf(importSessionUploads(from)).resolves.toEqualTypeOf<UploadsReport>()
     const uploads = [{ id: 'u1', originalName: 'log.jsonl', content: '' }]
-    expectTypeOf(exportSessionUploads(uploads, { dataDir: '/tmp' })).toEqualTypeOf<
+    expectTypeOf(exportSessionUploads(uploads, { directory: '/tmp' })).toEqualTypeOf<
       AsyncGenerator<ExportedUpload>
     >()
     // @ts-expect-error where to?
@@ -51,16 +51,16 @@ describe('snapshots', () => {
   })
 })
 
-test('exportData, importExport, readManifest and formatRestoreReport', () => {
+test('exportData, restoreExport, readManifest and formatRestoreReport', () => {
   const place = { database, directory: '/tmp/export', tenantId: 'acme' }
   expectTypeOf(exportData(place)).resolves.toEqualTypeOf<ExportManifest>()
-  expectTypeOf(importExport(place)).resolves.toEqualTypeOf<RestoreReport>()
+  expectTypeOf(restoreExport(place)).resolves.toEqualTypeOf<RestoreReport>()
   expectTypeOf(readManifest('/tmp/export')).resolves.toEqualTypeOf<ExportManifest | undefined>()
   expectTypeOf(formatRestoreReport).parameter(0).toEqualTypeOf<RestoreReport>()
   // @ts-expect-error whose data?
   exportData({ database, directory: '/tmp/export' })
   // @ts-expect-error no such option
-  importExport({ ...place, overwrite: true })
+  restoreExport({ ...place, overwrite: true })
 })
 
 test('createLegacyStores', () => {

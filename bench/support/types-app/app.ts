@@ -58,7 +58,7 @@ const authenticate = () => identity
 export async function startServer(): Promise<((request: Asked) => Promise<Response>)[]> {
   const { databaseUrl, electricUrl } = await startDevStack()
   await migrate({ database: databaseUrl })
-  await importLegacySnapshots({ database: pool, dataDir: '.data', ...identity })
+  await importLegacySnapshots({ database: pool, directory: '.data', ...identity })
   const contents = createS3ContentStore({ client, bucket: 'logs' })
   const metrics = createMetrics()
   const store = metrics.watchStore(createSessionStore({ database: pool, contents }))

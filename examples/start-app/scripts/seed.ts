@@ -25,14 +25,14 @@ export async function seed({ databaseUrl, secret, fixtures }: SeedOptions): Prom
     await migrate({ database: pool })
     await seedUsers({ databaseUrl, secret })
     await once(pool, 'legacy-chats', async () => {
-      const dataDir = resolve(fixtures, 'legacy-data/7f9df6a')
+      const directory = resolve(fixtures, 'legacy-data/7f9df6a')
       const report = await importLegacySnapshots({
         database: pool,
-        dataDir,
+        directory,
         ...ann,
         visibility: 'tenant',
       })
-      if (!report.ok) throw new Error(`The legacy chats of ${dataDir} did not import completely.`)
+      if (!report.ok) throw new Error(`The legacy chats of ${directory} did not import completely.`)
     })
     await once(pool, 'codex-log', () =>
       ingestSessionLog(pool, ann, {

@@ -11,8 +11,9 @@ export function checkLegacyCommand(): Command {
 }
 
 async function runCheck(paths: string[], { json }: { json?: true }): Promise<void> {
-  const { checkDirectories } = await import('../../legacy/guard/check-directories.ts')
-  const { describeLegacyPaths } = await import('../../legacy/guard/vite.ts')
+  const { checkDirectories, describeLegacyPaths } = await import(
+    '../../legacy/guard/legacy-files.ts'
+  )
   const { files, uses } = await checkDirectories(paths)
   if (uses.length > 0) process.exitCode = 1
   if (json) {

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander'
 import { SessionDbError } from '../../errors.ts'
-import { terminalText } from '../../legacy/import/terminal-text.ts'
+import { terminalText } from '../../legacy/import/format-import-report.ts'
 import type {
   ImportProgress,
   ImportReport,
@@ -66,7 +66,7 @@ async function runImport(options: ImportCommandOptions, command: Command): Promi
   const progress = createProgressLine(process.stderr)
   const common = {
     database,
-    dataDir: options.data,
+    directory: options.data,
     tenantId: options.tenant,
     userId: user,
     visibility: options.visibility,
@@ -85,7 +85,9 @@ async function runImport(options: ImportCommandOptions, command: Command): Promi
     ...common,
     ...(await s3Contents(options)),
     quarantineFile: options.quarantine.replace(/(\.[^./\\]+)?$/, '-uploads$1'),
-    ...(!options.json && { onProgress: (done: number) => progress.show(uploadStep(done)) }),
+    ...(!options.json && {
+      onProgress: (step: ImportProgress) => progress.show(progressStep(step)),
+    }),
   }
   try {
     // Strict writes all or nothing: a rehearsal finds refused chats before uploads are written.
@@ -108,8 +110,8 @@ async function runImport(options: ImportCommandOptions, command: Command): Promi
 
 /** Restores the output of `session-db export`. */
 async function importExported(database: string, options: ImportCommandOptions): Promise<void> {
-  const { formatRestoreReport, importExport } = await import('../../legacy/index.ts')
-  const report = await importExport({
+  const { formatRestoreReport, restoreExport } = await import('../../legacy/index.ts')
+  const report = await restoreExport({
     database,
     directory: options.data,
     tenantId: options.tenant,
@@ -126,10 +128,6 @@ function progressStep({ stage, file, done, total }: ImportProgress) {
   const isBytes = stage === 'reading'
   const label = file === undefined ? stage : `${stage} ${file}`
   return { label, done, total, format: isBytes ? formatBytes : count }
-}
-
-function uploadStep(done: number) {
-  return { label: `uploads ${count(done)}`, done: 0, total: 0, format: count }
 }
 
 function count(amount: number): string {

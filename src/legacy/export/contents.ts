@@ -10,18 +10,17 @@ import { readChunks } from '../../server/uploads/content/chunks.ts'
 import { type ContentStore, parseContentRef } from '../../server/uploads/content/content-store.ts'
 import { type GivenContents, sha256OfFile, storeContentFile } from '../content-files.ts'
 
-/** Where the bytes of sessions are in an export, each under its SHA-256. */
+/** Subdirectory of an export with the contents of sessions, each named by its SHA-256. */
 const CONTENTS_DIRECTORY = 'contents'
 
 /** A content of an export. */
 export interface ExportedContent {
   readonly sha256: string
   readonly bytes: number
-  /** The store that it was in, and goes back to. */
+  /** The store that it came from, and is restored to. */
   readonly scheme: string
 }
 
-/** Whose contents are exported, and from where. */
 export interface ContentScope {
   readonly tenantId: string
   /** Only those of this user's sessions. */
@@ -33,15 +32,15 @@ export interface ContentScope {
 interface ReferredContent {
   readonly ref: string
   readonly bytes: string
-  /** Of a content in Postgres. */
+  /** Null if it is not stored in Postgres. */
   readonly id: string | null
 }
 
 /**
  * Writes the contents that sessions refer to, one file each.
  *
- * @throws SessionDbError `unavailable` when one is in a store that was not given, or is not what its
- * hash says.
+ * @throws SessionDbError `unavailable` when one is in a store that was not given, or does not match its
+ *   hash.
  */
 export async function exportContents(
   client: ClientBase,
@@ -84,16 +83,19 @@ async function writeContent(
   })
   await pipeline(Readable.from(bytes), measure, createWriteStream(path, { flush: true }))
   if (hash.digest('hex') === sha256) return
-  throw new SessionDbError('unavailable', `The content ${sha256} is damaged in its store.`)
+  throw new SessionDbError(
+    'unavailable',
+    `The content ${sha256} is damaged in its store: its bytes do not match its hash.`,
+  )
 }
 
 /**
- * Stores the contents of an export that are not there yet, as part of the caller's transaction. In a
- * dry run nothing goes to a store that is not the database.
+ * Stores the missing contents of an export in the caller's transaction. A dry run stores nothing
+ * outside the database.
  *
- * @returns how many were stored.
- * @throws SessionDbError `invalid` for one that is missing or has other bytes than its name says;
- * `unavailable` when one belongs in a store that was not given.
+ * @returns the number of contents stored.
+ * @throws SessionDbError `invalid` for one that is missing or does not match its hash; `unavailable`
+ *   when one belongs in a store that was not given.
  */
 export async function importContents(
   client: ClientBase,
@@ -132,9 +134,8 @@ function storeOf(scheme: string, contents: GivenContents): ContentStore {
   throw new SessionDbError(
     'unavailable',
     scheme === 'pg'
-      ? 'A session refers to a content that is not in the database.'
-      : `Contents are in a store '${scheme}', which was not given: pass it as contents` +
-          ' (--s3-bucket for S3).',
+      ? 'A session refers to a content that is missing from the database.'
+      : `Contents are in the store '${scheme}': pass it as contents (--s3-bucket for S3).`,
   )
 }
 

@@ -7,49 +7,43 @@ import { pipeline } from 'node:stream/promises'
 import type { ClientBase, Pool } from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
 import { SessionDbError } from '../../errors.ts'
-import { idField } from '../../schema/fields.ts'
-import { problemIn, validate } from '../../schema/validate.ts'
 import { inCopyTransaction } from '../../server/connections.ts'
 import type { GivenContents } from '../content-files.ts'
+import { checkIds } from '../import/import-options.ts'
 import { exportContents } from './contents.ts'
-import { type ExportedTable, exportedTables } from './exported-tables.ts'
+import { type ExportedTable, exportedTables, LINE_FORMAT, tableColumns } from './exported-tables.ts'
 import { type ExportManifest, MANIFEST_FILE } from './manifest.ts'
-import { LINE_FORMAT, tableColumns } from './table-columns.ts'
 
 export interface ExportOptions {
   /** A connection string, or a pool, which stays open. */
   readonly database: string | Pool
   readonly tenantId: string
-  /** Only what is this user's; the whole tenant unless given. */
+  /** Exports only this user's data; the whole tenant by default. */
   readonly userId?: string
-  /** Where to put the export: a directory that does not exist yet, or is empty. */
+  /** A directory that does not exist or is empty. */
   readonly directory: string
-  /** Stores other than Postgres that contents of sessions are in. */
+  /** Content stores other than Postgres that sessions refer to. */
   readonly contents?: GivenContents
   readonly onProgress?: (progress: { readonly table: string; readonly rows: number }) => void
 }
 
 /**
- * Writes a tenant's data, or one user's, to a directory: a file of NDJSON per table, the contents of
- * sessions that are in Postgres or a store that is given, and a manifest with their hashes. Everything is read in one
- * snapshot of the database, and the same rows give the same bytes. `importExport` brings it into a database again.
+ * Exports the data of a tenant, or of one user, to a directory: an NDJSON file per table, the contents
+ * of sessions, and a manifest with hashes. Everything is read in one database snapshot, and equal rows
+ * give equal bytes. Restore it with `restoreExport`.
  *
- * A user's data are: the sessions they own, with timeline; the threads they created; the messages
- * they are the author of. Of sessions and threads of others that these belong to, there is what is
- * needed to place them, without titles or metadata; a thread's counts are those of the user's
- * messages.
+ * A user's data are the sessions they own, with timeline; the threads they created; the messages they
+ * wrote. Sessions and threads of others that these belong to are included without titles or metadata,
+ * and with the counts of the user's messages only.
  *
- * @throws SessionDbError `invalid` when the directory holds something, or an id is none;
- * `unavailable` when a content is in a store that was not given.
+ * @throws SessionDbError `invalid` when the directory is not empty, or for an invalid id;
+ *   `unavailable` when a content is in a store that was not given.
  * @example
  * await exportData({ database, tenantId: 'acme', directory: 'acme-export' })
  */
 export async function exportData(options: ExportOptions): Promise<ExportManifest> {
   const { tenantId, userId } = options
-  for (const [name, id] of Object.entries({ tenantId, ...(userId !== undefined && { userId }) })) {
-    const { error } = validate(idField, id)
-    if (error !== undefined) throw new SessionDbError('invalid', problemIn(error, name))
-  }
+  checkIds({ tenantId, userId })
   const directory = resolve(options.directory)
   await refuseOccupied(directory)
   const unfinished = `${directory}.unfinished`
@@ -104,7 +98,7 @@ async function exportInto(
   return manifest
 }
 
-/** Rows as JSON text, tenant left out: an export can go into a tenant of another name. */
+/** Rows as JSON without the tenant, so that they can be restored into a tenant of another name. */
 async function rowsSql(
   client: ClientBase,
   { table, order, userRows }: ExportedTable,

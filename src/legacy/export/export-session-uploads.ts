@@ -3,12 +3,12 @@ import { type FileHandle, mkdir, open, rename, writeFile } from 'node:fs/promise
 import { join } from 'node:path'
 import { SessionDbError } from '../../errors.ts'
 
-/** File that `exportSessionUploads` writes, one line per upload. */
+/** The file with one line per upload. */
 export const UPLOADS_FILE = 'session-uploads.ndjson'
-/** Directory beside it that holds the contents, each under its SHA-256. */
+/** The directory beside it with the contents, each named by its SHA-256. */
 export const UPLOAD_CONTENTS = 'session-upload-contents'
 
-/** An upload as the old app held it in memory. Further fields are kept. */
+/** An upload of the old app. Further fields are kept. */
 export interface LegacyUpload {
   readonly id: string
   readonly originalName: string
@@ -16,34 +16,34 @@ export interface LegacyUpload {
   readonly [field: string]: unknown
 }
 
-/** An upload that has been written out. */
+/** An exported upload. */
 export interface ExportedUpload {
   readonly id: string
   readonly bytes: number
-  /** Null for one without content: the import puts its line into the quarantine. */
+  /** Null for an upload without content, which the import will quarantine. */
   readonly sha256: string | null
 }
 
 /**
- * Writes the old process's uploads to its data directory, before they are lost with it: a line of
- * NDJSON for each, and its content as a file. Call it in the old process; `session-db import` takes
- * it from there. The file appears under its name when the last upload has been written, so half an
- * export is never taken for a whole one. An upload without content does not stop the others.
+ * Writes the uploads that the old process holds in memory to its data directory, before they are lost
+ * with it: one NDJSON line each, and the content as a file. Call it in the old process;
+ * `session-db import` reads the result. The NDJSON file appears only when the last upload is written,
+ * so a partial export is never imported. An upload without content does not stop the others.
  *
- * @param uploads for example `sessionUploadsCollection.toArray`, or anything that yields uploads.
+ * @param uploads for example `sessionUploadsCollection.toArray`
  * @yields each upload once it is on disk.
- * @throws SessionDbError `invalid`, naming the upload, for one whose fields are no JSON.
+ * @throws SessionDbError `invalid`, naming the upload, for one that cannot be written as JSON.
  * @example
- * for await (const { id, bytes } of exportSessionUploads(uploads.toArray, { dataDir: 'data' })) {
+ * for await (const { id, bytes } of exportSessionUploads(uploads.toArray, { directory: 'data' })) {
  *   console.log(id, bytes)
  * }
  */
 export async function* exportSessionUploads(
   uploads: Iterable<LegacyUpload> | AsyncIterable<LegacyUpload>,
-  { dataDir }: { readonly dataDir: string },
+  { directory }: { readonly directory: string },
 ): AsyncGenerator<ExportedUpload> {
-  const contents = join(dataDir, UPLOAD_CONTENTS)
-  const path = join(dataDir, UPLOADS_FILE)
+  const contents = join(directory, UPLOAD_CONTENTS)
+  const path = join(directory, UPLOADS_FILE)
   await mkdir(contents, { recursive: true })
   const file: FileHandle = await open(`${path}.unfinished`, 'w')
   let count = 0
@@ -62,7 +62,7 @@ export async function* exportSessionUploads(
   await rename(`${path}.unfinished`, path)
 }
 
-/** @param content anything that an old process may hold where a text is meant. */
+/** @param content from the old process, which may hold anything */
 async function writeContent(
   directory: string,
   content: unknown,

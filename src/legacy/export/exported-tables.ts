@@ -1,19 +1,21 @@
-/** A table whose rows are exported, and imported again in this order. */
+import type { ClientBase } from 'pg'
+
+/** A table whose rows are exported, and restored in this order. */
 export interface ExportedTable {
   readonly table: string
   readonly file: string
-  /** Names a row within its tenant. */
+  /** The primary key without `tenant_id`. */
   readonly key: readonly string[]
-  /** The order of the lines, which is the same for the same rows. */
+  /** The order of the lines, so that equal rows give equal files. */
   readonly order: readonly string[]
   /**
-   * Which rows are one user's, and how they are shown; `u` stands for the user. A row that only
-   * leads to the user's own is shown without what it says of others.
+   * SQL for the rows of one user (`u`), with a column `shown` of values that replace the row's: parents
+   * of the user's rows that belong to others are exported without their titles and metadata.
    */
   readonly userRows: (tenant: string, u: string) => string
 }
 
-/** What is left of a session that is another user's, but which the user's own rows belong to. */
+/** Replaces the values of another user's session. */
 const REDUCED_SESSION = `jsonb_build_object(
   'title', 'Session of another user', 'original_name', NULL, 'source_path', NULL,
   'repo_label', NULL, 'repo', NULL, 'workspace_root', NULL, 'content_ref', NULL,
@@ -21,7 +23,7 @@ const REDUCED_SESSION = `jsonb_build_object(
 
 const REDUCED_THREAD = `jsonb_build_object('title', 'Thread of another user', 'metadata', '{}'::jsonb)`
 
-/** Every table that is exported, parents first. */
+/** Every exported table, parents first. */
 export const exportedTables: readonly ExportedTable[] = [
   {
     table: 'sessions',
@@ -88,10 +90,39 @@ export const exportedTables: readonly ExportedTable[] = [
 
 /** Tables that are not exported, and why. */
 export const notExported: Readonly<Record<string, string>> = {
-  applied_batches: 'answers to writes that were sent here; their txids mean nothing elsewhere',
-  session_contents: 'exported as files, under contents/',
-  session_content_chunks: 'exported as files, under contents/',
-  session_content_garbage: 'bytes that are to be deleted',
-  session_uploads: 'work under way: an upload that is not complete is begun again',
-  session_db_migrations: 'what this database is, not what a tenant has in it',
+  applied_batches: 'results of writes to this database; their txids mean nothing elsewhere',
+  session_contents: 'exported as files under contents/',
+  session_content_chunks: 'exported as files under contents/',
+  session_content_garbage: 'contents to delete',
+  session_uploads: 'unfinished uploads, which start again',
+  session_db_migrations: 'about the database, not a tenant',
+}
+
+/**
+ * COPY options for lines of JSON: quote and delimiter are characters that JSON always escapes, so COPY
+ * neither quotes nor escapes anything.
+ */
+export const LINE_FORMAT = `(FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02', ENCODING 'UTF8')`
+
+export interface TableColumns {
+  /** Writable columns without `tenant_id`. */
+  readonly stored: readonly string[]
+  readonly generated: readonly string[]
+  readonly text: ReadonlySet<string>
+}
+
+export async function tableColumns(client: ClientBase, table: string): Promise<TableColumns> {
+  const { rows } = await client.query<{ name: string; type: string; generated: boolean }>(
+    `SELECT attname AS name, format_type(atttypid, NULL) AS type, attgenerated <> '' AS generated
+     FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped
+     ORDER BY attnum`,
+    [table],
+  )
+  const names = (generated: boolean) =>
+    rows.filter((row) => row.generated === generated).map(({ name }) => name)
+  return {
+    stored: names(false).filter((name) => name !== 'tenant_id'),
+    generated: names(true),
+    text: new Set(rows.filter(({ type }) => type === 'text').map(({ name }) => name)),
+  }
 }

@@ -1,14 +1,14 @@
 import pc from 'picocolors'
 import type { ReportStyle } from '../import/format-import-report.ts'
-import type { RestoredTable, RestoreReport } from './import-export.ts'
+import type { RestoredTable, RestoreReport } from './restore-export.ts'
 
 const MAX_LISTED = 20
 
 /**
- * Prints what became of an export, for people.
+ * Formats the report of a restore as plain text.
  *
  * @example
- * console.log(formatRestoreReport(await importExport(options)))
+ * console.log(formatRestoreReport(await restoreExport(options)))
  */
 export function formatRestoreReport(report: RestoreReport, style: ReportStyle = {}): string {
   const { bold, green, red } = style.colors ?? pc.createColors(false)
@@ -22,7 +22,7 @@ export function formatRestoreReport(report: RestoreReport, style: ReportStyle = 
   const heads = [
     'in export',
     report.dryRun ? 'to insert' : 'inserted',
-    'there',
+    'equal',
     'newer',
     'differing',
   ]
@@ -32,19 +32,19 @@ export function formatRestoreReport(report: RestoreReport, style: ReportStyle = 
   const what = report.dryRun
     ? 'Dry run: nothing was written.'
     : report.changed
-      ? 'Imported.'
-      : 'Nothing changed: everything was there already.'
+      ? 'Restored.'
+      : 'Nothing changed: everything was restored before.'
   return [
     bold(row('', heads)),
     ...report.tables.map(counts),
     ...(differing.length > 0
-      ? ['', red('There already, with something else in them, and left alone'), ...differing]
+      ? ['', red('Existing rows that differ; left alone'), ...differing]
       : []),
     '',
     `${what} ${
       report.ok
         ? bold(green('Export and database agree.'))
-        : bold(red('Export and database DO NOT agree, see above.'))
+        : bold(red('Export and database DO NOT agree; see above.'))
     }`,
   ].join('\n')
 }

@@ -5,14 +5,13 @@ import { SessionDbError } from '../../errors.ts'
 import { problemIn, validate } from '../../schema/validate.ts'
 import { sha256OfFile } from '../content-files.ts'
 
-/** Name of the file that says what an export holds. */
 export const MANIFEST_FILE = 'manifest.json'
 
 const manifestSchema = z.object({
   format: z.literal('session-db-export'),
   version: z.literal(1),
   tenantId: z.string(),
-  /** Null for the whole tenant. */
+  /** Null for an export of the whole tenant. */
   userId: z.nullable(z.string()),
   files: z.array(
     z.object({
@@ -31,14 +30,14 @@ const manifestSchema = z.object({
   ),
 })
 
-/** What an export holds. The same rows make the same manifest. */
+/** The contents of an export. Equal rows give an equal manifest. */
 export type ExportManifest = z.output<typeof manifestSchema>
 
 /**
  * Reads the manifest of an export.
  *
- * @returns undefined when the directory has none: it is no export.
- * @throws SessionDbError `invalid` when it has one of another form or version.
+ * @returns undefined when the directory has none and is not an export.
+ * @throws SessionDbError `invalid` when the manifest has another form or version.
  */
 export async function readManifest(directory: string): Promise<ExportManifest | undefined> {
   const path = join(directory, MANIFEST_FILE)
@@ -51,7 +50,7 @@ export async function readManifest(directory: string): Promise<ExportManifest | 
   if (parsed.success) return parsed.data
   throw new SessionDbError(
     'invalid',
-    `${path} is not the manifest of an export this version can read ` +
+    `${path} is not a manifest that this version can read ` +
       `(${problemIn(parsed.error, 'the file')}). Nothing was imported.`,
   )
 }
@@ -65,9 +64,9 @@ function parseJson(text: string): unknown {
 }
 
 /**
- * Checks that the files of an export are those that were written.
+ * Verifies the hashes of an export's files.
  *
- * @throws SessionDbError `invalid`, naming the file that is missing or was changed.
+ * @throws SessionDbError `invalid`, naming a file that is missing or was changed.
  */
 export async function verifyFiles(directory: string, manifest: ExportManifest): Promise<void> {
   for (const { name, sha256 } of manifest.files) {
@@ -77,7 +76,7 @@ export async function verifyFiles(directory: string, manifest: ExportManifest): 
     throw new SessionDbError(
       'invalid',
       `${path} ${found === undefined ? 'is missing' : 'was changed since it was exported'}. ` +
-        'Nothing was imported. Take the export as it was made.',
+        'Nothing was imported. Use an unchanged copy of the export.',
     )
   }
 }

@@ -2,12 +2,12 @@ import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { SessionDbError } from '../../errors.ts'
-import { isLegacyPath } from './legacy-path.ts'
+import { isLegacyPath } from './legacy-files.ts'
 
 export interface GuardLegacyFilesOptions {
-  /** Whether to refuse; only in production (`NODE_ENV`) unless given. Elsewhere it only logs. */
+  /** Refuses access instead of only logging it. By default true when `NODE_ENV` is `production`. */
   readonly refuse?: boolean
-  /** `console.error` unless given. */
+  /** Receives the messages; `console.error` by default. */
   readonly log?: (message: string) => void
 }
 
@@ -20,11 +20,11 @@ const CALLBACK = ['readFile', 'writeFile', 'appendFile', 'open', 'copyFile', 're
 type AnyFunction = (...args: unknown[]) => unknown
 
 /**
- * Watches the process's file access, and where it reads or writes a legacy snapshot logs where the
- * call came from and, in production, refuses it with a SessionDbError `forbidden`. Call it first
- * thing in the server; it catches paths that no look at the code can.
+ * Logs every access of the process to a legacy snapshot, with the caller, and in production refuses it
+ * with a SessionDbError `forbidden`. Call it first in the server: it catches paths that a search of the
+ * code cannot find.
  *
- * @returns a function that takes the guard away.
+ * @returns a function that removes the guard.
  * @example
  * guardLegacyFiles()
  */
@@ -37,10 +37,10 @@ export function guardLegacyFiles(options: GuardLegacyFilesOptions = {}): () => v
     if (path === undefined) return undefined
     const error = new SessionDbError(
       'forbidden',
-      `fs.${name} of ${path}: chat history is in the database now, not in JSON files.` +
-        (refuse ? ' Refused.' : ''),
+      `${refuse ? 'Refused' : 'Found'} fs.${name} of ${path}: chat history is in the database. ` +
+        'Use createLegacyStores or createSessionCollections instead.',
     )
-    // The first lines of the stack are the guard's own.
+    // Skips the guard's own frames.
     const callers = error.stack?.split('\n').slice(3, 7).join('\n') ?? ''
     log(`session-db: ${error.message}\n${callers}`)
     return refuse ? error : undefined
@@ -50,7 +50,7 @@ export function guardLegacyFiles(options: GuardLegacyFilesOptions = {}): () => v
     ...CALLBACK.map((name) => wrap(fs, name, callBack, check)),
     ...CALLBACK.map((name) => wrap(fs.promises, name, (error) => Promise.reject(error), check)),
   ]
-  // Otherwise `import { readFile } from 'node:fs'` would keep what it had.
+  // Named imports such as `import { readFile } from 'node:fs'` follow only after this.
   syncBuiltinESMExports()
   return () => {
     for (const restore of undo) restore()
@@ -83,7 +83,7 @@ function callBack(error: SessionDbError, args: readonly unknown[]): void {
   process.nextTick(callback as AnyFunction, error)
 }
 
-/** The name that a call gives, be it as text, URL or bytes. Written data is no path: it is long. */
+/** The path of a call's argument. Longer strings are data to write. */
 function asPath(value: unknown): string | undefined {
   if (typeof value === 'string') return value.length < 4_096 ? value : undefined
   if (value instanceof URL && value.protocol === 'file:') return fileURLToPath(value)

@@ -1,15 +1,19 @@
 import pc from 'picocolors'
-import type { ImportReport, RecordIssue, RowCounts, ThreadReport } from './import-report.ts'
-import { terminalText } from './terminal-text.ts'
+import {
+  type ImportReport,
+  type RecordIssue,
+  type RowCounts,
+  recordName,
+  type ThreadReport,
+} from './import-report.ts'
 
 const MAX_LISTED = 50
 const HASH_SHOWN = 12
 
-/** How a report is to look. */
 export interface ReportStyle {
-  /** Columns of the terminal; 100 unless given. */
+  /** Width of the terminal in columns; 100 by default. */
   readonly width?: number
-  /** Colours, from picocolors; none unless given. */
+  /** Colours, from picocolors; none by default. */
   readonly colors?: ReportColors
 }
 
@@ -19,7 +23,7 @@ export type ReportColors = Pick<
 >
 
 /**
- * Prints a report for people, plain text of several lines.
+ * Formats a report as plain text of several lines.
  *
  * @example
  * console.log(formatImportReport(await importLegacySnapshots(options)))
@@ -33,7 +37,7 @@ export function formatImportReport(report: ImportReport, style: ReportStyle = {}
     ...countTable(report, colors),
     ...threadSection(report, width, colors),
     ...section(
-      colors.bold('Sessions made because records name them and there are none'),
+      colors.bold('Sessions created because records name them'),
       report.stubSessions.map(({ id, title }) => shorten(`  ${id}  ${printable(title)}`, width)),
       report.stubSessions.length,
     ),
@@ -42,7 +46,7 @@ export function formatImportReport(report: ImportReport, style: ReportStyle = {}
       report.badRecords.map((issue) => issueLine(issue, issues)),
       report.badRecordCount,
     ),
-    ...(report.quarantineFile === null ? [] : [`  They are in ${report.quarantineFile}`]),
+    ...(report.quarantineFile === null ? [] : [`  Saved in ${report.quarantineFile}`]),
     ...section(
       colors.yellow('Imported with a change'),
       report.notes.map((issue) => issueLine(issue, issues)),
@@ -57,7 +61,7 @@ function fileLines({ files }: ImportReport, { dim }: ReportColors): string[] {
   return files.map(({ path, found, records }) =>
     found
       ? `${path}: ${number(records)} ${records === 1 ? 'record' : 'records'}`
-      : dim(`${path}: not there, nothing to import`),
+      : dim(`${path}: not found, nothing to import`),
   )
 }
 
@@ -74,7 +78,7 @@ function countTable({ dryRun, ...report }: ImportReport, { bold }: ReportColors)
   ]
 }
 
-/** Threads with something to say come first; all others are one like the other. */
+/** Differing threads come first, then those with remarks. */
 function threadSection({ perThread }: ImportReport, width: number, colors: ReportColors): string[] {
   if (perThread.length === 0) return []
   const shown = [
@@ -86,7 +90,7 @@ function threadSection({ perThread }: ImportReport, width: number, colors: Repor
   const lines = shown.flatMap((thread) => threadLine(thread, idWidth, width, colors))
   const rest = perThread.length - shown.length
   const differing = perThread.filter(({ agrees }) => !agrees).length
-  const restAgrees = differing <= MAX_LISTED ? ', which agree' : ''
+  const restAgrees = differing <= MAX_LISTED ? ', all equal' : ''
   const more = rest > 0 ? [colors.dim(`  and ${number(rest)} more${restAgrees}`)] : []
   return ['', colors.bold('Threads, file against database'), ...lines, ...more]
 }
@@ -122,21 +126,27 @@ function remarks({ declaredCount, fileCount, editedInDatabase }: ThreadReport): 
   const edited = editedInDatabase.length
   return [
     ...(declaredCount !== null && declaredCount !== fileCount
-      ? [`messageCount says ${number(declaredCount)}, the files hold ${number(fileCount)}`]
+      ? [
+          `messageCount is ${number(declaredCount)}, but the files contain ${number(fileCount)} messages`,
+        ]
       : []),
-    ...(edited > 0 ? [`${number(edited)} edited in the database since, left alone`] : []),
+    ...(edited > 0 ? [`${number(edited)} edited in the database since; left alone`] : []),
   ]
 }
 
 function issueLine(issue: RecordIssue, { width, colors }: Required<ReportStyle>): string {
   const { file, index, id, reason } = issue
-  const place = `${file}[${index}]${id === null ? '' : ` ${printable(id)}`}`
+  const place = recordName({ file, index, id: id === null ? null : printable(id) })
   const line = `  ${place}: ${printable(reason)}`
   if (line.length <= width) return line
   return `  ${place}:\n    ${colors.dim(printable(reason))}`
 }
 
-/** As much of a record's own text as a report has room for. */
+/** Replaces characters that could control the terminal or imitate another line. */
+export function terminalText(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\uFFFD')
+}
+
 function printable(text: string): string {
   return terminalText(text).slice(0, 300)
 }
@@ -160,13 +170,13 @@ function section(title: string, lines: readonly string[], total: number): string
 function conclusion(report: ImportReport, { bold, green, red }: ReportColors): string {
   const { ok, changed, dryRun } = report
   const what = dryRun
-    ? `Dry run: nothing was written${changed ? '' : ', and nothing would be'}.`
+    ? `Dry run: nothing was written${changed ? '' : ', and there is nothing to write'}.`
     : changed
       ? 'Imported.'
-      : 'Nothing changed: everything was there already.'
+      : 'Nothing changed: everything was imported before.'
   if (ok) return `${what} ${bold(green('Files and database agree.'))}`
   const bad = report.badRecordCount
   const missing =
     bad === 0 ? '' : ` ${number(bad)} ${bad === 1 ? 'record is' : 'records are'} missing.`
-  return `${what} ${bold(red('Files and database DO NOT agree, see above.'))}${missing}`
+  return `${what} ${bold(red('Files and database DO NOT agree; see above.'))}${missing}`
 }

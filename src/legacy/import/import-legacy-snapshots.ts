@@ -1,71 +1,58 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { ClientBase, Pool } from 'pg'
 import { SessionDbError } from '../../errors.ts'
 import { inCopyTransaction } from '../../server/connections.ts'
-import { compareWithDatabase } from './compare-with-database.ts'
-import { checkedOwner, type ImportOwner } from './import-owner.ts'
-import type {
-  ImportReport,
-  RowCounts,
-  SnapshotFileName,
-  SnapshotFileReport,
-} from './import-report.ts'
-import { placeRecords, setAside } from './place-records.ts'
-import type { PlaceSql } from './place-sql.ts'
+import { compareWithDatabase } from './compare.ts'
+import { checkedOwner, type ImportOwner, type ImportProgress } from './import-options.ts'
+import { createIssueList, type ImportReport, type RowCounts, recordName } from './import-report.ts'
+import { placeRecords, type RepeatedRecord, removeRepeats } from './place.ts'
 import { createQuarantineFile, type QuarantineFile } from './quarantine-file.ts'
-import { quarantineRepeats } from './quarantine-repeats.ts'
-import type { RecordSource } from './read-records.ts'
-import { createIssueList, recordName } from './record-issues.ts'
-import { stageSnapshotFiles } from './stage-snapshot-files.ts'
-import { createStagingTables } from './staging-tables.ts'
-import { rememberFiles } from './unchanged-files.ts'
-import { readNewSessions, writeRows } from './write-rows.ts'
-
-/** How far an import has come. */
-export interface ImportProgress {
-  readonly stage: 'reading' | 'placing' | 'writing' | 'comparing' | 'done'
-  /** The file being read. */
-  readonly file?: SnapshotFileName
-  /** Bytes while reading, messages while writing. */
-  readonly done: number
-  readonly total: number
-}
+import { rememberFiles, stageSnapshotFiles } from './stage.ts'
+import { readNewSessions, writeRows } from './write.ts'
 
 export interface ImportOptions {
   /** A connection string, or a pool, which stays open. The schema must be migrated. */
   readonly database: string | Pool
   /** The old app's `data` directory. */
-  readonly dataDir: string
+  readonly directory: string
   readonly tenantId: string
-  /** Owner of the sessions that are made, creator of the threads and author of the messages. */
+  /** The owner of new sessions, creator of the threads and author of the messages. */
   readonly userId: string
-  /** Of the sessions that are made; `private` unless given. */
+  /** Visibility of new sessions; `private` by default. */
   readonly visibility?: 'private' | 'tenant'
-  /** Only plans: the report says what would be, and no table is written or locked. */
+  /** Only reports what would be done: nothing is written or locked. */
   readonly dryRun?: boolean
-  /** Stops at the first record that cannot be imported, or thread that does not agree. */
+  /** Fails at the first record that cannot be imported, or thread that does not agree. */
   readonly strict?: boolean
-  /** Takes the records that can be read of a file that is not JSON throughout. */
+  /**
+   * Imports the readable records of a file that is not valid JSON. The whole file is then held in
+   * memory.
+   */
   readonly salvage?: boolean
-  /** Where to put records that cannot be imported, as NDJSON. Without it they are only reported. */
+  /** A file for records that cannot be imported (NDJSON). Without it they are only reported. */
   readonly quarantineFile?: string
   readonly onProgress?: (progress: ImportProgress) => void
 }
 
 /**
- * Brings an old app's `chat-threads.json`, `chat-messages.json` and `chat-tool-events.json` into the
- * database, in one transaction: ids, order and times are kept, sessions nobody has a record of are
- * made. Rows that are there already are left alone, so a second run changes nothing and live edits
- * stay. Afterwards every thread is read back and compared with the files. These are read twice: what
- * is decided, and their texts as they are written. Memory does not grow with the files.
+ * Imports an old app's `chat-threads.json`, `chat-messages.json` and `chat-tool-events.json` in one
+ * transaction. Ids, order and times are kept; sessions without a record are created as stubs. Existing
+ * rows are left alone, so a second run changes nothing and live edits stay. At the end every thread is
+ * read back and compared with the files.
  *
- * @returns the report; `ok` only when every record was understood and every thread agrees.
- * @throws SessionDbError `invalid` for a file that is not a JSON array (naming file and position) or
- * that is written meanwhile, a tenant or user that is no id, and with `strict` for the first record that is bad; `unavailable`
- * when the database cannot be reached or is not migrated. Nothing is written then.
+ * The files are streamed into temporary tables, where Postgres decides what is missing: memory does not
+ * grow with their size.
+ *
+ * @returns the report; `ok` only if every record could be imported and every thread agrees.
+ * @throws SessionDbError `invalid` for a file that is not a JSON array (with line and column) or is
+ *   changed during the import, for an invalid tenant or user id, and with `strict` for the first bad
+ *   record; `unavailable` when the database cannot be reached or is not migrated. Nothing is written
+ *   then.
  * @example
  * const report = await importLegacySnapshots({
  *   database: process.env.DATABASE_URL,
- *   dataDir: 'data',
+ *   directory: 'data',
  *   tenantId: 'acme',
  *   userId: 'ada',
  * })
@@ -91,16 +78,17 @@ async function runImport(
   owner: ImportOwner,
   quarantine: QuarantineFile | undefined,
 ): Promise<ImportReport> {
-  const { dryRun = false, strict = false, salvage = false, dataDir } = options
-  const progress = (stage: ImportProgress['stage'], done = 0, total = 0, file?: SnapshotFileName) =>
+  const { dryRun = false, strict = false, salvage = false, directory } = options
+  const progress = (stage: ImportProgress['stage'], done = 0, total = 0, file?: string) =>
     options.onProgress?.({ stage, done, total, ...(file !== undefined && { file }) })
   const badRecords = createIssueList()
   const notes = createIssueList()
-  const sql: PlaceSql = { tenant: client.escapeLiteral(owner.tenantId), lock: !dryRun }
+  const tenant = client.escapeLiteral(owner.tenantId)
   if (!dryRun) await lockImports(client, owner.tenantId)
-  await createStagingTables(client)
-  const source: RecordSource = {
-    dataDir,
+
+  const checkUnchanged = await rememberFiles(directory)
+  const files = await stageSnapshotFiles(client, {
+    directory,
     salvage,
     onNote: notes.add,
     onBytes: (file, done, total) => progress('reading', done, total, file),
@@ -109,32 +97,31 @@ async function runImport(
       badRecords.add(issue)
       await quarantine?.add(issue, bytes)
     },
-  }
-  const checkUnchanged = await rememberFiles(dataDir)
-  const files = await stageSnapshotFiles(client, source)
+  })
+
   progress('placing')
-  const repeats = await setAside(client, notes)
+  const repeats = await removeRepeats(client, notes)
   const [repeat] = repeats
-  if (strict && repeat) throw refusal(`${recordName(repeat)}: ${repeat.reason}`)
-  for (const issue of repeats) badRecords.add(issue)
-  if (quarantine) await quarantineRepeats(quarantine, dataDir, salvage, repeats)
-  await placeRecords(client, sql, notes)
+  if (strict && repeat) throw refusal(`${recordName(repeat.issue)}: ${repeat.issue.reason}`)
+  for (const { issue } of repeats) badRecords.add(issue)
+  if (quarantine) await quarantineRepeats(quarantine, directory, repeats)
+  await placeRecords(client, { tenant, lock: !dryRun }, notes)
   const stubs = await readNewSessions(client)
   const counts = await countRows(client, stubs.length)
-  const total = counts.messages.inserted
+
   if (!dryRun) {
+    const total = counts.messages.inserted
     progress('writing', 0, total)
-    try {
-      await writeRows(client, owner, stubs, source, (done) => progress('writing', done, total))
-    } finally {
-      await checkUnchanged()
-    }
+    await writeRows(client, owner, stubs)
+    progress('writing', total, total)
+    await checkUnchanged()
   }
+
   progress('comparing')
-  const perThread = await compareWithDatabase(client, sql, dryRun)
+  const perThread = await compareWithDatabase(client, tenant, dryRun)
   const differing = perThread.find(({ agrees }) => !agrees)
   if (strict && differing) {
-    throw refusal(`thread ${differing.id} would not agree (${differing.differences.join(', ')})`)
+    throw refusal(`thread ${differing.id} differs in ${differing.differences.join(', ')}`)
   }
   await quarantine?.finish()
   progress('done')
@@ -142,7 +129,7 @@ async function runImport(
     ok: badRecords.count === 0 && differing === undefined,
     dryRun,
     changed: Object.values(counts).some(({ inserted }) => inserted > 0),
-    files: files satisfies readonly SnapshotFileReport[],
+    files,
     ...counts,
     stubSessions: stubs.map(({ id, title }) => ({ id, title })),
     perThread,
@@ -163,6 +150,25 @@ async function lockImports(client: ClientBase, tenantId: string): Promise<void> 
   await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
     `session-db import ${tenantId}`,
   ])
+}
+
+/** Repeated ids are known only when all records are read: their text is read from the files again. */
+async function quarantineRepeats(
+  quarantine: QuarantineFile,
+  directory: string,
+  repeats: readonly RepeatedRecord[],
+): Promise<void> {
+  const files = new Map<string, FileHandle>()
+  try {
+    for (const { issue, start, bytes } of repeats) {
+      const file = files.get(issue.file) ?? (await open(join(directory, issue.file)))
+      files.set(issue.file, file)
+      const { buffer } = await file.read(Buffer.alloc(bytes), 0, bytes, start)
+      await quarantine.add(issue, buffer)
+    }
+  } finally {
+    await Promise.all([...files.values()].map((file) => file.close()))
+  }
 }
 
 async function countRows(

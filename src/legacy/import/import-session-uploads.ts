@@ -8,82 +8,86 @@ import type { ContentStore } from '../../server/uploads/content/content-store.ts
 import { createLineSplitter } from '../../timeline/lines.ts'
 import type { ContentTarget, GivenContents } from '../content-files.ts'
 import { UPLOADS_FILE } from '../export/export-session-uploads.ts'
-import { checkedOwner, type ImportOwner } from './import-owner.ts'
+import { checkedOwner, type ImportOwner, type ImportProgress } from './import-options.ts'
+import { idOf } from './import-report.ts'
 import { createQuarantineFile, type QuarantineFile } from './quarantine-file.ts'
 import { BadRecordError, recordFields } from './record-fields.ts'
-import { idOf } from './record-issues.ts'
-import { readUploadRecord } from './upload-record.ts'
-import { findUploadPlace, type UploadPlace, writeUpload } from './write-upload.ts'
+import { findUploadPlace, readUpload, type UploadPlace, writeUpload } from './write-upload.ts'
 
 export interface ImportUploadsOptions {
+  /** A connection string, or a pool, which stays open. The schema must be migrated. */
   readonly database: string | Pool
-  readonly dataDir: string
+  /** The directory that `exportSessionUploads` wrote to. */
+  readonly directory: string
   readonly tenantId: string
+  /** The owner of new sessions. */
   readonly userId: string
+  /** Visibility of new sessions; `private` by default. */
   readonly visibility?: 'private' | 'tenant'
-  /** Where contents go; Postgres unless given. Of several the first. */
+  /** Where contents are stored; Postgres by default. Of several the first is used. */
   readonly contents?: GivenContents
-  /** Only plans: nothing is written. */
+  /** Only reports what would be done: nothing is written. */
   readonly dryRun?: boolean
-  /** Looks at all uploads first, and writes none when one of them cannot be imported. */
+  /** Checks all uploads first, and writes none if one of them cannot be imported. */
   readonly strict?: boolean
-  /** Where to put lines that cannot be imported, as NDJSON. Without it they are only reported. */
+  /** A file for lines that cannot be imported (NDJSON). Without it they are only reported. */
   readonly quarantineFile?: string
-  /** Hears how many lines have been dealt with. */
-  readonly onProgress?: (done: number) => void
+  readonly onProgress?: (progress: ImportProgress) => void
 }
 
-/** An upload that could not be imported, or was with a change. */
+/** A remark about one line of `session-uploads.ndjson`. */
 export interface UploadIssue {
-  /** Line of `session-uploads.ndjson`, from 1. */
+  /** Line number, from 1. */
   readonly line: number
   readonly id: string | null
   readonly reason: string
 }
 
-/** What became of exported uploads. */
+/** The outcome of an import of uploads. */
 export interface UploadsReport {
+  /** True if every upload could be imported. */
   readonly ok: boolean
-  /** Whether there are any. */
+  /** False if the directory has no exported uploads. */
   readonly found: boolean
   readonly inFile: number
-  /** Sessions that were (or would be) made. */
+  /** Sessions that were (or would be) created. */
   readonly inserted: number
   /** Stub sessions of an earlier import of chats that got (or would get) their content. */
   readonly filled: number
   readonly alreadyThere: number
   readonly badRecords: readonly UploadIssue[]
-  /** Uploads that were imported otherwise than they stand. */
+  /** Uploads imported with a change. */
   readonly notes: readonly UploadIssue[]
-  /** Where the bad lines are, as they stood; null when there are none or nothing was written. */
+  /** The file with the bad lines; null when there are none, or nothing was written. */
   readonly quarantineFile: string | null
 }
 
 /**
- * Makes sessions of the uploads that `exportSessionUploads` wrote: ids kept, content stored, timeline
- * derived. A stub that an earlier import of chats made is filled. Each is one transaction, and one
- * that is there already is left alone: an import that was interrupted is finished by running it again.
+ * Imports the uploads that `exportSessionUploads` wrote as sessions: ids are kept, contents stored,
+ * timelines derived. A stub that an earlier import of chats created is filled. Each upload is one
+ * transaction and existing ones are left alone: run an interrupted import again to finish it.
  *
- * @throws SessionDbError `invalid` for a file that breaks off, a tenant or user that is no id, and
- * with `strict` for the first upload that is bad; `unavailable` without a database.
+ * @throws SessionDbError `invalid` for a truncated file, an invalid tenant or user id, and with
+ *   `strict` for the first bad upload; `unavailable` when the database cannot be reached.
  */
 export async function importSessionUploads(options: ImportUploadsOptions): Promise<UploadsReport> {
   const owner = checkedOwner(options)
-  const path = join(options.dataDir, UPLOADS_FILE)
+  const path = join(options.directory, UPLOADS_FILE)
   const found = await access(path).then(
     () => true,
     () => false,
   )
   if (!found) return { ...NOTHING, ok: true, found, quarantineFile: null }
-  await refuseBrokenFile(path)
+  const total = await countUploads(path)
   return withCopyClient(options.database, async (client) => {
     const { dryRun = false, strict = false, quarantineFile } = options
-    if (strict)
-      refuseBadRecords(await importLines(client, path, owner, { ...options, dryRun: true }))
+    const run = (more: Partial<ImportUploadsOptions>, quarantine?: QuarantineFile) =>
+      importLines({ client, path, owner, total, options: { ...options, ...more }, quarantine })
+    if (strict) refuseBadRecords(await run({ dryRun: true }))
     const quarantine =
       quarantineFile === undefined || dryRun ? undefined : createQuarantineFile(quarantineFile)
     try {
-      const report = await importLines(client, path, owner, options, quarantine)
+      const report = await run({}, quarantine)
       await quarantine?.finish()
       const isKept = report.badRecords.length > 0 && quarantine !== undefined
       return { ...report, quarantineFile: isKept ? (quarantineFile ?? null) : null }
@@ -96,7 +100,7 @@ export async function importSessionUploads(options: ImportUploadsOptions): Promi
 const NOTHING = { inFile: 0, inserted: 0, filled: 0, alreadyThere: 0, badRecords: [], notes: [] }
 const COUNTED = { new: 'inserted', stub: 'filled', there: 'alreadyThere' } as const
 
-/** Not node:readline, which ends lines at U+2028, too; JSON may hold that as it is. */
+/** Unlike node:readline, this does not end lines at U+2028, which JSON may contain. */
 async function* linesOf(path: string): AsyncGenerator<string> {
   const splitter = createLineSplitter()
   for await (const chunk of createReadStream(path)) {
@@ -105,18 +109,18 @@ async function* linesOf(path: string): AsyncGenerator<string> {
   for (const { text } of splitter.end()) yield text
 }
 
-/** The last line counts the others: a file without it is not all there. */
-async function refuseBrokenFile(path: string): Promise<void> {
+/** @throws SessionDbError `invalid` when the last line, which counts the others, is missing. */
+async function countUploads(path: string): Promise<number> {
   let count = -1
   let last = ''
   for await (const line of linesOf(path)) {
     count += 1
     last = line
   }
-  if (last === endLine(count)) return
+  if (last === endLine(count)) return count
   throw new SessionDbError(
     'invalid',
-    `${path} breaks off after ${count + 1} lines. Export the uploads again, in the old process.`,
+    `${path} is truncated after ${count + 1} lines. Export the uploads again, in the old process.`,
   )
 }
 
@@ -133,13 +137,17 @@ function refuseBadRecords({ badRecords: [bad] }: Pick<UploadsReport, 'badRecords
   )
 }
 
-async function importLines(
-  client: ClientBase,
-  path: string,
-  owner: ImportOwner,
-  options: ImportUploadsOptions,
-  quarantine?: QuarantineFile,
-): Promise<Omit<UploadsReport, 'quarantineFile'>> {
+interface UploadRun {
+  readonly client: ClientBase
+  readonly path: string
+  readonly owner: ImportOwner
+  readonly total: number
+  readonly options: ImportUploadsOptions
+  readonly quarantine: QuarantineFile | undefined
+}
+
+async function importLines(run: UploadRun): Promise<Omit<UploadsReport, 'quarantineFile'>> {
+  const { path, total, options, quarantine } = run
   const counts = { inFile: 0, inserted: 0, filled: 0, alreadyThere: 0 }
   const badRecords: UploadIssue[] = []
   const notes: UploadIssue[] = []
@@ -149,20 +157,20 @@ async function importLines(
     const value = parseLine(text)
     const issue = (reason: string) => ({ line: counts.inFile, id: idOf(value), reason })
     try {
-      const note = (reason: string) => notes.push(issue(reason))
-      counts[COUNTED[await importUpload(client, value, note, owner, options)]] += 1
+      const place = await importUpload(run, value, (reason) => notes.push(issue(reason)))
+      counts[COUNTED[place]] += 1
     } catch (error) {
-      if (!isOfRecord(error)) throw error
+      if (!isBadRecord(error)) throw error
       badRecords.push(issue(error.message))
       await quarantine?.add({ file: UPLOADS_FILE, ...issue(error.message) }, Buffer.from(text))
     }
-    options.onProgress?.(counts.inFile)
+    options.onProgress?.({ stage: 'writing', file: UPLOADS_FILE, done: counts.inFile, total })
   }
   return { ok: badRecords.length === 0, found: true, ...counts, badRecords, notes }
 }
 
-/** Whether only this record cannot be imported, and the next one may. */
-function isOfRecord(error: unknown): error is Error {
+/** True if only this record cannot be imported, so that the next one can be tried. */
+function isBadRecord(error: unknown): error is Error {
   return (
     error instanceof BadRecordError ||
     (error instanceof SessionDbError && error.code !== 'unavailable')
@@ -178,13 +186,12 @@ function parseLine(text: string): unknown {
 }
 
 async function importUpload(
-  client: ClientBase,
+  { client, owner, options }: UploadRun,
   value: unknown,
   note: (reason: string) => void,
-  owner: ImportOwner,
-  { database, dataDir, contents = [], dryRun = false }: ImportUploadsOptions,
 ): Promise<UploadPlace> {
-  const upload = await readUploadRecord(recordFields(value, note), dataDir)
+  const { database, directory, contents = [], dryRun = false } = options
+  const upload = await readUpload(recordFields(value, note), directory)
   const store = ([contents].flat() as ContentStore[])[0]
   const target: ContentTarget = { client, database, tenantId: owner.tenantId, store }
   return transaction(client, async () => {

@@ -1,6 +1,6 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 
-/** What is written beside a record: where it stood, by index or line, and why it is here. */
+/** Why a record is in the quarantine, and where it stood: by `index` or, for uploads, by `line`. */
 export interface QuarantineIssue {
   readonly file: string
   readonly index?: number
@@ -9,20 +9,20 @@ export interface QuarantineIssue {
   readonly reason: string
 }
 
-/** Where records go that could not be imported, as they stood in their file. */
+/** A file for records that could not be imported, unchanged. */
 export interface QuarantineFile {
-  /** @param bytes what the file holds of the record. */
+  /** @param bytes the record as it is in its file */
   add(issue: QuarantineIssue, bytes: Buffer): Promise<void>
-  /** Puts the file in its place; nothing is there when no record was bad. */
+  /** Moves the file to its path; without bad records there is no file. */
   finish(): Promise<void>
-  /** Removes what was written so far. */
+  /** Removes an unfinished file. */
   discard(): Promise<void>
 }
 
 /**
- * Opens a quarantine file: NDJSON, one line per record,
- * `{ file, index, id, reason, record }` (`line` instead of `index` for uploads), or `text` (`base64` where it is not UTF-8) instead of
- * `record` for what is not JSON. It appears under its name only when it is complete.
+ * Opens a quarantine file: NDJSON with one line per record, `{ file, index, id, reason, record }`. What
+ * is not valid JSON is stored as `text` instead of `record`, and as `base64` if it is not UTF-8. The
+ * file appears at `path` only when it is complete.
  */
 export function createQuarantineFile(path: string): QuarantineFile {
   const unfinished = `${path}.unfinished`
@@ -57,6 +57,6 @@ function quarantineLine(issue: QuarantineIssue, bytes: Buffer): string {
   } catch {
     return `${head},"text":${JSON.stringify(text)}}`
   }
-  // As it stands, so that numbers and repeated keys are kept; a line break is never part of a string.
+  // Copied, not re-serialised: that keeps large numbers and repeated keys. Strings contain no line breaks.
   return `${head},"record":${text.replace(/\s*\r?\n\s*/g, ' ').trim()}}`
 }

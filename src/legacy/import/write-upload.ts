@@ -1,19 +1,90 @@
 import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { ClientBase } from 'pg'
+import type { JsonObject } from '../../schema/fields.ts'
+import { MAX_TITLE_LENGTH } from '../../schema/limits.ts'
 import { deriveContent } from '../../server/uploads/derivation/derive-session.ts'
-import { type ContentTarget, storeContentFile } from '../content-files.ts'
-import type { ImportOwner } from './import-owner.ts'
-import { BadRecordError } from './record-fields.ts'
-import { sessionTitle } from './session-title.ts'
-import type { UploadRecord } from './upload-record.ts'
+import {
+  type ContentFile,
+  type ContentTarget,
+  sha256OfFile,
+  storeContentFile,
+} from '../content-files.ts'
+import { UPLOAD_CONTENTS } from '../export/export-session-uploads.ts'
+import type { ImportOwner } from './import-options.ts'
+import { BadRecordError, type RecordFields } from './record-fields.ts'
+import { sessionTitle } from './records.ts'
 
-/** What an upload is to the database: not there, a stub of it, or there with this content. */
+/** A line of `session-uploads.ndjson`, and its content on disk. */
+interface UploadRecord {
+  readonly id: string
+  readonly title: string
+  readonly originalName: string
+  readonly source: 'upload' | 'bundled' | 'external'
+  readonly sourcePath: string | null
+  readonly repoLabel: string | null
+  readonly repo: JsonObject | null
+  readonly workspaceRoot: string | null
+  readonly storedAt: Date | undefined
+  readonly metadata: JsonObject
+  readonly content: ContentFile
+}
+
+const KNOWN = new Set([
+  ...['id', 'originalName', 'contentSha256', 'storedAt', 'source', 'sourcePath', 'repoLabel'],
+  ...['workspaceRoot'],
+])
+const WITH_REPO = new Set([...KNOWN, 'repoMeta'])
+const SOURCES = ['upload', 'bundled', 'external'] as const
+
+/**
+ * Reads one upload and verifies its content.
+ *
+ * @throws BadRecordError when it has no id, or its content is missing or was changed.
+ */
+export async function readUpload(fields: RecordFields, directory: string): Promise<UploadRecord> {
+  const id = fields.id('id')
+  const content = await readContent(fields, directory)
+  const originalName = fields.text('originalName') || id
+  const repo = fields.object('repoMeta')
+  return {
+    id,
+    title: [...originalName].slice(0, MAX_TITLE_LENGTH).join(''),
+    originalName,
+    source: fields.oneOf('source', SOURCES) ?? 'upload',
+    sourcePath: fields.text('sourcePath') ?? null,
+    repoLabel: fields.text('repoLabel') ?? null,
+    repo: repo ?? null,
+    workspaceRoot: fields.text('workspaceRoot') ?? null,
+    storedAt: fields.time('storedAt'),
+    metadata: { upload: fields.others(repo === undefined ? KNOWN : WITH_REPO) },
+    content,
+  }
+}
+
+async function readContent(fields: RecordFields, directory: string): Promise<ContentFile> {
+  if (fields.value('contentSha256') === null) {
+    throw new BadRecordError('content: the old process had none')
+  }
+  const sha256 = fields.text('contentSha256') ?? ''
+  if (!/^[0-9a-f]{64}$/.test(sha256))
+    throw new BadRecordError('contentSha256: must be a SHA-256 in hex')
+  const name = `${UPLOAD_CONTENTS}/${sha256}`
+  const path = join(directory, UPLOAD_CONTENTS, sha256)
+  const found = await sha256OfFile(path)
+  if (found === undefined) throw new BadRecordError(`its content ${name} is missing`)
+  if (found !== sha256) throw new BadRecordError(`its content ${name} was changed`)
+  return { path, sha256, bytes: (await stat(path)).size }
+}
+
+/** The session of an upload: missing (`new`), a stub, or present with this content (`there`). */
 export type UploadPlace = 'new' | 'stub' | 'there'
 
 /**
- * Looks where an upload goes, and locks what is there.
+ * Finds and locks the session of an upload.
  *
- * @throws BadRecordError when a session has its id that is no stub and has not this content.
+ * @throws BadRecordError when a session with this id has other content.
  */
 export async function findUploadPlace(
   client: ClientBase,
@@ -31,10 +102,10 @@ export async function findUploadPlace(
   if (session === undefined) return 'new'
   if (session.sha256 === content.sha256) return 'there'
   if (session.stub) return 'stub'
-  throw new BadRecordError('a session with this id and other content is there, left alone')
+  throw new BadRecordError('a session with this id and other content exists; left alone')
 }
 
-/** Writes an upload with content and timeline, as part of the caller's transaction. */
+/** Writes an upload with content and timeline in the caller's transaction. */
 export async function writeUpload(
   target: ContentTarget,
   owner: ImportOwner,
@@ -79,7 +150,7 @@ async function insertSession(
   )
 }
 
-/** The stub stays whose it is and as visible as it is; a title that somebody gave it stays, too. */
+/** Keeps the stub's owner and visibility, and its title if a user has changed it. */
 async function fillStub(
   client: ClientBase,
   { tenantId }: ImportOwner,

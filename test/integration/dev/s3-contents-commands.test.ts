@@ -61,7 +61,7 @@ async function refsOf(tenant: string): Promise<unknown[]> {
 test('uploads go to the bucket, out of it with an export, and back into it', async () => {
   const data = await directories.create()
   const uploads = [{ id: 'u1', originalName: 'a.jsonl', content }]
-  for await (const _ of exportSessionUploads(uploads, { dataDir: data }));
+  for await (const _ of exportSessionUploads(uploads, { directory: data }));
   const flags = await bucketFlags('--s3-prefix', 'mine/')
 
   const files = ['--data', data, '--tenant', 'acme', '--user', 'ada', '--json']

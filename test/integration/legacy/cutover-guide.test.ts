@@ -36,7 +36,7 @@ test('uploads are brought along from the old process', async () => {
     for await (const { id, bytes, sha256 } of exportSessionUploads(
       sessionUploadsCollection.toArray,
       {
-        dataDir: 'data',
+        directory: 'data',
       },
     )) {
       log(`${id}: ${sha256 === null ? 'has no content' : `${bytes} bytes`}`)
@@ -45,9 +45,14 @@ test('uploads are brought along from the old process', async () => {
     process.chdir(before)
   }
   expect(lines).toEqual(['u1: 13 bytes'])
-  const dataDir = join(directory, 'data')
   const { pool } = database
-  expect(await importSessionUploads({ database: pool, dataDir, ...principal })).toMatchObject({
+  expect(
+    await importSessionUploads({
+      database: pool,
+      directory: join(directory, 'data'),
+      ...principal,
+    }),
+  ).toMatchObject({
     ok: true,
     inserted: 1,
   })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Pool } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { exportedTables, notExported } from '../../../src/legacy/export/exported-tables.ts'
-import { exportData, importExport, importLegacySnapshots } from '../../../src/legacy/index.ts'
+import { exportData, importLegacySnapshots, restoreExport } from '../../../src/legacy/index.ts'
 import { createSessionStore, ingestSessionLog, migrate } from '../../../src/server/index.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
 import { snapshotDir } from './legacy-fixture.ts'
@@ -27,7 +27,7 @@ beforeAll(async () => {
   ] as const) {
     await importLegacySnapshots({
       database: pool,
-      dataDir: snapshotDir(snapshot),
+      directory: snapshotDir(snapshot),
       tenantId,
       userId: 'ada',
       visibility: 'tenant',
@@ -103,14 +103,14 @@ test.each([
   const second = join(work, `second ${name}`)
   await exportData({ database: pool, tenantId: 'acme', directory: first, ...scope })
   const url = await emptyDatabase()
-  const report = await importExport({ database: url, tenantId: 'acme', directory: first })
+  const report = await restoreExport({ database: url, tenantId: 'acme', directory: first })
   expect(report).toMatchObject({ ok: true, changed: true })
   await exportData({ database: url, tenantId: 'acme', directory: second, ...scope })
   const files = await filesOf(first)
   expect(await filesOf(second)).toEqual(files)
   expect(Object.keys(files)).toHaveLength(1 + exportedTables.length)
   expect(files['chat-messages.ndjson']).not.toBe('')
-  const again = await importExport({ database: url, tenantId: 'acme', directory: first })
+  const again = await restoreExport({ database: url, tenantId: 'acme', directory: first })
   expect(again).toMatchObject({ ok: true, changed: false })
 })
 
@@ -146,7 +146,7 @@ test('newer edits and messages of the database stay, and what is missing is adde
   const directory = join(work, 'older')
   await exportData({ database: pool, tenantId: 'acme', directory })
   const url = await emptyDatabase()
-  await importExport({ database: url, tenantId: 'acme', directory })
+  await restoreExport({ database: url, tenantId: 'acme', directory })
   const live = new Pool({ connectionString: url })
   try {
     const store = createSessionStore({ database: live })
@@ -164,7 +164,7 @@ test('newer edits and messages of the database stay, and what is missing is adde
         },
       ],
     })
-    const report = await importExport({ database: live, tenantId: 'acme', directory })
+    const report = await restoreExport({ database: live, tenantId: 'acme', directory })
     expect(report).toMatchObject({ ok: true, changed: true })
     expect(report.tables.find(({ table }) => table === 'chat_messages')).toMatchObject({
       inserted: 1,
@@ -191,15 +191,15 @@ test('newer edits and messages of the database stay, and what is missing is adde
   }
 })
 
-test('an export that was changed, or is none, is refused', async () => {
+test('refuses an export that was changed, and a directory that is not an export', async () => {
   const directory = join(work, 'changed')
   await exportData({ database: pool, tenantId: 'acme', directory })
   await writeFile(join(directory, 'sessions.ndjson'), '')
   const url = await emptyDatabase()
-  const run = (from: string) => importExport({ database: url, tenantId: 'acme', directory: from })
+  const run = (from: string) => restoreExport({ database: url, tenantId: 'acme', directory: from })
   await expect(run(directory)).rejects.toThrow('sessions.ndjson was changed since it was exported')
   await mkdir(join(work, 'none'))
-  await expect(run(join(work, 'none'))).rejects.toThrow('holds no export')
+  await expect(run(join(work, 'none'))).rejects.toThrow('is not an export')
   const occupied = exportData({ database: pool, tenantId: 'acme', directory })
   await expect(occupied).rejects.toThrow('is not empty')
 })
@@ -207,6 +207,6 @@ test('an export that was changed, or is none, is refused', async () => {
 test('an export goes into a tenant of another name', async () => {
   const directory = join(work, 'moved')
   await exportData({ database: pool, tenantId: 'acme', directory })
-  const report = await importExport({ database: pool, tenantId: 'elsewhere', directory })
+  const report = await restoreExport({ database: pool, tenantId: 'elsewhere', directory })
   expect(report).toMatchObject({ ok: true, changed: true })
 })

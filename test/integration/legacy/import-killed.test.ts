@@ -62,7 +62,7 @@ async function snapshot(): Promise<string> {
     ...{ id: `s${n}`, originalName: `s${n}.jsonl`, storedAt: time(n) },
     content: `{"type": "event", "n": ${n}}\n`.repeat(20 * 10 ** n),
   }))
-  for await (const _ of exportSessionUploads(uploads, { dataDir: directory }));
+  for await (const _ of exportSessionUploads(uploads, { directory }));
   return directory
 }
 

@@ -2,10 +2,10 @@ import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { type ImportOptions, importLegacySnapshots } from '../../../src/legacy/index.ts'
-import { useDatabase, useDataDirs } from './legacy-fixture.ts'
+import { useDatabase, useDirectories } from './legacy-fixture.ts'
 
 const database = useDatabase()
-const dataDir = useDataDirs()
+const writeFiles = useDirectories()
 
 const message = (n: number, more = {}) => ({
   ...{ id: `m${n}`, sessionId: 's1', mode: 'session', threadId: `t${n % 3}`, role: 'user' },
@@ -17,9 +17,9 @@ async function run(
   files: Record<string, unknown>,
   more: (directory: string) => Partial<ImportOptions> = () => ({}),
 ) {
-  const directory = await dataDir(files)
+  const directory = await writeFiles(files)
   return importLegacySnapshots({
-    ...{ database: database.pool, dataDir: directory, tenantId, userId: 'ada' },
+    ...{ database: database.pool, directory, tenantId, userId: 'ada' },
     ...more(directory),
   })
 }
@@ -76,7 +76,7 @@ test('a file that is written while it is read: nothing is imported', async () =>
   }))
   await expect(failing).rejects.toMatchObject({
     code: 'invalid',
-    message: expect.stringMatching(/chat-messages\.json was written while it was read\. Nothing/),
+    message: expect.stringMatching(/chat-messages\.json was changed during the import\. Nothing/),
   })
   expect(await stored('written')).toEqual([])
 })

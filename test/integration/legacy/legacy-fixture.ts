@@ -40,8 +40,8 @@ export type FileRecord = {
 }
 
 /** Reads a file of a snapshot with nothing of the importer. */
-export async function readJson(dataDir: string, name: string): Promise<FileRecord[]> {
-  return JSON.parse(await readFile(join(dataDir, name), 'utf8'))
+export async function readJson(directory: string, name: string): Promise<FileRecord[]> {
+  return JSON.parse(await readFile(join(directory, name), 'utf8'))
 }
 
 /** A migrated database for the tests of one file. */
@@ -80,7 +80,7 @@ export function useDatabase(): {
 }
 
 /** Writes files into directories that are removed after each test; texts and bytes as they are. */
-export function useDataDirs(): (files: Record<string, unknown>) => Promise<string> {
+export function useDirectories(): (files: Record<string, unknown>) => Promise<string> {
   const directories: string[] = []
   afterEach(async () => {
     await Promise.all(directories.splice(0).map((path) => rm(path, { recursive: true })))

@@ -2,12 +2,12 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type ImportOptions, importLegacySnapshots } from '../../../src/legacy/index.ts'
-import { useDatabase, useDataDirs } from './legacy-fixture.ts'
+import { useDatabase, useDirectories } from './legacy-fixture.ts'
 
 // What snapshots of other times of the old app, or of other hands, may hold.
 
 const database = useDatabase()
-const dataDir = useDataDirs()
+const writeFiles = useDirectories()
 let tenants = 0
 
 const at = '2025-12-01T12:00:00.000Z'
@@ -25,13 +25,13 @@ const message = (more: object = {}) => ({
 async function run(threads: unknown, messages: unknown, options: Partial<ImportOptions> = {}) {
   tenants += 1
   const tenantId = `tenant-${tenants}`
-  const directory = await dataDir({
+  const directory = await writeFiles({
     'chat-threads.json': threads,
     'chat-messages.json': messages,
   })
   const quarantineFile = join(directory, 'quarantine.ndjson')
   const report = await importLegacySnapshots({
-    ...{ database: database.pool, dataDir: directory, tenantId, userId: 'ada', quarantineFile },
+    ...{ database: database.pool, directory, tenantId, userId: 'ada', quarantineFile },
     ...options,
   })
   const rows = async (table: string) => {
@@ -72,9 +72,9 @@ describe('fields', () => {
       { metadata: odd, client_message_id: null, updated_at: new Date(at) },
     ])
     expect(reasons).toEqual([
-      'mode: is none of session, general, kept in metadata',
-      'clientMessageId: is no id, kept in metadata',
-      'updatedAt: is no time, kept in metadata',
+      'mode: not one of session, general; kept in metadata',
+      'clientMessageId: not a valid id; kept in metadata',
+      'updatedAt: not a time; kept in metadata',
     ])
     expect(report.ok).toBe(true)
   })
@@ -107,19 +107,19 @@ describe('fields', () => {
       { id: 'm1', created_at: new Date(at), metadata: {} },
     ])
     expect(reasons).toEqual([
-      'createdAt: 1764590400 was read as milliseconds since 1970, kept in metadata',
+      'createdAt: read 1764590400 as milliseconds since 1970; kept in metadata',
     ])
   })
 
   test('with another mode than their thread has are noted', async () => {
     const { reasons } = await run([thread()], [message({ mode: 'general' })])
-    expect(reasons).toEqual(['names mode general, but its thread is of another'])
+    expect(reasons).toEqual(["mode general is not the mode of its thread; used the thread's"])
   })
 
   test('with numbers that JavaScript cannot say are noted', async () => {
     const text = JSON.stringify([message({ line: 'N' })])
     const big = await run([thread()], text.replace('"N"', '12345678901234567890'))
-    const reason = 'other fields: a number there is larger than can be read exactly'
+    const reason = 'other fields: a number is too large to be read exactly'
     expect(big.reasons).toEqual([reason])
     const infinite = await run([thread()], text.replace('"N"', '1e999'))
     expect(infinite.reasons).toEqual([reason])
@@ -142,8 +142,8 @@ describe('files', () => {
   })
 
   test.each([
-    ['of another encoding', Buffer.from('[]', 'utf16le'), /chat-messages\.json is not JSON/],
-    ['with only white space', ' \n', /chat-messages\.json is not JSON from line 2, column 1 on/],
+    ['of another encoding', Buffer.from('[]', 'utf16le'), /chat-messages\.json is not valid JSON/],
+    ['with only white space', ' \n', /chat-messages\.json is not valid JSON at line 2, column 1\./],
     ['wrapped in an object', '{"messages": []}', /must hold a JSON array/],
     ['with a line per record', '{"id": "m1"}\n{"id": "m2"}\n', /must hold a JSON array/],
     ['with marks of a merge', '<<<<<<< HEAD\n[]\n', /must hold a JSON array/],
@@ -152,11 +152,11 @@ describe('files', () => {
   })
 
   test('that are directories are refused as such', async () => {
-    const directory = await dataDir({})
+    const directory = await writeFiles({})
     await mkdir(join(directory, 'chat-messages.json'))
     const owner = { tenantId: 'nobody', userId: 'ada' }
     const failing = importLegacySnapshots({
-      ...{ database: database.pool, dataDir: directory, ...owner },
+      ...{ database: database.pool, directory, ...owner },
     })
     await expect(failing).rejects.toMatchObject({
       code: 'invalid',
@@ -167,7 +167,7 @@ describe('files', () => {
   test('written over a longer one: refused, or salvaged with the rest in quarantine', async () => {
     const whole = JSON.stringify([message()])
     for (const rest of [']', '{"id": "m1"}]', ' "x"}\n]', 'é'.repeat(1_500_000)]) {
-      await expect(run([thread()], whole + rest)).rejects.toThrow(/is not JSON from line 1/)
+      await expect(run([thread()], whole + rest)).rejects.toThrow(/is not valid JSON at line 1/)
       const salvaged = await run([thread()], whole + rest, { salvage: true })
       expect(salvaged.messages).toMatchObject([{ id: 'm1' }])
       expect(salvaged.report).toMatchObject({ ok: false, badRecords: [{ index: 1 }] })
@@ -178,7 +178,7 @@ describe('files', () => {
 
   test('with a comma too many are salvaged', async () => {
     const text = `[${JSON.stringify(message())},]`
-    await expect(run([thread()], text)).rejects.toThrow(/is not JSON from line 1/)
+    await expect(run([thread()], text)).rejects.toThrow(/is not valid JSON at line 1/)
     const { messages, quarantined } = await run([thread()], text, { salvage: true })
     expect(messages).toMatchObject([{ id: 'm1' }])
     expect(await quarantined()).toMatchObject([{ index: 1, text: ']' }])

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { formatImportReport, importLegacySnapshots } from '../../../src/legacy/index.ts'
-import { useDatabase, useDataDirs } from './legacy-fixture.ts'
+import { useDatabase, useDirectories } from './legacy-fixture.ts'
 
 const database = useDatabase()
-const dataDir = useDataDirs()
+const writeFiles = useDirectories()
 
 let tenants = 0
 function newTenant(): string {
@@ -41,12 +41,12 @@ async function run(
   files: { threads?: unknown; messages?: unknown; tools?: unknown },
   tenantId = newTenant(),
 ) {
-  const directory = await dataDir({
+  const directory = await writeFiles({
     ...(files.threads === undefined ? {} : { 'chat-threads.json': files.threads }),
     ...(files.messages === undefined ? {} : { 'chat-messages.json': files.messages }),
     ...(files.tools === undefined ? {} : { 'chat-tool-events.json': files.tools }),
   })
-  const options = { database: database.pool, dataDir: directory, tenantId, userId: 'ada' }
+  const options = { database: database.pool, directory, tenantId, userId: 'ada' }
   const report = await importLegacySnapshots(options)
   const rows = async (sql: string) => (await database.pool.query(sql, [tenantId])).rows
   return {
@@ -68,13 +68,13 @@ describe('files', () => {
   test('that are missing are nothing to import, and said', async () => {
     const { report } = await run({})
     expect(report).toMatchObject({ ok: true, changed: false, files: [{ found: false }, {}, {}] })
-    expect(formatImportReport(report)).toContain('chat-threads.json: not there')
+    expect(formatImportReport(report)).toContain('chat-threads.json: not found')
   })
 
   test.each([
-    ['[{"id": nope}]', /chat-threads\.json is not JSON from line 1, column 9 on/],
-    ['[\n  {"id": "a"},\n', /chat-threads\.json is not JSON from line 3, column 1 on/],
-    ['', /chat-threads\.json is not JSON from line 1, column 1 on/],
+    ['[{"id": nope}]', /chat-threads\.json is not valid JSON at line 1, column 9\./],
+    ['[\n  {"id": "a"},\n', /chat-threads\.json is not valid JSON at line 3, column 1\./],
+    ['', /chat-threads\.json is not valid JSON at line 1, column 1\./],
     ['{"id": "a"}', /chat-threads\.json must hold a JSON array/],
     ['null', /chat-threads\.json must hold a JSON array/],
   ])(
@@ -406,7 +406,7 @@ test('the same ids in another tenant are other rows', async () => {
 test.each([{ tenantId: '' }, { userId: '' }, { userId: 'u'.repeat(129) }])(
   '%o is refused before anything is read',
   async (wrong) => {
-    const options = { database: database.pool, dataDir: '/nowhere', tenantId: 't', userId: 'u' }
+    const options = { database: database.pool, directory: '/nowhere', tenantId: 't', userId: 'u' }
     await expect(importLegacySnapshots({ ...options, ...wrong })).rejects.toMatchObject({
       code: 'invalid',
     })

@@ -2,10 +2,10 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { importLegacySnapshots } from '../../../src/legacy/index.ts'
-import { useDatabase, useDataDirs } from './legacy-fixture.ts'
+import { useDatabase, useDirectories } from './legacy-fixture.ts'
 
 const database = useDatabase()
-const dataDir = useDataDirs()
+const writeFiles = useDirectories()
 
 const good = (id: string) => ({
   id,
@@ -22,11 +22,11 @@ async function run(
   tenantId: string,
   more: { strict?: boolean; salvage?: boolean; dryRun?: boolean } = {},
 ) {
-  const directory = await dataDir(files)
+  const directory = await writeFiles(files)
   const quarantineFile = join(directory, 'quarantine.ndjson')
   const report = await importLegacySnapshots({
     database: database.pool,
-    dataDir: directory,
+    directory,
     tenantId,
     userId: 'ada',
     quarantineFile,
@@ -56,12 +56,12 @@ test('bad records are kept as they stood, with place and reason', async () => {
   const place = { file: 'chat-messages.json' }
   expect(lines).toMatchObject([
     { ...place, index: 1, id: 'm2', reason: expect.stringContaining('role') },
-    { ...place, index: 2, id: null, reason: 'is not a JSON object', record: 7 },
+    { ...place, index: 2, id: null, reason: 'not a JSON object', record: 7 },
     {
       ...place,
       index: 3,
       id: 'm1',
-      reason: 'has the id of record 0',
+      reason: 'has the same id as record 0 and other content',
       record: { content: 'other' },
     },
   ])
@@ -89,9 +89,9 @@ test('strict stops at the first, whether it is seen at once or only among all ot
 })
 
 test.each([
-  ['breaks off in a record', '[{"id": "x", "content": "abc', /from line 1, column \d+ on/],
-  ['breaks off between records', '[', /from line 1, column \d+ on/],
-  ['holds a record that is not JSON', '[{"id": nope}', /from line 1, column \d+ on/],
+  ['breaks off in a record', '[{"id": "x", "content": "abc', /at line 1, column \d+$/],
+  ['breaks off between records', '[', /at line 1, column \d+$/],
+  ['holds a record that is not JSON', '[{"id": nope}', /at line 1, column \d+$/],
 ])('salvage takes what can be read of a file that %s', async (_what, end, reason) => {
   const whole = [good('m1'), good('m2')].map((record) => JSON.stringify(record)).join(',')
   const text = end === '[' ? `[${whole},` : `[${whole},${end.slice(1)}`
@@ -104,16 +104,16 @@ test.each([
 })
 
 test('an import that fails leaves no half of a quarantine file', async () => {
-  const directory = await dataDir({ 'chat-messages.json': '[7, {"id": ' })
+  const directory = await writeFiles({ 'chat-messages.json': '[7, {"id": ' })
   const quarantineFile = join(directory, 'q.ndjson')
   const failing = importLegacySnapshots({
     database: database.pool,
-    dataDir: directory,
+    directory,
     tenantId: 'q5',
     userId: 'ada',
     quarantineFile,
   })
-  await expect(failing).rejects.toThrow('is not JSON')
+  await expect(failing).rejects.toThrow('is not valid JSON')
   await expect(stat(quarantineFile)).rejects.toThrow('ENOENT')
   await expect(stat(`${quarantineFile}.unfinished`)).rejects.toThrow('ENOENT')
 })

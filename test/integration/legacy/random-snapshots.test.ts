@@ -8,26 +8,26 @@ import {
   importLegacySnapshots,
 } from '../../../src/legacy/index.ts'
 import { cases, fc } from '../../support/property.ts'
-import { useDatabase, useDataDirs } from './legacy-fixture.ts'
+import { useDatabase, useDirectories } from './legacy-fixture.ts'
 import { type Expected, expectedOf, type LegacyFiles } from './legacy-oracle.ts'
 import { legacyFiles } from './random-files.ts'
 
 const database = useDatabase()
-const dataDir = useDataDirs()
+const writeFiles = useDirectories()
 const numRuns = cases(15, 120)
 
 let tenants = 0
 
 async function prepare(files: LegacyFiles, messages: unknown = files.messages) {
   tenants += 1
-  const directory = await dataDir({
+  const directory = await writeFiles({
     'chat-threads.json': files.threads,
     'chat-messages.json': messages,
     'chat-tool-events.json': files.tools,
   })
   const options: ImportOptions = {
     database: database.pool,
-    dataDir: directory,
+    directory,
     tenantId: `t${tenants}`,
     userId: 'ada',
     quarantineFile: join(directory, 'quarantine.ndjson'),

@@ -6,7 +6,7 @@ const database = useDatabase()
 const run = (name: string, tenantId: string, options: { dryRun?: boolean } = {}) =>
   importLegacySnapshots({
     database: database.pool,
-    dataDir: snapshotDir(name),
+    directory: snapshotDir(name),
     tenantId,
     userId: 'ada',
     ...options,

@@ -7,9 +7,9 @@ import {
   exportData,
   exportSessionUploads,
   type ImportUploadsOptions,
-  importExport,
   importLegacySnapshots,
   importSessionUploads,
+  restoreExport,
 } from '../../../src/legacy/index.ts'
 import { createSessionStore } from '../../../src/server/index.ts'
 import { createS3ContentStore } from '../../../src/server/uploads/content/s3-content-store.ts'
@@ -17,11 +17,11 @@ import { startS3 } from '../upload/s3-server.ts'
 import { useDatabase } from './legacy-fixture.ts'
 
 const database = useDatabase()
-let dataDir: string
+let directory: string
 beforeEach(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'session-db-uploads-'))
+  directory = await mkdtemp(join(tmpdir(), 'session-db-uploads-'))
 })
-afterEach(() => rm(dataDir, { recursive: true }))
+afterEach(() => rm(directory, { recursive: true }))
 
 const uploads = [
   {
@@ -40,11 +40,11 @@ const uploads = [
 ]
 
 async function exportAll(): Promise<void> {
-  for await (const { id } of exportSessionUploads(uploads, { dataDir })) expect(id).toMatch(/^u/)
+  for await (const { id } of exportSessionUploads(uploads, { directory })) expect(id).toMatch(/^u/)
 }
 
 const run = (tenantId: string, more: Partial<ImportUploadsOptions> = {}) =>
-  importSessionUploads({ database: database.pool, dataDir, tenantId, userId: 'ada', ...more })
+  importSessionUploads({ database: database.pool, directory, tenantId, userId: 'ada', ...more })
 
 /** Sessions with what was made of them; without what says when that was. */
 async function sessionsOf(tenantId: string) {
@@ -65,7 +65,7 @@ async function writeChats(): Promise<void> {
     createdAt: '2025-12-02T00:00:00.000Z',
   })
   const records = [message('m1', 'u1'), message('m2', 'nowhere')]
-  await writeFile(join(dataDir, 'chat-messages.json'), JSON.stringify(records))
+  await writeFile(join(directory, 'chat-messages.json'), JSON.stringify(records))
 }
 
 test('uploads become sessions with their ids, contents and fields; a second run changes nothing', async () => {
@@ -94,10 +94,14 @@ test('uploads become sessions with their ids, contents and fields; a second run 
 test('an export holds the contents, and brings them back', async () => {
   await exportAll()
   await run('source')
-  const first = join(dataDir, 'first')
-  const second = join(dataDir, 'second')
+  const first = join(directory, 'first')
+  const second = join(directory, 'second')
   await exportData({ database: database.pool, tenantId: 'source', directory: first })
-  const report = await importExport({ database: database.pool, tenantId: 'copy', directory: first })
+  const report = await restoreExport({
+    database: database.pool,
+    tenantId: 'copy',
+    directory: first,
+  })
   expect(report).toMatchObject({ ok: true, changed: true })
   await exportData({ database: database.pool, tenantId: 'copy', directory: second })
   const [one, two] = await Promise.all(
@@ -107,7 +111,7 @@ test('an export holds the contents, and brings them back', async () => {
   const sha256 = JSON.parse(one?.split('\n')[0] ?? '').content_sha256
   expect(await readFile(join(second, 'contents', sha256), 'utf8')).toBe(uploads[0]?.content)
   await writeFile(join(first, 'contents', sha256), 'X'.repeat(17))
-  const changed = importExport({ database: database.pool, tenantId: 'third', directory: first })
+  const changed = restoreExport({ database: database.pool, tenantId: 'third', directory: first })
   await expect(changed).rejects.toThrow('was changed since it was exported')
 })
 
@@ -115,7 +119,7 @@ test('an upload fills the stub that chats have made of its session, as if it had
   await exportAll()
   await writeChats()
   const chats = (tenantId: string) =>
-    importLegacySnapshots({ database: database.pool, dataDir, tenantId, userId: 'ada' })
+    importLegacySnapshots({ database: database.pool, directory, tenantId, userId: 'ada' })
   expect((await chats('late')).stubSessions.map(({ id }) => id).sort()).toEqual(['nowhere', 'u1'])
   expect(await run('late', { dryRun: true })).toMatchObject({ inserted: 1, filled: 1 })
   expect(await run('late')).toMatchObject({ ok: true, inserted: 1, filled: 1, alreadyThere: 0 })
@@ -130,7 +134,7 @@ test('a session that is no stub is left alone, and so is the title somebody gave
   await writeChats()
   await importLegacySnapshots({
     database: database.pool,
-    dataDir,
+    directory,
     tenantId: 'named',
     userId: 'ada',
   })
@@ -160,19 +164,19 @@ test('bad uploads are quarantined as they stood; strict stops at the first and w
     ...{ id: id(line), originalName: `${line}.jsonl`, content: `content ${line}` },
     big: 1e300,
   }))
-  for await (const _ of exportSessionUploads(all, { dataDir }));
-  const path = join(dataDir, 'session-uploads.ndjson')
+  for await (const _ of exportSessionUploads(all, { directory }));
+  const path = join(directory, 'session-uploads.ndjson')
   const lines = (await readFile(path, 'utf8')).split('\n')
   lines[1] = '{"id": "broken'
   lines[2] = '[7]'
   await writeFile(path, lines.join('\n'))
   const { contentSha256 } = JSON.parse(lines[3] ?? '')
-  await writeFile(join(dataDir, 'session-upload-contents', contentSha256), 'CONTENT 3')
+  await writeFile(join(directory, 'session-upload-contents', contentSha256), 'CONTENT 3')
 
-  const quarantineFile = join(dataDir, 'bad.ndjson')
+  const quarantineFile = join(directory, 'bad.ndjson')
   const before = await database.everyRow()
   await expect(run('q', { strict: true, quarantineFile })).rejects.toThrow(
-    'Stopped (strict): session-uploads.ndjson line 2: is not a JSON object. Nothing was imported.',
+    'Stopped (strict): session-uploads.ndjson line 2: not a JSON object. Nothing was imported.',
   )
   expect(await run('q', { dryRun: true, quarantineFile })).toMatchObject({ quarantineFile: null })
   expect(await database.everyRow()).toEqual(before)
@@ -184,8 +188,8 @@ test('bad uploads are quarantined as they stood; strict stops at the first and w
   const kept = (await readFile(quarantineFile, 'utf8')).trimEnd().split('\n')
   const place = { file: 'session-uploads.ndjson' }
   expect(kept.map((line) => JSON.parse(line))).toEqual([
-    { ...place, line: 2, id: null, reason: 'is not a JSON object', text: '{"id": "broken' },
-    { ...place, line: 3, id: null, reason: 'is not a JSON object', record: [7] },
+    { ...place, line: 2, id: null, reason: 'not a JSON object', text: '{"id": "broken' },
+    { ...place, line: 3, id: null, reason: 'not a JSON object', record: [7] },
     {
       ...place,
       line: 4,
@@ -213,12 +217,12 @@ test('contents in S3: imported there, exported from there and back, the same byt
     )
     expect(left.rows).toEqual([{ noted: 0, stored: 0 }])
     const { pool } = database
-    const [first, second] = [join(dataDir, 'first'), join(dataDir, 'second')]
+    const [first, second] = [join(directory, 'first'), join(directory, 'second')]
     const without = exportData({ database: pool, tenantId: 'in-s3', directory: first })
     await expect(without).rejects.toMatchObject({ code: 'unavailable' })
     await exportData({ database: pool, tenantId: 'in-s3', directory: first, contents })
     const restore = (more: object) =>
-      importExport({ database: pool, tenantId: 'back', directory: first, ...more })
+      restoreExport({ database: pool, tenantId: 'back', directory: first, ...more })
     await expect(restore({})).rejects.toMatchObject({ code: 'unavailable' })
     const planned = await restore({ contents, dryRun: true })
     const sha256 = refs.rows[0]?.ref.slice(3) ?? ''
@@ -242,7 +246,9 @@ test('an upload without content stops no other: it is told of, and goes to the q
   const exported: ExportedUpload[] = []
   const without = { ...uploads[0], id: 'lost', note: 'kept', content: undefined }
   const all = [without, ...uploads, { ...without, id: 'null', content: null }]
-  for await (const upload of exportSessionUploads(all as unknown as typeof uploads, { dataDir })) {
+  for await (const upload of exportSessionUploads(all as unknown as typeof uploads, {
+    directory,
+  })) {
     exported.push(upload)
   }
   expect(exported.map(({ id, sha256 }) => [id, sha256 === null])).toEqual([
@@ -253,9 +259,9 @@ test('an upload without content stops no other: it is told of, and goes to the q
       ['null', true],
     ],
   ])
-  const quarantineFile = join(dataDir, 'quarantine.ndjson')
+  const quarantineFile = join(directory, 'quarantine.ndjson')
   const report = await run('without', { quarantineFile })
-  const reason = 'content: there was none in the old process'
+  const reason = 'content: the old process had none'
   expect(report).toMatchObject({ ok: false, inserted: 2 })
   expect(report.badRecords).toMatchObject([
     { line: 1, id: 'lost', reason },
@@ -266,7 +272,7 @@ test('an upload without content stops no other: it is told of, and goes to the q
 
 test('an upload that is no JSON is named', async () => {
   const odd = [{ ...uploads[0], id: 'odd', size: 1n }]
-  const all = exportSessionUploads(odd as unknown as typeof uploads, { dataDir })
+  const all = exportSessionUploads(odd as unknown as typeof uploads, { directory })
   await expect(all.next()).rejects.toMatchObject({
     code: 'invalid',
     message: expect.stringMatching(/^Upload odd cannot be exported: .*BigInt/),
@@ -274,13 +280,13 @@ test('an upload that is no JSON is named', async () => {
 })
 
 test('half an export is refused, and an interrupted one is not there', async () => {
-  const half = exportSessionUploads(uploads, { dataDir })
+  const half = exportSessionUploads(uploads, { directory })
   await half.next()
   await half.return(undefined)
   expect(await run('t3')).toMatchObject({ found: false })
   await exportAll()
-  const path = join(dataDir, 'session-uploads.ndjson')
+  const path = join(directory, 'session-uploads.ndjson')
   const text = await readFile(path, 'utf8')
   await writeFile(path, text.slice(0, text.indexOf('\n') + 1))
-  await expect(run('t3')).rejects.toThrow('breaks off after 1 lines')
+  await expect(run('t3')).rejects.toThrow('is truncated after 1 lines')
 })

@@ -20,7 +20,7 @@ afterEach(() => {
   rmSync(directory, { recursive: true })
 })
 
-test('refuses to read or write a snapshot, in every way, and says where', async () => {
+test('refuses every way to read or write a snapshot, and logs the caller', async () => {
   const path = join(directory, 'chat-threads.json')
   fs.writeFileSync(path, '[]')
   release = guardLegacyFiles({ refuse: true, log })
@@ -39,7 +39,7 @@ test('refuses to read or write a snapshot, in every way, and says where', async 
   expect(fs.readFileSync(path, 'utf8')).toBe('[]')
 })
 
-test('only logs where it does not refuse, and leaves other files alone', async () => {
+test('only logs without `refuse`, and ignores other files', async () => {
   const path = join(directory, 'chat-messages.json')
   release = guardLegacyFiles({ refuse: false, log })
   await writeFile(path, '[]')
@@ -49,7 +49,7 @@ test('only logs where it does not refuse, and leaves other files alone', async (
   expect(lines).toHaveLength(2)
 })
 
-test('refuses in production by itself', () => {
+test('refuses in production by default', () => {
   const before = process.env.NODE_ENV
   process.env.NODE_ENV = 'production'
   try {
@@ -58,4 +58,13 @@ test('refuses in production by itself', () => {
   } finally {
     process.env.NODE_ENV = before
   }
+})
+
+test.each([
+  ['parts', () => `${['chat', 'threads'].join('-')}.${'json'}`],
+  ['a template', (kind = 'messages') => `chat-${kind}.json`],
+  ['a name of another module', (name = 'chat-tool-events') => `${name}.json`],
+])('refuses a path put together at run time: %s', (_how, name) => {
+  release = guardLegacyFiles({ refuse: true, log })
+  expect(() => fs.readFileSync(join(directory, name()))).toThrow('Refused')
 })

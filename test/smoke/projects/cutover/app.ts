@@ -27,7 +27,7 @@ await mkdir('data', { recursive: true })
 await writeFile('data/chat-threads.json', JSON.stringify([thread]))
 await writeFile('data/chat-messages.json', JSON.stringify([old]))
 const uploads = [{ id: 'u1', originalName: 'a.jsonl', content: '{"type":"x"}\n' }]
-for await (const { sha256 } of exportSessionUploads(uploads, { dataDir: 'data' })) assert(sha256)
+for await (const { sha256 } of exportSessionUploads(uploads, { directory: 'data' })) assert(sha256)
 
 // Import and verify.
 const dataDir = process.argv[2]

@@ -2,8 +2,12 @@ import { createHash, randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { SessionDbError } from '../../errors.ts'
 import { createPostgresContentStore } from '../../server/uploads/content/postgres-content-store.ts'
-import { type LegacyUploadRecord, UPLOAD_COLUMNS, VISIBLE } from './legacy-store-records.ts'
-import type { LegacyStoresOptions } from './legacy-stores-options.ts'
+import {
+  type LegacyStoresOptions,
+  type LegacyUploadRecord,
+  UPLOAD_COLUMNS,
+  VISIBLE,
+} from './store-records.ts'
 
 /** The functions of the old store of uploads. */
 export function createLegacyUploadStore({ store, database, principal }: LegacyStoresOptions) {

