@@ -157,7 +157,7 @@ function uploadLines(report: UploadsReport, dryRun: boolean): string[] {
   return [
     `session-uploads.ndjson: ${inFile} ${inFile === 1 ? 'upload' : 'uploads'}, ${counts.join(', ')}`,
     ...section('could not be imported', badRecords),
-    ...(quarantineFile === null ? [] : [`  They are in ${quarantineFile}`]),
+    ...(quarantineFile === null ? [] : [`  Saved in ${quarantineFile}`]),
     ...section('imported with a change', notes),
     '',
   ]

@@ -50,7 +50,7 @@ test('a dry run writes nothing, a run imports, a second run changes nothing', as
   expect(await messageCount()).toBe(report.messages.inserted)
   const second = await runImport(snapshots)
   expect(second.code).toBe(0)
-  expect(second.stdout).toContain('Nothing changed: everything was there already.')
+  expect(second.stdout).toContain('Nothing changed: everything was imported before.')
 })
 
 test('visibility is that of the sessions made', async () => {
@@ -69,7 +69,7 @@ test('a record that could not be imported ends with 1, the report on stdout', as
   const { code, stdout } = await runImport(data)
   expect(code).toBe(1)
   expect(stdout).toContain(`chat-messages.json[${records.length}]`)
-  expect(stdout).toContain('They are in session-db-quarantine.ndjson')
+  expect(stdout).toContain('Saved in session-db-quarantine.ndjson')
 })
 
 test('--strict stops at such a record, with nothing written', async () => {
