@@ -109,15 +109,15 @@ function render(): string {
   const only = new Set([...peers].filter((path) => !shipped.has(path)))
   return `# Licences
 
-The package is under the [MIT licence](../LICENSE). This page is made by \`npm run licences\` from the lock file, and
-\`npm run check\` fails when it is not up to date or a licence is not on the list.
+The package is under the [MIT licence](../LICENSE). \`npm run licences\` generates this page from the lock
+file. \`npm run check\` fails when it is outdated, or when a licence is not on the allowed list.
 
-## Comes with the package
+## Dependencies
 
 ${table(shipped)}
-## Peers: the app chooses them
+## Peer dependencies
 
-Only those that it uses. Programs for one platform are named once.
+An app installs only those that it uses. Packages for single platforms are listed once.
 
 ${table(only)}`
 }
