@@ -7,11 +7,11 @@ import { defineConfig } from 'vite'
 export default defineConfig({
   resolve: {
     alias: { '#': fileURLToPath(new URL('./src', import.meta.url)) },
-    // One copy of each: two copies of @tanstack/db do not recognise each other's collections.
+    // One copy of each: two copies of @tanstack/db don't recognise each other's collections.
     dedupe: ['react', 'react-dom', '@tanstack/db', '@tanstack/react-db'],
   },
   environments: {
-    // The server loads the library from node_modules, as it loads pg and better-auth.
+    // The server loads the library from node_modules, like pg and better-auth.
     ssr: { resolve: { external: ['@org/session-db', 'better-auth', 'pg'] } },
   },
   plugins: [tailwindcss(), tanstackStart(), react()],

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** A balancer that listens. */
+/** A running balancer. */
 export interface Balancer {
   readonly url: string
   stop(): Promise<void>
@@ -10,7 +10,7 @@ export interface Balancer {
 interface BalancerOptions {
   /** Base URLs of the instances. */
   readonly instances: readonly string[]
-  /** Undefined: 3000, or any free one. */
+  /** Default: 3000, or any free one. */
   readonly port: number | undefined
 }
 
@@ -25,9 +25,9 @@ const REFUSAL = {
 }
 
 /**
- * Spreads requests over instances, in turn: what nginx or a cloud's balancer does for a real app, so
- * that the demo shows that any instance serves any request. Bodies are streamed both ways. An instance
- * that does not answer gets no requests until it does; what can be asked twice is asked of another.
+ * Spreads requests over the instances in turn, like nginx or a cloud's load balancer, so that the
+ * demo shows that any instance serves any request. Bodies are streamed both ways. An instance that
+ * doesn't answer gets no requests until it does; idempotent requests are retried on another one.
  */
 export async function startBalancer({ instances, port }: BalancerOptions): Promise<Balancer> {
   const targets: Target[] = instances.map((url) => ({ url, isUp: true }))
@@ -44,7 +44,7 @@ export async function startBalancer({ instances, port }: BalancerOptions): Promi
     const candidates = inTurn()
     pass(incoming, outgoing, isRepeatable(incoming) ? candidates : candidates.slice(0, 1))
   })
-  // A long poll may wait; the instances end what takes too long.
+  // Long polls may wait; the instances have their own timeouts.
   server.requestTimeout = 0
 
   const checks = setInterval(() => {
@@ -80,16 +80,17 @@ function pass(incoming: IncomingMessage, outgoing: ServerResponse, targets: Targ
   const { connection: _, ...headers } = incoming.headers
   const passed = request(new URL(incoming.url ?? '/', target.url), {
     method: incoming.method,
-    // Any `x-forwarded-for` of the client's own is replaced: it says whose tries count together.
+    // Replaces the client's `x-forwarded-for`, which decides whose sign-in attempts count together.
     headers: { ...headers, 'x-forwarded-for': incoming.socket.remoteAddress },
-    // No connection is kept: one that the instance closes just then would look like a failure.
+    // Connections are not reused: one that the instance closes at that moment would look like a
+    // failure.
     agent: false,
   })
   passed.once('response', (answer) => {
     const { connection: _, 'keep-alive': __, ...answered } = answer.headers
     outgoing.writeHead(answer.statusCode ?? 502, answered)
     answer.pipe(outgoing)
-    // Half an answer must not look like a whole one.
+    // A truncated response must not look complete.
     answer.once('error', () => outgoing.destroy())
   })
   passed.once('error', () => {
@@ -99,7 +100,7 @@ function pass(incoming: IncomingMessage, outgoing: ServerResponse, targets: Targ
     else pass(incoming, outgoing, others)
   })
   outgoing.once('close', () => passed.destroy())
-  // Asked again, there is nothing left to read of a request without a body.
+  // A request without a body can be sent again.
   if (isRepeatable(incoming)) passed.end()
   else incoming.pipe(passed)
 }

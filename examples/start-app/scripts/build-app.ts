@@ -4,7 +4,10 @@ import { glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** What a build depends on, from the app's folder: its sources, the library, installed versions. */
+/**
+ * Everything that a build depends on, relative to the app's folder: sources, library, installed
+ * versions.
+ */
 const INPUTS = ['src/**', 'public/**', 'scripts/build-app.ts', 'vite.config.ts', 'package.json']
 const SHARED_INPUTS = ['../../dist/index.js', '../../package-lock.json']
 
@@ -13,7 +16,7 @@ interface BuildOptions {
   readonly log: (message: string) => void
 }
 
-/** Builds the app into dist/, unless dist/ already is the build of just these sources. */
+/** Builds the app into dist/, unless dist/ is up to date. */
 export async function buildApp({ appDir, log }: BuildOptions): Promise<void> {
   const keyFile = resolve(appDir, 'dist/build-key')
   const key = await buildKey(appDir)
@@ -41,8 +44,8 @@ async function buildKey(appDir: string): Promise<string> {
 }
 
 /**
- * In a process of its own, because NODE_ENV is production for a build and must not be for the
- * embedded stack. Inherited as `test`, say, it would yield a build that production cannot run.
+ * A separate process, because a build needs NODE_ENV=production and the embedded stack refuses it.
+ * An inherited `test` would produce a build that can't run in production.
  */
 async function viteBuild(appDir: string): Promise<void> {
   const vite = resolve(

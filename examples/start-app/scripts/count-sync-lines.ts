@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
-// How much of the app deals with storing and syncing, beside the official starter for the same job.
+// Compares the number of lines that store and sync data with the official starter for the same job.
 
-/** What an app of its own would have to write: not the screens, not the sign-in. */
+/** Code that another app would need too: no screens and no sign-in. */
 const FILES = [
   'src/server/database.server.ts',
   'src/server/session-db.server.ts',
@@ -15,7 +15,7 @@ const FILES = [
 ]
 
 /**
- * electric-sql/electric, examples/tanstack-db-web-starter, counted by reading, in the same way: lines
+ * electric-sql/electric, examples/tanstack-db-web-starter, counted by hand in the same way: lines
  * that are neither empty nor comments, for its two tables, projects and todos, without users.
  */
 const STARTER: Readonly<Record<string, number>> = {

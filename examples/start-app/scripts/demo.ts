@@ -10,13 +10,13 @@ import { seed } from './seed.ts'
 interface Backend {
   readonly databaseUrl: string
   readonly electricUrl: string
-  /** Null when Postgres and Electric are somebody else's. */
+  /** Null when Postgres and Electric run elsewhere. */
   readonly dataDir: string | null
 }
 
 const appDir = resolve(import.meta.dirname, '..')
 const options = readOptions(appDir)
-/** What has been started, to be stopped in the opposite order. */
+/** Started services, stopped in reverse order. */
 const running: (() => Promise<void>)[] = []
 let stopping = false
 
@@ -58,7 +58,7 @@ async function startBackend(): Promise<Backend> {
   return { databaseUrl: stack.databaseUrl, electricUrl: stack.electricUrl, dataDir: stack.dataDir }
 }
 
-/** Runs the servers of the app, and a balancer before more than one. */
+/** Runs the servers of the app, with a balancer in front of more than one. */
 async function serve(
   backend: Backend,
   secret: string,

@@ -1,27 +1,27 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { resolve } from 'node:path'
 
-/** A server of the app, in a process of its own, as in production. */
+/** A server of the app in its own process, as in production. */
 export interface Instance {
   readonly url: string
-  /** The process that serves now: another one after a restart. */
+  /** The current process; it changes with a restart. */
   readonly pid: number
   stop(): Promise<void>
 }
 
 interface InstanceOptions {
   readonly env: Readonly<Record<string, string>>
-  /** Undefined: 3000, or any free one; 0: any free one. */
+  /** Default: 3000, or any free one. 0: any free one. */
   readonly port: number | undefined
   readonly log: (message: string) => void
-  /** Hears of a server that does not come up again. */
+  /** Called when a server can't be restarted. */
   readonly onGone: (error: Error) => void
 }
 
-/** A server that ends sooner than this after its start is not started again, in ms. */
+/** A server that ends within this time of its start is not restarted, in ms. */
 const TOO_SOON_MS = 3_000
 
-/** Starts a server, and starts it again, at the same address, should it end. */
+/** Starts a server and restarts it on the same address if it ends. */
 export async function startInstance(options: InstanceOptions): Promise<Instance> {
   let stopping = false
   let process = serve(options.env, options.port)
@@ -59,7 +59,7 @@ export async function startInstance(options: InstanceOptions): Promise<Instance>
 
 function serve(env: Readonly<Record<string, string>>, port: number | undefined): ChildProcess {
   return fork(resolve(import.meta.dirname, 'serve.ts'), {
-    // Snapshots pass through buffers that V8 else collects its whole heap for: docs/operations.md.
+    // Prevents frequent garbage collections for large snapshots: see docs/operations.md.
     execArgv: [...globalThis.process.execArgv, '--initial-old-space-size=128'],
     env: {
       ...globalThis.process.env,
@@ -68,12 +68,12 @@ function serve(env: Readonly<Record<string, string>>, port: number | undefined):
       PORT: String(port ?? 3000),
       PORT_IS_FIXED: port === undefined ? '' : '1',
     },
-    // What the app prints goes to stderr: stdout is for the ready line.
+    // The app's output goes to stderr: stdout is for the ready line.
     stdio: ['ignore', 2, 2, 'ipc'],
   })
 }
 
-/** The address where it listens; undefined when it ends before. */
+/** The address where it listens. Undefined if it ends before. */
 function listening(process: ChildProcess): Promise<string | undefined> {
   return new Promise((resolve) => {
     process.once('message', (url) => resolve(String(url)))

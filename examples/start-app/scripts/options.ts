@@ -11,16 +11,16 @@ const HELP = `npm run demo -- [options]
 DATABASE_URL and ELECTRIC_URL (and ELECTRIC_SECRET), set together, replace the embedded stack.
 BETTER_AUTH_SECRET signs cookies; by default one is made for the data directory.`
 
-/** What a person asked the demo for. */
+/** The options of the demo. */
 export interface DemoOptions {
-  /** Undefined: 3000, or any free one. */
+  /** Default: 3000, or any free one. */
   readonly port: number | undefined
   readonly instances: number
   readonly dataDir: string
   readonly json: boolean
 }
 
-/** Reads the command line; ends the process after the help, or what is wrong with an option. */
+/** Parses the command line. Exits after the help or an error. */
 export function readOptions(appDir: string): DemoOptions {
   const values = readArguments()
   if (values.help) {
@@ -28,7 +28,7 @@ export function readOptions(appDir: string): DemoOptions {
     process.exit(0)
   }
   const port = values.port ?? process.env.PORT
-  // npm runs this in the app's folder, but the user's paths start where the user is.
+  // npm runs this in the app's folder, but relative paths start in the user's.
   const dataDir = values['data-dir']
     ? resolve(process.env.INIT_CWD ?? '.', values['data-dir'])
     : resolve(appDir, '.session-db')

@@ -3,13 +3,13 @@ import pg from 'pg'
 import { DEMO_PASSWORD, demoEmail, demoUsers, type SeededUser } from '../src/lib/demo-users.ts'
 import { AUTH_SCHEMA, createAuth } from '../src/server/auth-options.ts'
 
-/** Brings the tables of users and organisations up to date, and adds the demo's. */
+/** Migrates the tables of users and organisations, and adds the demo's. */
 export async function seedUsers(options: { databaseUrl: string; secret: string }): Promise<void> {
   const client = new pg.Client({ connectionString: options.databaseUrl })
   await client.connect()
   const { auth, database } = createAuth(options)
   try {
-    // Of two demos that start on one database, the second waits and finds everything there.
+    // If two demos start on one database, the second one waits and finds everything there.
     await client.query(`SELECT pg_advisory_lock(hashtext('start-app-users'))`)
     await client.query(`CREATE SCHEMA IF NOT EXISTS ${AUTH_SCHEMA}`)
     const { runMigrations } = await getMigrations(auth.options)
@@ -25,7 +25,7 @@ export async function seedUsers(options: { databaseUrl: string; secret: string }
 
 type Adapter = Awaited<ReturnType<typeof createAuth>['auth']['$context']>['adapter']
 
-/** With ids that can be told by name, which signing up would not give. */
+/** With readable ids, which signing up would not create. */
 async function addUser(adapter: Adapter, user: SeededUser, passwordHash: string): Promise<void> {
   const { id, name, tenantId, tenantName } = user
   const now = new Date()

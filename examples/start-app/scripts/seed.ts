@@ -18,7 +18,7 @@ interface SeedOptions {
   readonly fixtures: string
 }
 
-/** Brings the database up to date and gives every demo user something to look at, once. */
+/** Migrates the database and gives every demo user some data, once. */
 export async function seed({ databaseUrl, secret, fixtures }: SeedOptions): Promise<void> {
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 2 })
   try {
@@ -48,7 +48,7 @@ export async function seed({ databaseUrl, secret, fixtures }: SeedOptions): Prom
   }
 }
 
-/** Remembers what was seeded: what a user deletes later must not come back with the next start. */
+/** Remembers what was seeded, so that deleted sessions don't come back at the next start. */
 async function once(pool: pg.Pool, name: string, add: () => Promise<unknown>): Promise<void> {
   await pool.query('CREATE TABLE IF NOT EXISTS start_app_seeds (name text PRIMARY KEY)')
   const { rowCount } = await pool.query('SELECT 1 FROM start_app_seeds WHERE name = $1', [name])

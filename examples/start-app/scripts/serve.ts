@@ -2,11 +2,11 @@ import { resolve } from 'node:path'
 import { type ServerMiddleware, serve } from 'srvx'
 import { staticMiddleware } from 'srvx/static'
 
-// Serves the build: files with a hash in their name for ever, the other files and the pages fresh.
-// Takes its settings from the environment and ends when the process that forked it is gone.
+// Serves the build: files with a hash in their name as immutable, other files and pages without
+// caching. Reads its settings from the environment, and ends with the process that forked it.
 
 const MAX_BODY_BYTES = 16 * 1024 * 1024
-/** How long what is being done may hold the end up. */
+/** How long pending work may delay the exit. */
 const MAX_CLOSE_MS = 5_000
 const dist = resolve(import.meta.dirname, '../dist')
 const app = (await import(resolve(dist, 'server/server.js'))) as {
@@ -21,14 +21,14 @@ const hashedFiles = staticMiddleware({
   immutable: true,
 })
 
-/** A reader who leaves is nothing to report; Start logs every error that has no client's status. */
+/** A client that disconnects is not an error. Start logs every error without a 4xx status. */
 function withQuietAbort(request: Request): Request {
   const { signal } = request
   signal.addEventListener('abort', () => Object.assign(signal.reason, { status: 499 }))
   return request
 }
 
-/** Tells the app whose tries at a password to count together; whatever a client says is replaced. */
+/** Replaces the client's header. The app counts sign-in attempts by it. */
 const withClientAddress: ServerMiddleware = (request, next) => {
   request.headers.set('x-client-ip', request.ip ?? '')
   return next()
@@ -66,7 +66,7 @@ async function listenSomewhere() {
   }
 }
 
-// Ctrl-C reaches every process of the terminal: the one that forked this says when to stop.
+// Ctrl-C reaches every process of the terminal, but only the parent decides when to stop.
 for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
 
 const server = await listenSomewhere()

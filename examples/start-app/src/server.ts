@@ -6,12 +6,12 @@ import {
 import { watchAnswers } from './server/answers.server'
 import { store } from './server/session-db.server'
 
-// The server's entry: what every instance does besides answering requests.
+// The server entry: the background work of every instance.
 
 const worker = store.startWorker()
 const endAnswers = watchAnswers()
 
-/** Lets what is being done in the background come to a good end, before the process exits. */
+/** Finishes background work before the process exits. */
 export async function close(): Promise<void> {
   await Promise.all([worker.stop(), endAnswers()])
 }

@@ -1,7 +1,7 @@
 import { createStart } from '@tanstack/react-start'
 import { readableBodies, sameOriginWrites } from './server/request-guards'
 
-/** What runs before every request to the server. */
+/** Middleware for every request to the server. */
 export const startInstance = createStart(() => ({
   requestMiddleware: [sameOriginWrites, readableBodies],
 }))

@@ -10,7 +10,9 @@ interface AppFrameProps {
   children: ReactNode
 }
 
-/** Where things are: header, sessions, and the open one; a small screen shows one of the last two. */
+/**
+ * The layout: header, session list and open session. A small screen shows the list or the session.
+ */
 export function AppFrame({ header, list, children }: AppFrameProps) {
   const { sessionId } = useParams({ strict: false })
   return (
@@ -39,7 +41,7 @@ export function AppFrame({ header, list, children }: AppFrameProps) {
           tabIndex={-1}
           className={cn(
             'flex min-w-0 flex-1 outline-none',
-            // Every page has a main part, also where the screen has room for the list alone.
+            // Every page has a main part, even if the screen only shows the list.
             sessionId === undefined && 'max-md:sr-only',
           )}
         >
@@ -50,7 +52,7 @@ export function AppFrame({ header, list, children }: AppFrameProps) {
   )
 }
 
-/** The same frame while there is nothing in it: what the server sends, and nothing moves after it. */
+/** The same layout without content: the server's first response, so that nothing moves later. */
 export function AppFrameSkeleton() {
   return (
     <AppFrame header={<Logo />} list={<Skeleton />}>

@@ -63,7 +63,7 @@ export function AppHeader() {
   )
 }
 
-/** Ends the sign-in on the server, then empties every open tab of this user. */
+/** Signs out on the server, then reloads all tabs of this user. */
 async function leave(db: SessionCollections) {
   await authClient.signOut()
   await db.signOut()

@@ -9,7 +9,7 @@ interface AvatarProps {
   role?: ChatMessage['role']
 }
 
-/** A person's initial, or the sign of whatever else spoke. */
+/** A person's initial, or an icon for other authors. */
 export function Avatar({ name, role = 'user' }: AvatarProps) {
   const Icon = role === 'user' ? null : icons[role]
   return (

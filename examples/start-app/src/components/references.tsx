@@ -3,22 +3,22 @@ import { createContext, type ReactNode, useContext, useMemo, useState } from 're
 import { eventName } from '#/lib/event-names'
 import { firstLine } from '#/lib/format'
 
-/** An event that a message is about, as `metadata.contextEvents` holds it. */
+/** An event that a message refers to, as stored in `metadata.contextEvents`. */
 export interface EventReference {
   readonly eventId: string
   readonly seq: number
-  /** What to call the event. */
+  /** The event's name. */
   readonly title: string
-  /** How it begins. */
+  /** The first words of the event. */
   readonly text?: string
 }
 
 interface References {
-  /** What the next message will be about. */
+  /** The events that the next message refers to. */
   readonly chosen: readonly EventReference[]
   add(event: TimelineEvent): void
   remove(eventId: string): void
-  /** Empties the choice. */
+  /** Clears the selection. */
   clear(): void
 }
 
@@ -36,7 +36,7 @@ function referenceTo(event: TimelineEvent): EventReference {
   return { eventId: event.id, seq: event.seq, title, ...(text && { text }) }
 }
 
-/** Joins timeline and chat: events are chosen there and sent along here. */
+/** Connects timeline and chat: events are selected there and sent with a message here. */
 export function ReferencesProvider({ children }: { children: ReactNode }) {
   const [chosen, setChosen] = useState<readonly EventReference[]>([])
   const value = useMemo<References>(

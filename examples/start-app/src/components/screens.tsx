@@ -8,11 +8,11 @@ interface NoticeProps {
   title: string
   children?: ReactNode
   testId?: string
-  /** Whether the title is the page's: there is nothing else in the main part. */
+  /** True for the page's title: the main part has nothing else. */
   isPage?: boolean
 }
 
-/** What a pane shows instead of content: what is so, and what to do. */
+/** The placeholder of a pane without content: the state, and what to do. */
 export function Notice({ icon: Icon, title, children, testId, isPage = false }: NoticeProps) {
   const Title = isPage ? 'h1' : 'p'
   return (
@@ -61,7 +61,7 @@ export function NotFoundScreen() {
 
 const rowNames = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
 
-/** Grey rows in place of content that is on its way. */
+/** Grey rows while content is loading. */
 export function Skeleton({ rows = 6 }: { rows?: number }) {
   return (
     <div className="space-y-4 p-4" role="status" aria-label="Loading">

@@ -15,7 +15,7 @@ import { useToast } from './ui/toaster'
 
 interface SessionDb {
   readonly db: SessionCollections
-  /** Keeps what is written while the server cannot be reached. */
+  /** Stores writes while the server is unreachable. */
   readonly outbox: Outbox
   readonly own: OwnWrites
   readonly user: AppUser
@@ -34,24 +34,25 @@ function open(user: AppUser): Omit<SessionDb, 'user'> {
     outbox,
     fetchClient: fetchForOrganization,
     onUnauthenticated: () => checkSignIn(user),
-    // Signed out here or in another tab: a whole new page, so that nothing stays in memory.
+    // Signed out in this or another tab: loads a new page, so that nothing stays in memory.
     onSignedOut: () => window.location.assign('/sign-in?left=1'),
-    // Going back to a session within a minute shows it at once, and up to date.
+    // Returning to a session within a minute shows it immediately and up to date.
     gcTimeMs: 60_000,
   })
   return { db, outbox, own: createOwnWrites() }
 }
 
-/** The signed-in user's live collections, for everything below. */
+/** Provides the signed-in user's live collections. */
 export function SessionDbProvider({ user, children }: { user: AppUser; children: ReactNode }) {
   showOrganization(user)
   const [opened] = useState(() => open(user))
-  // Names of people and organisations may be others now; who the user is stays for this page's life.
+  // Names of people and organisations may have changed. The user stays the same for the life of the
+  // page.
   const value = useMemo(() => ({ ...opened, user }), [opened, user])
   return <SessionDbContext value={value}>{children}</SessionDbContext>
 }
 
-/** The collections and who is signed in. */
+/** The collections and the signed-in user. */
 export function useSessionDb(): SessionDb {
   const value = useContext(SessionDbContext)
   if (value === null) throw new Error('useSessionDb is used outside SessionDbProvider')
@@ -59,9 +60,9 @@ export function useSessionDb(): SessionDb {
 }
 
 /**
- * Tells the user when the server refuses a write; its optimistic effect has been taken back by then.
+ * Notifies the user when the server refuses a write. Its optimistic change is rolled back by then.
  *
- * @param touched rows that change along, beside the write's own
+ * @param touched rows that change too, besides the write's own
  * @example
  * report('The thread was not renamed', db.actions.renameThread(id, title))
  */
@@ -76,7 +77,7 @@ export function useReport() {
     ): Write => {
       own.note(...(write.id === undefined ? touched : [write.id, ...touched]))
       write.committed.catch((error: Error & { code?: string }) => {
-        // The server has it, and its row stays on the screen: it only takes long to come back.
+        // The write is stored and its row stays on screen; only the stream is slow.
         if (error.code === 'sync_timeout') return
         toast({ title, text: error.message })
         outbox.discard(write.batchId).catch(() => undefined)

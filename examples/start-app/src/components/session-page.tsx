@@ -50,7 +50,7 @@ function SessionGone() {
   )
 }
 
-/** Timeline and chat: side by side where there is room, else one of them. */
+/** Timeline and chat, side by side if there is room, otherwise one of them. */
 function SessionPanes({ session }: { session: Session }) {
   const navigate = useNavigate({ from: '/sessions/$sessionId' })
   const { view = 'timeline' } = useSearch({ from: '/_app/sessions/$sessionId' })

@@ -59,7 +59,7 @@ function worst(statuses: readonly SyncStatus[]): SyncStatus | undefined {
   return statuses.toSorted((a, b) => severity.indexOf(stateOf(b)) - severity.indexOf(stateOf(a)))[0]
 }
 
-/** The status of whichever of the page's collections does worst. */
+/** The worst status of the page's collections. */
 function useSyncStatus(): SyncStatus | undefined {
   const { db } = useSessionDb()
   const { sessionId } = useParams({ strict: false })
@@ -68,7 +68,7 @@ function useSyncStatus(): SyncStatus | undefined {
     const collections = [db.sessions, ...(scope ? [scope.timeline, scope.threads] : [])]
     const stores: SyncStatusStore[] = collections.map((collection) => db.status(collection))
     return {
-      scope, // The library keeps a scope only while somebody holds it.
+      scope, // The library unloads a scope that has no holder.
       get: () => worst(stores.map((each) => each.get())),
       subscribe: (listener: () => void) => {
         const stops = stores.map((each) => each.subscribe(listener))
@@ -90,7 +90,7 @@ function subscribeToNetwork(listener: () => void) {
   }
 }
 
-/** Says beside what is shown that it may no longer be the truth; nothing while all is well. */
+/** Warns that content may be outdated. Empty while everything is up to date. */
 export function StreamNotice({ status }: { status: SyncStatusStore }) {
   const current = useSyncExternalStore(status.subscribe, status.get)
   const state = stateOf(current)
@@ -111,12 +111,12 @@ export function StreamNotice({ status }: { status: SyncStatusStore }) {
   )
 }
 
-/** Says in the header whether the page shows the truth, and what has not been sent yet. */
+/** Shows in the header whether the page is up to date, and the number of unsent writes. */
 export function SyncBadge() {
   const { outbox } = useSessionDb()
   const status = useSyncStatus()
   const { waiting } = useSyncExternalStore(outbox.status.subscribe, outbox.status.get)
-  // A stream only notices when its long poll has ended.
+  // A stream only notices at the end of its long poll.
   const isOnline = useSyncExternalStore(subscribeToNetwork, () => navigator.onLine)
   if (status === undefined) return null
   const isStopped = status.connection === 'stopped'

@@ -12,18 +12,18 @@ import {
 import { useReport, useSessionDb } from './session-db'
 import { useToast } from './ui/toaster'
 
-/** How long a removal can be taken back, in milliseconds. */
+/** How long a removal can be undone, in ms. */
 const UNDO_MS = 6_000
-/** Most changes in one batch. */
+/** Maximum number of changes in one batch. */
 const BATCH = 500
 
 interface Removal {
   readonly collection: 'sessions' | 'chatThreads' | 'chatMessages'
-  /** What is taken off the screen at once. */
+  /** The rows to hide immediately. */
   readonly ids: readonly string[]
-  /** What has happened, for the notice that offers to undo it. */
+  /** The title of the notice that offers to undo it. */
   readonly title: string
-  /** What has not happened, should the server refuse. */
+  /** The title of the notice if the server refuses. */
   readonly failure: string
 }
 
@@ -34,14 +34,14 @@ interface Removals {
 
 const RemovalsContext = createContext<Removals>({ removed: new Set(), remove: () => {} })
 
-/** What is off the screen, and how to take more off it in a way that can be undone. */
+/** The hidden rows, and a function that hides more with an undo. */
 export function useRemovals(): Removals {
   return useContext(RemovalsContext)
 }
 
 /**
- * Holds removals back for some seconds. Nothing is asked beforehand, and nothing has to be brought
- * back: until the time is over, the rows are only hidden here.
+ * Delays removals for some seconds instead of asking for confirmation. Until then the rows are only
+ * hidden, so undoing restores nothing.
  */
 export function RemovalsProvider({ children }: { children: ReactNode }) {
   const toast = useToast()
@@ -97,7 +97,10 @@ function useCommit() {
   )
 }
 
-/** A page that is left has no time to write: what waits is remembered, and done by the next page. */
+/**
+ * A page that is closed has no time to write: pending removals are stored, and done by the next
+ * page.
+ */
 function useKeptRemovals(waiting: ReadonlySet<Removal>) {
   const { db, outbox, user } = useSessionDb()
   const key = `removals:${user.tenantId}/${user.id}`
@@ -106,7 +109,7 @@ function useKeptRemovals(waiting: ReadonlySet<Removal>) {
     localStorage.removeItem(key)
     for (const batch of kept.flatMap(batchesOf)) {
       const { batchId, committed } = db.actions.write(batch)
-      // Gone already is as good.
+      // Already removed by someone else.
       committed.catch(() => outbox.discard(batchId).catch(() => undefined))
     }
     const keep = () => {

@@ -1,4 +1,4 @@
-/** Joins the class names that apply. */
+/** Joins class names and skips empty ones. */
 export function cn(...names: (string | false | null | undefined)[]): string {
   return names.filter(Boolean).join(' ')
 }

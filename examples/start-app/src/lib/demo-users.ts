@@ -1,4 +1,4 @@
-/** Somebody whom the demo's seed signs up. */
+/** A user that the demo's seed creates. */
 export interface SeededUser {
   readonly id: string
   readonly name: string
@@ -6,17 +6,17 @@ export interface SeededUser {
   readonly tenantName: string
 }
 
-/** Two organisations: what Ann shares, Bob sees and Eve never does. */
+/** Two organisations: Bob sees what Ann shares, Eve never does. */
 export const demoUsers: readonly SeededUser[] = [
   { id: 'ann', name: 'Ann', tenantId: 'acme', tenantName: 'Acme' },
   { id: 'bob', name: 'Bob', tenantId: 'acme', tenantName: 'Acme' },
   { id: 'eve', name: 'Eve', tenantId: 'globex', tenantName: 'Globex' },
 ]
 
-/** The address that a demo user signs in with; nobody ever writes to it. */
+/** The e-mail address of a demo user, which receives no mail. */
 export function demoEmail({ id }: Pick<SeededUser, 'id'>): string {
   return `${id}@demo.example`
 }
 
-/** Everybody knows it: only a demo seeds these users. */
+/** Public, so only a demo may seed these users. */
 export const DEMO_PASSWORD = 'demo-password'

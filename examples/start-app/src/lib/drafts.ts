@@ -2,14 +2,16 @@ import type { AppUser } from './app-user'
 
 const PREFIX = 'draft:'
 
-/** Where in `sessionStorage` a draft is kept: people who share a browser do not see each other's. */
+/**
+ * Storage key of a draft in `sessionStorage`. It contains the user, because people share browsers.
+ */
 export function draftKey(user: AppUser, sessionId: string, mode: string): string {
   return `${PREFIX}${user.tenantId}/${user.id}:${sessionId}:${mode}`
 }
 
 /**
- * Forgets the drafts of this tab: its user has signed out. When a session only came to its end, they
- * wait for the user to sign in again.
+ * Deletes the drafts of this tab at sign-out. After an expired session they are kept for the next
+ * sign-in.
  */
 export function forgetDrafts(): void {
   for (const key of Object.keys(sessionStorage)) {

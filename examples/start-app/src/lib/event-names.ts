@@ -1,6 +1,6 @@
 import type { TimelineEvent } from '@org/session-db'
 
-/** What kinds of events are called. */
+/** Names of the kinds of events. */
 export const kindNames: Record<TimelineEvent['kind'], string> = {
   message: 'Message',
   reasoning: 'Reasoning',
@@ -20,12 +20,12 @@ const roleNames: Record<string, string> = {
   tool: 'Tool',
 }
 
-/** What a role is called; a log may have roles of its own. */
+/** The name of a role. Logs may have their own roles. */
 export function roleName(role: string): string {
   return roleNames[role] ?? role
 }
 
-/** What an event is called: a message by who speaks, everything else by its kind. */
+/** The name of an event: a message's author, otherwise its kind. */
 export function eventName({ kind, role }: Pick<TimelineEvent, 'kind' | 'role'>): string {
   return kind === 'message' && role ? roleName(role) : kindNames[kind]
 }

@@ -3,18 +3,18 @@ const clockWithSeconds = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium
 const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' })
 const dayOfYear = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' })
 
-/** A short point in time: the clock today, the day this year, else the date. */
+/** A short time: the clock for today, the day for this year, otherwise the date. */
 export function shortTime(date: Date, now = new Date()): string {
   if (date.toDateString() === now.toDateString()) return clock.format(date)
   return (date.getFullYear() === now.getFullYear() ? day : dayOfYear).format(date)
 }
 
-/** The clock to the second, for events that follow each other closely. */
+/** The time with seconds, for events in quick succession. */
 export function preciseTime(date: Date): string {
   return clockWithSeconds.format(date)
 }
 
-/** Day and clock, for tooltips and headings. */
+/** Date and time, for tooltips and headings. */
 export function fullTime(date: Date): string {
   return `${dayOfYear.format(date)}, ${clockWithSeconds.format(date)}`
 }
@@ -24,7 +24,7 @@ export function count(quantity: number, noun: string): string {
   return `${quantity.toLocaleString()} ${noun}${quantity === 1 ? '' : 's'}`
 }
 
-/** The first line that says something. */
+/** The first line that is not empty. */
 export function firstLine(text: string): string {
   return text.trimStart().split('\n', 1)[0] ?? ''
 }
@@ -36,7 +36,7 @@ export function bytes(quantity: number): string {
   return `${(quantity / (unit === 'kB' ? 1e3 : 1e6)).toFixed(1)} ${unit}`
 }
 
-/** A date as `<input type="datetime-local">` wants it, in the user's own time. */
+/** The format of `<input type="datetime-local">`, in the user's time zone. */
 export function localDateTime(date: Date): string {
   return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19)
 }

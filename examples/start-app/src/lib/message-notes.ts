@@ -1,16 +1,16 @@
 import type { ChatMessage } from '@org/session-db'
 
-/** What a message refers to: an event it is about, or evidence for what it says. */
+/** An event that a message is about or cites as evidence. */
 export interface MessageNote {
   readonly title: string
   readonly text: string | undefined
-  /** The event's place in the timeline, when it names one. */
+  /** The seq of the event, if given. */
   readonly seq: number | undefined
 }
 
 /**
- * Reads `metadata.contextEvents` or `metadata.evidence`. Apps have put various things there over
- * time: what is found is shown, what is not is left out.
+ * Reads `metadata.contextEvents` or `metadata.evidence`. Apps have stored different formats over
+ * time; unknown ones are skipped.
  */
 export function notesOf(message: ChatMessage, name: 'contextEvents' | 'evidence'): MessageNote[] {
   const notes = message.metadata[name]

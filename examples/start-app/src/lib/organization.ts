@@ -1,18 +1,18 @@
 import type { AppUser } from './app-user'
 
-// A page is of one organisation: to show another one is to load a new page.
+// A page shows one organisation. Another one needs a new page.
 
-/** Says which organisation a page shows, in everything that it asks the server for. */
+/** Adds the page's organisation to every request to the server. */
 export const ORGANIZATION_HEADER = 'x-organization'
 
 let shown: AppUser | undefined
 
-/** Called in the browser with whoever is signed in, and again when the names may have changed. */
+/** Called in the browser with the signed-in user, and again when names may have changed. */
 export function showOrganization(user: AppUser): void {
   shown = user
 }
 
-/** The name of a member of this organisation. */
+/** Returns the name of a member of this organisation. */
 export function userName(id: string): string {
   return shown?.members[id] ?? 'Somebody new'
 }

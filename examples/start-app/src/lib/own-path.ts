@@ -1,4 +1,4 @@
-/** A path of this app to go on to; the first page for whatever else an address may name. */
+/** Returns a path of this app, or the first page for any other URL: no open redirects. */
 export function ownPath(path: unknown): string {
   const isOwn = typeof path === 'string' && /^\/(?![/\\])/.test(path)
   return isOwn ? path : '/'

@@ -1,7 +1,7 @@
-/** How long after a write its rows count as changed by this window, in milliseconds. */
+/** How long rows count as changed by this window after a write, in ms. */
 const OWN_FOR_MS = 15_000
 
-/** Remembers which rows this window has just changed, so that it can tell them from others' changes. */
+/** Remembers which rows this window has just changed, to distinguish them from others' changes. */
 export interface OwnWrites {
   note(...ids: readonly string[]): void
   has(id: string): boolean

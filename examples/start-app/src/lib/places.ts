@@ -1,14 +1,14 @@
-/** The rows of a timeline of which only some are loaded: which event is on which row. */
+/** Maps rows to events in a timeline of which only parts are loaded. */
 export interface Places {
   readonly count: number
-  /** The seq of the event on a row. */
+  /** Returns the seq of the event in a row. */
   seqAt(row: number): number
-  /** The row of an event, or of the next one when the event itself has none. */
+  /** Returns the row of an event, or the next row if the event has none. */
   rowOf(seq: number): number
   has(seq: number): boolean
 }
 
-/** Numbers the events of ranges of seqs, [first, end), in their order. */
+/** Numbers the events in ranges of seqs, [first, end), in order. */
 export function placesOf(ranges: readonly (readonly [first: number, end: number])[]): Places {
   let count = 0
   const runs = ranges.map(([first, end]) => {
@@ -30,7 +30,7 @@ export function placesOf(ranges: readonly (readonly [first: number, end: number]
   }
 }
 
-/** The last entry for which a condition holds that holds for all entries before it, too. */
+/** Returns the last entry that meets a condition which all entries before it meet too. */
 function lastOf<Entry>(
   entries: readonly Entry[],
   holds: (entry: Entry) => boolean,

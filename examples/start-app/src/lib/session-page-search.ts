@@ -1,27 +1,27 @@
 import type { TimelineEvent, TimelineFilter } from '@org/session-db'
 import { kindNames } from './event-names'
 
-/** What the address says of an open session: everything a reload or a shared link should keep. */
+/** The part of the URL about an open session: what reloads and shared links keep. */
 export interface SessionPageSearch {
-  /** The chosen thread; the active one when left out. */
+  /** The selected thread. Default: the active one. */
   thread?: string
-  /** Which threads the chat lists. */
+  /** The listed threads. */
   mode?: 'general'
-  /** What a small screen shows. */
+  /** The pane that a small screen shows. */
   view?: 'chat'
-  /** The event to show, by its seq. */
+  /** The seq of the event to show. */
   at?: number
   kinds?: TimelineEvent['kind'][]
   roles?: string[]
   tools?: string[]
-  /** Part of the events' title or text. */
+  /** Text to find in the events' title or text. */
   text?: string
 }
 
 const texts = (value: unknown) =>
   (Array.isArray(value) ? value : []).filter((text) => typeof text === 'string' && text !== '')
 
-/** Reads the session's part of an address; what makes no sense is left out. */
+/** Parses the session's part of the URL. Invalid values are dropped. */
 export function parseSessionSearch(search: Record<string, unknown>): SessionPageSearch {
   const kinds = texts(search.kinds).filter((kind) => Object.hasOwn(kindNames, kind))
   const [roles, tools] = [texts(search.roles), texts(search.tools)]
@@ -38,10 +38,10 @@ export function parseSessionSearch(search: Record<string, unknown>): SessionPage
   }
 }
 
-/** No filter: to spread over what an address says. */
+/** Clears the filter when spread over a search. */
 export const noFilter = { kinds: undefined, roles: undefined, tools: undefined, text: undefined }
 
-/** The filter that an address asks for; undefined when it asks for all events. */
+/** Returns the filter of a URL, or undefined for all events. */
 export function filterOf(search: SessionPageSearch): TimelineFilter | undefined {
   const { kinds, roles, tools, text } = search
   if (!kinds && !roles && !tools && !text) return undefined

@@ -1,8 +1,8 @@
 import type { Session } from '@org/session-db'
 
-/** What the address says of the list of sessions; it stays while one session after another is opened. */
+/** The part of the URL about the session list. It stays while sessions are opened. */
 export interface SessionListSearch {
-  /** Part of the title or the repository, and words of the timelines. */
+  /** Text to find in titles and repositories, and words to find in timelines. */
   q?: string
   format?: Session['format']
   repo?: string
@@ -28,9 +28,9 @@ export const statusNames: Record<StatusChoice, string> = {
 const isOneOf = <Key extends string>(names: Record<Key, string>, value: unknown): value is Key =>
   typeof value === 'string' && Object.hasOwn(names, value)
 
-/** Reads the list's part of an address; what makes no sense is left out. */
+/** Parses the list's part of the URL. Invalid values are dropped. */
 export function parseListSearch(search: Record<string, unknown>): SessionListSearch {
-  // The router reads `?q=42` as a number.
+  // The router parses `?q=42` as a number.
   const text = (value: unknown) => (value === undefined ? '' : String(value))
   return {
     ...(text(search.q) && { q: text(search.q) }),
@@ -41,8 +41,8 @@ export function parseListSearch(search: Record<string, unknown>): SessionListSea
 }
 
 /**
- * Whether a session shows as being worked on. One that holds no log, only chats, is `pending` for
- * ever and waits for nothing.
+ * True if a session is shown as being processed. A session with chats but without a log stays
+ * `pending` and waits for nothing.
  */
 export function isProcessing({ status, source }: Session): boolean {
   return status === 'pending' && source === 'upload'

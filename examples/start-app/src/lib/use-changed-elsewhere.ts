@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'react'
 import { useSessionDb } from '#/components/session-db'
 
-/** How long a row stays marked, in milliseconds. */
+/** How long a row stays highlighted, in ms. */
 const MARKED_MS = 2_500
 
 interface Versioned {
@@ -12,10 +12,10 @@ interface Versioned {
 const none: ReadonlySet<string> = new Set()
 
 /**
- * Which rows have just come or changed by somebody else, or in another window: what `data-changed`
- * in styles.css lights up for a moment.
+ * Returns the rows that were just added or changed by another user or window. `data-changed` in
+ * styles.css highlights them for a moment.
  *
- * @param isReady false while the rows come for the first time: those are no changes
+ * @param isReady false during the first load, whose rows are not changes
  */
 export function useChangedElsewhere(
   rows: readonly Versioned[],

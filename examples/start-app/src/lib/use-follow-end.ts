@@ -1,10 +1,11 @@
 import { useCallback, useEffect, useLayoutEffect, useRef } from 'react'
 
-/** How close to its end, in pixels, a list counts as being there. */
+/** Distance from its end at which a list counts as scrolled to the end, in pixels. */
 const NEAR_END = 120
 
 /**
- * Keeps a list, whose content is one element, at its end while it grows, unless the user has scrolled up to read.
+ * Keeps a list scrolled to its end while it grows, unless the user has scrolled up. The list's
+ * content must be one element.
  *
  * @param end changes whenever the list's end does
  */
@@ -16,8 +17,8 @@ export function useFollowEnd(end: string) {
   }, [])
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new end is the reason to follow
   useLayoutEffect(follow, [end, follow])
-  // The height changes when the composer grows, when a small screen switches to the chat, and when
-  // the formatter of messages has been loaded.
+  // The height also changes when the composer grows, when a small screen switches to the chat, and
+  // when the message formatter has loaded.
   useEffect(() => {
     if (list.current === null) return
     const observer = new ResizeObserver(follow)

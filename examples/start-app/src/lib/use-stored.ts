@@ -1,6 +1,6 @@
 import { useCallback, useState } from 'react'
 
-/** A text that outlives the page: in `sessionStorage` for this tab, or in `localStorage` for all. */
+/** A text that is stored in `sessionStorage` for this tab, or in `localStorage` for all tabs. */
 export function useStored(
   storage: 'sessionStorage' | 'localStorage',
   key: string,
@@ -13,7 +13,7 @@ export function useStored(
         if (next === '') window[storage].removeItem(key)
         else window[storage].setItem(key, next)
       } catch {
-        // Full, or forbidden: then it lives as long as the page.
+        // The storage is full or forbidden: the text lives as long as the page.
       }
     },
     [storage, key],

@@ -31,7 +31,7 @@ export const Route = createRootRoute({
   ),
 })
 
-// The theme script may add a class to <html> before React looks at it.
+// The theme script may add a class to <html> before React hydrates it.
 function Document({ children }: { children: ReactNode }) {
   return (
     <html lang="en" suppressHydrationWarning>

@@ -7,12 +7,12 @@ import { UploadsProvider } from '#/components/sessions/uploads'
 import { RemovalsProvider } from '#/components/undo'
 import { parseListSearch } from '#/lib/session-search'
 
-// The collections live in the browser, so this part of the page is rendered there only; the server
-// sends the frame, and decides who is signed in.
+// The collections live in the browser, so this part is only rendered there. The server renders the
+// layout and checks the sign-in.
 export const Route = createFileRoute('/_app')({
   ssr: 'data-only',
   validateSearch: parseListSearch,
-  // What the list shows stays while one session after another is opened.
+  // The list's filters stay while sessions are opened.
   search: { middlewares: [retainSearchParams(['q', 'format', 'repo', 'status'])] },
   beforeLoad: ({ context, location }) => {
     if (!context.user) {

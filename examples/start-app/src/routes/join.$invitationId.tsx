@@ -2,7 +2,7 @@ import { createFileRoute, redirect } from '@tanstack/react-router'
 import { AuthForm, AuthPage } from '#/components/auth/auth-page'
 import { authClient } from '#/lib/auth-client'
 
-// Where the link of an invitation leads. It is for one e-mail address: the server checks that.
+// The target of an invitation's link. It works for one e-mail address; the server checks that.
 export const Route = createFileRoute('/join/$invitationId')({
   beforeLoad: ({ context, location }) => {
     if (!context.user) throw redirect({ to: '/sign-up', search: { next: location.pathname } })

@@ -10,11 +10,11 @@ import { ownPath } from '#/lib/own-path'
 import { listDemoUsers, signInAsDemoUser } from '#/server/auth.functions'
 
 interface SignInSearch {
-  /** Where to go on. */
+  /** The path to open after signing in. */
   next?: string
-  /** Whether a session has come to its end. */
+  /** True after an expired session. */
   ended?: true
-  /** Whether somebody has signed out. */
+  /** True after a sign-out. */
   left?: true
 }
 
@@ -47,7 +47,7 @@ function SignIn() {
       <AuthForm
         action="Sign in"
         submit={({ email = '', password = '' }) => authClient.signIn.email({ email, password })}
-        // A whole new page: nothing of who was here before stays in memory.
+        // Loads a new page, so that nothing of the previous user stays in memory.
         onDone={() => window.location.assign(ownPath(next))}
       >
         <Field name="email" label="E-mail" type="email" autoComplete="username" />
@@ -64,7 +64,7 @@ function SignIn() {
   )
 }
 
-// A plain form, so that it works before the page's script has loaded.
+// A plain form, which works before the page's script has loaded.
 function DemoUsers({ users, next }: { users: readonly SeededUser[]; next: string | undefined }) {
   return (
     <form method="post" action={signInAsDemoUser.url} className="mt-8 border-t pt-6">

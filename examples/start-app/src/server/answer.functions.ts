@@ -4,8 +4,8 @@ import { type AnswerRequest, beginAnswer, endAnswer } from './answers.server'
 import { signedIn } from './signed-in'
 
 /**
- * Answers a message of the user's. To try again, ask with a new `answerId`; with the id of an answer
- * that broke off, or was stopped, it goes on from where it is.
+ * Answers a message of the user. For a retry pass a new `answerId`; the id of an interrupted or
+ * stopped answer resumes it.
  *
  * @throws SessionDbError `not_found`; `conflict` when the answer is complete
  */
@@ -18,7 +18,7 @@ export const answerMessage = createServerFn({ method: 'POST' })
   }))
   .handler(({ data: request, context }) => beginAnswer(context.principal, request))
 
-/** Stops an answer, whichever instance writes it; what came stays. */
+/** Stops an answer, whichever instance writes it. Its text so far is kept. */
 export const stopAnswer = createServerFn({ method: 'POST' })
   .middleware([signedIn])
   .validator((request: Pick<AnswerRequest, 'answerId'>) => idOf(request, 'answerId'))

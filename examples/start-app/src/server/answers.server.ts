@@ -9,7 +9,7 @@ import { pool } from './database.server'
 import { echoModel } from './echo-model'
 import { store } from './session-db.server'
 
-/** A question, and the message that is to become its answer. */
+/** A question, and the message that becomes its answer. */
 export interface AnswerRequest {
   readonly threadId: string
   readonly messageId: string
@@ -17,13 +17,13 @@ export interface AnswerRequest {
 }
 
 const GONE = 'There is no such message, or it is not shared with you.'
-/** How often an answer that has nothing to say shows that its server is there, in ms. */
+/** Interval of heartbeats of a silent answer, in ms. */
 const HEARTBEAT_MS = 5_000
 const writing = new Set<MessageStream>()
 
 /**
- * Begins an answer, or goes on with one that broke off, on behalf of whoever asked. Resolves once the
- * answer stands in its thread; the rest happens in the background.
+ * Starts or resumes an answer for a user. Resolves once the answer exists in its thread; the rest
+ * happens in the background.
  */
 export async function beginAnswer(principal: Principal, request: AnswerRequest): Promise<void> {
   const { threadId, messageId, answerId } = request
@@ -47,7 +47,7 @@ export async function beginAnswer(principal: Principal, request: AnswerRequest):
   void write(stream, question.content)
 }
 
-/** Ends an answer where it is. The instance that writes it notices: it can append no more. */
+/** Stops an answer. The instance that writes it notices, because its next append fails. */
 export async function endAnswer(principal: Principal, answerId: string): Promise<void> {
   const answer = await store.readMessage(principal, answerId)
   if (answer?.role !== 'assistant') throw new SessionDbError('not_found', GONE)
@@ -67,7 +67,7 @@ async function write(stream: MessageStream, question: string): Promise<void> {
     await stream.finish()
   } catch (error) {
     await stream.fail('The answer could not be completed.').catch(() => undefined)
-    // Somebody stopped it, or went on with it elsewhere, or deleted it: then it is not ours to end.
+    // Someone stopped it, resumed it elsewhere or deleted it: then it is not ours to finish.
     const isTaken =
       error instanceof SessionDbError && ['conflict', 'not_found'].includes(error.code)
     if (!isTaken) console.error('An answer broke off:', error)
@@ -76,7 +76,9 @@ async function write(stream: MessageStream, question: string): Promise<void> {
   }
 }
 
-/** Looks after answers whose server is gone; the result ends those of this server, and the watch. */
+/**
+ * Watches for answers whose server is gone. The result stops this server's answers and the watch.
+ */
 export function watchAnswers(): () => Promise<void> {
   const watch = watchAbandonedMessages({
     database: pool,

@@ -3,9 +3,8 @@ import type { AppUser } from '#/lib/app-user'
 import { auth, type Membership, membershipsOf, namesOfMembers } from './auth.server'
 
 /**
- * The user of a session as pages need to know them; every page load comes by here, so that a session
- * that is used lasts on. A session without an organisation gets one: the first of its user, or one of
- * their own.
+ * Returns the user of a session for the pages. Every page load calls this, which keeps a session in
+ * use alive. A session without an organisation gets the user's first one, or a new one.
  */
 export async function findAppUser(requestHeaders: Headers): Promise<AppUser | null> {
   const { response: found, headers } = await auth.api.getSession({
@@ -38,7 +37,7 @@ async function enterFirst([first]: Membership[], headers: Headers): Promise<Memb
   return first
 }
 
-/** Of two tabs that do this at a time one finds the slug taken: the user has an organisation then. */
+/** If two tabs do this concurrently, one finds the slug taken: the organisation exists then. */
 async function createOwn(user: { readonly id: string; readonly name: string }) {
   const body = { name: `${user.name}’s organisation`, slug: `of-${user.id}`, userId: user.id }
   await auth.api.createOrganization({ body }).catch((error: unknown) => {

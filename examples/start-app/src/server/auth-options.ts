@@ -2,22 +2,24 @@ import { betterAuth } from 'better-auth'
 import { organization } from 'better-auth/plugins'
 import pg from 'pg'
 
-// Of no use in the browser, and loaded by the demo's scripts, too: so nothing of Start in here.
+// The demo's scripts load this file too, so it must not import Start.
 
-/** A schema of its own in the app's Postgres: better-auth names its tables without a schema. */
+/**
+ * Its own schema in the app's Postgres, because better-auth's tables have no schema in their names.
+ */
 export const AUTH_SCHEMA = 'auth'
 
 interface AuthSettings {
   readonly databaseUrl: string
-  /** Signs the cookies; the same in all instances. */
+  /** Signs the cookies. All instances must use the same value. */
   readonly secret: string
-  /** The app's address, `https://app.example`; any port of this machine unless given. */
+  /** The app's URL, `https://app.example`. Default: any port of this machine. */
   readonly url?: string | undefined
 }
 
 /**
- * Users, their passwords and sessions, and organisations, which are the tenants of this app. Sign-in
- * with Google and others, e-mails and two factors are options of better-auth.
+ * Users, passwords, sessions, and organisations, which are the tenants of this app. better-auth has
+ * options for Google and other providers, e-mails and second factors.
  */
 export function createAuth({ databaseUrl, secret, url }: AuthSettings) {
   const database = new pg.Pool({
@@ -32,14 +34,14 @@ export function createAuth({ databaseUrl, secret, url }: AuthSettings) {
     baseURL: url ?? { allowedHosts: ['localhost:*', '127.0.0.1:*'], fallback: 'http://localhost' },
     emailAndPassword: { enabled: true },
     session: { expiresIn: 7 * DAY_SECONDS, updateAge: DAY_SECONDS },
-    // Counted in the database, so that the limit is one for all instances.
+    // Counted in the database, so that all instances share the limit.
     rateLimit: {
       storage: 'database',
       customRules: { '/sign-in/*': PASSWORD_TRIES, '/sign-up/*': PASSWORD_TRIES },
     },
-    // What it holds in this app's tables would stay behind.
+    // The organisation's rows in this app's tables would remain.
     plugins: [organization({ disableOrganizationDeletion: true })],
-    // Set by scripts/serve.ts; a client cannot choose it.
+    // Set by scripts/serve.ts; clients can't set it.
     advanced: { ipAddress: { ipAddressHeaders: ['x-client-ip'] } },
     telemetry: { enabled: false },
   })

@@ -9,18 +9,20 @@ import { findAppUser } from './app-user.server'
 import { auth } from './auth.server'
 import { typedFailures } from './typed-failures'
 
-/** Whoever is signed in, for pages to decide what to show. Data is guarded where it is read. */
+/**
+ * Returns the signed-in user, for pages to decide what to show. Data is protected where it is read.
+ */
 export const currentUser = createServerFn().handler(async (): Promise<AppUser | null> => {
   setResponseHeader('cache-control', 'no-store')
   return findAppUser(getRequestHeaders())
 })
 
-/** The demo's users, in a demo: anybody could sign in as one of them. */
+/** The demo's users, only in a demo: everyone can sign in as one of them. */
 export const listDemoUsers = createServerFn().handler(() =>
   process.env.DEMO_USERS ? demoUsers : [],
 )
 
-/** Signs in as one of the demo's users: a plain form, that works before the page's script has loaded. */
+/** Signs in as a demo user with a plain form, which works before the page's script has loaded. */
 export const signInAsDemoUser = createServerFn({ method: 'POST' })
   .middleware([typedFailures])
   .validator((form: FormData) => {

@@ -4,7 +4,7 @@ import { ORGANIZATION_HEADER } from '#/lib/organization'
 import { createAuth } from './auth-options'
 import { required } from './database.server'
 
-/** How long a session that was ended, or a membership, may still be honoured, in ms. */
+/** How long an ended session or membership may still be accepted, in ms. */
 export const REVOCATION_MS = 5_000
 
 const { auth, database } = createAuth({
@@ -15,14 +15,14 @@ const { auth, database } = createAuth({
 
 export { auth }
 
-/** An organisation that somebody is a member of. */
+/** An organisation that the user is a member of. */
 export interface Membership {
   readonly id: string
   readonly name: string
   readonly role: string
 }
 
-/** The organisations of a user, in the order in which they were joined. */
+/** Returns the user's organisations in the order of joining. */
 export async function membershipsOf(userId: string): Promise<Membership[]> {
   const { rows } = await database.query<Membership>(
     `SELECT o.id, o.name, m.role FROM member m JOIN organization o ON o.id = m."organizationId"
@@ -32,7 +32,7 @@ export async function membershipsOf(userId: string): Promise<Membership[]> {
   return rows
 }
 
-/** The names of the people of an organisation, by user id. */
+/** Returns the names of an organisation's members by user id. */
 export async function namesOfMembers(organizationId: string): Promise<Record<string, string>> {
   const { rows } = await database.query<{ id: string; name: string }>(
     `SELECT u.id, u.name FROM member m JOIN "user" u ON u.id = m."userId"
@@ -50,15 +50,15 @@ interface Remembered {
 const remembered = new Map<string, Remembered>()
 
 /**
- * Who sends a request, for which organisation: what the library's `authenticate` options want. The
- * database is asked once in `REVOCATION_MS` per session, however many streams and writes it has. A
- * cookie cache would do the same, but nobody can take back a cookie, and one that is renewed on a
- * shape's answer would go into the HTTP cache with it.
+ * Authenticates a request for the library's `authenticate` options. It queries the database at most
+ * once per session and `REVOCATION_MS`, however many streams and writes there are. A cookie cache
+ * would also save queries, but a cookie can't be revoked, and one that is renewed with a shape's
+ * response would be stored in the HTTP cache.
  *
- * A page says which organisation it shows. When the session has moved on to another, in another tab,
- * it is refused: nothing that was meant for one organisation may end up in another.
+ * Each page states its organisation. If the session was switched to another one in another tab, the
+ * request is refused, so that nothing meant for one organisation ends up in another.
  *
- * @throws SessionDbError `unavailable` when the database cannot be asked
+ * @throws SessionDbError `unavailable` when the database can't be reached
  */
 export async function authenticate(request: Request): Promise<Principal | undefined> {
   const cookies = request.headers.get('cookie')
@@ -79,7 +79,7 @@ function recall(cookies: string): Promise<Principal | undefined> {
   if (remembered.size >= 10_000) remembered.clear()
   const principal = findPrincipal(cookies)
   remembered.set(cookies, { principal, until: Date.now() + REVOCATION_MS })
-  // Nobody is not remembered: the next moment may be after a sign-in, or a change of organisation.
+  // A missing session is not cached: the user may sign in or switch organisations the next moment.
   const forget = () => remembered.delete(cookies)
   principal.then((found) => found ?? forget(), forget)
   return principal

@@ -1,13 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
-/** How fast the model talks, in ms per token. */
+/** The model's speed, in ms per token. */
 const TOKEN_MS = Number(process.env.ECHO_TOKEN_MS ?? 25)
 
 /**
- * A model that needs no network: it answers every question with the question. Put your own here,
- * `streamText({ model, messages })` of the AI SDK for example, and pipe what it says into the stream.
+ * A model that works without a network: it repeats the question. Replace it with a real one, for
+ * example `streamText({ model, messages })` of the AI SDK, and pipe its result into the stream.
  *
- * @param said what has been said of the answer already: it goes on from there
+ * @param said the text of the answer so far, to continue from
  */
 export async function* echoModel(question: string, said: string): AsyncGenerator<string> {
   for (const token of tokensOf(answerTo(question).slice(said.length))) {
@@ -16,7 +16,7 @@ export async function* echoModel(question: string, said: string): AsyncGenerator
   }
 }
 
-/** The same answer to the same question, so that a broken one can be resumed. */
+/** The answer is deterministic, so that an interrupted one can be resumed. */
 function answerTo(question: string): string {
   const words = question.match(/[\p{L}\p{N}]+/gu) ?? []
   const longest = words.reduce((long, word) => (word.length > long.length ? word : long), '')

@@ -2,13 +2,13 @@ import { SessionDbError } from '@org/session-db'
 import { createCsrfMiddleware, createMiddleware } from '@tanstack/react-start'
 import { failureResponse } from './typed-failures'
 
-/** Longest request body a server function reads, in bytes. */
+/** Maximum length of a server function's request body, in bytes. */
 export const MAX_BODY_BYTES = 8 * 1024 * 1024
 
 /**
- * Refuses writes that another site's page sends with our user's cookie. A src/start.ts replaces
- * Start's own check, so it is spelled out here. Browsers always say where a write comes from;
- * who does not say is no browser and carries no cookie by itself.
+ * Refuses cross-site writes with the user's cookie. A src/start.ts replaces Start's own check, so
+ * it is repeated here. Browsers always send the origin of a write; other clients don't send cookies
+ * by themselves.
  */
 export const sameOriginWrites = createCsrfMiddleware({
   filter: ({ request }) => !['GET', 'HEAD', 'OPTIONS'].includes(request.method),
@@ -17,7 +17,9 @@ export const sameOriginWrites = createCsrfMiddleware({
     failureResponse(new SessionDbError('forbidden', 'Send this from a page of this app.')),
 })
 
-/** Start reads a server function's body before our code runs: answer first what it would choke on. */
+/**
+ * Start parses a server function's body before our code runs: refuse first what would make it fail.
+ */
 export const readableBodies = createMiddleware().server(async ({ request, handlerType, next }) => {
   if (handlerType === 'serverFn' && request.method === 'POST') {
     const problem = await bodyProblem(request)

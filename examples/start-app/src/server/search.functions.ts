@@ -3,21 +3,21 @@ import { createServerFn } from '@tanstack/react-start'
 import { store } from './session-db.server'
 import { signedIn } from './signed-in'
 
-// What is not in the browser is asked of the server. The store checks what it is given.
+// Queries for what is not in the browser. The store validates the input.
 
-/** Events in all sessions that the user may see, by their words, the best first. */
+/** Searches the events of all sessions that the user may see, best matches first. */
 export const searchEvents = createServerFn()
   .middleware([signedIn])
   .validator((search: EventSearch) => search)
   .handler(({ data: search, context }) => store.searchEvents(context.principal, search))
 
-/** Where in a session the events are that pass a filter. */
+/** Returns the positions of a session's events that match a filter. */
 export const outlineTimeline = createServerFn()
   .middleware([signedIn])
   .validator((request: OutlineRequest) => request)
   .handler(({ data: request, context }) => store.outlineTimeline(context.principal, request))
 
-/** What a session's events can be filtered by. */
+/** Returns the available filter values of a session's events. */
 export const timelineFacets = createServerFn()
   .middleware([signedIn])
   .validator((sessionId: string) => sessionId)

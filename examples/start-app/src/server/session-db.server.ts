@@ -10,29 +10,29 @@ import { pool, required } from './database.server'
 
 const electricUrl = required('ELECTRIC_URL')
 
-/** Checks, applies and remembers batches of writes; searches, and keeps what is uploaded. */
+/** Validates, applies and records write batches; searches; stores uploads. */
 export const store = createSessionStore({
   database: pool,
   onError: (error) => console.error('In the background:', error),
 })
 
-/** GET /api/shapes/<name>: the rows a signed-in user may hold, streamed as they change. */
+/** GET /api/shapes/<name>: streams the rows that the signed-in user may see. */
 export const serveShape = createShapeProxy({
   electricUrl,
   secret: process.env.ELECTRIC_SECRET,
   authenticate,
 })
 
-/** POST /api/write: the same writes as the server function, for clients that are not this app. */
+/** POST /api/write: the same as the server function, for other clients. */
 export const serveWrite = createWriteHandler({ store, authenticate })
 
-/** /api/uploads: session logs in, resumable, and out again. */
+/** /api/uploads: resumable uploads of session logs, and downloads. */
 export const serveUploads = createUploadHandler({ store, authenticate })
 
-/** GET /api/health/live and /api/health/ready: for whoever restarts instances or sends them traffic. */
+/** GET /api/health/live and /api/health/ready, for load balancers and orchestrators. */
 export const serveHealth = createHealthHandler({
   database: pool,
   electricUrl,
-  // The embedded stack reads the log of Postgres through a slot of another name than Electric's.
+  // The embedded stack uses a slot with another name than Electric's.
   streamId: process.env.EMBEDDED_STACK ? false : process.env.ELECTRIC_REPLICATION_STREAM_ID,
 })

@@ -5,7 +5,7 @@ import { organizationHeaders } from '#/lib/organization'
 import { authenticate } from './auth.server'
 import { typedFailures } from './typed-failures'
 
-/** For server functions on behalf of a user: `context.principal` says whose, or it is a 401. */
+/** Middleware for server functions of signed-in users: sets `context.principal` or answers 401. */
 export const signedIn = createMiddleware({ type: 'function' })
   .middleware([typedFailures])
   .client(({ next }) => next({ headers: organizationHeaders() }))

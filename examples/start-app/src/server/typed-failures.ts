@@ -6,15 +6,18 @@ import {
 } from '@org/session-db'
 import { createMiddleware } from '@tanstack/react-start'
 
-/** Answers an error as `{ error: { code, message, details? } }` with the status that fits its code. */
+/**
+ * Converts an error to the response `{ error: { code, message, details? } }` with the matching
+ * status.
+ */
 export function failureResponse(error: unknown): Response {
   const status = error instanceof SessionDbError ? error.status : 503
   return Response.json(toWriteFailure(error), { status })
 }
 
 /**
- * Carries errors across a server function: on the server whatever is thrown below becomes a typed
- * answer with the right HTTP status, in the browser that answer is thrown as a `SessionDbError`.
+ * Carries errors across server functions: on the server, errors become typed responses with the
+ * right HTTP status; in the browser, such responses are thrown as a `SessionDbError`.
  */
 export const typedFailures = createMiddleware({ type: 'function' })
   .client(async ({ next }) => {
@@ -28,7 +31,7 @@ export const typedFailures = createMiddleware({ type: 'function' })
     try {
       return await next()
     } catch (error) {
-      // An answer that was thrown, such as a redirect, is one already.
+      // A thrown response, such as a redirect, is passed on.
       if (error instanceof Response) throw error
       if (!(error instanceof SessionDbError)) console.error(error)
       throw failureResponse(error)

@@ -3,7 +3,7 @@ import { createServerFn } from '@tanstack/react-start'
 import { store } from './session-db.server'
 import { signedIn } from './signed-in'
 
-/** The one way this app writes: an authenticated, validated batch, applied as one transaction. */
+/** The only way this app writes: an authenticated, validated batch, applied as one transaction. */
 export const writeBatch = createServerFn({ method: 'POST' })
   .middleware([signedIn])
   .validator((batch: WriteBatchInput) => parseWriteBatch(batch))

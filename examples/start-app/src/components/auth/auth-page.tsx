@@ -4,7 +4,7 @@ import { Logo } from '#/components/logo'
 import { Button } from '#/components/ui/button'
 import { cn } from '#/lib/cn'
 
-/** The frame of the pages for those who are not signed in. */
+/** The layout of pages for users who are not signed in. */
 export function AuthPage({ title, children }: { title: string; children: ReactNode }) {
   return (
     <main className="flex min-h-dvh flex-col items-center justify-center px-5 py-10">
@@ -22,7 +22,7 @@ interface FieldProps extends ComponentProps<'input'> {
   label: string
 }
 
-/** A labelled line of text. */
+/** A labelled text input. */
 export function Field({ label, ...input }: FieldProps) {
   const id = useId()
   return (
@@ -41,20 +41,20 @@ export function Field({ label, ...input }: FieldProps) {
   )
 }
 
-/** What better-auth's client answers. */
+/** The result of better-auth's client. */
 interface Answer {
   readonly error: { readonly message?: string; readonly status: number } | null
 }
 
 interface AuthFormProps {
   action: string
-  /** Hands what was typed to the server. */
+  /** Sends the form to the server. */
   submit: (values: Record<string, string>) => Promise<Answer>
   onDone: () => void
   children: ReactNode
 }
 
-/** A form that shows why the server refused what was typed. */
+/** A form that shows the server's error. */
 export function AuthForm({ action, submit, onDone, children }: AuthFormProps) {
   const hydrated = useHydrated()
   const [busy, setBusy] = useState(false)
@@ -73,7 +73,8 @@ export function AuthForm({ action, submit, onDone, children }: AuthFormProps) {
     setBusy(false)
   }
 
-  // Posted, not got, if ever before the page's script has loaded: a password is not for the address.
+  // POST, in case the form is submitted before the script has loaded: a GET would put the password
+  // in the URL.
   return (
     <form method="post" onSubmit={onSubmit}>
       {children}

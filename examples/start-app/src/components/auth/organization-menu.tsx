@@ -7,17 +7,17 @@ import { useToast } from '#/components/ui/toaster'
 import { authClient } from '#/lib/auth-client'
 import { PeopleDialog } from './people-dialog'
 
-/** Which organisation is shown, and the way to another one. */
+/** Shows the current organisation and switches to others. */
 export function OrganizationMenu() {
   const { db, user } = useSessionDb()
   const toast = useToast()
   const [dialog, setDialog] = useState<'create' | 'people' | null>(null)
 
-  /** Whatever the change, the session is for another organisation after it: every tab begins anew. */
+  /** After the change the session belongs to another organisation, so every tab reloads. */
   async function change(title: string, attempt: Promise<{ error: { message?: string } | null }>) {
     const { error } = await attempt.catch(() => ({ error: { message: 'Try again in a moment.' } }))
     if (error) toast({ title, text: error.message ?? '' })
-    // `onSignedOut` then loads the page of what is to be shown.
+    // `onSignedOut` then loads the new organisation's page.
     else await db.signOut()
   }
 

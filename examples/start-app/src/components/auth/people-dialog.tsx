@@ -8,7 +8,7 @@ import { authClient } from '#/lib/auth-client'
 
 type Organization = typeof authClient.$Infer.ActiveOrganization
 
-/** The people of an organisation, and the links for those who are invited. */
+/** The members of an organisation, and the links of its invitations. */
 export function PeopleDialog({ onClose }: { onClose: () => void }) {
   const { user } = useSessionDb()
   const [organization, setOrganization] = useState<Organization | null>(null)
@@ -97,7 +97,7 @@ export function PeopleDialog({ onClose }: { onClose: () => void }) {
   )
 }
 
-/** No e-mail is sent from here: the link is for you to pass on. Only this address can use it. */
+/** The demo sends no e-mail: pass the link on yourself. It only works for this address. */
 function Invitation({ id, email }: { id: string; email: string }) {
   const link = `${window.location.origin}/join/${id}`
   return (

@@ -8,7 +8,7 @@ interface AnnouncerProps {
   isReady: boolean
 }
 
-/** Tells screen readers of new messages: of an answer when it begins, and once more when it is done. */
+/** Announces new messages to screen readers: an answer when it starts and when it is complete. */
 export function Announcer({ messages, isReady }: AnnouncerProps) {
   const { user } = useSessionDb()
   const [text, setText] = useState('')

@@ -4,10 +4,12 @@ import { useSessionDb } from '#/components/session-db'
 import { Button } from '#/components/ui/button'
 import { useAnswers } from './use-answers'
 
-/** How old a question has to be before the answer counts as missing, in milliseconds. */
+/** Age from which a question without an answer counts as unanswered, in ms. */
 const PATIENCE_MS = 3_000
 
-/** Offers to answer the last message when nobody has: the answer was not asked for, or got lost. */
+/**
+ * Offers to answer the last message if there is no answer: it was not requested, or it was lost.
+ */
 export function AskForAnswer({ message, isWaiting }: { message: ChatMessage; isWaiting: boolean }) {
   const { user } = useSessionDb()
   const { ask } = useAnswers()
@@ -17,7 +19,7 @@ export function AskForAnswer({ message, isWaiting }: { message: ChatMessage; isW
       variant="ghost"
       size="sm"
       data-testid="ask-for-answer"
-      // Appears only when the answer that is on its way would be there.
+      // Appears only after an answer in progress would have arrived.
       style={{ animationDelay: `${PATIENCE_MS}ms` }}
       className="ml-12 animate-appear self-start"
       onClick={() => ask(message.threadId, message.id)}

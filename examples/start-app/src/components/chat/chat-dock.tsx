@@ -39,7 +39,7 @@ export function ChatDock({ session }: { session: Session }) {
   })
   const changed = useChangedElsewhere(data, isReady)
   const threads = data.filter(({ id }) => !removed.has(id))
-  // The database lets one thread per mode be active: it comes first.
+  // The active thread comes first; the database allows one per mode.
   const chosen = threads.find((thread) => thread.id === search.thread) ?? threads[0]
 
   const choose = (thread: string | undefined) =>
@@ -55,7 +55,7 @@ export function ChatDock({ session }: { session: Session }) {
   function startThread() {
     const active = data.filter(({ status }) => status === 'active').map(({ id }) => id)
     const write = db.actions.createThread(newThread())
-    // The one that was active is archived along.
+    // The previously active thread is archived in the same batch.
     const { id } = report('The thread was not started', write, ...active)
     choose(id)
   }
@@ -69,7 +69,7 @@ export function ChatDock({ session }: { session: Session }) {
       threadId,
       role: 'user',
       content,
-      // Whatever is sent twice under this id is stored once.
+      // Sent twice with the same id, it is stored once.
       clientMessageId: id,
       metadata: (references.length > 0 ? { contextEvents: references } : {}) as JsonObject,
     } as const
@@ -85,7 +85,8 @@ export function ChatDock({ session }: { session: Session }) {
         )
     own.note(id, threadId)
     const sent = write.committed.then(() => wantsAnswer && ask(threadId, id))
-    // What was refused in a thread stays in its list, to be sent again; else the draft comes back.
+    // A message refused in a thread stays in its list to be resent. Otherwise the draft is
+    // restored.
     return chosen ? sent.catch(() => undefined) : sent
   }
 

@@ -6,7 +6,7 @@ import { Tooltip } from '#/components/ui/tooltip'
 import { cn } from '#/lib/cn'
 import { useStored } from '#/lib/use-stored'
 
-/** A message as it was written. */
+/** A message as typed. */
 export interface Draft {
   readonly content: string
   readonly references: readonly EventReference[]
@@ -14,11 +14,11 @@ export interface Draft {
 }
 
 interface ComposerProps {
-  /** Where the draft is kept, so that a reload does not lose it. */
+  /** Storage key of the draft, so that a reload does not lose it. */
   draftKey: string
-  /** Sends a message; rejects when it was not stored and is nowhere else to be seen. */
+  /** Sends a message. Rejects if it was not stored and is not shown anywhere else. */
   onSend: (draft: Draft) => Promise<unknown>
-  /** Whether what is sent has to wait for a moment. */
+  /** True while messages can't be sent. */
   isWaiting: boolean
 }
 
@@ -30,12 +30,12 @@ export function Composer({ draftKey, onSend, isWaiting }: ComposerProps) {
   const empty = content.trim() === ''
   const wantsAnswer = silent === ''
 
-  // Who references an event goes on by writing about it.
+  // Referencing an event moves the focus here.
   useEffect(() => {
     if (references.length > 0) field.current?.focus()
   }, [references])
 
-  // Enter may come before it is known which thread the message belongs to.
+  // Enter may be pressed before the thread is known.
   const [queued, setQueued] = useState(false)
   const sendQueued = useEffectEvent(() => queued && send())
   useEffect(() => {
@@ -47,7 +47,7 @@ export function Composer({ draftKey, onSend, isWaiting }: ComposerProps) {
     if (empty || isWaiting) return
     setContent('')
     clear()
-    // What could not be sent comes back, unless something new is being written.
+    // Restores text that could not be sent, unless the user is typing something new.
     onSend({ content, references, wantsAnswer }).catch(() => {
       if (field.current?.value === '') setContent(content)
     })

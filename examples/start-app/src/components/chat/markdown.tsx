@@ -14,7 +14,7 @@ import ReactMarkdown, { type Components, type Options } from 'react-markdown'
 import rehypeHighlight from 'rehype-highlight'
 import remarkGfm from 'remark-gfm'
 
-// Each language costs a kilobyte or two: these are what the logs are about.
+// Each language costs one or two kilobytes. These occur in the logs.
 const languages = { bash, css, diff, go, json, python, rust, sql, typescript, xml, yaml }
 const aliases = { bash: ['console', 'shell', 'zsh'], typescript: ['javascript', 'js', 'jsx'] }
 
@@ -25,7 +25,7 @@ const components: Components = {
   a: ({ node: _, ...props }) => <a {...props} target="_blank" rel="noreferrer" />,
   // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it
   pre: ({ node: _, ...props }) => <pre {...props} tabIndex={0} />,
-  // A picture from anywhere would tell its server who reads this.
+  // A picture from any server would reveal who reads this.
   img: ({ src, alt }) => (
     <a href={String(src)} target="_blank" rel="noreferrer">
       {alt || 'Image'}
@@ -34,8 +34,8 @@ const components: Components = {
 }
 
 /**
- * Markdown as React elements. HTML in it is shown as text or left out, never made part of the page,
- * and only harmless protocols become links: that is what react-markdown does unless told otherwise.
+ * Renders Markdown as React elements. HTML is shown as text or dropped, and only safe protocols
+ * become links: these are react-markdown's defaults.
  */
 export default memo(function Markdown({ content }: { content: string }) {
   return (

@@ -1,13 +1,13 @@
 import type { ChatMessage } from '@org/session-db'
 import { lazy, memo, Suspense, useDeferredValue } from 'react'
 
-// Formatting is half as large as the rest of the app: it comes after it, and when there is something
-// to format. Of all that Markdown knows, plain words in one paragraph need none.
+// The formatter is half as large as the rest of the app, so it is loaded later, and only when
+// needed. A paragraph of plain words doesn't need it.
 const Markdown = lazy(() => import('./markdown'))
 const isPlain = (content: string) =>
   /^[\p{L}\p{N} ,.?'’“”–…]*$/u.test(content) && !/^\d+\.|www\.|^ /.test(content)
 
-/** What a message says, formatted. While an answer grows, typing and scrolling come first. */
+/** The formatted text of a message. While an answer grows, typing and scrolling have priority. */
 export const MessageBody = memo(function MessageBody({ message }: { message: ChatMessage }) {
   const content = useDeferredValue(message.content)
   return (

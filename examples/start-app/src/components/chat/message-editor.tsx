@@ -3,7 +3,7 @@ import { type KeyboardEvent, useState } from 'react'
 import { useReport, useSessionDb } from '#/components/session-db'
 import { Button } from '#/components/ui/button'
 
-/** Edits a message in its place. Somebody else's change meanwhile is not overwritten. */
+/** Edits a message in place. Concurrent changes by others are not overwritten. */
 export function MessageEditor({ message, onClose }: { message: ChatMessage; onClose: () => void }) {
   const { db } = useSessionDb()
   const report = useReport()

@@ -14,7 +14,7 @@ import { useOutboxMessages } from './use-outbox-messages'
 
 interface MessageListProps {
   thread: ChatThread
-  /** Whether the session is the user's own, and with it all that is said about it. */
+  /** True if the user owns the session, and with it all its messages. */
   ownSession: boolean
 }
 
@@ -42,7 +42,7 @@ export function MessageList({ thread, ownSession }: MessageListProps) {
         onScroll={onScroll}
         data-testid="message-list"
         role="log"
-        // Growing answers would be read out again and again: the announcer says what is worth saying.
+        // Not live: growing answers would be read out again and again. See the announcer.
         aria-live="off"
         aria-label={`Messages of ${thread.title}`}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it

@@ -14,7 +14,7 @@ interface MessageNotesProps {
   name: keyof typeof looks
 }
 
-/** The events that a message is about, or that prove what it says. */
+/** The events that a message refers to, as subject or as evidence. */
 export function MessageNotes({ message, name }: MessageNotesProps) {
   const { label, icon: Icon } = looks[name]
   return (

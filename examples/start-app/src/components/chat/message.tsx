@@ -16,9 +16,9 @@ const roleNames = { assistant: 'Assistant', system: 'System', tool: 'Tool' }
 
 interface MessageProps {
   message: ChatMessage
-  /** Whether somebody else has just written or changed it. */
+  /** True if another user has just written or changed it. */
   changed: boolean
-  /** Whether it waits for the server. */
+  /** True while it is not stored yet. */
   isWaiting: boolean
   canEdit: boolean
   canDelete: boolean
@@ -83,7 +83,7 @@ export const Message = memo(function Message(props: MessageProps) {
   )
 })
 
-/** What can be done about an answer that grows, or that broke off. */
+/** Actions for an answer that is growing or was interrupted. */
 function AnswerState({ message }: { message: ChatMessage }) {
   const { retry, stop } = useAnswers()
   const { id, threadId, parentId, status, metadata } = message

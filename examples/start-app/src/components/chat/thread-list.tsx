@@ -6,7 +6,7 @@ import { ThreadMenu } from './thread-menu'
 
 interface ThreadListProps {
   threads: readonly ChatThread[]
-  /** The threads that somebody else has just changed. */
+  /** Threads that another user has just changed. */
   changed: ReadonlySet<string>
   chosenId: string | undefined
   onChoose: (id: string) => void
@@ -35,7 +35,7 @@ export function ThreadList({ threads, changed, chosenId, onChoose, ownSession }:
             chosen={thread.id === chosenId}
             onChoose={() => onChoose(thread.id)}
           />
-          {/* The server decides; this only spares the user what it would refuse. */}
+          {/* The server decides. This only hides what it would refuse. */}
           {(ownSession || thread.createdBy === user.id) && (
             <ThreadMenu thread={thread} ownSession={ownSession} />
           )}

@@ -7,7 +7,7 @@ import { Menu, MenuItem, MenuSeparator } from '#/components/ui/menu'
 import { MoreButton } from '#/components/ui/more-button'
 import { useRemovals } from '#/components/undo'
 
-/** What can be done with a thread. */
+/** The menu of a thread. */
 export function ThreadMenu({ thread, ownSession }: { thread: ChatThread; ownSession: boolean }) {
   const { db } = useSessionDb()
   const report = useReport()

@@ -5,7 +5,9 @@ import { Button } from '#/components/ui/button'
 import { useToast } from '#/components/ui/toaster'
 import type { UnsentMessage } from './use-outbox-messages'
 
-/** Messages that the server refused, to be sent again or given up, and those it is asked again for. */
+/**
+ * Messages that the server refused, with buttons to resend or discard them, and those being resent.
+ */
 export function UnsentMessages({ messages }: { messages: readonly UnsentMessage[] }) {
   const { outbox, user } = useSessionDb()
   const toast = useToast()

@@ -5,20 +5,20 @@ import { useToast } from '#/components/ui/toaster'
 import { answerMessage, stopAnswer } from '#/server/answer.functions'
 
 interface Answers {
-  /** Has a message answered; the answer grows in its thread, in every window. */
+  /** Requests an answer to a message. It grows in its thread, in every window. */
   ask(threadId: string, messageId: string): void
-  /** Goes on with an answer that broke off or was stopped. */
+  /** Resumes an interrupted answer. */
   retry(threadId: string, messageId: string, answerId: string): void
   stop(answerId: string): void
 }
 
-/** Asks the server for answers, and tells the user when there is none. */
+/** Requests answers from the server, and notifies the user of failures. */
 export function useAnswers(): Answers {
   const { own } = useSessionDb()
   const toast = useToast()
   return useMemo(() => {
     const tell = (title: string) => (error: Error) => {
-      // Somebody else has just done the same.
+      // Another user has just done the same.
       if (error instanceof SessionDbError && error.code === 'conflict') return
       toast({ title, text: error.message })
     }

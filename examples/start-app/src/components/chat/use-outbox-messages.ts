@@ -2,15 +2,15 @@ import type { ChatMessageInsert, OutboxEntry } from '@org/session-db'
 import { useEffect, useMemo, useState } from 'react'
 import { useSessionDb } from '#/components/session-db'
 
-/** A message that the server does not have yet. */
+/** A message that is not stored on the server. */
 export interface UnsentMessage {
   readonly batchId: string
   readonly message: ChatMessageInsert
-  /** Why the server refused it; undefined while it waits for the server. */
+  /** The server's reason for refusing it; undefined while it waits. */
   readonly failure: string | undefined
 }
 
-/** The messages of a thread that wait in the outbox, and those that the server refused. */
+/** The messages of a thread that wait in the outbox or were refused by the server. */
 export function useOutboxMessages(threadId: string): readonly UnsentMessage[] {
   const { outbox } = useSessionDb()
   const [entries, setEntries] = useState<readonly OutboxEntry[]>([])

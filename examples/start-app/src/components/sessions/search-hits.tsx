@@ -7,7 +7,7 @@ import { searchEvents } from '#/server/search.functions'
 
 type Answer = { readonly hits: readonly EventHit[] } | { readonly failure: string }
 
-/** What the timelines of all sessions say to the search: the server looks, and only where one may. */
+/** Matches in the timelines of all sessions. The server searches only what the user may see. */
 export function SearchHits({ query }: { query: string }) {
   const [answer, setAnswer] = useState<(Answer & { readonly query: string }) | null>(null)
   useEffect(() => {

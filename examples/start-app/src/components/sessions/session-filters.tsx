@@ -7,7 +7,7 @@ import { useRepos } from './use-sessions'
 const options = <Key extends string>(names: Record<Key, string>) =>
   (Object.keys(names) as Key[]).map((value) => ({ value, label: names[value] }))
 
-/** What the list shows. It is in the address, so that a reload and a shared link keep it. */
+/** The filters of the list. They are in the URL, so that reloads and shared links keep them. */
 export function SessionFilters() {
   const { q = '', format, repo, status } = useSearch({ from: '/_app' })
   const navigate = useNavigate()

@@ -12,7 +12,7 @@ import { formatNames, isProcessing } from '#/lib/session-search'
 
 interface SessionItemProps {
   session: Session
-  /** Whether somebody else has just changed it. */
+  /** True if another user has just changed it. */
   changed: boolean
 }
 
@@ -60,7 +60,7 @@ export const SessionItem = memo(function SessionItem({ session, changed }: Sessi
   )
 })
 
-/** What the server says of a log that is on its way in; everybody who sees the session sees it. */
+/** The server's progress with an uploaded log, visible to everyone who sees the session. */
 function Processing({ session: { progress } }: { session: Session }) {
   const { phase = 'upload', doneBytes = 0, totalBytes = null, events } = progress ?? {}
   const label =

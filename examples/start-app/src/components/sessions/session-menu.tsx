@@ -8,7 +8,7 @@ import { Menu, MenuItem, MenuSeparator } from '#/components/ui/menu'
 import { MoreButton } from '#/components/ui/more-button'
 import { useRemovals } from '#/components/undo'
 
-/** What an owner can do with a session. */
+/** The menu of a session for its owner. */
 export function SessionMenu({ session }: { session: Session }) {
   const { db, user } = useSessionDb()
   const report = useReport()

@@ -4,7 +4,7 @@ import { Progress } from '#/components/ui/progress'
 import { bytes } from '#/lib/format'
 import { type UploadEntry, useUploads } from './uploads'
 
-/** The files on their way to the server, and those that did not get there. */
+/** Running and failed uploads. */
 export function UploadList() {
   const { entries } = useUploads()
   return (

@@ -5,24 +5,24 @@ import { createContext, type ReactNode, useContext, useRef, useState } from 'rea
 import { useSessionDb } from '#/components/session-db'
 import { useFileDrop } from './use-file-drop'
 
-/** A file on its way to the server. */
+/** A file being uploaded. */
 export interface UploadEntry {
   /** The id of the session that the file becomes. */
   readonly id: string
   readonly file: File
   readonly progress: UploadProgress | null
-  /** Why it did not get there, for a person to read. */
+  /** The reason of a failure, for people. */
   readonly failure: string | null
   readonly pending: PendingUpload
 }
 
 interface Uploads {
   readonly entries: readonly UploadEntry[]
-  /** Lets the user choose files. */
+  /** Opens the file dialog. */
   choose(): void
-  /** Goes on where a failed upload was. */
+  /** Continues a failed upload where it stopped. */
   retry(entry: UploadEntry): void
-  /** Gives an upload up, on the server, too. */
+  /** Cancels an upload, also on the server. */
   cancel(entry: UploadEntry): void
 }
 
@@ -34,7 +34,7 @@ export function useUploads(): Uploads {
   return value
 }
 
-/** Takes files that are dropped anywhere on the page, or chosen, and uploads them. */
+/** Uploads files that are dropped on the page or chosen. */
 export function UploadsProvider({ children }: { children: ReactNode }) {
   const { db, own } = useSessionDb()
   const navigate = useNavigate()

@@ -3,9 +3,9 @@ import { useEffect, useEffectEvent, useState } from 'react'
 const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') ?? false
 
 /**
- * Hears of files that are dropped anywhere on the page.
+ * Handles files that are dropped anywhere on the page.
  *
- * @returns whether files are being dragged over the page
+ * @returns true while files are dragged over the page
  */
 export function useFileDrop(onFiles: (files: readonly File[]) => void): boolean {
   const [isDragging, setDragging] = useState(false)
@@ -16,11 +16,11 @@ export function useFileDrop(onFiles: (files: readonly File[]) => void): boolean 
       window.addEventListener(type, listener, { signal: listening.signal })
     on('dragover', (event) => {
       if (!hasFiles(event)) return
-      // Without this the browser would open the file in place of the app.
+      // Otherwise the browser would open the file instead of the app.
       event.preventDefault()
       setDragging(true)
     })
-    // Without a related target the pointer has left the window, not just one of its elements.
+    // Without a related target the pointer has left the window, not just an element.
     on('dragleave', (event) => event.relatedTarget === null && setDragging(false))
     on('drop', (event) => {
       if (!hasFiles(event)) return

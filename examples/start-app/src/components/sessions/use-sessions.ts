@@ -5,7 +5,7 @@ import { useSessionDb } from '#/components/session-db'
 import { useRemovals } from '#/components/undo'
 import { isProcessing, type SessionListSearch } from '#/lib/session-search'
 
-/** The sessions that pass the list's filters, the newest first, kept up to date. */
+/** The sessions that match the list's filters, newest first, live. */
 export function useSessions({ q, format, repo, status }: SessionListSearch) {
   const { db } = useSessionDb()
   const { removed } = useRemovals()
@@ -39,7 +39,7 @@ export function useSessions({ q, format, repo, status }: SessionListSearch) {
   }, [data, isReady, removed, status])
 }
 
-/** The repositories that sessions are of, in the order of the alphabet. */
+/** The repositories of all sessions, sorted by name. */
 export function useRepos(): string[] {
   const { db } = useSessionDb()
   const { data } = useLiveQuery({

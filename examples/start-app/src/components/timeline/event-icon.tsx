@@ -24,7 +24,7 @@ const icons: Record<TimelineEvent['kind'], LucideIcon> = {
   other: Dot,
 }
 
-/** The sign of an event's kind; what a person said, and what changed something, stands out. */
+/** The icon of an event's kind. Messages of people and changes stand out. */
 export function EventIcon({ event: { kind, role } }: { event: TimelineEvent }) {
   const byUser = kind === 'message' && role === 'user'
   const Icon = byUser ? User : icons[kind]

@@ -13,22 +13,22 @@ import { type CustomItemComponentProps, Virtualizer, type VirtualizerHandle } fr
 import { TimelineRow } from './timeline-row'
 import type { TimelineSource } from './timeline-source'
 
-/** Height of a row that has not been on the screen, in pixels. */
+/** Assumed height of a row before it is measured, in pixels. */
 const ROW_HEIGHT = 72
-/** What is rendered before and after the screen, in pixels. */
+/** Height rendered above and below the viewport, in pixels. */
 const AROUND = 400
-/** The space above the first row, in pixels; `pt-2`. */
+/** The space above the first row, in pixels: `pt-2`. */
 const ABOVE = 8
 
 interface EventListProps {
   source: TimelineSource
-  /** The event to show, by its seq. */
+  /** The seq of the event to show. */
   at: number | undefined
 }
 
 const SourceContext = createContext<TimelineSource | null>(null)
 
-/** Renders the rows on the screen and a few around them, out of any number. */
+/** Renders only the visible rows and a few around them. */
 export function EventList({ source, at }: EventListProps) {
   const scroller = useRef<HTMLElement>(null)
   const list = useRef<VirtualizerHandle>(null)
@@ -36,7 +36,7 @@ export function EventList({ source, at }: EventListProps) {
   const onMove = useShowRows(source, list)
   useShowEvent(at, source, list)
 
-  // Rows come and go as the user scrolls; what was unfolded stays so.
+  // Rows are unmounted while scrolling; this keeps what was unfolded.
   const [unfolded, setUnfolded] = useState<ReadonlySet<number>>(new Set())
   const toggle = useCallback((seq: number) => {
     setUnfolded((before) => {
@@ -86,7 +86,7 @@ interface RowProps extends EventListProps {
 function Row({ source, index, at, unfolded, onToggle }: RowProps) {
   const event = source.eventAt(index)
   if (event === undefined) return <PlaceholderRow />
-  // A folded result is shown by its call.
+  // A folded result is shown with its call.
   if (source.isFolded(event)) return null
   const results = source.results.get(event.id)
   return (
@@ -104,7 +104,7 @@ function Rows(props: ComponentProps<'ol'>) {
   return <ol aria-label="Events" {...props} />
 }
 
-/** Says where in the whole it is: most of the whole is not on the page. */
+/** Announces the position, because most rows are not in the page. */
 function Item({ index, ...props }: CustomItemComponentProps) {
   const source = useContext(SourceContext)
   const event = source?.eventAt(index)
@@ -133,7 +133,7 @@ function PlaceholderRow() {
 
 type List = RefObject<VirtualizerHandle | null>
 
-/** Tells the source which rows are on the screen; returns what to call when others may be. */
+/** Reports the visible rows to the source. Returns a function to call after scrolling. */
 function useShowRows({ show }: TimelineSource, list: List) {
   const onMove = useCallback(() => {
     if (list.current === null) return
@@ -145,7 +145,7 @@ function useShowRows({ show }: TimelineSource, list: List) {
   return onMove
 }
 
-/** Scrolls to an event, once for each that is asked for. */
+/** Scrolls to an event, once per request. */
 function useShowEvent(at: number | undefined, source: TimelineSource, list: List) {
   const shown = useRef<number>(undefined)
   useEffect(() => {

@@ -3,13 +3,13 @@ import { useNavigate, useSearch } from '@tanstack/react-router'
 
 interface FacetGroupProps {
   title: string
-  /** Where the choice is in the address. */
+  /** The URL parameter of the selection. */
   param: 'kinds' | 'roles' | 'tools'
   facets: readonly TimelineFacet[]
   nameOf: (value: string) => string
 }
 
-/** The values that events have in one respect, to choose from. */
+/** The values of one property of the events, for selection. */
 export function FacetGroup({ title, param, facets, nameOf }: FacetGroupProps) {
   const search = useSearch({ from: '/_app/sessions/$sessionId' })
   const navigate = useNavigate({ from: '/sessions/$sessionId' })

@@ -12,7 +12,7 @@ interface JumpToTimeProps {
   source: TimelineSource
 }
 
-/** Goes to the first event after a point in time. */
+/** Jumps to the first event after a point in time. */
 export function JumpToTime({ session, source }: JumpToTimeProps) {
   const { startedAt, endedAt } = session
   const navigate = useNavigate({ from: '/sessions/$sessionId' })

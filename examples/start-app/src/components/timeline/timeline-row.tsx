@@ -9,15 +9,15 @@ import { EventIcon } from './event-icon'
 
 interface TimelineRowProps {
   event: TimelineEvent
-  /** What came back, when the event is a tool call. */
+  /** The result, if the event is a tool call. */
   results: readonly TimelineEvent[] | undefined
   isOpen: boolean
-  /** Whether the address points at it. */
+  /** True if the URL points at it. */
   isTarget: boolean
   onToggle: (seq: number) => void
 }
 
-/** One event. What people said is open; what machines said is folded behind its first line. */
+/** One event. People's messages are open; machine output is folded behind its first line. */
 export const TimelineRow = memo(function TimelineRow(props: TimelineRowProps) {
   const { event, results, isOpen, isTarget, onToggle } = props
   const toggle = () => onToggle(event.seq)

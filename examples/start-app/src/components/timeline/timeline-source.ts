@@ -1,30 +1,30 @@
 import type { SyncStatusStore, TimelineEvent } from '@org/session-db'
 import type { TimelineFacets } from '@org/session-db/server'
 
-/** What a list of events shows, wherever its rows come from. */
+/** The interface of a list of events to its data, whatever loads it. */
 export interface TimelineSource {
-  /** Rows there are, loaded or not. */
+  /** Number of rows, loaded or not. */
   readonly count: number
-  /** The event of a row; undefined while it is not loaded. */
+  /** Returns the event of a row, or undefined if it is not loaded. */
   eventAt(row: number): TimelineEvent | undefined
-  /** The row of an event, or of the next one when the filter leaves the event out. */
+  /** Returns the row of an event, or the next row if the filter hides the event. */
   rowOf(seq: number): number
-  /** The first event that is not before a point in time; undefined when all are. */
+  /** Returns the first event at or after a point in time, or undefined if there is none. */
   seqAtTime(time: Date): Promise<number | undefined>
-  /** Says which rows are on the screen. */
+  /** Reports the visible rows. */
   show(firstRow: number, lastRow: number): void
-  /** Results of tool calls, by the id of their call. */
+  /** Results of tool calls by the id of their call. */
   readonly results: ReadonlyMap<string, readonly TimelineEvent[]>
-  /** Whether a result is shown with its call, and not on a row of its own. */
+  /** True if a result is shown with its call instead of in its own row. */
   isFolded(event: TimelineEvent): boolean
   readonly facets: TimelineFacets
   readonly isReady: boolean
-  /** How its own streams are doing; the header looks after those of a timeline loaded as a whole. */
+  /** The status of its own streams. The header covers those of a timeline loaded as a whole. */
   readonly status?: SyncStatusStore
   readonly failure: string | null
 }
 
-/** Groups the results by the call they belong to. */
+/** Groups the results by their call. */
 export function resultsByCall(events: Iterable<TimelineEvent>): Map<string, TimelineEvent[]> {
   const results = new Map<string, TimelineEvent[]>()
   for (const event of events) {

@@ -16,7 +16,7 @@ interface TimelineToolbarProps {
   source: TimelineSource
 }
 
-/** What of a timeline is shown, and from where. All of it is in the address. */
+/** The filters of a timeline and its position, all in the URL. */
 export function TimelineToolbar({ session, source }: TimelineToolbarProps) {
   const { text = '', kinds, roles, tools } = useSearch({ from: '/_app/sessions/$sessionId' })
   const navigate = useNavigate({ from: '/sessions/$sessionId' })
@@ -81,7 +81,7 @@ function EventCount({ session, source }: TimelineToolbarProps) {
   )
 }
 
-/** Shows all events again. */
+/** Clears the filter. */
 export function ClearFilter() {
   const navigate = useNavigate({ from: '/sessions/$sessionId' })
   return (

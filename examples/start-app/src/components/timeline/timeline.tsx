@@ -15,7 +15,7 @@ import { useShortTimeline } from './use-short-timeline'
 /** Sessions with more events than this are loaded window by window. */
 const LONG_EVENTS = 2_000
 
-/** What happened in a session, of whatever length. */
+/** The events of a session of any length. */
 export function Timeline({ session }: { session: Session }) {
   if (session.status === 'failed') {
     return (

@@ -9,20 +9,20 @@ import { resultsByCall, type TimelineSource } from './timeline-source'
 
 /** Events per window. */
 const WINDOW_SIZE = 250
-/** Windows that stay loaded; with a filter each row of the screen may be in another one. */
+/** Windows that stay loaded. With a filter, each visible row can be in another one. */
 const MAX_WINDOWS = { all: 10, filtered: 40 }
-/** While the user scrolls, windows are asked for this often, in milliseconds. */
+/** Interval of requests for windows while the user scrolls, in ms. */
 const LOAD_EVERY_MS = 80
-/** Who passes more rows than this in that time reads none: by the time they came they would be gone. */
+/** Rows that pass faster than this are not loaded: they would be gone before they arrive. */
 const PASSED_UNREAD = WINDOW_SIZE / 2
-/** Rows before and after the screen that are loaded along, so that a reader meets no gap. */
+/** Rows loaded before and after the viewport, so that a reader meets no gap. */
 const ROWS_AROUND = 60
 
 const noFacets: TimelineFacets = { kinds: [], roles: [], tools: [] }
 
 /**
- * A timeline of any length: windows of what is on the screen are loaded, and the server says where
- * the events are that pass the filter.
+ * A timeline of any length: loads windows around the viewport, and asks the server which events
+ * match the filter.
  */
 export function useLongTimeline(
   session: Session,
@@ -41,7 +41,7 @@ export function useLongTimeline(
 
   const loadRows = useCallback(
     (first: number, last: number) => {
-      // With a filter, each row around may be in a window of its own.
+      // With a filter, adjacent rows can be in different windows.
       const around = filter === undefined ? ROWS_AROUND : 0
       const rows = [Math.max(0, first - around), last + around] as const
       load(view, places, rows).catch((error: Error) => setFailure(error.message))
@@ -79,7 +79,7 @@ export function useLongTimeline(
   }, [data, places, facets, failure, filter, sessionId, show, view])
 }
 
-/** Calls `loadRows` while the user scrolls, but for rows that only fly past. */
+/** Calls `loadRows` while the user scrolls, except for rows that pass quickly. */
 function useLoadWhatIsRead(loadRows: (first: number, last: number) => void) {
   const shown = useRef<readonly [first: number, last: number]>([0, 0])
   const passed = useRef(0)
@@ -92,7 +92,7 @@ function useLoadWhatIsRead(loadRows: (first: number, last: number) => void) {
     if (isRead) loadRows(first, last)
   })
   useEffect(() => () => clearTimeout(timer.current), [])
-  // Other rows, such as those that pass another filter, are asked for anew.
+  // Rows of another filter are requested again.
   // biome-ignore lint/correctness/useExhaustiveDependencies: `show` is another one then
   return useCallback(
     (first: number, last: number) => {
@@ -103,7 +103,7 @@ function useLoadWhatIsRead(loadRows: (first: number, last: number) => void) {
   )
 }
 
-/** Loads the windows that hold the rows on the screen: few, or with a rare filter one for each. */
+/** Loads the windows of the visible rows: few, or one per row with a rare filter. */
 async function load(
   view: { show(fromSeq: number, toSeq: number): Promise<void> },
   places: Places,
@@ -117,7 +117,7 @@ async function load(
   await Promise.all(starts.map((seq) => view.show(seq, seq + 1)))
 }
 
-/** Where the events are that pass the filter, and what there is to filter by. */
+/** The positions of the events that match the filter, and the available filter values. */
 function useOutline(sessionId: string, eventCount: number, filter: TimelineFilter | undefined) {
   const all = useMemo(() => placesOf([[0, eventCount]]), [eventCount])
   const [found, setFound] = useState<{ filter: TimelineFilter; places: Places } | null>(null)

@@ -9,7 +9,7 @@ import { useMemo } from 'react'
 import { useSessionDb } from '#/components/session-db'
 import { resultsByCall, type TimelineSource } from './timeline-source'
 
-/** A timeline that is loaded as a whole and filtered where it is: live in every respect. */
+/** A timeline that is loaded as a whole and filtered in the browser: fully live. */
 export function useShortTimeline(
   session: Session,
   filter: TimelineFilter | undefined,

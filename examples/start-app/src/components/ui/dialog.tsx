@@ -9,7 +9,7 @@ interface DialogProps {
   children: ReactNode
 }
 
-/** Where the focus was; for an entry of a menu, which is gone afterwards, the menu's button. */
+/** The element that had the focus. For a menu entry, which disappears, the menu's button. */
 function findOpener(): HTMLElement | null {
   const { activeElement } = document
   const menu = activeElement?.closest('[role="menu"]')
@@ -17,10 +17,10 @@ function findOpener(): HTMLElement | null {
   return opener ?? (activeElement as HTMLElement | null)
 }
 
-/** A modal dialog that is open while it is rendered. */
+/** A modal dialog that is open while mounted. */
 export function Dialog({ title, description, onClose, children }: DialogProps) {
   const [opener] = useState(findOpener)
-  // After the dialog has let go of the focus.
+  // After the dialog has released the focus.
   useEffect(() => () => void setTimeout(() => opener?.focus()), [opener])
   return (
     <Primitive.Root open onOpenChange={(open) => !open && onClose()}>
@@ -93,7 +93,7 @@ interface ConfirmDialogProps extends Omit<DialogProps, 'children'> {
   onConfirm: () => void
 }
 
-/** Asks before something that cannot be undone. */
+/** Asks for confirmation of something that can't be undone. */
 export function ConfirmDialog({ action, onConfirm, ...dialog }: ConfirmDialogProps) {
   return (
     <Dialog {...dialog}>

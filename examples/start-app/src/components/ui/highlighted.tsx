@@ -1,10 +1,10 @@
 interface HighlightedProps {
   text: string
-  /** Places in the text to mark, as [start, end), in their order. */
+  /** Ranges to highlight, as [start, end), in order. */
   matches: readonly (readonly [start: number, end: number])[]
 }
 
-/** A text with some of its places marked. */
+/** A text with highlighted ranges. */
 export function Highlighted({ text, matches }: HighlightedProps) {
   return (
     <>

@@ -3,8 +3,8 @@ import type { ComponentProps, ReactNode } from 'react'
 import { cn } from '#/lib/cn'
 
 /**
- * A button with a menu. The trigger must take a ref and props. The menu stays beside it in the page,
- * within the same landmark.
+ * A button with a menu. The trigger must take a ref and props. The menu is rendered next to it,
+ * inside the same landmark.
  */
 export function Menu({ trigger, children }: { trigger: ReactNode; children: ReactNode }) {
   return (

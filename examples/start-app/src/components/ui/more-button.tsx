@@ -2,7 +2,7 @@ import { EllipsisVertical } from 'lucide-react'
 import type { ComponentProps } from 'react'
 import { Button } from '#/components/ui/button'
 
-/** The button of a menu of what can be done with something, which `aria-label` names. */
+/** The button of a menu of actions. `aria-label` names their subject. */
 export function MoreButton(props: ComponentProps<typeof Button>) {
   return (
     <Button variant="ghost" size="icon" {...props}>

@@ -9,7 +9,7 @@ interface PopoverProps {
   onOpenChange?: (open: boolean) => void
 }
 
-/** A panel beside the button that opens it. The trigger must take a ref and props. */
+/** A panel next to the button that opens it. The trigger must take a ref and props. */
 export function Popover({ label, trigger, children, ...state }: PopoverProps) {
   return (
     <Primitive.Root {...state}>

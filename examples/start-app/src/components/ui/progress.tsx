@@ -1,10 +1,10 @@
 interface ProgressProps {
   label: string
-  /** From 0 to 1; unknown when left out. */
+  /** From 0 to 1. Undefined if unknown. */
   value?: number
 }
 
-/** A bar that fills. */
+/** A progress bar. */
 export function Progress({ label, value }: ProgressProps) {
   const percent = value === undefined ? undefined : Math.round(value * 100)
   return (

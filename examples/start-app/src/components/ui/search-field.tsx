@@ -5,18 +5,18 @@ interface SearchFieldProps {
   label: string
   placeholder: string
   value: string
-  /** Called when the user has stopped typing for a moment. */
+  /** Called when the user pauses typing. */
   onChange: (value: string) => void
   testId?: string
 }
 
 const PAUSE_MS = 200
 
-/** A field to search with, which a button and Escape empty. */
+/** A search input that a button and Escape clear. */
 export function SearchField({ label, placeholder, value, onChange, testId }: SearchFieldProps) {
   const [typed, setTyped] = useState(value)
   const [shown, setShown] = useState(value)
-  // The address can change by itself: back, forward, a link.
+  // The URL can change without typing: back, forward, a link.
   if (value !== shown) {
     setShown(value)
     setTyped(value)

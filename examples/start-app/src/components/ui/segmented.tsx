@@ -9,14 +9,14 @@ interface SegmentedProps<Value extends string> {
   className?: string
 }
 
-/** A row of choices of which one is on. */
+/** A row of options with one selected. */
 export function Segmented<Value extends string>(props: SegmentedProps<Value>) {
   return (
     <ToggleGroup.Root
       type="single"
       aria-label={props.label}
       value={props.value}
-      // Pressing the one that is on would turn it off: there is always one.
+      // Pressing the selected option would deselect it, but one is always selected.
       onValueChange={(value) => value !== '' && props.onChange(value as Value)}
       className={cn('flex rounded-lg bg-muted p-0.5', props.className)}
     >

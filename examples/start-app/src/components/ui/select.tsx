@@ -3,7 +3,7 @@ import { cn } from '#/lib/cn'
 
 interface SelectProps<Value extends string> {
   label: string
-  /** Undefined stands for the first entry, which is `all`. */
+  /** Undefined selects the first entry, `all`. */
   value: Value | undefined
   all: string
   options: readonly { readonly value: Value; readonly label: string }[]
@@ -11,7 +11,7 @@ interface SelectProps<Value extends string> {
   testId?: string
 }
 
-/** The browser's own list of choices: known to every keyboard, screen reader and phone. */
+/** The native select, which works with every keyboard, screen reader and phone. */
 export function Select<Value extends string>(props: SelectProps<Value>) {
   const { label, value, all, options, onChange, testId } = props
   return (

@@ -6,15 +6,15 @@ import { Button } from './button'
 interface Notice {
   readonly title: string
   readonly text?: string
-  /** What the user can do about it; without one, the notice tells of a failure. */
+  /** An action for the user. Without one, the notice is about a failure. */
   readonly action?: { readonly label: string; readonly onAction: () => void }
-  /** How long it stays, in milliseconds; 8,000 unless given. */
+  /** How long it stays, in ms. Default 8,000. */
   readonly durationMs?: number
 }
 
 const ToastContext = createContext<(notice: Notice) => () => void>(() => () => {})
 
-/** Shows a message to the user, and returns the way to take it back: `toast({ title: 'Not sent' })`. */
+/** Shows a notice and returns a function that removes it: `toast({ title: 'Not sent' })`. */
 export function useToast() {
   return useContext(ToastContext)
 }

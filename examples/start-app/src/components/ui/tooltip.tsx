@@ -1,7 +1,7 @@
 import { Tooltip as Primitive } from 'radix-ui'
 import type { ReactNode } from 'react'
 
-/** Names what a control does, on hover and on focus. The child must take a ref and props. */
+/** Describes a control on hover and focus. The child must take a ref and props. */
 export function Tooltip({ label, children }: { label: ReactNode; children: ReactNode }) {
   return (
     <Primitive.Root>

@@ -2,7 +2,7 @@ import { SessionDbError } from '@org/session-db'
 import { createFileRoute } from '@tanstack/react-router'
 import { failureResponse } from '#/server/typed-failures'
 
-// Whatever else is asked under /api gets a typed 404, not the app's "page not found".
+// Other paths below /api get a typed 404 instead of the app's "page not found".
 export const Route = createFileRoute('/api/$')({
   server: {
     handlers: {
