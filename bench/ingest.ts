@@ -23,9 +23,9 @@ import { withPostgres } from './support/bench-postgres.ts'
 import { measureIngestMemory } from './support/ingest-memory.ts'
 
 const EVENTS = 100_000
-/** Row by row takes long: a part of the rows is inserted, and the time per row compared. */
+/** Inserting row by row is slow: only some rows are inserted, and times per row compared. */
 const SINGLE_ROWS = 5_000
-/** 500 MB: a quarter of the lines are what a tool returned. */
+/** 500 MB: a quarter of the lines are tool output. */
 const LONG_LOG_LINES = 32_000
 const LONG_LOG_OUTPUT = 63_000
 const MEMORY_GOAL_MB = 150
@@ -33,10 +33,9 @@ const COLUMNS = `tenant_id, id, session_id, seq, kind, role, occurred_at, title,
   call_id, parent_id, data`
 
 /**
- * What the job of an upload does with a log of 100,000 events, from the stored content to a session that
- * is ready, against a COPY of the same rows into the same table with the same indexes, and against an
- * INSERT for each row. And what memory the upload and the job of a log of 500 MB take.
- * Commits are flushed to disk, as in production.
+ * Measures deriving a log of 100,000 events from stored content to a ready session, against a COPY of
+ * the same rows into the same table with the same indexes and against an INSERT per row; and the memory
+ * of uploading and deriving a log of 500 MB. Commits are flushed to disk, as in production.
  */
 export const benchmark: Benchmark = { name: 'ingest', run }
 
@@ -85,7 +84,7 @@ async function measureSpeed(
     text: `SELECT ${COLUMNS} FROM timeline_events ORDER BY seq LIMIT ${SINGLE_ROWS}`,
     rowMode: 'array',
   })
-  /** Microseconds per row, into a session that has no events yet. */
+  /** Measures microseconds per row, into a session without events. */
   const perRow = (rowCount: number, store: () => Promise<unknown>) => async () => {
     await newSession()
     await client.query('CHECKPOINT')
@@ -131,7 +130,7 @@ async function inTransaction(client: Client, work: () => Promise<unknown>): Prom
   await client.query('COMMIT')
 }
 
-/** What an upload's job does once its content is stored: read, parse, derive, store, and say ready. */
+/** Runs an upload's job after its content is stored: read, parse, derive, store, set ready. */
 async function ingest(client: Client, contents: ContentStores): Promise<void> {
   const job = { tenantId: 'acme', sessionId: 's1', lease: 'bench', attempts: 1 }
   await deriveSession(client, contents, job, () => undefined)
@@ -141,7 +140,7 @@ function* chunksOf(log: Buffer): Generator<Buffer> {
   for (let at = 0; at < log.length; at += 65_536) yield log.subarray(at, at + 65_536)
 }
 
-/** The rows as COPY writes them. */
+/** Reads the rows in COPY's format. */
 async function copyRows(client: Client): Promise<Buffer> {
   const chunks: Buffer[] = []
   const rows = client.query(

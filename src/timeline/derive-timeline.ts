@@ -8,30 +8,30 @@ import { createEventTotals, type DeriveProgress, type TimelineSummary } from './
 
 const BATCH_EVENTS = 1_000
 
-/** The timeline of a log, to be read once. */
+/** The timeline of a log. It can be iterated once. */
 export interface DerivedTimeline extends AsyncIterable<DerivedBatch> {
   /**
-   * What the log says of the session as a whole.
+   * Summary of the whole log.
    *
-   * @throws Error before the last batch was taken.
+   * @throws Error before the last batch was read.
    */
   readonly summary: TimelineSummary
 }
 
 export interface DeriveTimelineOptions {
-  /** Which formats there are; by default all that the library knows. The last one is the fallback. */
+  /** Parsers to choose from; the last one is the fallback. Default: all built-in parsers. */
   readonly parsers?: readonly TimelineParser[]
-  /** Most events in a batch; 1,000 unless given. */
+  /** Maximum events per batch. Default: 1,000. */
   readonly batchEvents?: number
 }
 
 /**
- * Derives timeline events from an agent's log, in the order of the log. The format is told by the
- * log's beginning. What is not understood becomes an `other` event with its line number. Streams:
- * memory grows neither with the log nor, beyond 16 Mi characters, with its longest line.
+ * Derives timeline events from an agent's log, in the log's order. The format is detected from the
+ * start of the log. Records that can't be read become `other` events with their line number. It
+ * streams: memory is bounded by the longest line, and that by 16 Mi characters.
  *
- * @param source the log, in chunks of any size.
- * @throws only what `source` throws.
+ * @param source the log, in chunks of any size
+ * @throws only errors of `source`.
  * @example
  * const timeline = deriveTimeline(createReadStream('rollout.jsonl'))
  * for await (const { events, progress } of timeline) store(events)
@@ -48,7 +48,8 @@ export function deriveTimeline(
   return {
     [Symbol.asyncIterator]: () => batches,
     get summary() {
-      if (summary === undefined) throw new Error('The timeline has not been read to its end yet.')
+      if (summary === undefined)
+        throw new Error('The summary is not available yet. Iterate the timeline to its end first.')
       return summary
     },
   }
@@ -66,26 +67,25 @@ async function* readBatches(
   onEnd(reading.summary())
 }
 
-/** Most text in a batch, in UTF-16 code units: what bounds memory where events are long. */
+/** Maximum text of a batch in UTF-16 code units, which bounds memory for long events. */
 const BATCH_SIZE = 1024 * 1024
 
-/** Some of a log's events, in order, and how far the reading is after them. */
+/** Consecutive events of a log and the progress after them. */
 export interface DerivedBatch {
   /** At least one. */
   readonly events: readonly DerivedEvent[]
   readonly progress: DeriveProgress
 }
 
-/** One reading of one log by one parser: bytes in, batches of events out. */
+/** The state of reading one log with one parser: bytes in, batches of events out. */
 interface LogReading {
-  /** Takes bytes in and gives the batches they fill. */
+  /** Reads bytes and yields the batches they complete. */
   write(bytes: Uint8Array): Generator<DerivedBatch>
-  /** The log is at its end: gives what is left. */
+  /** Ends the log and yields the remaining events. */
   end(): Generator<DerivedBatch>
   summary(): TimelineSummary
 }
 
-/** Begins to read a log. */
 function createLogReading(parser: TimelineParser, batchEvents: number): LogReading {
   const run = parser.create()
   const splitter = createLineSplitter(parser.longLines)
@@ -154,24 +154,23 @@ function createLogReading(parser: TimelineParser, batchEvents: number): LogReadi
   }
 }
 
-/** Calls that are remembered; of more, those that were made first are forgotten. */
+/** Remembered calls; beyond that, the oldest are forgotten. */
 const REMEMBERED_CALLS = 20_000
 
-/** Tells which call a result answers, in logs of any length. */
+/** Matches results to calls, in logs of any length. */
 interface CallLinks {
   /**
-   * Takes an event into account.
+   * Registers an event.
    *
-   * @returns the place of the call that it answers or belongs to.
+   * @returns the `seq` of its parent call, if any
    */
   link(draft: EventDraft, seq: number): number | null
   readonly calls: number
   readonly results: number
-  /** Results whose call came before them. */
+  /** Results whose call precedes them. */
   readonly pairedResults: number
 }
 
-/** Begins to pair the calls and results of one log. */
 function createCallLinks(): CallLinks {
   const places = new Map<string, number>()
   const counts = { calls: 0, results: 0, pairedResults: 0 }
@@ -213,17 +212,17 @@ function createCallLinks(): CallLinks {
 
 const START_BYTES = 256 * 1024
 const START_VALUES = 20
-/** A chunk is read in slices of this size, so that a large one does not become one long text. */
+/** Chunks are read in slices of this size, so that a large one doesn't become one long string. */
 const SLICE_BYTES = 64 * 1024
 
-/** The first chunks of a log, and all of its chunks. */
+/** The start of a log and the whole log. */
 interface OpenedLog {
   readonly start: LogStart
-  /** The log from its beginning, in slices of at most 64 KiB. */
+  /** The whole log, in slices of at most 64 KiB. */
   readonly slices: AsyncIterable<Uint8Array>
 }
 
-/** Reads as much of a log as its format is told by. */
+/** Reads as much of a log as format detection needs. */
 export async function openLog(bytes: AsyncIterable<Uint8Array>): Promise<OpenedLog> {
   const chunks = bytes[Symbol.asyncIterator]()
   const head: Uint8Array[] = []

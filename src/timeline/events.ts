@@ -6,59 +6,59 @@ export type TimelineEventKind = z.output<typeof timelineEventKindSchema>
 
 /** One event derived from a log, before it belongs to a session. */
 export interface DerivedEvent {
-  /** Place among the log's events, from 0. */
+  /** Position among the log's events, from 0. */
   readonly seq: number
   readonly kind: TimelineEventKind
   readonly role: string | null
   readonly occurredAt: Date | null
   readonly title: string | null
-  /** Preview of the text, at most 4,000 characters and a mark for what was left out. */
+  /** Text, cut at 4,000 characters with a note of how much is missing. */
   readonly text: string | null
   readonly toolName: string | null
   readonly callId: string | null
-  /** `seq` of the event this one belongs to: of a tool's result, its call. */
+  /** `seq` of the parent event: the call of a tool result. */
   readonly parentSeq: number | null
   /**
-   * What else the log says, bounded in size, with the physical line number as `line` and, where the
-   * event takes up several lines, the last one as `endLine`.
+   * Other properties of the record, bounded in size. `line` is the physical line number; `endLine` is
+   * the last line of an event that spans several.
    */
   readonly data: JsonObject
 }
 
 /**
- * What a parser found, before it is made fit to store. Anything goes: what is of the wrong type
- * becomes null, long texts are cut, what Postgres cannot store is replaced.
+ * An event as a parser returns it, before it is sanitised: values of a wrong type become null, long
+ * texts are cut, and characters Postgres cannot store are replaced.
  */
 export interface EventDraft {
   readonly kind: TimelineEventKind
   readonly role?: string | undefined
-  /** ISO 8601 text, or a `Date`. */
+  /** ISO 8601 text or a `Date`. */
   readonly time?: unknown
   readonly title?: unknown
   readonly text?: string | undefined
   readonly toolName?: unknown
   readonly callId?: unknown
-  /** Call id of the tool call this belongs to, where that is not `callId`: a sub-agent's. */
+  /** Call id of the parent tool call if it isn't `callId`, for example that of a sub-agent. */
   readonly parentCallId?: unknown
   readonly data?: Readonly<Record<string, unknown>>
-  /** Physical line the event starts on; left out, that of the line pushed last. */
+  /** Physical line the event starts on. Default: the line pushed last. */
   readonly line?: number
-  /** Physical line the event ends on, if another one. */
+  /** Physical line the event ends on, if different. */
   readonly endLine?: number
-  /** That the parser could make no sense of this. Counted, and marked in the event's `data`. */
+  /** True for a record the parser could not read. Counted, and marked in the event's `data`. */
   readonly unparseable?: boolean
 }
 
 const TITLE_LIMIT = 300
 const MAX_CALL_ID = 128
 
-/** An event that can be stored as it is, and about how long it is, in UTF-16 code units. */
+/** A storable event and its approximate size in UTF-16 code units. */
 interface FinishedEvent {
   readonly event: DerivedEvent
   readonly size: number
 }
 
-/** Makes a draft fit to store: bounded, without what Postgres cannot hold. */
+/** Sanitises a draft: bounds its size and replaces characters Postgres cannot store. */
 export function finishEvent(
   draft: EventDraft,
   place: Pick<DerivedEvent, 'seq' | 'parentSeq'> & { readonly line: number },
@@ -96,7 +96,7 @@ export function finishEvent(
   return { event: { ...event, data }, size: tally.kept }
 }
 
-/** What the library says of an event; a log's own properties of these names are kept in `logged`. */
+/** Properties the library adds to `data`; a log's own properties of these names move to `logged`. */
 const OUR_NAMES = ['line', 'endLine', 'unparseable', 'replacedCharacters'] as const
 
 function withoutOurNames(data: JsonObject): JsonObject {
@@ -112,7 +112,7 @@ function withoutOurNames(data: JsonObject): JsonObject {
   return { ...rest, logged }
 }
 
-/** A time as logs write it, within the years that Postgres and JavaScript share. */
+/** Parses a time, within the years that both Postgres and JavaScript support. */
 export function parseTime(value: unknown): Date | null {
   const time = value instanceof Date ? value : isoTime(value)
   if (time === null || Number.isNaN(time.getTime())) return null
@@ -126,16 +126,16 @@ function isoTime(value: unknown): Date | null {
 const MAX_STRING = 4_000
 const MAX_CHARACTERS = 32_000
 const MAX_DEPTH = 20
-/** What a long run of base64 looks like: no blank, and all sorts of characters. */
+/** A long run of base64: no blanks, and digits, lower and upper case mixed. */
 const BASE64 = /^(?=.{0,999}[0-9])(?=.{0,999}[a-z])(?=.{0,999}[A-Z])[\w+/-]{1000}/
 const BASE64_URL = /^data:([\w.+-]+\/[\w.+-]+)[^,]{0,100};base64,/
 const OPAQUE_KEYS: ReadonlySet<string> = new Set(['encrypted_content', 'signature'])
 
-/** What became of an event's texts, in UTF-16 code units. */
+/** Counts over an event's texts, in UTF-16 code units. */
 interface Tally {
-  /** How much is kept, about. */
+  /** Approximate size that was kept. */
   kept: number
-  /** How much Postgres could not have stored. */
+  /** Characters that Postgres could not have stored. */
   replaced: number
 }
 
@@ -145,11 +145,11 @@ interface Budget {
 }
 
 /**
- * Copies a parsed JSON object so that jsonb can store it and it stays small: images and opaque
- * blobs become a note of their size, long strings are cut, and what exceeds 32,000 characters in
- * all or 20 levels is left out, each with a mark in its place.
+ * Copies a parsed JSON object within bounds, as jsonb can store it: images and opaque blobs become a
+ * note of their size, long strings are cut, and everything beyond 32,000 characters or 20 levels is
+ * replaced by a note.
  *
- * @param tally counts what was kept and what Postgres could not have stored.
+ * @param tally counts kept and replaced characters
  */
 export function boundedJson(value: Readonly<Record<string, unknown>>, tally?: Tally): JsonObject {
   const budget = {
@@ -217,13 +217,13 @@ const PREVIEW_LIMIT = 4_000
 
 const NOT_STORABLE = /\0|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g
 
-/** Most texts have none of these, and are told by one look. */
+/** A cheap first test: most texts contain none of these. */
 const SUSPECT = /[\0\uD800-\uDFFF]/
 
 /**
  * Replaces what Postgres cannot store (U+0000 and lone surrogates) by U+FFFD.
  *
- * @param onReplaced hears how many characters were replaced, if any.
+ * @param onReplaced called with the number of replaced characters, if any
  */
 export function storableText(text: string, onReplaced?: (count: number) => void): string {
   if (!SUSPECT.test(text)) return text
@@ -237,9 +237,9 @@ export function storableText(text: string, onReplaced?: (count: number) => void)
 }
 
 /**
- * Cuts a long text and says how much is missing. Never cuts through a surrogate pair.
+ * Cuts a long text and appends how much is missing. Never splits a surrogate pair.
  *
- * @param limit in UTF-16 code units; what is kept has at most this many.
+ * @param limit in UTF-16 code units
  * @example
  * boundedText('abcdef', 3) // 'abc… [3 more characters]'
  */

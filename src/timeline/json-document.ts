@@ -4,25 +4,25 @@ import { boundedJson } from './events.ts'
 import type { LogLine } from './lines.ts'
 import type { TimelineParserRun } from './parser.ts'
 
-/** Longest message that is read as a whole, in bytes; a document with a longer one is broken there. */
+/** Longest message in bytes; a document counts as broken from a longer one on. */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-/** How much of what could not be read goes into one event, in UTF-16 code units. */
+/** Unreadable text per event, in UTF-16 code units. */
 const REST_LENGTH = 3_500
-/** Properties of the head that are kept. */
+/** Maximum properties of the document's head. */
 const HEAD_PROPERTIES = 100
 
-/** What is made of the parts of a document. */
+/** Callbacks for the parts of a document. */
 interface DocumentParts {
-  /** Makes the events of one message. */
+  /** Creates the events of one message. */
   draftsOf(message: unknown): Iterable<EventDraft>
-  /** Takes what stands beside the messages, bounded, when the document is at its end. */
+  /** Receives the properties beside the messages, bounded, at the end of the document. */
   readHead?(head: Readonly<Record<string, unknown>>): void
 }
 
 /**
- * Reads a log that is one JSON document, message by message: the elements of its `messages`, or of
- * the document where it is an array. Where it stops being JSON, the rest goes into `other` events,
- * several lines to one.
+ * Creates a reading of a log that is one JSON document, message by message: the elements of its
+ * `messages`, or of the document if it is an array. If the document breaks off, the rest goes into
+ * `other` events of several lines each.
  */
 export function createDocumentReading({
   draftsOf,
@@ -59,7 +59,7 @@ export function createDocumentReading({
     const isMessage = stack.length === 2 || typeof key === 'number'
     if (!isMessage) {
       if (key !== undefined && key !== 'messages' && head.size < HEAD_PROPERTIES) {
-        // Bounded at once: a head may have many long values.
+        // Bounded here already: a head may have many long values.
         head.set(String(key), boundedJson({ value }).value)
       }
       return
@@ -120,7 +120,7 @@ export function createDocumentReading({
       }
       read(next)
       yield* drafts.splice(0)
-      // `state` changed in a callback, which the compiler does not see.
+      // `state` changes in callbacks, which the compiler can't see.
       const after = state as 'reading' | 'ended' | 'broken'
       if (after === 'reading') return
       yield* closeDocument()

@@ -1,20 +1,20 @@
 import type { EventDraft } from './events.ts'
 import type { LogLine } from './lines.ts'
 
-/** Whether a value is a JSON object. */
+/** Returns true for a JSON object. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Objects on one line that are taken apart; a line of more is broken from there on. */
+/** Maximum objects on one line; the rest of the line counts as broken. */
 const MOST_PARTS = 1_000
 
-/** What one line of a JSON Lines log holds: a value, or text that is none. */
+/** A part of a JSON Lines line: a value, or text that is not JSON. */
 export type JsonLinePart = { readonly value: unknown } | { readonly broken: string }
 
 /**
- * Reads a line of JSON. Two or more objects on one line, as agents write them that append to a file
- * without a final newline, are taken apart.
+ * Parses a line of JSON Lines. Several objects on one line, which agents write when they append to a
+ * file without final newline, are separated.
  *
  * @example
  * readJsonLine('{"a":1}{"b":2}') // [{ value: { a: 1 } }, { value: { b: 2 } }]
@@ -24,13 +24,13 @@ export function readJsonLine(text: string): JsonLinePart[] {
   return value === undefined ? gluedParts(text) : [{ value }]
 }
 
-/** The event for a line, or a part of one, that is not JSON. */
+/** Creates the event for a line, or a part of one, that is not JSON. */
 export function brokenLineDraft(line: LogLine, text: string): EventDraft {
   const title = line.truncated ? 'line too long' : 'not JSON'
   return { kind: 'other', title, text, unparseable: true }
 }
 
-/** The event for a line that is JSON but says nothing that the parser knows. */
+/** Creates the event for JSON that the parser doesn't recognise. */
 export function unknownLineDraft(value: unknown): EventDraft {
   return { kind: 'other', title: 'unknown line', data: { value } }
 }
@@ -43,7 +43,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Cuts where one object ends and the next begins; what no cut makes JSON stays in one piece. */
+/** Splits where one object ends and the next starts; the part that isn't JSON stays in one piece. */
 function gluedParts(text: string): JsonLinePart[] {
   const parts: JsonLinePart[] = []
   let start = 0
@@ -57,7 +57,7 @@ function gluedParts(text: string): JsonLinePart[] {
   return rest.trim() === '' ? parts : [...parts, { broken: rest }]
 }
 
-/** Where the objects of a line end that follow one another without a line ending. */
+/** Yields the ends of the objects on a line. */
 function* objectEnds(text: string): Generator<number> {
   const structure = /["{}]/g
   let depth = 0
@@ -73,7 +73,7 @@ function* objectEnds(text: string): Generator<number> {
   }
 }
 
-/** Where the string ends whose text starts here; 0 when it does not. */
+/** Returns the end of the string that starts here, 0 if it is unterminated. */
 function stringEnd(text: string, start: number): number {
   for (let end = text.indexOf('"', start); end >= 0; end = text.indexOf('"', end + 1)) {
     let backslashes = 0

@@ -1,36 +1,35 @@
-/** A line of a log, or a piece of one, without its line ending. */
+/** A line of a log or a piece of one, without line ending. */
 export interface LogLine {
-  /** Physical line number; the first is 1. */
+  /** Physical line number, from 1. */
   readonly number: number
   readonly text: string
-  /** Whether the line was longer than the limit and the rest of it was left out. */
+  /** True when the line exceeded the limit and its rest was dropped. */
   readonly truncated: boolean
-  /** Whether the next piece belongs to the same line; only where long lines are split. */
+  /** True when the next piece belongs to the same line; only with `longLines: 'split'`. */
   readonly continues: boolean
 }
 
-/** Longest line that is read as a whole, in UTF-16 code units. */
+/** Longest line that is read whole, in UTF-16 code units. */
 export const MAX_LINE_LENGTH = 16 * 1024 * 1024
-/** Length of the pieces that long lines are split into, in UTF-16 code units. */
+/** Length of the pieces of long lines, in UTF-16 code units. */
 const PIECE_LENGTH = 64 * 1024
 const KEPT_OF_LONG_LINE = 4_000
 
-/** Bytes in, lines out. Memory is bounded by the longest line, and that by its limit. */
+/** Converts bytes to lines. Memory is bounded by the longest line, and that by its limit. */
 interface LineSplitter {
-  /** Takes the next bytes and returns the lines they complete. */
+  /** Reads bytes and returns the lines they complete. */
   write(bytes: Uint8Array): LogLine[]
-  /** Returns the last line, if it has no line ending. */
+  /** Returns the last line if it has no line ending. */
   end(): LogLine[]
   /** Physical lines seen so far. */
   readonly count: number
 }
 
 /**
- * Splits bytes into lines at LF or CRLF, dropping a byte order mark; invalid UTF-8 becomes U+FFFD.
+ * Creates a splitter at LF and CRLF. It drops a byte order mark; invalid UTF-8 becomes U+FFFD.
  *
- * @param longLines `cut` keeps the start of a line longer than `maxLength`; `split` gives all of it,
- * in pieces.
- * @param maxLength of a line or piece, in UTF-16 code units.
+ * @param longLines `cut` keeps only the start of lines over `maxLength`, `split` passes them in pieces
+ * @param maxLength of a line or piece, in UTF-16 code units
  */
 export function createLineSplitter(
   longLines: 'cut' | 'split' = 'cut',
@@ -53,7 +52,7 @@ export function createLineSplitter(
       hasPieces = true
     }
   }
-  // Pieces end at the same places however the bytes came, and never within a surrogate pair.
+  // Pieces end at the same places however the bytes are chunked, and never split a surrogate pair.
   const addPieces = (text: string): string => {
     let start = 0
     while (text.length - start > maxLength) {
@@ -96,7 +95,7 @@ export function createLineSplitter(
   }
 }
 
-/** A copy that does not keep the long text alive of which it is a part. */
+/** Copies a substring, so that it doesn't keep the long string alive. */
 function flat(text: string): string {
   return Buffer.from(text).toString()
 }

@@ -5,64 +5,64 @@ import type { LogLine } from './lines.ts'
 
 export type SessionFormat = z.output<typeof sessionFormatSchema>
 
-/** The beginning of a log, by which its format is told. */
+/** The start of a log, from which its format is detected. */
 export interface LogStart {
-  /** Up to 256 KiB, without a byte order mark. */
+  /** Up to 256 KiB, without byte order mark. */
   readonly text: string
-  /** The values of the first lines that are JSON, up to 20. */
+  /** Parsed values of the first lines that are JSON, up to 20. */
   readonly values: readonly unknown[]
 }
 
-/** What a log says of the session as a whole. All of it may be unknown, and none is trusted. */
+/** Properties of the session found in the log. All are optional and untrusted. */
 export interface SessionFacts {
-  /** The agent's own id of the session. */
+  /** The agent's own session id. */
   agentSessionId?: unknown
-  /** By default the first thing that the user asked. */
+  /** Default: the first prompt. */
   title?: unknown
-  /** The folder that the agent worked in. */
+  /** The agent's working directory. */
   workspaceRoot?: unknown
-  /** What is known of the repository: branch, commit, URL. */
+  /** Repository: branch, commit, URL. */
   repo?: Readonly<Record<string, unknown>>
-  /** URL of the repository, from which its label is made. */
+  /** URL of the repository; its label is derived from it. */
   repositoryUrl?: unknown
-  /** When the session began, if before its first event. */
+  /** Start of the session, if before its first event. */
   startedAt?: unknown
 }
 
-/** One reading of one log. */
+/** The state of parsing one log. */
 export interface TimelineParserRun {
-  /** What is known so far of the session; read when the log is at its end. */
+  /** Session facts found so far; read after `finish`. */
   readonly facts: SessionFacts
-  /** Takes the next line that is not blank. May return no event yet, or several. */
+  /** Parses the next non-blank line into any number of events. */
   push(line: LogLine): Iterable<EventDraft>
-  /** The log is at its end: returns what was held back. */
+  /** Called at the end of the log: returns events that were held back. */
   finish(): Iterable<EventDraft>
 }
 
-/** Makes timeline events of one format's logs. */
+/** Parses logs of one format into timeline events. */
 export interface TimelineParser {
-  /** Tells this parser from others: `codex`, `my-agent`. */
+  /** Unique name: `codex`, `my-agent`. */
   readonly name: string
   /** Stored in the session's `format`. */
   readonly format: SessionFormat
-  /** To be raised when the same log would give other events. */
+  /** Raise it when the same log would give other events. */
   readonly version: number
   /**
-   * What becomes of long lines: `cut` (over 16 Mi characters, only the start is kept) or `split`
-   * (over 64 Ki, they come in pieces).
+   * Handling of long lines: `cut` keeps only the start of lines over 16 Mi characters, `split` passes
+   * lines over 64 Ki characters in pieces.
    */
   readonly longLines: 'cut' | 'split'
-  /** How sure it is, from 0 (not mine) to 1, that a log is of its format. */
+  /** Confidence that the log has this format, from 0 to 1. */
   detect(start: LogStart): number
-  /** Begins to read a log. */
+  /** Starts parsing a log. */
   create(): TimelineParserRun
 }
 
 /**
- * Defines a parser for a format of one's own, to be given to `deriveTimeline`.
+ * Defines a parser for another log format, for use with `deriveTimeline`.
  *
- * A parser must take whatever it is pushed: what it cannot read becomes an `other` event with
- * `unparseable: true`. Every line should give an event, so that nothing is lost without notice.
+ * A parser must accept any input and never throw: an unreadable line becomes an `other` event with
+ * `unparseable: true`. Every line should end up in an event, so that nothing is lost silently.
  *
  * @example
  * defineTimelineParser({

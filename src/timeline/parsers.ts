@@ -4,7 +4,7 @@ import { geminiCliParser } from './gemini-cli/parser.ts'
 import type { LogStart, TimelineParser } from './parser.ts'
 import { textParser } from './text/parser.ts'
 
-/** Every parser that the library brings. The last one takes any text. */
+/** The built-in parsers. The last one accepts any text. */
 export const timelineParsers: readonly TimelineParser[] = [
   codexParser,
   claudeCodeParser,
@@ -13,14 +13,13 @@ export const timelineParsers: readonly TimelineParser[] = [
 ]
 
 /**
- * The parser that is surest that a log is its own; of equally sure ones the first, and the last of
- * all where none is.
+ * Picks the parser with the highest confidence. Ties go to the first, no confidence at all to the last.
  *
- * @throws RangeError when there are no parsers.
+ * @throws RangeError when `parsers` is empty.
  */
 export function detectParser(start: LogStart, parsers: readonly TimelineParser[]): TimelineParser {
   let best = parsers.at(-1)
-  if (best === undefined) throw new RangeError('There are no timeline parsers to choose from.')
+  if (best === undefined) throw new RangeError('parsers is empty. Pass at least one parser.')
   let confidence = 0
   for (const parser of parsers) {
     const own = parser.detect(start)

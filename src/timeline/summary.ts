@@ -6,39 +6,39 @@ import type { SessionFacts, SessionFormat, TimelineParser } from './parser.ts'
 const TITLE_LENGTH = 120
 const FACT_LENGTH = 4_000
 
-/** How far the reading of a log is. */
+/** Progress of reading a log. */
 export interface DeriveProgress {
   /** Bytes read. */
   readonly bytes: number
-  /** Physical lines read, blank ones included. */
+  /** Physical lines read, including blank ones. */
   readonly lines: number
   readonly blankLines: number
   readonly events: number
-  /** Events for what the parser could make no sense of. */
+  /** Events for records that could not be read. */
   readonly unparseable: number
 }
 
-/** What a log says of the session as a whole. */
+/** Summary of a whole log. */
 export interface TimelineSummary extends DeriveProgress {
   readonly format: SessionFormat
   readonly parser: { readonly name: string; readonly version: number }
   readonly kinds: Readonly<Record<TimelineEventKind, number>>
   readonly toolCalls: number
   readonly toolResults: number
-  /** Results whose call came before them. */
+  /** Results whose call precedes them. */
   readonly pairedToolResults: number
   readonly startedAt: Date | null
   readonly endedAt: Date | null
-  /** What the log calls the session, else the start of the first message a person typed. */
+  /** The log's own title of the session, else the start of the first prompt. */
   readonly title: string | null
-  /** The agent's own id of the session. */
+  /** The agent's own session id. */
   readonly agentSessionId: string | null
   readonly workspaceRoot: string | null
   readonly repo: JsonObject | null
   readonly repoLabel: string | null
 }
 
-/** What the events of a log say when taken together. */
+/** Aggregates the events of one log. */
 interface EventTotals {
   add(event: DerivedEvent): void
   summary(
@@ -47,7 +47,6 @@ interface EventTotals {
   ): Omit<TimelineSummary, keyof DeriveProgress | 'toolCalls' | 'toolResults' | 'pairedToolResults'>
 }
 
-/** Begins to count the events of one log. */
 export function createEventTotals(): EventTotals {
   const kinds: Record<TimelineEventKind, number> = {
     message: 0,
@@ -97,12 +96,12 @@ function storableFact(value: unknown): string | null {
   return typeof value === 'string' ? storableText(boundedText(value, FACT_LENGTH)) : null
 }
 
-/** `owner/name` of an https or ssh URL of a repository. */
+/** Returns `owner/name` from an https or ssh URL of a repository. */
 function repositoryName(url: string): string | undefined {
   return /([^/:]+\/[^/:]+?)(?:\.git)?\/?$/.exec(url)?.[1]
 }
 
-/** Last part of a Unix or Windows path. */
+/** Returns the last part of a Unix or Windows path. */
 export function folderName(path: string): string | undefined {
   return path.split(/[/\\]/).findLast((part) => part !== '')
 }

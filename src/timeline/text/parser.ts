@@ -7,9 +7,8 @@ import { defineTimelineParser, type TimelineParserRun } from '../parser.ts'
 type Reading = Pick<TimelineParserRun, 'push' | 'finish'>
 
 /**
- * Takes any text: for logs of formats that nobody knows. One event per line, where a line that is a
- * JSON object keeps its time and the name of its type. A file that is one JSON document, written
- * over many lines, gives one event per message, or per element of an array.
+ * The fallback parser for unknown formats. Each line is an event; a JSON object keeps its time and the
+ * name of its type. A JSON document over several lines has one event per message or array element.
  */
 export const textParser = defineTimelineParser({
   name: 'text',
@@ -31,7 +30,7 @@ export const textParser = defineTimelineParser({
 
 const linesReading: Reading = { push: lineDrafts, finish: () => [] }
 
-/** The first line of a document opens an object or an array, and breaks off where JSON may go on. */
+/** Returns true for a first line that opens an object or array and breaks off where JSON may continue. */
 function beginsDocument({ text, truncated }: LogLine): boolean {
   if (truncated || !/^\s*[{[]/.test(text) || !/[{[,:]\s*$/.test(text)) return false
   return readJsonLine(text).every((part) => 'broken' in part)

@@ -39,49 +39,52 @@ const ofText = (...lines: string[]) => ({
   })(),
 })
 
-test.each(readdirSync(directory))('%s becomes a ready session with all its lines', async (name) => {
-  const principal = { tenantId: `t-${name}`, userId: 'ann' }
-  const log = { path: pathOf(name), originalName: name }
-  const ingested = await ingestSessionLog(pool, principal, log)
-  const lines = readFileSync(pathOf(name), 'utf8')
-    .split('\n')
-    .filter((line) => line.trim())
-  expect(ingested).toMatchObject({ eventCount: lines.length, created: true })
-  const { rows } = await pool.query('SELECT * FROM sessions WHERE tenant_id = $1', [
-    principal.tenantId,
-  ])
-  const times = lines.flatMap((line) => /^\{"timestamp":"([^"]+Z)"/.exec(line)?.[1] ?? [])
-  expect(rows).toMatchObject([
-    {
-      id: ingested.sessionId,
-      owner_id: 'ann',
-      visibility: 'private',
-      status: 'ready',
-      format: 'codex',
-      source: 'upload',
-      original_name: name,
-      event_count: lines.length,
-      ended_at: new Date(times.at(-1) ?? 0),
-      content_bytes: String(readFileSync(pathOf(name)).byteLength),
-      workspace_root: JSON.parse(lines[0] ?? '').payload.cwd,
-    },
-  ])
-  expect(rows[0].started_at <= new Date(times[0] ?? 0)).toBe(true)
-  const stored = await pool.query<{ seq: number; line: number }>(
-    `SELECT seq, (data ->> 'line')::int AS line FROM timeline_events
+test.each(readdirSync(directory))(
+  'creates a ready session with an event per line from %s',
+  async (name) => {
+    const principal = { tenantId: `t-${name}`, userId: 'ann' }
+    const log = { path: pathOf(name), originalName: name }
+    const ingested = await ingestSessionLog(pool, principal, log)
+    const lines = readFileSync(pathOf(name), 'utf8')
+      .split('\n')
+      .filter((line) => line.trim())
+    expect(ingested).toMatchObject({ eventCount: lines.length, created: true })
+    const { rows } = await pool.query('SELECT * FROM sessions WHERE tenant_id = $1', [
+      principal.tenantId,
+    ])
+    const times = lines.flatMap((line) => /^\{"timestamp":"([^"]+Z)"/.exec(line)?.[1] ?? [])
+    expect(rows).toMatchObject([
+      {
+        id: ingested.sessionId,
+        owner_id: 'ann',
+        visibility: 'private',
+        status: 'ready',
+        format: 'codex',
+        source: 'upload',
+        original_name: name,
+        event_count: lines.length,
+        ended_at: new Date(times.at(-1) ?? 0),
+        content_bytes: String(readFileSync(pathOf(name)).byteLength),
+        workspace_root: JSON.parse(lines[0] ?? '').payload.cwd,
+      },
+    ])
+    expect(rows[0].started_at <= new Date(times[0] ?? 0)).toBe(true)
+    const stored = await pool.query<{ seq: number; line: number }>(
+      `SELECT seq, (data ->> 'line')::int AS line FROM timeline_events
      WHERE tenant_id = $1 AND session_id = $2 ORDER BY seq`,
-    [principal.tenantId, ingested.sessionId],
-  )
-  expect(stored.rows.map(({ seq }) => seq)).toEqual(lines.map((_, index) => index))
-  const before = await everyRow()
-  await expect(ingestSessionLog(pool, principal, log)).resolves.toEqual({
-    ...ingested,
-    created: false,
-  })
-  expect(await everyRow()).toEqual(before)
-})
+      [principal.tenantId, ingested.sessionId],
+    )
+    expect(stored.rows.map(({ seq }) => seq)).toEqual(lines.map((_, index) => index))
+    const before = await everyRow()
+    await expect(ingestSessionLog(pool, principal, log)).resolves.toEqual({
+      ...ingested,
+      created: false,
+    })
+    expect(await everyRow()).toEqual(before)
+  },
+)
 
-describe('a session', () => {
+describe('an ingested session', () => {
   test('takes title and repository from the log', async () => {
     await ingestSessionLog(pool, ann, {
       id: 's-title',
@@ -99,7 +102,7 @@ describe('a session', () => {
     expect(rows[0].repo).toHaveProperty('branch')
   })
 
-  test('of a stream equals that of the file', async () => {
+  test('is the same from a stream as from the file', async () => {
     const name = 'skills-0118-a.jsonl'
     const fromFile = await ingestSessionLog(pool, ann, { path: pathOf(name), originalName: name })
     const stream = createReadStream(pathOf(name))
@@ -109,7 +112,7 @@ describe('a session', () => {
     })
   })
 
-  test('holds text that Postgres cannot, replaced and marked', async () => {
+  test('stores text that Postgres rejects, replaced and marked', async () => {
     const { sessionId } = await ingestSessionLog(
       pool,
       ann,
@@ -130,7 +133,7 @@ describe('a session', () => {
     ])
   })
 
-  test('may be empty, and may be no log at all', async () => {
+  test('accepts an empty log and plain text', async () => {
     expect(await ingestSessionLog(pool, ann, { ...ofText(''), id: 'empty' })).toMatchObject({
       eventCount: 0,
     })
@@ -148,7 +151,7 @@ describe('a session', () => {
 test.each([
   ['other content', ann, 'y'],
   ['another owner', { tenantId: 't1', userId: 'bob' }, 'x'],
-])('an id that is taken is a conflict: %s', async (_name, principal, text) => {
+])('rejects a taken id with conflict: %s', async (_name, principal, text) => {
   await ingestSessionLog(pool, ann, { ...ofText('x'), id: 'taken' })
   const before = await everyRow()
   await expect(
@@ -157,7 +160,7 @@ test.each([
   expect(await everyRow()).toEqual(before)
 })
 
-test('the same id in another tenant is another session', async () => {
+test('creates a separate session for the same id in another tenant', async () => {
   await ingestSessionLog(pool, ann, { ...ofText('x'), id: 'both' })
   const other = { tenantId: 't2', userId: 'ann' }
   await expect(
@@ -165,7 +168,7 @@ test('the same id in another tenant is another session', async () => {
   ).resolves.toMatchObject({ created: true, eventCount: 2 })
 })
 
-test('several at once store one session', async () => {
+test('creates one session from concurrent calls', async () => {
   const results = await Promise.all(
     Array.from({ length: 5 }, () =>
       ingestSessionLog(pool, ann, {
@@ -178,7 +181,7 @@ test('several at once store one session', async () => {
   expect(new Set(results.map(({ sessionId }) => sessionId)).size).toBe(1)
 })
 
-test('a log that breaks off while it is read leaves nothing', async () => {
+test('writes nothing when reading the log fails', async () => {
   const before = await everyRow()
   const stream = (async function* () {
     yield new TextEncoder().encode('x\n')

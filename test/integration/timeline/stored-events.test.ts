@@ -44,7 +44,7 @@ const event = fc.record({
   hasParent: fc.boolean(),
 })
 
-test('every event is stored as it is, whatever characters it holds', async () => {
+test('stores every event unchanged, whatever characters it contains', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(event, { minLength: 1 }), async (drafts) => {
       const events: DerivedEvent[] = drafts.map(({ hasParent, ...draft }, seq) => ({
@@ -77,7 +77,7 @@ test('every event is stored as it is, whatever characters it holds', async () =>
   )
 })
 
-test('a connection that was lent to COPY pipelines again, also after a failure', async () => {
+test('pipelines queries again after COPY, also after a failed one', async () => {
   const refused = withCopyClient(pool, (client) =>
     insertEvents(client, Buffer.from('one column\n')),
   )

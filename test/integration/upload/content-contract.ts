@@ -15,7 +15,7 @@ export function keyOf(bytes: Uint8Array, tenantId = 'acme'): ContentKey {
   return { tenantId, sha256: createHash('sha256').update(bytes).digest('hex') }
 }
 
-/** A source that hands bytes out in pieces of any size. */
+/** A source that yields bytes in pieces of any size. */
 export function sourceOf(bytes: Uint8Array, piece = 100_003) {
   return {
     bytes: bytes.byteLength,
@@ -31,10 +31,10 @@ export async function collect(content: AsyncIterable<Uint8Array>): Promise<Buffe
   return Buffer.concat(parts)
 }
 
-/** What every content store does alike. */
+/** The contract that every content store fulfils. */
 export function describeContract(name: string, open: () => ContentStore): void {
   describe(`the content store in ${name}`, () => {
-    test.each([0, 1, 256 * 1024, 3_000_000, 9_000_000])('gives back %i bytes', async (size) => {
+    test.each([0, 1, 256 * 1024, 3_000_000, 9_000_000])('returns %i stored bytes', async (size) => {
       const bytes = someBytes(size)
       const key = keyOf(bytes)
       await open().put(key, sourceOf(bytes))
@@ -42,7 +42,7 @@ export function describeContract(name: string, open: () => ContentStore): void {
       expect((await collect(open().get(key))).equals(bytes)).toBe(true)
     })
 
-    test('gives back any range', async () => {
+    test('returns any range', async () => {
       const bytes = someBytes(1_000_000)
       const key = keyOf(bytes)
       await open().put(key, sourceOf(bytes))
@@ -53,12 +53,12 @@ export function describeContract(name: string, open: () => ContentStore): void {
           const expected = bytes.subarray(start, Math.max(start, end ?? bytes.length))
           expect((await collect(open().get(key, range))).equals(expected)).toBe(true)
         }),
-        // The first byte alone: an S3 server may take the range that asks for it as none.
+        // The first byte alone: some S3 servers ignore the range bytes=0-0.
         { numRuns: 40, examples: [[0, 1]] },
       )
     })
 
-    test('stores a content once, however often it is put', async () => {
+    test('stores a content once when it is put repeatedly', async () => {
       const bytes = someBytes(700_000)
       const key = keyOf(bytes)
       await Promise.all([1, 2, 3].map(() => open().put(key, sourceOf(bytes))))
@@ -66,7 +66,7 @@ export function describeContract(name: string, open: () => ContentStore): void {
       expect((await collect(open().get(key))).equals(bytes)).toBe(true)
     })
 
-    test('has what a tenant stored for that tenant only', async () => {
+    test('keeps tenants apart', async () => {
       const bytes = someBytes(10_000)
       await open().put(keyOf(bytes, 'acme'), sourceOf(bytes))
       const rival = keyOf(bytes, 'rival')
@@ -76,7 +76,7 @@ export function describeContract(name: string, open: () => ContentStore): void {
       expect(await open().stat(keyOf(bytes, 'acme'))).toEqual({ bytes: 10_000 })
     })
 
-    test('deletes, and does not mind that nothing is there', async () => {
+    test('deletes a content, and ignores a missing one', async () => {
       const bytes = someBytes(20_000)
       const key = keyOf(bytes)
       await open().put(key, sourceOf(bytes))
@@ -86,7 +86,7 @@ export function describeContract(name: string, open: () => ContentStore): void {
       await expect(collect(open().get(key))).rejects.toMatchObject({ code: 'not_found' })
     })
 
-    test('has nothing of a content whose source broke off', async () => {
+    test('stores nothing when the source fails', async () => {
       const bytes = someBytes(9_500_000)
       const key = keyOf(bytes)
       const source = {

@@ -35,7 +35,7 @@ describeContract('Postgres', () => inPostgres)
 describeContract('S3', () => inS3)
 
 describe('in Postgres', () => {
-  test('contents are compressed, and one of a kind per tenant', async () => {
+  test('compresses contents and stores each once per tenant', async () => {
     const bytes = someBytes(2_000_000)
     const key = keyOf(bytes, 'small')
     await Promise.all([1, 2].map(() => inPostgres.put(key, sourceOf(bytes))))
@@ -47,11 +47,11 @@ describe('in Postgres', () => {
     expect(rows[0].stored).toBeLessThan(100_000)
   })
 
-  test('a range reads the chunks it covers and no others', async () => {
+  test('reads only the chunks that a range covers', async () => {
     const bytes = someBytes(3_000_000)
     const key = keyOf(bytes, 'ranges')
     await inPostgres.put(key, sourceOf(bytes))
-    // Whoever read another chunk would fail on this.
+    // Reading any other chunk would fail on this.
     await pool.query(
       `UPDATE session_content_chunks SET codec = 'zstd', data = 'broken'
        WHERE tenant_id = 'ranges' AND start <> 524288`,
@@ -63,9 +63,12 @@ describe('in Postgres', () => {
   })
 })
 
-test.each(['gzip', 'zstd'] as const)('%s chunks are read, whatever new ones use', async (codec) => {
-  const bytes = someBytes(50_000)
-  const compressed = await compress(bytes, codec)
-  expect(compressed.codec).toBe(codec)
-  expect(Buffer.from(await decompress(compressed)).equals(bytes)).toBe(true)
-})
+test.each(['gzip', 'zstd'] as const)(
+  'reads %s chunks, whatever the current codec is',
+  async (codec) => {
+    const bytes = someBytes(50_000)
+    const compressed = await compress(bytes, codec)
+    expect(compressed.codec).toBe(codec)
+    expect(Buffer.from(await decompress(compressed)).equals(bytes)).toBe(true)
+  },
+)

@@ -36,7 +36,7 @@ async function newSession(more: object = {}): Promise<string> {
   return (await fixture.store.createSession(ada, session)).sessionId
 }
 
-/** What anybody may see of a session at any moment: never ready and partial. */
+/** Asserts what readers may see at any moment: a session that is never ready and partial. */
 async function look(sessionId: string) {
   const [row] = await fixture.rows<{ status: string; events: number; progress: number }>(
     `SELECT s.status, coalesce((s.progress ->> 'events')::int, 0) AS progress,
@@ -59,7 +59,7 @@ async function killedWhen(program: Program, happened: () => Promise<boolean>): P
 }
 
 describe('kill -9', () => {
-  test('during an upload: it goes on where it was, and the session is whole', async () => {
+  test('during an upload: the upload resumes and the session is complete', async () => {
     const sessionId = await newSession({ totalBytes: log.length })
     const received = async () => (await fixture.store.uploadState(ada, sessionId)).receivedBytes
     await killedWhen(start('upload', sessionId), async () => (await received()) > 0)
@@ -74,7 +74,7 @@ describe('kill -9', () => {
     expect((await collect(content.body)).equals(log)).toBe(true)
   })
 
-  test('during an upload that nobody goes on with: failed, with a reason, and retryable', async () => {
+  test('during an upload that is not resumed: the session fails with a reason and can be retried', async () => {
     const sessionId = await newSession()
     const received = async () => (await fixture.store.uploadState(ada, sessionId)).receivedBytes
     await killedWhen(start('upload', sessionId), async () => (await received()) > 0)
@@ -93,7 +93,7 @@ describe('kill -9', () => {
   })
 
   test.each([0, EVENTS / 2])(
-    'during a derivation, after %i events: another process makes it whole',
+    'during a derivation, after %i events: another process completes it',
     async (events) => {
       const sessionId = await newSession()
       await fixture.store.uploadContent(ada, sessionId, streamOf(log))
@@ -117,7 +117,7 @@ describe('kill -9', () => {
     },
   )
 
-  test('again and again: after five tries the session is failed, and can be tried again', async () => {
+  test('repeatedly: the session fails after five attempts and can be retried', async () => {
     const sessionId = await newSession()
     await fixture.store.uploadContent(ada, sessionId, streamOf(log))
     // As if five processes had taken the job and ended without a word.

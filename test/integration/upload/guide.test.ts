@@ -27,7 +27,7 @@ async function startGuideApp() {
   return { app, principal, authenticate, path, databaseUrl: app.databaseUrl }
 }
 
-test('a file goes in, and comes out as a timeline', async () => {
+test('runs the guide: upload a file, read its timeline', async () => {
   const { app, principal, authenticate, path, databaseUrl } = await startGuideApp()
   const shown: unknown[][] = []
   const show = (...what: unknown[]) => shown.push(what)
@@ -113,7 +113,7 @@ test('a file goes in, and comes out as a timeline', async () => {
   expect(view.events.size).toBe(0)
 })
 
-test('a view keeps to its bound, is live, and empties with what it may see', {
+test('bounds a view, keeps it live, and empties it on revocation', {
   timeout: 120_000,
 }, async () => {
   const { app, principal, path, databaseUrl } = await startGuideApp()
@@ -146,7 +146,7 @@ test('a view keeps to its bound, is live, and empties with what it may see', {
   await expect.poll(() => view.events.size, { timeout: 30_000 }).toBe(0)
 })
 
-test('the stores of the guide are made', async () => {
+test('creates the stores of the guide', async () => {
   const databaseUrl = 'postgresql://nobody@127.0.0.1:1/none'
 
   const limited = createSessionStore({

@@ -13,7 +13,7 @@ beforeAll(async () => {
 
 afterAll(() => fixture.close())
 
-/** A job, and the transaction of its derivation when the session is ready and the job is not over. */
+/** A job and its derivation's transaction, after the session is set to ready and before the job ends. */
 async function almostDone() {
   const session = { id: randomUUID(), title: 'run.jsonl', originalName: 'run.jsonl' }
   const { sessionId } = await fixture.store.createSession(ada, session)
@@ -44,7 +44,7 @@ const stateOf = (sessionId: string) =>
     [sessionId],
   )
 
-test('a heartbeat during the end of its derivation waits, and nobody deadlocks', async () => {
+test('lets a heartbeat wait for the end of its derivation without a deadlock', async () => {
   const { job, sessionId, finish } = await almostDone()
   const progress = { doneBytes: 1, totalBytes: 2, events: 1 }
   const renewed = renewLease(fixture.pool, job, 30_000, progress)
@@ -54,7 +54,7 @@ test('a heartbeat during the end of its derivation waits, and nobody deadlocks',
   expect(await stateOf(sessionId)).toEqual([{ status: 'ready', state: 'done' }])
 })
 
-test('an upload that is given up while its derivation ends is ready', async () => {
+test('ends ready when an upload is cancelled while its derivation commits', async () => {
   const { sessionId, finish } = await almostDone()
   const failed = failUpload({ pool: fixture.pool }, 'acme', sessionId, 'Too slow.')
   await fixture.untilBlocked()

@@ -1,4 +1,4 @@
-/** A Codex rollout of so many events, each with a text of its own. */
+/** Creates a Codex rollout with this many events, each with a different text. */
 export function codexLog(events: number, text = 'word'): Buffer {
   const lines = [
     {
@@ -20,7 +20,7 @@ export function codexLog(events: number, text = 'word'): Buffer {
   )
 }
 
-/** Bytes as a stream that may break off. */
+/** Streams bytes; fails after `breakAt` bytes. */
 export async function* streamOf(bytes: Uint8Array, breakAt?: number): AsyncGenerator<Uint8Array> {
   const end = breakAt ?? bytes.byteLength
   for (let at = 0; at < end; at += 65_536) yield bytes.subarray(at, Math.min(at + 65_536, end))

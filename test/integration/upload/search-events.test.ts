@@ -43,7 +43,7 @@ afterAll(() => fixture.close())
 const found = async (...args: Parameters<typeof search>) =>
   (await search(...args)).hits.map(({ sessionId, seq }) => `${sessionId}:${seq}`).sort()
 
-test('finds words in title, tool name and text of what one may see, and nothing else', async () => {
+test('finds words in title, tool name and text of visible events only', async () => {
   const all = ['private:1', 'shared:0', 'shared:1']
   expect(await found(ada, { query: 'compile' })).toEqual(all)
   expect(await found(bob, { query: 'COMPILE' })).toEqual(['shared:0', 'shared:1'])
@@ -54,7 +54,7 @@ test('finds words in title, tool name and text of what one may see, and nothing 
   expect(await found(ada, { query: 'shell' })).toEqual(['shared:1'])
 })
 
-test('no words, and words that mean a tenant, find nothing of anybody else', async () => {
+test('finds nothing for an empty query or for the lexeme of another tenant', async () => {
   expect(await found(ada, { query: '' })).toEqual([])
   expect(await found(ada, { query: ' ! & | () ' })).toEqual([])
   for (const query of ["'rival", `${String.fromCharCode(2)}rival`, 'theirs', 'secret']) {
@@ -74,7 +74,7 @@ test('filters by session, kind, role, tool and time', async () => {
   expect(await found(ada, { query, until: from })).toEqual(['private:1'])
 })
 
-test('shows where the words are, as data', async () => {
+test('returns the places of matches as data', async () => {
   const [hit] = (await search(ada, { query: 'compile', roles: ['user'] })).hits
   expect(hit?.sessionTitle).toBe('Session shared')
   const { text, matches } = hit?.snippet ?? { text: '', matches: [] }
@@ -82,7 +82,7 @@ test('shows where the words are, as data', async () => {
   expect(matches.map(([start, end]) => text.slice(start, end))).toEqual(['compile'])
 })
 
-test('pages hold every hit once, the best first', async () => {
+test('pages through every hit once, best first', async () => {
   await fixture.write(
     ada,
     insertSession('many'),
@@ -102,7 +102,7 @@ test('pages hold every hit once, the best first', async () => {
   expect(ranks).toEqual([...ranks].sort((a, b) => b - a))
 })
 
-test('refuses what is no search', async () => {
+test('rejects a malformed search', async () => {
   expect(await refusalOf(search(ada, { query: 'x', limit: 0 }))).toMatchObject({ code: 'invalid' })
   expect(await refusalOf(search(ada, { query: 'x', cursor: 'nope' }))).toMatchObject({
     code: 'invalid',

@@ -50,7 +50,7 @@ const isStored = async (bytes: Buffer) => (await contents.stat(keyOf(bytes, 'acm
 
 const notes = () => fixture.rows('SELECT content_ref FROM session_content_garbage')
 
-test('a content goes with the last session that has it, and not before', async () => {
+test('deletes a content with the last session that refers to it', async () => {
   const bytes = codexLog(20, randomUUID())
   const one = await upload(bytes)
   const two = await upload(bytes, bob)
@@ -66,7 +66,7 @@ test('a content goes with the last session that has it, and not before', async (
   expect(await notes()).toEqual([])
 })
 
-test('what a process stored, and ended before any session had it, goes', async () => {
+test('deletes a content stored by a process that died before a session referred to it', async () => {
   const bytes = codexLog(3, randomUUID())
   const key = keyOf(bytes, 'acme')
   await noteGarbage(fixture.pool, 'acme', `s3:${key.sha256}`)
@@ -75,7 +75,7 @@ test('what a process stored, and ended before any session had it, goes', async (
   expect(await contents.stat(key)).toBeUndefined()
 })
 
-test('a note of what a session has by now is forgotten, and the content stays', async () => {
+test('keeps a content that a session refers to by now, and drops its mark', async () => {
   const bytes = codexLog(4, randomUUID())
   const id = await upload(bytes)
   await noteGarbage(fixture.pool, 'acme', `s3:${keyOf(bytes, 'acme').sha256}`)
@@ -86,7 +86,7 @@ test('a note of what a session has by now is forgotten, and the content stays', 
   await sweepNow()
 })
 
-test('a store that is gone keeps its own notes, and nobody else has to wait for it', async () => {
+test('keeps the marks of a store that is down without delaying other stores', async () => {
   const bytes = codexLog(5, randomUUID())
   await noteGarbage(fixture.pool, 'acme', `gone:${'a'.repeat(64)}`)
   await remove(await upload(bytes))
@@ -96,7 +96,7 @@ test('a store that is gone keeps its own notes, and nobody else has to wait for 
   await fixture.rows('DELETE FROM session_content_garbage')
 })
 
-test('sweeps during uploads and deletions of one content: who has it can read it', async () => {
+test('never deletes a referred content during concurrent uploads, deletions and sweeps', async () => {
   const bytes = codexLog(30, randomUUID())
   let sweeping = true
   const sweeps = (async () => {

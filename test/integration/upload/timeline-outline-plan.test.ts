@@ -67,7 +67,7 @@ function nodesOf(node: PlanNode): PlanNode[] {
   return [node, ...(node.Plans ?? []).flatMap(nodesOf)]
 }
 
-test('a text filter reads the events of its session, by an index, and no others', async () => {
+test('reads only the events of the session, by an index, for a text filter', async () => {
   const request = { sessionId: 'long', text: 'ine 77777 X' }
   expect(await fixture.store.outlineTimeline(ada, request)).toEqual({
     count: 1,

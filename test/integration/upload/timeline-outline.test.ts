@@ -72,7 +72,7 @@ const filters = fc.record(
   { requiredKeys: [] },
 )
 
-test('finds the places of exactly those events that pass, as ranges', async () => {
+test('returns the places of exactly the matching events, as ranges', async () => {
   await fc.assert(
     fc.asyncProperty(filters, async (filter) => {
       const { ranges, count } = await outline(ada, { sessionId: 'private', ...filter })
@@ -95,7 +95,7 @@ test('finds the first event after a point in time', async () => {
   expect(await outline(ada, request)).toEqual({ count: 1, ranges: [[31, 32]] })
 })
 
-test('says nothing of what the principal may not see', async () => {
+test('returns nothing of a session the principal may not see', async () => {
   const nothing = { count: 0, ranges: [] }
   expect(await outline(bob, { sessionId: 'private' })).toEqual(nothing)
   expect(await outline(stranger, { sessionId: 'shared' })).toEqual(nothing)
@@ -104,7 +104,7 @@ test('says nothing of what the principal may not see', async () => {
   expect(facets).toEqual({ kinds: [], roles: [], tools: [] })
 })
 
-test('counts what there is to filter by, the most frequent first', async () => {
+test('counts the values to filter by, most frequent first', async () => {
   const { kinds, roles, tools } = await fixture.store.timelineFacets(ada, 'private')
   const counted = (property: 'kind' | 'role' | 'toolName', value: string) =>
     events.filter((event) => event[property] === value).length
@@ -119,7 +119,7 @@ test('counts what there is to filter by, the most frequent first', async () => {
   expect(tools[0]?.count).toBeGreaterThanOrEqual(tools[1]?.count ?? 0)
 })
 
-test('refuses what is no filter', async () => {
+test('rejects a malformed filter', async () => {
   const wrong = { sessionId: 'private', kinds: ['nonsense'] as never }
   expect(await refusalOf(outline(ada, wrong))).toMatchObject({ code: 'invalid' })
   expect(await refusalOf(outline(ada, { sessionId: '' }))).toMatchObject({ code: 'invalid' })

@@ -15,7 +15,7 @@ const users: Record<string, Principal> = { ada, bob }
 
 let fixture: StoreFixture
 let server: Served
-/** What happens to the next requests instead of being served. */
+/** Replaces the responses to the next requests. */
 const mishaps: ((request: Request) => Promise<Response | undefined>)[] = []
 
 beforeAll(async () => {
@@ -54,7 +54,7 @@ const plain = (init?: RequestInit) => Object.fromEntries(new Headers(init?.heade
 const fileOf = (bytes: Buffer, name = 'run.jsonl') => new File([new Uint8Array(bytes)], name)
 
 describe('actions.uploadSession', () => {
-  test('uploads in parts, tells of each, and ends with a ready session', async () => {
+  test('uploads in parts, reports each, and ends with a ready session', async () => {
     const bytes = codexLog(2_000)
     const progress: UploadProgress[] = []
     const { id, uploaded } = openActions('ada').uploadSession({
@@ -79,7 +79,7 @@ describe('actions.uploadSession', () => {
     expect(Buffer.from(await content.arrayBuffer()).equals(bytes)).toBe(true)
   })
 
-  test('goes on after broken connections and failing servers', async () => {
+  test('resumes after broken connections and failing servers', async () => {
     const bytes = codexLog(2_000)
     const retries: number[] = []
     const fetchClient: typeof fetch = async (input, init) => {
@@ -102,7 +102,7 @@ describe('actions.uploadSession', () => {
     expect(await fixture.store.uploadState(ada, id)).toMatchObject({ eventCount: 2_000 })
   })
 
-  test('a sign-in that expires on the way is renewed once, for all uploads and writes', async () => {
+  test('renews an expired sign-in once for all uploads and writes', async () => {
     const bytes = codexLog(2_000)
     let token = 'ada'
     let parts = 0
@@ -134,7 +134,7 @@ describe('actions.uploadSession', () => {
     expect(errors).toEqual(['forbidden'])
   })
 
-  test('goes on in another page that knows the id', async () => {
+  test('resumes in another page that has the id', async () => {
     const bytes = codexLog(2_000)
     const { sessionId } = await fixture.store.createSession(ada, {
       id: 'resumed',
@@ -153,7 +153,7 @@ describe('actions.uploadSession', () => {
     expect(seen).toEqual([50_000, bytes.length])
   })
 
-  test('is aborted, and the server forgets it', async () => {
+  test('aborts, and the server deletes the session', async () => {
     const actions = openActions('ada')
     const upload = actions.uploadSession({
       file: fileOf(codexLog(2_000)),
@@ -172,7 +172,7 @@ describe('actions.uploadSession', () => {
     })
   })
 
-  test('says what is wrong, once, and does not try for ever', async () => {
+  test('reports a permanent error once and stops retrying', async () => {
     const actions = openActions('ada')
     const large = actions.uploadSession({ file: fileOf(Buffer.alloc(20_000_001)) })
     await expect(large.uploaded).rejects.toMatchObject({ code: 'too_large' })
@@ -187,7 +187,7 @@ describe('actions.uploadSession', () => {
 })
 
 describe('the route', () => {
-  test('is spoken to by a tus client, a broken connection included', async () => {
+  test('serves a tus client, including a broken connection', async () => {
     const bytes = codexLog(3_000)
     let parts = 0
     const location = await new Promise<string | null>((resolve, reject) => {
@@ -214,7 +214,7 @@ describe('the route', () => {
     expect(await state.json()).toMatchObject({ status: 'ready', eventCount: 3_000 })
   })
 
-  test('gives ranges of a content, and 304 for what a browser has', async () => {
+  test('returns ranges of a content, and 304 for a cached one', async () => {
     const bytes = codexLog(100)
     const { id, uploaded } = openActions('ada').uploadSession({ file: fileOf(bytes) })
     await uploaded
@@ -248,7 +248,7 @@ describe('the route', () => {
       { method: 'POST', headers: { 'upload-length': '1', 'sec-fetch-site': 'cross-site' } },
     ],
     ['ada', 405, { method: 'PUT' }],
-  ])('refuses what it cannot take from %s with %i', async (user, status, init) => {
+  ])('refuses a bad request of %s with %i', async (user, status, init) => {
     const headers = as(user, 'headers' in init ? init.headers : {})
     const response = await fetch(url(), { ...init, headers })
     expect(response.status).toBe(status)

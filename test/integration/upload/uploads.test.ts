@@ -52,7 +52,7 @@ const contentCount = async () =>
   (await fixture.rows<{ n: number }>('SELECT count(*)::int AS n FROM session_contents'))[0]?.n
 
 describe('an upload', () => {
-  test('of a small log is a ready session with its timeline', async () => {
+  test('of a small log ends with a ready session and its timeline', async () => {
     const bytes = codexLog(300)
     const { sessionId, status } = await store.createSession(ada, newSession())
     expect(status).toBe('pending')
@@ -76,14 +76,14 @@ describe('an upload', () => {
     expect((await collect(content.body)).equals(bytes)).toBe(true)
   })
 
-  test('of an empty file, and of a title that a person chose', async () => {
+  test('accepts an empty file, and keeps a chosen title', async () => {
     const id = await upload(Buffer.alloc(0), ada, { title: 'Chosen' })
     expect(await store.uploadState(ada, id)).toMatchObject({ status: 'ready', eventCount: 0 })
     const chosen = await upload(codexLog(5), ada, { title: 'Chosen' })
     expect(await sessionRow(chosen)).toMatchObject({ title: 'Chosen' })
   })
 
-  test('goes on where a broken connection left it', async () => {
+  test('resumes after a broken connection', async () => {
     const bytes = codexLog(20_000).subarray(0, 3_000_000)
     const session = newSession({ totalBytes: bytes.length })
     const { sessionId } = await store.createSession(ada, session)
@@ -110,7 +110,7 @@ describe('an upload', () => {
     expect((await collect(content.body)).equals(bytes)).toBe(true)
   })
 
-  test('of too many bytes fails with a reason, keeps nothing, and can be tried again', async () => {
+  test('of too many bytes fails with a reason, keeps nothing, and can be retried', async () => {
     const { sessionId } = await store.createSession(ada, newSession())
     const before = await contentCount()
     const large = store.uploadContent(ada, sessionId, streamOf(codexLog(40_000)))
@@ -126,7 +126,7 @@ describe('an upload', () => {
     expect(await refusalOf(announced)).toMatchObject({ code: 'too_large' })
   })
 
-  test('twice of one content stores it once per tenant, until the last session goes', async () => {
+  test('stores equal content once per tenant, until its last session is deleted', async () => {
     const bytes = codexLog(50, randomUUID())
     const before = await contentCount()
     const one = await upload(bytes)
@@ -143,7 +143,7 @@ describe('an upload', () => {
     )
   })
 
-  test('that is given up leaves nothing', async () => {
+  test('leaves nothing when it is aborted', async () => {
     const before = await contentCount()
     const { sessionId } = await store.createSession(ada, newSession({ totalBytes: 1_000 }))
     await store.uploadContent(ada, sessionId, streamOf(Buffer.alloc(10)), { offset: 0 })
@@ -153,8 +153,8 @@ describe('an upload', () => {
   })
 })
 
-describe('who may', () => {
-  test('a colleague sees a shared session and its content, and changes neither', async () => {
+describe('access', () => {
+  test('lets a colleague read a shared session and its content, and change neither', async () => {
     const id = await upload(codexLog(3), ada, { visibility: 'tenant' })
     expect(await store.uploadState(bob, id)).toMatchObject({ status: 'ready' })
     expect((await store.openContent(bob, id)).totalBytes).toBe(codexLog(3).length)
@@ -164,7 +164,7 @@ describe('who may', () => {
     expect(await refusalOf(theirs)).toMatchObject({ code: 'forbidden' })
   })
 
-  test('a stranger is told the same of a session that is there and of one that is not', async () => {
+  test('answers a stranger the same for an existing session and a missing one', async () => {
     const id = await upload(codexLog(3), ada, { visibility: 'tenant' })
     for (const ask of [
       (session: string) => store.uploadState(stranger, session),
@@ -177,7 +177,7 @@ describe('who may', () => {
       expect(there).toEqual(await refusalOf(ask('nowhere')))
       expect(there.code).toBe('not_found')
     }
-    // In a tenant of their own the id is free, as any other.
+    // In the stranger's own tenant the id is free.
     const own = await store.createSession(stranger, newSession({ id }))
     expect(own).toMatchObject({ status: 'pending', receivedBytes: 0 })
   })
@@ -199,7 +199,7 @@ describe('deriving again', () => {
     expect(await eventsOf(id)).toEqual(before)
   })
 
-  test('replaces what a parser made, and leaves what the app wrote or changed', async () => {
+  test('replaces derived events and keeps those the app wrote or changed', async () => {
     const id = await upload(codexLog(20))
     await fixture.write(ada, insertEvent(id, 20, { title: 'a note' }))
     await fixture.write(ada, {

@@ -56,7 +56,7 @@ describe.each(files)('%s', (name) => {
   const { types, lines, broken } = countTypes(name)
   const n = (...keys: string[]) => keys.reduce((sum, key) => sum + (types.get(key) ?? 0), 0)
 
-  test('gives one event per line, of the kinds that an independent count finds', async () => {
+  test('derives one event per line, of the kinds that an independent count finds', async () => {
     const events = await derive(createReadStream(new URL(name, directory)))
     const count = (kind: string, role?: string) =>
       events.filter((event) => event.kind === kind && (!role || event.role === role)).length
@@ -86,7 +86,7 @@ describe.each(files)('%s', (name) => {
     expect(count('message', 'user')).toBeGreaterThanOrEqual(n('event_msg/user_message'))
   })
 
-  test('orders, dates and bounds them as the database takes them', async () => {
+  test('derives ordered, dated and bounded events that the database accepts', async () => {
     const events = await derive(createReadStream(new URL(name, directory)))
     for (const [seq, event] of events.entries()) {
       const row = asRow(event)
@@ -114,7 +114,7 @@ describe('twins', () => {
   const said = (role: string, text: string) =>
     item({ type: 'message', role, content: [{ type: 'output_text', text }] })
 
-  test('an answer logged twice is one message, in either order', async () => {
+  test('makes one message of an answer logged twice, in either order', async () => {
     const twin = told({ type: 'agent_message', message: 'Hello' })
     for (const lines of [
       [twin, said('assistant', 'Hello')],
@@ -126,7 +126,7 @@ describe('twins', () => {
     }
   })
 
-  test('two equal answers, each logged twice, are two messages', async () => {
+  test('makes two messages of two equal answers, each logged twice', async () => {
     const twin = told({ type: 'agent_message', message: 'Hello' })
     const events = await deriveText(
       twin,
@@ -137,12 +137,12 @@ describe('twins', () => {
     expect(events.filter(({ kind }) => kind === 'message')).toHaveLength(2)
   })
 
-  test('a message without its twin stays one', async () => {
+  test('keeps a message without a twin', async () => {
     const events = await deriveText(told({ type: 'user_message', message: 'Hi' }))
     expect(events).toMatchObject([{ kind: 'message', role: 'user', text: 'Hi' }])
   })
 
-  test("what Codex says in the user's name is not a message", async () => {
+  test('treats injected context as system events', async () => {
     const events = await deriveText(said('user', '<environment_context>\n/tmp'), said('user', 'Hi'))
     expect(events.map(({ kind, role }) => [kind, role])).toEqual([
       ['system', 'system'],
@@ -151,7 +151,7 @@ describe('twins', () => {
   })
 })
 
-test('the flat form of 2025 is read', async () => {
+test('reads the flat form of 2025', async () => {
   const events = await deriveText(
     { id: 'x', timestamp: '2025-09-10T00:00:00.000Z', instructions: null, git: {} },
     { record_type: 'state' },
@@ -172,7 +172,7 @@ test('the flat form of 2025 is read', async () => {
   ])
 })
 
-test('a broken, an unknown and a blank line: the first two are kept with their numbers', async () => {
+test('keeps broken and unknown lines with their numbers, and skips blank ones', async () => {
   const events = await deriveText('{"broken', '', '{"hello":1}', '[1]', '7')
   expect(events.map(({ kind, title, data }) => [kind, title, data.line])).toEqual([
     ['other', 'not JSON', 1],
@@ -182,7 +182,7 @@ test('a broken, an unknown and a blank line: the first two are kept with their n
   ])
 })
 
-test('byte order mark, CRLF and a missing last newline make no difference', async () => {
+test('ignores a byte order mark, CRLF and a missing final newline', async () => {
   const lines = [
     told({ type: 'user_message', message: 'a' }),
     told({ type: 'error', message: 'b' }),
@@ -192,7 +192,7 @@ test('byte order mark, CRLF and a missing last newline make no difference', asyn
   expect(await derive(chunked(`\uFEFF${text.join('\r\n')}\r\n`))).toEqual(plain)
 })
 
-test('what a log says under the names of the library is kept apart', async () => {
+test('moves properties that collide with its own to `logged`', async () => {
   const line = { type: 'note', line: 7, endLine: 900, unparseable: true }
   const [, event] = await deriveText('not JSON', JSON.stringify(line))
   expect(event?.data).toEqual({
@@ -202,14 +202,14 @@ test('what a log says under the names of the library is kept apart', async () =>
   })
 })
 
-test('a line of any length is read the same, however its bytes come', async () => {
+test('reads a long line the same, however its bytes are chunked', async () => {
   const long = JSON.stringify({ projectHash: 'x', messages: ['\u{1F600}'.repeat(50_000), {}] })
   const broken = `${long.slice(0, -2)}]`
   const whole = await derive(chunked(broken, broken.length * 4))
   for (const size of [997, 65_537]) expect(await derive(chunked(broken, size))).toEqual(whole)
 })
 
-test('what Postgres cannot store is replaced and counted', async () => {
+test('replaces and counts characters that Postgres cannot store', async () => {
   const [event] = await deriveText(
     '{"type":"event_msg","payload":{"type":"user_message","message":"a\\u0000b\\ud800c","x\\u0000":"\\udfff"}}',
   )
@@ -219,7 +219,7 @@ test('what Postgres cannot store is replaced and counted', async () => {
   })
 })
 
-test('long texts are cut between characters, images are named, not kept', async () => {
+test('cuts long texts between characters and names images without keeping them', async () => {
   const image = `data:image/png;base64,${'A'.repeat(100_000)}`
   const [event] = await deriveText(
     item({
@@ -240,7 +240,7 @@ test('long texts are cut between characters, images are named, not kept', async 
   })
 })
 
-test('deep nesting anywhere does not overflow the stack', async () => {
+test('survives deep nesting anywhere', async () => {
   const deep = '['.repeat(50_000) + ']'.repeat(50_000)
   const events = await deriveText(
     `{"type":"response_item","payload":{"type":"function_call","name":"f","call_id":"c","arguments":${JSON.stringify(deep)}}}`,
@@ -250,7 +250,7 @@ test('deep nesting anywhere does not overflow the stack', async () => {
   expect(events.map(({ kind }) => kind)).toEqual(['tool_call', 'message', 'other'])
 })
 
-test('mutated real logs never throw, whatever the chunks; every line that is not blank is an event', async () => {
+test('never throws on mutated real logs, and makes an event of every non-blank line', async () => {
   const seeds = [
     'simonw-sample-dec2025.jsonl',
     'crispierry-malformed-line.jsonl',

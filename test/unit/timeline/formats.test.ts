@@ -18,7 +18,7 @@ describe('any log', () => {
     ...more,
   })
 
-  test('the session is called after the first thing that a person typed', async () => {
+  test('takes the title from the first prompt', async () => {
     const { summary } = await derive(
       claude('assistant', 'Welcome'),
       claude('user', '\n  Fix the build  \nplease'),
@@ -27,7 +27,7 @@ describe('any log', () => {
     expect(summary.title).toBe('Fix the build')
   })
 
-  test('an event belongs to the call that it answers before the one that started its agent', async () => {
+  test('links a result to its call rather than to the call that started its agent', async () => {
     const inner = {
       type: 'user',
       message: { content: [{ type: 'tool_result', tool_use_id: 'inner', content: 'done' }] },
@@ -60,7 +60,7 @@ describe('any log', () => {
     ])
   })
 
-  test('of two parsers that are equally sure the first reads it', async () => {
+  test('picks the first of two equally confident parsers', async () => {
     const parser = (name: string) =>
       defineTimelineParser({
         name,
@@ -72,7 +72,7 @@ describe('any log', () => {
     expect(summary.parser.name).toBe('first')
   })
 
-  test('lines end at CRLF as at LF', async () => {
+  test('splits lines at CRLF and at LF', async () => {
     const { events } = await deriveText('one\r\ntwo\r\n\r\nthree')
     expect(events.map(({ text, data }) => [text, data.line])).toEqual([
       ['one', 1],
@@ -81,7 +81,7 @@ describe('any log', () => {
     ])
   })
 
-  test('objects that are glued together are taken apart, whatever their texts hold', async () => {
+  test('separates objects on one line, whatever their texts contain', async () => {
     const texts = ['a "quoted" }{ text', 'ends in a backslash \\', '\\"}{"', '']
     const line = texts.map((text) => JSON.stringify({ type: 'x', text })).join('')
     const { events, summary } = await deriveText(line)
@@ -89,7 +89,7 @@ describe('any log', () => {
     expect(summary.unparseable).toBe(0)
   })
 
-  test('ids of calls are cut where they are long, and still pair', async () => {
+  test('pairs calls by ids that are cut', async () => {
     const id = 'c'.repeat(500)
     const { events, summary } = await derive(
       claude('assistant', [{ type: 'tool_use', id, name: 'Bash', input: {} }]),
@@ -110,7 +110,7 @@ describe('Claude Code', () => {
     ...more,
   })
 
-  test('what the program says in the name of the user is not a message', async () => {
+  test('treats injected user lines as system events', async () => {
     const { events } = await derive(
       line('user', 'Typed'),
       line('user', 'Injected', { isMeta: true }),
@@ -129,7 +129,7 @@ describe('Claude Code', () => {
     ])
   })
 
-  test('a line without a time has that of the line before; the name somebody gave is the title', async () => {
+  test('gives lines without a time that of the line before, and prefers a custom title', async () => {
     const { events, summary } = await derive(
       { ...line('user', 'Hello'), timestamp: at(1) },
       { type: 'custom-title', customTitle: 'First name', sessionId: 'a1' },
@@ -147,7 +147,7 @@ describe('Claude Code', () => {
     })
   })
 
-  test('results say that they failed, and which files they changed', async () => {
+  test('marks failed results and derives file changes', async () => {
     const result = (id: string, toolUseResult: unknown, more: object = {}) => ({
       ...line('user', [{ type: 'tool_result', tool_use_id: id, content: 'out', ...more }]),
       toolUseResult,
@@ -173,7 +173,7 @@ describe('Claude Code', () => {
     expect(events[1]?.data).not.toHaveProperty('isError')
   })
 
-  test('the headers of a failed request are left out', async () => {
+  test('leaves out the headers of a failed request', async () => {
     const { events } = await derive(line('user', 'Hi'), {
       ...base,
       type: 'system',
@@ -184,7 +184,7 @@ describe('Claude Code', () => {
     expect(JSON.stringify(events)).not.toContain('org-1')
   })
 
-  test('another program with the same envelope is not taken for it', async () => {
+  test('does not detect another agent with the same envelope', async () => {
     const { summary } = await derive({
       sessionId: 'q1',
       parentUuid: null,
@@ -207,7 +207,7 @@ describe('Codex', () => {
     payload,
   })
 
-  test('a session began when its own header says; a fork keeps its parent out', async () => {
+  test('takes the start from the session header, not from that of a fork parent', async () => {
     const { summary } = await derive(
       meta({
         id: 'own',
@@ -228,7 +228,7 @@ describe('Codex', () => {
     })
   })
 
-  test('a call says which tool of which server, a result how it ended', async () => {
+  test('names the tool and server of a call, and the exit code of a result', async () => {
     const call = { type: 'function_call', arguments: '{"cmd":"ls"}' }
     const output = (call_id: string, text: string) =>
       item({ type: 'function_call_output', call_id, output: text })
@@ -258,7 +258,7 @@ describe('Codex', () => {
     expect(summary.pairedToolResults).toBe(5)
   })
 
-  test('twins find each other over what is between them, by what they say', async () => {
+  test('pairs twins by text across lines in between', async () => {
     const spoken = (text: string) =>
       item({ type: 'message', role: 'assistant', content: [{ type: 'output_text', text }] })
     const shown = (text: string) => ({
@@ -288,7 +288,7 @@ describe('Codex', () => {
     ])
   })
 
-  test('reasoning that was shown piece by piece is told once; what was only shown stays', async () => {
+  test('keeps reasoning shown in pieces once, and reasoning that was only shown', async () => {
     const shown = (text: string) => ({
       timestamp: at(3),
       type: 'event_msg',
@@ -324,7 +324,7 @@ describe('Gemini CLI', () => {
   })
   const head = { sessionId: 'g1', projectHash: 'p', startTime: at(0) }
 
-  test('a message that is written again tells only what is new in it', async () => {
+  test('adds only the new parts of a rewritten message', async () => {
     const call = { id: 'c1', name: 'read', args: { path: 'a' }, timestamp: at(4) }
     const { events, summary } = await derive(
       head,
@@ -341,7 +341,7 @@ describe('Gemini CLI', () => {
     expect(summary).toMatchObject({ toolCalls: 1, toolResults: 1, pairedToolResults: 1 })
   })
 
-  test('a thought has its own time, a document its own beginning, each message its lines', async () => {
+  test('takes times of thoughts, the start of the document and the lines of messages', async () => {
     const document = {
       ...head,
       messages: [

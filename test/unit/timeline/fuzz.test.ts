@@ -23,7 +23,7 @@ async function derive(bytes: Uint8Array, chunk: number, parsers: readonly Timeli
   return { events, summary: timeline.summary }
 }
 
-/** The physical lines, told with nothing of the parsers. */
+/** The physical lines, computed independently of the parsers. */
 function linesOf(bytes: Uint8Array): { count: number; blank: number; filled: number[] } {
   const lines = new TextDecoder().decode(bytes).split('\n')
   if (lines.at(-1) === '') lines.pop()
@@ -58,10 +58,10 @@ function expectSound(bytes: Uint8Array, { events, summary }: Awaited<ReturnType<
   }
 }
 
-/** The parser that the log's beginning tells, or one that has to take what is not its own. */
+/** The detected parser, or one that gets a log of another format. */
 const parsers = fc.constantFrom(timelineParsers, ...timelineParsers.map((parser) => [parser]))
 
-test('whatever happened to a log: nothing is thrown, nothing is lost, the same comes out again', {
+test('never throws, loses no line, and is independent of chunking for any mutated log', {
   timeout: 60_000 + numRuns * 50,
 }, async () => {
   const chunk = fc.integer({ min: 1, max: 3_000 })

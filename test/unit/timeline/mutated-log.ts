@@ -5,7 +5,7 @@ import { fc } from '../../support/property.ts'
 const directory = join(import.meta.dirname, '../../fixtures/session-logs')
 const MOST_BYTES = 8_000
 
-/** A real log, and its lines, for slices of it and for lines to put into others. */
+/** Real logs and the starts of their lines, to cut slices from and to mix. */
 const logs = readdirSync(directory, { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile() && /\.jsonl?$/.test(entry.name))
   .map((entry) => readFileSync(join(entry.parentPath, entry.name)))
@@ -17,10 +17,7 @@ interface Edit {
   readonly n: number
 }
 
-/**
- * A small slice of a real log to which up to eight things happened that happen to files: and some
- * that only an enemy does.
- */
+/** Generates a small slice of a real log with up to eight mutations, accidental and hostile ones. */
 export function mutatedLog(): fc.Arbitrary<Buffer> {
   const edit = fc.record({
     how: fc.constantFrom(...edits),
@@ -30,7 +27,7 @@ export function mutatedLog(): fc.Arbitrary<Buffer> {
   return fc
     .record({
       log: fc.nat(logs.length - 1),
-      // Half of the slices begin where the log does: there its format is told.
+      // Half of the slices start where the log does, where its format is detected.
       from: fc.oneof(fc.constant(0), fc.nat(0xffff)),
       length: fc.integer({ min: 1, max: MOST_BYTES }),
       edits: fc.array(edit, { maxLength: 8 }),
@@ -156,7 +153,7 @@ function otherValue(bytes: Buffer, at: number, n: number): Buffer {
   return replace(bytes, start, end, `${stringify(line) ?? ''}\n`)
 }
 
-/** What is nested too deep to be written is left out. */
+/** Returns undefined for a value nested too deep to be serialised. */
 function stringify(value: unknown): string | undefined {
   try {
     return JSON.stringify(value)

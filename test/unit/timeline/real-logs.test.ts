@@ -10,7 +10,7 @@ const directory =
 // biome-ignore lint/suspicious/noExplicitAny: the logs' own forms, whatever they are
 type Json = Record<string, any>
 
-/** What a file holds, counted with nothing of the parsers. */
+/** Counts of a file, computed independently of the parsers. */
 interface Count {
   calls: string[]
   results: string[]

@@ -9,7 +9,7 @@ const titles = (events: readonly DerivedEvent[]) => events.map(({ title }) => ti
 const lines = (events: readonly DerivedEvent[]) =>
   events.map(({ data }) => [data.line, data.endLine ?? data.line])
 
-test('plain text is an event per line, whatever it begins with', async () => {
+test('makes an event per line of plain text, whatever it starts with', async () => {
   const text = '[2026-11-01 10:00] start\n{not json}\n\n[info] end'
   const { events, summary } = await derive(text)
   expect(events.map(({ text }) => text)).toEqual([
@@ -25,12 +25,12 @@ test('plain text is an event per line, whatever it begins with', async () => {
   expect(summary).toMatchObject({ lines: 4, blankLines: 1, unparseable: 3 })
 })
 
-test('JSON Lines whose first line is cut are still read line by line', async () => {
+test('reads JSON Lines line by line after a cut first line', async () => {
   const { events } = await derive('{"type":"start","text":"cu\n{"type":"next"}\n{"type":"last"}')
   expect(titles(events)).toEqual(['not JSON', 'next', 'last'])
 })
 
-test('JSON Lines are an event per line, with the time and the name of their type', async () => {
+test('makes an event per JSON line, with its time and type', async () => {
   const { events, summary } = await derive(
     '{"type":"start","ts":"2026-11-01T10:00:00Z"}\n{"role":"user","time":"2026-11-01T10:00:02Z"}\n[1]',
   )
@@ -51,23 +51,26 @@ const messages = [
 test.each([
   ['in an array', messages, ['user', 'answer', 'session']],
   ['under `messages`', { name: 'chat', messages, version: 2 }, ['user', 'answer', 'session']],
-])('a document over many lines is an event per message: %s', async (_, document, expected) => {
-  const text = JSON.stringify(document, null, 2)
-  const { events, summary } = await derive(text)
-  expect(titles(events)).toEqual(expected)
-  expect(events[0]?.data).toMatchObject({ text: 'Hello' })
-  expect(events[0]?.occurredAt).toEqual(new Date('2026-11-01T10:00:00Z'))
-  // Every message says on which lines it is.
-  const [user, answer] = lines(events)
-  const at = (part: string) => text.split('\n').findIndex((line) => line.includes(part)) + 1
-  expect(user?.[0]).toBeLessThanOrEqual(at('Hello'))
-  expect(user?.[1]).toBeGreaterThanOrEqual(at('Hello'))
-  expect(answer?.[0]).toBeLessThanOrEqual(at('"Hi"'))
-  expect(answer?.[1]).toBeGreaterThanOrEqual(at('"Hi"'))
-  expect(summary).toMatchObject({ unparseable: 0, lines: text.split('\n').length })
-})
+])(
+  'makes an event per message of a document over many lines: %s',
+  async (_, document, expected) => {
+    const text = JSON.stringify(document, null, 2)
+    const { events, summary } = await derive(text)
+    expect(titles(events)).toEqual(expected)
+    expect(events[0]?.data).toMatchObject({ text: 'Hello' })
+    expect(events[0]?.occurredAt).toEqual(new Date('2026-11-01T10:00:00Z'))
+    // Every message has its own line range.
+    const [user, answer] = lines(events)
+    const at = (part: string) => text.split('\n').findIndex((line) => line.includes(part)) + 1
+    expect(user?.[0]).toBeLessThanOrEqual(at('Hello'))
+    expect(user?.[1]).toBeGreaterThanOrEqual(at('Hello'))
+    expect(answer?.[0]).toBeLessThanOrEqual(at('"Hi"'))
+    expect(answer?.[1]).toBeGreaterThanOrEqual(at('"Hi"'))
+    expect(summary).toMatchObject({ unparseable: 0, lines: text.split('\n').length })
+  },
+)
 
-test('of a document that is cut, what came is there, and the rest is counted', async () => {
+test('keeps the messages of a cut document and counts the rest', async () => {
   const text = JSON.stringify({ messages }, null, 2)
   const { events, summary } = await derive(text.slice(0, text.indexOf('"Hi"')))
   expect(titles(events)).toEqual(['user', 'session', 'not JSON'])
@@ -75,7 +78,7 @@ test('of a document that is cut, what came is there, and the rest is counted', a
   expect(summary.unparseable).toBe(1)
 })
 
-test('a real document of OpenCode: each of its messages is an event', async () => {
+test('makes an event per message of a real OpenCode document', async () => {
   const file = new URL(
     '../../fixtures/session-logs/other/opencode-nimbus-34k.json',
     import.meta.url,

@@ -84,7 +84,7 @@ async function* countBytes(
   }
 }
 
-/** A title that is still the file's name is replaced by the log's; a title somebody chose is kept. */
+/** A title that is still the file's name is replaced by the log's; a chosen title is kept. */
 async function switchToReady(
   client: ClientBase,
   tenantId: string,

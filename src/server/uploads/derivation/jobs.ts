@@ -119,7 +119,7 @@ interface JobRow {
 
 /**
  * Claims a job that is due: a new one, one that is due for a retry, or one whose lease has expired. The
- * attempt is counted before it starts, so a content that crashes its process is not retried forever.
+ * attempt is counted before it starts, so a content that crashes its process is retried a limited number of times.
  *
  * @param which one session's job. Default: any.
  */

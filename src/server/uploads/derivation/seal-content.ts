@@ -76,7 +76,7 @@ async function hashOf(pool: SealContext['pool'], draft: Draft): Promise<string> 
   return hash.digest('hex')
 }
 
-/** Whoever refers to a content and whoever deletes it take turns, until the transaction's end. */
+/** Serialises referring to a content with deleting it, until the end of the transaction. */
 export async function lockContent(
   client: ClientBase,
   tenantId: string,
