@@ -1,5 +1,5 @@
 import type { ClientBase, Pool } from 'pg'
-import { readMigrationState } from '../server/migrations/migration-state.ts'
+import { readMigrationState } from '../server/migrations/migrate.ts'
 import { askHealth } from './doctor/electric-checks.ts'
 import { electricNames } from './electric-setup/names.ts'
 import { readSlot } from './replication-slot.ts'

@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg'
 import { type ColumnMap, replicatedTables } from '../../schema/index.ts'
-import { readMigrationState } from '../../server/migrations/migration-state.ts'
+import { readMigrationState } from '../../server/migrations/migrate.ts'
 import type { Finding } from '../finding.ts'
 
 /** Clock skew from which tokens and cursors become unreliable, in ms. */

@@ -1,16 +1,17 @@
 /**
  * Tables, keys, checks and indexes.
  *
- * Every key starts with `tenant_id` and every foreign key is composite, so that a child cannot point
- * into another tenant. Other indexes start with what is most selective: before a table's first
- * ANALYZE the planner takes any index that starts with `tenant_id` for as good as another, and a plan
- * made then lives as long as its connection.
- *
- * REPLICA IDENTITY FULL is set here because a replication engine that has to set it later must wait
- * for an exclusive lock. `chat_threads` is updated by every message: no index holds a column that
- * changes then, and pages keep free space, so that those updates stay heap-only.
+ * - Every key starts with `tenant_id`, and every foreign key is composite, so a child can't point into
+ *   another tenant. A tenant id is checked only where no foreign key ties it to a session.
+ * - Other indexes start with their most selective column. Before a table's first ANALYZE the planner
+ *   rates all indexes that start with `tenant_id` the same, and a prepared plan made then lasts as long
+ *   as its connection.
+ * - REPLICA IDENTITY FULL is set here because a replication engine that sets it later has to wait for an
+ *   exclusive lock.
+ * - `chat_threads` is updated by every message. No index covers a column that changes then, and pages
+ *   keep free space, so these updates stay heap-only.
  */
-export const initialTables = `
+export const tables = `
 CREATE TABLE sessions (
   tenant_id text NOT NULL CHECK (char_length(tenant_id) BETWEEN 1 AND 128),
   id text NOT NULL CHECK (char_length(id) BETWEEN 1 AND 128),
@@ -18,6 +19,8 @@ CREATE TABLE sessions (
   visibility text NOT NULL DEFAULT 'private' CHECK (visibility IN ('private', 'tenant')),
   title text NOT NULL CHECK (char_length(title) BETWEEN 1 AND 1000),
   status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'ready', 'failed')),
+  status_reason text,
+  progress jsonb CHECK (jsonb_typeof(progress) = 'object'),
   source text NOT NULL DEFAULT 'upload'
     CHECK (source IN ('upload', 'bundled', 'external', 'import')),
   format text NOT NULL DEFAULT 'other'
@@ -44,9 +47,11 @@ ALTER TABLE sessions REPLICA IDENTITY FULL;
 CREATE INDEX sessions_owner_idx ON sessions (owner_id, tenant_id, created_at);
 CREATE INDEX sessions_shared_idx ON sessions (tenant_id, created_at)
   WHERE visibility = 'tenant';
+CREATE INDEX sessions_content_idx ON sessions (content_ref, tenant_id)
+  WHERE content_ref IS NOT NULL;
 
 CREATE TABLE timeline_events (
-  tenant_id text NOT NULL CHECK (char_length(tenant_id) BETWEEN 1 AND 128),
+  tenant_id text NOT NULL,
   id text NOT NULL CHECK (char_length(id) BETWEEN 1 AND 128),
   session_id text NOT NULL,
   seq integer NOT NULL CHECK (seq >= 0),
@@ -60,6 +65,8 @@ CREATE TABLE timeline_events (
   call_id text,
   parent_id text,
   data jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(data) = 'object'),
+  -- The parser that wrote the event. Null for events that a user wrote or changed.
+  derived_by text,
   created_at timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT timeline_events_pkey PRIMARY KEY (tenant_id, id),
   CONSTRAINT timeline_events_seq_key UNIQUE (session_id, tenant_id, seq),
@@ -69,8 +76,21 @@ CREATE TABLE timeline_events (
 ALTER TABLE timeline_events REPLICA IDENTITY FULL;
 CREATE INDEX timeline_events_time_idx ON timeline_events (session_id, tenant_id, occurred_at);
 
+-- The words of an event. The first two lexemes keep a search of one tenant or session within the index,
+-- however common its words are elsewhere. Words of a text never start with their control characters.
+CREATE FUNCTION session_db_event_document(
+  tenant_id text, session_id text, title text, tool_name text, text text
+) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT array_to_tsvector(ARRAY[chr(2) || $1, chr(3) || $2])
+    || setweight(to_tsvector('pg_catalog.simple'::regconfig,
+         left(coalesce($3, '') || ' ' || coalesce($4, ''), 10000)), 'A')
+    || to_tsvector('pg_catalog.simple'::regconfig, left(coalesce($5, ''), 100000))
+$$;
+CREATE INDEX timeline_events_document_idx ON timeline_events
+  USING gin (session_db_event_document(tenant_id, session_id, title, tool_name, text));
+
 CREATE TABLE chat_threads (
-  tenant_id text NOT NULL CHECK (char_length(tenant_id) BETWEEN 1 AND 128),
+  tenant_id text NOT NULL,
   id text NOT NULL CHECK (char_length(id) BETWEEN 1 AND 128),
   session_id text NOT NULL,
   created_by text NOT NULL CHECK (char_length(created_by) BETWEEN 1 AND 128),
@@ -94,11 +114,11 @@ CREATE UNIQUE INDEX chat_threads_active_key ON chat_threads (session_id, tenant_
   WHERE status = 'active';
 CREATE INDEX chat_threads_time_idx ON chat_threads (session_id, tenant_id, created_at);
 CREATE INDEX chat_threads_creator_idx ON chat_threads (created_by, tenant_id, created_at);
--- What a message's thread is looked up by. After the others: of equals, the planner takes the newest.
+-- For the foreign key of messages. It comes last: of equal indexes the planner takes the newest.
 CREATE UNIQUE INDEX chat_threads_session_key ON chat_threads (session_id, tenant_id, id);
 
 CREATE TABLE chat_messages (
-  tenant_id text NOT NULL CHECK (char_length(tenant_id) BETWEEN 1 AND 128),
+  tenant_id text NOT NULL,
   id text NOT NULL CHECK (char_length(id) BETWEEN 1 AND 128),
   thread_id text NOT NULL,
   session_id text NOT NULL,
@@ -125,7 +145,27 @@ CREATE UNIQUE INDEX chat_messages_client_message_id_key
   WHERE client_message_id IS NOT NULL;
 CREATE INDEX chat_messages_session_idx ON chat_messages (session_id, tenant_id, thread_id);
 CREATE INDEX chat_messages_time_idx ON chat_messages USING brin (created_at);
+CREATE INDEX chat_messages_streaming_idx ON chat_messages (updated_at) WHERE status = 'streaming';
 
+-- The pieces of messages that are being streamed; see 0001-streaming.ts. There is no index by session
+-- and epoch, which shapes select by: the table holds only the answers of the moment, and an index
+-- would cost more per delta than the delta itself.
+CREATE TABLE chat_message_deltas (
+  tenant_id text NOT NULL,
+  message_id text NOT NULL,
+  seq integer NOT NULL CHECK (seq >= 0),
+  session_id text NOT NULL,
+  epoch text NOT NULL,
+  delta text NOT NULL,
+  part jsonb CHECK (jsonb_typeof(part) = 'object'),
+  created_at timestamptz NOT NULL DEFAULT now(),
+  CONSTRAINT chat_message_deltas_pkey PRIMARY KEY (tenant_id, message_id, seq),
+  CONSTRAINT chat_message_deltas_message_fkey FOREIGN KEY (tenant_id, message_id)
+    REFERENCES chat_messages (tenant_id, id) ON DELETE CASCADE
+);
+ALTER TABLE chat_message_deltas REPLICA IDENTITY FULL;
+
+-- The results of batches, so that a batch that is sent again gets the same answer.
 CREATE TABLE applied_batches (
   tenant_id text NOT NULL,
   batch_id text NOT NULL,
@@ -137,4 +177,67 @@ CREATE TABLE applied_batches (
   CONSTRAINT applied_batches_pkey PRIMARY KEY (tenant_id, batch_id)
 );
 CREATE INDEX applied_batches_time_idx ON applied_batches USING brin (created_at);
+
+-- The bytes of a session's log. A content with a hash is complete and exists once per tenant, never
+-- across tenants, so an upload reveals nothing about other tenants. One without is the draft of a
+-- session's upload and is deleted with the session.
+CREATE TABLE session_contents (
+  tenant_id text NOT NULL,
+  id text NOT NULL,
+  sha256 text CHECK (sha256 ~ '^[0-9a-f]{64}$'),
+  draft_of text,
+  bytes bigint NOT NULL DEFAULT 0 CHECK (bytes >= 0),
+  created_at timestamptz NOT NULL DEFAULT now(),
+  CONSTRAINT session_contents_pkey PRIMARY KEY (tenant_id, id),
+  CONSTRAINT session_contents_draft_fkey FOREIGN KEY (tenant_id, draft_of)
+    REFERENCES sessions (tenant_id, id) ON DELETE CASCADE,
+  CONSTRAINT session_contents_draft_or_complete CHECK ((sha256 IS NULL) <> (draft_of IS NULL))
+);
+CREATE UNIQUE INDEX session_contents_sha256_key ON session_contents (sha256, tenant_id);
+CREATE UNIQUE INDEX session_contents_draft_key ON session_contents (draft_of, tenant_id);
+
+-- Chunks are compressed one by one, so reading a range decompresses only what it covers.
+CREATE TABLE session_content_chunks (
+  tenant_id text NOT NULL,
+  content_id text NOT NULL,
+  start bigint NOT NULL CHECK (start >= 0),
+  bytes integer NOT NULL CHECK (bytes > 0),
+  codec text NOT NULL CHECK (codec IN ('none', 'gzip', 'zstd')),
+  data bytea NOT NULL,
+  CONSTRAINT session_content_chunks_pkey PRIMARY KEY (tenant_id, content_id, start),
+  CONSTRAINT session_content_chunks_content_fkey FOREIGN KEY (tenant_id, content_id)
+    REFERENCES session_contents (tenant_id, id) ON DELETE CASCADE
+);
+ALTER TABLE session_content_chunks ALTER COLUMN data SET STORAGE EXTERNAL;
+
+-- Contents in external stores that may have lost their last session. A transaction can't delete them,
+-- so they are noted here, also before they are stored, and a sweep checks and deletes them.
+CREATE TABLE session_content_garbage (
+  tenant_id text NOT NULL,
+  content_ref text NOT NULL,
+  noted_at timestamptz NOT NULL DEFAULT now(),
+  CONSTRAINT session_content_garbage_pkey PRIMARY KEY (tenant_id, content_ref)
+);
+CREATE INDEX session_content_garbage_time_idx ON session_content_garbage (noted_at);
+
+-- The jobs that receive contents and derive timelines from them.
+CREATE TABLE session_uploads (
+  tenant_id text NOT NULL,
+  session_id text NOT NULL,
+  state text NOT NULL DEFAULT 'receiving'
+    CHECK (state IN ('receiving', 'queued', 'done', 'failed')),
+  total_bytes bigint CHECK (total_bytes >= 0),
+  derived_by text,
+  attempts integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+  due_at timestamptz NOT NULL DEFAULT now(),
+  lease text,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  updated_at timestamptz NOT NULL DEFAULT now(),
+  CONSTRAINT session_uploads_pkey PRIMARY KEY (tenant_id, session_id),
+  CONSTRAINT session_uploads_session_fkey FOREIGN KEY (tenant_id, session_id)
+    REFERENCES sessions (tenant_id, id) ON DELETE CASCADE
+) WITH (fillfactor = 70);
+CREATE INDEX session_uploads_due_idx ON session_uploads (due_at) WHERE state = 'queued';
+CREATE INDEX session_uploads_receiving_idx ON session_uploads (updated_at)
+  WHERE state = 'receiving';
 `

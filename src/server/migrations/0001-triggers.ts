@@ -1,17 +1,25 @@
 /**
- * Version and time of change, and the one active thread per session and mode.
+ * Triggers have no WHEN condition where a new message passes: Postgres parses such a condition again in
+ * each statement, and the conditions took a sixth of the time of appending a message. The functions
+ * check the condition instead, and Postgres caches those.
  *
- * Every update raises `version`, so no update leaves its row as it was: a sync engine sends nothing
- * for such an update, and whoever waits for its txid would wait in vain. An `updated_at` that the
- * statement sets itself (an import, for example) is kept.
- *
- * A thread that becomes active archives the one before it. The session's row is locked first, so two
- * threads that become active at the same time follow one another instead of colliding in the index.
+ * The setting `session_db.counted` is `on` for a transaction whose statements count new messages
+ * themselves (`COUNTED` in store/plans.ts).
  */
-export const threadAndVersionTriggers = `
+export const triggers = `
+-- Every update raises the version, so that no update leaves its row unchanged: a sync engine sends
+-- nothing for such an update, and a client that waits for its txid would wait in vain. An updated_at
+-- that the statement sets (an import's, for example) is kept. Only a statement that counts messages may
+-- raise the version by more than one.
 CREATE FUNCTION session_db_touch() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  NEW.version := OLD.version + 1;
+  IF NEW.version = OLD.version + 1 AND NEW.updated_at <> OLD.updated_at THEN
+    RETURN NEW;
+  END IF;
+  IF NEW.version <= OLD.version
+    OR current_setting('session_db.counted', true) IS DISTINCT FROM 'on' THEN
+    NEW.version := OLD.version + 1;
+  END IF;
   IF NEW.updated_at = OLD.updated_at THEN
     NEW.updated_at := now();
   END IF;
@@ -25,8 +33,18 @@ CREATE TRIGGER chat_threads_touch BEFORE UPDATE ON chat_threads
 CREATE TRIGGER chat_messages_touch BEFORE UPDATE ON chat_messages
   FOR EACH ROW EXECUTE FUNCTION session_db_touch();
 
+-- A thread that becomes active archives the active one of its session and mode. The session is locked
+-- first, so two threads that become active concurrently take turns and don't collide in the index.
 CREATE FUNCTION session_db_archive_active_thread() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+  IF NEW.status <> 'active' THEN
+    RETURN NEW;
+  END IF;
+  IF TG_OP = 'UPDATE' THEN
+    IF OLD.status = 'active' AND OLD.mode = NEW.mode AND OLD.session_id = NEW.session_id THEN
+      RETURN NEW;
+    END IF;
+  END IF;
   PERFORM FROM sessions
     WHERE tenant_id = NEW.tenant_id AND id = NEW.session_id
     FOR NO KEY UPDATE;
@@ -37,11 +55,138 @@ BEGIN
 END $$;
 
 CREATE TRIGGER chat_threads_activate_on_insert BEFORE INSERT ON chat_threads
-  FOR EACH ROW WHEN (NEW.status = 'active')
-  EXECUTE FUNCTION session_db_archive_active_thread();
+  FOR EACH ROW EXECUTE FUNCTION session_db_archive_active_thread();
 CREATE TRIGGER chat_threads_activate_on_update
   BEFORE UPDATE OF status, mode, session_id ON chat_threads
-  FOR EACH ROW WHEN (NEW.status = 'active' AND
-    (OLD.status, OLD.mode, OLD.session_id) IS DISTINCT FROM (NEW.status, NEW.mode, NEW.session_id))
-  EXECUTE FUNCTION session_db_archive_active_thread();
+  FOR EACH ROW EXECUTE FUNCTION session_db_archive_active_thread();
+
+-- A thread's counters follow its messages, once per statement, whatever its number of rows. The twin
+-- for the store's own inserts is countMessages in store/plans.ts.
+CREATE FUNCTION session_db_count_messages() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    IF current_setting('session_db.counted', true) = 'on' THEN
+      RETURN NULL;
+    END IF;
+    PERFORM session_db_count_thread(tenant_id, thread_id, added) FROM (
+      SELECT tenant_id, thread_id, count(*)::integer AS added FROM new_rows
+      GROUP BY 1, 2 ORDER BY 1, 2
+    ) AS changed;
+  ELSIF TG_OP = 'DELETE' THEN
+    PERFORM session_db_count_thread(tenant_id, thread_id, -removed) FROM (
+      SELECT tenant_id, thread_id, count(*)::integer AS removed FROM old_rows
+      GROUP BY 1, 2 ORDER BY 1, 2
+    ) AS changed;
+  ELSIF EXISTS (
+    -- A message that is edited beyond its preview leaves its thread alone.
+    SELECT tenant_id, thread_id, position, created_at, left(content, 280) FROM new_rows
+    EXCEPT
+    SELECT tenant_id, thread_id, position, created_at, left(content, 280) FROM old_rows
+  ) THEN
+    PERFORM session_db_count_thread(tenant_id, thread_id, difference) FROM (
+      SELECT tenant_id, thread_id, sum(difference)::integer AS difference FROM (
+        SELECT tenant_id, thread_id, 1 AS difference FROM new_rows
+        UNION ALL
+        SELECT tenant_id, thread_id, -1 FROM old_rows
+      ) AS moved
+      GROUP BY 1, 2 ORDER BY 1, 2
+    ) AS changed;
+  END IF;
+  RETURN NULL;
+END $$;
+
+-- Changes a thread's count by a difference, which holds whatever other transactions added meanwhile.
+-- The newest message is read by a statement that starts after the thread is locked: an earlier snapshot
+-- could miss a message committed during the wait.
+CREATE FUNCTION session_db_count_thread(in_tenant text, of_thread text, difference integer)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM FROM chat_threads WHERE tenant_id = in_tenant AND id = of_thread FOR NO KEY UPDATE;
+  -- The thread was deleted together with its messages.
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  UPDATE chat_threads AS thread SET
+    message_count = thread.message_count + difference,
+    last_position = greatest(thread.last_position, newest.position),
+    last_message_at = newest.created_at,
+    last_message_preview = newest.preview
+  FROM (VALUES (1)) AS one
+  LEFT JOIN LATERAL (
+    SELECT m.position, m.created_at, left(m.content, 280) AS preview FROM chat_messages AS m
+    WHERE m.tenant_id = in_tenant AND m.thread_id = of_thread
+    ORDER BY m.position DESC LIMIT 1
+  ) AS newest ON true
+  WHERE thread.tenant_id = in_tenant AND thread.id = of_thread
+    AND (difference <> 0 OR newest.position > thread.last_position
+      OR (thread.last_message_at, thread.last_message_preview)
+        IS DISTINCT FROM (newest.created_at, newest.preview));
+END $$;
+
+CREATE TRIGGER chat_messages_inserted AFTER INSERT ON chat_messages
+  REFERENCING NEW TABLE AS new_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION session_db_count_messages();
+CREATE TRIGGER chat_messages_deleted AFTER DELETE ON chat_messages
+  REFERENCING OLD TABLE AS old_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION session_db_count_messages();
+CREATE TRIGGER chat_messages_updated AFTER UPDATE ON chat_messages
+  REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION session_db_count_messages();
+
+-- A content is deleted with the last session that refers to it, in the same transaction. One in another
+-- store is noted as garbage. Sessions that take a content hold the same lock, so a content can't be
+-- deleted while a session is being given it.
+CREATE FUNCTION session_db_content_lock(tenant_id text, content_ref text) RETURNS void
+LANGUAGE sql AS $$
+  SELECT pg_advisory_xact_lock(hashtextextended(tenant_id || chr(1) || content_ref, 7236108451))
+$$;
+
+CREATE FUNCTION session_db_contents_released() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  released record;
+BEGIN
+  FOR released IN
+    SELECT DISTINCT o.tenant_id, o.content_ref FROM old_rows o
+    WHERE o.content_ref IS NOT NULL
+    ORDER BY 1, 2
+  LOOP
+    PERFORM session_db_content_lock(released.tenant_id, released.content_ref);
+    CONTINUE WHEN EXISTS (
+      SELECT FROM sessions s
+      WHERE s.tenant_id = released.tenant_id AND s.content_ref = released.content_ref
+    );
+    IF released.content_ref LIKE 'pg:%' THEN
+      DELETE FROM session_contents c
+        WHERE c.tenant_id = released.tenant_id AND c.sha256 = substr(released.content_ref, 4);
+    ELSE
+      INSERT INTO session_content_garbage (tenant_id, content_ref)
+        VALUES (released.tenant_id, released.content_ref)
+        ON CONFLICT DO NOTHING;
+    END IF;
+  END LOOP;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER sessions_deleted_release_contents AFTER DELETE ON sessions
+  REFERENCING OLD TABLE AS old_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION session_db_contents_released();
+
+CREATE FUNCTION session_db_content_replaced() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM session_db_content_lock(OLD.tenant_id, OLD.content_ref);
+  IF NOT EXISTS (
+    SELECT FROM sessions s
+    WHERE s.tenant_id = OLD.tenant_id AND s.content_ref = OLD.content_ref
+  ) THEN
+    INSERT INTO session_content_garbage (tenant_id, content_ref)
+      VALUES (OLD.tenant_id, OLD.content_ref)
+      ON CONFLICT DO NOTHING;
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER sessions_content_replaced AFTER UPDATE OF content_ref ON sessions
+  FOR EACH ROW WHEN (OLD.content_ref IS NOT NULL
+    AND OLD.content_ref IS DISTINCT FROM NEW.content_ref)
+  EXECUTE FUNCTION session_db_content_replaced();
 `

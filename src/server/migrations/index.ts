@@ -1,23 +1,16 @@
-import { initial } from './0001-initial.ts'
-import { countInStatement } from './0002-count-in-statement.ts'
-import { messageDeltas } from './0003-message-deltas.ts'
-import { sessionContents } from './0004-session-contents.ts'
-import { bulkLoadMigration } from './0005-bulk-load.ts'
-import { countSeveral } from './0006-count-several.ts'
-import { plainTouch } from './0007-plain-touch.ts'
-import { lightTriggers } from './0008-light-triggers.ts'
-import type { Migration } from './migration.ts'
+import { streaming } from './0001-streaming.ts'
+import { tables } from './0001-tables.ts'
+import { triggers } from './0001-triggers.ts'
 
-export type { Migration } from './migration.ts'
+/** One step of the database schema. Its SQL runs once, in a transaction of its own. */
+export interface Migration {
+  /** Unique, and sorted after every earlier one: `0002-session-tags`. */
+  readonly name: string
+  /** One or more statements that Postgres allows in a transaction. */
+  readonly sql: string
+}
 
-/** Every migration, in the order they are applied. */
+/** All migrations in the order they are applied. Add new ones; released ones never change. */
 export const migrations: readonly Migration[] = [
-  initial,
-  countInStatement,
-  messageDeltas,
-  sessionContents,
-  bulkLoadMigration,
-  countSeveral,
-  plainTouch,
-  lightTriggers,
+  { name: '0001-initial', sql: [tables, triggers, streaming].join('\n') },
 ]

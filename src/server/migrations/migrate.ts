@@ -1,33 +1,39 @@
+import { createHash } from 'node:crypto'
 import type { ClientBase, Pool } from 'pg'
 import { transaction, withClient } from '../connections.ts'
 import { type Migration, migrations as ownMigrations } from './index.ts'
-import { migrationChecksum } from './migration-state.ts'
 
-/** What `migrate` did, by migration name, in order. */
+export interface MigrateOptions {
+  /** A connection string or a pool. The pool is left open. */
+  readonly database: string | Pool
+  /** The migrations to apply. Default: this library's. */
+  readonly migrations?: readonly Migration[]
+}
+
+/** The names of the migrations that `migrate` applied and of those it found applied, in order. */
 export interface MigrateResult {
   readonly applied: string[]
   readonly alreadyApplied: string[]
 }
 
-export interface MigrateOptions {
-  /** A connection string or a pool; the pool is left open. */
-  readonly database: string | Pool
-  /** The migrations to apply; this library's own unless told otherwise. */
-  readonly migrations?: readonly Migration[]
-}
-
-// Any constant does, as long as every version of this library uses the same one.
+// Every version of this library has to use the same number.
 const LOCK_KEY = 7_236_108_451
 
+const CREATE_MIGRATIONS_TABLE = `
+  CREATE TABLE IF NOT EXISTS session_db_migrations (
+    name text PRIMARY KEY,
+    checksum text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+  )`
+
 /**
- * Brings the database to the schema this version of the library needs.
+ * Brings the database to the schema that this version of the library needs.
  *
- * Any number of processes may call it at once: an advisory lock lets one at a time work, and the
- * others find nothing left to do. Each migration runs in a transaction of its own together with its
- * entry in `session_db_migrations`, so one that fails leaves nothing and the ones before it stay.
- * Migrations of a newer version that the database already has are left alone.
+ * Any number of processes may call it concurrently: an advisory lock makes them take turns. Each
+ * migration runs in one transaction with its entry in `session_db_migrations`, so a failing migration
+ * leaves nothing behind and the ones before it stay. Migrations of a newer version are left alone.
  *
- * @throws Error when an applied migration's text has changed since, or when a migration fails (the
+ * @throws Error when the text of an applied migration has changed, or when a migration fails (the
  * message names it; `cause` is Postgres's error).
  * @throws SessionDbError `unavailable` when the database cannot be reached.
  * @example
@@ -47,16 +53,17 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   })
 }
 
-const CREATE_MIGRATIONS_TABLE = `
-  CREATE TABLE IF NOT EXISTS session_db_migrations (
-    name text PRIMARY KEY,
-    checksum text NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT now()
-  )`
+/** Runs `work` in a transaction under the migration lock, which ends with it. */
+function locked<T>(client: ClientBase, work: () => Promise<T>): Promise<T> {
+  return transaction(client, async () => {
+    await client.query('SELECT pg_advisory_xact_lock($1)', [LOCK_KEY])
+    return work()
+  })
+}
 
-/** Whether the migration had to be applied. */
+/** Returns false when the migration was applied before. */
 async function applyOnce(client: ClientBase, migration: Migration): Promise<boolean> {
-  const checksum = migrationChecksum(migration)
+  const checksum = checksumOf(migration)
   const known = await client.query<{ checksum: string }>(
     'SELECT checksum FROM session_db_migrations WHERE name = $1',
     [migration.name],
@@ -73,9 +80,7 @@ async function applyOnce(client: ClientBase, migration: Migration): Promise<bool
     await client.query(migration.sql)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new Error(`Migration ${migration.name} failed and left nothing behind: ${reason}`, {
-      cause,
-    })
+    throw new Error(`Migration ${migration.name} failed and was rolled back: ${reason}`, { cause })
   }
   await client.query('INSERT INTO session_db_migrations (name, checksum) VALUES ($1, $2)', [
     migration.name,
@@ -84,10 +89,51 @@ async function applyOnce(client: ClientBase, migration: Migration): Promise<bool
   return true
 }
 
-/** Runs `work` in a transaction that no other migrator shares. The lock ends with it. */
-function locked<T>(client: ClientBase, work: () => Promise<T>): Promise<T> {
-  return transaction(client, async () => {
-    await client.query('SELECT pg_advisory_xact_lock($1)', [LOCK_KEY])
-    return work()
-  })
+function checksumOf({ sql }: Migration): string {
+  return createHash('sha256').update(sql).digest('hex')
+}
+
+/** Compares a database's migrations with those of this version of the library. */
+export interface MigrationState {
+  /** Names of the migrations to be applied, in order. */
+  readonly pending: string[]
+  /** Names of applied migrations whose text has changed. */
+  readonly changed: string[]
+  /** Names of applied migrations that this version doesn't have: the database is newer. */
+  readonly unknown: string[]
+}
+
+/**
+ * Returns the state of a database's migrations. It writes nothing.
+ *
+ * @example
+ * const { pending } = await readMigrationState(client)
+ */
+export async function readMigrationState(
+  client: ClientBase,
+  migrations: readonly Migration[] = ownMigrations,
+): Promise<MigrationState> {
+  const applied = await readApplied(client)
+  const known = new Set(migrations.map(({ name }) => name))
+  return {
+    pending: migrations.filter(({ name }) => !applied.has(name)).map(({ name }) => name),
+    changed: migrations
+      .filter((migration) => {
+        const checksum = applied.get(migration.name)
+        return checksum !== undefined && checksum !== checksumOf(migration)
+      })
+      .map(({ name }) => name),
+    unknown: [...applied.keys()].filter((name) => !known.has(name)),
+  }
+}
+
+async function readApplied(client: ClientBase): Promise<Map<string, string>> {
+  const { rows: found } = await client.query<{ found: boolean }>(
+    "SELECT to_regclass('session_db_migrations') IS NOT NULL AS found",
+  )
+  if (found[0]?.found !== true) return new Map()
+  const { rows } = await client.query<{ name: string; checksum: string }>(
+    'SELECT name, checksum FROM session_db_migrations ORDER BY name',
+  )
+  return new Map(rows.map(({ name, checksum }) => [name, checksum]))
 }

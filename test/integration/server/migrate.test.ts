@@ -76,7 +76,7 @@ describe('migrate', () => {
   test('a failing migration leaves nothing, and those before it stay', async () => {
     const broken = { name: '0002-second', sql: 'CREATE TABLE second (id int); SELECT 1/0;' }
     await expect(migrate({ database: pool, migrations: [first, broken] })).rejects.toThrow(
-      /0002-second failed and left nothing behind: division by zero/,
+      /0002-second failed and was rolled back: division by zero/,
     )
     expect(await tableNames()).toEqual(['first', 'session_db_migrations'])
     const repaired = await migrate({ database: pool, migrations: [first, second] })

@@ -1,37 +1,15 @@
-import type { Migration } from './migration.ts'
-
 /**
- * What is being streamed of messages.
+ * Streamed messages grow by inserts into `chat_message_deltas`. Updating the message would write its
+ * whole text twice to the replication log with every token. When the stream ends, or another writer
+ * takes over, the deltas are folded into the message and deleted, in the same transaction.
  *
- * A streamed message grows by rows that are only added: to update the message itself would put all
- * of its text, twice, into the log of changes with every token. When its stream ends, or another
- * writer takes over, the text is put together once, in the same transaction, and the rows go.
+ * `metadata.stream` of a message holds the `writer` that may append, the number of the first delta that
+ * is not yet in the content (`from`), and the `error` that ended the stream. Complete messages have no
+ * `metadata.stream`.
  *
- * There is no index by session and epoch, which shapes are asked for by: the table holds no more than
- * the answers of the moment, and an index would cost each delta more than its text.
- *
- * `metadata.stream` of a message says who may append (`writer`), up to which delta its content goes
- * (`from`), and what broke the stream off (`error`). A complete message has none.
+ * The twin of the fold in browsers and in the store is `foldDelta` in schema/fold-delta.ts.
  */
-export const messageDeltas: Migration = {
-  name: '0003-message-deltas',
-  sql: `
-CREATE TABLE chat_message_deltas (
-  tenant_id text NOT NULL,
-  message_id text NOT NULL,
-  seq integer NOT NULL CHECK (seq >= 0),
-  session_id text NOT NULL,
-  epoch text NOT NULL,
-  delta text NOT NULL,
-  part jsonb CHECK (jsonb_typeof(part) = 'object'),
-  created_at timestamptz NOT NULL DEFAULT now(),
-  CONSTRAINT chat_message_deltas_pkey PRIMARY KEY (tenant_id, message_id, seq),
-  CONSTRAINT chat_message_deltas_message_fkey FOREIGN KEY (tenant_id, message_id)
-    REFERENCES chat_messages (tenant_id, id) ON DELETE CASCADE
-);
-ALTER TABLE chat_message_deltas REPLICA IDENTITY FULL;
-CREATE INDEX chat_messages_streaming_idx ON chat_messages (updated_at) WHERE status = 'streaming';
-
+export const streaming = `
 CREATE FUNCTION session_db_stream_from(metadata jsonb)
 RETURNS integer LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE WHEN metadata->'stream'->>'from' ~ '^[0-9]{1,9}$'
@@ -63,29 +41,18 @@ RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
     parts || jsonb_build_array(part))
 $$;
 
-CREATE FUNCTION ${foldDeltas()}
-
-CREATE TRIGGER chat_messages_fold_deltas BEFORE UPDATE ON chat_messages
-  FOR EACH ROW WHEN (OLD.status = 'streaming' AND (NEW.status <> 'streaming'
-    OR OLD.metadata->'stream'->'writer' IS DISTINCT FROM NEW.metadata->'stream'->'writer'))
-  EXECUTE FUNCTION session_db_fold_deltas();
-`,
-}
-
-/**
- * The function that puts the text together, for `CREATE FUNCTION`.
- *
- * @param guard what it does first.
- */
-export function foldDeltas(guard = ''): string {
-  return `session_db_fold_deltas() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION session_db_fold_deltas() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   next_seq integer := session_db_stream_from(OLD.metadata);
   added record;
   d record;
   said text := OLD.content;
   built jsonb := OLD.parts;
-BEGIN${guard}
+BEGIN
+  IF NEW.status = 'streaming'
+    AND OLD.metadata->'stream'->'writer' IS NOT DISTINCT FROM NEW.metadata->'stream'->'writer' THEN
+    RETURN NEW;
+  END IF;
   SELECT max(seq) + 1 AS next_seq, coalesce(bool_or(part IS NOT NULL), false) AS has_parts,
     coalesce(string_agg(delta, '' ORDER BY seq) FILTER (WHERE part IS NULL), '') AS text
   INTO added
@@ -114,7 +81,7 @@ BEGIN${guard}
         END IF;
       END LOOP;
     END IF;
-    -- What the statement itself says is the last word.
+    -- Values that the statement itself sets win.
     IF NEW.content = OLD.content THEN
       NEW.content := OLD.content || added.text;
     END IF;
@@ -132,5 +99,8 @@ BEGIN${guard}
         ELSE '{}' END || jsonb_build_object('from', next_seq));
   END IF;
   RETURN NEW;
-END $$;`
-}
+END $$;
+
+CREATE TRIGGER chat_messages_fold_deltas BEFORE UPDATE ON chat_messages
+  FOR EACH ROW WHEN (OLD.status = 'streaming') EXECUTE FUNCTION session_db_fold_deltas();
+`
