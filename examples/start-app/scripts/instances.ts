@@ -37,7 +37,7 @@ export async function startInstance(options: InstanceOptions): Promise<Instance>
       if (performance.now() - started < TOO_SOON_MS) {
         return options.onGone(new Error('The app has ended; what it said is above.'))
       }
-      options.log(`The server at ${url} has ended; starting it again`)
+      options.log(`The server at ${url} has ended; restarting it`)
       process = serve(options.env, port)
       await listening(process)
     }

@@ -3,13 +3,13 @@ import { parseArgs } from 'node:util'
 
 const HELP = `npm run demo -- [options]
 
-  --port PORT      where the app listens (default: PORT, else 3000, else any free one)
-  --instances N    how many servers run behind a small balancer, 1 to 8 (default: 1, without one)
-  --data-dir DIR   where the embedded database lives (default: examples/start-app/.session-db)
+  --port PORT      port of the app (default: PORT, otherwise 3000, otherwise any free one)
+  --instances N    number of servers behind a small load balancer, 1 to 8 (default: 1, without a balancer)
+  --data-dir DIR   directory of the embedded database (default: examples/start-app/.session-db)
   --json           print one JSON line: { url, databaseUrl, electricUrl, dataDir, instances }
 
 DATABASE_URL and ELECTRIC_URL (and ELECTRIC_SECRET), set together, replace the embedded stack.
-BETTER_AUTH_SECRET signs cookies; by default one is made for the data directory.`
+BETTER_AUTH_SECRET signs cookies; by default one is generated and stored in the data directory.`
 
 /** The options of the demo. */
 export interface DemoOptions {

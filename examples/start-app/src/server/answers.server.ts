@@ -70,7 +70,7 @@ async function write(stream: MessageStream, question: string): Promise<void> {
     // Someone stopped it, resumed it elsewhere or deleted it: then it is not ours to finish.
     const isTaken =
       error instanceof SessionDbError && ['conflict', 'not_found'].includes(error.code)
-    if (!isTaken) console.error('An answer broke off:', error)
+    if (!isTaken) console.error('An answer failed:', error)
   } finally {
     writing.delete(stream)
   }

@@ -28,7 +28,7 @@ export const signInAsDemoUser = createServerFn({ method: 'POST' })
   .validator((form: FormData) => {
     const user = demoUsers.find(({ id }) => id === form.get('user'))
     if (user && process.env.DEMO_USERS) return { user, next: ownPath(form.get('next')) }
-    throw new SessionDbError('invalid', 'There is no demo user of this name.')
+    throw new SessionDbError('invalid', 'There is no demo user with this name.')
   })
   .handler(async ({ data: { user, next } }) => {
     const { headers } = await auth.api.signInEmail({

@@ -97,8 +97,8 @@ async function findPrincipal(cookies: string): Promise<Principal | undefined> {
     )
     return rowCount ? { tenantId: organizationId, userId: found.user.id } : undefined
   } catch (cause) {
-    console.error('Sessions cannot be looked up:', cause)
-    const message = 'The server cannot look up who you are. Try again in a moment.'
+    console.error('Cannot read sessions:', cause)
+    const message = 'The server cannot check your sign-in. Try again in a moment.'
     throw new SessionDbError('unavailable', message, { cause })
   }
 }

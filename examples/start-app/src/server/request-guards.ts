@@ -29,7 +29,7 @@ export const readableBodies = createMiddleware().server(async ({ request, handle
 })
 
 async function bodyProblem(request: Request): Promise<SessionDbError | undefined> {
-  const tooLarge = `The request is longer than ${MAX_BODY_BYTES} bytes. Send less at once.`
+  const tooLarge = `The request is longer than ${MAX_BODY_BYTES} bytes. Split it into smaller requests.`
   if (Number(request.headers.get('content-length')) > MAX_BODY_BYTES) {
     return new SessionDbError('too_large', tooLarge)
   }

@@ -13,7 +13,7 @@ const electricUrl = required('ELECTRIC_URL')
 /** Validates, applies and records write batches; searches; stores uploads. */
 export const store = createSessionStore({
   database: pool,
-  onError: (error) => console.error('In the background:', error),
+  onError: (error) => console.error('Background work failed:', error),
 })
 
 /** GET /api/shapes/<name>: streams the rows that the signed-in user may see. */

@@ -97,6 +97,6 @@ export function AuthForm({ action, submit, onDone, children }: AuthFormProps) {
 }
 
 function problemOf({ status, message }: NonNullable<Answer['error']>): string {
-  if (status === 429) return 'Too many tries. Wait a minute, then try again.'
+  if (status === 429) return 'Too many attempts. Wait a minute, then try again.'
   return message || 'The server cannot be reached. Try again in a moment.'
 }

@@ -23,7 +23,7 @@ export function PeopleDialog({ onClose }: { onClose: () => void }) {
 
   async function attempt(action: Promise<{ error: { message?: string } | null }>) {
     const { error } = await action
-    if (error) setProblem(error.message ?? 'That did not work. Try again.')
+    if (error) setProblem(error.message ?? 'That failed. Try again.')
     else await load()
   }
 

@@ -100,7 +100,7 @@ function AnswerState({ message }: { message: ChatMessage }) {
   return (
     <div className="mt-2 flex flex-wrap items-center gap-x-3 gap-y-1.5 text-xs">
       <span className={isStopped ? 'text-muted-foreground' : 'text-danger'}>
-        {error?.message ?? 'The answer broke off.'}
+        {error?.message ?? 'The answer was interrupted.'}
       </span>
       {parentId !== null && (
         <Button size="sm" data-testid="retry-answer" onClick={() => retry(threadId, parentId, id)}>

@@ -11,7 +11,7 @@ import type { UnsentMessage } from './use-outbox-messages'
 export function UnsentMessages({ messages }: { messages: readonly UnsentMessage[] }) {
   const { outbox, user } = useSessionDb()
   const toast = useToast()
-  const tell = (error: Error) => void toast({ title: 'That did not work', text: error.message })
+  const tell = (error: Error) => void toast({ title: 'That failed', text: error.message })
   return messages.map(({ batchId, message, failure }) => (
     <article
       key={batchId}

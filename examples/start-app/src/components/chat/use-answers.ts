@@ -24,7 +24,9 @@ export function useAnswers(): Answers {
     }
     const retry: Answers['retry'] = (threadId, messageId, answerId) => {
       own.note(answerId, threadId)
-      answerMessage({ data: { threadId, messageId, answerId } }).catch(tell('There is no answer'))
+      answerMessage({ data: { threadId, messageId, answerId } }).catch(
+        tell('The answer did not start'),
+      )
     }
     return {
       retry,

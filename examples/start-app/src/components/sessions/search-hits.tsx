@@ -31,7 +31,9 @@ export function SearchHits({ query }: { query: string }) {
       {'failure' in answer ? (
         <p className="px-2.5 py-2 text-xs text-danger">The search failed: {answer.failure}</p>
       ) : answer.hits.length === 0 ? (
-        <p className="px-2.5 py-2 text-xs text-muted-foreground">No event holds all these words.</p>
+        <p className="px-2.5 py-2 text-xs text-muted-foreground">
+          No event contains all these words.
+        </p>
       ) : (
         <ul className="mt-1">
           {answer.hits.map((hit) => (

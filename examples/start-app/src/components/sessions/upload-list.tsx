@@ -60,7 +60,7 @@ function UploadItem({ entry }: { entry: UploadEntry }) {
           <Progress label={`Upload of ${file.name}`} value={done} />
           <p className="mt-1 text-muted-foreground">
             {progress?.retrying
-              ? 'The connection is broken. Trying again …'
+              ? 'The connection was lost. Retrying …'
               : `${bytes(progress?.uploadedBytes ?? 0)} of ${bytes(file.size)}`}
           </p>
         </>

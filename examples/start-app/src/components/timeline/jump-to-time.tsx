@@ -26,12 +26,12 @@ export function JumpToTime({ session, source }: JumpToTimeProps) {
     const time = new Date(String(new FormData(event.currentTarget).get('time')))
     try {
       const at = await source.seqAtTime(time)
-      setProblem(at === undefined ? 'Nothing happened after that.' : '')
+      setProblem(at === undefined ? 'There are no events after that time.' : '')
       if (at === undefined) return
       setOpen(false)
       await navigate({ search: (search) => ({ ...search, at }), replace: true })
     } catch (error) {
-      setProblem(error instanceof Error ? error.message : 'That did not work. Try again.')
+      setProblem(error instanceof Error ? error.message : 'That failed. Try again.')
     }
   }
 
