@@ -1,5 +1,5 @@
 export type { LegacyMessageInput } from './adapters/chat-store.ts'
-export { createLegacyStores, type LegacyStores } from './adapters/legacy-stores.ts'
+export { createLegacyStores } from './adapters/legacy-stores.ts'
 export type {
   LegacyMessageRecord,
   LegacyStoresOptions,
@@ -12,8 +12,7 @@ export {
   exportSessionUploads,
   type LegacyUpload,
 } from './export/export-session-uploads.ts'
-export { formatRestoreReport } from './export/format-restore-report.ts'
-export { type ExportManifest, readManifest } from './export/manifest.ts'
+export type { ExportManifest } from './export/manifest.ts'
 export {
   type RestoredTable,
   type RestoreOptions,
@@ -21,11 +20,7 @@ export {
   restoreExport,
 } from './export/restore-export.ts'
 export { type GuardLegacyFilesOptions, guardLegacyFiles } from './guard/guard-legacy-files.ts'
-export {
-  formatImportReport,
-  type ReportColors,
-  type ReportStyle,
-} from './import/format-import-report.ts'
+export { formatImportReport, type ReportStyle } from './import/format-import-report.ts'
 export { type ImportOptions, importLegacySnapshots } from './import/import-legacy-snapshots.ts'
 export type { ImportProgress } from './import/import-options.ts'
 export type {
@@ -34,8 +29,6 @@ export type {
   RowCounts,
   SnapshotFileName,
   SnapshotFileReport,
-  StubSessionReport,
-  ThreadDifference,
   ThreadReport,
 } from './import/import-report.ts'
 export {

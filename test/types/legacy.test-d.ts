@@ -5,7 +5,6 @@ import {
   exportData,
   exportSessionUploads,
   formatImportReport,
-  formatRestoreReport,
   guardLegacyFiles,
   type ImportReport,
   importLegacySnapshots,
@@ -13,7 +12,6 @@ import {
   type LegacyMessageRecord,
   type LegacyThreadRecord,
   type RestoreReport,
-  readManifest,
   restoreExport,
   type SessionStore,
   type UploadsReport,
@@ -32,7 +30,7 @@ describe('snapshots', () => {
     expectTypeOf(importLegacySnapshots(from)).resolves.toEqualTypeOf<ImportReport>()
     expectTypeOf(formatImportReport).parameter(0).toEqualTypeOf<ImportReport>()
     expectTypeOf(formatImportReport).returns.toEqualTypeOf<string>()
-    // @ts-expect-error whose are they?
+    // @ts-expect-error userId is missing
     importLegacySnapshots({ database, directory: '/app/.data', tenantId: 'acme' })
     // @ts-expect-error no such option
     importLegacySnapshots({ ...from, force: true })
@@ -44,20 +42,18 @@ describe('snapshots', () => {
     expectTypeOf(exportSessionUploads(uploads, { directory: '/tmp' })).toEqualTypeOf<
       AsyncGenerator<ExportedUpload>
     >()
-    // @ts-expect-error where to?
+    // @ts-expect-error directory is missing
     exportSessionUploads(uploads)
     // @ts-expect-error no such visibility
     importSessionUploads({ ...from, visibility: 'public' })
   })
 })
 
-test('exportData, restoreExport, readManifest and formatRestoreReport', () => {
+test('exportData and restoreExport', () => {
   const place = { database, directory: '/tmp/export', tenantId: 'acme' }
   expectTypeOf(exportData(place)).resolves.toEqualTypeOf<ExportManifest>()
   expectTypeOf(restoreExport(place)).resolves.toEqualTypeOf<RestoreReport>()
-  expectTypeOf(readManifest('/tmp/export')).resolves.toEqualTypeOf<ExportManifest | undefined>()
-  expectTypeOf(formatRestoreReport).parameter(0).toEqualTypeOf<RestoreReport>()
-  // @ts-expect-error whose data?
+  // @ts-expect-error tenantId is missing
   exportData({ database, directory: '/tmp/export' })
   // @ts-expect-error no such option
   restoreExport({ ...place, overwrite: true })
@@ -70,12 +66,12 @@ test('createLegacyStores', () => {
   expectTypeOf(stores.appendChatMessage).returns.resolves.toEqualTypeOf<LegacyMessageRecord>()
   stores.updateChatMessage('m1', (draft) => {
     draft.content = 'Better'
-    // @ts-expect-error a message never changes its writer
+    // @ts-expect-error the role of a message cannot change
     draft.role = 'user'
   })
   // @ts-expect-error no such mode
   stores.listChatThreads('s1', 'private')
-  // @ts-expect-error for whom?
+  // @ts-expect-error principal is missing
   createLegacyStores({ database, store })
 })
 
@@ -88,7 +84,7 @@ test('guardLegacyFiles', () => {
 describe('the guard in the build', () => {
   test('legacySnapshotGuard', () => {
     expectTypeOf(legacySnapshotGuard({ allow: [/scripts/] })).toHaveProperty('name')
-    // @ts-expect-error a list
+    // @ts-expect-error must be a list
     legacySnapshotGuard({ allow: 'scripts' })
   })
 
@@ -96,9 +92,9 @@ describe('the guard in the build', () => {
     const uses = findLegacyPaths([{ file: 'a.ts', code: '' }])
     expectTypeOf(findLegacyPaths([])[0]?.line).toEqualTypeOf<number | undefined>()
     expectTypeOf(describeLegacyPaths(uses)).toEqualTypeOf<string>()
-    // @ts-expect-error the code, not only the file
+    // @ts-expect-error code is missing
     findLegacyPaths([{ file: 'a.ts' }])
-    // @ts-expect-error what was found, not the code
+    // @ts-expect-error takes findings
     describeLegacyPaths('a.ts')
   })
 })

@@ -56,13 +56,15 @@ export function importCommand(): Command {
 
 async function runImport(options: ImportCommandOptions, command: Command): Promise<void> {
   const database = requireDatabase(command)
-  const legacy = await import('../../legacy/index.ts')
-  if ((await legacy.readManifest(options.data)) !== undefined) {
+  const { readManifest } = await import('../../legacy/export/manifest.ts')
+  if ((await readManifest(options.data)) !== undefined) {
     return importExported(database, options)
   }
   const { user, dryRun = false, strict = false } = options
   if (user === undefined) return command.error("required option '--user <id>' not specified")
-  const { formatImportReport, importLegacySnapshots, importSessionUploads } = legacy
+  const { formatImportReport, importLegacySnapshots, importSessionUploads } = await import(
+    '../../legacy/index.ts'
+  )
   const progress = createProgressLine(process.stderr)
   const common = {
     database,
@@ -110,7 +112,8 @@ async function runImport(options: ImportCommandOptions, command: Command): Promi
 
 /** Restores the output of `session-db export`. */
 async function importExported(database: string, options: ImportCommandOptions): Promise<void> {
-  const { formatRestoreReport, restoreExport } = await import('../../legacy/index.ts')
+  const { formatRestoreReport } = await import('../../legacy/export/format-restore-report.ts')
+  const { restoreExport } = await import('../../legacy/index.ts')
   const report = await restoreExport({
     database,
     directory: options.data,

@@ -2,9 +2,6 @@ import { createLegacyChatStore } from './chat-store.ts'
 import type { LegacyStoresOptions } from './store-records.ts'
 import { createLegacyUploadStore } from './upload-store.ts'
 
-/** The functions of the old stores. */
-export type LegacyStores = ReturnType<typeof createLegacyStores>
-
 /**
  * Creates the functions that the old app's stores had, over the database: for an app that moves its
  * server first and its components later. Writes go through `store.write` and its policy; reads return

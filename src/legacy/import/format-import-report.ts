@@ -14,13 +14,13 @@ export interface ReportStyle {
   /** Width of the terminal in columns; 100 by default. */
   readonly width?: number
   /** Colours, from picocolors; none by default. */
-  readonly colors?: ReportColors
+  readonly colors?: Pick<
+    ReturnType<typeof pc.createColors>,
+    'bold' | 'dim' | 'green' | 'red' | 'yellow'
+  >
 }
 
-export type ReportColors = Pick<
-  ReturnType<typeof pc.createColors>,
-  'bold' | 'dim' | 'green' | 'red' | 'yellow'
->
+type ReportColors = NonNullable<ReportStyle['colors']>
 
 /**
  * Formats a report as plain text of several lines.

@@ -45,20 +45,19 @@ export interface ThreadReport {
   /** Ids of messages edited since an earlier import: left alone, and in neither hash. */
   readonly editedInDatabase: readonly string[]
   /**
-   * What differs: messages `missing` from the database, their `content`, their `metadata` or parts,
+   * The differences: messages `missing` from the database, their `content`, their `metadata` or parts,
    * their `order`, the thread's `session`, or its `count` of messages.
    */
-  readonly differences: readonly ThreadDifference[]
+  readonly differences: readonly (
+    | 'missing'
+    | 'content'
+    | 'metadata'
+    | 'order'
+    | 'session'
+    | 'count'
+  )[]
   /** True if there are no differences. */
   readonly agrees: boolean
-}
-
-export type ThreadDifference = 'missing' | 'content' | 'metadata' | 'order' | 'session' | 'count'
-
-/** A session created because records name it and it did not exist. */
-export interface StubSessionReport {
-  readonly id: string
-  readonly title: string
 }
 
 /** Counts of rows of one kind. */
@@ -72,7 +71,7 @@ export interface RowCounts {
 export interface ImportReport {
   /** True if every record could be imported and every thread agrees, file against database. */
   readonly ok: boolean
-  /** In a dry run nothing is written; the counts say what would be. */
+  /** In a dry run nothing is written; the counts are what would be. */
   readonly dryRun: boolean
   /** True if any row was (or would be) written. A second run changes nothing. */
   readonly changed: boolean
@@ -82,7 +81,7 @@ export interface ImportReport {
   /** Chat messages and tool events. */
   readonly messages: RowCounts
   /** Sessions that were (or would be) created, with `stub` in their metadata. */
-  readonly stubSessions: readonly StubSessionReport[]
+  readonly stubSessions: readonly { readonly id: string; readonly title: string }[]
   readonly perThread: readonly ThreadReport[]
   /** Records that could not be imported: the first 10,000 of `badRecordCount`. */
   readonly badRecords: readonly RecordIssue[]

@@ -18,7 +18,7 @@ const MAX_ELEMENT_BYTES = 128 * 1024 * 1024
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])
 const [QUOTE, COMMA, OPEN, BACKSLASH, CLOSE, BRACE_OPEN, BRACE_CLOSE] = Buffer.from('",[\\]{}')
 
-/** A file that is not a readable JSON array. The message says what is wrong and at which line. */
+/** A file that is not a readable JSON array. The message names the problem and its line. */
 export class JsonFileError extends Error {
   override readonly name = 'JsonFileError'
 }
@@ -254,11 +254,11 @@ async function* salvageElements(
 interface Stretch {
   readonly start: number
   readonly end: number
-  /** What is left: of an element that is cut off, or something that no array has there. */
+  /** Set for the rest of the file: a truncated element, or bytes that cannot be in an array. */
   readonly isRest?: 'cut off' | 'stray'
 }
 
-/** Tells the elements of an array apart by their brackets, whatever they hold. */
+/** Splits an array into its elements by brackets and strings only. */
 function* elementsIn(bytes: Buffer): Generator<Stretch> {
   const { length } = bytes
   const begin = skipSpace(bytes, withoutMark(bytes) === bytes ? 0 : 3)

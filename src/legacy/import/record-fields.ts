@@ -7,7 +7,7 @@ const MAX_DEPTH = 100
 /** The metadata of a record that has only known fields. */
 export const NO_METADATA: JsonObject = Object.freeze({})
 
-/** A record that cannot be imported; the message says why. */
+/** The reason why a record cannot be imported. */
 export class BadRecordError extends Error {
   override readonly name = 'BadRecordError'
 }

@@ -7,7 +7,7 @@ import { asBadRecord, BadRecordError, type RecordFields, storableObject } from '
 
 export const legacyModes = ['session', 'general'] as const
 
-/** What a thread is about: its session, or anything. */
+/** A thread is about its session (`session`) or anything (`general`). */
 export type LegacyMode = (typeof legacyModes)[number]
 
 /** A record of `chat-threads.json`. */

@@ -26,7 +26,7 @@ import {
  * Reads the old app's files into temporary tables, which the following steps work on. Postgres holds
  * the records, so memory does not grow with the files. The tables end with the transaction.
  *
- * `file` is an index into `SNAPSHOT_FILES`; `start` and `bytes` say where the record stands in it; `n`
+ * `file` is an index into `SNAPSHOT_FILES`; `start` and `bytes` locate the record in it; `n`
  * orders messages and tool events as they were read.
  */
 const STAGING_TABLES = `

@@ -15,7 +15,7 @@ import { createSessionStore, createShapeProxy } from '../../../src/server/index.
 import { serve } from '../../unit/proxy/serve.ts'
 import { useDatabase } from './legacy-fixture.ts'
 
-// The examples of docs/cutover.md, word for word.
+// The examples of docs/cutover.md, verbatim.
 
 const principal = { tenantId: 'acme', userId: 'ada' }
 const database = useDatabase()
@@ -25,7 +25,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(directory, { recursive: true }))
 
-test('uploads are brought along from the old process', async () => {
+test('uploads are exported in the old process and imported', async () => {
   const upload = { id: 'u1', originalName: 'a.jsonl', content: '{"type":"x"}\n' }
   const sessionUploadsCollection = { toArray: [upload] }
   const lines: string[] = []
@@ -58,7 +58,7 @@ test('uploads are brought along from the old process', async () => {
   })
 })
 
-test('the old functions over the database, then the collections', async () => {
+test('the old functions work over the database, then the collections', async () => {
   const { pool } = database
   const store = createSessionStore({ database: pool })
   const authenticate = async (_request: Request) => principal
@@ -117,7 +117,7 @@ import { legacySnapshotGuard } from '@org/session-db/vite'
 export default defineConfig({ plugins: [legacySnapshotGuard()] })
 `
 
-test('the guard in the build, as an app installs it', async () => {
+test('the guard fails the build of an app that installs it', async () => {
   const root = resolve(import.meta.dirname, '../../..')
   await mkdir(join(directory, 'node_modules/@org'), { recursive: true })
   await symlink(root, join(directory, 'node_modules/@org/session-db'))

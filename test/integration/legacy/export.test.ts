@@ -103,7 +103,7 @@ test.each([
   ['a tenant', {}],
   ["a user's data", { userId: 'ada' }],
   ["a user's data in sessions of others", { userId: 'bob' }],
-])('%s: export, import into an empty database, export: the same bytes', async (name, scope) => {
+])('%s: a restored export is exported again with the same bytes', async (name, scope) => {
   const first = join(work, `first ${name}`)
   const second = join(work, `second ${name}`)
   await exportData({ database: pool, tenantId: 'acme', directory: first, ...scope })
@@ -121,7 +121,7 @@ test.each([
   expect(again).toMatchObject({ ok: true, changed: false })
 })
 
-test('nothing of another tenant or another user is in it', async () => {
+test('exports no rows of another tenant or user', async () => {
   const directory = join(work, 'bob')
   await exportData({ database: pool, ...bob, directory })
   const files = await filesOf(directory)
@@ -141,7 +141,7 @@ test('nothing of another tenant or another user is in it', async () => {
   expect(Object.values(files).join('')).not.toContain('Ada only')
 })
 
-test('every table is exported, or it says why not', async () => {
+test('exports every table except those listed with a reason', async () => {
   const { rows } = await pool.query<{ name: string }>(
     `SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace`,
   )
@@ -149,7 +149,7 @@ test('every table is exported, or it says why not', async () => {
   expect(rows.map(({ name }) => name).sort()).toEqual(known.sort())
 })
 
-test('newer edits and messages of the database stay, and what is missing is added', async () => {
+test('keeps newer edits and messages, and adds what is missing', async () => {
   const directory = join(work, 'older')
   await exportData({ database: pool, tenantId: 'acme', directory })
   const url = await emptyDatabase()
@@ -211,7 +211,7 @@ test('refuses an export that was changed, and a directory that is not an export'
   await expect(occupied).rejects.toThrow('is not empty')
 })
 
-test('an export goes into a tenant of another name', async () => {
+test('restores an export into a tenant of another name', async () => {
   const directory = join(work, 'moved')
   await exportData({ database: pool, tenantId: 'acme', directory })
   const report = await restoreExport({ database: pool, tenantId: 'elsewhere', directory })

@@ -44,7 +44,7 @@ async function migratedDatabase(): Promise<TestDatabase> {
   return database
 }
 
-/** Threads with and without records, tool events, and uploads that some of the chats are about. */
+/** Threads with and without records, tool events, and uploads of some of their sessions. */
 async function snapshot(): Promise<string> {
   const directory = await directories.create()
   const time = (n: number) => new Date(1.76e12 + n * 1_000).toISOString()
@@ -78,7 +78,7 @@ function reportOf({ output }: Program): ImportReport {
   return JSON.parse(output.stdout)
 }
 
-/** All that a tenant has, contents included, but for when uploads were brought in. */
+/** Everything of a tenant, contents included, without the times of the import. */
 async function stateOf({ url }: Pick<TestDatabase, 'url'>): Promise<Record<string, unknown>> {
   const directory = join(await directories.create(), 'export')
   await exportData({ database: url, tenantId: 'acme', directory })
@@ -99,7 +99,7 @@ function withoutImportTimes(name: string, text: string): unknown {
   return text
 }
 
-/** Numbers in [0, 1) that the seed decides. */
+/** Pseudo-random numbers in [0, 1). */
 function* randomNumbers(seed: number): Generator<number> {
   for (let state = seed; ; ) {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
@@ -107,10 +107,7 @@ function* randomNumbers(seed: number): Generator<number> {
   }
 }
 
-/**
- * Anywhere among what is sent, anywhere among what is asked, when all is written and nothing is
- * committed, and just when COMMIT has been sent.
- */
+/** Random points by bytes sent and by queries, then just before COMMIT, and when COMMIT is sent. */
 function pointsToKillAt(sent: WireProgress): Partial<WireProgress>[] {
   const random = randomNumbers(SEED)
   const within = (total: number) => 1 + Math.floor((random.next().value ?? 0) * total)
@@ -120,7 +117,7 @@ function pointsToKillAt(sent: WireProgress): Partial<WireProgress>[] {
   return [...places, { requests: sent.requests - 1 }, { requests: sent.requests }]
 }
 
-/** Runs an import until it has come to this point, and kills it there. */
+/** Kills an import at a point. */
 async function killedAt(database: TestDatabase, point: Partial<WireProgress>): Promise<void> {
   let halted = () => {}
   const reached = new Promise<void>((resolve) => {
@@ -135,14 +132,14 @@ async function killedAt(database: TestDatabase, point: Partial<WireProgress>): P
   await untilAlone(database)
 }
 
-/** The server notices only after a while that a client has gone. */
+/** Waits until Postgres has noticed that the client is gone. */
 async function untilAlone({ url }: TestDatabase): Promise<void> {
   const others = `SELECT pg_stat_clear_snapshot(), count(*)::int AS n FROM pg_stat_activity
     WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()`
   await expect.poll(async () => (await query(url, others))[0]?.n, { timeout: 30_000 }).toBe(0)
 }
 
-test(`kill -9 at random points (seed ${SEED}): nothing is half there, and the next run ends as an undisturbed one`, async () => {
+test(`kill -9 at random points (seed ${SEED}): nothing is half imported, and the next run completes`, async () => {
   for (const point of pointsToKillAt(calm.sent)) {
     const database = await migratedDatabase()
     const where = JSON.stringify(point)

@@ -33,7 +33,7 @@ async function stored(tenantId: string) {
   return rows
 }
 
-/** Messages of `t0`, `t1`, `t2`, from the oldest, which stands last in the file. */
+/** The messages of `t0`, `t1` and `t2`, oldest first; the file has them newest first. */
 function byThread(messages: readonly ReturnType<typeof message>[]) {
   return ['t0', 't1', 't2'].flatMap((thread) =>
     messages
@@ -43,7 +43,7 @@ function byThread(messages: readonly ReturnType<typeof message>[]) {
   )
 }
 
-test('among tens of thousands of bad records every message still goes to its own place', async () => {
+test('imports every message to its place among 40,000 bad records', async () => {
   const messages = Array.from({ length: 20 }, (_, n) => message(n))
   const bad = Array.from({ length: 40_000 }, () => 7)
   const tools = [
@@ -60,7 +60,7 @@ test('among tens of thousands of bad records every message still goes to its own
   expect(rows.find(({ id }) => id === 'e')).toMatchObject({ position: 8 })
 })
 
-test('texts larger than what is sent at once', async () => {
+test('imports texts of several megabytes', async () => {
   const sizes = [2e6, 5, 1e6, 4e6, 5, 2e6]
   const messages = sizes.map((size, n) => message(n, { content: `${n}\t\\é`.repeat(size / 5) }))
   const report = await run('large', { 'chat-messages.json': messages })
@@ -68,7 +68,7 @@ test('texts larger than what is sent at once', async () => {
   expect(await stored('large')).toEqual(byThread(messages))
 })
 
-test('a file that is written while it is read: nothing is imported', async () => {
+test('imports nothing when a file is changed during the import', async () => {
   const failing = run('written', { 'chat-messages.json': [message(1)] }, (directory) => ({
     async onProgress({ stage }) {
       if (stage === 'placing') await appendFile(join(directory, 'chat-messages.json'), '\n')
@@ -81,7 +81,7 @@ test('a file that is written while it is read: nothing is imported', async () =>
   expect(await stored('written')).toEqual([])
 })
 
-test('a thread is as the file says: its last message in full characters, its time of change', async () => {
+test("keeps a thread's times and takes its preview from the last message", async () => {
   const thread = { id: 't1', sessionId: 's1', mode: 'session', title: 'T', status: 'archived' }
   const time = '2025-01-01T00:00:00.000Z'
   const files = {

@@ -19,12 +19,11 @@ export const snapshots = [
   '7f9df6a',
 ] as const
 
-/** Directory of a real snapshot. */
 export function snapshotDir(name: string): string {
   return fileURLToPath(new URL(`../../fixtures/legacy-data/${name}`, import.meta.url))
 }
 
-/** A record of a real snapshot, as far as the tests look at it. */
+/** The fields of a real record that tests use. */
 export type FileRecord = {
   id: string
   sessionId: string
@@ -39,7 +38,7 @@ export type FileRecord = {
   updatedAt: string
 }
 
-/** Reads a file of a snapshot with nothing of the importer. */
+/** Reads a file of a snapshot without the importer. */
 export async function readJson(directory: string, name: string): Promise<FileRecord[]> {
   return JSON.parse(await readFile(join(directory, name), 'utf8'))
 }
@@ -68,7 +67,7 @@ export function useDatabase(): {
     get pool() {
       return pool
     },
-    /** Identity and version of every row: differs after any write. */
+    /** The physical version of every row: differs after any write. */
     async everyRow() {
       const parts = ['sessions', 'chat_threads', 'chat_messages', 'timeline_events'].map(
         (table) => `SELECT '${table}' AS what, tenant_id, id, ctid::text, xmin::text FROM ${table}`,
@@ -79,7 +78,7 @@ export function useDatabase(): {
   }
 }
 
-/** Writes files into directories that are removed after each test; texts and bytes as they are. */
+/** Writes files into a new directory, removed after the test. Strings and bytes are written unchanged. */
 export function useDirectories(): (files: Record<string, unknown>) => Promise<string> {
   const directories: string[] = []
   afterEach(async () => {

@@ -1,11 +1,11 @@
 /**
- * What a careful reader of an old `data` directory would put into an empty tenant: written from
- * `docs/cutover.md`, in plain loops over parsed JSON, with nothing of the importer.
+ * The expected result of an import into an empty tenant: written from `docs/cutover.md` in plain loops
+ * over parsed JSON, without the importer.
  */
 
 type Json = Record<string, unknown>
 
-/** The files' arrays as they stand; a record may be anything. */
+/** The arrays in the files; a record may be any JSON value. */
 export interface LegacyFiles {
   readonly threads: readonly unknown[]
   readonly messages: readonly unknown[]
@@ -23,12 +23,12 @@ export interface ExpectedMessage {
 }
 
 export interface ExpectedThread {
-  /** Undefined for one that was made because its messages name none. */
+  /** Undefined for a thread created for messages without a threadId. */
   readonly id: string | undefined
   readonly session_id: string
   readonly mode: string
   readonly status: string
-  /** Undefined for one that was made. */
+  /** Undefined for a created thread. */
   readonly title: string | undefined
   readonly metadata: Json
   readonly messages: ExpectedMessage[]
@@ -38,9 +38,9 @@ export interface Expected {
   readonly threads: ExpectedThread[]
   /** `file index` of records that cannot be imported. */
   readonly bad: Set<string>
-  /** Those whose id came before: bad, or noted when they say the same again. */
+  /** Records with the id of an earlier one: bad, or noted if they are equal. */
   readonly repeats: Set<string>
-  /** Those that are the same message as another by their client id: noted. */
+  /** Messages with the client id of another: noted. */
   readonly sameMessage: Set<string>
 }
 
@@ -70,7 +70,7 @@ function cleanJson(value: unknown): unknown {
   )
 }
 
-/** Whether a known field holds what cannot be taken as it stands: then it is kept in metadata, too. */
+/** True for a known field with an invalid value, which is kept in metadata as well. */
 const isOddTime = (value: unknown) =>
   !isNothing(value) &&
   (timeOf(value) === undefined || (typeof value === 'number' && value < 100_000_000_000))
@@ -152,7 +152,6 @@ function readTool(
   return { ...read, updated_at: timeOf(completedAt) ?? read.created_at, metadata }
 }
 
-/** Says what must be in the database after an import into an empty tenant. */
 export function expectedOf(files: LegacyFiles): Expected {
   const result = {
     bad: new Set<string>(),
@@ -239,7 +238,7 @@ function readMessages(files: LegacyFiles, { bad, repeats }: Found): Placed[] {
   return [...placed.values()]
 }
 
-/** The newest active thread of each session and mode; of equals the later record. */
+/** The newest active thread of each session and mode; with equal times the later record. */
 function activeOf(records: ReadonlyMap<string, Json>): Map<string, string> {
   const newest = new Map<string, { id: string; at: number }>()
   for (const record of records.values()) {

@@ -14,7 +14,7 @@ const stores = (userId: string, tenantId = 'acme') =>
     principal: { tenantId, userId },
   })
 
-test('threads: made when missing, started, activated, renamed, archived, removed', async () => {
+test('threads are created on first use, started, activated, renamed, archived and removed', async () => {
   const ada = stores('ada')
   const first = await ada.getActiveChatThread('session-default', 'session')
   expect(first).toMatchObject({ title: 'Session Coach', status: 'active', messageCount: 0 })
@@ -41,7 +41,7 @@ test('threads: made when missing, started, activated, renamed, archived, removed
   expect(await ada.listChatThreads('session-default')).toEqual([])
 })
 
-test('messages: appended once per client id, updated, listed in order, deleted', async () => {
+test('messages are appended once per client id, updated, listed in order and deleted', async () => {
   const ada = stores('ada')
   const where = { sessionId: 's-messages', mode: 'general' } as const
   const append = (content: string, more: object = {}) =>
@@ -66,7 +66,7 @@ test('messages: appended once per client id, updated, listed in order, deleted',
   expect(await ada.listChatMessagesByThread(first.threadId)).toEqual([])
 })
 
-test('uploads: saved, listed, found, read, refreshed from their source', async () => {
+test('uploads are saved, listed, found, read and refreshed from their source', async () => {
   const ada = stores('ada')
   const saved = await ada.saveSessionUpload('run.jsonl', '{"a":1}\nnot json')
   expect(saved).toMatchObject({ originalName: 'run.jsonl', size: 16, source: 'upload' })
@@ -87,7 +87,7 @@ test('uploads: saved, listed, found, read, refreshed from their source', async (
   }
 })
 
-test('nothing of others is seen or changed', async () => {
+test('hides and protects the rows of other users', async () => {
   const ada = stores('ada')
   const message = await ada.appendChatMessage({
     ...{ sessionId: 'private', mode: 'session', role: 'user', content: 'secret' },

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { type ImportOptions, importLegacySnapshots } from '../../../src/legacy/index.ts'
 import { useDatabase, useDirectories } from './legacy-fixture.ts'
 
-// What snapshots of other times of the old app, or of other hands, may hold.
+// Fields and files that other versions of the old app, or manual edits, may have left.
 
 const database = useDatabase()
 const writeFiles = useDirectories()
@@ -21,7 +21,7 @@ const message = (more: object = {}) => ({
   ...more,
 })
 
-/** Imports into a tenant of its own; texts and bytes are files as they are. */
+/** Imports into a new tenant. Strings and bytes are written to the files unchanged. */
 async function run(threads: unknown, messages: unknown, options: Partial<ImportOptions> = {}) {
   tenants += 1
   const tenantId = `tenant-${tenants}`
@@ -52,7 +52,7 @@ async function run(threads: unknown, messages: unknown, options: Partial<ImportO
 }
 
 describe('fields', () => {
-  test('that are null are as good as missing', async () => {
+  test('are treated as missing when they are null', async () => {
     const nothing = { clientMessageId: null, evidence: null, misalignmentId: null, updatedAt: null }
     const { report, threads, messages } = await run(
       [thread({ lastMessageAt: null, lastMessagePreview: null, messageCount: null })],
@@ -65,7 +65,7 @@ describe('fields', () => {
     ])
   })
 
-  test('of messages that hold something else are kept in metadata, and noted', async () => {
+  test('of messages are kept in metadata with a note when their type is wrong', async () => {
     const odd = { mode: 'coach', updatedAt: 'yesterday', clientMessageId: 7 }
     const { report, messages, reasons } = await run([thread()], [message(odd)])
     expect(messages).toMatchObject([
@@ -79,7 +79,7 @@ describe('fields', () => {
     expect(report.ok).toBe(true)
   })
 
-  test('of threads that hold something else are kept in metadata, and noted', async () => {
+  test('of threads are kept in metadata with a note when their type is wrong', async () => {
     const odd = { title: 7, status: 'deleted', messageCount: '3', createdAt: { $date: at } }
     const { report, threads } = await run([thread(odd)], [])
     expect(threads).toMatchObject([
@@ -88,13 +88,13 @@ describe('fields', () => {
     expect(report).toMatchObject({ ok: true, noteCount: 7 })
   })
 
-  test('with a title that is too long: cut, and whole in metadata', async () => {
+  test('cut a title that is too long, and keep all of it in metadata', async () => {
     const title = 'é'.repeat(1_001)
     const { threads } = await run([thread({ title })], [])
     expect(threads).toMatchObject([{ title: title.slice(1), metadata: { title } }])
   })
 
-  test('with times as numbers: milliseconds, and a note where they look like seconds', async () => {
+  test('read numbers as milliseconds, with a note when they look like seconds', async () => {
     const { messages, reasons } = await run(
       [thread()],
       [
@@ -111,12 +111,12 @@ describe('fields', () => {
     ])
   })
 
-  test('with another mode than their thread has are noted', async () => {
+  test('with another mode than the thread are noted', async () => {
     const { reasons } = await run([thread()], [message({ mode: 'general' })])
     expect(reasons).toEqual(["mode general is not the mode of its thread; used the thread's"])
   })
 
-  test('with numbers that JavaScript cannot say are noted', async () => {
+  test('with numbers beyond the range of a double are noted', async () => {
     const text = JSON.stringify([message({ line: 'N' })])
     const big = await run([thread()], text.replace('"N"', '12345678901234567890'))
     const reason = 'other fields: a number is too large to be read exactly'
@@ -128,30 +128,30 @@ describe('fields', () => {
 })
 
 describe('files', () => {
-  test('with a byte order mark and carriage returns are read', async () => {
+  test('may have a byte order mark and carriage returns', async () => {
     const text = `\uFEFF${JSON.stringify([message()], null, 2).replaceAll('\n', '\r\n')}\r\n`
     const { report, messages } = await run([thread()], text)
     expect(report).toMatchObject({ ok: true, notes: [] })
     expect(messages).toMatchObject([{ id: 'm1' }])
   })
 
-  test('with threads and no messages are read', async () => {
+  test('may have threads without messages', async () => {
     const { report, threads } = await run([thread({ messageCount: 4 })], '[]\n')
     expect(report).toMatchObject({ ok: true, perThread: [{ declaredCount: 4, fileCount: 0 }] })
     expect(threads).toMatchObject([{ message_count: 0 }])
   })
 
   test.each([
-    ['of another encoding', Buffer.from('[]', 'utf16le'), /chat-messages\.json is not valid JSON/],
+    ['in another encoding', Buffer.from('[]', 'utf16le'), /chat-messages\.json is not valid JSON/],
     ['with only white space', ' \n', /chat-messages\.json is not valid JSON at line 2, column 1\./],
     ['wrapped in an object', '{"messages": []}', /must hold a JSON array/],
-    ['with a line per record', '{"id": "m1"}\n{"id": "m2"}\n', /must hold a JSON array/],
-    ['with marks of a merge', '<<<<<<< HEAD\n[]\n', /must hold a JSON array/],
-  ])('%s are refused, naming file and place', async (_what, bytes, error) => {
+    ['with one record per line', '{"id": "m1"}\n{"id": "m2"}\n', /must hold a JSON array/],
+    ['with merge markers', '<<<<<<< HEAD\n[]\n', /must hold a JSON array/],
+  ])('%s are refused, with file and line', async (_what, bytes, error) => {
     await expect(run([thread()], bytes)).rejects.toThrow(error)
   })
 
-  test('that are directories are refused as such', async () => {
+  test('that are directories are refused', async () => {
     const directory = await writeFiles({})
     await mkdir(join(directory, 'chat-messages.json'))
     const owner = { tenantId: 'nobody', userId: 'ada' }
@@ -164,7 +164,7 @@ describe('files', () => {
     })
   })
 
-  test('written over a longer one: refused, or salvaged with the rest in quarantine', async () => {
+  test('written over a longer one are refused, or salvaged with the rest in quarantine', async () => {
     const whole = JSON.stringify([message()])
     for (const rest of [']', '{"id": "m1"}]', ' "x"}\n]', 'é'.repeat(1_500_000)]) {
       await expect(run([thread()], whole + rest)).rejects.toThrow(/is not valid JSON at line 1/)
@@ -176,7 +176,7 @@ describe('files', () => {
     }
   })
 
-  test('with a comma too many are salvaged', async () => {
+  test('with a trailing comma can be salvaged', async () => {
     const text = `[${JSON.stringify(message())},]`
     await expect(run([thread()], text)).rejects.toThrow(/is not valid JSON at line 1/)
     const { messages, quarantined } = await run([thread()], text, { salvage: true })

@@ -65,7 +65,7 @@ async function run(
 }
 
 describe('files', () => {
-  test('that are missing are nothing to import, and said', async () => {
+  test('may be missing, which the report shows', async () => {
     const { report } = await run({})
     expect(report).toMatchObject({ ok: true, changed: false, files: [{ found: false }, {}, {}] })
     expect(formatImportReport(report)).toContain('chat-threads.json: not found')
@@ -78,7 +78,7 @@ describe('files', () => {
     ['{"id": "a"}', /chat-threads\.json must hold a JSON array/],
     ['null', /chat-threads\.json must hold a JSON array/],
   ])(
-    'that hold %j are an error naming file and place, and nothing is written',
+    'that contain %j are refused with file and line, and nothing is written',
     async (text, error) => {
       const before = await database.everyRow()
       const failing = run({ threads: text, messages: [message('m1')] })
@@ -92,7 +92,7 @@ describe('files', () => {
 })
 
 describe('threads', () => {
-  test('of several active ones the newest stays active, whatever the order in the file', async () => {
+  test('the newest of several active ones stays active, in any order of the file', async () => {
     const { threads, report } = await run({
       threads: [
         thread('old', { createdAt: time(1) }),
@@ -111,7 +111,7 @@ describe('threads', () => {
     expect(report.ok).toBe(true)
   })
 
-  test('what is active in the database stays active', async () => {
+  test('the one active in the database stays active', async () => {
     const { tenantId } = await run({ threads: [thread('live', { createdAt: time(0) })] })
     const { threads, report } = await run(
       { threads: [thread('th2', { createdAt: time(9) })] },
@@ -124,7 +124,7 @@ describe('threads', () => {
     expect(report).toMatchObject({ ok: true, notes: [{ id: 'th2' }] })
   })
 
-  test('messageCount may be wrong: both counts are told, the database has the true one', async () => {
+  test('a wrong messageCount is reported and replaced by the real one', async () => {
     const { report, threads } = await run({
       threads: [thread('th1', { messageCount: 7 })],
       messages: [message('m1')],
@@ -134,7 +134,7 @@ describe('threads', () => {
     expect(report.ok).toBe(true)
   })
 
-  test('unknown fields go to metadata, odd ones are mended and noted', async () => {
+  test('unknown fields go to metadata; invalid ones get a default and a note', async () => {
     const { threads, report } = await run({
       threads: [
         thread('th1', { colour: 'red', lastMessagePreview: 'x' }),
@@ -151,7 +151,7 @@ describe('threads', () => {
 })
 
 describe('messages', () => {
-  test('keep the order of their times, then of the file', async () => {
+  test('are ordered by time, then as in the file', async () => {
     const { messages } = await run({
       threads: [thread('th1')],
       messages: [
@@ -169,7 +169,7 @@ describe('messages', () => {
     ])
   })
 
-  test('without a thread belong to the active one', async () => {
+  test('without a threadId go to the active thread', async () => {
     const { messages } = await run({
       threads: [thread('gone', { status: 'archived' }), thread('th1')],
       messages: [message('m1', { threadId: undefined }), message('m2', { threadId: null })],
@@ -177,7 +177,7 @@ describe('messages', () => {
     expect(messages.map(({ thread_id }) => thread_id)).toEqual(['th1', 'th1'])
   })
 
-  test('without a thread make one where there is none, the same in every run', async () => {
+  test('without a threadId or active thread create one with the same id in every run', async () => {
     const files = {
       threads: [thread('gone', { status: 'archived' })],
       messages: [
@@ -199,7 +199,7 @@ describe('messages', () => {
     expect(second.threads.map(({ id }) => id)).toEqual(first.threads.map(({ id }) => id))
   })
 
-  test('of a thread without a record are kept in an archived one', async () => {
+  test('of a thread without a record are kept in an archived thread', async () => {
     const { threads, report, again } = await run({
       messages: [message('m1', { threadId: 'lost' }), message('m2', { threadId: 'lost' })],
     })
@@ -233,7 +233,7 @@ describe('messages', () => {
     expect(await again()).toMatchObject({ ok: true, changed: false })
   })
 
-  test('keep what has no column in metadata', async () => {
+  test('keep fields without a column in metadata', async () => {
     const extra = {
       misalignmentId: 'x1',
       evidence: [{ path: 'a.ts', severity: 'high' }],
@@ -249,7 +249,7 @@ describe('messages', () => {
     expect(report).toMatchObject({ ok: true, notes: [{ id: 'm1' }] })
   })
 
-  test('with text that Postgres cannot store arrive with a mark', async () => {
+  test('with text that Postgres cannot store get U+FFFD and a note', async () => {
     const text =
       '[{"id":"m1","sessionId":"s1","mode":"session","threadId":"th1","role":"user","content":"a\\u0000\\ud800","more":{"\\u0000":1},"createdAt":"2025-01-01T00:00:00Z"}]'
     const { messages, report } = await run({ threads: [thread('th1')], messages: text })
@@ -259,7 +259,7 @@ describe('messages', () => {
     expect(report).toMatchObject({ ok: true, notes: [{ id: 'm1' }, { id: 'm1' }] })
   })
 
-  test('without times stay where they stand', async () => {
+  test('without a time keep their place in the file', async () => {
     const { messages } = await run({
       threads: [thread('th1')],
       messages: [
@@ -271,7 +271,7 @@ describe('messages', () => {
     expect(messages.map(({ id }) => id)).toEqual(['m1', 'm2', 'm3'])
   })
 
-  test('of ten kilobytes and of a thousand in a thread arrive whole', async () => {
+  test('of 40 kB, and 2,500 in one thread, arrive complete', async () => {
     const many = Array.from({ length: 2_500 }, (_, index) =>
       message(`m${index}`, { content: index === 7 ? '😀'.repeat(10_000) : `${index}` }),
     )
@@ -281,7 +281,7 @@ describe('messages', () => {
   })
 })
 
-test('records that cannot be imported are listed with place and reason; the rest arrives', async () => {
+test('lists records that cannot be imported with place and reason, and imports the rest', async () => {
   const deep = JSON.parse('['.repeat(200) + ']'.repeat(200))
   const { report, messages, threads } = await run({
     threads: [thread('th1'), 7, null, [], thread(''), thread('x', { mode: 'other' }), { id: 'y' }],
@@ -317,8 +317,8 @@ test('records that cannot be imported are listed with place and reason; the rest
   expect(printed).not.toContain('\u0000')
 })
 
-describe('a database that has moved on', () => {
-  test('keeps its newer edits and messages, and the report says so', async () => {
+describe('a database with newer changes', () => {
+  test('keeps its edits and messages, which the report shows', async () => {
     const { again, tenantId } = await run({
       threads: [thread('th1')],
       messages: [message('m1'), message('m2', { createdAt: time(2) })],
@@ -345,7 +345,7 @@ describe('a database that has moved on', () => {
     expect(await database.everyRow()).toEqual(before)
   })
 
-  test('gets the missing messages of a thread after those it has', async () => {
+  test('gets the missing messages of a thread after its own', async () => {
     const { tenantId } = await run({ threads: [thread('th1')], messages: [message('m1')] })
     const { messages, report } = await run(
       {
@@ -361,7 +361,7 @@ describe('a database that has moved on', () => {
     expect(report).toMatchObject({ ok: true, messages: { inserted: 1, alreadyThere: 1 } })
   })
 
-  test('with other content under the same id does not agree', async () => {
+  test('does not agree when a message has other content', async () => {
     const { tenantId } = await run({ threads: [thread('th1')], messages: [message('m1')] })
     const { report, messages } = await run(
       { threads: [thread('th1')], messages: [message('m1', { content: 'another' })] },
@@ -373,7 +373,7 @@ describe('a database that has moved on', () => {
   })
 })
 
-test('a message that is there with other metadata does not agree', async () => {
+test('does not agree when a message has other metadata', async () => {
   const files = (note: string) => ({
     threads: [thread('th1')],
     messages: [message('m1', { note })],
@@ -384,7 +384,7 @@ test('a message that is there with other metadata does not agree', async () => {
   expect(report.perThread).toMatchObject([{ differences: ['metadata'] }])
 })
 
-test('several imports at once end as one', async () => {
+test('concurrent imports have the result of one', async () => {
   const { again, tenantId, report } = await run({
     threads: [thread('th1')],
     messages: [message('m1')],
@@ -396,7 +396,7 @@ test('several imports at once end as one', async () => {
   expect(reports.filter(({ changed }) => changed)).toHaveLength(1)
 })
 
-test('the same ids in another tenant are other rows', async () => {
+test('the same ids can be imported into another tenant', async () => {
   const files = { threads: [thread('th1')], messages: [message('m1')] }
   await run(files)
   const { report } = await run(files)
@@ -404,7 +404,7 @@ test('the same ids in another tenant are other rows', async () => {
 })
 
 test.each([{ tenantId: '' }, { userId: '' }, { userId: 'u'.repeat(129) }])(
-  '%o is refused before anything is read',
+  'refuses %o before reading any file',
   async (wrong) => {
     const options = { database: database.pool, directory: '/nowhere', tenantId: 't', userId: 'u' }
     await expect(importLegacySnapshots({ ...options, ...wrong })).rejects.toMatchObject({

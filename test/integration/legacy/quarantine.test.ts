@@ -43,7 +43,7 @@ async function run(
   return { report, lines }
 }
 
-test('bad records are kept as they stood, with place and reason', async () => {
+test('keeps bad records unchanged, with place and reason', async () => {
   const bad = '{ "id": "m2",\n  "role": "robot", "big": 12345678901234567890, "id": "m2" }'
   const { report, lines } = await run(
     {
@@ -69,14 +69,14 @@ test('bad records are kept as they stood, with place and reason', async () => {
   expect(text).toContain('"big": 12345678901234567890, "id": "m2" }')
 })
 
-test('there is no file when nothing is bad, and none in a dry run', async () => {
+test('writes no file without bad records, and none in a dry run', async () => {
   const fine = await run({ 'chat-messages.json': [good('m1')] }, 'q2')
   expect(fine).toMatchObject({ report: { ok: true, quarantineFile: null }, lines: undefined })
   const dry = await run({ 'chat-messages.json': [7] }, 'q2', { dryRun: true })
   expect(dry).toMatchObject({ report: { ok: false, quarantineFile: null }, lines: undefined })
 })
 
-test('strict stops at the first, whether it is seen at once or only among all others', async () => {
+test('strict fails at an invalid record and at a repeated id', async () => {
   const before = await database.everyRow()
   for (const records of [
     [good('m1'), 7],
@@ -89,10 +89,10 @@ test('strict stops at the first, whether it is seen at once or only among all ot
 })
 
 test.each([
-  ['breaks off in a record', '[{"id": "x", "content": "abc', /at line 1, column \d+$/],
-  ['breaks off between records', '[', /at line 1, column \d+$/],
-  ['holds a record that is not JSON', '[{"id": nope}', /at line 1, column \d+$/],
-])('salvage takes what can be read of a file that %s', async (_what, end, reason) => {
+  ['ends within a record', '[{"id": "x", "content": "abc', /at line 1, column \d+$/],
+  ['ends between records', '[', /at line 1, column \d+$/],
+  ['has a record that is not JSON', '[{"id": nope}', /at line 1, column \d+$/],
+])('salvage imports the readable records of a file that %s', async (_what, end, reason) => {
   const whole = [good('m1'), good('m2')].map((record) => JSON.stringify(record)).join(',')
   const text = end === '[' ? `[${whole},` : `[${whole},${end.slice(1)}`
   const tenantId = `q-${end.length}`
@@ -103,7 +103,7 @@ test.each([
   if (end !== '[') expect(lines?.[0].text).toBe(end.slice(1))
 })
 
-test('an import that fails leaves no half of a quarantine file', async () => {
+test('a failed import leaves no quarantine file', async () => {
   const directory = await writeFiles({ 'chat-messages.json': '[7, {"id": ' })
   const quarantineFile = join(directory, 'q.ndjson')
   const failing = importLegacySnapshots({

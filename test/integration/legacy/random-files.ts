@@ -40,7 +40,7 @@ const text = fc.oneof(
     weight: 2,
     arbitrary: fc.constantFrom('\0', '\ud800x', 'x\udc00', '\u2028\\N\t\r\n"', '👩‍👩‍👧', '\\.'),
   },
-  // Longer than a piece of the file that is read at once.
+  // Longer than one chunk of the file.
   {
     weight: 1,
     arbitrary: fc.integer({ min: 1, max: 3 }).map((n) => `é😀${n}`.repeat(200_000 * n)),
@@ -96,14 +96,14 @@ const tool = record({
   completedAt: fc.oneof(time, fc.constant(undefined)),
 })
 
-/** Arrays of records as an old app may have left them, and worse. */
+/** Arrays of records of an old app, with invalid ones among them. */
 export const legacyFiles: fc.Arbitrary<LegacyFiles> = fc
   .record({
     threads: fc.array(thread, { maxLength: 6 }),
     messages: fc.array(message, { maxLength: 25 }),
     tools: fc.array(tool, { maxLength: 5 }),
   })
-  // As JSON has them: without what JSON cannot say.
+  // As JSON would store them, without undefined.
   .map(({ threads, messages, tools }) => ({
     threads: asJson(threads),
     messages: asJson(messages),

@@ -43,7 +43,7 @@ async function ndjson(path: string): Promise<Record<string, unknown>[]> {
     .map((line) => JSON.parse(line))
 }
 
-/** Threads with their messages, as an export has them. */
+/** The tenant's sessions, threads and messages, read from an export. */
 async function exported({ options, directory }: Awaited<ReturnType<typeof prepare>>) {
   const out = join(directory, 'export')
   await exportData({ database: database.pool, tenantId: options.tenantId, directory: out })
@@ -93,7 +93,7 @@ function compare({ messages, threads, sessions }: Exported, expected: Expected):
 const places = (issues: ImportReport['notes']) =>
   new Set(issues.map(({ file, index }) => `${file} ${index}`))
 
-/** Bad records are reported and kept; what is there otherwise than it stands is at least noted. */
+/** Bad records are reported and quarantined; records imported with a change are noted. */
 async function checkIssues(report: ImportReport, expected: Expected, files: LegacyFiles) {
   const bad = places(report.badRecords)
   const noted = places(report.notes)
@@ -112,7 +112,7 @@ async function checkIssues(report: ImportReport, expected: Expected, files: Lega
   }
 }
 
-test('any files: what is exported afterwards is what a careful reader expects, and all else is reported', async () => {
+test('any files: the rows match an independent reading of the files, and the rest is reported', async () => {
   const property = fc.asyncProperty(legacyFiles, async (files) => {
     const prepared = await prepare(files)
     const expected = expectedOf(files)
@@ -131,7 +131,7 @@ test('any files: what is exported afterwards is what a careful reader expects, a
   await fc.assert(property, { numRuns })
 }, 600_000)
 
-test('whatever has been edited, added or renamed since is left as it is', async () => {
+test('any later edits, additions and renames are left alone', async () => {
   const edits = fc.record({
     edited: fc.array(fc.nat(), { maxLength: 4 }),
     renamed: fc.array(fc.nat(), { maxLength: 2 }),
@@ -182,7 +182,7 @@ test('whatever has been edited, added or renamed since is left as it is', async 
   await fc.assert(property, { numRuns: Math.ceil(numRuns / 3) })
 }, 600_000)
 
-test('a file that breaks off anywhere: nothing without salvage, with it all that is whole', async () => {
+test('a file truncated anywhere: nothing is imported without salvage, every complete record with it', async () => {
   const property = fc.asyncProperty(
     legacyFiles.filter(({ messages }) => messages.length > 0),
     fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
@@ -216,7 +216,7 @@ test('a file that breaks off anywhere: nothing without salvage, with it all that
   await fc.assert(property, { numRuns: Math.ceil(numRuns / 3) })
 }, 600_000)
 
-/** How the quarantine holds what is left of a file: as text, or its bytes where it is no UTF-8. */
+/** How the quarantine stores the rest of a file: as text, or as base64 if it is not UTF-8. */
 function keptText(rest: Buffer): object {
   const text = rest.toString('utf8')
   if (!Buffer.from(text).equals(rest)) return { base64: rest.toString('base64') }

@@ -15,7 +15,7 @@ const run = (name: string, tenantId: string, options: { dryRun?: boolean } = {})
 describe.each(snapshots)('snapshot %s', (name) => {
   const tenantId = `tenant-${name}`
 
-  test('is only planned in a dry run', async () => {
+  test('is only reported in a dry run', async () => {
     const before = await database.everyRow()
     const report = await run(name, tenantId, { dryRun: true })
     expect(report).toMatchObject({ ok: true, dryRun: true, changed: true, badRecords: [] })
@@ -23,7 +23,7 @@ describe.each(snapshots)('snapshot %s', (name) => {
     expect(formatImportReport(report)).toContain('nothing was written')
   })
 
-  test('arrives with its threads and messages as they were', async () => {
+  test('is imported with its threads and messages unchanged', async () => {
     const report = await run(name, tenantId)
     expect(report).toMatchObject({ ok: true, changed: true, badRecords: [] })
     expect(formatImportReport(report)).toContain('Files and database agree.')
@@ -84,25 +84,28 @@ describe.each(snapshots)('snapshot %s', (name) => {
 test.each([
   ['oldest first', snapshots],
   ['newest first', snapshots.toReversed()],
-])('all of them into one tenant, %s, and then nothing changes any more', async (order, names) => {
-  const tenantId = `all-${order}`
-  for (const name of names) expect(await run(name, tenantId)).toMatchObject({ ok: true })
-  const before = await database.everyRow()
-  for (const name of names) {
-    expect(await run(name, tenantId)).toMatchObject({ ok: true, changed: false })
-  }
-  expect(await database.everyRow()).toEqual(before)
-  const positions = await database.pool.query(
-    `SELECT thread_id, array_agg(position::int ORDER BY position) AS positions, count(*)::int
+])(
+  'all of them into one tenant, %s; importing them again changes nothing',
+  async (order, names) => {
+    const tenantId = `all-${order}`
+    for (const name of names) expect(await run(name, tenantId)).toMatchObject({ ok: true })
+    const before = await database.everyRow()
+    for (const name of names) {
+      expect(await run(name, tenantId)).toMatchObject({ ok: true, changed: false })
+    }
+    expect(await database.everyRow()).toEqual(before)
+    const positions = await database.pool.query(
+      `SELECT thread_id, array_agg(position::int ORDER BY position) AS positions, count(*)::int
      FROM chat_messages WHERE tenant_id = $1 GROUP BY thread_id`,
-    [tenantId],
-  )
-  for (const { positions: given, count } of positions.rows) {
-    expect(given).toEqual(Array.from({ length: count }, (_, index) => index + 1))
-  }
-})
+      [tenantId],
+    )
+    for (const { positions: given, count } of positions.rows) {
+      expect(given).toEqual(Array.from({ length: count }, (_, index) => index + 1))
+    }
+  },
+)
 
-test('tool events become messages of their thread, in time', async () => {
+test('tool events become messages of their thread, ordered by time', async () => {
   const { rows } = await database.pool.query(
     `SELECT content, parts, metadata, created_at FROM chat_messages
      WHERE tenant_id = 'tenant-7f9df6a' AND role = 'tool' ORDER BY position`,
@@ -124,7 +127,7 @@ test('tool events become messages of their thread, in time', async () => {
   })
 })
 
-test('sessions without a record are made, marked, private and readable', async () => {
+test('sessions without a record become private stubs with a readable title', async () => {
   const { rows } = await database.pool.query(
     `SELECT id, owner_id, visibility, status, source, title, metadata FROM sessions
      WHERE tenant_id = 'tenant-7f9df6a' ORDER BY id`,

@@ -46,7 +46,7 @@ async function exportAll(): Promise<void> {
 const run = (tenantId: string, more: Partial<ImportUploadsOptions> = {}) =>
   importSessionUploads({ database: database.pool, directory, tenantId, userId: 'ada', ...more })
 
-/** Sessions with what was made of them; without what says when that was. */
+/** Sessions with their timelines, without version and time of change. */
 async function sessionsOf(tenantId: string) {
   const { rows } = await database.pool.query(
     `SELECT to_jsonb(s) - '{tenant_id,version,updated_at}'::text[] AS session,
@@ -58,7 +58,7 @@ async function sessionsOf(tenantId: string) {
   return rows
 }
 
-/** Chats of one of the uploads, and of a session that nobody has an upload of. */
+/** Chats of one of the uploads, and of a session without an upload. */
 async function writeChats(): Promise<void> {
   const message = (id: string, sessionId: string) => ({
     ...{ id, sessionId, mode: 'session', role: 'user', content: 'hello' },
@@ -68,7 +68,7 @@ async function writeChats(): Promise<void> {
   await writeFile(join(directory, 'chat-messages.json'), JSON.stringify(records))
 }
 
-test('uploads become sessions with their ids, contents and fields; a second run changes nothing', async () => {
+test('imports uploads as sessions with their ids, contents and fields; a second run changes nothing', async () => {
   await exportAll()
   expect(await run('acme')).toMatchObject({ ok: true, inFile: 2, inserted: 2 })
   const { rows } = await database.pool.query(
@@ -91,7 +91,7 @@ test('uploads become sessions with their ids, contents and fields; a second run 
   expect(await database.everyRow()).toEqual(before)
 })
 
-test('an export holds the contents, and brings them back', async () => {
+test('exports and restores the contents', async () => {
   await exportAll()
   await run('source')
   const first = join(directory, 'first')
@@ -115,7 +115,7 @@ test('an export holds the contents, and brings them back', async () => {
   await expect(changed).rejects.toThrow('was changed since it was exported')
 })
 
-test('an upload fills the stub that chats have made of its session, as if it had come first', async () => {
+test('an upload fills the stub of its session, with the result of having come first', async () => {
   await exportAll()
   await writeChats()
   const chats = (tenantId: string) =>
@@ -129,7 +129,7 @@ test('an upload fills the stub that chats have made of its session, as if it had
   expect(await run('late')).toMatchObject({ ok: true, inserted: 0, filled: 0, alreadyThere: 2 })
 })
 
-test('a session that is no stub is left alone, and so is the title somebody gave a stub', async () => {
+test('leaves a session that is not a stub alone, and keeps a changed title of a stub', async () => {
   await exportAll()
   await writeChats()
   await importLegacySnapshots({
@@ -158,7 +158,7 @@ test('a session that is no stub is left alone, and so is the title somebody gave
   ])
 })
 
-test('bad uploads are quarantined as they stood; strict stops at the first and writes none', async () => {
+test('quarantines bad uploads unchanged; strict fails and writes none', async () => {
   const id = (line: number) => `up\u2028${line}`
   const all = Array.from({ length: 4 }, (_, line) => ({
     ...{ id: id(line), originalName: `${line}.jsonl`, content: `content ${line}` },
@@ -200,7 +200,7 @@ test('bad uploads are quarantined as they stood; strict stops at the first and w
   ])
 })
 
-test('contents in S3: imported there, exported from there and back, the same bytes', async () => {
+test('imports contents into S3, and exports and restores the same bytes', async () => {
   const s3 = await startS3()
   try {
     const contents = createS3ContentStore({ client: s3.client, bucket: s3.bucket })
@@ -242,7 +242,7 @@ test('contents in S3: imported there, exported from there and back, the same byt
   }
 })
 
-test('an upload without content stops no other: it is told of, and goes to the quarantine', async () => {
+test('quarantines an upload without content and imports the others', async () => {
   const exported: ExportedUpload[] = []
   const without = { ...uploads[0], id: 'lost', note: 'kept', content: undefined }
   const all = [without, ...uploads, { ...without, id: 'null', content: null }]
@@ -270,7 +270,7 @@ test('an upload without content stops no other: it is told of, and goes to the q
   expect(await readFile(quarantineFile, 'utf8')).toContain('"note":"kept"')
 })
 
-test('an upload that is no JSON is named', async () => {
+test('names an upload that cannot be written as JSON', async () => {
   const odd = [{ ...uploads[0], id: 'odd', size: 1n }]
   const all = exportSessionUploads(odd as unknown as typeof uploads, { directory })
   await expect(all.next()).rejects.toMatchObject({
@@ -279,7 +279,7 @@ test('an upload that is no JSON is named', async () => {
   })
 })
 
-test('half an export is refused, and an interrupted one is not there', async () => {
+test('refuses a truncated export, and ignores an interrupted one', async () => {
   const half = exportSessionUploads(uploads, { directory })
   await half.next()
   await half.return(undefined)

@@ -73,7 +73,7 @@ test('reports line and column of thousands of broken records', async () => {
   }
 })
 
-test('a broken file fails at the same place as when it is salvaged', async () => {
+test('reports the same line and column for a broken file with and without salvage', async () => {
   const property = fc.asyncProperty(
     fc.array(fc.tuple(space, value), { minLength: 1, maxLength: 4 }),
     fc.constantFrom('nope', '"', '{', '}', '1 2', ',', '{"a" 1}', ']', '"\\x"', '01'),

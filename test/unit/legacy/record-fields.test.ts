@@ -12,7 +12,7 @@ test.each([
   ['2025-12-01 12:00', '2025-12-01T12:00:00.000Z'],
   ['2025-12-01', '2025-12-01T00:00:00.000Z'],
   ['2025-12-01T12:00:00+02:00', '2025-12-01T10:00:00.000Z'],
-])('%s is the same time on every machine', (value, time) => {
+])('reads %s as the same time in every time zone', (value, time) => {
   process.env.TZ = 'America/New_York'
   const fields = recordFields({ createdAt: value }, () => {})
   expect(fields.time('createdAt')?.toISOString()).toBe(time)
