@@ -2,7 +2,8 @@ import { createColumnMapper } from '@electric-sql/client'
 import { and, BasicIndex, createCollection, createLiveQueryCollection, gte, lt } from '@tanstack/db'
 import { electricCollectionOptions } from '@tanstack/electric-db-collection'
 import { timelineEventColumns } from '../../src/schema/index.ts'
-import { isRefusal, resolveShape, sessionShapes } from '../../src/shapes/index.ts'
+import { isRefusal, resolveShape } from '../../src/shapes/resolve-shape.ts'
+import { sessionShapes } from '../../src/shapes/session-shapes.ts'
 
 /** A timeline that TanStack DB loads on demand, in subsets of one shape. */
 export interface OnDemandTimeline {

@@ -1,115 +1,95 @@
+import { parseTimestamp } from '../schema/parse-timestamp.ts'
+
 /**
- * Which rows a shape holds, as data. One condition yields both the SQL that Electric gets and the
- * predicate that the in-memory mock uses, so the two cannot disagree. Columns are database names.
+ * Which rows a shape holds, as data: made by `where`, printed as SQL for Electric by `toWhereClause` and
+ * evaluated on rows in memory by `matches`, so that the two agree. Columns have their database names; values
+ * are the texts that Postgres reads.
  */
 export type Condition =
-  | { readonly kind: 'equals'; readonly column: string; readonly value: string }
-  | { readonly kind: 'range'; readonly column: string; readonly from: number; readonly to: number }
   | { readonly kind: 'and'; readonly conditions: readonly Condition[] }
   | { readonly kind: 'or'; readonly conditions: readonly Condition[] }
+  | { readonly kind: 'not'; readonly condition: Condition }
+  | Leaf
+
+/** A condition on one column. */
+export type Leaf =
+  | { readonly kind: 'eq'; readonly column: string; readonly value: string }
   | {
-      readonly kind: 'in'
+      readonly kind: 'compare'
+      readonly column: string
+      readonly operator: '<' | '<=' | '>' | '>='
+      readonly type: 'number' | 'timestamp'
+      readonly value: string
+    }
+  | { readonly kind: 'isNull'; readonly column: string }
+  /** The column is an array with this element. */
+  | { readonly kind: 'contains'; readonly column: string; readonly value: string }
+  | { readonly kind: 'inList'; readonly column: string; readonly values: readonly string[] }
+  | {
+      readonly kind: 'inSubquery'
       readonly column: string
       readonly table: string
       readonly select: string
       readonly where: Condition
-      /** The column of `table` that says whose row it is; `tenant_id` when left out. */
+      /** The column of `table` that holds the tenant; `tenant_id` if undefined. */
       readonly tenantColumn?: string | null
     }
 
-/** The column has exactly this value. */
-export function equals(column: string, value: string | number | bigint | boolean): Condition {
-  return { kind: 'equals', column, value: String(value) }
-}
-
-/** The column's whole number is at least `from` and below `to`. */
-export function inRange(column: string, from: number, to: number): Condition {
-  return { kind: 'range', column, from, to }
-}
-
-/** All of the conditions hold; always true when there are none. */
-export function and(...conditions: Condition[]): Condition {
-  return { kind: 'and', conditions }
-}
-
-/** At least one of the conditions holds; never true when there are none. */
-export function or(...conditions: Condition[]): Condition {
-  return { kind: 'or', conditions }
-}
-
-/**
- * The column's value is among those that `select` has in the rows of `table` where `where` holds.
- *
- * @param inner.tenantColumn says whose a row of `table` is, `tenant_id` by default: in a shape only
- *   rows of the principal's tenant count. `null` for a table that belongs to no tenant.
- * @example
- * isIn('project_id', { table: 'project_members', select: 'project_id', where: equals('user_id', 'u1') })
- */
-export function isIn(
-  column: string,
-  inner: {
-    readonly table: string
-    readonly select: string
-    readonly where: Condition
-    readonly tenantColumn?: string | null
-  },
-): Condition {
-  return { kind: 'in', column, ...inner }
-}
-
-/** A where clause with `$1`, `$2` … and the texts they stand for. */
+/** A where clause with the parameters `$1`, `$2` … */
 export interface WhereClause {
   readonly where: string
   readonly params: readonly string[]
 }
 
 /**
- * Prints a condition as SQL. Values never become SQL text: each is a parameter, shared only where
- * the same column is compared with the same value (so that its type is never ambiguous).
+ * Prints a condition as SQL. Every value is a parameter. Two uses of a value share one only if they compare
+ * it with the same column, so that Postgres can always infer its type.
  *
  * @example
- * toWhereClause(and(equals('tenant_id', 't1'), equals('id', 's1')))
+ * toWhereClause(where.and(where.eq('tenant_id', 't1'), where.eq('id', 's1')))
  * // { where: '"tenant_id" = $1 AND "id" = $2', params: ['t1', 's1'] }
  */
 export function toWhereClause(condition: Condition): WhereClause {
   const params: string[] = []
   const numbers = new Map<string, number>()
-  const parameter = (column: string, value: string): string => {
+
+  function parameter(column: string, value: string): string {
     const key = JSON.stringify([column, value])
     const number = numbers.get(key) ?? params.push(value)
     numbers.set(key, number)
     return `$${number}`
   }
-  const print = (node: Condition): string => {
+
+  function print(node: Condition): string {
+    if (node.kind === 'and' || node.kind === 'or') {
+      if (node.conditions.length === 0) return node.kind === 'and' ? 'TRUE' : 'FALSE'
+      return `(${node.conditions.map(print).join(node.kind === 'and' ? ' AND ' : ' OR ')})`
+    }
+    if (node.kind === 'not') return `NOT (${print(node.condition)})`
+    const name = quoteIdentifier(node.column)
     switch (node.kind) {
-      case 'equals':
-        return `${quoteIdentifier(node.column)} = ${parameter(node.column, node.value)}`
-      case 'range': {
-        const name = quoteIdentifier(node.column)
-        const from = parameter(node.column, String(node.from))
-        return `(${name} >= ${from} AND ${name} < ${parameter(node.column, String(node.to))})`
+      case 'eq':
+        return `${name} = ${parameter(node.column, node.value)}`
+      case 'compare':
+        return `${name} ${node.operator} ${parameter(node.column, node.value)}`
+      case 'isNull':
+        return `${name} IS NULL`
+      case 'contains':
+        return `${name} @> ${parameter(node.column, arrayLiteral(node.value))}`
+      case 'inList': {
+        if (node.values.length === 0) return 'FALSE'
+        return `${name} IN (${node.values.map((value) => parameter(node.column, value)).join(', ')})`
       }
-      case 'and':
-        return join(node.conditions.map(print), 'AND')
-      case 'or':
-        return join(node.conditions.map(print), 'OR')
-      case 'in': {
+      case 'inSubquery': {
         const inner = `SELECT ${quoteIdentifier(node.select)} FROM ${quoteTable(node.table)}`
-        return `${quoteIdentifier(node.column)} IN (${inner} WHERE ${print(node.where)})`
+        return `${name} IN (${inner} WHERE ${print(node.where)})`
       }
     }
   }
-  return { where: withoutOuterParentheses(condition, print), params }
-}
 
-function withoutOuterParentheses(condition: Condition, print: (node: Condition) => string): string {
-  if (condition.kind !== 'and' || condition.conditions.length === 0) return print(condition)
-  return condition.conditions.map(print).join(' AND ')
-}
-
-function join(parts: readonly string[], operator: 'AND' | 'OR'): string {
-  if (parts.length === 0) return operator === 'AND' ? 'TRUE' : 'FALSE'
-  return `(${parts.join(` ${operator} `)})`
+  const isList = condition.kind === 'and' && condition.conditions.length > 0
+  const sql = isList ? condition.conditions.map(print).join(' AND ') : print(condition)
+  return { where: sql, params }
 }
 
 /** `schema.table`, or a table of the search path. */
@@ -121,50 +101,135 @@ function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
 
-/** A row as the database names it. */
-export type ColumnValues = Readonly<Record<string, unknown>>
+function arrayLiteral(element: string): string {
+  return `{"${element.replaceAll(/["\\]/g, '\\$&')}"}`
+}
+
+/** A row as Postgres prints it: text by column name, NULL as null. */
+export type ColumnTexts = Readonly<Record<string, string | null | undefined>>
 
 /**
- * Decides in memory whether a row belongs to a shape.
+ * Returns whether a row in memory satisfies a condition, as Postgres would decide it.
  *
- * @param rowsOf all rows of a table, for conditions that look into another one.
+ * @param rowsOf returns all rows of a table, for subqueries
  * @example
- * matches(equals('tenant_id', 't1'), { tenant_id: 't1' }, () => []) // true
+ * matches(where.eq('tenant_id', 't1'), { tenant_id: 't1' }, () => []) // true
  */
 export function matches(
   condition: Condition,
-  row: ColumnValues,
-  rowsOf: (table: string) => Iterable<ColumnValues>,
+  row: ColumnTexts,
+  rowsOf: (table: string) => Iterable<ColumnTexts>,
 ): boolean {
+  return evaluate(condition, row, rowsOf) === true
+}
+
+/** SQL's three values: true, false, and null for unknown. */
+type Truth = boolean | null
+
+function evaluate(
+  condition: Condition,
+  row: ColumnTexts,
+  rowsOf: (table: string) => Iterable<ColumnTexts>,
+): Truth {
   switch (condition.kind) {
-    case 'equals':
-      return row[condition.column] === condition.value
-    case 'range':
-      return isInRange(condition, row[condition.column])
     case 'and':
-      return condition.conditions.every((part) => matches(part, row, rowsOf))
     case 'or':
-      return condition.conditions.some((part) => matches(part, row, rowsOf))
-    case 'in':
-      return someRow(
-        rowsOf(condition.table),
-        (inner) =>
-          row[condition.column] != null && // NULL is in no list, not even beside NULL
-          inner[condition.select] === row[condition.column] &&
-          matches(condition.where, inner, rowsOf),
-      )
+      return combine(condition, row, rowsOf)
+    case 'not': {
+      const truth = evaluate(condition.condition, row, rowsOf)
+      return truth === null ? null : !truth
+    }
+    case 'inSubquery':
+      return isAmong(row[condition.column], selected(condition, rowsOf))
+    default:
+      return evaluateLeaf(condition, row[condition.column])
   }
 }
 
-/** Whether a value, as a number or as its text, is in a range. NULL is in none. */
-export function isInRange(
-  { from, to }: { readonly from: number; readonly to: number },
-  value: unknown,
-): boolean {
-  return value != null && Number(value) >= from && Number(value) < to
+function combine(
+  { kind, conditions }: Extract<Condition, { kind: 'and' | 'or' }>,
+  row: ColumnTexts,
+  rowsOf: (table: string) => Iterable<ColumnTexts>,
+): Truth {
+  const decisive = kind === 'or'
+  let result: Truth = !decisive
+  for (const condition of conditions) {
+    const truth = evaluate(condition, row, rowsOf)
+    if (truth === decisive) return truth
+    if (truth === null) result = null
+  }
+  return result
 }
 
-function someRow(rows: Iterable<ColumnValues>, test: (row: ColumnValues) => boolean): boolean {
-  for (const row of rows) if (test(row)) return true
-  return false
+/** Evaluates a condition that needs nothing but the column's value. */
+export function evaluateLeaf(
+  leaf: Exclude<Leaf, { kind: 'inSubquery' }>,
+  value: string | null | undefined,
+): Truth {
+  if (leaf.kind === 'isNull') return value == null
+  if (leaf.kind === 'inList') return isAmong(value, leaf.values)
+  if (value == null) return null
+  switch (leaf.kind) {
+    case 'eq':
+      return value === leaf.value
+    case 'contains':
+      return arrayElements(value).includes(leaf.value)
+    case 'compare':
+      return compare(leaf, value)
+  }
+}
+
+function* selected(
+  { table, select, where }: Extract<Leaf, { kind: 'inSubquery' }>,
+  rowsOf: (table: string) => Iterable<ColumnTexts>,
+): Iterable<string | null | undefined> {
+  for (const inner of rowsOf(table)) if (matches(where, inner, rowsOf)) yield inner[select]
+}
+
+function isAmong(
+  value: string | null | undefined,
+  list: Iterable<string | null | undefined>,
+): Truth {
+  let result: Truth = false
+  for (const other of list) {
+    if (value == null || other == null) result = null
+    else if (value === other) return true
+  }
+  return result
+}
+
+function compare({ operator, type, value }: Extract<Leaf, { kind: 'compare' }>, text: string) {
+  const order = type === 'number' ? numericOrder(text, value) : timeOrder(text, value)
+  switch (operator) {
+    case '<':
+      return order < 0
+    case '<=':
+      return order <= 0
+    case '>':
+      return order > 0
+    case '>=':
+      return order >= 0
+  }
+}
+
+const INTEGER = /^-?\d+$/
+
+/** Integers are compared exactly: a bigint column holds more than a JavaScript number does. */
+function numericOrder(one: string, other: string): number {
+  if (!INTEGER.test(one) || !INTEGER.test(other)) return Number(one) - Number(other)
+  const difference = BigInt(one) - BigInt(other)
+  return difference < 0n ? -1 : difference > 0n ? 1 : 0
+}
+
+function timeOrder(text: string, iso: string): number {
+  return parseTimestamp(text).getTime() - Date.parse(iso)
+}
+
+/** The elements of a one-dimensional array as Postgres prints it; NULLs are left out. */
+function arrayElements(text: string): string[] {
+  const elements = text.matchAll(/"((?:[^"\\]|\\.)*)"|([^{},"]+)/gs)
+  return [...elements].flatMap(([, quoted, plain]) => {
+    if (quoted !== undefined) return [quoted.replaceAll(/\\(.)/gs, '$1')]
+    return plain === undefined || plain === 'NULL' ? [] : [plain]
+  })
 }

@@ -84,7 +84,7 @@ const everyRow: Condition = { kind: 'and', conditions: [] }
  *   },
  *   params: { bookId: z.string() },
  *   rows: (principal: AppPrincipal, { bookId }) =>
- *     and(equals('book_id', bookId), or(...principal.teams.map((team) => equals('team_id', team)))),
+ *     where.and(where.eq('book_id', bookId), where.inArray('team_id', principal.teams)),
  * })
  */
 export function defineShape<

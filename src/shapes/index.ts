@@ -1,14 +1,5 @@
-export {
-  and,
-  type Condition,
-  equals,
-  inRange,
-  isIn,
-  matches,
-  or,
-  toWhereClause,
-  type WhereClause,
-} from '../access/condition.ts'
+export type { Condition } from '../access/condition.ts'
+export * as where from '../access/where.ts'
 export {
   type AnyShape,
   defineShape,
@@ -17,5 +8,4 @@ export {
   type ShapeOptions,
   type ShapeRegistry,
 } from './define-shape.ts'
-export { isRefusal, type ResolvedShape, resolveShape, type ShapeRefusal } from './resolve-shape.ts'
 export { sessionShapes } from './session-shapes.ts'

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
-import { and, type Condition, equals, inRange, isIn, or } from '../access/condition.ts'
+import type { Condition } from '../access/condition.ts'
+import * as where from '../access/where.ts'
 import { chatMessageColumns } from '../schema/chat-message.ts'
 import { chatMessageDeltaColumns } from '../schema/chat-message-delta.ts'
 import { chatThreadColumns } from '../schema/chat-thread.ts'
@@ -14,7 +15,7 @@ const MAX_SEQ = 2_147_483_647
 
 /** Sessions of the principal's tenant that it may see; every shape is confined to the tenant anyway. */
 function visibleSessions(principal: Principal): Condition {
-  return or(equals('owner_id', principal.userId), equals('visibility', 'tenant'))
+  return where.or(where.eq('owner_id', principal.userId), where.eq('visibility', 'tenant'))
 }
 
 /** Rows of one session or thread, while the session is visible. */
@@ -24,11 +25,8 @@ function visibleChildren(
   value: string,
   ...more: Condition[]
 ): Condition {
-  return and(
-    equals(column, value),
-    ...more,
-    isIn('session_id', { table: 'sessions', select: 'id', where: visibleSessions(principal) }),
-  )
+  const sessions = { table: 'sessions', select: 'id', where: visibleSessions(principal) }
+  return where.and(where.eq(column, value), ...more, where.inArray('session_id', sessions))
 }
 
 const seqField = /* @__PURE__ */ (() =>
@@ -72,7 +70,8 @@ export const sessionShapes = /* @__PURE__ */ (() =>
           principal,
           'session_id',
           sessionId,
-          inRange('seq', Number(fromSeq), Number(toSeq)),
+          where.gte('seq', Number(fromSeq)),
+          where.lt('seq', Number(toSeq)),
         ),
     }),
     'session-threads': defineShape({
@@ -100,6 +99,6 @@ export const sessionShapes = /* @__PURE__ */ (() =>
       key: ['messageId', 'seq'],
       params: byEpoch,
       rows: (principal, { sessionId, epoch }) =>
-        visibleChildren(principal, 'session_id', sessionId, equals('epoch', epoch)),
+        visibleChildren(principal, 'session_id', sessionId, where.eq('epoch', epoch)),
     }),
   }) as const)()

@@ -1,4 +1,5 @@
-import { and, type Condition, equals, isIn, or } from '../../src/access/condition.ts'
+import type { Condition } from '../../src/access/condition.ts'
+import * as where from '../../src/access/where.ts'
 import { type RowText, rowKey } from '../../src/dev/protocol/messages.ts'
 import type { ShapeParams } from '../../src/dev/protocol/source.ts'
 import { loadPgParser, type PgParser } from '../../src/dev/shape-server/where/parse.ts'
@@ -177,20 +178,20 @@ export async function createSqlInMemory(): Promise<SqlInMemory> {
 
   function condition(node: Node, params: readonly string[]): Condition {
     const { BoolExpr, A_Expr, SubLink, ColumnRef } = node
-    if (ColumnRef) return equals(columnName(node), 'true')
+    if (ColumnRef) return where.eq(columnName(node), 'true')
     if (BoolExpr && BoolExpr.boolop !== 'NOT_EXPR') {
       const parts = BoolExpr.args.map((part: Node) => condition(part, params))
-      return BoolExpr.boolop === 'AND_EXPR' ? and(...parts) : or(...parts)
+      return BoolExpr.boolop === 'AND_EXPR' ? where.and(...parts) : where.or(...parts)
     }
     if (A_Expr?.kind === 'AEXPR_OP' && A_Expr.name[0].String.sval === '=') {
-      return equals(columnName(A_Expr.lexpr), String(constant(A_Expr.rexpr, params)))
+      return where.eq(columnName(A_Expr.lexpr), String(constant(A_Expr.rexpr, params)))
     }
     if (SubLink?.subLinkType === 'ANY_SUBLINK') {
       const { targetList, fromClause, whereClause } = SubLink.subselect.SelectStmt
-      return isIn(columnName(SubLink.testexpr), {
+      return where.inArray(columnName(SubLink.testexpr), {
         table: fromClause[0].RangeVar.relname,
         select: columnName(targetList[0].ResTarget.val),
-        where: whereClause ? condition(whereClause, params) : and(),
+        where: whereClause ? condition(whereClause, params) : where.and(),
       })
     }
     throw new BeyondMemory(`WHERE ${Object.keys(node)}`)
@@ -204,10 +205,10 @@ export async function createSqlInMemory(): Promise<SqlInMemory> {
       txid += 1
       return { txid: txid - 1, lsn, changes }
     },
-    conditionOf({ where, params, table }) {
+    conditionOf({ where: clause, params, table }) {
       tableOf(table)
-      if (where === undefined) return and()
-      const [select] = statementsOf(`SELECT FROM t WHERE ${where}`)
+      if (clause === undefined) return where.and()
+      const [select] = statementsOf(`SELECT FROM t WHERE ${clause}`)
       return condition(select?.SelectStmt.whereClause, params)
     },
     form: (table) => tables.get(table)?.form,

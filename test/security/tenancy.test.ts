@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { column, sessionColumns } from '../../src/schema/index.ts'
-import { defineShape, equals } from '../../src/shapes/index.ts'
+import { defineShape, where } from '../../src/shapes/index.ts'
 import { cases, fc } from '../support/property.ts'
 import { type AppPrincipal, appShapes } from './support/app-shapes.ts'
 import { hunt } from './support/hunt.ts'
@@ -43,7 +43,7 @@ describe('the hunt finds a planted leak', () => {
         table: 'sessions',
         columns: sessionColumns,
         tenantColumn: null,
-        rows: () => equals('visibility', 'tenant'),
+        rows: () => where.eq('visibility', 'tenant'),
       }),
     },
     'a column that should stay on the server': {
@@ -59,7 +59,7 @@ describe('the hunt finds a planted leak', () => {
         ...appShapes['session-threads'],
         key: ['id'],
         params: appShapes['session-threads'].params.shape,
-        rows: (_principal, { sessionId }) => equals('session_id', sessionId),
+        rows: (_principal, { sessionId }) => where.eq('session_id', sessionId),
       }),
     },
   }

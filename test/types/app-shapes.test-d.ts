@@ -1,13 +1,11 @@
 import {
   type AppShapeRow,
-  and,
   column,
   defineShape,
-  equals,
-  or,
   type Principal,
   type SessionCollections,
   sessionShapes,
+  where,
 } from '@org/session-db'
 import { createShapeProxy } from '@org/session-db/server'
 import { expectTypeOf, test } from 'vitest'
@@ -35,8 +33,7 @@ const shapes = {
     rows: (principal: AppPrincipal, { folderId, state }) => {
       expectTypeOf(folderId).toEqualTypeOf<string>()
       expectTypeOf(state).toEqualTypeOf<'open' | 'done' | undefined>()
-      const teams = principal.teams.map((team) => equals('team_id', team))
-      return and(equals('folder_id', folderId), or(...teams))
+      return where.and(where.eq('folder_id', folderId), where.inArray('team_id', principal.teams))
     },
   }),
   holidays: defineShape({
@@ -52,7 +49,7 @@ const shapes = {
     rows: (_principal, { kind, prefix }) => {
       expectTypeOf(kind).toEqualTypeOf<'topic' | 'team'>()
       expectTypeOf(prefix).toEqualTypeOf<string | undefined>()
-      return equals('kind', kind)
+      return where.eq('kind', kind)
     },
   }),
 }

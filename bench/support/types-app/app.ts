@@ -5,13 +5,13 @@ import {
   createOutbox,
   createSessionCollections,
   defineShape,
-  equals,
   SessionDbError,
   sessionShapes,
   timelineQuery,
   toUIMessage,
   toWriteFailure,
   type WriteBatchInput,
+  where,
   withRetries,
 } from '@org/session-db'
 import { startDevStack } from '@org/session-db/dev'
@@ -49,7 +49,7 @@ const shapes = {
       dueAt: column('due_at', 'timestamp with time zone', { nullable: true }),
     },
     params: { folderId: z.string() },
-    rows: (_principal, { folderId }) => equals('folder_id', folderId),
+    rows: (_principal, { folderId }) => where.eq('folder_id', folderId),
   }),
 }
 const identity: Principal = { tenantId: 'acme', userId: 'ann' }

@@ -1,12 +1,16 @@
-import type { Condition } from '../../access/condition.ts'
+import type { Condition, Leaf } from '../../access/condition.ts'
+import { SessionDbError } from '../../errors.ts'
 
-/** A condition without AND or OR in it. */
-export type Leaf = Extract<Condition, { kind: 'equals' | 'range' | 'in' }>
+/** A condition on one column, or its negation. */
+export interface FormLeaf {
+  readonly leaf: Leaf
+  readonly isNegated: boolean
+}
 
-/** A condition as an OR of ANDs. The places of its leaves are the positions that tags speak of. */
+/** A condition as an OR of ANDs. A leaf's index is the position that tags and move events refer to. */
 export interface ConditionForm {
   /** In the order in which the where clause has them. */
-  readonly leaves: readonly Leaf[]
+  readonly leaves: readonly FormLeaf[]
   /** A row belongs to the shape when all leaves of one disjunct hold for it. */
   readonly disjuncts: readonly (readonly number[])[]
 }
@@ -14,39 +18,51 @@ export interface ConditionForm {
 /**
  * Brings a condition into the form that tags are made of.
  *
+ * @throws SessionDbError `invalid` for a negated subquery
  * @example
- * conditionForm(or(equals('public', 'true'), isIn('id', grants))).disjuncts // [[0], [1]]
+ * conditionForm(where.or(where.eq('public', true), where.inArray('id', grants))).disjuncts // [[0], [1]]
  */
 export function conditionForm(condition: Condition): ConditionForm {
-  const leaves: Leaf[] = []
-  const expand = (node: Condition): number[][] => {
-    switch (node.kind) {
-      case 'or':
-        return node.conditions.flatMap(expand)
-      case 'and':
-        return node.conditions
-          .map(expand)
-          .reduce<number[][]>(
-            (all, next) => all.flatMap((one) => next.map((other) => [...one, ...other])),
-            [[]],
-          )
-      default:
-        return [[leaves.push(node) - 1]]
+  const leaves: FormLeaf[] = []
+
+  function expand(node: Condition, isNegated: boolean): number[][] {
+    if (node.kind === 'not') return expand(node.condition, !isNegated)
+    if (node.kind === 'and' || node.kind === 'or') {
+      const parts = node.conditions.map((part) => expand(part, isNegated))
+      return (node.kind === 'or') !== isNegated ? parts.flat() : conjunction(parts)
     }
+    if (isNegated && node.kind === 'inSubquery') {
+      throw new SessionDbError(
+        'invalid',
+        `The shape mock cannot follow where.not() around the subquery on ${node.table}. ` +
+          'Test this shape with @org/session-db/dev.',
+      )
+    }
+    return [[leaves.push({ leaf: node, isNegated }) - 1]]
   }
-  const disjuncts = expand(condition)
+
+  const disjuncts = expand(condition, false)
   return { leaves, disjuncts }
 }
 
-/** The tables that a condition looks into, at any depth; not the one whose rows it is about. */
+function conjunction(parts: readonly number[][][]): number[][] {
+  return parts.reduce(
+    (all, next) => all.flatMap((one) => next.map((other) => [...one, ...other])),
+    [[]],
+  )
+}
+
+/** The tables that a condition's subqueries read, at any depth. */
 export function subqueryTables(condition: Condition): string[] {
   switch (condition.kind) {
-    case 'equals':
-    case 'range':
-      return []
-    case 'in':
+    case 'and':
+    case 'or':
+      return condition.conditions.flatMap(subqueryTables)
+    case 'not':
+      return subqueryTables(condition.condition)
+    case 'inSubquery':
       return [condition.table, ...subqueryTables(condition.where)]
     default:
-      return condition.conditions.flatMap(subqueryTables)
+      return []
   }
 }

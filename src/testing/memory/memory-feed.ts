@@ -13,7 +13,7 @@ import {
 import { nextOffset } from '../../dev/protocol/offset.ts'
 import type { LogEntry, ShapeLog } from '../../dev/protocol/shape-log.ts'
 import { type SnapshotBounds, snapshotEndMessage } from '../../dev/protocol/snapshot-visibility.ts'
-import { conditionForm, type Leaf } from './condition-form.ts'
+import { conditionForm, type FormLeaf } from './condition-form.ts'
 import type { CommittedTransaction, RowSource } from './row-source.ts'
 import {
   createShapeMembers,
@@ -46,7 +46,7 @@ export function startMemoryFeed(shape: FeedShape, log: ShapeLog, source: RowSour
   const writeRow = createRowWriter(message)
   const form = conditionForm(shape.condition)
   const { leaves, disjuncts } = form
-  const isTagged = leaves.some(({ kind }) => kind === 'in')
+  const isTagged = leaves.some(({ leaf }) => leaf.kind === 'inSubquery')
   const members = createShapeMembers(
     {
       table: shape.table,
@@ -59,8 +59,8 @@ export function startMemoryFeed(shape: FeedShape, log: ShapeLog, source: RowSour
 
   function tagsOf({ row, on }: Member): RowTags | undefined {
     if (!isTagged) return undefined
-    const part = (leaf: Leaf) =>
-      leaf.kind === 'equals' ? '1' : tagValue(log.handle, [row[leaf.column] ?? null])
+    const part = ({ leaf }: FormLeaf) =>
+      leaf.kind === 'inSubquery' ? tagValue(log.handle, [row[leaf.column] ?? null]) : '1'
     const tags = disjuncts.map((disjunct) =>
       leaves.map((leaf, at) => (disjunct.includes(at) ? part(leaf) : '')).join('/'),
     )

@@ -1,6 +1,6 @@
-import { type Condition, isInRange, matches } from '../../access/condition.ts'
+import { type Condition, evaluateLeaf, matches } from '../../access/condition.ts'
 import type { RowText } from '../../dev/protocol/messages.ts'
-import { type ConditionForm, type Leaf, subqueryTables } from './condition-form.ts'
+import { type ConditionForm, type FormLeaf, subqueryTables } from './condition-form.ts'
 import type { CommittedTransaction, RowSource, TableChange } from './row-source.ts'
 
 /** A row that clients hold, and which conditions are on for it, by position. */
@@ -70,18 +70,17 @@ export function createShapeMembers(
 
   /** A value on its way in or out counts as outside: the move events speak for it. */
   function memberOf(row: RowText, moves: readonly Move[]): Member {
-    const on = leaves.map((leaf, position) => {
+    const on = leaves.map(({ leaf, isNegated }, position) => {
       const value = row[leaf.column] ?? null
-      if (leaf.kind === 'equals') return value === leaf.value
-      if (leaf.kind === 'range') return isInRange(leaf, value)
+      if (leaf.kind !== 'inSubquery') return evaluateLeaf(leaf, value) === !isNegated
       if (value === null || moves[position]?.on.has(value)) return false
       return values[position]?.has(value) === true
     })
     return { row, on }
   }
 
-  function valuesOf(leaf: Leaf): ReadonlySet<string> | undefined {
-    if (leaf.kind !== 'in') return undefined
+  function valuesOf({ leaf }: FormLeaf): ReadonlySet<string> | undefined {
+    if (leaf.kind !== 'inSubquery') return undefined
     const found = new Set<string>()
     for (const row of source.rowsOf(leaf.table)) {
       const value = row[leaf.select]
@@ -100,7 +99,7 @@ export function createShapeMembers(
   }
 
   const isMoved = (row: RowText, position: number, moved: ReadonlySet<string> | undefined) =>
-    moved?.has(row[leaves[position]?.column ?? ''] ?? '') === true
+    moved?.has(row[leaves[position]?.leaf.column ?? ''] ?? '') === true
 
   function turnOff(moves: readonly Move[]): void {
     for (const [key, { row, on }] of members) {

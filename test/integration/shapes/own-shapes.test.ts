@@ -6,7 +6,7 @@ import { createSessionCollections } from '../../../src/collections/index.ts'
 import { createShapeServer } from '../../../src/dev/shape-server/index.ts'
 import { column, type Principal } from '../../../src/schema/index.ts'
 import { type Authenticate, createShapeProxy } from '../../../src/server/index.ts'
-import { and, defineShape, equals, isIn, sessionShapes } from '../../../src/shapes/index.ts'
+import { defineShape, sessionShapes, where } from '../../../src/shapes/index.ts'
 import { createShapeMock } from '../../../src/testing/index.ts'
 import { freshDatabase } from '../../support/database.ts'
 import { serve } from '../../unit/proxy/serve.ts'
@@ -42,10 +42,11 @@ const shapes = {
     columns: projectColumns,
     params: { folderId: z.string().min(1).max(128) },
     rows: (principal: AppPrincipal, { folderId }) => {
-      const inFolder = equals('folder_id', folderId)
+      const inFolder = where.eq('folder_id', folderId)
       if (principal.isAdmin) return inFolder
-      const where = equals('user_id', principal.userId)
-      return and(inFolder, isIn('id', { table: 'project_members', select: 'project_id', where }))
+      const mine = where.eq('user_id', principal.userId)
+      const members = { table: 'project_members', select: 'project_id', where: mine }
+      return where.and(inFolder, where.inArray('id', members))
     },
   }),
 }

@@ -1,4 +1,4 @@
-import { column, defineShape, equals, sessionShapes } from '@org/session-db/proxy'
+import { column, defineShape, sessionShapes, where } from '@org/session-db/proxy'
 import type { AppPrincipal } from './principal.ts'
 
 export const shapes = {
@@ -10,6 +10,6 @@ export const shapes = {
       id: column('id', 'text'),
       team: column('team', 'text'),
     },
-    rows: (principal: AppPrincipal) => equals('team', principal.team),
+    rows: (principal: AppPrincipal) => where.eq('team', principal.team),
   }),
 }

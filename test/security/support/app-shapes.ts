@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Principal } from '../../../src/schema/index.ts'
 import { column } from '../../../src/schema/index.ts'
-import { and, defineShape, equals, isIn, sessionShapes } from '../../../src/shapes/index.ts'
+import { defineShape, sessionShapes, where } from '../../../src/shapes/index.ts'
 
 /** An app's principal, with a role. */
 export interface AppPrincipal extends Principal {
@@ -24,10 +24,11 @@ export const appShapes = {
     },
     params: { folderId: z.string().min(1).max(128) },
     rows: (principal: AppPrincipal, { folderId }) => {
-      const inFolder = equals('folder_id', folderId)
+      const inFolder = where.eq('folder_id', folderId)
       if (principal.isAdmin) return inFolder
-      const where = equals('user_id', principal.userId)
-      return and(inFolder, isIn('id', { table: 'project_members', select: 'project_id', where }))
+      const mine = where.eq('user_id', principal.userId)
+      const members = { table: 'project_members', select: 'project_id', where: mine }
+      return where.and(inFolder, where.inArray('id', members))
     },
   }),
 }

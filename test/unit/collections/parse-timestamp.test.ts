@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { parseTimestamp } from '../../../src/collections/sync/parse-timestamp.ts'
+import { parseTimestamp } from '../../../src/schema/parse-timestamp.ts'
 import { fc } from '../../support/property.ts'
 
 describe('parseTimestamp', () => {

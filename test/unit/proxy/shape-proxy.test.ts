@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { equals } from '../../../src/access/condition.ts'
+import * as where from '../../../src/access/where.ts'
 import { column } from '../../../src/schema/columns.ts'
 import type { ShapeLogEntry } from '../../../src/server/proxy/access-log.ts'
 import { createShapeProxy, type ShapeProxyOptions } from '../../../src/server/proxy/shape-proxy.ts'
@@ -75,7 +75,7 @@ describe('a shape request', () => {
         weird: column('weird "col', 'text'),
       },
       tenantColumn: null,
-      rows: (principal) => equals('Id', principal.userId),
+      rows: (principal) => where.eq('Id', principal.userId),
     })
     await start({ shapes: { mixed } })
     await get('/mixed?offset=-1')

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { syncedColumnNames } from '../../../src/schema/columns.ts'
-import { isRefusal, resolveShape, sessionShapes } from '../../../src/shapes/index.ts'
+import { isRefusal, resolveShape } from '../../../src/shapes/resolve-shape.ts'
+import { sessionShapes } from '../../../src/shapes/session-shapes.ts'
 import { fc } from '../../support/property.ts'
 
 const ann = { tenantId: 'acme', userId: 'ann' }

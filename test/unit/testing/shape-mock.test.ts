@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { sessionColumns } from '../../../src/schema/index.ts'
-import { defineShape, equals } from '../../../src/shapes/index.ts'
+import { defineShape, where } from '../../../src/shapes/index.ts'
 import { createMemoryWriteAdapter, createShapeMock } from '../../../src/testing/index.ts'
 import { eventually } from '../../support/eventually.ts'
 import { runProgram } from '../../support/program.ts'
@@ -172,7 +172,7 @@ describe('a stream', () => {
     const definition = {
       table: 'sessions',
       columns: { tenantId, id, title },
-      rows: () => equals('status', 'ready'),
+      rows: () => where.eq('status', 'ready'),
     }
     const ready = defineShape(definition)
     const tables = { sessions: [session, { id: 's2', status: 'ready' as const, title: 'Done' }] }

@@ -8,9 +8,9 @@ import {
   column,
   createSessionCollections,
   defineShape,
-  equals,
   type Principal,
   sessionShapes,
+  where,
 } from '../../../../src/index.ts'
 import {
   MIGRATIONS_TABLE,
@@ -73,7 +73,7 @@ test('docs/recipes/drizzle-and-prisma.md', async () => {
   const ofSession = defineShape({
     table: 'bookmarks',
     columns,
-    rows: () => equals('session_id', 's1'),
+    rows: () => where.eq('session_id', 's1'),
   })
   const shapes = { ...sessionShapes, bookmarks: ofSession }
   const engine = await createShapeServer({ databaseUrl: database.url })
