@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { dirname, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 
 /**
  * Everything that a build depends on, relative to the app's folder: sources, library, installed
@@ -49,7 +49,7 @@ async function buildKey(appDir: string): Promise<string> {
  */
 async function viteBuild(appDir: string): Promise<void> {
   const vite = resolve(
-    dirname(fileURLToPath(import.meta.resolve('vite/package.json'))),
+    dirname(createRequire(import.meta.url).resolve('vite/package.json')),
     'bin/vite.js',
   )
   const child = spawn(process.execPath, [vite, 'build', '--logLevel', 'warn'], {
