@@ -47,12 +47,12 @@ const introduction = `# Performance
 Rendered from \`bench/baselines\` by \`npm run bench -- --update\`; do not edit it.
 
 Each number is a **ratio**: ours divided by a named reference that was measured in the same run, in turn with ours, so
-that what else the machine did slowed both. Below 1 is faster, or less, than the reference. Times differ between machines,
-ratios far less. Both columns of figures are medians. They were taken on a small machine: two cores that the benchmark,
-Postgres, the shape server and the clients share.
+that other load on the machine slowed both. Below 1 is faster, or less, than the reference. Times differ between machines,
+ratios far less. Both columns of figures are medians, measured on a small machine: the benchmark, Postgres, the shape server
+and the clients share two cores.
 
-\`npm run bench -- NAME\` measures one again, \`--check\` fails where a ratio is more than 20 % worse than here in three runs
-in a row. A ✗ is a goal that is not met.
+\`npm run bench -- NAME\` repeats one; \`--check\` fails when a ratio is more than 20 % worse than here in three runs
+in a row. A ✗ marks a goal that is not met.
 `
 
 function section(name: string, { measurements, noisy = {} }: Baseline): string {
