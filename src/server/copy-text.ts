@@ -1,6 +1,6 @@
 const SPECIAL = /[\\\n\r\t]/
 
-/** A line of COPY's text format; null is NULL. */
+/** Formats values as a line for COPY in text format; null is NULL. */
 export function copyLine(values: readonly (string | number | null)[]): string {
   let line = ''
   for (let column = 0; column < values.length; column++) {
@@ -13,7 +13,7 @@ export function copyLine(values: readonly (string | number | null)[]): string {
   return `${line}\n`
 }
 
-/** Most texts hold one or two of these: to look for each is cheaper than to replace none of it. */
+/** Most texts contain few of these characters, so checking is cheaper than replacing each. */
 function escaped(value: string): string {
   let text = value
   if (text.includes('\\')) text = text.replaceAll('\\', '\\\\')

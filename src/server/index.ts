@@ -1,6 +1,5 @@
 export * from '../timeline/index.ts'
 export type { Authenticate } from './http/authenticate.ts'
-export { type Migration, migrations } from './migrations/index.ts'
 export { type MigrateOptions, type MigrateResult, migrate } from './migrations/migrate.ts'
 export type { ShapeLogEntry, ShapeLogger } from './proxy/access-log.ts'
 export { createShapeProxy } from './proxy/node-shape-proxy.ts'
@@ -30,5 +29,9 @@ export {
   type SessionLog,
 } from './uploads/ingest.ts'
 export type { UploadLimits, UploadState } from './uploads/upload-state.ts'
-export { type BatchWriter, type ErrorLogger, runWrite } from './write-handler/run-write.ts'
-export { createWriteHandler, type WriteHandlerOptions } from './write-handler/write-handler.ts'
+export {
+  type BatchWriter,
+  createWriteHandler,
+  runWrite,
+  type WriteHandlerOptions,
+} from './write-handler.ts'

@@ -6,8 +6,6 @@ import { type Migration, migrations as ownMigrations } from './index.ts'
 export interface MigrateOptions {
   /** A connection string or a pool. The pool is left open. */
   readonly database: string | Pool
-  /** The migrations to apply. Default: this library's. */
-  readonly migrations?: readonly Migration[]
 }
 
 /** The names of the migrations that `migrate` applied and of those it found applied, in order. */
@@ -39,9 +37,16 @@ const CREATE_MIGRATIONS_TABLE = `
  * @example
  * const { applied } = await migrate({ database: process.env.DATABASE_URL })
  */
-export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
-  return withClient(options.database, async (client) => {
-    const migrations = options.migrations ?? ownMigrations
+export function migrate({ database }: MigrateOptions): Promise<MigrateResult> {
+  return applyMigrations(database, ownMigrations)
+}
+
+/** Applies migrations in order; `migrate` does so with this library's. */
+export function applyMigrations(
+  database: string | Pool,
+  migrations: readonly Migration[],
+): Promise<MigrateResult> {
+  return withClient(database, async (client) => {
     const result: MigrateResult = { applied: [], alreadyApplied: [] }
     await locked(client, () => client.query(CREATE_MIGRATIONS_TABLE))
     for (const migration of migrations) {

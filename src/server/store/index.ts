@@ -1,4 +1,5 @@
-export { defaultLimits, type WriteLimits } from '../../writes/limits.ts'
+export { sql } from 'kysely'
+export type { WriteLimits } from '../../writes/limits.ts'
 export {
   createSessionStore,
   type SessionStore,

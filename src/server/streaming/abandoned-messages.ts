@@ -1,26 +1,28 @@
 import type { Pool } from 'pg'
 import { transaction, withClient } from '../connections.ts'
 
-/** When a message counts as abandoned. */
 export interface AbandonedMessagesOptions {
   /** A connection string or a pool. */
   readonly database: string | Pool
-  /** A streaming message that nothing came for during this time, in ms. Default 60,000. */
+  /** Time without a delta or a heartbeat after which a message is abandoned, in ms. Default 60,000. */
   readonly timeoutMs?: number
 }
 
-/** A message that was marked. */
+/** A message that was marked as abandoned. */
 export interface AbandonedMessage {
   readonly tenantId: string
   readonly id: string
 }
 
 /**
- * Marks messages whose writer is gone: their status becomes `error`, what came stays, and
- * `metadata.stream.error` says `abandoned`. They can be resumed. Any number of processes may do this
- * at once; a writer that lives shows it every 20 s (`heartbeatMs`), also when it has nothing to say.
+ * Marks streaming messages whose writer is gone. Their status becomes `error`, the content so far stays
+ * and `metadata.stream.error` has the code `abandoned`. They can be resumed. Any number of processes may
+ * run this concurrently. A live writer sends a heartbeat every 20 s (`heartbeatMs`).
  *
- * @throws SessionDbError `unavailable` when the database cannot be reached
+ * @throws SessionDbError `unavailable` when the database cannot be reached.
+ * @example
+ * // in a scheduled job
+ * const abandoned = await markAbandonedMessages({ database: pool })
  */
 export async function markAbandonedMessages({
   database,
@@ -34,7 +36,7 @@ export async function markAbandonedMessages({
   })
 }
 
-/** A row that somebody has locked is being written: its writer is there. */
+/** Skips locked rows: their writer is writing right now. */
 const MARK = `
   UPDATE chat_messages message SET status = 'error',
     metadata = metadata || jsonb_build_object('stream',
@@ -53,17 +55,20 @@ const MARK = `
   WHERE message.tenant_id = gone.tenant_id AND message.id = gone.id
   RETURNING message.tenant_id AS "tenantId", message.id`
 
-/** A watch over abandoned messages. */
+/** A running watch over abandoned messages. */
 export interface AbandonedMessagesWatch {
+  /** Stops the watch, and resolves when a run in progress has ended. */
   stop(): Promise<void>
 }
 
 /**
- * Looks for abandoned messages now and then, for as long as the process lives or until stopped. Each
- * instance of an app's server may run it.
+ * Runs `markAbandonedMessages` regularly until it is stopped. Each instance of a server may run one. The
+ * timer doesn't keep the process alive.
  *
- * @param options.everyMs how often, in ms. Default 15,000.
- * @param options.onError hears of a failure; the next look comes as planned.
+ * @param options.everyMs Interval in ms. Default 15,000.
+ * @param options.onMarked Called with the messages of a run that marked any.
+ * @param options.onError Called with the error of a failed run; the next one starts as scheduled.
+ * Default `console.error`.
  * @example
  * const watch = watchAbandonedMessages({ database: pool })
  */
@@ -74,24 +79,24 @@ export function watchAbandonedMessages(
     readonly onError?: (error: unknown) => void
   },
 ): AbandonedMessagesWatch {
-  const { everyMs = 15_000, onMarked, onError } = options
-  let looking: Promise<void> = Promise.resolve()
-  const look = async () => {
+  const { everyMs = 15_000, onMarked, onError = console.error } = options
+  let running: Promise<void> = Promise.resolve()
+  const run = async () => {
     try {
       const messages = await markAbandonedMessages(options)
       if (messages.length > 0) onMarked?.(messages)
     } catch (error) {
-      onError?.(error)
+      onError(error)
     }
   }
   const timer = setInterval(() => {
-    looking = looking.then(look)
+    running = running.then(run)
   }, everyMs)
   timer.unref()
   return {
     stop() {
       clearInterval(timer)
-      return looking
+      return running
     },
   }
 }

@@ -10,7 +10,7 @@ import { SessionDbError } from '../../errors.ts'
 import type { ChatMessage, ChatMessageInsert, Principal } from '../../schema/index.ts'
 import type { SessionStore } from '../store/index.ts'
 
-/** A message that is to be streamed: what it says comes later, its id may be left to the library. */
+/** A message to be streamed. Without an `id` it gets a UUIDv7. */
 export interface StreamedMessage
   extends Omit<ChatMessageInsert, 'id' | 'content' | 'parts' | 'status'>,
     MessageStreamOptions {
@@ -20,10 +20,11 @@ export interface StreamedMessage
 type Store<User extends Principal> = Pick<SessionStore<User>, 'write' | 'readMessage'>
 
 /**
- * Begins a message that is written piece by piece, an assistant's answer for example. It stands in
- * its thread, with the status `streaming`, once this resolves.
+ * Starts a message that is written piece by piece, such as an assistant's answer. When the promise
+ * resolves, the message is in its thread with the status `streaming`.
  *
- * @throws SessionDbError as `store.write` does
+ * @throws SessionDbError like `store.write`; `conflict` when the thread has a message with this
+ * `clientMessageId`.
  * @example
  * const stream = await streamMessage(store, principal, { threadId, role: 'assistant' })
  * await stream.pipe(streamText({ model, messages }).toUIMessageStream())
@@ -48,7 +49,7 @@ export async function streamMessage<User extends Principal>(
   if (begun.mutations[0]?.id !== id) {
     throw new SessionDbError(
       'conflict',
-      `The thread has a message of this clientMessageId: '${begun.mutations[0]?.id}'. Resume that one.`,
+      `The thread already has a message with this clientMessageId: '${begun.mutations[0]?.id}'. Resume that one.`,
     )
   }
   return createMessageStream({
@@ -61,11 +62,11 @@ export async function streamMessage<User extends Principal>(
 }
 
 /**
- * Goes on with a message whose stream has ended in an error, or whose writer is gone: with what is
- * stored of it, in `content` and `parts`. A writer that is still there can append no more.
+ * Continues a message whose stream ended in an error or whose writer is gone. The stream starts with
+ * the stored `content` and `parts`. A previous writer that is still running can't append any more.
  *
- * @throws SessionDbError `not_found`, `forbidden`, or `conflict` when the message is complete or
- * somebody else resumed it at the same time
+ * @throws SessionDbError `not_found`, `forbidden`, or `conflict` when the message is complete or was
+ * resumed concurrently.
  * @example
  * const stream = await resumeMessage(store, principal, messageId)
  * stream.append(await theRestOf(stream.content))
@@ -96,6 +97,6 @@ async function existing<User extends Principal>(
 }
 
 function given(options: { [Key in keyof MessageStreamOptions]: number | undefined }) {
-  const said = Object.entries(options).filter(([, value]) => value !== undefined)
-  return Object.fromEntries(said) as MessageStreamOptions
+  const defined = Object.entries(options).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(defined) as MessageStreamOptions
 }

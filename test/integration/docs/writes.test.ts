@@ -1,10 +1,10 @@
-import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
   createSessionStore,
   createWriteHandler,
   defaultPolicy,
   migrate,
+  sql,
 } from '../../../src/server/index.ts'
 import {
   createHttpWriteAdapter,

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { Pool } from 'pg'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { type Migration, migrations } from '../../../src/server/migrations/index.ts'
-import { migrate } from '../../../src/server/migrations/migrate.ts'
+import { applyMigrations, migrate } from '../../../src/server/migrations/migrate.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
 import { createTestPool } from './test-pool.ts'
 
@@ -53,21 +53,21 @@ describe('migrate', () => {
   })
 
   test('applies only what is new, in order', async () => {
-    await migrate({ database: pool, migrations: [first] })
-    const result = await migrate({ database: pool, migrations: [first, second] })
+    await applyMigrations(pool, [first])
+    const result = await applyMigrations(pool, [first, second])
     expect(result).toEqual({ applied: ['0002-second'], alreadyApplied: ['0001-first'] })
   })
 
   test('leaves migrations of a newer version alone', async () => {
-    await migrate({ database: pool, migrations: [first, second] })
-    const result = await migrate({ database: pool, migrations: [first] })
+    await applyMigrations(pool, [first, second])
+    const result = await applyMigrations(pool, [first])
     expect(result).toEqual({ applied: [], alreadyApplied: ['0001-first'] })
   })
 
   test('refuses an applied migration whose text has changed', async () => {
-    await migrate({ database: pool, migrations: [first] })
+    await applyMigrations(pool, [first])
     const changed = { ...first, sql: 'CREATE TABLE first (id bigint)' }
-    await expect(migrate({ database: pool, migrations: [changed, second] })).rejects.toThrow(
+    await expect(applyMigrations(pool, [changed, second])).rejects.toThrow(
       /0001-first was changed after it was applied/,
     )
     expect(await tableNames()).not.toContain('second')
@@ -75,11 +75,11 @@ describe('migrate', () => {
 
   test('a failing migration leaves nothing, and those before it stay', async () => {
     const broken = { name: '0002-second', sql: 'CREATE TABLE second (id int); SELECT 1/0;' }
-    await expect(migrate({ database: pool, migrations: [first, broken] })).rejects.toThrow(
+    await expect(applyMigrations(pool, [first, broken])).rejects.toThrow(
       /0002-second failed and was rolled back: division by zero/,
     )
     expect(await tableNames()).toEqual(['first', 'session_db_migrations'])
-    const repaired = await migrate({ database: pool, migrations: [first, second] })
+    const repaired = await applyMigrations(pool, [first, second])
     expect(repaired).toEqual({ applied: ['0002-second'], alreadyApplied: ['0001-first'] })
   })
 
@@ -111,7 +111,7 @@ function migrateInProcess(url: string): Promise<ProcessResult> {
     new URL('../../../src/server/migrations/migrate.ts', import.meta.url),
   )
   const script = `
-    import { migrate } from ${JSON.stringify(module)}
+    import { applyMigrations, migrate } from ${JSON.stringify(module)}
     console.log(JSON.stringify(await migrate({ database: process.env.URL })))`
   const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
     env: { ...process.env, URL: url },

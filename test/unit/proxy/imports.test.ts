@@ -13,14 +13,11 @@ function importsOf(entry: URL, seen = new Set<string>()): Set<string> {
   return seen
 }
 
-test.each(['proxy.ts', 'server/write-handler/write-handler.ts'])(
-  '%s imports no Node module',
-  (name) => {
-    const imports = importsOf(new URL(`../../../src/${name}`, import.meta.url))
-    const packages = [...imports].filter((specifier) => !specifier.startsWith('file:'))
-    expect(packages.every((specifier) => ['zod', '@electric-sql/client'].includes(specifier))).toBe(
-      true,
-    )
-    expect(imports.size).toBeGreaterThan(8)
-  },
-)
+test.each(['proxy.ts', 'server/write-handler.ts'])('%s imports no Node module', (name) => {
+  const imports = importsOf(new URL(`../../../src/${name}`, import.meta.url))
+  const packages = [...imports].filter((specifier) => !specifier.startsWith('file:'))
+  expect(packages.every((specifier) => ['zod', '@electric-sql/client'].includes(specifier))).toBe(
+    true,
+  )
+  expect(imports.size).toBeGreaterThan(8)
+})

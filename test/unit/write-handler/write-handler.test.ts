@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Principal } from '../../../src/schema/principal.ts'
-import { runWrite } from '../../../src/server/write-handler/run-write.ts'
 import {
   createWriteHandler,
+  runWrite,
   type WriteHandlerOptions,
-} from '../../../src/server/write-handler/write-handler.ts'
+} from '../../../src/server/write-handler.ts'
 import { sendBatch } from '../../../src/writes/adapter.ts'
 import { parseWriteBatch, type WriteBatchInput } from '../../../src/writes/batch.ts'
 import { SessionDbError } from '../../../src/writes/errors.ts'
@@ -24,7 +24,7 @@ const result = {
 
 let app: Served
 let written: { principal: Principal; batch: WriteBatchInput }[]
-let logged: unknown[]
+let reported: unknown[]
 
 async function start(options: Partial<WriteHandlerOptions> = {}): Promise<void> {
   const store = {
@@ -38,7 +38,7 @@ async function start(options: Partial<WriteHandlerOptions> = {}): Promise<void> 
     createWriteHandler({
       store,
       authenticate: () => ann,
-      logger: (error) => logged.push(error),
+      onError: (error) => reported.push(error),
       ...options,
     }),
   )
@@ -46,7 +46,7 @@ async function start(options: Partial<WriteHandlerOptions> = {}): Promise<void> 
 
 beforeEach(() => {
   written = []
-  logged = []
+  reported = []
 })
 afterEach(() => app.close())
 
@@ -65,13 +65,13 @@ async function refused(
   return { status: response.status, code: error.code, message: error.message }
 }
 
-test('a batch sent by the HTTP write adapter is applied for the principal', async () => {
+test('applies a batch sent by the HTTP write adapter for the principal', async () => {
   await start()
   await expect(sendBatch(createHttpWriteAdapter({ url: app.url }), batch)).resolves.toEqual(result)
   expect(written).toEqual([{ principal: ann, batch }])
 })
 
-describe('a request is refused', () => {
+describe('refuses a request', () => {
   test('with 405 when it is not POST', async () => {
     await start()
     const response = await fetch(app.url)
@@ -92,7 +92,7 @@ describe('a request is refused', () => {
     expect(await answer).toMatchObject({ status: 415, code: 'invalid' })
   })
 
-  test('with 401 when nobody is signed in', async () => {
+  test('with 401 without a principal', async () => {
     await start({ authenticate: () => null })
     expect(await refused(post(JSON.stringify(batch)))).toMatchObject({
       status: 401,
@@ -119,7 +119,7 @@ describe('a request is refused', () => {
     expect(answer).toEqual({ status: 400, code: 'invalid', message: 'The body is not UTF-8.' })
   })
 
-  test('with 400 naming the field when the batch is not one', async () => {
+  test('with 400 and the field of an invalid batch', async () => {
     await start()
     const extra = { ...batch, mutations: [{ ...batch.mutations[0], sql: 'DROP' }] }
     const answer = await refused(post(JSON.stringify(extra)))
@@ -127,13 +127,13 @@ describe('a request is refused', () => {
     expect(answer.message).toContain('mutations[0]')
   })
 
-  test('with 413 when it says it is too large', async () => {
+  test('with 413 when its content length is too large', async () => {
     await start({ maxBodyBytes: 100 })
     const answer = await refused(post(JSON.stringify({ id: 'x'.repeat(100) })))
     expect(answer).toMatchObject({ status: 413, code: 'too_large' })
   })
 
-  test('with 413 when it turns out too large, without reading to the end', async () => {
+  test('with 413 once it is too large, without reading the rest', async () => {
     await start({ maxBodyBytes: 100 })
     let pulled = 0
     const endless = new ReadableStream({
@@ -174,12 +174,12 @@ test.each([
   [{ 'sec-fetch-site': 'same-origin' }],
   [{ 'sec-fetch-site': 'none' }],
   [{ origin: 'https://admin.example', 'sec-fetch-site': 'cross-site' }],
-])('the own site and allowed origins may write: %o', async (headers) => {
+])('accepts the app’s own site and allowed origins: %o', async (headers) => {
   await start({ allowedOrigins: ['https://admin.example'] })
   expect((await post(JSON.stringify(batch), headers)).status).toBe(200)
 })
 
-test('the own host may write', async () => {
+test('accepts the app’s own host', async () => {
   await start()
   const own = { origin: app.url }
   expect((await post(JSON.stringify(batch), own)).status).toBe(200)
@@ -193,7 +193,7 @@ test.each([
   ['too_large', 413],
   ['rate_limited', 429],
   ['unavailable', 503],
-] as const)("the store's %s is answered with %i", async (code, status) => {
+] as const)("responds to the store's %s with %i", async (code, status) => {
   const error = new SessionDbError(code, 'Because.', { details: { id: 's1' } })
   await start({ store: { write: () => Promise.reject(error) } })
   const response = await post(JSON.stringify(batch))
@@ -201,19 +201,19 @@ test.each([
   expect(await response.json()).toEqual({
     error: { code, message: 'Because.', details: { id: 's1' } },
   })
-  expect(logged).toEqual([])
+  expect(reported).toEqual([])
 })
 
-test('an unexpected error is logged and not shown', async () => {
+test('reports an unexpected error without showing it to the client', async () => {
   const error = new Error('connect ECONNREFUSED db.internal pw=hunter2')
   await start({ store: { write: () => Promise.reject(error) } })
   const response = await post(JSON.stringify(batch))
   expect(response.status).toBe(503)
   expect(await response.text()).not.toMatch(/hunter2|db\.internal/)
-  expect(logged).toEqual([error])
+  expect(reported).toEqual([error])
 })
 
-test('an error of the app’s authentication is logged when it hides its cause', async () => {
+test('reports an error of the app’s authentication that hides its cause', async () => {
   const cause = new Error('LDAP is down')
   const hiding = new SessionDbError('unavailable', 'Sign-in does not work just now.', { cause })
   const plain = new SessionDbError('rate_limited', 'Too many sign-ins.')
@@ -222,13 +222,13 @@ test('an error of the app’s authentication is logged when it hides its cause',
     expect((await post(JSON.stringify(batch))).status).toBe(error.status)
     if (error === hiding) await app.close()
   }
-  expect(logged).toEqual([hiding])
+  expect(reported).toEqual([hiding])
 })
 
-test('runWrite returns a failure instead of throwing, even when the logger throws', async () => {
+test('runWrite returns a failure and does not throw, even when onError throws', async () => {
   await start()
   const outcome = await runWrite({ write: () => Promise.reject(new Error('boom')) }, ann, batch, {
-    logger: () => {
+    onError: () => {
       throw new Error('disk full')
     },
   })

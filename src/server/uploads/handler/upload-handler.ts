@@ -5,8 +5,8 @@ import { SessionDbError } from '../../../writes/errors.ts'
 import { type Authenticate, requirePrincipal } from '../../http/authenticate.ts'
 import { failureResponse } from '../../http/failure-response.ts'
 import { parseJsonText } from '../../http/json-text.ts'
-import { requireOwnOrigin } from '../../write-handler/request-origin.ts'
-import { hidesItsCause } from '../../write-handler/run-write.ts'
+import { hidesItsCause, reportError } from '../../http/report-error.ts'
+import { requireOwnOrigin } from '../../http/request-origin.ts'
 import type { SessionUploads } from '../create-uploads.ts'
 import type { UploadState } from '../upload-state.ts'
 import { contentResponse } from './content-response.ts'
@@ -52,16 +52,10 @@ export interface UploadHandlerOptions {
 export function createUploadHandler(
   options: UploadHandlerOptions,
 ): (request: Request) => Promise<Response> {
-  const { store, onError = console.error } = options
+  const { store } = options
   const basePath = (options.basePath ?? '/api/uploads').replace(/\/+$/, '')
 
-  function report(error: unknown): void {
-    try {
-      onError(error)
-    } catch {
-      // A failing error reporter must not change the response.
-    }
-  }
+  const report = (error: unknown) => reportError(error, options.onError)
 
   async function answer(request: Request): Promise<Response> {
     const place = placeOf(new URL(request.url).pathname)

@@ -1,10 +1,10 @@
 import { SessionDbError } from '../../writes/errors.ts'
 
 /**
- * Refuses a request that another site's page makes with this user's cookies. Browsers say where a
- * request comes from, in `Sec-Fetch-Site` or at least in `Origin`; other clients send neither.
+ * Refuses requests that a page of another site sends with this user's cookies. Browsers send the origin
+ * in `Sec-Fetch-Site`, or at least in `Origin`. Other clients send neither and are accepted.
  *
- * @param allowedOrigins origins that may write besides the app's own, such as `https://app.example`.
+ * @param allowedOrigins Accepted origins besides the app's own, such as `https://app.example`.
  * @throws SessionDbError `forbidden`.
  */
 export function requireOwnOrigin(request: Request, allowedOrigins: readonly string[]): void {
@@ -15,7 +15,7 @@ export function requireOwnOrigin(request: Request, allowedOrigins: readonly stri
   if (own) return
   throw new SessionDbError(
     'forbidden',
-    'This request comes from another origin. List it in allowedOrigins if it may write.',
+    'This request comes from another origin. Add that origin to allowedOrigins if it may write.',
   )
 }
 

@@ -1,0 +1,100 @@
+import type { Principal } from '../schema/principal.ts'
+import type { WriteBatchInput } from '../writes/batch.ts'
+import { errorStatus, SessionDbError, toWriteFailure } from '../writes/errors.ts'
+import type { WriteOutcome, WriteResult } from '../writes/result.ts'
+import { type Authenticate, requirePrincipal } from './http/authenticate.ts'
+import { failureResponse } from './http/failure-response.ts'
+import { isJsonRequest, readJsonBody } from './http/json-body.ts'
+import { hidesItsCause, reportError } from './http/report-error.ts'
+import { requireOwnOrigin } from './http/request-origin.ts'
+
+/** The part of a session store that applies batches. */
+export interface BatchWriter {
+  write(principal: Principal, batch: WriteBatchInput): Promise<WriteResult>
+}
+
+/**
+ * Applies a batch and never throws, so a server function can return the outcome as it is.
+ *
+ * @param batch The client's batch, not yet validated.
+ * @param options.onError Called with errors the client only sees as `unavailable`. Default
+ * `console.error`.
+ * @example
+ * const write = createServerFn({ method: 'POST' })
+ *   .validator((batch: WriteBatchInput) => batch)
+ *   .middleware([signedIn])
+ *   .handler(({ data, context }) => runWrite(store, context.principal, data))
+ */
+export async function runWrite(
+  store: BatchWriter,
+  principal: Principal,
+  batch: WriteBatchInput,
+  options: { readonly onError?: ((error: unknown) => void) | undefined } = {},
+): Promise<WriteOutcome> {
+  try {
+    return await store.write(principal, batch)
+  } catch (error) {
+    if (hidesItsCause(error)) reportError(error, options.onError)
+    return toWriteFailure(error)
+  }
+}
+
+const DEFAULT_MAX_BODY_BYTES = 8 * 1024 * 1024
+
+export interface WriteHandlerOptions {
+  readonly store: BatchWriter
+  /** Returns the principal of a request. No principal, or an exception, is answered with 401. */
+  readonly authenticate: Authenticate
+  /** Maximum size of a body in bytes. Default 8 MiB. */
+  readonly maxBodyBytes?: number
+  /** Origins that may write besides the app's own, such as `https://app.example`. */
+  readonly allowedOrigins?: readonly string[]
+  /**
+   * Called with errors the client only sees as `unavailable` or `unauthenticated`. Default
+   * `console.error`.
+   */
+  readonly onError?: (error: unknown) => void
+}
+
+/**
+ * Creates a handler for write batches sent as JSON over POST, the counterpart of
+ * `createHttpWriteAdapter`. It responds with the result, or with `{ error: { code, message, details? } }`
+ * and the status of the code. A body with another content type gets 415, because a form of another
+ * site can't send JSON. The handler never rejects.
+ *
+ * @example
+ * const serveWrites = createWriteHandler({ store, authenticate })
+ * // in a route: ({ request }) => serveWrites(request)
+ */
+export function createWriteHandler(
+  options: WriteHandlerOptions,
+): (request: Request) => Promise<Response> {
+  const { store, authenticate, maxBodyBytes = DEFAULT_MAX_BODY_BYTES, onError } = options
+
+  async function apply(request: Request): Promise<Response> {
+    requireOwnOrigin(request, options.allowedOrigins ?? [])
+    const principal = await requirePrincipal(authenticate, request, (error) =>
+      reportError(error, onError),
+    )
+    const batch = (await readJsonBody(request, maxBodyBytes)) as WriteBatchInput
+    const outcome = await runWrite(store, principal, batch, { onError })
+    const status = 'error' in outcome ? errorStatus[outcome.error.code] : 200
+    return Response.json(outcome, { status, headers: { 'cache-control': 'no-store' } })
+  }
+
+  return async (request) => {
+    if (request.method !== 'POST') return refuse(405, 'Send batches with POST.')
+    if (!isJsonRequest(request)) return refuse(415, 'Send the batch as application/json.')
+    try {
+      return await apply(request)
+    } catch (error) {
+      if (hidesItsCause(error)) reportError(error, onError)
+      return failureResponse(error)
+    }
+  }
+}
+
+function refuse(status: 405 | 415, message: string): Response {
+  const headers: Record<string, string> = status === 405 ? { allow: 'POST' } : {}
+  return failureResponse(new SessionDbError('invalid', message), headers, status)
+}
