@@ -53,7 +53,10 @@ async function measure(
   count: number,
   commit: () => Promise<void>,
 ): Promise<Comparison[]> {
-  const idle = Array.from({ length: count - 1 }, (_, n) => `thread-messages?threadId=idle-${n}`)
+  const idle = Array.from(
+    { length: count - 1 },
+    (_, n) => `thread-messages?sessionId=session-1&threadId=idle-${n}`,
+  )
   const shapes = ['session-messages?sessionId=session-1', ...idle]
   const shared = await followShapes(shapesUrl, shapes, true)
   const plain = await followShapes(shapesUrl, shapes, false)

@@ -111,7 +111,7 @@ async function serially(url: string, threadId: string): Promise<number> {
     writeAdapter: createHttpWriteAdapter({ url: `${url}/api/write` }),
     identity: principal,
   })
-  await db.thread(threadId).messages.preload()
+  await db.thread({ id: threadId, sessionId: threadId }).messages.preload()
   await append(db, threadId, 0)
   const time = await timed(async () => {
     for (let n = 1; n <= serialWrites; n++) await append(db, threadId, n)
@@ -135,7 +135,7 @@ async function drained(url: string, threadId: string): Promise<number> {
     identity: principal,
     outbox,
   })
-  await db.thread(threadId).messages.preload()
+  await db.thread({ id: threadId, sessionId: threadId }).messages.preload()
   const writes = Array.from({ length: queued }, (_, n) => append(db, threadId, n))
   while ((await outbox.entries()).length < queued) await delay(50)
   const time = await timed(async () => {

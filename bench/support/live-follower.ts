@@ -13,7 +13,7 @@ export interface LiveFollower {
  * Follows shapes as a page does: reads each until it is up to date and then polls, through the
  * library's fetch client.
  *
- * @param shapes names with their parameters, such as `thread-messages?threadId=t1`
+ * @param shapes names with their parameters, such as `thread-messages?sessionId=s1&threadId=t1`
  */
 export async function followShapes(
   shapesUrl: string,

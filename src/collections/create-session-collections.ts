@@ -11,7 +11,7 @@ import type {
   SessionCollections,
   SessionCollectionsOptions,
 } from './session-collections.ts'
-import { createSources, liveSources } from './sources.ts'
+import { createSources, liveSources, threadKey } from './sources.ts'
 import { createConnection } from './sync/connection.ts'
 import { requireOneTanStackDb } from './sync/one-tanstack-db.ts'
 import { confirmTxid } from './sync/sync-timeout.ts'
@@ -30,7 +30,7 @@ import { createTimelineView } from './windows/timeline-view.ts'
  *   electricUrl: '/api/shapes',
  *   writeAdapter: (batch) => writeBatch({ data: batch }),
  * })
- * const { messages } = db.thread(threadId)
+ * const { messages } = db.thread({ id: threadId, sessionId })
  * db.actions.appendMessage({ threadId, role: 'user', content: 'Hello' })
  */
 export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
@@ -82,7 +82,7 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
   return {
     sessions: sources.sessions.collection,
     session: (sessionId) => sources.bySession.get(sessionId).scope,
-    thread: (threadId) => sources.byThread.get(threadId).scope,
+    thread: (thread) => sources.byThread.get(threadKey(thread)).scope,
     timelineView: (sessionId, viewOptions) =>
       createTimelineView(
         (fromSeq, toSeq) => sources.timelineWindow(sessionId, fromSeq, toSeq),

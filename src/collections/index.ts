@@ -24,6 +24,7 @@ export type {
   SessionCollections,
   SessionCollectionsOptions,
   SessionScope,
+  ThreadRef,
   ThreadScope,
 } from './session-collections.ts'
 export type { SyncConnection, SyncStatus, SyncStatusStore } from './sync/sync-status.ts'

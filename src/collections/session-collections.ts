@@ -72,6 +72,9 @@ export interface SessionScope {
   readonly messages: RowCollection<ChatMessage>
 }
 
+/** Identifies a thread and its session. A thread's row is one. */
+export type ThreadRef = Pick<ChatThread, 'id' | 'sessionId'>
+
 /** The collections of one thread. */
 export interface ThreadScope {
   readonly messages: RowCollection<ChatMessage>
@@ -82,8 +85,14 @@ export interface SessionCollections<Shapes extends AppShapes = NoShapes> {
   readonly sessions: RowCollection<Session>
   /** One session's collections: the same object for the same id, while it is held or syncs. */
   session(sessionId: string): SessionScope
-  /** One thread's collections: the same object for the same id, while it is held or syncs. */
-  thread(threadId: string): ThreadScope
+  /**
+   * Returns a thread's collections: the same object for the same thread, while it is referenced or syncs.
+   *
+   * @param thread id of the thread and of its session, or the thread's row
+   * @example
+   * const { messages } = db.thread({ id: threadId, sessionId })
+   */
+  thread(thread: ThreadRef): ThreadScope
   /**
    * A new view of a session's timeline that loads what is shown and no more, for sessions of any
    * length. Close it when nobody looks at it.

@@ -4,7 +4,7 @@ import type { Session } from '../schema/session.ts'
 import type { TimelineEvent } from '../schema/timeline-event.ts'
 import type { sessionShapes } from '../shapes/session-shapes.ts'
 import { createScopeRegistry, type ScopeRegistry } from './scope-registry.ts'
-import type { SessionScope, ThreadScope } from './session-collections.ts'
+import type { SessionScope, ThreadRef, ThreadScope } from './session-collections.ts'
 import { type CreateSyncOverlay, overlayStreams } from './sync/streamed-messages.ts'
 import {
   createSyncedCollection,
@@ -25,6 +25,7 @@ export interface SessionSources {
 
 /** The collections of one thread. */
 export interface ThreadSources {
+  readonly threadId: string
   readonly scope: ThreadScope
   readonly messages: SyncedCollection<ChatMessage>
 }
@@ -35,6 +36,7 @@ export interface Sources {
   readonly prefix: string
   readonly sessions: SyncedCollection<Session>
   readonly bySession: ScopeRegistry<SessionSources>
+  /** By `threadKey`. */
   readonly byThread: ScopeRegistry<ThreadSources>
   /** A new collection of part of a session's timeline, which belongs to whoever asks. */
   timelineWindow(sessionId: string, fromSeq: number, toSeq: number): SyncedCollection<TimelineEvent>
@@ -92,9 +94,11 @@ export function createSources(
       }
       return { scope, timeline, threads, messages }
     }),
-    byThread: createScopeRegistry((threadId, onLive) => {
-      const messages = make<ChatMessage>('thread-messages', { threadId }, onLive, overlayStreams)
-      return { scope: { messages: messages.collection }, messages }
+    byThread: createScopeRegistry((key, onLive) => {
+      const { id: threadId, sessionId } = JSON.parse(key) as ThreadRef
+      const params = { sessionId, threadId }
+      const messages = make<ChatMessage>('thread-messages', params, onLive, overlayStreams)
+      return { threadId, scope: { messages: messages.collection }, messages }
     }),
     timelineWindow(sessionId, fromSeq, toSeq) {
       windows += 1
@@ -109,6 +113,11 @@ export function createSources(
       )
     },
   }
+}
+
+/** Returns the key of a thread's collections. */
+export function threadKey({ id, sessionId }: ThreadRef): string {
+  return JSON.stringify({ id, sessionId })
 }
 
 /** The collections that sync now, by what they hold: the only ones a write may touch. */
@@ -130,7 +139,8 @@ export function liveSources({ sessions, bySession, byThread }: Sources): LiveSou
       onlyLive([...bySession.live(), ...byThread.live()].map(({ messages }) => messages)),
     messagesOf(threadId, sessionId) {
       const ofSession = sessionId === undefined ? [] : bySession.live(sessionId)
-      return onlyLive([...ofSession, ...byThread.live(threadId)].map(({ messages }) => messages))
+      const ofThread = byThread.live().filter((thread) => thread.threadId === threadId)
+      return onlyLive([...ofSession, ...ofThread].map(({ messages }) => messages))
     },
   }
 }

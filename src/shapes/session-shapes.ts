@@ -18,22 +18,25 @@ function visibleSessions(principal: Principal): Condition {
   return where.or(where.eq('owner_id', principal.userId), where.eq('visibility', 'tenant'))
 }
 
-/** Rows of one session or thread, while the session is visible. */
-function visibleChildren(
-  principal: Principal,
-  column: string,
-  value: string,
-  ...more: Condition[]
-): Condition {
-  const sessions = { table: 'sessions', select: 'id', where: visibleSessions(principal) }
-  return where.and(where.eq(column, value), ...more, where.inArray('session_id', sessions))
+/**
+ * Rows of one session, while it is visible. The subquery is confined to that session: the engine
+ * re-evaluates a shape when a row enters or leaves its subquery, so an unconfined one costs a query
+ * per live shape of the tenant for each session that is shared.
+ */
+function visibleChildren(principal: Principal, sessionId: string, ...more: Condition[]): Condition {
+  const visible = where.and(where.eq('id', sessionId), visibleSessions(principal))
+  return where.and(
+    where.eq('session_id', sessionId),
+    ...more,
+    where.inArray('session_id', { table: 'sessions', select: 'id', where: visible }),
+  )
 }
 
 const seqField = /* @__PURE__ */ (() =>
   z.string().check(z.regex(/^(?:0|[1-9]\d{0,9})$/, 'must be a whole number')))()
 const byWindow = { sessionId: idField, fromSeq: seqField, toSeq: seqField }
 const bySession = { sessionId: idField }
-const byThread = { threadId: idField }
+const byThread = { sessionId: idField, threadId: idField }
 const byEpoch = /* @__PURE__ */ (() => ({
   sessionId: idField,
   epoch: z.string().check(z.regex(/^\d{1,12}$/)),
@@ -57,7 +60,7 @@ export const sessionShapes = /* @__PURE__ */ (() =>
       table: 'timeline_events',
       columns: timelineEventColumns,
       params: bySession,
-      rows: (principal, { sessionId }) => visibleChildren(principal, 'session_id', sessionId),
+      rows: (principal, { sessionId }) => visibleChildren(principal, sessionId),
     }),
     /** Part of a timeline: `fromSeq` up to, and not including, `toSeq`. */
     'session-timeline-window': defineShape({
@@ -68,7 +71,6 @@ export const sessionShapes = /* @__PURE__ */ (() =>
       rows: (principal, { sessionId, fromSeq, toSeq }) =>
         visibleChildren(
           principal,
-          'session_id',
           sessionId,
           where.gte('seq', Number(fromSeq)),
           where.lt('seq', Number(toSeq)),
@@ -78,19 +80,20 @@ export const sessionShapes = /* @__PURE__ */ (() =>
       table: 'chat_threads',
       columns: chatThreadColumns,
       params: bySession,
-      rows: (principal, { sessionId }) => visibleChildren(principal, 'session_id', sessionId),
+      rows: (principal, { sessionId }) => visibleChildren(principal, sessionId),
     }),
     'session-messages': defineShape({
       table: 'chat_messages',
       columns: chatMessageColumns,
       params: bySession,
-      rows: (principal, { sessionId }) => visibleChildren(principal, 'session_id', sessionId),
+      rows: (principal, { sessionId }) => visibleChildren(principal, sessionId),
     }),
     'thread-messages': defineShape({
       table: 'chat_messages',
       columns: chatMessageColumns,
       params: byThread,
-      rows: (principal, { threadId }) => visibleChildren(principal, 'thread_id', threadId),
+      rows: (principal, { sessionId, threadId }) =>
+        visibleChildren(principal, sessionId, where.eq('thread_id', threadId)),
     }),
     // What is being said right now; a collection adds it to its messages while one of them streams.
     'session-deltas': defineShape({
@@ -99,6 +102,6 @@ export const sessionShapes = /* @__PURE__ */ (() =>
       key: ['messageId', 'seq'],
       params: byEpoch,
       rows: (principal, { sessionId, epoch }) =>
-        visibleChildren(principal, 'session_id', sessionId, where.eq('epoch', epoch)),
+        visibleChildren(principal, sessionId, where.eq('epoch', epoch)),
     }),
   }) as const)()

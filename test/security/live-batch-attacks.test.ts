@@ -100,11 +100,11 @@ const batch = (...polls: readonly (readonly [shape: string, query: string])[]) =
   JSON.stringify({ polls: polls.map(([shape, query]) => ({ shape, query })) })
 
 const own = (name: string) => {
-  const session =
-    name === 'sessions' ? '' : name.startsWith('thread') ? '&threadId=x' : '&sessionId=x'
+  const session = name === 'sessions' ? '' : '&sessionId=x'
+  const thread = name === 'thread-messages' ? '&threadId=x' : ''
   const epoch = name === 'session-deltas' ? '&epoch=7' : ''
   const place = name === 'session-timeline-window' ? '&fromSeq=0&toSeq=9' : ''
-  return `${MINE}${session}${epoch}${place}`
+  return `${MINE}${session}${thread}${epoch}${place}`
 }
 
 const forbidden = [

@@ -172,7 +172,7 @@ describe('parameters are values, never SQL', () => {
     )
     expect([plain.status, answer.status]).toEqual([200, 200])
     const [honest, attack] = electric.seen.map(({ query }) => Object.fromEntries(query))
-    expect(attack).toEqual({ ...honest, 'params[2]': sessionId })
+    expect(attack).toEqual({ ...honest, 'params[2]': sessionId, 'params[3]': sessionId })
   })
 
   test.each([

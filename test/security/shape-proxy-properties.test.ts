@@ -110,7 +110,7 @@ function expectOwnRows([asked, ...more]: URL[], who: Principal): void {
       name === 'sessions'
         ? {}
         : name === 'thread-messages'
-          ? { threadId: given }
+          ? { sessionId: given, threadId: query.get('params[3]') ?? '' }
           : name === 'session-deltas'
             ? { sessionId: given, epoch: query.get('params[3]') ?? '' }
             : { sessionId: given }

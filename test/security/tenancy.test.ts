@@ -204,7 +204,7 @@ test(
       'session-timeline?sessionId=s2&',
       'session-threads?sessionId=s2&',
       'session-messages?sessionId=s2&',
-      'thread-messages?threadId=th-s2&',
+      'thread-messages?threadId=th-s2&sessionId=s2&',
       'folder-projects?folderId=f1&',
     ]
     const places = await Promise.all(shapes.map((shape) => upToDate(get, shape)))

@@ -69,7 +69,9 @@ describe('createSessionCollections', () => {
     expectTypeOf(db.session('s1').timeline).toEqualTypeOf<RowCollection<TimelineEvent>>()
     expectTypeOf(db.session('s1').threads).toEqualTypeOf<RowCollection<ChatThread>>()
     expectTypeOf(db.session('s1').messages).toEqualTypeOf<RowCollection<ChatMessage>>()
-    expectTypeOf(db.thread('t1').messages).toEqualTypeOf<RowCollection<ChatMessage>>()
+    expectTypeOf(db.thread({ id: 't1', sessionId: 's1' }).messages).toEqualTypeOf<
+      RowCollection<ChatMessage>
+    >()
     const titles = createLiveQueryCollection((q) =>
       q
         .from({ session: db.sessions })

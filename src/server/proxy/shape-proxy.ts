@@ -72,7 +72,7 @@ export interface ShapeProxyOptions<P extends Principal = Principal> extends Upst
  *   secret: process.env.ELECTRIC_SECRET,
  *   authenticate: (request) => principalOf(request),
  * })
- * // GET /api/shapes/thread-messages?threadId=t1&offset=-1
+ * // GET /api/shapes/session-messages?sessionId=s1&offset=-1
  * const response = await serveShape(request)
  */
 export function createShapeProxy<P extends Principal = Principal>(

@@ -28,7 +28,7 @@ describe('a write', () => {
     await db.sessions.preload()
     const { sessionId, threadId } = await newThread(db)
     const scope = db.session(sessionId)
-    const { messages } = db.thread(threadId)
+    const { messages } = db.thread({ id: threadId, sessionId })
     await Promise.all([scope.threads, scope.messages, messages].map((each) => each.preload()))
     const inThread = record(messages, (row) => `${row.content}@${row.position} ${row.sessionId}`)
     const inThreads = record(
@@ -62,8 +62,8 @@ describe('a write', () => {
 
   test('sixty at once come out in order, each once, never gone in between', async () => {
     const db = openAs(app, 'acme/ada')
-    const { threadId } = await newThread(db)
-    const { messages } = db.thread(threadId)
+    const { sessionId, threadId } = await newThread(db)
+    const { messages } = db.thread({ id: threadId, sessionId })
     await messages.preload()
     const events = record(messages, () => '')
     const writes = Array.from({ length: 60 }, (_, index) =>
@@ -130,7 +130,7 @@ describe('a write', () => {
     const db = openAs(app, 'acme/ada', { onError })
     const bob = openAs(app, 'acme/bob', { onError })
     const { sessionId, threadId } = await newThread(db, 'tenant')
-    const { messages } = bob.thread(threadId)
+    const { messages } = bob.thread({ id: threadId, sessionId })
     await Promise.all([bob.sessions.preload(), messages.preload()])
 
     const gone = bob.actions.appendMessage({
@@ -173,8 +173,8 @@ describe('a write', () => {
 
   test('of a message sent before stores nothing, and the first one stays', async () => {
     const db = openAs(app, 'acme/ada')
-    const { threadId } = await newThread(db)
-    const { messages } = db.thread(threadId)
+    const { sessionId, threadId } = await newThread(db)
+    const { messages } = db.thread({ id: threadId, sessionId })
     await messages.preload()
     const message = { threadId, role: 'user', content: 'Once', clientMessageId: 'c1' } as const
     const first = db.actions.appendMessage(message)
@@ -186,11 +186,13 @@ describe('a write', () => {
 
   test('with no collection live is just sent', async () => {
     const db = openAs(app, 'acme/ada')
-    const { threadId } = await newThread(db)
+    const { sessionId, threadId } = await newThread(db)
     await db.actions.appendMessage({ threadId, role: 'user', content: 'Unseen' }).committed
-    expect(db.thread(threadId).messages.status).toBe('idle')
-    await db.thread(threadId).messages.preload()
-    expect(db.thread(threadId).messages.toArray.map(({ content }) => content)).toEqual(['Unseen'])
+    expect(db.thread({ id: threadId, sessionId }).messages.status).toBe('idle')
+    await db.thread({ id: threadId, sessionId }).messages.preload()
+    expect(
+      db.thread({ id: threadId, sessionId }).messages.toArray.map(({ content }) => content),
+    ).toEqual(['Unseen'])
   })
 })
 
@@ -297,7 +299,7 @@ describe('two users', () => {
     const views = everyone.map((db) => ({
       sessions: db.sessions,
       threads: db.session(sessionId).threads,
-      messages: db.thread(threadId).messages,
+      messages: db.thread({ id: threadId, sessionId }).messages,
     }))
     await Promise.all(views.flatMap((view) => Object.values(view).map((each) => each.preload())))
 

@@ -60,7 +60,7 @@ async function run(script: Step[], streamDelay: number): Promise<void> {
   const thread = db.actions.createThread({ sessionId: session.id, mode: 'session', title: 'T' })
   await thread.committed
   const { threads } = db.session(session.id)
-  const { messages } = db.thread(thread.id)
+  const { messages } = db.thread({ id: thread.id, sessionId: session.id })
   await Promise.all([threads.preload(), messages.preload()])
   const events = record(messages, () => '')
   const threadEvents = record(threads, () => '')

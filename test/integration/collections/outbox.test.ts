@@ -107,15 +107,15 @@ const patient = { timeout: 30_000, interval: 20 }
 
 describe('an outbox', () => {
   test('passes writes through while there is a network', async () => {
-    const { threadId } = await prepareThread()
+    const { sessionId, threadId } = await prepareThread()
     const page = createDevice().open()
-    await page.db.thread(threadId).messages.preload()
+    await page.db.thread({ id: threadId, sessionId }).messages.preload()
     const { id, committed } = page.db.actions.appendMessage({
       threadId,
       role: 'user',
       content: 'a',
     })
-    expect(page.db.thread(threadId).messages.get(id)?.content).toBe('a')
+    expect(page.db.thread({ id: threadId, sessionId }).messages.get(id)?.content).toBe('a')
     const result = await committed
     expect(result.txid).toEqual(expect.any(Number))
     expect(result.mutations).toMatchObject([{ id, version: 1 }])
@@ -123,7 +123,7 @@ describe('an outbox', () => {
   })
 
   test('keeps what is written offline over a reload, in order, and sends it in one request', async () => {
-    const { threadId } = await prepareThread()
+    const { sessionId, threadId } = await prepareThread()
     const device = createDevice()
     device.online = false
     const before = device.open()
@@ -133,7 +133,7 @@ describe('an outbox', () => {
     await before.close()
 
     const after = device.open()
-    const { messages } = after.db.thread(threadId)
+    const { messages } = after.db.thread({ id: threadId, sessionId })
     await messages.preload()
     const shown = () => [...messages.values()].map(({ content }) => content).sort()
     await vi.waitFor(() => expect(shown()).toEqual(['one', 'three', 'two']), patient)
@@ -254,10 +254,10 @@ describe('an outbox', () => {
   })
 
   test('of two pages one sends, and each hears of its own writes', async () => {
-    const { threadId } = await prepareThread()
+    const { sessionId, threadId } = await prepareThread()
     const device = createDevice()
     const [one, two] = [device.open(), device.open()]
-    await two.db.thread(threadId).messages.preload()
+    await two.db.thread({ id: threadId, sessionId }).messages.preload()
     const write = ({ db }: Page, content: string) =>
       db.actions.appendMessage({ threadId, role: 'user', content }).committed
     await Promise.all([write(one, 'a'), write(two, 'b'), write(one, 'c'), write(two, 'd')])

@@ -1,5 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { createId, type SessionCollections } from '../../../src/collections/index.ts'
+import {
+  createId,
+  type SessionCollections,
+  type ThreadRef,
+} from '../../../src/collections/index.ts'
 import type { ChatMessage } from '../../../src/schema/index.ts'
 import {
   createSessionStore,
@@ -46,8 +50,8 @@ async function openThread(
   return { db, sessionId, threadId }
 }
 
-function follow(db: SessionCollections, threadId: string, id: string) {
-  const { messages } = db.thread(threadId)
+function follow(db: SessionCollections, thread: ThreadRef, id: string) {
+  const { messages } = db.thread(thread)
   const seen: string[] = []
   const subscription = messages.subscribeChanges(
     () => {
@@ -64,18 +68,21 @@ const patient = { timeout: 30_000, interval: 10 }
 
 describe('a message that is streamed', () => {
   test('from the server grows in every window, without a copy of it per delta', async () => {
-    const { db, threadId } = await openThread('acme/ann')
+    const { db, sessionId, threadId } = await openThread('acme/ann')
     const other = openAs(app, 'acme/bob')
     await Promise.all([
-      db.thread(threadId).messages.preload(),
-      other.thread(threadId).messages.preload(),
+      db.thread({ id: threadId, sessionId }).messages.preload(),
+      other.thread({ id: threadId, sessionId }).messages.preload(),
     ])
     const stream = await streamMessage(store, app.principal('acme/ann'), {
       threadId,
       role: 'assistant',
       flushMs: 10,
     })
-    const windows = [follow(db, threadId, stream.id), follow(other, threadId, stream.id)]
+    const windows = [
+      follow(db, { id: threadId, sessionId }, stream.id),
+      follow(other, { id: threadId, sessionId }, stream.id),
+    ]
     let text = ''
     for (let n = 0; n < 20; n++) {
       stream.append(`word ${n} `)
@@ -118,13 +125,15 @@ describe('a message that is streamed', () => {
   })
 
   test('from the browser, with parts', async () => {
-    const { db, threadId } = await openThread('acme/ann')
+    const { db, sessionId, threadId } = await openThread('acme/ann')
     const other = openAs(app, 'acme/bob')
-    await db.thread(threadId).messages.preload()
-    await other.thread(threadId).messages.preload()
+    await db.thread({ id: threadId, sessionId }).messages.preload()
+    await other.thread({ id: threadId, sessionId }).messages.preload()
     const stream = db.actions.streamMessage({ threadId, role: 'assistant', flushMs: 10 })
-    expect(db.thread(threadId).messages.get(stream.id)).toMatchObject({ status: 'streaming' })
-    const window = follow(other, threadId, stream.id)
+    expect(db.thread({ id: threadId, sessionId }).messages.get(stream.id)).toMatchObject({
+      status: 'streaming',
+    })
+    const window = follow(other, { id: threadId, sessionId }, stream.id)
     stream.append('Let me look. ')
     stream.setPart({ type: 'tool-search', toolCallId: 'c1', state: 'input-available', input: 'x' })
     await vi.waitFor(() => expect(window.row()?.parts).toHaveLength(2), patient)
@@ -152,33 +161,39 @@ describe('a message that is streamed', () => {
     const { db, sessionId, threadId } = await openThread('acme/ann')
     const bob = openAs(app, 'acme/bob')
     const stranger = openAs(app, 'rival/ann')
-    await bob.thread(threadId).messages.preload()
+    await bob.thread({ id: threadId, sessionId }).messages.preload()
     const stream = await streamMessage(store, app.principal('acme/ann'), {
       threadId,
       role: 'assistant',
     })
     stream.append('secret')
     await vi.waitFor(
-      () => expect(bob.thread(threadId).messages.get(stream.id)?.content).toBe('secret'),
+      () =>
+        expect(bob.thread({ id: threadId, sessionId }).messages.get(stream.id)?.content).toBe(
+          'secret',
+        ),
       patient,
     )
-    await stranger.thread(threadId).messages.preload()
-    expect(stranger.thread(threadId).messages.size).toBe(0)
+    await stranger.thread({ id: threadId, sessionId }).messages.preload()
+    expect(stranger.thread({ id: threadId, sessionId }).messages.size).toBe(0)
     await db.actions.updateSession(sessionId, { visibility: 'private' }).committed
-    await vi.waitFor(() => expect(bob.thread(threadId).messages.size).toBe(0), patient)
+    await vi.waitFor(
+      () => expect(bob.thread({ id: threadId, sessionId }).messages.size).toBe(0),
+      patient,
+    )
     stream.append(' and more')
     await stream.finish()
-    expect(bob.thread(threadId).messages.size).toBe(0)
+    expect(bob.thread({ id: threadId, sessionId }).messages.size).toBe(0)
   })
 })
 
 describe('when the writer is gone', () => {
   test('what came stays, is marked, and can be resumed', async () => {
-    const { db, threadId } = await openThread('acme/ann')
+    const { db, sessionId, threadId } = await openThread('acme/ann')
     const ann = app.principal('acme/ann')
-    await db.thread(threadId).messages.preload()
+    await db.thread({ id: threadId, sessionId }).messages.preload()
     const lost = await streamMessage(store, ann, { threadId, role: 'assistant' })
-    const window = follow(db, threadId, lost.id)
+    const window = follow(db, { id: threadId, sessionId }, lost.id)
     lost.append('It began ')
     await lost.flush()
     expect(await markAbandonedMessages({ database: app.databaseUrl })).toEqual([])
@@ -205,12 +220,12 @@ describe('when the writer is gone', () => {
   })
 
   test('another one takes over, from another window, without waiting', async () => {
-    const { db, threadId } = await openThread('acme/ann')
-    await db.thread(threadId).messages.preload()
+    const { db, sessionId, threadId } = await openThread('acme/ann')
+    await db.thread({ id: threadId, sessionId }).messages.preload()
     const lost = db.actions.streamMessage({ threadId, role: 'assistant', metadata: { kept: 1 } })
     lost.append('One, ')
     await lost.flush()
-    const window = follow(db, threadId, lost.id)
+    const window = follow(db, { id: threadId, sessionId }, lost.id)
     await vi.waitFor(() => expect(window.row()?.content).toBe('One, '), patient)
     const stream = await db.actions.resumeMessage(lost.id)
     expect(stream.content).toBe('One, ')

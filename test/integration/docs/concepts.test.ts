@@ -21,11 +21,11 @@ test('docs/concepts.md', async () => {
 
   db.sessions // every session that ann may see
   const { timeline, threads, messages } = db.session('s1') // what is in one of them
-  const inThread = db.thread('t1').messages // one thread's messages alone
+  const inThread = db.thread({ id: 't1', sessionId: 's1' }).messages // one thread's messages alone
 
   onTestFinished(() => db.cleanup())
   await Promise.all([messages.preload(), inThread.preload(), timeline.preload()])
-  expect(db.thread('t1').messages).toBe(inThread)
+  expect(db.thread({ id: 't1', sessionId: 's1' }).messages).toBe(inThread)
 
   const open = createLiveQueryCollection((q) =>
     q

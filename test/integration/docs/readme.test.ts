@@ -43,7 +43,7 @@ test('README.md', async () => {
   db.actions.appendMessage({ threadId, sessionId, role: 'user', content: 'What changed here?' })
 
   const messages = createLiveQueryCollection((q) =>
-    q.from({ m: db.thread(threadId).messages }).orderBy(({ m }) => m.position),
+    q.from({ m: db.thread({ id: threadId, sessionId }).messages }).orderBy(({ m }) => m.position),
   )
 
   await messages.preload()

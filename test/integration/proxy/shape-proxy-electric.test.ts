@@ -135,21 +135,22 @@ async function readAll(
 }
 
 const visible = `(s.owner_id = $2 OR s.visibility = 'tenant')`
-const truth: Record<string, { sql: string; param?: 'sessionId' | 'threadId' }> = {
+const truth: Record<string, { sql: string; params: readonly string[] }> = {
   sessions: {
-    sql: `SELECT s.id FROM sessions s WHERE s.tenant_id = $1 AND ${visible} AND $3 <> ''`,
+    sql: `SELECT s.id FROM sessions s WHERE s.tenant_id = $1 AND ${visible} AND $3 <> '' AND $4 <> ''`,
+    params: [],
   },
-  'session-threads': childTruth('chat_threads', 'session_id', 'sessionId'),
-  'session-messages': childTruth('chat_messages', 'session_id', 'sessionId'),
-  'session-timeline': childTruth('timeline_events', 'session_id', 'sessionId'),
-  'thread-messages': childTruth('chat_messages', 'thread_id', 'threadId'),
+  'session-threads': childTruth('chat_threads'),
+  'session-messages': childTruth('chat_messages'),
+  'session-timeline': childTruth('timeline_events'),
+  'thread-messages': childTruth('chat_messages', 'c.thread_id = $4', ['sessionId', 'threadId']),
 }
 
-function childTruth(table: string, column: string, param: 'sessionId' | 'threadId') {
+function childTruth(table: string, where = `$4 <> ''`, params = ['sessionId']) {
   const join = 'JOIN sessions s ON s.tenant_id = c.tenant_id AND s.id = c.session_id'
   const sql = `SELECT c.id FROM ${table} c ${join}
-    WHERE c.tenant_id = $1 AND ${visible} AND c.${column} = $3`
-  return { sql, param }
+    WHERE c.tenant_id = $1 AND ${visible} AND c.session_id = $3 AND ${where}`
+  return { sql, params }
 }
 
 test('every principal gets exactly the rows of the SQL reference for every shape', async () => {
@@ -157,19 +158,26 @@ test('every principal gets exactly the rows of the SQL reference for every shape
     tenantId: fc.constantFrom('t1', 't2', 't3'),
     userId: fc.constantFrom('ann', 'bob', 'eve'),
   })
-  const id = fc.oneof(
-    fc.constantFrom('s1', 's2', 's3', 's4', 'th-s1', 'th-s2', 'th-s3', 'th-s4'),
-    fc.constantFrom("s1' OR '1'='1", 's1) OR (1=1', '$1', 'none'),
+  const attack = fc.constantFrom("s1' OR '1'='1", 's1) OR (1=1', '$1', 'none')
+  const sessionId = fc.oneof(
+    { weight: 3, arbitrary: fc.constantFrom('s1', 's2', 's3', 's4') },
+    { weight: 1, arbitrary: attack },
+  )
+  const threadId = fc.oneof(
+    { weight: 3, arbitrary: fc.constantFrom('th-s1', 'th-s2', 'th-s3', 'th-s4') },
+    { weight: 1, arbitrary: attack },
   )
   const cases = fc.asyncProperty(
     principal,
     fc.constantFrom(...Object.keys(truth)),
-    id,
-    async (who, name, value) => {
-      const { sql, param } = truth[name] ?? { sql: '' }
-      const query = param === undefined ? '' : `?${param}=${encodeURIComponent(value)}`
+    sessionId,
+    threadId,
+    async (who, name, ...values) => {
+      const { sql, params } = truth[name] ?? { sql: '', params: [] }
+      const pairs = params.map((param, index) => [param, values[index] ?? ''])
+      const query = pairs.length === 0 ? '' : `?${new URLSearchParams(pairs)}`
       const { rows } = await readAll(who, `${name}${query}`)
-      const expected = await pool.query(sql, [who.tenantId, who.userId, value])
+      const expected = await pool.query(sql, [who.tenantId, who.userId, ...values])
       expect(ids(rows)).toEqual(ids(expected.rows))
       for (const row of rows) {
         expect(row.tenant_id).toBe(who.tenantId)
@@ -183,6 +191,7 @@ test('every principal gets exactly the rows of the SQL reference for every shape
 describe('a browser that follows a shape', () => {
   test('receives rows as they are written', async () => {
     const messages = follow({ tenantId: 't1', userId: 'eve' }, 'thread-messages', {
+      sessionId: 's2',
       threadId: 'th-s2',
     })
     await vi.waitFor(() => expect(ids(messages.currentRows)).toHaveLength(3), 10_000)
@@ -222,7 +231,7 @@ describe('a browser that follows a shape', () => {
     const children = [
       materialize(eve, 'session-messages', { sessionId: 's4' }),
       materialize(eve, 'session-timeline', { sessionId: 's4' }),
-      materialize(eve, 'thread-messages', { threadId: 'th-s4' }),
+      materialize(eve, 'thread-messages', { sessionId: 's4', threadId: 'th-s4' }),
     ]
     const clients = [sessions, ...children]
     const expectAfter = async (visibility: string, sizes: number[]) => {

@@ -182,8 +182,8 @@ export const noise = fc
 
 /** The shape's parameter, another one, or none. */
 export const parameter = (shape: string, id: string) => {
-  const { param = null, also = '' } = rules[shape] ?? {}
-  return joined(param === null ? '' : `${param}=${encodeURIComponent(id)}`, also)
+  const { param = null, also } = rules[shape] ?? {}
+  return joined(param === null ? '' : `${param}=${encodeURIComponent(id)}`, also?.(id) ?? '')
 }
 
 /** Any request, honest ones included, which must be served completely. */

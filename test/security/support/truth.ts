@@ -18,8 +18,8 @@ interface Rule {
   readonly param: 'sessionId' | 'threadId' | 'folderId' | null
   /** Condition on row `t`: $1 tenant, $2 user, $3 is admin, $4 the parameter. */
   readonly where: string
-  /** Required query parameter. */
-  readonly also?: string
+  /** Required query parameters, beside the one of `param` with this value. */
+  readonly also?: (value: string) => string
   /** Further hidden columns. */
   readonly hidden?: readonly string[]
 }
@@ -38,14 +38,23 @@ export const rules: Readonly<Record<string, Rule>> = {
   'session-timeline': child('timeline_events', 'session_id', 'sessionId'),
   'session-timeline-window': {
     ...child('timeline_events', 'session_id', 'sessionId', 'AND t.seq >= 1 AND t.seq < 3'),
-    also: 'fromSeq=1&toSeq=3',
+    also: () => 'fromSeq=1&toSeq=3',
   },
   'session-threads': child('chat_threads', 'session_id', 'sessionId'),
   'session-messages': child('chat_messages', 'session_id', 'sessionId'),
-  'thread-messages': child('chat_messages', 'thread_id', 'threadId'),
+  // A thread `th-s1` belongs to session `s1`.
+  'thread-messages': {
+    ...child(
+      'chat_messages',
+      'thread_id',
+      'threadId',
+      `AND t.session_id = regexp_replace($4, '^th-', '')`,
+    ),
+    also: (threadId) => `sessionId=${encodeURIComponent(threadId.replace(/^th-/, '') || 'none')}`,
+  },
   'session-deltas': {
     ...child('chat_message_deltas', 'session_id', 'sessionId'),
-    also: 'epoch=5',
+    also: () => 'epoch=5',
     hidden: ['session_id', 'epoch', 'created_at'],
   },
   'folder-projects': {

@@ -21,7 +21,7 @@ describe('an action', () => {
   test('shows at once, is confirmed by its txid, and never flickers', async () => {
     const { db, shapes, writes } = open()
     shapes.seed('thread-messages/th1', [message('m1')])
-    const { messages } = db.thread('th1')
+    const { messages } = db.thread({ id: 'th1', sessionId: 's1' })
     await messages.preload()
     const events = record(messages, (row) => `${row.content}@${row.position}`)
 
@@ -98,7 +98,7 @@ describe('an action', () => {
     const onError = vi.fn()
     const { db, shapes, writes } = open({ onError })
     shapes.seed('thread-messages/th1', [message('m1')])
-    const { messages } = db.thread('th1')
+    const { messages } = db.thread({ id: 'th1', sessionId: 's1' })
     await messages.preload()
     const events = record(messages, (row) => row.content)
 
@@ -212,7 +212,7 @@ describe('which collections a write touches', () => {
     const { db, shapes, writes } = open()
     shapes.seed('session-threads/s1', [thread('th1', { messageCount: 4 })])
     const scope = db.session('s1')
-    const { messages } = db.thread('th1')
+    const { messages } = db.thread({ id: 'th1', sessionId: 's1' })
     await Promise.all([scope.threads, scope.messages, messages].map((each) => each.preload()))
 
     const write = db.actions.appendMessage({ threadId: 'th1', role: 'user', content: 'Hello' })
@@ -245,7 +245,7 @@ describe('which collections a write touches', () => {
     const { db, shapes, writes } = open()
     shapes.seed('session-threads/s1', [thread('th1')])
     const scope = db.session('s1')
-    const { messages } = db.thread('th1')
+    const { messages } = db.thread({ id: 'th1', sessionId: 's1' })
     await Promise.all([scope.threads, messages].map((each) => each.preload()))
     await scope.threads.cleanup()
     const write = db.actions.appendMessage({ threadId: 'th1', role: 'user', content: 'Hello' })
@@ -318,7 +318,7 @@ describe('which collections a write touches', () => {
   test('a message stored before under another id goes away, and nothing is waited for', async () => {
     const { db, shapes, writes } = open()
     shapes.seed('thread-messages/th1', [message('m1', { clientMessageId: 'c1' })])
-    const { messages } = db.thread('th1')
+    const { messages } = db.thread({ id: 'th1', sessionId: 's1' })
     await messages.preload()
     const write = db.actions.appendMessage({
       threadId: 'th1',
@@ -402,7 +402,7 @@ describe('when the stream is slow', () => {
     const { db, shapes, writes } = open({ syncTimeoutMs: 50 })
     shapes.seed('session-threads/s1', [thread('th1')])
     const scope = db.session('s1')
-    const { messages } = db.thread('th1')
+    const { messages } = db.thread({ id: 'th1', sessionId: 's1' })
     await Promise.all([scope.threads, scope.messages, messages].map((each) => each.preload()))
     const write = db.actions.appendMessage({ threadId: 'th1', role: 'user', content: 'Hello' })
     const row = message(write.id, { content: 'Hello' })

@@ -14,7 +14,9 @@ describe('scopes', () => {
     const { db, shapes } = open()
     expect(db.session('s1')).toBe(db.session('s1'))
     expect(db.session('s1').threads).toBe(db.session('s1').threads)
-    expect(db.thread('th1')).toBe(db.thread('th1'))
+    expect(db.thread({ id: 'th1', sessionId: 's1' })).toBe(
+      db.thread({ id: 'th1', sessionId: 's1' }),
+    )
     expect(db.session('s1')).not.toBe(db.session('s2'))
     expect(shapes.requests).toEqual([])
   })
@@ -22,7 +24,13 @@ describe('scopes', () => {
   test('ask for their named shape with their parameter and nothing else', async () => {
     const { db, shapes } = open({ headers: { authorization: async () => 'Bearer t' } })
     const { timeline, threads, messages } = db.session('s 1/?')
-    const all = [db.sessions, timeline, threads, messages, db.thread('th1').messages]
+    const all = [
+      db.sessions,
+      timeline,
+      threads,
+      messages,
+      db.thread({ id: 'th1', sessionId: 's1' }).messages,
+    ]
     await Promise.all(all.map((collection) => collection.preload()))
     const asked = shapes.requests
       .filter((url) => url.searchParams.get('offset') === '-1')
@@ -32,7 +40,7 @@ describe('scopes', () => {
       ['/api/shapes/session-timeline', 'log,full offset,-1 sessionId,s 1/?'],
       ['/api/shapes/session-threads', 'log,full offset,-1 sessionId,s 1/?'],
       ['/api/shapes/session-messages', 'log,full offset,-1 sessionId,s 1/?'],
-      ['/api/shapes/thread-messages', 'log,full offset,-1 threadId,th1'],
+      ['/api/shapes/thread-messages', 'log,full offset,-1 sessionId,s1 threadId,th1'],
     ])
   })
 
@@ -44,7 +52,7 @@ describe('scopes', () => {
       createdAt: new Date('2024-05-01T10:00:00.123Z'),
     })
     shapes.seed('thread-messages/th1', [row])
-    const { messages } = db.thread('th1')
+    const { messages } = db.thread({ id: 'th1', sessionId: 's1' })
     await messages.preload()
     expect(messages.get('m1')).toMatchObject(row)
   })
@@ -70,7 +78,11 @@ describe('scopes', () => {
 
   test('cleanup stops every stream', async () => {
     const { db } = open()
-    const collections = [db.sessions, db.session('s1').threads, db.thread('th1').messages]
+    const collections = [
+      db.sessions,
+      db.session('s1').threads,
+      db.thread({ id: 'th1', sessionId: 's1' }).messages,
+    ]
     await Promise.all(collections.map((collection) => collection.preload()))
     await db.cleanup()
     expect(collections.map(({ status }) => status)).toEqual(Array(3).fill('cleaned-up'))
@@ -80,7 +92,10 @@ describe('scopes', () => {
     const { db } = open({ gcTimeMs: 1 })
     const seen: WeakRef<object>[] = []
     for (let index = 0; index < 3_000; index++) seen.push(new WeakRef(db.session(`s${index}`)))
-    const started = Array.from({ length: 20 }, (_, index) => db.thread(`th${index}`).messages)
+    const started = Array.from(
+      { length: 20 },
+      (_, index) => db.thread({ id: `th${index}`, sessionId: 's1' }).messages,
+    )
     await Promise.all(started.map((messages) => messages.preload()))
     await eventually(() =>
       expect(started.every(({ status }) => status === 'cleaned-up')).toBe(true),

@@ -91,7 +91,7 @@ describe('a batch', () => {
     const response = await post({
       polls: [
         { shape: 'sessions', query: live() },
-        { shape: 'thread-messages', query: live('&threadId=th1') },
+        { shape: 'thread-messages', query: live('&sessionId=s1&threadId=th1') },
       ],
     })
     expect(response.headers.get('cache-control')).toBe('private, no-store, no-transform')

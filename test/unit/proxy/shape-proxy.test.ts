@@ -43,7 +43,9 @@ const get = (path: string, init?: RequestInit) => fetch(`${app.url}${path}`, ini
 describe('a shape request', () => {
   test('is sent as table, columns, condition and protocol parameters', async () => {
     await start()
-    const response = await get('/api/shapes/thread-messages?threadId=th1&offset=-1&log=full')
+    const response = await get(
+      '/api/shapes/thread-messages?sessionId=s1&threadId=th1&offset=-1&log=full',
+    )
     expect(response.status).toBe(200)
     expect(await response.json()).toEqual([{ headers: { control: 'snapshot-end' } }])
     const [asked] = electric.seen
@@ -55,11 +57,13 @@ describe('a shape request', () => {
       log: 'full',
       table: 'chat_messages',
       where:
-        '"tenant_id" = $1 AND "thread_id" = $2 AND "session_id" IN (SELECT "id" FROM "sessions" WHERE ("tenant_id" = $1 AND ("owner_id" = $3 OR "visibility" = $4)))',
+        '"tenant_id" = $1 AND "session_id" = $2 AND "thread_id" = $3 AND "session_id" IN (SELECT "id" FROM "sessions" WHERE ("tenant_id" = $1 AND "id" = $4 AND ("owner_id" = $5 OR "visibility" = $6)))',
       'params[1]': 't1',
-      'params[2]': 'th1',
-      'params[3]': 'ann',
-      'params[4]': 'tenant',
+      'params[2]': 's1',
+      'params[3]': 'th1',
+      'params[4]': 's1',
+      'params[5]': 'ann',
+      'params[6]': 'tenant',
     })
     expect(columns?.split(',')).toContain('client_message_id')
     expect(queryable_columns).toBe(columns)

@@ -22,12 +22,12 @@ describe('resolveShape', () => {
   })
 
   test('children: authorised by the session they belong to', () => {
-    expect(resolved('thread-messages', { threadId: 't1' })).toMatchObject({
+    expect(resolved('thread-messages', { sessionId: 's1', threadId: 't1' })).toMatchObject({
       table: 'chat_messages',
       where:
-        '"tenant_id" = $1 AND "thread_id" = $2 AND "session_id" IN (SELECT "id" FROM "sessions" WHERE ' +
-        '("tenant_id" = $1 AND ("owner_id" = $3 OR "visibility" = $4)))',
-      params: ['acme', 't1', 'ann', 'tenant'],
+        '"tenant_id" = $1 AND "session_id" = $2 AND "thread_id" = $3 AND "session_id" IN (SELECT "id" FROM "sessions" WHERE ' +
+        '("tenant_id" = $1 AND "id" = $4 AND ("owner_id" = $5 OR "visibility" = $6)))',
+      params: ['acme', 's1', 't1', 's1', 'ann', 'tenant'],
     })
   })
 
@@ -80,7 +80,7 @@ describe('resolveShape', () => {
         )
         if (isRefusal(shape)) return
         expect(shape.where).toBe(plain.where)
-        expect(shape.params).toEqual([tenantId, sessionId, userId, 'tenant'])
+        expect(shape.params).toEqual([tenantId, sessionId, sessionId, userId, 'tenant'])
       }),
     )
   })

@@ -36,7 +36,7 @@ function openCollections(options: Partial<SessionCollectionsOptions> = {}) {
 }
 
 test('rows appear, and stay up to date', async () => {
-  const { messages } = openCollections().thread('t1')
+  const { messages } = openCollections().thread({ id: 't1', sessionId: 's1' })
   await messages.preload()
   expect(messages.toArray.map((row) => row.content)).toEqual(['Why does it fail?'])
 
@@ -46,7 +46,7 @@ test('rows appear, and stay up to date', async () => {
 
 test('a message shows at once, and is confirmed', async () => {
   const db = openCollections()
-  const { messages } = db.thread('t1')
+  const { messages } = db.thread({ id: 't1', sessionId: 's1' })
   await messages.preload()
 
   const write = db.actions.appendMessage({ threadId: 't1', role: 'user', content: 'And now?' })
@@ -71,7 +71,7 @@ test('a write that the server refuses is taken back', async () => {
 
 test('an answer grows in every window while it is streamed', async () => {
   const db = openCollections()
-  const { messages } = db.thread('t1')
+  const { messages } = db.thread({ id: 't1', sessionId: 's1' })
   await messages.preload()
 
   const answer = db.actions.streamMessage({ threadId: 't1', role: 'assistant' })
@@ -140,7 +140,7 @@ test('a collection is loading while its first page is on its way', async () => {
 
 test('a session that is taken away disappears with all that is in it', async () => {
   const db = openCollections()
-  const { messages } = db.thread('t1')
+  const { messages } = db.thread({ id: 't1', sessionId: 's1' })
   await Promise.all([db.sessions.preload(), messages.preload()])
 
   mock.revoke('s1')
@@ -171,9 +171,11 @@ test('two users talk', async () => {
       writeAdapter: createMemoryWriteAdapter(shared, { principal: users[user] }),
     })
   const [forAnn, forBob] = [openAs('ann'), openAs('bob')]
-  await Promise.all([forAnn, forBob].map((db) => db.thread('t1').messages.preload()))
+  await Promise.all(
+    [forAnn, forBob].map((db) => db.thread({ id: 't1', sessionId: 's1' }).messages.preload()),
+  )
 
   forAnn.actions.appendMessage({ threadId: 't1', role: 'user', content: 'Hello' })
-  const seenByBob = forBob.thread('t1').messages
+  const seenByBob = forBob.thread({ id: 't1', sessionId: 's1' }).messages
   await expect.poll(() => seenByBob.toArray[0]).toMatchObject({ authorId: 'ann' })
 })

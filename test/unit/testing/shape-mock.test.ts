@@ -98,7 +98,7 @@ describe('a stream', () => {
     const { mock } = openMock({ tables: withThread })
     const [threads, messages] = await Promise.all([
       liveQuery('session-threads', { sessionId: 's1' }),
-      liveQuery('thread-messages', { threadId: 't1' }),
+      liveQuery('thread-messages', { sessionId: 's1', threadId: 't1' }),
     ])
     const txid = mock.transaction(() => {
       mock.insert('chatMessages', { threadId: 't1' })
@@ -116,7 +116,7 @@ describe('a stream', () => {
 
   test('moves the rows of a session out and in, by tags', async () => {
     const { mock } = openMock({ tables: withThread })
-    const query = await liveQuery('thread-messages', { threadId: 't1' })
+    const query = await liveQuery('thread-messages', { sessionId: 's1', threadId: 't1' })
     const revoked = ask(query, 'thread-messages')
     mock.revoke('s1')
     const { response, messages } = await revoked

@@ -45,7 +45,7 @@ test('docs/recipes/ai-sdk.md', async () => {
   }
 
   async function ask(content: string): Promise<string[]> {
-    const { messages } = db.thread(threadId)
+    const { messages } = db.thread({ id: threadId, sessionId })
     await messages.preload()
     const question = db.actions.appendMessage({ threadId, role: 'user', content })
     await question.committed

@@ -107,9 +107,8 @@ export function createHandDrivenShapes(): HandDrivenShapes {
       if (url.pathname.endsWith('/_live')) return new Response(null, { status: 404 })
       requests.push(url)
       const name = url.pathname.split('/').at(-1) ?? ''
-      const params = ['sessionId', 'threadId', 'fromSeq'].map((param) =>
-        url.searchParams.get(param),
-      )
+      const own = name === 'thread-messages' ? ['threadId'] : ['sessionId', 'fromSeq']
+      const params = own.map((param) => url.searchParams.get(param))
       const log = logOf([name, ...params.filter((value) => value !== null)].join('/'))
       return await answer(log, url, init?.signal ?? undefined)
     },

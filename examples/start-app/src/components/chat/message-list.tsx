@@ -21,7 +21,7 @@ interface MessageListProps {
 export function MessageList({ thread, ownSession }: MessageListProps) {
   const { db, user } = useSessionDb()
   const { removed } = useRemovals()
-  const { messages: collection } = db.thread(thread.id)
+  const { messages: collection } = db.thread(thread)
   const { data, isReady } = useLiveQuery({
     query: (q) =>
       q

@@ -25,7 +25,7 @@ export function ThreadMenu({ thread, ownSession }: { thread: ChatThread; ownSess
   }
 
   async function removeMessages() {
-    const { messages } = db.thread(id)
+    const { messages } = db.thread(thread)
     await messages.preload()
     const ids = messages.toArray.map((message) => message.id)
     remove({
