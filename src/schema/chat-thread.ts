@@ -5,6 +5,7 @@ import {
   idField,
   integerField,
   jsonObjectField,
+  PREVIEW_LENGTH,
   previewField,
   titleField,
 } from './fields.ts'
@@ -78,3 +79,8 @@ export const chatThreadColumns = /* @__PURE__ */ (() =>
     createdAt: column('created_at', 'timestamp with time zone', { default: 'now()' }),
     updatedAt: column('updated_at', 'timestamp with time zone', { default: 'now()' }),
   }) as const satisfies ColumnMap<keyof ChatThreadRow>)()
+
+/** The start of a message as its thread shows it. The database counts characters, not UTF-16 units. */
+export function previewOf(content: string): string {
+  return [...content.slice(0, 2 * PREVIEW_LENGTH)].slice(0, PREVIEW_LENGTH).join('')
+}

@@ -1,5 +1,71 @@
 import * as z from 'zod/mini'
-import type { JsonObject, JsonValue } from './fields.ts'
+import { type ColumnMap, column } from './columns.ts'
+import {
+  idField,
+  integerField,
+  type JsonObject,
+  type JsonValue,
+  jsonObjectField,
+  textField,
+} from './fields.ts'
+
+/**
+ * One row of `chat_message_deltas`: a piece of a message that is being streamed. Rows are only ever
+ * added, and deleted once the database has put them into the message, when it ends.
+ */
+export const chatMessageDeltaRowSchema = /* @__PURE__ */ (() =>
+  z.strictObject({
+    tenantId: idField,
+    messageId: idField,
+    /** Orders the pieces of a message, without gaps. */
+    seq: integerField,
+    sessionId: idField,
+    /** The window of time in which the message was created; see `streamEpoch`. */
+    epoch: textField,
+    /** Text that follows what is there: of the answer, or of the `part` when there is one. */
+    delta: textField,
+    /** A part of the message that is not text: begun, or replaced when its tool call is known. */
+    part: z.nullable(jsonObjectField),
+    createdAt: z.date(),
+  }))()
+
+export type ChatMessageDeltaRow = z.output<typeof chatMessageDeltaRowSchema>
+
+/** What a delta adds to a message. */
+export interface MessageDelta {
+  readonly delta: string
+  readonly part?: JsonObject | null | undefined
+}
+
+export const chatMessageDeltaColumns = /* @__PURE__ */ (() =>
+  ({
+    tenantId: column('tenant_id', 'text'),
+    messageId: column('message_id', 'text'),
+    seq: column('seq', 'integer'),
+    sessionId: column('session_id', 'text', { synced: false }),
+    epoch: column('epoch', 'text', { synced: false }),
+    delta: column('delta', 'text'),
+    part: column('part', 'jsonb', { nullable: true }),
+    createdAt: column('created_at', 'timestamp with time zone', {
+      default: 'now()',
+      synced: false,
+    }),
+  }) as const satisfies ColumnMap<keyof ChatMessageDeltaRow>)()
+
+/** Length of a stream epoch, in ms. */
+export const STREAM_EPOCH_MS = 300_000
+
+/**
+ * The epoch of a message: five minutes of the clock. Deltas are replicated by session and epoch, so
+ * that whoever opens a session in the middle of an answer reads what belongs to it, and not the
+ * history of all answers before.
+ *
+ * @example
+ * streamEpoch(new Date('2024-05-01T10:00:00Z')) // '5715288'
+ */
+export function streamEpoch(createdAt: Date): string {
+  return String(Math.floor(createdAt.getTime() / STREAM_EPOCH_MS))
+}
 
 /** Why a message ended before it was complete. */
 export interface StreamError {
@@ -69,4 +135,57 @@ export function toUIMessage(message: {
     metadata,
     parts: parts.length === 0 ? text : parts,
   }
+}
+
+/** What of a message grows while it is streamed. */
+export interface StreamedContent {
+  readonly content: string
+  /** AI SDK `UIMessage` parts; empty as long as the message is nothing but text. */
+  readonly parts: readonly JsonValue[]
+}
+
+/**
+ * Adds a delta to what a message holds. The database does the same when the stream ends
+ * (`session_db_fold_deltas`): the two must agree.
+ *
+ * @example
+ * foldDelta({ content: 'Hel', parts: [] }, { delta: 'lo' }) // { content: 'Hello', parts: [] }
+ */
+export function foldDelta(
+  { content, parts }: StreamedContent,
+  { delta, part }: MessageDelta,
+): StreamedContent {
+  if (part === null || part === undefined) {
+    const grown = parts.length === 0 ? parts : withText(parts, { type: 'text' }, delta)
+    return { content: content + delta, parts: grown }
+  }
+  const before = parts.length === 0 && content !== '' ? [{ type: 'text', text: content }] : parts
+  return { content, parts: delta === '' ? withPart(before, part) : withText(before, part, delta) }
+}
+
+/** Text goes to the last part when that is of the same type, else to a new one. */
+function withText(
+  parts: readonly JsonValue[],
+  part: JsonObject,
+  delta: string,
+): readonly JsonValue[] {
+  const last = parts.at(-1)
+  if (!isObject(last) || last.type !== part.type) return [...parts, { ...part, text: delta }]
+  const text = typeof last.text === 'string' ? last.text : ''
+  return [...parts.slice(0, -1), { ...last, text: text + delta }]
+}
+
+/** A part replaces the one of the same tool call, or of the same type and id. */
+function withPart(parts: readonly JsonValue[], part: JsonObject): readonly JsonValue[] {
+  const place = parts.findIndex((other) => isObject(other) && isSamePart(other, part))
+  return place < 0 ? [...parts, part] : parts.with(place, part)
+}
+
+function isSamePart(one: JsonObject, other: JsonObject): boolean {
+  if (typeof other.toolCallId === 'string') return one.toolCallId === other.toolCallId
+  return typeof other.id === 'string' && one.type === other.type && one.id === other.id
+}
+
+function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

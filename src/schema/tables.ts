@@ -1,7 +1,7 @@
 import { chatMessageColumns } from './chat-message.ts'
-import { chatMessageDeltaColumns } from './chat-message-delta.ts'
 import { chatThreadColumns } from './chat-thread.ts'
 import { sessionColumns } from './session.ts'
+import { chatMessageDeltaColumns } from './streamed-message.ts'
 import { timelineEventColumns } from './timeline-event.ts'
 
 /** The four replicated collections: the name code uses, the table's name, its columns. */

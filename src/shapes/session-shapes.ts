@@ -2,14 +2,16 @@ import * as z from 'zod/mini'
 import type { Condition } from '../access/condition.ts'
 import * as where from '../access/where.ts'
 import { chatMessageColumns } from '../schema/chat-message.ts'
-import { chatMessageDeltaColumns } from '../schema/chat-message-delta.ts'
 import { chatThreadColumns } from '../schema/chat-thread.ts'
 import { idField } from '../schema/fields.ts'
 import type { Principal } from '../schema/principal.ts'
 import { sessionColumns } from '../schema/session.ts'
+import { chatMessageDeltaColumns } from '../schema/streamed-message.ts'
 import { timelineEventColumns } from '../schema/timeline-event.ts'
 import { defineShape } from './define-shape.ts'
-import { MAX_WINDOW_EVENTS } from './timeline-window.ts'
+
+/** Most events that one window of a timeline may span. */
+export const MAX_WINDOW_EVENTS = 10_000
 
 const MAX_SEQ = 2_147_483_647
 

@@ -11,9 +11,9 @@ import {
   type MemoryShape,
   type MemoryShapes,
   type NamedCondition,
-} from './memory/memory-shapes.ts'
-import type { RowSource } from './memory/row-source.ts'
+} from './memory-shapes.ts'
 import type { OpenRequest } from './requests.ts'
+import type { RowSource } from './row-source.ts'
 
 /** The shape engine that stands behind the proxy. */
 export interface Engine<P extends Principal> {

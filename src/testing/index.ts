@@ -7,8 +7,8 @@ export type {
   SessionRow,
   TimelineEventRow,
 } from '../schema/index.ts'
-export { createShapeMock, defaultPrincipal } from './create-shape-mock.ts'
-export type { AppRow, AppTable, AppTables } from './database/app-tables.ts'
+export type { AppRow, AppTable, AppTables } from './app-tables.ts'
 export { createMemoryWriteAdapter, type MemoryWriteAdapterOptions } from './memory-write-adapter.ts'
-export type { RowChanges, RowId, RowInput, RowInputs, Rows } from './rows.ts'
 export type { ShapeMock, ShapeMockOptions, ShapeName } from './shape-mock.ts'
+export { createShapeMock, defaultPrincipal } from './shape-mock.ts'
+export type { RowChanges, RowId, RowInput, RowInputs, Rows } from './tables.ts'

@@ -6,8 +6,13 @@ import { sessionInsertSchema, sessionUpdateSchema } from '../schema/session.ts'
 import type { CollectionName } from '../schema/tables.ts'
 import { timelineEventInsertSchema, timelineEventUpdateSchema } from '../schema/timeline-event.ts'
 import { validate } from '../schema/validate.ts'
-import { MAX_DELTAS, MAX_MUTATIONS } from './batch-size.ts'
 import { SessionDbError } from './errors.ts'
+
+/** Most mutations one batch may hold. */
+export const MAX_MUTATIONS = 500
+
+/** Most deltas one mutation may append. */
+export const MAX_DELTAS = 1_000
 
 const version = z.int().check(z.positive())
 const noVersion = z.undefined({ error: 'rows of this collection have no version; leave it out' })

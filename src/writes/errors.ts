@@ -1,7 +1,17 @@
-import type * as z from 'zod/mini'
-import { SessionDbError } from '../errors.ts'
+import * as z from 'zod/mini'
+import { type ErrorCode, errorStatus, SessionDbError } from '../errors.ts'
 import type { JsonValue } from '../schema/fields.ts'
-import type { writeFailureSchema } from './failure-schema.ts'
+
+/** A failure as it crosses the wire. `details` is safe to show to the caller. */
+export const writeFailureSchema = /* @__PURE__ */ (() =>
+  z.object({
+    error: z.object({
+      code: z.enum(Object.keys(errorStatus) as [ErrorCode, ...ErrorCode[]]),
+      message: z.string(),
+      // As a type JSON, so that frameworks which check what a server function returns let it pass.
+      details: z.optional(z.record(z.string(), z.custom<JsonValue>())),
+    }),
+  }))()
 
 export { type ErrorCode, errorStatus, SessionDbError } from '../errors.ts'
 
@@ -36,4 +46,10 @@ export function toWriteFailure(error: unknown): WriteFailure {
 export function fromWriteFailure(failure: WriteFailure): SessionDbError {
   const { code, message, details } = failure.error
   return new SessionDbError(code, message, { details })
+}
+
+/** The answer that a server gives to somebody it does not know, made here: it ends a stream. */
+export function unauthenticated(message: string): Response {
+  const failure: WriteFailure = { error: { code: 'unauthenticated', message } }
+  return Response.json(failure, { status: 401 })
 }

@@ -1,4 +1,5 @@
 export { sendBatch, type WriteAdapter, type WriteAdapterOptions } from './adapter.ts'
+export * from './batch.ts'
 export {
   type Mutation,
   type MutationInput,
@@ -7,7 +8,6 @@ export {
   type WriteBatchInput,
   writeBatchSchema,
 } from './batch.ts'
-export * from './batch-size.ts'
 export {
   type ErrorCode,
   errorStatus,

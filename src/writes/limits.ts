@@ -1,6 +1,5 @@
 import { SessionDbError } from '../errors.ts'
-import type { Mutation } from './batch.ts'
-import { MAX_MUTATIONS } from './batch-size.ts'
+import { MAX_MUTATIONS, type Mutation } from './batch.ts'
 
 const encoder = new TextEncoder()
 const bytesOf = (text: string) => encoder.encode(text).length

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { writeFailureSchema } from './failure-schema.ts'
+import { writeFailureSchema } from './errors.ts'
 
 const appliedMutationSchema = /* @__PURE__ */ (() =>
   z.object({

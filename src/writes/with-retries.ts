@@ -1,8 +1,7 @@
 import { SessionDbError } from '../errors.ts'
 import type { WriteAdapter, WriteAdapterOptions } from './adapter.ts'
 import type { WriteBatchInput } from './batch.ts'
-import { fromWriteFailure, isTransient } from './errors.ts'
-import { writeFailureSchema } from './failure-schema.ts'
+import { fromWriteFailure, isTransient, writeFailureSchema } from './errors.ts'
 import type { WriteOutcome } from './result.ts'
 
 /** How often and how patiently `withRetries` sends. */

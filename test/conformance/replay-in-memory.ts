@@ -1,7 +1,7 @@
 import { createShapeProtocol } from '../../src/dev/protocol/protocol.ts'
 import { toResponse } from '../../src/dev/protocol/responses.ts'
 import { createShapeStore } from '../../src/dev/protocol/shape-store.ts'
-import { createMemoryShapes, type MemoryShape } from '../../src/testing/memory/memory-shapes.ts'
+import { createMemoryShapes, type MemoryShape } from '../../src/testing/memory-shapes.ts'
 import { type ActualResponse, comparedHeaders, compareResponse } from './compare.ts'
 import { createPlaceholders, Difference } from './placeholders.ts'
 import type { Exchange, RecordedTransaction, Recording } from './recording.ts'

@@ -8,8 +8,8 @@ import type {
   RowSource,
   TableChange,
   TableForm,
-} from '../../src/testing/memory/row-source.ts'
-import { timestamptzText } from '../../src/testing/memory/wire-text.ts'
+} from '../../src/testing/row-source.ts'
+import { timestamptzText } from '../../src/testing/wire-text.ts'
 
 /** SQL of a recording that rows in memory, or the conditions of shapes, have no word for. */
 export class BeyondMemory extends Error {

@@ -1,6 +1,5 @@
 import type { ChatMessage } from '../../schema/chat-message.ts'
-import type { ChatThread } from '../../schema/chat-thread.ts'
-import { previewOf } from '../../schema/preview.ts'
+import { type ChatThread, previewOf } from '../../schema/chat-thread.ts'
 import type { MutationInput } from '../../writes/batch.ts'
 import type { LiveSources } from '../sources.ts'
 import type { SyncedCollection, SyncStream } from '../sync/synced-collection.ts'

@@ -1,6 +1,5 @@
 import { v7 as uuidv7 } from 'uuid'
-import type { WriteBatchInput } from '../../writes/batch.ts'
-import { MAX_MUTATIONS } from '../../writes/batch-size.ts'
+import { MAX_MUTATIONS, type WriteBatchInput } from '../../writes/batch.ts'
 import type { OutboxRecord, OutboxStorage } from './outbox-storage.ts'
 
 /** Characters of JSON in one request: well below what a server takes. */

@@ -1,6 +1,6 @@
 import type { SyncConfig } from '@tanstack/db'
 import type { ChatMessage } from '../../schema/chat-message.ts'
-import { streamEpoch } from '../../schema/chat-message-delta.ts'
+import { streamEpoch } from '../../schema/streamed-message.ts'
 import { type DeltaStream, openDeltaStream, type StreamedDelta } from './delta-stream.ts'
 import { createStreamedRows } from './streamed-rows.ts'
 import type { StreamOptions } from './synced-collection.ts'

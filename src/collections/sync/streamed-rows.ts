@@ -1,6 +1,5 @@
 import type { ChatMessage } from '../../schema/chat-message.ts'
-import { foldDelta, type StreamedContent } from '../../schema/fold-delta.ts'
-import { streamStateOf } from '../../schema/streamed-message.ts'
+import { foldDelta, type StreamedContent, streamStateOf } from '../../schema/streamed-message.ts'
 import type { StreamedDelta } from './delta-stream.ts'
 
 /** A message that streams: as its shape has it, and with what has been said since. */

@@ -1,7 +1,6 @@
 import { codeOfStatus, SessionDbError } from '../../errors.ts'
 import { type Session, type SessionInsert, sessionStatusSchema } from '../../schema/session.ts'
-import { fromWriteFailure } from '../../writes/errors.ts'
-import { writeFailureSchema } from '../../writes/failure-schema.ts'
+import { fromWriteFailure, writeFailureSchema } from '../../writes/errors.ts'
 import type { KeepSignedIn } from '../sync/auth-refresh.ts'
 import type { UploadOptions } from './upload-session.ts'
 

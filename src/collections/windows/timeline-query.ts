@@ -1,6 +1,9 @@
 import { BasicIndex, gte, type InitialQueryBuilder, ilike, inArray, lt, or } from '@tanstack/db'
-import type { TimelineEvent } from '../../schema/timeline-event.ts'
-import { containsPattern, type TimelineFilter } from '../../schema/timeline-filter.ts'
+import {
+  containsPattern,
+  type TimelineEvent,
+  type TimelineFilter,
+} from '../../schema/timeline-event.ts'
 import type { RowCollection } from '../sync/synced-collection.ts'
 
 type Filtered = 'kind' | 'role' | 'toolName'

@@ -2,7 +2,7 @@ import { BasicIndex, createCollection, type SyncConfig } from '@tanstack/db'
 import { v7 as uuidv7 } from 'uuid'
 import { SessionDbError } from '../../errors.ts'
 import type { TimelineEvent } from '../../schema/timeline-event.ts'
-import { MAX_WINDOW_EVENTS } from '../../shapes/timeline-window.ts'
+import { MAX_WINDOW_EVENTS } from '../../shapes/session-shapes.ts'
 import {
   createSyncStatus,
   type SyncStatusStore,

@@ -1,5 +1,4 @@
-import type { JsonObject, JsonValue } from '../../schema/fields.ts'
-import { MAX_ID_LENGTH } from '../../schema/limits.ts'
+import { type JsonObject, type JsonValue, MAX_ID_LENGTH } from '../../schema/fields.ts'
 import { storableText } from '../../timeline/events.ts'
 
 const MAX_DEPTH = 100

@@ -1,5 +1,9 @@
-import type { JsonObject, JsonValue } from '../../schema/fields.ts'
-import { MAX_ID_LENGTH, MAX_TITLE_LENGTH } from '../../schema/limits.ts'
+import {
+  type JsonObject,
+  type JsonValue,
+  MAX_ID_LENGTH,
+  MAX_TITLE_LENGTH,
+} from '../../schema/fields.ts'
 import { storableText } from '../../timeline/events.ts'
 import { asBadRecord, BadRecordError, type RecordFields, storableObject } from './record-fields.ts'
 

@@ -2,8 +2,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ClientBase } from 'pg'
-import type { JsonObject } from '../../schema/fields.ts'
-import { MAX_TITLE_LENGTH } from '../../schema/limits.ts'
+import { type JsonObject, MAX_TITLE_LENGTH } from '../../schema/fields.ts'
 import { deriveContent } from '../../server/uploads/derivation/derive-session.ts'
 import {
   type ContentFile,

@@ -1,4 +1,4 @@
-import { unauthenticated } from '../../writes/unauthenticated.ts'
+import { unauthenticated } from '../../writes/errors.ts'
 import { PRINCIPAL_HEADER } from '../protocol.ts'
 
 const SIGNED_IN_AS_ANOTHER =

@@ -1,5 +1,4 @@
-import { idField } from '../../schema/fields.ts'
-import { MAX_ID_LENGTH } from '../../schema/limits.ts'
+import { idField, MAX_ID_LENGTH } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 

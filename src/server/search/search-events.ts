@@ -3,9 +3,12 @@ import type { Pool } from 'pg'
 import * as z from 'zod/mini'
 import { idField, textField } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
-import { type TimelineEventRow, timelineEventKindSchema } from '../../schema/timeline-event.ts'
-import type { TimelineFilter } from '../../schema/timeline-filter.ts'
-import { listOfTexts } from '../../schema/timeline-filter.ts'
+import {
+  listOfTexts,
+  type TimelineEventRow,
+  type TimelineFilter,
+  timelineEventKindSchema,
+} from '../../schema/timeline-event.ts'
 import { problemIn, validate } from '../../schema/validate.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { checkPrincipal } from '../http/authenticate.ts'

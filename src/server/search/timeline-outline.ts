@@ -3,12 +3,12 @@ import type { Pool } from 'pg'
 import * as z from 'zod/mini'
 import { idField } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
-import type { TimelineEventRow } from '../../schema/timeline-event.ts'
 import {
   containsPattern,
+  type TimelineEventRow,
   type TimelineFilter,
   timelineFilterSchema,
-} from '../../schema/timeline-filter.ts'
+} from '../../schema/timeline-event.ts'
 import { problemIn, validate } from '../../schema/validate.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { checkPrincipal } from '../http/authenticate.ts'

@@ -6,9 +6,12 @@ import {
   createShapeMock,
   type ShapeMock,
 } from '../../../src/testing/index.ts'
-import { rowText } from '../../../src/testing/memory/wire-text.ts'
-import type { WriteBatchInput, WriteOutcome } from '../../../src/writes/index.ts'
-import { toWriteFailure } from '../../../src/writes/index.ts'
+import { rowText } from '../../../src/testing/wire-text.ts'
+import {
+  toWriteFailure,
+  type WriteBatchInput,
+  type WriteOutcome,
+} from '../../../src/writes/index.ts'
 import { anySending, type Sending } from '../../integration/server/random-batches.ts'
 import { type StoreFixture, startStore } from '../../integration/server/store-fixture.ts'
 import { fc } from '../../support/property.ts'

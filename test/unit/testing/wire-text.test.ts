@@ -1,7 +1,7 @@
 import { Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { JsonValue } from '../../../src/schema/index.ts'
-import { jsonbText, timestamptzText } from '../../../src/testing/memory/wire-text.ts'
+import { jsonbText, timestamptzText } from '../../../src/testing/wire-text.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
 import { fc } from '../../support/property.ts'
 

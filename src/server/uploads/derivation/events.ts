@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ClientBase } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
-import { MAX_ID_LENGTH } from '../../../schema/limits.ts'
+import { MAX_ID_LENGTH } from '../../../schema/fields.ts'
 import type { DerivedEvent } from '../../../timeline/events.ts'
 import { copyLine } from '../../copy-text.ts'
 

@@ -1,6 +1,6 @@
-import type { RowText } from '../../dev/protocol/messages.ts'
-import type { ColumnMap, ColumnType } from '../../schema/columns.ts'
-import type { JsonValue } from '../../schema/fields.ts'
+import type { RowText } from '../dev/protocol/messages.ts'
+import type { ColumnMap, ColumnType } from '../schema/columns.ts'
+import type { JsonValue } from '../schema/fields.ts'
 
 /**
  * Turns a row into what the engine sends: the text that Postgres prints for each column, or null.

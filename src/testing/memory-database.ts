@@ -1,12 +1,10 @@
-import type { RowText } from '../../dev/protocol/messages.ts'
+import type { RowText } from '../dev/protocol/messages.ts'
 import {
   type ColumnDefinition,
   type ColumnMap,
   type ColumnType,
   replicatedTables as schemaTables,
-} from '../../schema/index.ts'
-import type { CommittedTransaction, RowSource, TableForm } from '../memory/row-source.ts'
-import { rowText } from '../memory/wire-text.ts'
+} from '../schema/index.ts'
 import {
   type AppRow,
   type AppTables,
@@ -17,6 +15,7 @@ import {
   emptyAppRows,
   primaryKeyOf,
 } from './app-tables.ts'
+import type { CommittedTransaction, RowSource, TableForm } from './row-source.ts'
 import { copyTables, emptyTables, type TableRows, type Tables } from './tables.ts'
 import {
   type AppRowChange,
@@ -24,6 +23,7 @@ import {
   type RowChange,
   type Transaction,
 } from './transaction.ts'
+import { rowText } from './wire-text.ts'
 
 /** What a transaction was, when it has been committed; `txid` is null when it changed nothing. */
 export interface Committed<Result> {

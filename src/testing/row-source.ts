@@ -1,4 +1,4 @@
-import type { Relation, RowText } from '../../dev/protocol/messages.ts'
+import type { Relation, RowText } from '../dev/protocol/messages.ts'
 
 /** A table as shapes see it. */
 export interface TableForm {

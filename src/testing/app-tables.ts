@@ -1,5 +1,5 @@
-import { SessionDbError } from '../../errors.ts'
-import type { ColumnDefinition, ColumnMap } from '../../schema/index.ts'
+import { SessionDbError } from '../errors.ts'
+import type { ColumnDefinition, ColumnMap } from '../schema/index.ts'
 
 /** A row of a table of the app's own, by property. */
 export type AppRow = Readonly<Record<string, unknown>>

@@ -1,0 +1,369 @@
+import { previewOf } from '../schema/chat-thread.ts'
+import {
+  type ChatMessageDeltaRow,
+  type ChatThreadRow,
+  type CollectionName,
+  foldDelta,
+  streamStateOf,
+} from '../schema/index.ts'
+import type { AppRow } from './app-tables.ts'
+import {
+  childrenOf,
+  deltaKeyOf,
+  deltasOf,
+  keyOf,
+  messagesOf,
+  type Rows,
+  type TableRows,
+  type Tables,
+} from './tables.ts'
+
+/** One change of one row, in the order in which the database logs them. */
+export type RowChange = {
+  readonly [Name in keyof TableRows]: {
+    readonly collection: Name
+    readonly old: TableRows[Name] | undefined
+    readonly row: TableRows[Name] | undefined
+  }
+}[keyof TableRows]
+
+/** One change of one row in a table of the app's own. */
+export interface AppRowChange {
+  readonly appTable: string
+  readonly old: AppRow | undefined
+  readonly row: AppRow | undefined
+}
+
+/** INSERT, UPDATE and DELETE, with the constraints and triggers that the database has. */
+export interface Transaction {
+  /** What `now()` is, from its beginning to its end. */
+  readonly now: Date
+  readonly tables: Tables
+  readonly changes: readonly (RowChange | AppRowChange)[]
+  insert<Name extends CollectionName>(collection: Name, row: Rows[Name]): void
+  update<Name extends CollectionName>(
+    collection: Name,
+    old: Rows[Name],
+    changes: Partial<Rows[Name]>,
+  ): Rows[Name]
+  delete<Name extends CollectionName>(collection: Name, row: Rows[Name]): void
+  /** Puts a delta of a streamed message in. */
+  addDelta(row: ChatMessageDeltaRow): void
+  /** Puts a row in place as it is: no trigger sees it. */
+  load<Name extends CollectionName>(collection: Name, row: Rows[Name]): void
+  /** Notes a change of a table of the app's own, which has neither constraints nor triggers here. */
+  noteAppChange(change: AppRowChange): void
+}
+
+/** Begins a transaction that works on `tables` itself. */
+export function beginTransaction(tables: Tables, now: Date): Transaction {
+  const changes: (RowChange | AppRowChange)[] = []
+  const counters = createMessageCounters(tables, (thread, counted) =>
+    update('chatThreads', thread, counted),
+  )
+
+  function record<Name extends CollectionName>(
+    collection: Name,
+    old: Rows[Name] | undefined,
+    row: Rows[Name] | undefined,
+  ): void {
+    if (row) (tables[collection] as Map<string, Rows[Name]>).set(keyOf(row), row)
+    else if (old) tables[collection].delete(keyOf(old))
+    changes.push({ collection, old, row } as RowChange)
+  }
+
+  function addDelta(row: ChatMessageDeltaRow): void {
+    tables.chatMessageDeltas.set(deltaKeyOf(row), row)
+    changes.push({ collection: 'chatMessageDeltas', old: undefined, row })
+  }
+
+  function removeDeltas(message: Rows['chatMessages']): void {
+    for (const delta of deltasOf(tables, message)) {
+      tables.chatMessageDeltas.delete(deltaKeyOf(delta))
+      changes.push({ collection: 'chatMessageDeltas', old: delta, row: undefined })
+    }
+  }
+
+  function insert<Name extends CollectionName>(collection: Name, row: Rows[Name]): void {
+    if (collection === 'chatThreads') archiveOthers(row as ChatThreadRow)
+    checkInsert(tables, collection, row)
+    record(collection, undefined, row)
+    if (collection === 'chatMessages') counters.inserted(row as Rows['chatMessages'])
+  }
+
+  function update<Name extends CollectionName>(
+    collection: Name,
+    old: Rows[Name],
+    given: Partial<Rows[Name]>,
+  ): Rows[Name] {
+    const row = touched(old, { ...old, ...given, ...folded(collection, old, given) })
+    if (collection === 'chatThreads' && (old as ChatThreadRow).status !== 'active') {
+      archiveOthers(row as ChatThreadRow)
+    }
+    record(collection, old, row)
+    if (collection === 'chatMessages') {
+      counters.updated(old as Rows['chatMessages'], row as Rows['chatMessages'])
+    }
+    return row
+  }
+
+  /** A message whose stream ends takes in its deltas. */
+  function folded<Name extends CollectionName>(
+    collection: Name,
+    old: Rows[Name],
+    given: Partial<Rows[Name]>,
+  ): object {
+    if (collection !== 'chatMessages') return {}
+    const message = old as Rows['chatMessages']
+    const changed = foldStream(tables, message, { ...message, ...given })
+    if (changed !== undefined) removeDeltas(message)
+    return changed ?? {}
+  }
+
+  /** Every update raises the version; a time of change that is given is kept. */
+  function touched<Row extends Rows[CollectionName]>(old: Row, row: Row): Row {
+    if (!('version' in old && 'updatedAt' in row)) return row
+    const isTimeGiven = row.updatedAt.getTime() !== old.updatedAt.getTime()
+    return { ...row, version: old.version + 1, updatedAt: isTimeGiven ? row.updatedAt : now }
+  }
+
+  /** At most one thread of a session and mode is active. */
+  function archiveOthers(active: ChatThreadRow): void {
+    if (active.status !== 'active') return
+    for (const thread of tables.chatThreads.values()) {
+      const isRival =
+        thread.tenantId === active.tenantId &&
+        thread.sessionId === active.sessionId &&
+        thread.mode === active.mode &&
+        thread.id !== active.id
+      if (isRival && thread.status === 'active') {
+        update('chatThreads', thread, { status: 'archived' })
+      }
+    }
+  }
+
+  function remove<Name extends CollectionName>(collection: Name, row: Rows[Name]): void {
+    record(collection, row, undefined)
+    if (collection === 'chatMessages') removeDeltas(row as Rows['chatMessages'])
+    if (collection === 'sessions') removeChildren(row as Rows['sessions'])
+    if (collection === 'chatThreads') removeMessages([row as ChatThreadRow])
+    if (collection === 'chatMessages') counters.deleted(row as Rows['chatMessages'])
+  }
+
+  function removeChildren(session: Rows['sessions']): void {
+    for (const event of childrenOf<'timelineEvents'>(tables.timelineEvents, session)) {
+      record('timelineEvents', event, undefined)
+    }
+    const threads = childrenOf<'chatThreads'>(tables.chatThreads, session)
+    for (const thread of threads) record('chatThreads', thread, undefined)
+    removeMessages(threads)
+  }
+
+  function removeMessages(threads: readonly ChatThreadRow[]): void {
+    for (const thread of threads) {
+      for (const message of messagesOf(tables, thread)) {
+        record('chatMessages', message, undefined)
+        removeDeltas(message)
+      }
+    }
+  }
+
+  return {
+    now,
+    tables,
+    changes,
+    insert,
+    update,
+    delete: remove,
+    addDelta,
+    load: (collection, row) =>
+      void (tables[collection] as Map<string, unknown>).set(keyOf(row), row),
+    noteAppChange: (change) => void changes.push(change),
+  }
+}
+
+/** A row that the database would not take. */
+export class ConstraintViolation extends Error {
+  override name = 'ConstraintViolation'
+  readonly constraint: 'id' | 'seq' | 'parent' | 'position'
+
+  constructor(constraint: ConstraintViolation['constraint'], message: string) {
+    super(message)
+    this.constraint = constraint
+  }
+}
+
+/**
+ * Checks a new row against the rows that are there.
+ *
+ * @throws ConstraintViolation
+ */
+export function checkInsert<Name extends CollectionName>(
+  tables: Tables,
+  collection: Name,
+  row: Rows[Name],
+): void {
+  if (tables[collection].has(keyOf(row))) {
+    throw violation('id', collection, row, 'there is a row with this id already. Use another one.')
+  }
+  if (collection === 'timelineEvents') checkEvent(tables, row as Rows['timelineEvents'])
+  if (collection === 'chatThreads') parentSession(tables, collection, row as Rows['chatThreads'])
+  if (collection === 'chatMessages') checkMessage(tables, row as Rows['chatMessages'])
+}
+
+function checkEvent(tables: Tables, event: Rows['timelineEvents']): void {
+  const session = parentSession(tables, 'timelineEvents', event)
+  const others = childrenOf<'timelineEvents'>(tables.timelineEvents, session)
+  if (others.some(({ seq }) => seq === event.seq)) {
+    const message = `seq ${event.seq} is taken in session '${session.id}'. Use another one.`
+    throw violation('seq', 'timelineEvents', event, message)
+  }
+}
+
+function checkMessage(tables: Tables, message: Rows['chatMessages']): void {
+  const thread = tables.chatThreads.get(keyOf({ tenantId: message.tenantId, id: message.threadId }))
+  if (thread === undefined || thread.sessionId !== message.sessionId) {
+    const text = `there is no thread '${message.threadId}' in session '${message.sessionId}'. Insert it first.`
+    throw violation('parent', 'chatMessages', message, text)
+  }
+  for (const other of messagesOf(tables, thread)) {
+    const isTwin = message.clientMessageId !== null
+    if (other.position !== message.position) {
+      if (!isTwin || other.clientMessageId !== message.clientMessageId) continue
+    }
+    const text = `message '${other.id}' of the thread has the same position or clientMessageId.`
+    throw violation('position', 'chatMessages', message, text)
+  }
+}
+
+function parentSession(
+  tables: Tables,
+  collection: CollectionName,
+  row: { readonly tenantId: string; readonly id: string; readonly sessionId: string },
+): Rows['sessions'] {
+  const session = tables.sessions.get(keyOf({ tenantId: row.tenantId, id: row.sessionId }))
+  if (session !== undefined) return session
+  const message = `there is no session '${row.sessionId}' in tenant '${row.tenantId}'. Insert it first.`
+  throw violation('parent', collection, row, message)
+}
+
+function violation(
+  constraint: ConstraintViolation['constraint'],
+  collection: CollectionName,
+  row: { readonly id: string },
+  message: string,
+): ConstraintViolation {
+  return new ConstraintViolation(constraint, `${collection} '${row.id}': ${message}`)
+}
+
+type Thread = Rows['chatThreads']
+type Message = Rows['chatMessages']
+type Counters = Partial<Thread>
+
+/** Changes a thread as an UPDATE does, its version included; returns it as it is then. */
+type UpdateThread = (thread: Thread, changes: Counters) => Thread
+
+/** What the database's triggers do to a thread when its messages change. */
+export interface MessageCounters {
+  inserted(message: Message): void
+  updated(old: Message, message: Message): void
+  deleted(message: Message): void
+}
+
+/**
+ * Creates the triggers that keep a thread's count, preview, time and last position.
+ *
+ * @example
+ * createMessageCounters(tables, updateThread).inserted(message)
+ */
+export function createMessageCounters(tables: Tables, updateThread: UpdateThread): MessageCounters {
+  const threadOf = ({ tenantId, threadId }: Message) =>
+    tables.chatThreads.get(keyOf({ tenantId, id: threadId }))
+
+  return {
+    inserted(message) {
+      const thread = threadOf(message)
+      if (thread === undefined) return
+      const isNewest = message.position >= thread.lastPosition
+      const counted = updateThread(thread, {
+        messageCount: thread.messageCount + 1,
+        lastPosition: Math.max(thread.lastPosition, message.position),
+        ...(isNewest ? lastMessage(message) : {}),
+      })
+      if (isNewest) return
+      const newest = lastMessage(messagesOf(tables, thread).at(-1))
+      if (differs(counted, newest)) updateThread(counted, newest)
+    },
+    updated(old, message) {
+      const thread = threadOf(message)
+      if (thread === undefined) return
+      const isSame =
+        old.position === message.position && !differs(lastMessage(old), lastMessage(message))
+      if (isSame) return
+      const newest = messagesOf(tables, thread).at(-1)
+      const lastPosition = Math.max(thread.lastPosition, newest?.position ?? 0)
+      const changes = { lastPosition, ...lastMessage(newest) }
+      if (lastPosition > thread.lastPosition || differs(thread, changes)) {
+        updateThread(thread, changes)
+      }
+    },
+    deleted(message) {
+      const thread = threadOf(message)
+      if (thread === undefined) return
+      const newest = lastMessage(messagesOf(tables, thread).at(-1))
+      updateThread(thread, { messageCount: thread.messageCount - 1, ...newest })
+    },
+  }
+}
+
+function lastMessage(message: Message | undefined) {
+  return {
+    lastMessageAt: message?.createdAt ?? null,
+    lastMessagePreview: message === undefined ? null : previewOf(message.content),
+  }
+}
+
+function differs(one: Counters, other: Counters): boolean {
+  return (
+    one.lastMessageAt?.getTime() !== other.lastMessageAt?.getTime() ||
+    one.lastMessagePreview !== other.lastMessagePreview
+  )
+}
+
+/**
+ * What the database does to a message whose stream ends, or goes to another writer: puts its deltas
+ * into it, unless the statement says itself what it holds.
+ *
+ * @returns undefined when the stream goes on as it is.
+ */
+export function foldStream(
+  tables: Tables,
+  old: Message,
+  row: Message,
+): Partial<Message> | undefined {
+  if (old.status !== 'streaming') return undefined
+  const isSameWriter = streamStateOf(old.metadata).writer === streamStateOf(row.metadata).writer
+  if (row.status === 'streaming' && isSameWriter) return undefined
+  const deltas = deltasOf(tables, old)
+  const { content, parts } = deltas.reduce(foldDelta, old)
+  const last = deltas.at(-1)
+  return {
+    content: row.content === old.content ? content : row.content,
+    parts: JSON.stringify(row.parts) === JSON.stringify(old.parts) ? parts : row.parts,
+    metadata: metadataAfter(row, last === undefined ? undefined : last.seq + 1, old),
+  }
+}
+
+function metadataAfter(
+  { status, metadata }: Message,
+  next: number | undefined,
+  old: Message,
+): Message['metadata'] {
+  const { stream, ...rest } = metadata
+  if (status === 'complete') return rest
+  const from = next ?? streamStateOf(old.metadata).from
+  if (from === undefined) return metadata
+  const state =
+    typeof stream === 'object' && stream !== null && !Array.isArray(stream) ? stream : {}
+  return { ...rest, stream: { ...state, from } }
+}
