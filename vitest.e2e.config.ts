@@ -9,6 +9,6 @@ export default defineConfig({
     // Each file has its own demo and browser. Most of their time is spent waiting for long polls to
     // end, so two files share two cores well.
     maxWorkers: 2,
-    expect: { poll: { timeout: 30_000 } },
+    expect: { poll: { timeout: 60_000 } },
   },
 })

@@ -16,6 +16,8 @@ const keyFile = join(root, 'node_modules/.cache/build-key')
 const key = await buildKey()
 const built = await readFile(keyFile, 'utf8').catch(() => '')
 if (built !== key || !existsSync(join(dist, 'index.d.ts')) || process.argv.includes('--force')) {
+  const start = performance.now()
+  process.stderr.write('Building the package into dist/ …\n')
   await rm(keyFile, { force: true })
   await rm(dist, { recursive: true, force: true })
   const tsup = join(root, 'node_modules/tsup/dist/cli-default.js')
@@ -26,6 +28,7 @@ if (built !== key || !existsSync(join(dist, 'index.d.ts')) || process.argv.inclu
   if (status !== 0) process.exit(status ?? 1)
   await mkdir(dirname(keyFile), { recursive: true })
   await writeFile(keyFile, key)
+  process.stderr.write(`Built in ${Math.round((performance.now() - start) / 1000)} s\n`)
 }
 
 async function buildKey(): Promise<string> {

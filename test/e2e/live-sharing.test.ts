@@ -1,7 +1,7 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type Site, sessions, startSite } from './live-sharing/site.ts'
-import { launchBrowser } from './support/browser.ts'
+import { launchBrowser, newContext } from './support/browser.ts'
 
 /** Lower it with TABS on a busy machine. */
 const TABS = Number(process.env.LIVE_TABS ?? 12)
@@ -43,7 +43,7 @@ afterAll(async () => {
 
 /** Opens tabs of one profile, which share six connections per origin. */
 async function openTabs(share = 'on'): Promise<Page[]> {
-  profile = await browser.newContext()
+  profile = await newContext(browser)
   await profile.addCookies([{ name: 'user', value: 'ann', url: site.url }])
   site.live.most = 0
   return Promise.all(
@@ -192,7 +192,7 @@ describe(`${TABS} tabs of four live shapes, in one profile over HTTP/1.1`, {
 test('leaving sessions leaves no listener and no poll behind', {
   timeout: SLOW,
 }, async () => {
-  profile = await browser.newContext()
+  profile = await newContext(browser)
   await profile.addCookies([{ name: 'user', value: 'ann', url: site.url }])
   const page = await profile.newPage()
   await page.goto(`${site.url}/?session=s0&keep=20`)

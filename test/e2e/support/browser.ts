@@ -42,6 +42,16 @@ export interface WindowOptions extends BrowserContextOptions {
   readonly answers?: boolean
 }
 
+/** Opens a context of a desktop's size whose actions wait up to a minute: the machine may be busy. */
+export async function newContext(
+  browser: Browser,
+  options: BrowserContextOptions = {},
+): Promise<BrowserContext> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options })
+  context.setDefaultTimeout(60_000)
+  return context
+}
+
 /** Opens a window and signs in as one of the demo's users. */
 export async function openWindow(
   browser: Browser,
@@ -49,7 +59,7 @@ export async function openWindow(
   user: string,
   { answers = false, ...options }: WindowOptions = {},
 ): Promise<Window> {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options })
+  const context = await newContext(browser, options)
   if (!answers) await context.addInitScript(() => window.localStorage.setItem('no-answers', 'yes'))
   const page = await context.newPage()
   const complaints = watchConsole(page)

@@ -1,6 +1,6 @@
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect } from 'vitest'
-import { launchBrowser, openWindow, type Window, watchConsole } from './browser.ts'
+import { launchBrowser, newContext, openWindow, type Window, watchConsole } from './browser.ts'
 
 /** Opens windows for one test and closes them after it. A console warning or error fails the test. */
 export interface Windows {
@@ -40,10 +40,7 @@ export function useWindows(): Windows {
   return {
     open: async (url, user, options) => keep(await openWindow(browser, url, user, options)),
     async openEmpty(options) {
-      const context = await browser.newContext({
-        viewport: { width: 1280, height: 860 },
-        ...options,
-      })
+      const context = await newContext(browser, options)
       const page = await context.newPage()
       return keep({ page, context, complaints: watchConsole(page) })
     },
