@@ -60,7 +60,7 @@ async function measure({ rounds, note }: BenchContext, roundTripMs: number): Pro
   return withPostgres(async ({ url }) => {
     await migrate({ database: url })
     const store = createSessionStore({ database: url })
-    const shapeServer = await createShapeServer({ databaseUrl: url })
+    const shapeServer = await createShapeServer({ database: url })
     const { url: electricUrl } = await shapeServer.listen()
     const authenticate = () => principal
     const shapes = createShapeProxy({ electricUrl, authenticate })

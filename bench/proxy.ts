@@ -45,7 +45,7 @@ async function run(context: BenchContext): Promise<Comparison[]> {
     await fill(database)
     const engine = await startServerProcess({
       program: 'shape-server',
-      argument: { databaseUrl: postgres.url, longPollMs: 600_000 },
+      argument: { database: postgres.url, longPollMs: 600_000 },
     })
     const proxy = await startServerProcess({
       program: 'shape-proxy',

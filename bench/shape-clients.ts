@@ -116,7 +116,7 @@ async function startOurs(
   const server = await startServerProcess({
     program: 'shape-server',
     // The clients wait while others are opened and measured; none may give up meanwhile.
-    argument: { databaseUrl: postgres.url, longPollMs: 600_000 },
+    argument: { database: postgres.url, longPollMs: 600_000 },
     cpuProfileDirectory: context.cpuProfileDirectory,
   })
   const http = createHttpClient()
@@ -138,7 +138,7 @@ async function startReference(postgres: BenchPostgres, database: Client): Promis
   await createGroups(database, table)
   const server = await startServerProcess({
     program: 'bare-poll-server',
-    argument: { databaseUrl: postgres.url, table },
+    argument: { database: postgres.url, table },
   })
   const http = createHttpClient()
   return {

@@ -28,7 +28,7 @@ async function run(context: BenchContext): Promise<Comparison[]> {
     const paths = await createPaths(postgres)
     const server = await startServerProcess({
       program: 'shape-server',
-      argument: { databaseUrl: postgres.url },
+      argument: { database: postgres.url },
       cpuProfileDirectory: context.cpuProfileDirectory,
     })
     const http = createHttpClient()

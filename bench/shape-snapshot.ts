@@ -25,7 +25,7 @@ async function run(context: BenchContext): Promise<Comparison[]> {
     await createItems(database)
     const server = await startServerProcess({
       program: 'shape-server',
-      argument: { databaseUrl: postgres.url },
+      argument: { database: postgres.url },
       cpuProfileDirectory: context.cpuProfileDirectory,
     })
     const http = createHttpClient({ reusesMemory: true })

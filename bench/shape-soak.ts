@@ -40,7 +40,7 @@ async function run(context: BenchContext): Promise<Comparison[]> {
     )
     const server = await startServerProcess({
       program: 'shape-server',
-      argument: { databaseUrl: postgres.url, maxLogBytes },
+      argument: { database: postgres.url, maxLogBytes },
       cpuProfileDirectory: context.cpuProfileDirectory,
     })
     const http = createHttpClient()

@@ -198,7 +198,7 @@ async function updateAll(postgres: BenchPostgres, store: SessionStore) {
 
 /** A window with all messages of the session, and a count of the bytes that it receives. */
 async function openViewer(databaseUrl: string) {
-  const shapeServer = await createShapeServer({ databaseUrl })
+  const shapeServer = await createShapeServer({ database: databaseUrl })
   const { url: electricUrl } = await shapeServer.listen()
   const app = await serve(createShapeProxy({ electricUrl, authenticate: () => principal }))
   const bodies: Promise<Bytes>[] = []

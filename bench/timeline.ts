@@ -42,7 +42,7 @@ async function run(context: BenchContext): Promise<Comparison[]> {
       ANALYZE timeline_events`)
     const shapes = await startServerProcess({
       program: 'shape-server',
-      argument: { databaseUrl: postgres.url },
+      argument: { database: postgres.url },
       cpuProfileDirectory: context.cpuProfileDirectory,
     })
     const proxy = createShapeProxy({

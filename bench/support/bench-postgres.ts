@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
-import { startEmbeddedPostgres } from '../../src/dev/postgres/index.ts'
+import { startEmbeddedPostgres } from '../../src/dev/postgres/embedded-postgres.ts'
 
 /** A separate Postgres for one benchmark. */
 export interface BenchPostgres {
@@ -23,7 +23,7 @@ export async function withPostgres<T>(
   settings: Readonly<Record<string, string>> = {},
 ): Promise<T> {
   const directory = await mkdtemp(join(tmpdir(), 'session-db-bench-'))
-  const server = await startEmbeddedPostgres({ dataDir: directory, settings })
+  const server = await startEmbeddedPostgres({ directory: directory, settings })
   const clients: Client[] = []
   try {
     return await work({

@@ -35,7 +35,7 @@ export type ServerReply = { readonly url: string } | { readonly usage: ProcessUs
  * @param options.cpuProfileDirectory folder for its CPU profile, written when it stops
  * @throws when it ends before it listens.
  * @example
- * const server = await startServerProcess({ program: 'shape-server', argument: { databaseUrl } })
+ * const server = await startServerProcess({ program: 'shape-server', argument: { database } })
  */
 export async function startServerProcess(options: {
   program: 'shape-server' | 'bare-poll-server' | 'shape-app' | 'shape-proxy' | 'bare-proxy'

@@ -5,7 +5,7 @@ import { serveParent } from './serve-parent.ts'
 
 // An app's shape route: the proxy in front of a shape server, for the benchmark's one user.
 const { databaseUrl } = JSON.parse(process.argv[2] ?? '{}') as { databaseUrl: string }
-const shapes = await createShapeServer({ databaseUrl })
+const shapes = await createShapeServer({ database: databaseUrl })
 const { url: electricUrl } = await shapes.listen()
 const app = await serve(
   createShapeProxy({

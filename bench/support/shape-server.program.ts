@@ -4,7 +4,7 @@ import { serveParent } from './serve-parent.ts'
 const options = JSON.parse(process.argv[2] ?? '{}') as ShapeServerOptions
 const server = await createShapeServer({
   ...options,
-  logger: ({ level, message, error }) => {
+  onEvent: ({ level, message, error }) => {
     if (level !== 'info') console.error(`shape server: ${message}`, error ?? '')
   },
 })

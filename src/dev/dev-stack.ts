@@ -1,49 +1,48 @@
 import { SessionDbError } from '../errors.ts'
-import { choosePort } from './free-port.ts'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from './postgres/index.ts'
-import { readPorts, rememberPort } from './remembered-ports.ts'
+import { choosePort, readPorts, rememberPort } from './ports.ts'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './postgres/embedded-postgres.ts'
 import { createShapeServer } from './shape-server/index.ts'
 
 export type DevStackOptions = {
-  /** Where everything is kept. Default `.session-db` in the working directory. */
-  dataDir?: string | undefined
-  /** TCP port of Postgres. Default: the one of the last start if free, else any free one. */
+  /** Directory of all data. Default `.session-db` in the working directory. */
+  directory?: string | undefined
+  /** TCP port of Postgres. Default: the last run's if free, else any free one. */
   port?: number | undefined
-  /** TCP port of the shape server. Default as for `port`. */
+  /** TCP port of the shape server. Default: the last run's if free, else any free one. */
   electricPort?: number | undefined
-  /** The database that the stack serves. Default `session_db`. */
+  /** Name of the database to serve. Default `session_db`. */
   database?: string | undefined
-  /** The Postgres superuser's password when the data is created. Default: a generated one. */
+  /** The Postgres superuser's password, for a new data directory. Default: a generated one. */
   password?: string | undefined
-  /** Asks every shape request for this secret, as Electric's `ELECTRIC_SECRET` does. */
+  /** Requires this secret on every shape request, like Electric's `ELECTRIC_SECRET`. */
   secret?: string | undefined
-  /** Size at which a shape's log is cut into several answers, in bytes. */
+  /** Size of one answer of the shape server, in bytes. */
   chunkBytes?: number | undefined
-  /** Told what takes a while, in words for people. */
+  /** Called with a message for the user before each slow step. */
   log?: ((message: string) => void) | undefined
-  /** Told when Postgres ends without having been stopped; the stack is of no use after that. */
+  /** Called when Postgres ends without `stop()`. The stack is unusable after that. */
   onUnexpectedExit?: ((error: SessionDbError) => void) | undefined
 }
 
 export type DevStack = {
-  /** Superuser url of the database: what to set as `DATABASE_URL`. */
+  /** Superuser URL of the database: the value for `DATABASE_URL`. */
   readonly databaseUrl: string
-  /** Base url of the shape server, without a slash at its end: what to set as `ELECTRIC_URL`. */
+  /** Base URL of the shape server, without trailing slash: the value for `ELECTRIC_URL`. */
   readonly electricUrl: string
-  /** The data directory as a real path. */
-  readonly dataDir: string
-  /** Stops both servers; resolves once they are gone. Calling it again is harmless. */
+  /** Real path of the data directory. */
+  readonly directory: string
+  /** Stops both servers; resolves once they have ended. Can be called more than once. */
   stop(): Promise<void>
 }
 
 /**
- * Starts what production runs as two services, a Postgres and a shape server that speaks Electric's
- * HTTP protocol, with nothing installed but npm packages. For development and tests only.
+ * Starts a development stack that needs only npm packages: Postgres, and a shape server that speaks
+ * Electric's HTTP protocol. For development and tests only.
  *
- * Both listen on 127.0.0.1, keep their ports across restarts where they can, and end with this process.
+ * Both servers listen on 127.0.0.1, keep their ports across restarts if possible, and end with this process.
  *
  * @throws SessionDbError `invalid` when `NODE_ENV` is `production`, `conflict` when another running
- * process uses the data directory, `unavailable` when a server cannot start.
+ * process uses the directory, `unavailable` when a server cannot start
  *
  * @example
  * const stack = await startDevStack()
@@ -54,7 +53,7 @@ export type DevStack = {
 export async function startDevStack(options: DevStackOptions = {}): Promise<DevStack> {
   refuseProduction()
   const postgres = await startEmbeddedPostgres({
-    dataDir: options.dataDir ?? '.session-db',
+    directory: options.directory ?? '.session-db',
     port: options.port,
     database: options.database ?? 'session_db',
     password: options.password,
@@ -63,9 +62,16 @@ export async function startDevStack(options: DevStackOptions = {}): Promise<DevS
   })
   try {
     const shapes = await startShapeServer(options, postgres)
-    const { url: databaseUrl, dataDir } = postgres
-    const stop = once(() => shapes.close().finally(postgres.stop))
-    return { databaseUrl, electricUrl: shapes.url, dataDir, stop }
+    let stopping: Promise<void> | undefined
+    return {
+      databaseUrl: postgres.url,
+      electricUrl: shapes.url,
+      directory: postgres.directory,
+      stop() {
+        stopping ??= shapes.close().finally(postgres.stop)
+        return stopping
+      },
+    }
   } catch (error) {
     await postgres.stop()
     throw error
@@ -74,30 +80,22 @@ export async function startDevStack(options: DevStackOptions = {}): Promise<DevS
 
 async function startShapeServer(
   { secret, chunkBytes, electricPort }: DevStackOptions,
-  { url: databaseUrl, dataDir }: EmbeddedPostgres,
+  { url: database, directory }: EmbeddedPostgres,
 ): Promise<{ url: string; close(): Promise<void> }> {
   const server = await createShapeServer({
-    databaseUrl,
+    database,
     ...(secret !== undefined && { secret }),
     ...(chunkBytes !== undefined && { chunkBytes }),
   })
   try {
-    const { electric: remembered } = await readPorts(dataDir)
+    const { electric: remembered } = await readPorts(directory)
     const port = await choosePort({ fixed: electricPort, remembered })
     const { url } = await server.listen({ port, host: '127.0.0.1' })
-    await rememberPort(dataDir, 'electric', port)
+    await rememberPort(directory, 'electric', port)
     return { url: url.replace(/\/$/, ''), close: () => server.close() }
   } catch (error) {
     await server.close()
     throw error
-  }
-}
-
-function once(run: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined
-  return () => {
-    running ??= run()
-    return running
   }
 }
 
@@ -106,7 +104,7 @@ function refuseProduction(): void {
   throw new SessionDbError(
     'invalid',
     'The embedded stack is for development and tests and does not start with NODE_ENV=production. ' +
-      'In production run Postgres and Electric (https://electric.ax) themselves ' +
+      'In production run Postgres and Electric (https://electric.ax) ' +
       'and set DATABASE_URL and ELECTRIC_URL to them.',
   )
 }

@@ -3,7 +3,7 @@ export {
   type EmbeddedPostgres,
   type EmbeddedPostgresOptions,
   startEmbeddedPostgres,
-} from './postgres/index.ts'
+} from './postgres/embedded-postgres.ts'
 export {
   createShapeServer,
   type ShapeServer,

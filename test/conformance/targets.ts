@@ -23,12 +23,12 @@ export async function ownTarget(): Promise<TargetProvider> {
   async function start(secret: string | undefined) {
     const databaseUrl = postgres.url
     const server = await createShapeServer({
-      databaseUrl,
+      database: databaseUrl,
       longPollMs: 2000,
       // The recordings with a secret were made on an instance that does not allow DELETE.
       allowShapeDeletion: secret === undefined,
       ...(secret === undefined ? {} : { secret }),
-      ...(process.env.CONFORMANCE_LOG ? { logger: console.error } : {}),
+      ...(process.env.CONFORMANCE_LOG ? { onEvent: console.error } : {}),
     })
     const { url } = await server.listen()
     return { url, databaseUrl, close: () => server.close() }

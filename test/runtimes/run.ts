@@ -5,7 +5,7 @@ import { cp, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import repository from '../../package.json' with { type: 'json' }
-import { startEmbeddedPostgres } from '../../src/dev/postgres/index.ts'
+import { startEmbeddedPostgres } from '../../src/dev/postgres/embedded-postgres.ts'
 import { temporaryDirectories } from '../support/directories.ts'
 import { packTarball } from '../support/package-tarball.ts'
 import { query } from '../support/query.ts'
@@ -32,7 +32,7 @@ async function main(): Promise<void> {
   const directory = await directories.create()
   await install(directory, wanted)
   const postgres = await startEmbeddedPostgres({
-    dataDir: join(await directories.create(), 'data'),
+    directory: join(await directories.create(), 'data'),
   })
   try {
     let failures = 0

@@ -22,7 +22,7 @@ export async function startWorld(databaseUrl: string): Promise<World> {
   await migrate({ database: databaseUrl })
   await query(databaseUrl, fill)
   const secret = `secret-${randomUUID()}`
-  const engine = await createShapeServer({ databaseUrl, secret })
+  const engine = await createShapeServer({ database: databaseUrl, secret })
   const { url } = await engine.listen()
   const relay = await startRelay(url)
   return {

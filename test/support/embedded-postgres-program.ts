@@ -1,8 +1,8 @@
 /** Owns an embedded Postgres until it is killed. Prints one JSON line with its URL or the error. */
-import { startEmbeddedPostgres } from '../../src/dev/postgres/index.ts'
+import { startEmbeddedPostgres } from '../../src/dev/postgres/embedded-postgres.ts'
 
 try {
-  const { url, port } = await startEmbeddedPostgres({ dataDir: process.argv[2] ?? '' })
+  const { url, port } = await startEmbeddedPostgres({ directory: process.argv[2] ?? '' })
   console.log(JSON.stringify({ url, port }))
   setInterval(() => {}, 60_000)
 } catch (error) {

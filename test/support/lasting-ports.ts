@@ -1,6 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { choosePort } from '../../src/dev/free-port.ts'
-import { rememberPort } from '../../src/dev/remembered-ports.ts'
+import { choosePort, rememberPort } from '../../src/dev/ports.ts'
 
 /**
  * Makes the first start in a data directory use ports outside the system's ephemeral range, which

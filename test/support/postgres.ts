@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { escapeIdentifier } from 'pg'
-import { startEmbeddedPostgres } from '../../src/dev/postgres/index.ts'
+import { startEmbeddedPostgres } from '../../src/dev/postgres/embedded-postgres.ts'
 import { removal } from './directories.ts'
 import { query } from './query.ts'
 
@@ -32,7 +32,7 @@ const settings = {
  */
 export async function startTestPostgres(): Promise<TestPostgres> {
   const directory = await mkdtemp(join(tmpdir(), 'session-db-test-'))
-  const server = await startEmbeddedPostgres({ dataDir: directory, settings })
+  const server = await startEmbeddedPostgres({ directory: directory, settings })
   return {
     url: server.url,
     createDatabase: async (name = `test_${randomUUID().replaceAll('-', '')}`) => {

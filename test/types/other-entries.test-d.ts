@@ -31,7 +31,7 @@ describe('@org/session-db/dev', () => {
 
   test('startEmbeddedPostgres', () => {
     expectTypeOf(
-      startEmbeddedPostgres({ dataDir: '/tmp/pg', port }),
+      startEmbeddedPostgres({ directory: '/tmp/pg', port }),
     ).resolves.toEqualTypeOf<EmbeddedPostgres>()
     // @ts-expect-error where does it keep its data?
     startEmbeddedPostgres({ port: 5432 })
@@ -41,7 +41,7 @@ describe('@org/session-db/dev', () => {
     const options = { databaseUrl: 'postgres://db.test/app' }
     expectTypeOf(createShapeServer(options)).resolves.toEqualTypeOf<ShapeServer>()
     // @ts-expect-error an URL, not a pool: it replicates
-    createShapeServer({ databaseUrl: database })
+    createShapeServer({ database: database })
   })
 })
 

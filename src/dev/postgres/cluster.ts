@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { chown, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, parse } from 'node:path'
 import { SessionDbError } from '../../errors.ts'
-import { embeddedPostgresVersion, type PostgresBinaries } from './binaries.ts'
+import { EMBEDDED_POSTGRES_VERSION, type PostgresBinaries } from './binaries.ts'
 import type { ServerUser } from './server-user.ts'
 import { plainEnvironment } from './supervised-server.ts'
 
@@ -11,17 +11,17 @@ import { plainEnvironment } from './supervised-server.ts'
 export type Cluster = { readonly dataDirectory: string; readonly password: string }
 
 /**
- * Opens the cluster in a server directory, creating it first if there is none. Creation happens
- * beside the final place, so that being killed half-way leaves nothing half made.
+ * Opens the cluster in a server directory, creating it if there is none. It is created under another name
+ * and then renamed, so that an interrupted creation leaves no partial cluster.
  *
- * @throws SessionDbError `unavailable` when initdb fails or the cluster is of another major version,
- * `invalid` when it was made with another password.
+ * @throws SessionDbError `unavailable` when initdb fails or the cluster has another major version,
+ * `invalid` when it was created with another password
  */
 export async function openCluster(options: {
   serverDirectory: string
   binaries: PostgresBinaries
   user: ServerUser
-  /** The superuser's, when it is not to be a generated one. */
+  /** The superuser's password; undefined to generate one. */
   password: string | undefined
   log: (message: string) => void
 }): Promise<Cluster> {
@@ -56,7 +56,7 @@ async function createCluster(
     '--auth=scram-sha-256',
     `--pwfile=${passwordFile}`,
     '--encoding=UTF8',
-    // Sorts and folds the same on every machine, whatever locales it has.
+    // Independent of the machine's locales.
     '--locale=C',
     '--locale-provider=builtin',
     '--builtin-locale=C.UTF-8',
@@ -87,12 +87,12 @@ async function runInitdb(initdb: string, user: ServerUser, args: string[]): Prom
 }
 
 function refuseOtherVersion(found: string, dataDirectory: string): void {
-  const [major] = embeddedPostgresVersion.split('.')
+  const [major] = EMBEDDED_POSTGRES_VERSION.split('.')
   if (found === major) return
   throw new SessionDbError(
     'unavailable',
-    `${dataDirectory} was made by Postgres ${found}, this is Postgres ${major}. ` +
-      'Move it away to start afresh, or dump it with the Postgres that made it.',
+    `${dataDirectory} was created by Postgres ${found}, but this is Postgres ${major}. ` +
+      'Move it away to start empty, or dump it with its own Postgres version.',
   )
 }
 
@@ -104,7 +104,7 @@ function refuseOtherPassword(
   if (asked === undefined || asked === actual) return
   throw new SessionDbError(
     'invalid',
-    `${dataDirectory} was made with another password. Leave the password out to use that one, ` +
-      'or choose another data directory.',
+    `${dataDirectory} was created with another password. Omit the password to use that one, ` +
+      'or choose another directory.',
   )
 }

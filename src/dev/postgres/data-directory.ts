@@ -15,23 +15,23 @@ import { join, resolve } from 'node:path'
 import { SessionDbError } from '../../errors.ts'
 import { canEnter, chooseServerUser, type ServerUser } from './server-user.ts'
 
-/** Where the server's files go when root's data directory is out of the server user's reach. */
-const sharedStateDirectory = '/var/lib/session-db'
+/** Fallback for the server's files when its user cannot reach root's data directory. */
+const SHARED_STATE_DIRECTORY = '/var/lib/session-db'
 
-/** The part of a data directory that belongs to Postgres: cluster, password, log. */
+/** The part of a data directory that Postgres uses: cluster, password, log. */
 export type ServerDirectory = { readonly serverDirectory: string; readonly user: ServerUser }
 
 /**
  * Creates or opens a data directory and returns its real path.
  *
- * @throws SessionDbError `unavailable` when the directory cannot be used, saying what to do.
+ * @throws SessionDbError `unavailable` when the directory cannot be used
  */
 export async function openDataDirectory(path: string): Promise<string> {
   try {
     await mkdir(path, { recursive: true })
     const directory = await realpath(path)
     if ((await readdir(directory)).length === 0) {
-      // Ours, so the server's user may pass through it; what is private below has its own mode.
+      // The server's user has to pass through it; the private parts below have their own modes.
       if (process.getuid?.() === 0) await chmod(directory, 0o711)
       await writeFile(join(directory, '.gitignore'), '*\n')
     }
@@ -42,13 +42,12 @@ export async function openDataDirectory(path: string): Promise<string> {
 }
 
 /**
- * Creates or opens the server's part of a data directory that this process owns, and decides which
- * system user the server runs as.
+ * Creates or opens the server's part of a data directory and chooses the system user of the server.
  *
- * When root keeps it below a directory that the server's user cannot enter (such as /root), it is
- * put into `/var/lib/session-db` and a symbolic link left in its place.
+ * If the server's user cannot enter a directory above it (such as /root), the part is created in
+ * `/var/lib/session-db` and linked from its original path.
  *
- * @throws SessionDbError `unavailable` when the directory cannot be used, saying what to do.
+ * @throws SessionDbError `unavailable` when the directory cannot be used
  */
 export async function openServerDirectory(directory: string): Promise<ServerDirectory> {
   try {
@@ -73,25 +72,25 @@ async function createFor(user: ServerUser, path: string): Promise<void> {
   if ((await readdir(path)).length > 0) {
     throw new SessionDbError(
       'unavailable',
-      `Postgres runs as user ${user.uid} here, who cannot enter ${path}. Let others pass through ` +
-        'the directories above it (chmod o+x), or choose another data directory.',
+      `Postgres runs as user ${user.uid}, who cannot enter ${path}. Run chmod o+x on ` +
+        'the directories above it, or choose another directory.',
     )
   }
   await rmdir(path)
-  await mkdir(sharedStateDirectory, { recursive: true })
-  await chmod(sharedStateDirectory, 0o755) // whatever the umask says
-  const elsewhere = await mkdtemp(join(sharedStateDirectory, 'postgres-'))
+  await mkdir(SHARED_STATE_DIRECTORY, { recursive: true })
+  await chmod(SHARED_STATE_DIRECTORY, 0o755) // independent of the umask
+  const elsewhere = await mkdtemp(join(SHARED_STATE_DIRECTORY, 'postgres-'))
   await chown(elsewhere, user.uid, user.gid)
   await symlink(elsewhere, path)
 }
 
-/** The error for a directory that the system does not let us use; typed errors pass through. */
+/** Wraps an error about an unusable directory; a SessionDbError is returned unchanged. */
 export function unusableDirectory(directory: string, cause: unknown): SessionDbError {
   if (cause instanceof SessionDbError) return cause
   return new SessionDbError(
     'unavailable',
     `Cannot use ${directory} as data directory: ${(cause as Error).message}. ` +
-      'Choose another one, or remove it to start afresh.',
+      'Choose another directory, or remove it to start empty.',
     { cause },
   )
 }

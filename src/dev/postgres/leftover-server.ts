@@ -3,28 +3,29 @@ import { rm } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SessionDbError } from '../../errors.ts'
 import type { PostgresBinaries } from './binaries.ts'
-import { postmasterPidFile, readPostmasterPid } from './postmaster-pid.ts'
 import {
   identifyProcess,
   isPostgresOf,
   isRunning,
   type ProcessIdentity,
   postgresProcessesOf,
-} from './process-identity.ts'
+  postmasterPidFile,
+  readPostmasterPid,
+} from './processes.ts'
 import type { ServerUser } from './server-user.ts'
 import { plainEnvironment } from './supervised-server.ts'
 
-/** A supervisor needs at most 15 s for all three ways of stopping. */
-const supervisorLimitMs = 20_000
-const serverEndLimitMs = 10_000
-const backendsLimitMs = 10_000
+/** A supervisor kills its server after 15 s at the latest. */
+const SUPERVISOR_TIMEOUT_MS = 20_000
+const SERVER_TIMEOUT_MS = 10_000
+const BACKENDS_TIMEOUT_MS = 10_000
 
 /**
- * Ends whatever still works in a data directory whose owner is gone, so that a new server can start
- * there. Never touches a process that it has not recognised as a Postgres of this very directory.
+ * Stops the server that an ended owner left behind in a data directory, so that a new one can start. Only
+ * processes recognised as a Postgres of this directory are stopped.
  *
- * @param options.supervisor - The dead owner's supervisor, if it is still stopping its server.
- * @throws SessionDbError `conflict` naming the pid when the server does not stop.
+ * @param options.supervisor the former owner's supervisor, if it is still stopping its server
+ * @throws SessionDbError `conflict` with the pid when the server does not stop
  */
 export async function stopLeftoverServer(options: {
   dataDirectory: string
@@ -36,7 +37,7 @@ export async function stopLeftoverServer(options: {
   const { dataDirectory, binaries, user, supervisor, log } = options
   if (supervisor !== undefined) {
     log('waiting for the Postgres of an earlier run to stop')
-    await waitUntil(() => !isRunning(supervisor), supervisorLimitMs)
+    await waitUntil(() => !isRunning(supervisor), SUPERVISOR_TIMEOUT_MS)
     if (isRunning(supervisor)) process.kill(supervisor.pid, 'SIGKILL')
   }
   const file = await readPostmasterPid(dataDirectory)
@@ -45,12 +46,12 @@ export async function stopLeftoverServer(options: {
   if (server !== undefined && isPostgresOf(file.pid, dataDirectory)) {
     log(`stopping Postgres (process ${file.pid}), left over from an earlier run`)
     stopServer(dataDirectory, binaries, user)
-    // pg_ctl waits for the pid file to go, which a server removes a moment before it ends.
-    await waitUntil(() => !isRunning(server), serverEndLimitMs)
+    // pg_ctl returns when the pid file is gone, which a server removes a moment before it ends.
+    await waitUntil(() => !isRunning(server), SERVER_TIMEOUT_MS)
     if (isRunning(server)) throw stillRunning(dataDirectory, file.pid)
   }
   await waitForBackends(dataDirectory)
-  // Postgres takes any living process with the recorded pid for its own predecessor.
+  // Otherwise Postgres would take any process that has reused the pid for a running server.
   await rm(postmasterPidFile(dataDirectory), { force: true })
 }
 
@@ -78,9 +79,9 @@ function stopServer(dataDirectory: string, { pgCtl }: PostgresBinaries, user: Se
   }
 }
 
-/** Backends outlive a killed server for a moment; starting beside them could damage the data. */
+/** Backends outlive a killed server for a moment. Starting a server beside them could damage the data. */
 async function waitForBackends(dataDirectory: string): Promise<void> {
-  await waitUntil(() => postgresProcessesOf(dataDirectory).length === 0, backendsLimitMs)
+  await waitUntil(() => postgresProcessesOf(dataDirectory).length === 0, BACKENDS_TIMEOUT_MS)
   const [pid] = postgresProcessesOf(dataDirectory)
   if (pid !== undefined) throw stillRunning(dataDirectory, pid)
 }
@@ -93,8 +94,8 @@ async function waitUntil(condition: () => boolean, limitMs: number): Promise<voi
 function stillRunning(dataDirectory: string, pid: number): SessionDbError {
   return new SessionDbError(
     'conflict',
-    `Process ${pid}, a Postgres left over in ${dataDirectory}, does not stop. ` +
-      `End it (kill -QUIT ${pid}), then start again.`,
+    `Process ${pid}, a Postgres of an earlier run in ${dataDirectory}, does not stop. ` +
+      `Run kill -QUIT ${pid}, then start again.`,
     { details: { pid } },
   )
 }

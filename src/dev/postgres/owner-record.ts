@@ -3,26 +3,25 @@ import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SessionDbError } from '../../errors.ts'
 import { unusableDirectory } from './data-directory.ts'
-import { identifyProcess, isRunning, type ProcessIdentity } from './process-identity.ts'
+import { identifyProcess, isRunning, type ProcessIdentity } from './processes.ts'
 
-/** Who runs the server of a directory: the process that started it, and its supervisor. */
+/** The process that started the server of a directory, and the server's supervisor. */
 type OwnerRecord = { owner: ProcessIdentity; supervisor?: ProcessIdentity }
 
 export type Ownership = {
-  /** The supervisor a dead owner left behind, when it is still at work. */
+  /** The supervisor that an ended owner left behind, if it is still running. */
   readonly leftoverSupervisor: ProcessIdentity | undefined
   /** Adds this owner's supervisor to the record. */
-  nameSupervisor(pid: number): Promise<void>
-  /** Gives the directory up. */
+  recordSupervisor(pid: number): Promise<void>
+  /** Ends the ownership. */
   release(): Promise<void>
 }
 
 /**
- * Makes this process the one owner of a directory's server, taking over from an owner that died.
+ * Makes this process the owner of a directory, unless its present owner is still running.
  *
- * @param directory - The directory, existing and writable.
- * @throws SessionDbError `conflict` naming the pid when the owner is still running, `unavailable`
- * when the directory is not writable.
+ * @throws SessionDbError `conflict` with the pid when the owner is still running, `unavailable`
+ * when the directory is not writable
  */
 export async function takeOwnership(directory: string): Promise<Ownership> {
   const file = join(directory, 'owner.json')
@@ -30,11 +29,11 @@ export async function takeOwnership(directory: string): Promise<Ownership> {
   const supervisor = await replaceDeadOwner(directory, file, { owner }).catch((cause) => {
     throw unusableDirectory(directory, cause)
   })
-  // Kept until it is gone, in case this owner dies while it waits for that.
+  // Recorded until it has ended, in case this process ends while waiting for that.
   if (supervisor !== undefined) await replaceFile(file, { owner, supervisor })
   return {
     leftoverSupervisor: supervisor,
-    nameSupervisor: async (pid) => {
+    recordSupervisor: async (pid) => {
       const identity = identifyProcess(pid)
       if (identity !== undefined) await replaceFile(file, { owner, supervisor: identity })
     },
@@ -61,12 +60,12 @@ function inUse(directory: string, pid: number): SessionDbError {
   return new SessionDbError(
     'conflict',
     `${directory} is in use by ${pid === process.pid ? 'this process' : `process ${pid}`}. ` +
-      'Stop it, or choose another data directory.',
+      'Stop it, or choose another directory.',
     { details: { pid } },
   )
 }
 
-/** Renames before it looks: of two processes that both found a dead owner, one gets its record. */
+/** Renames the record before reading it, so that only one of several processes can take it. */
 async function takeDeadRecord(file: string): Promise<OwnerRecord | undefined> {
   const taken = draftOf(file)
   try {
@@ -84,7 +83,7 @@ async function takeDeadRecord(file: string): Promise<OwnerRecord | undefined> {
   return record
 }
 
-/** Creates the file with its whole content at once; false when it exists. */
+/** Creates the file with its content atomically; returns false if it exists. */
 async function createFile(file: string, record: OwnerRecord): Promise<boolean> {
   const draft = draftOf(file)
   await writeFile(draft, JSON.stringify(record))
@@ -113,6 +112,6 @@ async function read(file: string): Promise<OwnerRecord | undefined> {
   try {
     return JSON.parse(await readFile(file, 'utf8')) as OwnerRecord
   } catch {
-    return undefined // gone meanwhile, or damaged: either way nobody's
+    return undefined // removed meanwhile, or damaged: there is no owner
   }
 }

@@ -2,15 +2,14 @@ import { spawnSync } from 'node:child_process'
 import { statSync } from 'node:fs'
 import { SessionDbError } from '../../errors.ts'
 
-/** The system user Postgres runs as; empty when it runs as the user who started it. */
+/** The system user that Postgres runs as; empty for the user of this process. */
 export type ServerUser = { readonly uid?: number; readonly gid?: number }
 
 /**
- * Chooses the system user to run Postgres as. Postgres refuses to run as root, so root lends it
- * the owner of an existing data directory, else the user `postgres`, else `nobody`.
+ * Chooses the system user to run Postgres as. Postgres refuses to run as root, so root uses the owner of
+ * an existing data directory, else the user `postgres`, else `nobody`.
  *
- * @param existingDataDirectory - A data directory made earlier, if there is one.
- * @throws SessionDbError `unavailable` when root finds no user to lend.
+ * @throws SessionDbError `unavailable` when root finds none of them
  */
 export function chooseServerUser(existingDataDirectory: string | undefined): ServerUser {
   if (process.getuid?.() !== 0) return {}
@@ -22,14 +21,14 @@ export function chooseServerUser(existingDataDirectory: string | undefined): Ser
   if (user === undefined) {
     throw new SessionDbError(
       'unavailable',
-      'Postgres refuses to run as root and this system has neither a user "postgres" nor "nobody". ' +
-        'Create one (useradd --system postgres) or run as an ordinary user.',
+      'Postgres refuses to run as root, and this system has no user "postgres" or "nobody". ' +
+        'Run useradd --system postgres, or run this as an ordinary user.',
     )
   }
   return user
 }
 
-/** Whether `user` can enter `directory`, which depends on every directory above it too. */
+/** Returns whether a user can enter a directory, which depends on all directories above it too. */
 export function canEnter(user: ServerUser, directory: string): boolean {
   if (user.uid === undefined) return true
   return (

@@ -6,30 +6,29 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { SessionDbError } from '../../errors.ts'
 import type { PostgresBinaries } from './binaries.ts'
-import { readPostmasterPid } from './postmaster-pid.ts'
-import { isPostgresOf } from './process-identity.ts'
+import { isPostgresOf, readPostmasterPid } from './processes.ts'
 import type { ServerUser } from './server-user.ts'
 
-const logLimitBytes = 10 * 1024 * 1024
-const logTailLines = 12
-/** The supervisor needs at most 15 s for all three ways of stopping. */
-const stopLimitMs = 20_000
+const MAX_LOG_BYTES = 10 * 1024 * 1024
+const LOG_TAIL_LINES = 12
+/** The supervisor kills Postgres after 15 s at the latest. */
+const STOP_TIMEOUT_MS = 20_000
 
 export type SupervisedServer = {
   readonly logFile: string
-  /** The supervisor's pid; it outlives Postgres, never the other way round. */
+  /** Pid of the supervisor, which ends after Postgres. */
   readonly supervisorPid: number
-  /** Resolves once Postgres and its supervisor are gone. */
+  /** Resolves once Postgres and its supervisor have ended. */
   readonly exited: Promise<void>
-  /** Whether Postgres accepts connections now. */
+  /** Resolves with whether Postgres accepts connections. */
   isReady(): Promise<boolean>
-  /** The last lines Postgres logged since this start. */
+  /** Returns the last lines that Postgres has logged since this start. */
   log(): string
-  /** Stops Postgres (fast, later harder) and resolves once it is gone; rejects after 20 s. */
+  /** Stops Postgres, by force if needed, and resolves once it has ended; rejects after 20 s. */
   stop(): Promise<void>
 }
 
-/** Starts Postgres below a detached supervisor that stops it when this process goes away. */
+/** Starts Postgres under a detached supervisor, which stops it when this process ends. */
 export function spawnSupervised(options: {
   binaries: PostgresBinaries
   user: ServerUser
@@ -60,7 +59,7 @@ export function spawnSupervised(options: {
     supervisor.once('exit', () => resolve())
     supervisor.once('error', () => resolve())
   })
-  // A program that forgets to stop its Postgres should still end, and Postgres with it.
+  // A program that doesn't call stop() still ends, and Postgres with it.
   supervisor.unref()
   const lifeline = supervisor.stdin as Socket
   lifeline.unref()
@@ -74,18 +73,18 @@ export function spawnSupervised(options: {
     stop: async () => {
       supervisor.ref()
       lifeline.destroy()
-      if (await settlesWithin(exited, stopLimitMs)) return
+      if (await settlesWithin(exited, STOP_TIMEOUT_MS)) return
       supervisor.unref()
       throw new SessionDbError(
         'unavailable',
-        `Postgres in ${dataDirectory} did not stop within ${stopLimitMs / 1000} s ` +
-          `(supervisor: process ${supervisor.pid}). The next start on that directory ends it.`,
+        `Postgres in ${dataDirectory} did not stop within ${STOP_TIMEOUT_MS / 1000} s ` +
+          `(supervisor: process ${supervisor.pid}). The next start in that directory stops it.`,
       )
     },
   }
 }
 
-/** The environment for Postgres programs: nothing of the caller's that could change what they do. */
+/** Returns an environment for Postgres's programs, without variables that could affect them. */
 export function plainEnvironment(): NodeJS.ProcessEnv {
   const { PATH, SystemRoot } = process.env
   return { PATH, ...(SystemRoot !== undefined && { SystemRoot }), LC_ALL: 'C', TZ: 'UTC' }
@@ -101,19 +100,19 @@ async function settlesWithin(promise: Promise<void>, limitMs: number): Promise<b
 
 async function isReady(dataDirectory: string): Promise<boolean> {
   const file = await readPostmasterPid(dataDirectory)
-  // A crashed server leaves its file behind, still saying "ready".
+  // A crashed server leaves its file behind with the status "ready".
   return file?.status === 'ready' && isPostgresOf(file.pid, dataDirectory)
 }
 
 function openLog(logFile: string): { log: number; logStart: number } {
   const size = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0
-  if (size > logLimitBytes) truncateSync(logFile)
-  return { log: openSync(logFile, 'a', 0o600), logStart: size > logLimitBytes ? 0 : size }
+  if (size > MAX_LOG_BYTES) truncateSync(logFile)
+  return { log: openSync(logFile, 'a', 0o600), logStart: size > MAX_LOG_BYTES ? 0 : size }
 }
 
 function logTail(logFile: string, start: number): string {
   const lines = readFileSync(logFile).subarray(start).toString().trimEnd().split('\n')
-  return lines.slice(-logTailLines).join('\n')
+  return lines.slice(-LOG_TAIL_LINES).join('\n')
 }
 
 function supervisorFile(): string {

@@ -1,7 +1,7 @@
 /**
- * A program of its own, started detached: runs one Postgres and stops it when the owner goes away,
- * however that goes. The owner holds the other end of stdin; the kernel closes it even on kill -9.
- * Imports nothing but Node, so that it runs as it is from any build.
+ * A separate program, started detached, that runs one Postgres and stops it when its owner ends. The owner
+ * holds the other end of stdin, which the kernel closes even on kill -9. It imports only Node modules, so
+ * that it runs without bundling.
  */
 import { spawn } from 'node:child_process'
 

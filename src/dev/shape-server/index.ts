@@ -13,7 +13,7 @@ export type { ShapeServerEvent }
 /** Options of a shape server; times in milliseconds. */
 export interface ShapeServerOptions {
   /** URL of a role with the REPLICATION privilege that owns the tables; `wal_level` must be `logical`. */
-  databaseUrl: string
+  database: string
   /** Requires this secret on every shape request, as `secret` or `api_secret`. Default: none. */
   secret?: string
   /** How long a live request waits for a change. Default: 20,000. */
@@ -27,7 +27,7 @@ export interface ShapeServerOptions {
   /** Whether DELETE removes shapes, for tests. Default: true. */
   allowShapeDeletion?: boolean
   /** Called with noteworthy events. Default: none. */
-  logger?: (event: ShapeServerEvent) => void
+  onEvent?: (event: ShapeServerEvent) => void
 }
 
 const RECONCILE_INTERVAL_MS = 10_000
@@ -49,7 +49,7 @@ export interface ShapeServer {
  * @returns once replication is streaming
  * @throws when NODE_ENV is production, or Postgres cannot be reached or does not allow replication
  * @example
- * const server = await createShapeServer({ databaseUrl })
+ * const server = await createShapeServer({ database: url })
  * const { url } = await server.listen()
  */
 export async function createShapeServer(options: ShapeServerOptions): Promise<ShapeServer> {
@@ -59,11 +59,11 @@ export async function createShapeServer(options: ShapeServerOptions): Promise<Sh
     )
   }
   await loadPgParser()
-  const log = options.logger ?? (() => {})
+  const log = options.onEvent ?? (() => {})
   const onBroken = (error: Error) =>
     log({ level: 'warn', message: 'a database connection broke', error })
-  const pool = createPool(options.databaseUrl, onBroken)
-  const commitPool = createPool(options.databaseUrl, onBroken, 1)
+  const pool = createPool(options.database, onBroken)
+  const commitPool = createPool(options.database, onBroken, 1)
   const endPools = () => Promise.all([pool.end(), commitPool.end()])
   try {
     let store: ShapeStore<PostgresShape>
@@ -74,7 +74,7 @@ export async function createShapeServer(options: ShapeServerOptions): Promise<Sh
       onRemove: (shape) => source.close(shape.log),
     })
     const stream = await keepStreaming({
-      database: options.databaseUrl,
+      database: options.database,
       name: source.publication.name,
       onTransaction: source.onTransaction,
       onRunning: source.setStreaming,

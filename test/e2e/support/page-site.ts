@@ -36,7 +36,7 @@ export async function startPageSite(
   } = {},
 ): Promise<PageSite> {
   const dataDir = await temporaryDataDir()
-  const stack = await startDevStack({ dataDir: dataDir.path })
+  const stack = await startDevStack({ directory: dataDir.path })
   await migrate({ database: stack.databaseUrl })
   const store = createSessionStore({ database: stack.databaseUrl })
   const shape = createShapeProxy({ electricUrl: stack.electricUrl, authenticate })

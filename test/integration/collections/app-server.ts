@@ -102,7 +102,7 @@ async function startBackend(ownDatabaseUrl?: string): Promise<Backend> {
 }
 
 async function withShapeServer(databaseUrl: string, drop: () => Promise<void>): Promise<Backend> {
-  const shapeServer = await createShapeServer({ databaseUrl })
+  const shapeServer = await createShapeServer({ database: databaseUrl })
   const { url: electricUrl } = await shapeServer.listen()
   return {
     databaseUrl,

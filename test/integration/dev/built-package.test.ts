@@ -9,7 +9,7 @@ const dist = join(import.meta.dirname, '../../../dist')
 const directories = temporaryDirectories()
 afterAll(directories.remove)
 
-const run = `startEmbeddedPostgres({ dataDir: process.argv[2] }).then(async ({ url, stop }) => {
+const run = `startEmbeddedPostgres({ directory: process.argv[2] }).then(async ({ url, stop }) => {
   console.log(url)
   await stop()
 })`

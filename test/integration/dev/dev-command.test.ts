@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, test } from 'vitest'
-import { postgresProcessesOf } from '../../../src/dev/postgres/process-identity.ts'
+import { postgresProcessesOf } from '../../../src/dev/postgres/processes.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { eventually } from '../../support/eventually.ts'
 import { rememberLastingPorts } from '../../support/lasting-ports.ts'
@@ -19,8 +19,8 @@ function run(...args: string[]): Program {
   return program
 }
 
-async function readyStack(dataDir: string, ...args: string[]) {
-  const program = run('dev', '--json', '--data-dir', dataDir, ...args)
+async function readyStack(directory: string, ...args: string[]) {
+  const program = run('dev', '--json', '--directory', directory, ...args)
   const line = await program.firstLine
   return { program, ...(JSON.parse(line) as { databaseUrl: string; electricUrl: string }) }
 }
@@ -40,42 +40,44 @@ afterAll(directories.remove)
 test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
   'prints exactly one JSON line, serves, and %s stops everything cleanly',
   async (signal) => {
-    const dataDir = await directories.create()
-    const { program, databaseUrl, electricUrl } = await readyStack(dataDir)
+    const directory = await directories.create()
+    const { program, databaseUrl, electricUrl } = await readyStack(directory)
     expect(await query(databaseUrl, 'SELECT current_database() AS name')).toEqual([
       { name: 'session_db' },
     ])
     expect(await health(electricUrl)).toBe(200)
     program.kill(signal, 'group')
     expect(await program.ended).toEqual({ code: 0, signal: null })
-    expect(program.output.stdout).toBe(`${JSON.stringify({ databaseUrl, electricUrl, dataDir })}\n`)
+    expect(program.output.stdout).toBe(
+      `${JSON.stringify({ databaseUrl, electricUrl, directory })}\n`,
+    )
     expect(program.output.stderr).toBe(
       'session-db: creating the database (first start only)\nsession-db: stopping\n',
     )
-    expect(postgresProcessesOf(join(dataDir, 'postgres/data'))).toEqual([])
+    expect(postgresProcessesOf(join(directory, 'postgres/data'))).toEqual([])
     await expect(health(electricUrl)).rejects.toThrow('fetch failed')
-    const log = await readFile(join(dataDir, 'postgres/server.log'), 'utf8')
+    const log = await readFile(join(directory, 'postgres/server.log'), 'utf8')
     expect(log.trimEnd().split('\n').at(-1)).toContain('database system is shut down')
   },
 )
 
-test('serves the database, and takes the password, that it was told', async () => {
-  const dataDir = await directories.create()
+test('uses the given database and password', async () => {
+  const directory = await directories.create()
   const chosen = ['--database', 'app', '--password', "it's s:cret"]
-  const { program, databaseUrl } = await readyStack(dataDir, ...chosen)
+  const { program, databaseUrl } = await readyStack(directory, ...chosen)
   const url = new URL(databaseUrl)
   expect([url.pathname, decodeURIComponent(url.password)]).toEqual(['/app', "it's s:cret"])
   expect(await query(databaseUrl, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
   program.kill('SIGINT')
   await program.ended
-  const other = run('dev', '--data-dir', dataDir, '--password', 'another')
+  const other = run('dev', '--directory', directory, '--password', 'another')
   expect((await other.ended).code).toBe(1)
-  expect(other.output.stderr).toContain('was made with another password')
+  expect(other.output.stderr).toContain('was created with another password')
 })
 
-test('cuts the pages of shapes at the size it was told', async () => {
-  const dataDir = await directories.create()
-  const { databaseUrl, electricUrl } = await readyStack(dataDir, '--chunk-bytes', '1000')
+test('cuts pages of shapes at the given size', async () => {
+  const directory = await directories.create()
+  const { databaseUrl, electricUrl } = await readyStack(directory, '--chunk-bytes', '1000')
   await query(
     databaseUrl,
     "CREATE TABLE notes AS SELECT g AS id, repeat('x', 100) AS text FROM generate_series(1, 20) g",
@@ -99,39 +101,39 @@ test('cuts the pages of shapes at the size it was told', async () => {
   }
 })
 
-test('for people it prints one ready line to paste from', async () => {
-  const program = run('dev', '--data-dir', await directories.create())
+test('prints one line with both URLs by default', async () => {
+  const program = run('dev', '--directory', await directories.create())
   expect(await program.firstLine).toMatch(
     /^ready {2}DATABASE_URL=postgresql:\S+\/session_db {2}ELECTRIC_URL=http:\/\/127\.0\.0\.1:\d+ {2}\(Ctrl-C stops\)$/,
   )
 })
 
-test('kill -9 of its whole group ends Postgres; the next start has the same urls and data', async () => {
-  const dataDir = await directories.create()
-  await rememberLastingPorts(dataDir)
-  const first = await readyStack(dataDir)
+test('kill -9 of its process group ends Postgres; the next start has the same URLs and data', async () => {
+  const directory = await directories.create()
+  await rememberLastingPorts(directory)
+  const first = await readyStack(directory)
   await query(first.databaseUrl, "CREATE TABLE kept AS SELECT 'data' AS value")
   first.program.kill('SIGKILL', 'group')
-  await eventually(() => expect(postgresProcessesOf(join(dataDir, 'postgres/data'))).toEqual([]))
-  const next = await readyStack(dataDir)
+  await eventually(() => expect(postgresProcessesOf(join(directory, 'postgres/data'))).toEqual([]))
+  const next = await readyStack(directory)
   expect(next.databaseUrl).toBe(first.databaseUrl)
   expect(next.electricUrl).toBe(first.electricUrl)
   expect(await query(next.databaseUrl, 'SELECT value FROM kept')).toEqual([{ value: 'data' }])
 })
 
-test('a second one on the same directory is refused, naming the first', async () => {
-  const dataDir = await directories.create()
-  const { program, electricUrl } = await readyStack(dataDir)
-  const second = run('dev', '--data-dir', dataDir)
+test('refuses a directory in use, with the pid of its owner', async () => {
+  const directory = await directories.create()
+  const { program, electricUrl } = await readyStack(directory)
+  const second = run('dev', '--directory', directory)
   expect(await second.ended).toEqual({ code: 1, signal: null })
   expect(second.output).toEqual({
     stdout: '',
-    stderr: `session-db: ${dataDir} is in use by process ${program.pid}. Stop it, or choose another data directory.\n`,
+    stderr: `session-db: ${directory} is in use by process ${program.pid}. Stop it, or choose another directory.\n`,
   })
   expect(await health(electricUrl)).toBe(200)
 })
 
-test('a Postgres that ends by itself ends the command with the reason', async () => {
+test('ends with the reason when Postgres ends by itself', async () => {
   const { program, databaseUrl } = await readyStack(await directories.create())
   const [row] = await query<{ file: string }>(
     databaseUrl,
@@ -144,7 +146,7 @@ test('a Postgres that ends by itself ends the command with the reason', async ()
   })
 })
 
-test('migrate applies every migration once, whoever runs it', async () => {
+test('applies every migration once when several processes migrate', async () => {
   const { databaseUrl } = await readyStack(await directories.create())
   const twice = [1, 2].map(() => run('migrate', '--json', '--database-url', databaseUrl))
   for (const program of twice) expect((await program.ended).code).toBe(0)

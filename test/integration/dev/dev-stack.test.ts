@@ -24,19 +24,19 @@ afterAll(directories.remove)
 
 const shape = '/v1/shape?table=notes&offset=-1'
 
-test('rows of its Postgres come out of its shape server, across a restart at the same urls', async () => {
-  const dataDir = await directories.create()
-  await rememberLastingPorts(dataDir)
-  const first = await start({ dataDir })
+test('serves rows of its Postgres as shapes, with the same URLs after a restart', async () => {
+  const directory = await directories.create()
+  await rememberLastingPorts(directory)
+  const first = await start({ directory })
   await migrate({ database: first.databaseUrl })
   await query(first.databaseUrl, 'CREATE TABLE notes (id int PRIMARY KEY, text text)')
   await query(first.databaseUrl, "INSERT INTO notes VALUES (1, 'kept')")
   await first.stop()
-  const second = await start({ dataDir })
+  const second = await start({ directory })
   expect(second).toMatchObject({
     databaseUrl: first.databaseUrl,
     electricUrl: first.electricUrl,
-    dataDir,
+    directory,
   })
   const answer = await fetch(second.electricUrl + shape)
   expect(answer.status).toBe(200)
@@ -45,9 +45,9 @@ test('rows of its Postgres come out of its shape server, across a restart at the
   )
 })
 
-test('with a secret, a shape request without it is refused', async () => {
+test('rejects shape requests without the secret', async () => {
   const { databaseUrl, electricUrl } = await start({
-    dataDir: await directories.create(),
+    directory: await directories.create(),
     secret: 'open sesame',
   })
   await query(databaseUrl, 'CREATE TABLE notes (id int PRIMARY KEY, text text)')
@@ -55,30 +55,30 @@ test('with a secret, a shape request without it is refused', async () => {
   expect((await fetch(`${electricUrl}${shape}&secret=open%20sesame`)).status).toBe(200)
 })
 
-test('a taken electric port stops what was started and gives the directory free', async () => {
-  const dataDir = await directories.create()
+test('stops Postgres and releases the directory when the Electric port is taken', async () => {
+  const directory = await directories.create()
   const squatter = createServer()
   await new Promise<void>((resolve) => squatter.listen(0, '127.0.0.1', resolve))
   const { port } = squatter.address() as { port: number }
   try {
-    await expect(startDevStack({ dataDir, electricPort: port })).rejects.toThrow(
+    await expect(startDevStack({ directory, electricPort: port })).rejects.toThrow(
       `Port ${port} of 127.0.0.1 is in use`,
     )
   } finally {
     squatter.close()
   }
-  const stack = await start({ dataDir, electricPort: port })
+  const stack = await start({ directory, electricPort: port })
   expect(stack.electricUrl).toBe(`http://127.0.0.1:${port}`)
 })
 
 describe('in production', () => {
-  test('it refuses before it touches anything, and says what to run instead', async () => {
+  test('refuses before touching the directory, and says what to run instead', async () => {
     vi.stubEnv('NODE_ENV', 'production')
-    const dataDir = await directories.create()
-    await expect(startDevStack({ dataDir })).rejects.toMatchObject({
+    const directory = await directories.create()
+    await expect(startDevStack({ directory })).rejects.toMatchObject({
       code: 'invalid',
       message: expect.stringMatching(/set DATABASE_URL and ELECTRIC_URL/),
     })
-    expect(await readdir(dataDir)).toEqual([])
+    expect(await readdir(directory)).toEqual([])
   })
 })

@@ -7,7 +7,7 @@ import {
   type EmbeddedPostgres,
   type EmbeddedPostgresOptions,
   startEmbeddedPostgres,
-} from '../../../src/dev/postgres/index.ts'
+} from '../../../src/dev/postgres/embedded-postgres.ts'
 import type { SessionDbError } from '../../../src/errors.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -28,10 +28,10 @@ afterEach(async () => {
 })
 afterAll(directories.remove)
 
-test('the first start makes a Postgres 18 ready for logical replication, in UTF-8', async () => {
+test('creates a Postgres 18 with logical replication and UTF-8 on the first start', async () => {
   const messages: string[] = []
-  const { url, dataDir } = await start({
-    dataDir: await directories.create(),
+  const { url, directory } = await start({
+    directory: await directories.create(),
     log: (message) => messages.push(message),
   })
   const [settings] = await query(
@@ -48,23 +48,23 @@ test('the first start makes a Postgres 18 ready for logical replication, in UTF-
     fsync: 'on',
   })
   expect(messages).toEqual(['creating the database (first start only)'])
-  expect((await stat(join(dataDir, 'postgres', 'password'))).mode & 0o777).toBe(0o600)
-  expect((await stat(join(dataDir, 'postgres', 'server.log'))).mode & 0o777).toBe(0o600)
+  expect((await stat(join(directory, 'postgres', 'password'))).mode & 0o777).toBe(0o600)
+  expect((await stat(join(directory, 'postgres', 'server.log'))).mode & 0o777).toBe(0o600)
 })
 
-test('a restart keeps data, password and port, and creates the database asked for once', async () => {
-  const dataDir = await directories.create()
-  await rememberLastingPorts(dataDir)
-  const first = await start({ dataDir, database: 'an app' })
+test('keeps data, password and port across a restart, and creates the database once', async () => {
+  const directory = await directories.create()
+  await rememberLastingPorts(directory)
+  const first = await start({ directory, database: 'an app' })
   await query(first.url, "CREATE TABLE kept AS SELECT 'data' AS value")
   await first.stop()
-  const second = await start({ dataDir, database: 'an app' })
+  const second = await start({ directory, database: 'an app' })
   expect(second.url).toBe(first.url)
   expect(await query(second.url, 'SELECT value FROM kept')).toEqual([{ value: 'data' }])
 })
 
-test('only 127.0.0.1 is listened on and a wrong password is refused', async () => {
-  const { url, port } = await start({ dataDir: await directories.create() })
+test('listens on 127.0.0.1 only and rejects a wrong password', async () => {
+  const { url, port } = await start({ directory: await directories.create() })
   const wrong = new URL(url)
   wrong.password = 'wrong'
   await expect(query(wrong.href, 'SELECT 1')).rejects.toThrow('password authentication failed')
@@ -77,33 +77,33 @@ test('only 127.0.0.1 is listened on and a wrong password is refused', async () =
   ).rejects.toThrow('ECONNREFUSED')
 })
 
-test('a directory in use is refused with the pid of its owner', async () => {
-  const dataDir = await directories.create()
-  const { url } = await start({ dataDir })
-  await expect(startEmbeddedPostgres({ dataDir })).rejects.toMatchObject({
+test('refuses a directory in use, with the pid of its owner', async () => {
+  const directory = await directories.create()
+  const { url } = await start({ directory })
+  await expect(startEmbeddedPostgres({ directory })).rejects.toMatchObject({
     code: 'conflict',
-    message: expect.stringContaining(`${dataDir} is in use by this process`),
+    message: expect.stringContaining(`${directory} is in use by this process`),
   })
   expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
 })
 
-test('of many starts at once exactly one gets the directory', async () => {
-  const dataDir = await directories.create()
-  const outcomes = await Promise.allSettled(Array.from({ length: 5 }, () => start({ dataDir })))
+test('gives the directory to exactly one of many concurrent starts', async () => {
+  const directory = await directories.create()
+  const outcomes = await Promise.allSettled(Array.from({ length: 5 }, () => start({ directory })))
   expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
 })
 
-test('a taken port is refused when it was asked for and replaced when it was only remembered', async () => {
-  const dataDir = await directories.create()
-  const first = await start({ dataDir })
+test('refuses a taken port that was asked for, and replaces one that was remembered', async () => {
+  const directory = await directories.create()
+  const first = await start({ directory })
   await first.stop()
   const squatter = createServer().listen(first.port, '127.0.0.1')
   try {
-    await expect(startEmbeddedPostgres({ dataDir, port: first.port })).rejects.toMatchObject({
+    await expect(startEmbeddedPostgres({ directory, port: first.port })).rejects.toMatchObject({
       code: 'unavailable',
       message: expect.stringContaining(`Port ${first.port} of 127.0.0.1 is in use`),
     })
-    const second = await start({ dataDir })
+    const second = await start({ directory })
     expect(second.port).not.toBe(first.port)
     expect(await query(second.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
   } finally {
@@ -111,28 +111,28 @@ test('a taken port is refused when it was asked for and replaced when it was onl
   }
 })
 
-test('a bad setting fails with the reason from the log and gives the directory free', async () => {
-  const dataDir = await directories.create()
+test('fails with the reason from the log for a bad setting, and releases the directory', async () => {
+  const directory = await directories.create()
   await expect(
-    startEmbeddedPostgres({ dataDir, settings: { shared_buffers: 'plenty' } }),
+    startEmbeddedPostgres({ directory, settings: { shared_buffers: 'plenty' } }),
   ).rejects.toThrow(/did not start[\s\S]*invalid value for parameter "shared_buffers"/)
-  await start({ dataDir })
+  await start({ directory })
 })
 
-test('a data directory of another Postgres version is left alone', async () => {
-  const dataDir = await directories.create()
-  const first = await start({ dataDir })
+test('leaves a data directory of another Postgres version alone', async () => {
+  const directory = await directories.create()
+  const first = await start({ directory })
   await first.stop()
-  const versionFile = join(dataDir, 'postgres', 'data', 'PG_VERSION')
+  const versionFile = join(directory, 'postgres', 'data', 'PG_VERSION')
   const { writeFile } = await import('node:fs/promises')
   await writeFile(versionFile, '17\n')
-  await expect(startEmbeddedPostgres({ dataDir })).rejects.toThrow(/made by Postgres 17/)
+  await expect(startEmbeddedPostgres({ directory })).rejects.toThrow(/made by Postgres 17/)
   expect(await readFile(versionFile, 'utf8')).toBe('17\n')
 })
 
-test('the owner hears of it when Postgres ends by itself', async () => {
+test('calls onUnexpectedExit when Postgres ends by itself', async () => {
   const onUnexpectedExit = vi.fn<(error: SessionDbError) => void>()
-  const { url } = await start({ dataDir: await directories.create(), onUnexpectedExit })
+  const { url } = await start({ directory: await directories.create(), onUnexpectedExit })
   const [row] = await query<{ data: string }>(
     url,
     "SELECT current_setting('data_directory') AS data",

@@ -53,14 +53,14 @@ test('a dry run writes nothing, a run imports, a second run changes nothing', as
   expect(second.stdout).toContain('Nothing changed: everything was imported before.')
 })
 
-test('visibility is that of the sessions made', async () => {
+test('creates sessions with the given visibility', async () => {
   await runImport(snapshots, '--visibility', 'tenant')
   expect(await query(database.url, 'SELECT DISTINCT visibility FROM sessions')).toEqual([
     { visibility: 'tenant' },
   ])
 })
 
-test('a record that could not be imported ends with 1, the report on stdout', async () => {
+test('exits with 1 and the report on stdout when a record could not be imported', async () => {
   const data = await directories.create()
   await cp(snapshots, data, { recursive: true })
   const file = join(data, 'chat-messages.json')
@@ -72,7 +72,7 @@ test('a record that could not be imported ends with 1, the report on stdout', as
   expect(stdout).toContain('Saved in session-db-quarantine.ndjson')
 })
 
-test('--strict stops at such a record, with nothing written', async () => {
+test('--strict stops at such a record and writes nothing', async () => {
   const data = await directories.create()
   await cp(snapshots, data, { recursive: true })
   const file = join(data, 'chat-messages.json')
@@ -84,7 +84,7 @@ test('--strict stops at such a record, with nothing written', async () => {
   expect(await messageCount()).toBe(0)
 })
 
-test('an export is known by its manifest, and needs no user', async () => {
+test('recognises an export by its manifest, without a user', async () => {
   await runImport(snapshots)
   const out = join(await directories.create(), 'export')
   const env = { DATABASE_URL: database.url, NO_COLOR: '1' }
@@ -99,14 +99,14 @@ test('an export is known by its manifest, and needs no user', async () => {
   expect(JSON.parse(imported.output.stdout)).toMatchObject({ ok: true, changed: true })
 })
 
-test('a directory without snapshots ends with 1, saying so', async () => {
+test('exits with 1 for a directory without snapshots', async () => {
   const data = await directories.create()
   const { code, stderr, stdout } = await runImport(data)
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   expect(stderr).toContain(`session-db: ${data} has nothing to import`)
 })
 
-test('a file that is not JSON ends with 1, naming file and place, with nothing written', async () => {
+test('exits with 1 and writes nothing for a file that is not JSON, with file and position', async () => {
   const data = await directories.create()
   await cp(snapshots, data, { recursive: true })
   await writeFile(join(data, 'chat-messages.json'), '[{"id": ')

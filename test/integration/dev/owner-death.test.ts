@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, expect, test, vi } from 'vitest'
 import { findPostgresBinaries } from '../../../src/dev/postgres/binaries.ts'
 import { stopLeftoverServer } from '../../../src/dev/postgres/leftover-server.ts'
-import { identifyProcess, postgresProcessesOf } from '../../../src/dev/postgres/process-identity.ts'
+import { identifyProcess, postgresProcessesOf } from '../../../src/dev/postgres/processes.ts'
 import { chooseServerUser } from '../../../src/dev/postgres/server-user.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { ownerProgram, refusalOf, startedUrl } from '../../support/embedded-postgres-owner.ts'
@@ -15,36 +15,36 @@ import { query } from '../../support/query.ts'
 const directories = temporaryDirectories()
 const running: Program[] = []
 
-function runOwner(dataDir: string): Program {
-  const owner = runProgram(ownerProgram, [dataDir])
+function runOwner(directory: string): Program {
+  const owner = runProgram(ownerProgram, [directory])
   running.push(owner)
   return owner
 }
 
-async function startOwner(dataDir: string): Promise<{ owner: Program; url: string }> {
-  const owner = runOwner(dataDir)
+async function startOwner(directory: string): Promise<{ owner: Program; url: string }> {
+  const owner = runOwner(directory)
   return { owner, url: await startedUrl(owner) }
 }
 
-async function postmasterOf(dataDir: string): Promise<number> {
-  const file = await readFile(join(dataDir, 'postgres/data/postmaster.pid'), 'utf8')
+async function postmasterOf(directory: string): Promise<number> {
+  const file = await readFile(join(directory, 'postgres/data/postmaster.pid'), 'utf8')
   return Number(file.split('\n')[0])
 }
 
-async function supervisorOf(dataDir: string): Promise<number> {
-  return JSON.parse(await readFile(join(dataDir, 'owner.json'), 'utf8')).supervisor.pid
+async function supervisorOf(directory: string): Promise<number> {
+  return JSON.parse(await readFile(join(directory, 'owner.json'), 'utf8')).supervisor.pid
 }
 
 /** Ends owner and supervisor at once, so that nothing ends Postgres; returns its pid. */
-async function orphanPostgres(dataDir: string, owner: Program): Promise<number> {
-  process.kill(await supervisorOf(dataDir), 'SIGKILL')
+async function orphanPostgres(directory: string, owner: Program): Promise<number> {
+  process.kill(await supervisorOf(directory), 'SIGKILL')
   owner.kill('SIGKILL')
   await owner.ended
-  return await postmasterOf(dataDir)
+  return await postmasterOf(directory)
 }
 
-function postgresGone(dataDir: string): Promise<void> {
-  return eventually(() => expect(postgresProcessesOf(join(dataDir, 'postgres/data'))).toEqual([]))
+function postgresGone(directory: string): Promise<void> {
+  return eventually(() => expect(postgresProcessesOf(join(directory, 'postgres/data'))).toEqual([]))
 }
 
 afterEach(async () => {
@@ -77,15 +77,15 @@ async function insertUntilDisconnected(url: string, onRow: (count: number) => vo
 test.each(['program', 'group'] as const)(
   'kill -9 of the owning %s ends Postgres, and the next start has every acknowledged row',
   async (target) => {
-    const dataDir = await directories.create()
-    await rememberLastingPorts(dataDir)
-    const { owner, url } = await startOwner(dataDir)
+    const directory = await directories.create()
+    await rememberLastingPorts(directory)
+    const { owner, url } = await startOwner(directory)
     await query(url, 'CREATE TABLE burst (value int PRIMARY KEY)')
     const acknowledged = await insertUntilDisconnected(url, (count) => {
       if (count === 50) owner.kill('SIGKILL', target)
     })
-    await postgresGone(dataDir)
-    const next = await startOwner(dataDir)
+    await postgresGone(directory)
+    const next = await startOwner(directory)
     expect(next.url).toBe(url)
     const rows = await query<{ value: number }>(next.url, 'SELECT value FROM burst')
     expect(rows.map(({ value }) => value)).toEqual(expect.arrayContaining(acknowledged))
@@ -96,43 +96,43 @@ test.each(['program', 'group'] as const)(
 test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
   '%s to the whole group of an owner that handles no signals ends Postgres cleanly',
   async (signal) => {
-    const dataDir = await directories.create()
-    const { owner } = await startOwner(dataDir)
+    const directory = await directories.create()
+    const { owner } = await startOwner(directory)
     owner.kill(signal, 'group')
-    await postgresGone(dataDir)
-    const log = await readFile(join(dataDir, 'postgres/server.log'), 'utf8')
+    await postgresGone(directory)
+    const log = await readFile(join(directory, 'postgres/server.log'), 'utf8')
     expect(log.trimEnd().split('\n').at(-1)).toContain('database system is shut down')
   },
 )
 
-test('a start right after kill -9 waits for the old server instead of failing', async () => {
-  const dataDir = await directories.create()
-  const { owner, url } = await startOwner(dataDir)
+test('waits for the old server when started right after kill -9', async () => {
+  const directory = await directories.create()
+  const { owner, url } = await startOwner(directory)
   await query(url, "CREATE TABLE kept AS SELECT 'data' AS value")
   for (let round = 0, last = owner; round < 3; round++) {
     last.kill('SIGKILL')
-    const next = await startOwner(dataDir)
+    const next = await startOwner(directory)
     expect(await query(next.url, 'SELECT value FROM kept')).toEqual([{ value: 'data' }])
     last = next.owner
   }
 })
 
-test('an orphan that lost its supervisor too is stopped by the next start', async () => {
-  const dataDir = await directories.create()
-  const { owner, url } = await startOwner(dataDir)
+test('stops an orphan without supervisor on the next start', async () => {
+  const directory = await directories.create()
+  const { owner, url } = await startOwner(directory)
   await query(url, "CREATE TABLE kept AS SELECT 'data' AS value")
-  const orphan = await orphanPostgres(dataDir, owner)
+  const orphan = await orphanPostgres(directory, owner)
   expect(identifyProcess(orphan)).toBeDefined()
-  const next = await startOwner(dataDir)
+  const next = await startOwner(directory)
   expect(identifyProcess(orphan)).toBeUndefined()
   expect(await query(next.url, 'SELECT value FROM kept')).toEqual([{ value: 'data' }])
 })
 
-test('a server that goes on after pg_ctl has returned is waited for', async () => {
-  const dataDir = await directories.create()
-  const { owner } = await startOwner(dataDir)
-  const orphan = await orphanPostgres(dataDir, owner)
-  const serverDirectory = await realpath(join(dataDir, 'postgres'))
+test('waits for a server that is still running after pg_ctl has returned', async () => {
+  const directory = await directories.create()
+  const { owner } = await startOwner(directory)
+  const orphan = await orphanPostgres(directory, owner)
+  const serverDirectory = await realpath(join(directory, 'postgres'))
   const pgCtl = join(await directories.create(), 'pg_ctl')
   await writeFile(pgCtl, `#!/bin/sh\n(sleep 0.5; kill -INT ${orphan}) &\n`)
   await chmod(pgCtl, 0o755)
@@ -145,50 +145,50 @@ test('a server that goes on after pg_ctl has returned is waited for', async () =
   expect(postgresProcessesOf(dataDirectory)).toEqual([])
 })
 
-test('a server killed outright leaves a stale pid file that the next start goes past', async () => {
-  const dataDir = await directories.create()
-  const { owner } = await startOwner(dataDir)
-  process.kill(await postmasterOf(dataDir), 'SIGKILL')
+test('ignores the stale pid file of a killed server', async () => {
+  const directory = await directories.create()
+  const { owner } = await startOwner(directory)
+  process.kill(await postmasterOf(directory), 'SIGKILL')
   owner.kill('SIGKILL')
   await owner.ended
-  const next = await startOwner(dataDir)
+  const next = await startOwner(directory)
   expect(await query(next.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
 })
 
-test('a pid file whose pid now belongs to a stranger is removed and the stranger left alone', async () => {
-  const dataDir = await directories.create()
-  const { owner } = await startOwner(dataDir)
-  const file = join(dataDir, 'postgres/data/postmaster.pid')
+test('removes a pid file whose pid belongs to another program now, and leaves that alone', async () => {
+  const directory = await directories.create()
+  const { owner } = await startOwner(directory)
+  const file = join(directory, 'postgres/data/postmaster.pid')
   const content = await readFile(file, 'utf8')
   owner.kill('SIGKILL')
-  await postgresGone(dataDir)
+  await postgresGone(directory)
   const stranger = runOwner(await directories.create())
   await startedUrl(stranger)
   await writeFile(file, content.replace(/^\d+/, String(stranger.pid)))
-  const next = await startOwner(dataDir)
+  const next = await startOwner(directory)
   expect(await query(next.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
   expect(identifyProcess(stranger.pid)).toBeDefined()
 })
 
-test('a second owner is told the pid of the first, which goes on', async () => {
-  const dataDir = await directories.create()
-  const { owner, url } = await startOwner(dataDir)
-  const second = runOwner(dataDir)
+test('refuses a second owner with the pid of the first, which continues', async () => {
+  const directory = await directories.create()
+  const { owner, url } = await startOwner(directory)
+  const second = runOwner(directory)
   expect(await refusalOf(second)).toEqual({
     name: 'SessionDbError',
     code: 'conflict',
-    message: `${dataDir} is in use by process ${owner.pid}. Stop it, or choose another data directory.`,
+    message: `${directory} is in use by process ${owner.pid}. Stop it, or choose another directory.`,
   })
   expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
 })
 
-test('kill -9 at any moment of the first start leaves a directory the next start can use', async () => {
+test('kill -9 at any moment of the first start leaves a usable directory', async () => {
   for (const delayMs of [150, 250, 350, 450, 550]) {
-    const dataDir = await directories.create()
-    const owner = runOwner(dataDir)
+    const directory = await directories.create()
+    const owner = runOwner(directory)
     setTimeout(() => owner.kill('SIGKILL', 'group'), delayMs)
     await owner.ended
-    const next = await startOwner(dataDir)
+    const next = await startOwner(directory)
     expect(await query(next.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
     next.owner.kill('SIGKILL')
   }

@@ -58,7 +58,7 @@ async function refsOf(tenant: string): Promise<unknown[]> {
   return (await query(database.url, sql)).map(({ ref }) => ref)
 }
 
-test('uploads go to the bucket, out of it with an export, and back into it', async () => {
+test('stores uploads in the bucket, exports them, and imports them again', async () => {
   const data = await directories.create()
   const uploads = [{ id: 'u1', originalName: 'a.jsonl', content }]
   for await (const _ of exportSessionUploads(uploads, { directory: data }));

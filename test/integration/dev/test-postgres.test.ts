@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { freshDatabase } from '../../support/database.ts'
 import { query } from '../../support/query.ts'
 
-test('a fresh database is empty, logical, and gone after drop', async () => {
+test('creates an empty database with logical replication, and drops it', async () => {
   const database = await freshDatabase()
   expect(await query(database.url, 'SHOW wal_level')).toEqual([{ wal_level: 'logical' }])
   await query(database.url, 'CREATE TABLE t (id int)')

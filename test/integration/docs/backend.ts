@@ -15,7 +15,7 @@ export async function startBackend(): Promise<Backend> {
   const database = await freshDatabase()
   await migrate({ database: database.url })
   const store = createSessionStore({ database: database.url })
-  const shapes = await createShapeServer({ databaseUrl: database.url })
+  const shapes = await createShapeServer({ database: database.url })
   const { url: engineUrl } = await shapes.listen()
   return {
     databaseUrl: database.url,

@@ -73,7 +73,7 @@ test('the old functions work over the database, then the collections', async () 
   await appendChatMessage({ sessionId, mode: 'session', role: 'user', content: 'What now?' })
   const [thread] = await listChatThreads(sessionId, 'session')
 
-  const shapes = await createShapeServer({ databaseUrl: database.url })
+  const shapes = await createShapeServer({ database: database.url })
   const app = await serve(
     createShapeProxy({ electricUrl: (await shapes.listen()).url, authenticate: () => principal }),
   )

@@ -212,7 +212,7 @@ async function serving(
 describe('doctor on Electric', () => {
   test('accepts a running engine, and finds a wrong or missing secret', async () => {
     const database = await servers[0]?.start().then(({ create }) => create())
-    const shapes = await createShapeServer({ databaseUrl: database?.url ?? '', secret: 'right' })
+    const shapes = await createShapeServer({ database: database?.url ?? '', secret: 'right' })
     const { url } = await shapes.listen()
     const electricUrl = url.replace(/\/$/, '')
     for (const check of [
@@ -232,7 +232,7 @@ describe('doctor on Electric', () => {
       message: expect.stringContaining('is not set here'),
     })
     await shapes.close()
-    const open = await createShapeServer({ databaseUrl: database?.url ?? '' })
+    const open = await createShapeServer({ database: database?.url ?? '' })
     const opened = await open.listen()
     const insecure = await find('electric-secret', { electricUrl: opened.url.replace(/\/$/, '') })
     expect(insecure).toMatchObject({
@@ -276,7 +276,7 @@ describe('doctor on Electric', () => {
 describe('doctor on the app’s shape route', () => {
   test('accepts createShapeProxy: 401 for anonymous requests, private answers', async () => {
     const database = await servers[0]?.start().then(({ create }) => create())
-    const shapes = await createShapeServer({ databaseUrl: database?.url ?? '' })
+    const shapes = await createShapeServer({ database: database?.url ?? '' })
     const { url: electricUrl } = await shapes.listen()
     const proxy = createShapeProxy({
       electricUrl,

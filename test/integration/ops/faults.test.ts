@@ -64,7 +64,7 @@ async function openStage(settings: Record<string, string> = {}, parent?: string)
   // The engine keeps its address across restarts, like a service.
   const engineWay = await startTcpProxy(1)
   const restartEngine = async () => {
-    engine = await createShapeServer({ databaseUrl })
+    engine = await createShapeServer({ database: databaseUrl })
     engineWay.leadTo(portOf((await engine.listen()).url))
     engineWay.heal()
   }

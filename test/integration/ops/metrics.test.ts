@@ -26,7 +26,7 @@ beforeAll(async () => {
   await migrate({ database: database.url })
   pool = new Pool({ connectionString: database.url })
   pool.on('error', () => {})
-  shapes = await createShapeServer({ databaseUrl: database.url })
+  shapes = await createShapeServer({ database: database.url })
   electricUrl = (await shapes.listen()).url
 })
 afterAll(async () => {

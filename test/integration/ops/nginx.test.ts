@@ -1,7 +1,7 @@
 import { request as httpsRequest } from 'node:https'
 import { createGunzip } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
-import { choosePort } from '../../../src/dev/free-port.ts'
+import { choosePort } from '../../../src/dev/ports.ts'
 import { createShapeServer } from '../../../src/dev/shape-server/index.ts'
 import { createFrameReader, FRAME_TYPE } from '../../../src/live/frames.ts'
 import { createSessionStore, createShapeProxy, migrate } from '../../../src/server/index.ts'
@@ -17,7 +17,7 @@ describe.runIf(hasNginx)('nginx', () => {
   test('the cache for Electric shares answers, serves no other path and logs no secret', async () => {
     const database = await freshDatabase()
     await migrate({ database: database.url })
-    const shapes = await createShapeServer({ databaseUrl: database.url, secret: 'hidden' })
+    const shapes = await createShapeServer({ database: database.url, secret: 'hidden' })
     const upstream = new URL((await shapes.listen()).url).host
     const port = await choosePort({})
     const nginx = await startNginx(await directories.create(), 'electric-cache.conf', (text) =>
@@ -55,7 +55,7 @@ describe.runIf(hasNginx)('nginx', () => {
     const database = await freshDatabase()
     await migrate({ database: database.url })
     const store = createSessionStore({ database: database.url })
-    const shapes = await createShapeServer({ databaseUrl: database.url })
+    const shapes = await createShapeServer({ database: database.url })
     const principal = { tenantId: 't', userId: 'u' }
     const electricUrl = (await shapes.listen()).url
     const app = await serve(createShapeProxy({ electricUrl, authenticate: () => principal }))

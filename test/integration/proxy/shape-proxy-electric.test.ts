@@ -31,7 +31,7 @@ beforeAll(async () => {
   await migrate({ database: database.url })
   pool = new Pool({ connectionString: database.url })
   await fill()
-  electric = await createShapeServer({ databaseUrl: database.url, secret: SECRET })
+  electric = await createShapeServer({ database: database.url, secret: SECRET })
   const { url } = await electric.listen()
   enginePort = Number(new URL(url).port)
   app = await serve(proxyOf(url))

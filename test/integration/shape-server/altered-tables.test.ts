@@ -23,7 +23,7 @@ async function write(table: string, handle: string, id: number) {
   expect((await poll).status).toBe(200)
 }
 
-test('a column that may be null from now on says so in the schema, and the shape lives on', async () => {
+test('shows in the schema that a column has become nullable, without ending the shape', async () => {
   const handle = await join('items')
   const schema = async () => {
     const page = await fixture.get({ table: 'items', handle, offset: '0_inf' })
@@ -37,7 +37,7 @@ test('a column that may be null from now on says so in the schema, and the shape
   await until('the schema follows', async () => (await schema()).title.not_null === undefined)
 })
 
-test('a table that gets a primary key has other keys, so its clients start over', async () => {
+test('makes clients start over when a table gets a primary key', async () => {
   const handle = await join('keyless')
   await write('keyless', handle, 1)
   await fixture.sql.query('ALTER TABLE keyless ADD PRIMARY KEY (id)')

@@ -1,6 +1,6 @@
 import { Client } from 'pg'
 import { afterAll, expect, test } from 'vitest'
-import { startEmbeddedPostgres } from '../../../src/dev/postgres/index.ts'
+import { startEmbeddedPostgres } from '../../../src/dev/postgres/embedded-postgres.ts'
 import { createShapeServer } from '../../../src/dev/shape-server/index.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { until } from './fixture.ts'
@@ -10,8 +10,8 @@ afterAll(directories.remove)
 
 // A Postgres of its own: with a standby that never answers, a commit stays invisible for as long as the test
 // wants, while the stream already has it.
-test('a change reaches clients only once queries see it', async () => {
-  const postgres = await startEmbeddedPostgres({ dataDir: await directories.create() })
+test('sends a change to clients only once queries see it', async () => {
+  const postgres = await startEmbeddedPostgres({ directory: await directories.create() })
   const connect = async () => {
     const client = new Client({ connectionString: postgres.url })
     await client.connect()
@@ -21,7 +21,7 @@ test('a change reaches clients only once queries see it', async () => {
   await writer.query(
     'SET synchronous_commit = on; CREATE TABLE items (id int PRIMARY KEY); CREATE TABLE probes ()',
   )
-  const server = await createShapeServer({ databaseUrl: postgres.url })
+  const server = await createShapeServer({ database: postgres.url })
   const ask = (query: Record<string, string>) =>
     server.fetch(new Request(`http://shapes/v1/shape?${new URLSearchParams(query)}`))
   const standby = async (setting: string) => {

@@ -153,8 +153,8 @@ beforeAll(async () => {
   writers = await Promise.all([connect(), connect(), connect()])
   for (const client of writers) await client.query("SET lock_timeout = '15ms'")
   server = await createShapeServer({
-    databaseUrl: database.url,
-    logger: (event) => {
+    database: database.url,
+    onEvent: (event) => {
       if (event.level !== 'info') failures.push(event)
     },
   })

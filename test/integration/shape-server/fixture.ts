@@ -32,8 +32,8 @@ export async function startFixture(
   await sql.query(setup)
   const trouble: ShapeServerEvent[] = []
   const server = await createShapeServer({
-    databaseUrl: database.url,
-    logger: (event) => {
+    database: database.url,
+    onEvent: (event) => {
       if (event.level !== 'info') trouble.push(event)
     },
     ...options,

@@ -54,7 +54,7 @@ test.each([
     10_000,
     409,
   ],
-])('a table that is %s is served on for a while, as by the engine', async (_, sql, ms, status) => {
+])('serves a table that was %s for a while, like the engine', async (_, sql, ms, status) => {
   vi.useFakeTimers({ toFake: ['Date'] })
   const { pool, source, get } = await start()
   await pool.query('CREATE TABLE items (id int PRIMARY KEY)')

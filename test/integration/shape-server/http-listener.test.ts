@@ -9,7 +9,7 @@ afterEach(() => listener?.close())
 
 const here: ProtocolAnswer = { status: 200, headers: new Map(), body: 'here' }
 
-test('a body goes out whole and chunked unless it says its length', async () => {
+test('sends a body in chunks unless its length is given', async () => {
   const bodies: Record<string, AnswerBody> = {
     '/text': '[“é”]',
     '/empty': '',
@@ -37,7 +37,7 @@ test('a body goes out whole and chunked unless it says its length', async () => 
   ])
 })
 
-test('events are sent as they come', async () => {
+test('sends events as they come', async () => {
   let send: ((text: string) => void) | undefined
   listener = await listen(async () => {
     const body = new ReadableStream({
@@ -58,7 +58,7 @@ test('events are sent as they come', async () => {
   await reader?.cancel()
 })
 
-test('a client that goes while it waits ends its stream, and leaves the server whole', async () => {
+test('ends the stream of a client that disconnects while waiting, and serves the next one', async () => {
   const gone: string[] = []
   let finish: (() => void) | undefined
   listener = await listen(async ({ url, signal }) => {

@@ -43,7 +43,7 @@ async function defined(change: Partial<ShapeParams> = {}) {
   return result.definition
 }
 
-test('the same request gets the same shape, and every parameter makes another', async () => {
+test('returns the same shape for the same request, and another for each other parameter', async () => {
   const shape = await defined()
   expect(await defined()).toBe(shape)
   const others = await Promise.all([
@@ -59,7 +59,7 @@ test('the same request gets the same shape, and every parameter makes another', 
   expect(new Set([shape, ...others]).size).toBe(9)
 })
 
-test('a table that the catalog forgets is looked at again, also one in a subquery', async () => {
+test('checks again after the catalog has forgotten a table, in a subquery too', async () => {
   const before = await defined()
   await pool.query('ALTER TABLE owners ADD COLUMN name text')
   expect(await defined()).toBe(before)
@@ -71,14 +71,14 @@ test('a table that the catalog forgets is looked at again, also one in a subquer
   expect(await defined()).not.toBe(after)
 })
 
-test('what is wrong is told each time', async () => {
+test('reports an error each time', async () => {
   const wrong = { ...params, where: 'nothing = 1', params: [] }
   const first = await defineShape(catalog, wrong)
   expect(first).toHaveProperty('errors.where')
   expect(await defineShape(catalog, wrong)).toEqual(first)
 })
 
-test('thousands of different shapes are not all remembered', async () => {
+test('does not cache thousands of different shapes', async () => {
   const shape = await defined()
   for (let n = 0; n < 2000; n++) await defined({ params: [`owner ${n}`] })
   expect(await defined()).not.toBe(shape)

@@ -4,7 +4,7 @@ import { startFixture, until } from './fixture.ts'
 
 afterEach(() => vi.restoreAllMocks())
 
-test('a burst of commits is acknowledged now and then, not one by one, and to its end', async () => {
+test('acknowledges a burst of commits now and then, and its end', async () => {
   const acknowledge = vi.spyOn(LogicalReplicationService.prototype, 'acknowledge')
   const fixture = await startFixture('CREATE TABLE items (id int PRIMARY KEY)')
   try {
@@ -33,7 +33,7 @@ test('a burst of commits is acknowledged now and then, not one by one, and to it
   }
 })
 
-test('closed while it waits to stream again, a server leaves no timer behind', async () => {
+test('leaves no timer behind when closed while waiting to stream again', async () => {
   const timers = new Set<unknown>()
   const { setInterval, clearInterval } = globalThis
   const remembering = (...call: Parameters<typeof setInterval>) => {
@@ -48,7 +48,7 @@ test('closed while it waits to stream again, a server leaves no timer behind', a
   })
   const told: string[] = []
   const fixture = await startFixture('CREATE TABLE items (id int PRIMARY KEY)', {
-    logger: (event) => told.push(event.message),
+    onEvent: (event) => told.push(event.message),
   })
   expect(timers.size).toBeGreaterThan(0)
   await fixture.sql.query(

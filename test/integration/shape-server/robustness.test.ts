@@ -50,7 +50,7 @@ test('two transactions in flight around a snapshot are neither lost nor doubled'
   for (const writer of writers) await writer.end()
 })
 
-test('hundreds of client aborts leave no waiting request behind', async () => {
+test('leaves no waiting request behind after hundreds of client aborts', async () => {
   const handle = await join()
   const aborts = Array.from({ length: 300 }, () => new AbortController())
   const query = new URLSearchParams({ table: 'items', handle, offset: '0_inf', live: 'true' })
@@ -67,7 +67,7 @@ test('hundreds of client aborts leave no waiting request behind', async () => {
   expect(fixture.trouble).toEqual([])
 })
 
-test('many shapes made at once do not wait for each other in a circle', async () => {
+test('many shapes created at the same time do not deadlock', async () => {
   const responses = await Promise.all(
     Array.from({ length: 40 }, (_, i) =>
       fixture.get({ table: 'items', where: `id > ${i}`, offset: '-1' }),
@@ -76,7 +76,7 @@ test('many shapes made at once do not wait for each other in a circle', async ()
   expect(responses.map((response) => response.status)).toEqual(new Array(40).fill(200))
 })
 
-test('a deleted handle is never handed out again, and pending polls get 409 at once', async () => {
+test('never reuses a deleted handle, and answers pending polls with 409 immediately', async () => {
   const seen = new Set<string>()
   for (let i = 0; i < 5; i++) {
     const handle = await join()
@@ -89,7 +89,7 @@ test('a deleted handle is never handed out again, and pending polls get 409 at o
   }
 })
 
-test('a new table is shapeable at once; a dropped one never crashes the server', async () => {
+test('serves a new table immediately, and survives a dropped one', async () => {
   for (let i = 0; i < 5; i++) {
     await fixture.sql.query('CREATE TABLE fleeting (id int PRIMARY KEY)')
     const handle = await join('fleeting', { where: `id > ${i}` })
@@ -108,7 +108,7 @@ test('a new table is shapeable at once; a dropped one never crashes the server',
   expect(await join()).not.toBe('')
 })
 
-test('when replication breaks off, shapes expire, and are served again by themselves', async () => {
+test('expires shapes when replication breaks off, and serves them again by itself', async () => {
   const handle = await join()
   const poll = fixture.get({ table: 'items', handle, offset: '0_inf', live: 'true' })
   const admin = await connect()
@@ -129,7 +129,7 @@ test('when replication breaks off, shapes expire, and are served again by themse
   await admin.end()
 })
 
-test('a condition that fails for a row ends its own shape only', async () => {
+test('a condition that fails for a row ends only its own shape', async () => {
   await fixture.sql.query('CREATE TABLE ratios (id int PRIMARY KEY, a int, b int)')
   const bad = { where: 'a / b > 1' }
   const badHandle = await join('ratios', bad)

@@ -5,13 +5,13 @@ import { freshDatabase } from '../../support/database.ts'
 
 const searchPath = '-csearch_path=apart'
 
-test('a search path in the connection’s options, of the server or of a writer, changes no name', async () => {
+test('is unaffected by a search path in the connection options of the server or of a writer', async () => {
   const database = await freshDatabase()
   const url = new URL(database.url)
   url.searchParams.set('options', searchPath)
   const writer = new Client({ connectionString: database.url, options: searchPath })
   await writer.connect()
-  const server = await createShapeServer({ databaseUrl: url.href })
+  const server = await createShapeServer({ database: url.href })
   try {
     await writer.query(`CREATE SCHEMA apart; CREATE TYPE mood AS ENUM ('ok');
       CREATE TABLE notes (id int PRIMARY KEY, mood mood); INSERT INTO notes VALUES (1, 'ok');

@@ -24,7 +24,7 @@ const text = fc
   )
   .map((parts) => parts.join('').replaceAll('\0', ''))
 
-test('the rows of a snapshot are written byte for byte as single rows are', async () => {
+test('writes snapshot rows byte for byte like single rows', async () => {
   const cells = fc.record({
     'k/\\': text,
     v: fc.option(text),

@@ -42,7 +42,7 @@ function sees({ xmin, xmax, xip_list }: Bounds, xid: string): boolean {
   return isVisible(parseSnapshot(`${xmin}:${xmax}:${xip_list.join(',')}`), Number(xid))
 }
 
-test('the bounds of a subset name the transactions in flight, whose rows come as changes', async () => {
+test("a subset's bounds list the transactions in flight, whose rows arrive as changes", async () => {
   const shape = { table: 'notes', log: 'changes_only' }
   const start = await fixture.get({ ...shape, offset: 'now' })
   const handle = start.headers.get('electric-handle') ?? ''

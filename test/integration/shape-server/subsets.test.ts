@@ -26,7 +26,7 @@ interface Answer {
   readonly value?: { id: string }
 }
 
-test('rows of a subset carry the tags by which they move out', async () => {
+test("a subset's rows carry the tags by which they move out", async () => {
   const shape = {
     table: 'notes',
     where: 'n > 0 AND room IN (SELECT id FROM rooms WHERE open)',
@@ -51,7 +51,7 @@ test.each([
   [{ subset__where: "m = 'glad'" }],
   [{ subset__where: 'm = ANY($1)', subset__params: '{"1":"{ok,glad}"}' }],
 ])(
-  'a value that its type does not have is refused in the words of Postgres: %j',
+  "rejects a text that is not a value of its type, with Postgres's message: %j",
   async (subset) => {
     const refused = await fixture.get({ table: 'moods', offset: '-1', ...subset })
     expect([refused.status, await refused.json()]).toEqual([
@@ -77,7 +77,7 @@ test.each([
     ['b', 'c', 'd'],
   ],
   ['($1 = ANY("levels") OR TRUE) AND "levels" @> ARRAY[$1] AND "levels" IS NOT NULL', '3', ['b']],
-])('%s, asked for %s, finds %j', async (where, value, expected) => {
+])('%s with %s finds %j', async (where, value, expected) => {
   const subset = await fixture.get({
     table: 'members',
     log: 'changes_only',
@@ -90,7 +90,7 @@ test.each([
   expect(data.map((row) => row.value?.id)).toEqual(expected)
 })
 
-test('a handle that is not the one of the definition deletes nothing', async () => {
+test('deletes nothing for a handle of another definition', async () => {
   const shape = { table: 'notes', where: 'n > 0' }
   const snapshot = await fixture.get({ ...shape, offset: '-1' })
   const handle = snapshot.headers.get('electric-handle')

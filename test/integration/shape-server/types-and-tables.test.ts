@@ -45,11 +45,11 @@ test.each([
   'id = ANY(ARRAY[1, 2])',
   "id::text LIKE '1%'",
   'u IS NULL OR id = 7',
-])('a condition on any type: %s', async (where) => {
+])('supports the condition %s', async (where) => {
   expect(await idsOf({ table: 'kinds', where })).toEqual(['1'])
 })
 
-test('infinite and undefined numbers are values, but no literals, as with the engine', async () => {
+test('serves infinite and undefined numbers, but rejects them as literals, like the engine', async () => {
   const read = await fixture.get({ table: 'kinds', columns: 'id,f,n', offset: '-1' })
   const [row] = (await read.json()) as { value: Record<string, string> }[]
   expect(row?.value).toEqual({ id: '1', f: 'Infinity', n: 'NaN' })
@@ -58,21 +58,21 @@ test('infinite and undefined numbers are values, but no literals, as with the en
   )
 })
 
-test('a bare enum comparison is refused as by the engine, but taken in a subset', async () => {
+test('rejects a bare enum comparison like the engine, but accepts it in a subset', async () => {
   await expect(idsOf({ table: 'kinds', where: "m = 'ok'" })).rejects.toThrow(
     'At location 4: invalid syntax for type enum mood: ok',
   )
   expect(await idsOf({ table: 'kinds', subset__where: "m = 'ok'" })).toEqual(['1'])
 })
 
-test('an unqualified table is the one in public', async () => {
+test('looks up an unqualified table in public', async () => {
   const readValue = async (table: string) =>
     (await (await fixture.get({ table, offset: '-1' })).json())[0].value.v
   expect(await readValue('names')).toBe('in public')
   expect(await readValue('app.names')).toBe('in app')
 })
 
-test('a partitioned table is one shape, whatever partition a row is in or moves to', async () => {
+test('serves a partitioned table as one shape, across partitions', async () => {
   const first = await fixture.get({ table: 'parts', offset: '-1' })
   const handle = first.headers.get('electric-handle') ?? ''
   await first.text()
@@ -86,7 +86,7 @@ test('a partitioned table is one shape, whatever partition a row is in or moves 
   })
 })
 
-test('keyset pages in NULLS FIRST order cover every row once', async () => {
+test('keyset pages in NULLS FIRST order return every row once', async () => {
   const page = (where: string) =>
     idsOf({
       table: 'ranked',
@@ -104,7 +104,7 @@ test.each([
   ['nope', 'The list of columns must include all primary key columns, missing: id'],
   ['id,nope,twice', 'The following columns are not found on the table: nope'],
   ['id,twice', 'The following columns are generated and cannot be included in the shape: twice'],
-])('of the columns %s the engine names one fault', async (columns, fault) => {
+])('reports one fault of the columns %s, like the engine', async (columns, fault) => {
   const refused = await fixture.get({ table: 'doubled', columns, offset: '-1' })
   expect([refused.status, await refused.json()]).toEqual([
     400,

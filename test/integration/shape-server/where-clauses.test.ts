@@ -50,11 +50,11 @@ test.each([
   ["'true'", [], 'WHERE clause must return a boolean'],
   ['NULL', [], 'WHERE clause must return a boolean'],
   ['n = 1 UNION SELECT 1', [], 'malformed query ending with SQL clauses'],
-])('%s with %s is refused: %s', async (where, params, message) => {
+])('%s with %s is rejected: %s', async (where, params, message) => {
   expect(await ask(where, params)).toBe(message)
 })
 
-test('a subset with a subquery is refused', async () => {
+test('rejects a subset with a subquery', async () => {
   const answer = await fixture.get({
     table: 'things',
     offset: '-1',

@@ -126,7 +126,7 @@ describe('a condition', () => {
   test('selects the same rows in a shape', async () => {
     const things = await fill('things', fc.sample(row, 12))
     const others = await fill('others', fc.sample(row, 6))
-    const engine = await createShapeServer({ databaseUrl: database.url })
+    const engine = await createShapeServer({ database: database.url })
     onTestFinished(() => engine.close())
     const { url } = await engine.listen()
     await fc.assert(

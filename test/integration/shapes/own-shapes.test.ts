@@ -130,7 +130,7 @@ ALTER TABLE project_members REPLICA IDENTITY FULL;
       ('acme', 'p2', 'f1', 'Not yours', true, NULL, NULL),
       ('rival', 'p1', 'f1', 'Theirs', true, NULL, NULL);
     INSERT INTO project_members VALUES ('acme', 'p1', 'ann'), ('rival', 'p2', 'ann');`)
-  const engine = await createShapeServer({ databaseUrl: database.url })
+  const engine = await createShapeServer({ database: database.url })
   const { url } = await engine.listen()
   const admins = ['eve']
   const serveShape = serveShapes(url, (request) => {

@@ -29,7 +29,7 @@ export async function createWorld({ longPollMs = 20_000 } = {}): Promise<World> 
   await pool.query(appTablesSql)
   await fill(pool)
   const electric = await createShapeServer({
-    databaseUrl: database.url,
+    database: database.url,
     secret: SECRET,
     longPollMs,
   })

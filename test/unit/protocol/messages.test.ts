@@ -40,7 +40,7 @@ describe('the messages of a change', () => {
     ])
   })
 
-  test('an update carries the key and what changed, with replica=full all and the old values', () => {
+  test('an update carries the key and the changed columns; with replica=full all columns and old values', () => {
     const change: ShapeChange = { operation: 'update', old: row, row: { ...row, b: '2' } }
     expect(messagesOf(change)[0].value).toEqual({ id: '1', b: '2' })
     const [full] = messagesOf(change, 'full')
@@ -53,7 +53,7 @@ describe('the messages of a change', () => {
     )
   })
 
-  test('an update of the key is a delete and an insert that name each other', () => {
+  test('an update of the key becomes a delete and an insert that refer to each other', () => {
     const messages = messagesOf({ operation: 'update', old: row, row: { ...row, id: '2' } })
     expect(messages.map(({ headers }) => headers)).toMatchObject([
       { operation: 'delete', op_position: 4, key_change_to: '"public"."items"/"2"' },
@@ -62,7 +62,7 @@ describe('the messages of a change', () => {
     expect(messages[0].headers.last).toBeUndefined()
   })
 
-  test('an update says which tags it removes', () => {
+  test('an update lists the tags it removes', () => {
     const tags = { tags: ['b'], active: [true] }
     const [message] = messagesOf({
       operation: 'update',
@@ -74,7 +74,7 @@ describe('the messages of a change', () => {
     expect(message.headers).toMatchObject({ tags: ['b'], removed_tags: ['a'] })
   })
 
-  test('a row that a query read has no transaction', () => {
+  test('a row read by a query carries no transaction', () => {
     expect(JSON.parse(createRowWriter(shape)(row, undefined, { is_move_in: true }))).toEqual({
       key: '"public"."items"/"1"',
       value: row,
@@ -83,7 +83,7 @@ describe('the messages of a change', () => {
   })
 })
 
-test('keys double slashes, leave quotes alone and have _ for null', () => {
+test('keys double slashes, keep quotes and write null as _', () => {
   const key = rowKey(['a', 'b'], ['x', 'y', 'z'], { x: 't/1', y: 'b"c', z: null })
   expect(key).toBe('"a"."b"/"t//1"/"b"c"/_')
 })

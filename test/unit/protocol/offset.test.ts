@@ -13,7 +13,7 @@ const offset = fc.record({
   op: fc.oneof(fc.nat(), fc.constant(Number.POSITIVE_INFINITY)),
 })
 
-test('an offset written and read is the same offset', () => {
+test('parses what it formats', () => {
   fc.assert(
     fc.property(offset, (value) => {
       expect(parseOffset(formatOffset(value))).toEqual(value)
@@ -21,7 +21,7 @@ test('an offset written and read is the same offset', () => {
   )
 })
 
-test('the next offset comes after, and before every later transaction', () => {
+test('orders the next offset after the given one and before any later transaction', () => {
   fc.assert(
     fc.property(offset, (value) => {
       expect(compareOffsets(nextOffset(value), value)).toBeGreaterThan(0)
@@ -30,12 +30,12 @@ test('the next offset comes after, and before every later transaction', () => {
   )
 })
 
-test('move events before the first change stand at 1_0', () => {
+test('gives move events before the first change the offset 1_0', () => {
   expect(formatOffset(nextOffset(AFTER_SNAPSHOT))).toBe('1_0')
 })
 
 test.each(['', '1', 'abc', '-2_0', '1_', '_1', '1_2_3', '1_INF', ' 1_2'])(
-  '"%s" is no offset',
+  'rejects "%s"',
   (text) => {
     expect(parseOffset(text)).toBeUndefined()
   },

@@ -73,7 +73,7 @@ async function handleOf(ask: (query: string) => Promise<Response>): Promise<stri
 }
 
 describe('live requests', () => {
-  test('one that waits is answered by the next change', async () => {
+  test('answers a waiting request with the next change', async () => {
     const { ask, change } = start({ longPollMs: 5000 })
     const handle = await handleOf(ask)
     const live = ask(`table=a&handle=${handle}&offset=0_inf&live=true`)
@@ -89,7 +89,7 @@ describe('live requests', () => {
     expect(response.headers.get('electric-schema')).toBeNull()
   })
 
-  test('one without changes is up to date in the end, under an etag of its own', async () => {
+  test('answers up-to-date with a unique etag when no change comes', async () => {
     const { ask } = start()
     const handle = await handleOf(ask)
     const poll = () => ask(`table=a&handle=${handle}&offset=0_inf&live=true`)
@@ -98,23 +98,26 @@ describe('live requests', () => {
     expect(a.headers.get('etag')).not.toBe(b.headers.get('etag'))
   })
 
-  test('an empty cursor is no cursor, and an unknown parameter is ignored', async () => {
+  test('ignores an empty cursor and unknown parameters', async () => {
     const { ask } = start()
     const handle = await handleOf(ask)
     const query = `table=a&handle=${handle}&offset=0_inf&live=true&cursor=&expired_handle=x&cache-buster=1`
     expect((await ask(query)).status).toBe(200)
   })
 
-  test.each(['live', 'live=1', 'live=yes'])('%s is live, as anything but false', async (flag) => {
-    const { ask } = start()
-    const handle = await handleOf(ask)
-    const polled = await ask(`table=a&handle=${handle}&offset=0_inf&${flag}`)
-    expect(polled.headers.get('electric-cursor')).not.toBeNull()
-    const read = await ask(`table=a&handle=${handle}&offset=0_inf&live=false`)
-    expect(read.headers.get('electric-cursor')).toBeNull()
-  })
+  test.each(['live', 'live=1', 'live=yes'])(
+    'treats %s as live, like any value but false',
+    async (flag) => {
+      const { ask } = start()
+      const handle = await handleOf(ask)
+      const polled = await ask(`table=a&handle=${handle}&offset=0_inf&${flag}`)
+      expect(polled.headers.get('electric-cursor')).not.toBeNull()
+      const read = await ask(`table=a&handle=${handle}&offset=0_inf&live=false`)
+      expect(read.headers.get('electric-cursor')).toBeNull()
+    },
+  )
 
-  test('one pending on a shape that expires gets 409 without a handle', async () => {
+  test('answers 409 without a handle when the shape expires', async () => {
     const { ask, store } = start({ longPollMs: 5000 })
     const handle = await handleOf(ask)
     const live = ask(`table=a&handle=${handle}&offset=0_inf&live=true`)
@@ -126,7 +129,7 @@ describe('live requests', () => {
     expect(response.headers.get('cache-control')).toBe('public, max-age=1, must-revalidate')
   })
 
-  test('one that the client aborts ends at once', async () => {
+  test('ends a waiting request when the client aborts', async () => {
     const { ask, logs } = start({ longPollMs: 60_000 })
     const handle = await handleOf(ask)
     const abort = new AbortController()
@@ -138,12 +141,12 @@ describe('live requests', () => {
   })
 })
 
-describe('events', () => {
+describe('server-sent events', () => {
   const events = (...messages: string[]) => messages.map((each) => `data: ${each}\n\n`).join('')
   const upTo = (lsn: number) =>
     `{"headers":{"control":"up-to-date","global_last_seen_lsn":"${lsn}"}}`
 
-  test('that wait are the whole answer, which says how far it goes', async () => {
+  test('sends the existing changes as the whole answer, with its end offset', async () => {
     const { ask, change } = start({ longPollMs: 5000 })
     const handle = await handleOf(ask)
     change('{"key":"2"}')
@@ -157,7 +160,7 @@ describe('events', () => {
     expect((await ask(query, { headers: { 'if-none-match': etag } })).status).toBe(304)
   })
 
-  test('of a page that is full leave the rest to the next request', async () => {
+  test('leaves what exceeds a page to the next request', async () => {
     const { ask, change } = start({ longPollMs: 5000 })
     const handle = await handleOf(ask)
     const large = `{"key":"${'2'.padEnd(1000)}"}`
@@ -169,7 +172,7 @@ describe('events', () => {
     expect(response.headers.get('electric-up-to-date')).toBeNull()
   })
 
-  test('that come later are sent as they come, while the answer stays open', async () => {
+  test('streams later changes as they come', async () => {
     const { ask, change } = start({ longPollMs: 5000 })
     const handle = await handleOf(ask)
     const response = await ask(`table=a&handle=${handle}&offset=0_inf&live=true&live_sse=true`)
@@ -184,21 +187,21 @@ describe('events', () => {
   })
 })
 
-test('the cursor is never the one the client has just sent', () => {
+test('never repeats the cursor that the client sent', () => {
   const now = Date.UTC(2026, 0, 1)
   const first = nextCursor(20_000, undefined, now)
   expect(nextCursor(20_000, undefined, now + 1)).not.toBe('')
   expect(nextCursor(20_000, first, now)).not.toBe(first)
 })
 
-test('an unknown handle is told the living one, and that is the one it then gets', async () => {
+test('answers an unknown handle with 409 and the present handle', async () => {
   const { ask } = start()
   const refused = await ask('table=a&handle=1-2&offset=0_0')
   expect(refused.status).toBe(409)
   expect(refused.headers.get('electric-handle')).toBe(await handleOf(ask))
 })
 
-test('an offset beyond the log is out of bounds', async () => {
+test('rejects an offset beyond the log', async () => {
   const { ask } = start()
   const response = await ask(`table=a&handle=${await handleOf(ask)}&offset=500_0`)
   expect(response.status).toBe(400)
@@ -207,14 +210,14 @@ test('an offset beyond the log is out of bounds', async () => {
   })
 })
 
-test('parameters are looked at where there is a condition', async () => {
+test('checks parameters only if there is a condition', async () => {
   const { ask } = start()
   const status = async (query: string) => (await ask(`table=a&offset=-1&${query}`)).status
   expect(await status('params[2]=x')).toBe(200)
   expect(await status('params[2]=x&where=true')).toBe(400)
 })
 
-test('an offset that the log is about to reach is waited for', async () => {
+test('waits for an offset that the log is about to reach', async () => {
   const { ask, change } = start({ longPollMs: 60_000 })
   const handle = await handleOf(ask)
   const ahead = ask(`table=a&handle=${handle}&offset=7_0`)
@@ -226,7 +229,7 @@ test('an offset that the log is about to reach is waited for', async () => {
   expect(await (await further).text()).toContain('{"key":"3"}')
 })
 
-test('a snapshot that fails answers with its failure, and the next request tries again', async () => {
+test('answers with the failure of a snapshot, and tries again for the next request', async () => {
   const { ask, logs } = start({ failure: new ShapeFailure(503, 'locked', 10) })
   for (const attempt of [1, 2]) {
     const response = await ask('table=a&offset=-1')
@@ -236,7 +239,7 @@ test('a snapshot that fails answers with its failure, and the next request tries
 })
 
 test.each(['/v1/shape', '/v1/shape/', '/v1/shape//'])(
-  'the secret is asked for under the path %s',
+  'requires the secret under the path %s',
   async (path) => {
     const { answer } = start({ secret: 's3cret' })
     const status = async (query: string) =>
@@ -272,7 +275,7 @@ function heldSubset() {
   return { read, release: () => release?.() }
 }
 
-test('pages of a large shape come after the subsets that were asked for before, live answers at once', async () => {
+test('a page of a large shape waits for earlier subsets; a live answer does not', async () => {
   // The time for which a large page would wait never passes.
   vi.useFakeTimers({ toFake: ['setTimeout'] })
   onTestFinished(() => void vi.useRealTimers())
@@ -298,7 +301,7 @@ test('pages of a large shape come after the subsets that were asked for before, 
   expect(order.slice(0, 2)).toEqual(['live', 'subset'])
 })
 
-test('a client of a large shape that catches up with few changes waits for no subset', async () => {
+test("a client that catches up with few changes of a large shape doesn't wait for subsets", async () => {
   // The time for which a large page would wait never passes.
   vi.useFakeTimers({ toFake: ['setTimeout'] })
   const held = heldSubset()
@@ -317,7 +320,7 @@ test('a client of a large shape that catches up with few changes waits for no su
   }
 })
 
-test('pages of a small shape wait for no subset', async () => {
+test("a page of a small shape doesn't wait for subsets", async () => {
   // The time for which a large page would wait never passes.
   vi.useFakeTimers({ toFake: ['setTimeout'] })
   const held = heldSubset()

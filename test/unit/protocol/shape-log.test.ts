@@ -16,7 +16,7 @@ async function readAll(log: ShapeLog, from: LogOffset | 'before-all'): Promise<s
 }
 
 describe('the log of a shape', () => {
-  test('reading page by page gives every message once, in order, however it is cut', async () => {
+  test('reads every message once and in order, page by page, for any page size', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 1, max: 50 }),
@@ -36,7 +36,7 @@ describe('the log of a shape', () => {
     )
   })
 
-  test('a page that exists never changes while the log grows', async () => {
+  test('keeps existing pages unchanged while the log grows', async () => {
     const log = createShapeLog({ handle: 'h', chunkBytes: 4 })
     log.addSnapshotMessage('row1')
     log.addSnapshotMessage('row2')
@@ -49,7 +49,7 @@ describe('the log of a shape', () => {
     expect((await log.read(AFTER_SNAPSHOT)).messages).toEqual(page.messages)
   })
 
-  test('a reader ahead of the snapshot waits for it', async () => {
+  test('waits for the snapshot when reading ahead of it', async () => {
     const log = createShapeLog({ handle: 'h', chunkBytes: 100 })
     const reading = log.read('before-all')
     log.addSnapshotMessage('row')
@@ -57,7 +57,7 @@ describe('the log of a shape', () => {
     expect((await reading).messages).toEqual(['row', end])
   })
 
-  test('a failed snapshot fails every reader, and those to come', async () => {
+  test('fails present and later reads after a failed snapshot', async () => {
     const log = createShapeLog({ handle: 'h', chunkBytes: 100 })
     const reading = log.read('before-all')
     log.fail(new Error('no table'))
@@ -65,7 +65,7 @@ describe('the log of a shape', () => {
     await expect(log.read('before-all')).rejects.toThrow('no table')
   })
 
-  test('a wait ends by a change, by expiry, by abort or by time, and leaves nothing behind', async () => {
+  test('ends a wait on change, expiry, abort or timeout, without leaving a waiter behind', async () => {
     const log = createShapeLog({ handle: 'h', chunkBytes: 100 })
     log.endSnapshot(end)
     const abort = new AbortController()
@@ -83,7 +83,7 @@ describe('the log of a shape', () => {
     expect(log.waiting).toBe(0)
   })
 
-  test('what the source keeps for the shape counts as its size, as it is now', () => {
+  test('counts the last value of hold() in its size', () => {
     const log = createShapeLog({ handle: 'h', chunkBytes: 100 })
     log.endSnapshot(end)
     const alone = log.size
@@ -92,7 +92,7 @@ describe('the log of a shape', () => {
     expect(log.size).toBe(alone + 1000)
   })
 
-  test('an expired log takes nothing more', async () => {
+  test('ignores changes after it has expired', async () => {
     const log = createShapeLog({ handle: 'h', chunkBytes: 100 })
     log.endSnapshot(end)
     log.expire()

@@ -29,7 +29,7 @@ function storeOf(maxBytes: number) {
   }
 }
 
-test('handles look like the engine’s and are never used twice', () => {
+test('creates handles like the engine’s and never reuses one', () => {
   const { store } = storeOf(1000)
   const handles = Array.from({ length: 500 }, () => {
     const { handle } = store.create({ key: 'same', schema: '{}' }).log
@@ -40,7 +40,7 @@ test('handles look like the engine’s and are never used twice', () => {
   expect(handles.every((handle) => /^\d+-\d{16}$/.test(handle))).toBe(true)
 })
 
-test('beyond its memory the store expires the shapes unused for longest, never the one in use', () => {
+test('expires the least recently used shapes beyond its bound, never the one that grows', () => {
   const { store, removed, add } = storeOf(1000)
   const first = add('first', 400)
   add('second', 400)
@@ -56,7 +56,7 @@ test('beyond its memory the store expires the shapes unused for longest, never t
   expect([...store.all()].map(({ log }) => log)).toEqual([huge])
 })
 
-test('a log that is written to without end starts over, not the small ones beside it', () => {
+test('starts a log with endless writes over, not the small ones beside it', () => {
   const { store, removed, add, change, total } = storeOf(10_000)
   const small = Array.from({ length: 10 }, (_, i) => add(`small ${i}`, 300))
   let rotations = 0
@@ -74,7 +74,7 @@ test('a log that is written to without end starts over, not the small ones besid
   expect([...store.all()]).toHaveLength(11)
 })
 
-test('a snapshot larger than all memory is served, and its log grows to twice of it at most', () => {
+test('serves a snapshot larger than the bound, whose log grows to twice its size at most', () => {
   const { add, change } = storeOf(1000)
   const huge = add('huge', 5000)
   let most = 0
@@ -87,7 +87,7 @@ test('a snapshot larger than all memory is served, and its log grows to twice of
   expect(most).toBeLessThanOrEqual(10_010)
 })
 
-test('snapshots that are being taken do not expire each other', () => {
+test('does not expire shapes whose snapshots are in progress', () => {
   const { building } = storeOf(1000)
   const [one, other] = [building('one'), building('other')]
   for (const log of [one, other]) log.addSnapshotMessage('x'.repeat(5000))
@@ -97,7 +97,7 @@ test('snapshots that are being taken do not expire each other', () => {
   expect([one.state, other.state]).toEqual(['expired', 'live'])
 })
 
-test('whatever is added, written and removed, the logs keep to the bound', () => {
+test('keeps the logs within the bound for any sequence of actions', () => {
   const actions = fc.array(
     fc.record({
       shape: fc.nat(3),
@@ -124,7 +124,7 @@ test('whatever is added, written and removed, the logs keep to the bound', () =>
   )
 })
 
-test('removing a shape expires its log', () => {
+test('expires the log of a removed shape', () => {
   const { store, add } = storeOf(100)
   const { handle } = add('a', 1)
   const shape = store.byHandle(handle)

@@ -3,13 +3,13 @@ import { isVisible, parseSnapshot } from '../../../src/dev/protocol/snapshot-vis
 
 const epoch = 2n ** 32n
 
-test('a snapshot saw what was over, not what ran or came later', () => {
+test('sees transactions that had ended, not running or later ones', () => {
   const snapshot = parseSnapshot('100:110:103,107')
   expect([99, 100, 102, 106].every((xid) => isVisible(snapshot, xid))).toBe(true)
   expect([103, 107, 110, 111].some((xid) => isVisible(snapshot, xid))).toBe(false)
 })
 
-test('the 32-bit ids of the stream are compared across epochs', () => {
+test("compares the stream's 32-bit ids across epochs", () => {
   const snapshot = parseSnapshot(`${epoch + 10n}:${epoch + 20n}:${epoch + 15n}`)
   expect(isVisible(snapshot, 12)).toBe(true)
   expect(isVisible(snapshot, 15)).toBe(false)

@@ -10,11 +10,11 @@ function pendingSubset() {
   return { answering, answer }
 }
 
-test('nothing waits where no subset is under way', async () => {
+test('does not wait when no subset is in progress', async () => {
   await createSubsetQueue(60_000).goFirst()
 })
 
-test('a page waits for the subsets of every shape, and for what has been refused as well', async () => {
+test('waits for the subsets of all shapes, failed ones included', async () => {
   const subsets = createSubsetQueue(0)
   const [one, other] = [pendingSubset(), pendingSubset()]
   const answered = subsets.add(one.answering)
@@ -29,7 +29,7 @@ test('a page waits for the subsets of every shape, and for what has been refused
   await subsets.goFirst()
 })
 
-test('a page gives the client time to show the rows, and waits half a second at most', async () => {
+test('waits a moment longer for the client to show the rows, and half a second at most', async () => {
   vi.useFakeTimers()
   try {
     const subsets = createSubsetQueue(100)

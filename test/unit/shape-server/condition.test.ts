@@ -21,7 +21,7 @@ const { tree } = fc.letrec<{ tree: Tree }>((tie) => ({
 
 const truth = fc.constantFrom<Truth>(true, false, null)
 
-test('some disjunct holds in all its positions exactly when the condition is true', () => {
+test('all positions of some disjunct hold exactly when the condition is true', () => {
   fc.assert(
     fc.property(tree, fc.tuple(truth, truth, truth, truth, truth), (condition, leaves) => {
       const form = disjunctiveForm(condition)
@@ -35,7 +35,7 @@ test('some disjunct holds in all its positions exactly when the condition is tru
   )
 })
 
-test('every disjunct has positions of its own', () => {
+test('no two disjuncts share a position', () => {
   fc.assert(
     fc.property(tree, (condition) => {
       const { positions, disjuncts } = disjunctiveForm(condition)

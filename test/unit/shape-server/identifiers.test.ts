@@ -8,7 +8,7 @@ test.each([
   ['_val1d_schëmaΦ$.Φtàble', ['_val1d_schëmaΦ$', 'Φtàble']],
   ['"💥"', ['public', '💥']],
   ['É', ['public', 'É']],
-])('%s is a table', (text, relation) => {
+])('parses the table %s', (text, relation) => {
   expect(parseRelation(text)).toEqual(relation)
 })
 
@@ -24,10 +24,10 @@ test.each([
   ['"Foo"Bar"', 'Invalid identifier with unescaped quote: Foo"Bar'],
   ['a'.repeat(64), 'Identifier is too long (max length is 63)'],
   ['a.b.c', 'Invalid relation identifier, too many delimiters: a.b.c'],
-])('%s is none: %s', (text, fault) => {
+])('rejects %s: %s', (text, fault) => {
   expect(() => parseRelation(text)).toThrow(fault)
 })
 
-test('a name of 63 letters is one, whatever their bytes', () => {
+test('counts the length of a name in letters, not bytes', () => {
   expect(parseColumns(`${'é'.repeat(63)},"a,b",C`)).toEqual(['é'.repeat(63), 'a,b', 'c'])
 })

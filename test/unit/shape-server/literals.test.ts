@@ -49,7 +49,7 @@ test.each([
   expect(isLiteralOf(value, type)).toBe(expected)
 })
 
-test('array literals are read back as they were written', () => {
+test('parses array literals back to their elements', () => {
   const element = fc.option(fc.string({ maxLength: 8 }), { nil: null })
   fc.assert(
     fc.property(fc.array(element), (elements) => {
@@ -61,7 +61,7 @@ test('array literals are read back as they were written', () => {
   )
 })
 
-test('equal values of a type get one text', () => {
+test('gives equal values of a type the same text', () => {
   expect(canonicalText('+007', 'int4')).toBe('7')
   expect(canonicalText('A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', 'uuid')).toBe(
     'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11',

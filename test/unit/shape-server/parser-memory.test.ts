@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 
-test('the parser of where clauses is not optimised at the cost of hundreds of megabytes', async () => {
+test('does not spend hundreds of megabytes on optimising the parser of where clauses', async () => {
   const program = join(import.meta.dirname, 'parser-memory.program.ts')
   const { stdout } = await promisify(execFile)(process.execPath, [program])
   expect(Number(stdout) / 1024).toBeLessThan(200)

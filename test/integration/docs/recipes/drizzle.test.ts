@@ -76,7 +76,7 @@ test('docs/recipes/drizzle-and-prisma.md', async () => {
     rows: () => where.eq('session_id', 's1'),
   })
   const shapes = { ...sessionShapes, bookmarks: ofSession }
-  const engine = await createShapeServer({ databaseUrl: database.url })
+  const engine = await createShapeServer({ database: database.url })
   const { url: electricUrl } = await engine.listen()
   const app = await serve(createShapeProxy({ electricUrl, shapes, authenticate: () => ann }))
   const writeAdapter = () => Promise.reject(new Error('the store writes here'))

@@ -31,7 +31,7 @@ for await (const { sha256 } of exportSessionUploads(uploads, { directory: 'data'
 
 // Import and verify.
 const dataDir = process.argv[2]
-const stack = await startDevStack(dataDir === undefined ? {} : { dataDir })
+const stack = await startDevStack(dataDir === undefined ? {} : { directory: dataDir })
 const cli = async (...args: string[]) => {
   const env = { ...process.env, DATABASE_URL: stack.databaseUrl }
   const program = 'node_modules/@org/session-db/dist/cli.js'

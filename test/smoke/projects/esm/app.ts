@@ -21,7 +21,7 @@ import { serveShapes } from '../shared/serve-shapes.mts'
 
 // A write travels from a collection through the store into a real Postgres, and back by the stream.
 const dataDir = process.argv[2]
-const devOptions: DevStackOptions = dataDir === undefined ? {} : { dataDir }
+const devOptions: DevStackOptions = dataDir === undefined ? {} : { directory: dataDir }
 const stack = await startDevStack(devOptions)
 await migrate({ database: stack.databaseUrl })
 const ann: Principal = { tenantId: 'acme', userId: 'ann' }

@@ -1,37 +1,30 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { basename } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 
-/** A process that can be told from a later one with the same pid. */
+/** Identifies a process, even if its pid is reused later. */
 export type ProcessIdentity = {
   readonly pid: number
-  /** When the process began, in whatever form the system gives; only compared for equality. */
+  /** Start time in the system's own format; only compared for equality. */
   readonly startedAt: string
 }
 
-/**
- * Names a running process so that a pid reused later is not mistaken for it.
- *
- * @param pid - The process to name.
- * @returns Its identity, or `undefined` when no such process is running (a zombie is not running).
- *
- * @example
- * const owner = identifyProcess(process.pid)
- */
+/** Returns the identity of a running process; undefined if there is none (zombies don't count). */
 export function identifyProcess(pid: number): ProcessIdentity | undefined {
-  if (!signalReaches(pid)) return undefined
+  if (!canSignal(pid)) return undefined
   const startedAt = process.platform === 'linux' ? startFromProc(pid) : startFromPs(pid)
   return startedAt === undefined ? undefined : { pid, startedAt }
 }
 
-/** Whether exactly this process is still running. */
+/** Returns whether exactly this process is still running. */
 export function isRunning(identity: ProcessIdentity): boolean {
   return identifyProcess(identity.pid)?.startedAt === identity.startedAt
 }
 
-/** Whether `pid` is a Postgres server process working in `dataDirectory` (an absolute real path). */
+/** Returns whether a process is a Postgres working in a data directory (an absolute real path). */
 export function isPostgresOf(pid: number, dataDirectory: string): boolean {
-  if (process.platform === 'win32') return signalReaches(pid)
+  if (process.platform === 'win32') return canSignal(pid)
   if (process.platform !== 'linux') {
     const command = psField(pid, 'command') ?? ''
     return command.includes('postgres') && command.includes(dataDirectory)
@@ -46,10 +39,7 @@ export function isPostgresOf(pid: number, dataDirectory: string): boolean {
   }
 }
 
-/**
- * Lists the Postgres processes (server and backends) working in a data directory.
- * Empty where the system has no `/proc`.
- */
+/** Lists the Postgres processes working in a data directory. Empty on systems without `/proc`. */
 export function postgresProcessesOf(dataDirectory: string): number[] {
   if (process.platform !== 'linux') return []
   return readdirSync('/proc')
@@ -57,7 +47,22 @@ export function postgresProcessesOf(dataDirectory: string): number[] {
     .filter((pid) => pid > 0 && isPostgresOf(pid, dataDirectory))
 }
 
-function signalReaches(pid: number): boolean {
+/** Returns the path of the file in which a Postgres server records its pid. */
+export function postmasterPidFile(dataDirectory: string): string {
+  return join(dataDirectory, 'postmaster.pid')
+}
+
+/** Reads `postmaster.pid`; undefined if there is none. */
+export async function readPostmasterPid(
+  dataDirectory: string,
+): Promise<{ readonly pid: number; readonly status: string } | undefined> {
+  const text = await readFile(postmasterPidFile(dataDirectory), 'utf8').catch(() => '')
+  const lines = text.split('\n')
+  const pid = Number(lines[0])
+  return pid > 0 ? { pid, status: lines[7]?.trim() ?? '' } : undefined
+}
+
+function canSignal(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true
@@ -69,11 +74,11 @@ function signalReaches(pid: number): boolean {
 function startFromProc(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The command name, in parentheses, may itself hold spaces and parentheses.
+    // The command name, in parentheses, can itself contain spaces and parentheses.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     const [state] = fields
     if (state === 'Z' || state === 'X') return undefined
-    // Ticks count from the last boot, so the boot belongs to the identity.
+    // The start time counts from the last boot, so the boot is part of the identity.
     return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}:${fields[19]}`
   } catch {
     return undefined
@@ -81,7 +86,7 @@ function startFromProc(pid: number): string | undefined {
 }
 
 function startFromPs(pid: number): string | undefined {
-  // Windows has no ps; there a pid alone has to do.
+  // Windows has no ps; the pid has to suffice.
   return process.platform === 'win32' ? 'unknown' : psField(pid, 'lstart')
 }
 
