@@ -70,7 +70,7 @@ export async function transaction<T>(
 }
 
 /**
- * Runs `work` in a transaction on a connection of its own.
+ * Runs `work` in a transaction on a separate connection.
  *
  * @throws SessionDbError `unavailable` when the database cannot be reached.
  */

@@ -26,10 +26,10 @@ test('createShapeProxy', () => {
     authenticate: () => null,
     logger: (entry) => expectTypeOf(entry).toEqualTypeOf<ShapeLogEntry>(),
   })
-  // @ts-expect-error everybody would see everything
+  // @ts-expect-error `authenticate` is required
   createShapeProxy({ electricUrl })
   createShapeProxy({
-    // @ts-expect-error it may not be set
+    // @ts-expect-error it may be undefined
     electricUrl: secret,
     authenticate,
   })
@@ -53,7 +53,7 @@ test('Authenticate', () => {
 
 test('createWriteHandler', () => {
   expectTypeOf(createWriteHandler({ store, authenticate })).toEqualTypeOf<Handler>()
-  // @ts-expect-error anybody could write
+  // @ts-expect-error `authenticate` is required
   createWriteHandler({ store })
   // @ts-expect-error no such option
   createWriteHandler({ store, authenticate, origins: ['http://app.test'] })
@@ -61,7 +61,7 @@ test('createWriteHandler', () => {
 
 test('createUploadHandler', () => {
   expectTypeOf(createUploadHandler({ store, authenticate })).toEqualTypeOf<Handler>()
-  // @ts-expect-error anybody could upload
+  // @ts-expect-error `authenticate` is required
   createUploadHandler({ store })
 })
 

@@ -45,15 +45,15 @@ describe('createSessionStore', () => {
     expectTypeOf(createSessionStore({ database: pool })).toEqualTypeOf<SessionStore>()
     createSessionStore({ database: kysely })
     createSessionStore({ database: 'postgres://db.test/app', contents, uploads: { maxBytes: 1 } })
-    // @ts-expect-error which database?
+    // @ts-expect-error `database` is required
     createSessionStore({})
-    // @ts-expect-error an URL is a text
+    // @ts-expect-error a URL is passed as a string
     createSessionStore({ database: new URL('postgres://db.test/app') })
     // @ts-expect-error no such limit
     createSessionStore({ database: pool, limits: { maxMessages: 1 } })
   })
 
-  test('a policy makes its kind of principal necessary', () => {
+  test('requires the principal type of its policy', () => {
     const policy: SessionPolicy<Member> = defaultPolicy
     const own = createSessionStore({ database: pool, policy })
     expectTypeOf(own).toEqualTypeOf<SessionStore<Member>>()
@@ -69,7 +69,7 @@ describe('createSessionStore', () => {
     expectTypeOf(store.outlineTimeline).returns.resolves.toEqualTypeOf<TimelineOutline>()
     expectTypeOf(store.timelineFacets(ann, 's1')).resolves.toEqualTypeOf<TimelineFacets>()
     expectTypeOf(store.close).returns.resolves.toBeVoid()
-    // @ts-expect-error who asks?
+    // @ts-expect-error the principal is required
     store.write(batch)
     // @ts-expect-error a principal has a tenant
     store.readMessage({ userId: 'ann' }, 'm1')
@@ -86,20 +86,20 @@ describe('createSessionStore', () => {
     expectTypeOf(store.openContent(ann, 's1')).resolves.toEqualTypeOf<SessionContent>()
     expectTypeOf(store.abortUpload).returns.resolves.toBeVoid()
     expectTypeOf(store.startWorker({ concurrency: 2 })).toEqualTypeOf<SessionWorker>()
-    // @ts-expect-error bytes, in pieces
+    // @ts-expect-error content is a stream of bytes
     store.uploadContent(ann, 's1', 'the whole log')
   })
 })
 
 test('migrate', () => {
   expectTypeOf(migrate({ database: pool })).resolves.toEqualTypeOf<MigrateResult>()
-  // @ts-expect-error the options, not the database
+  // @ts-expect-error takes options
   migrate(pool)
 })
 
 test('runWrite', () => {
   expectTypeOf(runWrite(store, ann, batch)).resolves.toEqualTypeOf<WriteOutcome>()
-  // @ts-expect-error nobody writes nothing
+  // @ts-expect-error the principal can't be null
   runWrite(store, null, batch)
 })
 
@@ -107,7 +107,7 @@ test('streamMessage and resumeMessage', () => {
   const message = { threadId: 't1', role: 'assistant' } as const
   expectTypeOf(streamMessage(store, ann, message)).resolves.toEqualTypeOf<MessageStream>()
   expectTypeOf(resumeMessage(store, ann, 'm1')).resolves.toEqualTypeOf<MessageStream>()
-  // @ts-expect-error where does it go?
+  // @ts-expect-error the thread is required
   streamMessage(store, ann, { role: 'assistant' })
   // @ts-expect-error no such option
   resumeMessage(store, ann, 'm1', { flush: 10 })

@@ -2,7 +2,7 @@ import { streaming } from './0001-streaming.ts'
 import { tables } from './0001-tables.ts'
 import { triggers } from './0001-triggers.ts'
 
-/** One step of the database schema. Its SQL runs once, in a transaction of its own. */
+/** One step of the database schema. Its SQL runs once, in one transaction. */
 export interface Migration {
   /** Unique, and sorted after every earlier one: `0002-session-tags`. */
   readonly name: string

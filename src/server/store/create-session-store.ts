@@ -34,7 +34,7 @@ export interface SessionStoreOptions<P extends Principal = Principal> {
    * and four more. Uploads need `pg`.
    */
   readonly database: StoreDatabase
-  /** Who may do what. Default `defaultPolicy`. */
+  /** The rules for reading and writing. Default `defaultPolicy`. */
   readonly policy?: SessionPolicy<P>
   /** Defaults: 1 MiB per message, 8 MiB and 500 mutations per batch. */
   readonly limits?: Partial<WriteLimits>

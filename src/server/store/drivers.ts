@@ -18,7 +18,7 @@ export interface DriverConnection {
 
 /** Sends statements to Postgres. */
 export interface Driver {
-  /** Runs one statement as a transaction of its own, in one round trip. */
+  /** Runs one statement as one transaction, in one round trip. */
   run(query: Query): Promise<Rows>
   /** Holds a connection while `work` runs. If `work` throws, the connection is closed, not reused. */
   connect<T>(work: (connection: DriverConnection) => Promise<T>): Promise<T>

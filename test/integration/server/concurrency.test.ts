@@ -23,7 +23,7 @@ let other: SessionStore
 
 beforeAll(async () => {
   fixture = await startStore()
-  // Deadlocks are provoked below: they are found sooner than after a second.
+  // Tests below provoke deadlocks. The default of one second would make them slow.
   await fixture.pool.query(
     `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = 20', current_database());
      END $$`,
@@ -40,7 +40,7 @@ function write(principal: Principal, ...mutations: MutationInput[]) {
   return other.write(principal, { id: randomUUID(), mutations })
 }
 
-/** Runs all at once; resolves to the codes of those that were refused. */
+/** Runs writes concurrently and resolves to the error codes of the refused ones. */
 async function codes(writes: Promise<unknown>[]): Promise<string[]> {
   const settled = await Promise.allSettled(writes)
   return settled.flatMap((one) => (one.status === 'rejected' ? [one.reason.code as string] : []))
@@ -49,7 +49,7 @@ async function codes(writes: Promise<unknown>[]): Promise<string[]> {
 const times = <T>(count: number, make: (index: number) => T) =>
   Array.from({ length: count }, (_, i) => make(i))
 
-test('sixty appends to one thread at once: no gap, no duplicate, counters right', async () => {
+test('sixty concurrent appends to one thread leave no gap or duplicate, and correct counters', async () => {
   await write(ada, insertSession('a', { visibility: 'tenant' }), insertThread('a', 'at'))
   await Promise.all(
     times(60, (index) =>
@@ -76,7 +76,7 @@ describe('one active thread per session and mode', () => {
       [session],
     )
 
-  test('a new active thread archives the one before it, in the same transaction', async () => {
+  test('archives the previous active thread in the transaction of a new one', async () => {
     await write(ada, insertSession('o'), insertThread('o', 'o1'))
     await write(ada, insertThread('o', 'o-general', { mode: 'general' }))
     const result = await write(ada, insertThread('o', 'o2'))
@@ -96,7 +96,7 @@ describe('one active thread per session and mode', () => {
     expect(await active('o')).toEqual([{ id: 'o1' }])
   })
 
-  test('thirty created at once: all are stored, one is active', async () => {
+  test('stores all of thirty concurrent inserts and leaves one active', async () => {
     await write(ada, insertSession('n'))
     const refused = await codes(times(30, (index) => write(ada, insertThread('n', `n${index}`))))
     expect(refused).toEqual([])
@@ -104,7 +104,7 @@ describe('one active thread per session and mode', () => {
     expect(await fixture.rows("SELECT FROM chat_threads WHERE session_id = 'n'")).toHaveLength(30)
   })
 
-  test('thirty activated and created at once', async () => {
+  test('leaves one active after thirty concurrent inserts and activations', async () => {
     await write(ada, insertSession('m'), ...times(10, (index) => insertThread('m', `m${index}`)))
     const changes = { status: 'active' } as const
     const refused = await codes(
@@ -124,8 +124,8 @@ describe('one active thread per session and mode', () => {
   })
 })
 
-describe('deletes at the same time as writes leave nothing behind', () => {
-  test('a thread and appends to it', async () => {
+describe('a delete concurrent with writes leaves no orphans', () => {
+  test('of a thread during appends to it', async () => {
     await write(ada, insertSession('d'))
     for (const round of times(5, (index) => index)) {
       const thread = `d${round}`
@@ -139,7 +139,7 @@ describe('deletes at the same time as writes leave nothing behind', () => {
     }
   })
 
-  test('a session and everything that is put into it', async () => {
+  test('of a session during inserts into it', async () => {
     for (const round of times(5, (index) => index)) {
       const session = `e${round}`
       await write(ada, insertSession(session), insertThread(session, `${session}-t`))
@@ -158,7 +158,7 @@ describe('deletes at the same time as writes leave nothing behind', () => {
   })
 })
 
-test('appends, edits and deletes in one thread at once: the counters are true', async () => {
+test('keeps counters correct under concurrent appends, edits and deletes in one thread', async () => {
   await write(ada, insertSession('x'), insertThread('x', 'xt'))
   for (const round of times(6, (index) => index)) {
     await Promise.all(times(4, (index) => write(ada, insertMessage('xt', `x${round}-${index}`))))
@@ -183,7 +183,7 @@ test('appends, edits and deletes in one thread at once: the counters are true', 
   }
 })
 
-test('an update that expects a version is made by one of twenty', async () => {
+test('applies one of twenty concurrent updates that expect the same version', async () => {
   await write(ada, insertSession('v'))
   const refused = await codes(
     times(20, (index) =>
@@ -202,7 +202,7 @@ test('an update that expects a version is made by one of twenty', async () => {
   ])
 })
 
-test('batches that deadlock are tried again', async () => {
+test('retries batches that deadlock', async () => {
   await write(ada, insertSession('l1'), insertSession('l2'))
   const rename = (id: string, title: string) =>
     ({ collection: 'sessions', type: 'update', id, changes: { title } }) as const
@@ -218,7 +218,7 @@ test('batches that deadlock are tried again', async () => {
   expect(rows[0]).toMatchObject({ version: 9 })
 })
 
-describe('a write that had to wait decides on what the other one left', () => {
+describe('a write that waited for a lock decides on the committed row', () => {
   const rename = { collection: 'chatThreads', type: 'update', id: 'wt' } as const
 
   async function afterWaiting(statement: string, waiter: () => Promise<unknown>) {
@@ -234,14 +234,14 @@ describe('a write that had to wait decides on what the other one left', () => {
 
   beforeAll(() => write(ada, insertSession('w', { visibility: 'tenant' }), insertThread('w', 'wt')))
 
-  test('who may do it', async () => {
+  test('for its permission', async () => {
     const byBob = () => write(bob, { ...rename, changes: { title: 'mine now' } })
     const give = (user: string) => `UPDATE chat_threads SET created_by = '${user}' WHERE id = 'wt'`
     expect(await afterWaiting(give('bob'), byBob)).toMatchObject({ txid: expect.any(Number) })
     expect(await afterWaiting(give('ada'), byBob)).toMatchObject({ code: 'forbidden' })
   })
 
-  test('which version it is at', async () => {
+  test('for its version', async () => {
     const [row] = await fixture.rows<{ version: number }>(
       "SELECT version FROM chat_threads WHERE id = 'wt'",
     )
@@ -254,7 +254,7 @@ describe('a write that had to wait decides on what the other one left', () => {
     })
   })
 
-  test('whether it is still there', async () => {
+  test('for its existence', async () => {
     const append = () => write(ada, insertMessage('wt', 'late'))
     const remove = "DELETE FROM chat_threads WHERE id = 'wt'"
     expect(await afterWaiting(remove, append)).toMatchObject({ code: 'not_found' })

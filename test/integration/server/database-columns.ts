@@ -1,6 +1,6 @@
 import type { ClientBase, Pool } from 'pg'
 
-/** A column as the database describes it. */
+/** A column's definition in the database. */
 export interface DatabaseColumn {
   readonly name: string
   readonly type: string
@@ -8,7 +8,7 @@ export interface DatabaseColumn {
   readonly default: string | null
 }
 
-/** The columns of a table, in the order of their definition. */
+/** Reads the columns of a table in the order of their definition. */
 export async function readColumns(
   database: Pool | ClientBase,
   table: string,

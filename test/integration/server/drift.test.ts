@@ -75,7 +75,7 @@ describe('the migrated database and src/schema agree', () => {
     expect(identity.rows).toEqual([{ relreplident: 'f' }])
   })
 
-  test.each(collections)('%s: the values that a column may have', async (name) => {
+  test.each(collections)('%s: allowed values of columns', async (name) => {
     const { rows } = await pool.query<{ definition: string }>(
       `SELECT pg_get_constraintdef(oid) AS definition FROM pg_constraint
        WHERE conrelid = $1::regclass AND contype = 'c'`,
@@ -91,7 +91,7 @@ describe('the migrated database and src/schema agree', () => {
     }
   })
 
-  test.each(['', 'x'.repeat(129)])('no row has a tenant that is none: %j', async (tenant) => {
+  test.each(['', 'x'.repeat(129)])('rejects the tenant id %j', async (tenant) => {
     const inserts = [
       `INSERT INTO sessions (tenant_id, id, owner_id, title) VALUES ($1, 'a', 'b', 'c')`,
       `INSERT INTO timeline_events (tenant_id, id, session_id, seq, kind)
@@ -107,7 +107,7 @@ describe('the migrated database and src/schema agree', () => {
     }
   })
 
-  test('the deltas of streamed messages', async () => {
+  test('chat_message_deltas', async () => {
     const columns = await readColumns(pool, schema.replicatedTables.chatMessageDeltas.name)
     const nothing = z.object({})
     const deltas = {
@@ -125,7 +125,7 @@ describe('the migrated database and src/schema agree', () => {
     expect(rows).toEqual([{ relreplident: 'f' }])
   })
 
-  test('an index leads with the columns of every foreign key', async () => {
+  test('every foreign key has an index that starts with its columns', async () => {
     const { rows } = await pool.query(
       `SELECT conname FROM pg_constraint c WHERE contype = 'f' AND NOT EXISTS (
          SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indpred IS NULL
@@ -135,7 +135,7 @@ describe('the migrated database and src/schema agree', () => {
   })
 })
 
-describe('drift is seen', () => {
+describe('reports drift', () => {
   const alterations: Record<string, string> = {
     'a column more': 'ALTER TABLE sessions ADD COLUMN extra text',
     'a column less': 'ALTER TABLE sessions DROP COLUMN repo_label',

@@ -25,7 +25,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
   })
   afterAll(() => fixture.close())
 
-  /** Batches by what they do; each is made anew, on rows of its own. */
+  /** Batches of each kind. Every call returns new rows. */
   const batches: Record<string, () => Promise<MutationInput[]>> = {
     'insert a session': async () => [insertSession(randomUUID())],
     'append a message': async () => [insertMessage('t', randomUUID())],
@@ -56,7 +56,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
       return { id: randomUUID(), mutations: (await batches[name]?.()) ?? [] }
     }
 
-    test('the same batch again is answered as the first time', async () => {
+    test('returns the first result for a repeated batch', async () => {
       const batch = await newBatch()
       const first = await fixture.store.write(ada, batch)
       const before = await contents()
@@ -64,7 +64,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
       expect(await contents()).toEqual(before)
     })
 
-    test('twenty at once, over two stores: applied once, answered alike', async () => {
+    test('applies one of twenty concurrent repetitions over two stores and returns its result for all', async () => {
       const batch = await newBatch()
       const other = createSessionStore({ database: fixture.pool })
       const answers = await Promise.all(
@@ -79,7 +79,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
       expect(claims).toEqual([{ txid: answers[0]?.txid == null ? null : `${answers[0].txid}` }])
     })
 
-    test('other content or another user under the same id is a conflict', async () => {
+    test('rejects other content or another user under the same id with a conflict', async () => {
       const batch = await newBatch()
       await fixture.store.write(ada, batch)
       const other = { ...batch, mutations: [...batch.mutations, insertSession(randomUUID())] }
@@ -96,7 +96,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
     })
   })
 
-  test('another tenant uses the same batch id for itself', async () => {
+  test('lets another tenant use the same batch id', async () => {
     const batch = { id: 'shared-id', mutations: [insertSession('tenant-session')] }
     await fixture.store.write(ada, batch)
     await fixture.store.write(stranger, batch)
@@ -105,7 +105,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
     ).toEqual([{ tenant_id: 'acme' }, { tenant_id: 'rival' }])
   })
 
-  test('a refused batch claims nothing, and may be sent again once it is right', async () => {
+  test('does not claim the id of a refused batch, which may be corrected and sent again', async () => {
     const id = randomUUID()
     const batch = { id: randomUUID(), mutations: [insertThread(id, `${id}-t`)] }
     expect((await refusalOf(fixture.store.write(ada, batch))).code).toBe('not_found')
@@ -124,7 +124,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
     return Promise.all(tables.map((table) => fixture.rows(`SELECT * FROM ${table} ORDER BY 1, 2`)))
   }
 
-  /** The same value with its keys in order, for comparing texts. */
+  /** Serializes a value with sorted keys, for comparison. */
   function sorted(value: unknown): unknown {
     if (Array.isArray(value)) return value.map(sorted)
     if (typeof value !== 'object' || value === null) return value

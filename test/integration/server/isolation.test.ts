@@ -18,8 +18,8 @@ const times = <T>(count: number, make: (index: number) => T) =>
   Array.from({ length: count }, (_, i) => make(i))
 
 /**
- * An app may run its database at a stricter level than Postgres does by default. Then writers that
- * meet fail with 40001 instead of waiting, and only another attempt decides.
+ * An app may run its database at a stricter isolation level than Postgres's default. Concurrent writers
+ * then fail with 40001 where they would wait, and the store has to retry them.
  */
 describe.each(['repeatable read', 'serializable'])('a database at %s', (level) => {
   let fixture: StoreFixture
@@ -40,7 +40,7 @@ describe.each(['repeatable read', 'serializable'])('a database at %s', (level) =
     await fixture.close()
   })
 
-  /** Sends a batch as an adapter does: again, under the same id, while it is `unavailable`. */
+  /** Sends a batch like an adapter: while it is `unavailable`, it retries with the same id. */
   async function write(...mutations: MutationInput[]) {
     const batch = { id: randomUUID(), mutations }
     for (;;) {
@@ -52,12 +52,12 @@ describe.each(['repeatable read', 'serializable'])('a database at %s', (level) =
     }
   }
 
-  test('is really at that level', async () => {
+  test('runs at that level', async () => {
     const { rows } = await pool.query('SHOW transaction_isolation')
     expect(rows).toEqual([{ transaction_isolation: level }])
   })
 
-  test('one of two that meet fails with 40001, and is made by the store all the same', async () => {
+  test('retries the one of two concurrent writes that failed with 40001', async () => {
     await write(insertSession('s'), insertThread('s', 'st'))
     const blocker = await fixture.pool.connect()
     await blocker.query('BEGIN')
@@ -70,7 +70,7 @@ describe.each(['repeatable read', 'serializable'])('a database at %s', (level) =
     expect(await fixture.rows("SELECT content FROM chat_messages WHERE id = 'm'")).toHaveLength(1)
   })
 
-  test('appends at once: none lost, none doubled, positions without a gap', async () => {
+  test('stores concurrent appends once each, without gaps in positions', async () => {
     await write(insertSession('a'), insertThread('a', 'at'))
     await Promise.all(times(20, (index) => write(insertMessage('at', `a${index}`))))
     const rows = await fixture.rows<{ position: string }>(
@@ -80,7 +80,7 @@ describe.each(['repeatable read', 'serializable'])('a database at %s', (level) =
     await expectTrueCounters(fixture.pool)
   })
 
-  test('an update that expects a version is made by one', async () => {
+  test('applies one of several updates that expect the same version', async () => {
     await write(insertSession('v'))
     const settled = await Promise.allSettled(
       times(8, (index) =>

@@ -33,7 +33,7 @@ function editMessage(id: string, changes: { content?: string; parts?: string[] }
 }
 
 describe('the size of a message', () => {
-  test('one MiB passes, one byte more does not', async () => {
+  test('may be 1 MiB, and not one byte more', async () => {
     const most = 'x'.repeat(1024 * 1024)
     await byDefault.write(ada, insertMessage('t', 'most', { content: most }))
     const refused = refusalOf(
@@ -49,7 +49,7 @@ describe('the size of a message', () => {
     expect(await byDefault.rows('SELECT id FROM chat_messages')).toEqual([{ id: 'most' }])
   })
 
-  test('is counted in bytes of UTF-8, content and parts together', async () => {
+  test('counts UTF-8 bytes of content and parts together', async () => {
     await strict.write(ada, insertMessage('t', 'm1', { content: '👋👋👋👋', parts: [1] }))
     const over = { content: '👋👋👋👋', parts: [1, 2] }
     expect(
@@ -62,7 +62,7 @@ describe('the size of a message', () => {
     expect(await refusalOf(write)).toMatchObject({ code: 'too_large', details: { size: 24 } })
   })
 
-  test('names the mutation', async () => {
+  test('is reported with the mutation', async () => {
     const write = strict.write(
       ada,
       insertSession('x'),
@@ -74,7 +74,7 @@ describe('the size of a message', () => {
 })
 
 describe('the size of a batch', () => {
-  test('in bytes', async () => {
+  test('is limited in bytes', async () => {
     const write = strict.write(ada, insertSession('big', { metadata: { text: 'x'.repeat(600) } }))
     expect(await refusalOf(write)).toMatchObject({
       code: 'too_large',
@@ -82,7 +82,7 @@ describe('the size of a batch', () => {
     })
   })
 
-  test('in mutations', async () => {
+  test('is limited in mutations', async () => {
     const write = strict.write(ada, ...[1, 2, 3, 4].map((index) => insertEvent('s', index)))
     expect(await refusalOf(write)).toMatchObject({
       code: 'too_large',
@@ -91,7 +91,7 @@ describe('the size of a batch', () => {
   })
 })
 
-describe('batches that are none', () => {
+describe('rejects an invalid batch', () => {
   const invalid: Record<string, [unknown, string]> = {
     'no object': ['text', ''],
     'an unknown collection': [
@@ -118,7 +118,7 @@ describe('batches that are none', () => {
     })
   })
 
-  test('a date that only JavaScript has', async () => {
+  test('with a date beyond the range of Postgres', async () => {
     const startedAt = new Date(8.64e15)
     const refused = await refusalOf(byDefault.write(ada, insertSession('far', { startedAt })))
     expect(refused.code).toBe('invalid')
@@ -126,7 +126,7 @@ describe('batches that are none', () => {
   })
 })
 
-test('texts that look like SQL are texts', async () => {
+test('stores texts that look like SQL unchanged', async () => {
   const id = `'; DROP TABLE sessions; -- $1 \\ "`
   await byDefault.write(ada, insertSession(id, { title: id, metadata: { [id]: id } }))
   expect(await byDefault.rows('SELECT title, metadata FROM sessions WHERE id = $1', [id])).toEqual([

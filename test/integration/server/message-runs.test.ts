@@ -24,7 +24,7 @@ beforeAll(async () => {
 })
 afterAll(() => fixture.close())
 
-/** A new thread; each in a mode of its own is archived by the next, which changes its version. */
+/** Creates an archived thread: an active one would be archived by the next, which changes its version. */
 async function givenThread(): Promise<string> {
   threads += 1
   const id = `t${threads}`
@@ -76,8 +76,8 @@ const messages = fc.array(
   { minLength: 1, maxLength: 12 },
 )
 
-describe('new messages next to each other in a batch', () => {
-  test('are stored, numbered and counted as if each had come alone', async () => {
+describe('consecutive new messages in a batch', () => {
+  test('are stored, numbered and counted like separate batches', async () => {
     await fc.assert(
       fc.asyncProperty(messages, async (given) => {
         const [together, apart] = [await givenThread(), await givenThread()]
@@ -100,7 +100,7 @@ describe('new messages next to each other in a batch', () => {
     )
   })
 
-  test('raise the version of their thread also after other changes of it in the batch', async () => {
+  test('raise the version of their thread, also after other changes to it in the batch', async () => {
     const id = await givenThread()
     await fixture.write(
       ada,
@@ -114,7 +114,7 @@ describe('new messages next to each other in a batch', () => {
     expect(await threadRow(id)).toMatchObject({ message_count: 4, last_position: 4, version: 7 })
   })
 
-  test('are one statement, and those of another thread another', async () => {
+  test('take one statement per thread', async () => {
     const tap = await startWireTap(fixture.url)
     const pool = createTestPool(tap.url)
     const plain = createSessionStore({ database: pool })
@@ -134,7 +134,7 @@ describe('new messages next to each other in a batch', () => {
     expect(tap.requests()).toBe(6)
   })
 
-  test('of a thread that is not there are refused by the first of them, and leave nothing', async () => {
+  test('in a missing thread are refused at the first one and store nothing', async () => {
     const id = await givenThread()
     const refusal = await refusalOf(
       fixture.write(
@@ -150,14 +150,14 @@ describe('new messages next to each other in a batch', () => {
     expect(await threadRow(id)).toMatchObject({ message_count: 0, version: 1 })
   })
 
-  test('with a taken id among them are a conflict', async () => {
+  test('with a repeated id are a conflict', async () => {
     const id = await givenThread()
     const same = [insertMessage(id, `${id}-1`), insertMessage(id, `${id}-1`)]
     expect(await refusalOf(fixture.write(ada, ...same))).toMatchObject({ code: 'conflict' })
     expect(await messagesOf(id)).toEqual([])
   })
 
-  test('are each judged by the policy', async () => {
+  test('are each checked by the policy', async () => {
     const store = createSessionStore({
       database: fixture.pool,
       policy: {
@@ -183,7 +183,7 @@ describe('new messages next to each other in a batch', () => {
   })
 })
 
-test('an app’s own UPDATE raises a version by one, whatever it says', async () => {
+test('an app’s own UPDATE raises a version by one, whatever it sets', async () => {
   const id = await givenThread()
   await fixture.rows('UPDATE chat_threads SET version = 70 WHERE id = $1', [id])
   expect(await threadRow(id)).toMatchObject({ version: 2 })

@@ -32,7 +32,7 @@ async function tableNames(): Promise<string[]> {
 }
 
 describe('migrate', () => {
-  test('creates every table, and a second run finds nothing to do', async () => {
+  test('creates every table, and a second run does nothing', async () => {
     const once = await migrate({ database: database.url })
     expect(once).toEqual({ applied: ours, alreadyApplied: [] })
     expect(await tableNames()).toEqual([
@@ -52,7 +52,7 @@ describe('migrate', () => {
     expect(twice).toEqual({ applied: [], alreadyApplied: ours })
   })
 
-  test('applies only what is new, in order', async () => {
+  test('applies only new migrations, in order', async () => {
     await applyMigrations(pool, [first])
     const result = await applyMigrations(pool, [first, second])
     expect(result).toEqual({ applied: ['0002-second'], alreadyApplied: ['0001-first'] })
@@ -64,7 +64,7 @@ describe('migrate', () => {
     expect(result).toEqual({ applied: [], alreadyApplied: ['0001-first'] })
   })
 
-  test('refuses an applied migration whose text has changed', async () => {
+  test('rejects an applied migration whose text has changed', async () => {
     await applyMigrations(pool, [first])
     const changed = { ...first, sql: 'CREATE TABLE first (id bigint)' }
     await expect(applyMigrations(pool, [changed, second])).rejects.toThrow(
@@ -73,7 +73,7 @@ describe('migrate', () => {
     expect(await tableNames()).not.toContain('second')
   })
 
-  test('a failing migration leaves nothing, and those before it stay', async () => {
+  test('rolls a failing migration back and keeps the ones before it', async () => {
     const broken = { name: '0002-second', sql: 'CREATE TABLE second (id int); SELECT 1/0;' }
     await expect(applyMigrations(pool, [first, broken])).rejects.toThrow(
       /0002-second failed and was rolled back: division by zero/,
@@ -83,7 +83,7 @@ describe('migrate', () => {
     expect(repaired).toEqual({ applied: ['0002-second'], alreadyApplied: ['0001-first'] })
   })
 
-  test('says that the database cannot be reached', async () => {
+  test('reports an unreachable database', async () => {
     const unreachable = 'postgresql://nobody:nothing@127.0.0.1:1/none'
     await expect(migrate({ database: unreachable })).rejects.toMatchObject({
       code: 'unavailable',
@@ -91,9 +91,9 @@ describe('migrate', () => {
     })
   })
 
-  test('four processes at once: each migration is applied by exactly one', async () => {
+  test('lets exactly one of four concurrent processes apply each migration', async () => {
     const results = await Promise.all([1, 2, 3, 4].map(() => migrateInProcess(database.url)))
-    // They take turns from one migration to the next: one may apply the second, another the third.
+    // They take turns: one may apply the second migration, another the third.
     expect(results.flatMap(({ applied }) => applied).sort()).toEqual(ours)
     for (const { applied, alreadyApplied } of results) {
       expect([...applied, ...alreadyApplied].sort()).toEqual(ours)

@@ -31,7 +31,7 @@ interface Ids {
   readonly message: string
 }
 
-/** Ada's session with an event, and a thread and a message by `chatter`. */
+/** Creates Ada's session with an event, and a thread and a message by `chatter`. */
 async function givenSession(visibility: string, chatter: Principal = ada): Promise<Ids> {
   counter += 1
   const session = `s${counter}`
@@ -57,7 +57,7 @@ async function givenSession(visibility: string, chatter: Principal = ada): Promi
 
 const missing: Ids = { session: 'no-s', event: 'no-e', thread: 'no-t', message: 'no-m' }
 
-/** Every way to touch something in a session. The insert of a session touches none. */
+/** Every mutation of a session or its children. */
 const mutations: Record<string, (ids: Ids) => MutationInput> = {
   'update session': ({ session: id }) => ({
     collection: 'sessions',
@@ -106,7 +106,7 @@ async function snapshot(): Promise<unknown> {
   return Promise.all(tables.map((table) => fixture.rows(`SELECT * FROM ${table} ORDER BY 1, 2`)))
 }
 
-/** Refused with this code, and nothing in the database changed. */
+/** Expects a refusal with this code and an unchanged database. */
 async function expectRefusal(code: string, principal: Principal, name: string, ids: Ids) {
   const before = await snapshot()
   const refused = await refusalOf(attempt(principal, name, ids))
@@ -115,44 +115,47 @@ async function expectRefusal(code: string, principal: Principal, name: string, i
   return refused
 }
 
-describe('the owner of a session', () => {
-  test.each(names)('%s, private', async (name) => {
+describe('the owner of a session may', () => {
+  test.each(names)('%s in a private session', async (name) => {
     const result = await attempt(ada, name, await givenSession('private'))
     expect(result.txid).not.toBeNull()
   })
-  test.each(changes)('%s by another user, in the owner’s session', async (name) => {
+  test.each(changes)('%s of another user’s row in the session', async (name) => {
     await attempt(ada, name, await givenSession('tenant', bob))
   })
 })
 
 describe('another user of the tenant', () => {
-  test.each(names)('%s, private: as if it did not exist', async (name) => {
+  test.each(names)('gets not_found for %s in a private session', async (name) => {
     const hidden = await expectRefusal('not_found', bob, name, await givenSession('private'))
     expect(hidden).toEqual(await expectRefusal('not_found', bob, name, missing))
   })
-  test.each(changes)('%s of their own, private by now', async (name) => {
-    await expectRefusal('not_found', bob, name, await givenSession('private', bob))
-  })
-  test.each(onSession)('%s, shared: forbidden', async (name) => {
+  test.each(changes)(
+    'gets not_found for %s of their own row once the session is private',
+    async (name) => {
+      await expectRefusal('not_found', bob, name, await givenSession('private', bob))
+    },
+  )
+  test.each(onSession)('is forbidden %s in a shared session', async (name) => {
     await expectRefusal('forbidden', bob, name, await givenSession('tenant'))
   })
-  test.each(inserts)('%s, shared', async (name) => {
+  test.each(inserts)('may %s in a shared session', async (name) => {
     await attempt(bob, name, await givenSession('tenant'))
   })
-  test.each(changes)('%s of the owner, shared: forbidden', async (name) => {
+  test.each(changes)('is forbidden %s of the owner’s row in a shared session', async (name) => {
     await expectRefusal('forbidden', bob, name, await givenSession('tenant'))
   })
-  test.each(changes)('%s of their own, shared', async (name) => {
+  test.each(changes)('may %s of their own row in a shared session', async (name) => {
     await attempt(bob, name, await givenSession('tenant', bob))
   })
 })
 
-describe('a user of another tenant, even with the owner’s user id', () => {
-  test.each(names)('%s: as if it did not exist', async (name) => {
+describe('a user of another tenant with the owner’s user id', () => {
+  test.each(names)('gets not_found for %s', async (name) => {
     const hidden = await expectRefusal('not_found', stranger, name, await givenSession('tenant'))
     expect(hidden).toEqual(await expectRefusal('not_found', stranger, name, missing))
   })
-  test('may use the same ids for rows of its own', async () => {
+  test('may use the same ids for their own rows', async () => {
     const ids = await givenSession('tenant')
     await fixture.write(
       stranger,
@@ -169,7 +172,7 @@ describe('a user of another tenant, even with the owner’s user id', () => {
   })
 })
 
-describe('principals that are none', () => {
+describe('rejects the malformed principal', () => {
   test.each([
     undefined,
     {},
@@ -182,14 +185,14 @@ describe('principals that are none', () => {
   })
 })
 
-describe('a policy of the app', () => {
+describe('an app’s policy', () => {
   interface Member extends Principal {
     readonly role: 'admin' | 'guest'
   }
   const admin: Member = { ...bob, role: 'admin' }
   const guest: Member = { ...bob, role: 'guest' }
 
-  test('sees the app’s own principal, the mutation and the rows', async () => {
+  test('receives the app’s principal, the mutation and the rows', async () => {
     const store = createSessionStore<Member>({
       database: fixture.pool,
       policy: {
@@ -222,7 +225,7 @@ describe('a policy of the app', () => {
     expect(await fixture.rows('SELECT FROM sessions WHERE id = $1', [ids.session])).toEqual([])
   })
 
-  test('never reaches another tenant, whatever it says', async () => {
+  test('never reaches another tenant, whatever its conditions', async () => {
     const everything = () => sql<boolean>`true`
     const rules = { insert: everything, update: everything, delete: everything }
     const policy = {

@@ -3,7 +3,7 @@ import type { MutationInput } from '../../../src/writes/index.ts'
 import { fc } from '../../support/property.ts'
 import { insertEvent, insertMessage, insertSession, insertThread } from './store-fixture.ts'
 
-/** Few ids, the same in both tenants, so that batches meet each other's rows. */
+/** Few ids, the same in both tenants, so that batches hit each other's rows. */
 const ids = (prefix: string, count: number) =>
   fc.integer({ min: 1, max: count }).map((number) => `${prefix}${number}`)
 const session = ids('s', 3)
@@ -23,7 +23,7 @@ const mode = fc.constantFrom('session' as const, 'general' as const)
 const status = fc.constantFrom('active' as const, 'archived' as const)
 const expectedVersion = fc.integer({ min: 1, max: 4 })
 
-/** A record in which the named keys may be left out. */
+/** A record with some optional keys. */
 function partly<T extends object, K extends keyof T>(
   all: { [Key in keyof T]: fc.Arbitrary<T[Key]> },
   requiredKeys: K[],
@@ -103,11 +103,11 @@ const anyMutation = fc.oneof(
   { weight: 1, arbitrary: fc.oneof(...deletes) },
 )
 
-/** A batch as someone sends it, perhaps more than once. */
+/** A batch that a user sends one or more times. */
 export interface Sending {
   readonly principal: Principal
   readonly mutations: readonly MutationInput[]
-  /** Which earlier batch's id it takes; a new one when there is none. */
+  /** Index of the earlier batch whose id it reuses. Without one it gets a new id. */
   readonly reusedId: number | null
   readonly sends: number
 }
@@ -122,7 +122,7 @@ export const anySending: fc.Arbitrary<Sending> = fc.record({
   sends: fc.constantFrom(1, 1, 1, 2),
 })
 
-/** What there is before the random batches: most of them would find nothing otherwise. */
+/** Rows inserted before the random batches, without which most of these would hit nothing. */
 export const firstSendings: readonly Sending[] = ['red', 'blue'].flatMap((tenantId) => {
   const by = (userId: string, ...mutations: MutationInput[]): Sending => ({
     principal: { tenantId, userId },

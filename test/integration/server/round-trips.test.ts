@@ -70,7 +70,7 @@ describe('a batch of one mutation is one round trip', () => {
   })
 })
 
-test('a new message that is there already is looked for after it has collided', async () => {
+test('looks an existing message up with a second request', async () => {
   const thread = [insertSession('twice', {}), insertThread('twice', 'twice')]
   await store.write(ada, { id: 'twice', mutations: thread })
   const again = insertMessage('twice', 'first', { clientMessageId: 'twice' })
@@ -81,7 +81,7 @@ test('a new message that is there already is looked for after it has collided', 
   expect(tap.requests()).toBe(2)
 })
 
-test('an append that meets another one waits for it: it does not collide and try again', async () => {
+test('a concurrent append waits and does not need a retry', async () => {
   const thread = [insertSession('met', {}), insertThread('met', 'met')]
   await store.write(ada, { id: 'met', mutations: thread })
   const pool = createTestPool(fixture.url, { max: 1 })
@@ -119,7 +119,7 @@ test('an append that meets another one waits for it: it does not collide and try
   ])
 })
 
-test('a refused or repeated one is two', async () => {
+test('a refused or repeated batch takes two requests', async () => {
   const refused = insertThread('no-such-session', 'x')
   tap.reset()
   await refusalOf(store.write(bob, { id: 'refused', mutations: [refused] }))
@@ -135,13 +135,13 @@ describe('a batch of twenty mutations', () => {
   const mutations = (prefix: string) =>
     Array.from({ length: 20 }, (_, index) => insertSession(`${prefix}-${index}`))
 
-  test('is three round trips on the store’s own pool', async () => {
+  test('takes three round trips on the store’s own pool', async () => {
     tap.reset()
     await store.write(ada, { id: 'own-pool', mutations: mutations('own') })
     expect(tap.roundTrips()).toBe(3)
   })
 
-  test('works on a pool without pipelining too', async () => {
+  test('also works on a pool without pipelining', async () => {
     const pool = createTestPool(tap.url)
     const plain = createSessionStore({ database: pool })
     const result = await plain.write(ada, { id: 'plain-pool', mutations: mutations('plain') })
@@ -153,7 +153,7 @@ describe('a batch of twenty mutations', () => {
 })
 
 describe.each(storeDrivers)('over %s', (driver) => {
-  test('a batch of one is one round trip, one of ten as many as the guide says', async () => {
+  test('takes the round trips that the guide lists for one and ten mutations', async () => {
     const opened = openDatabase(driver, tap.url)
     const over = createSessionStore({ database: opened.database })
     const roundTripsOf = async (id: string, count: number) => {
@@ -162,7 +162,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
       await over.write(ada, { id, mutations })
       return tap.roundTrips()
     }
-    // The first on a connection makes it, and has the statement prepared.
+    // The first write opens the connection and prepares the statement.
     await roundTripsOf(`${driver}-first`, 1)
     expect(await roundTripsOf(`${driver}-one`, 1)).toBe(1)
     await roundTripsOf(`${driver}-first-ten`, 10)
@@ -174,8 +174,8 @@ describe.each(storeDrivers)('over %s', (driver) => {
   })
 })
 
-describe('when the database is away', () => {
-  test('a connection that is cut is `unavailable`, and the next write works', async () => {
+describe('when the database is unreachable', () => {
+  test('fails with `unavailable` when a connection breaks, and the next write succeeds', async () => {
     const blocker = await fixture.pool.connect()
     await blocker.query('BEGIN; LOCK TABLE sessions')
     const batch = { id: 'cut', mutations: [insertSession('cut')] }
@@ -193,10 +193,10 @@ describe('when the database is away', () => {
     expect(await fixture.rows("SELECT FROM sessions WHERE id = 'cut'")).toHaveLength(1)
   })
 
-  test('an answer that is lost after the commit is given again to the retry', async () => {
+  test('returns the result to the retry when the response was lost after the commit', async () => {
     for (const mutations of [[insertSession('l1')], [insertSession('l2'), insertSession('l3')]]) {
       const batch = { id: `lost-${mutations.length}`, mutations }
-      // The answers of a batch of several come in three parts; the last one says that it committed.
+      // A batch of several has three responses. The last one confirms the commit.
       const result = await loseAnswerTo(batch, mutations.length === 1 ? 0 : 2)
       const [applied] = await fixture.rows('SELECT txid FROM applied_batches WHERE batch_id = $1', [
         batch.id,
@@ -214,7 +214,7 @@ describe('when the database is away', () => {
     return store.write(ada, batch)
   }
 
-  test('connections that break at any time: each append is there once, in order', async () => {
+  test('stores each append once and in order while connections break at random', async () => {
     await store.write(ada, { id: 'k', mutations: [insertSession('k'), insertThread('k', 'kt')] })
     const acknowledged = await Promise.all(
       Array.from({ length: 60 }, async (_, index) => {
@@ -243,7 +243,7 @@ describe('when the database is away', () => {
     )
   })
 
-  test('a database that cannot be reached is `unavailable`', async () => {
+  test('fails with `unavailable` when it cannot connect', async () => {
     const unreachable = createSessionStore({ database: 'postgresql://u:p@127.0.0.1:1/none' })
     const write = unreachable.write(ada, { id: 'b', mutations: [insertSession('x')] })
     expect((await refusalOf(write)).code).toBe('unavailable')
@@ -251,7 +251,7 @@ describe('when the database is away', () => {
   })
 })
 
-test('a database without the schema says what to do', async () => {
+test('tells how to migrate a database without the schema', async () => {
   await fixture.pool.query('ALTER TABLE applied_batches RENAME TO away')
   const write = fixture.write(ada, insertSession('unmigrated'))
   expect(await refusalOf(write)).toMatchObject({

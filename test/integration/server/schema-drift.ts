@@ -2,7 +2,7 @@ import * as z from 'zod/mini'
 import type { ColumnDefinition, ColumnMap } from '../../../src/schema/index.ts'
 import type { DatabaseColumn } from './database-columns.ts'
 
-/** Everything `src/schema` says about one entity. */
+/** The definitions of one entity in `src/schema`. */
 export interface EntityDescription {
   readonly columns: ColumnMap
   readonly row: z.ZodMiniObject
@@ -10,7 +10,7 @@ export interface EntityDescription {
   readonly update: z.ZodMiniObject
 }
 
-/** Every way in which the TypeScript side and the database disagree about one table. */
+/** Lists all differences between the TypeScript schema and a table in the database. */
 export function findDrift(
   entity: EntityDescription,
   database: readonly DatabaseColumn[],
@@ -104,7 +104,7 @@ function writableKeys(columns: ColumnMap, when: readonly string[]): string[] {
   return Object.keys(columns).filter((key) => when.includes(columns[key]?.writable ?? ''))
 }
 
-/** One value of each JavaScript category, tried to see which of them a zod type takes. */
+/** One value of each JavaScript type, to find out which of them a zod type accepts. */
 const samples: Record<string, unknown[]> = {
   text: ['x', ...'private ready upload codex session active user complete message'.split(' ')],
   integer: [1],
@@ -113,7 +113,7 @@ const samples: Record<string, unknown[]> = {
   'timestamp with time zone': [new Date(0)],
 }
 
-/** Beyond what the column's type can hold. */
+/** A value outside of the column type's range. */
 const excessive: Record<string, unknown> = { integer: 2 ** 31, bigint: 2 ** 53 }
 
 function typeDrift(property: string, field: z.core.$ZodType, { type }: ColumnDefinition): string[] {

@@ -3,7 +3,7 @@ import { Pool } from 'pg'
 import postgres from 'postgres'
 import type { StoreDatabase } from '../../../src/server/store/index.ts'
 
-/** What a store may be given, by name; each is a client of its own, as an app would have it. */
+/** The supported kinds of `database` by name. Each opens its own client, as an app does. */
 export type StoreDriver = 'connection string' | 'pg' | 'postgres.js' | 'kysely'
 
 export const storeDrivers: readonly StoreDriver[] = [
@@ -20,7 +20,7 @@ export interface OpenedDatabase {
 
 const CONNECTIONS = 10
 
-/** Opens a client of this kind. */
+/** Opens a client. */
 export function openDatabase(driver: StoreDriver, url: string): OpenedDatabase {
   switch (driver) {
     case 'connection string':
@@ -34,7 +34,7 @@ export function openDatabase(driver: StoreDriver, url: string): OpenedDatabase {
       return { database: sql, close: () => sql.end({ timeout: 5 }) }
     }
     case 'kysely': {
-      // With a plugin that renames columns: statements must not depend on names it would change.
+      // The plugin renames columns. Statements must not depend on names it changes.
       const db = new Kysely<{ unrelated: { id: number } }>({
         dialect: new PostgresDialect({ pool: quietPool(url) }),
         plugins: [new CamelCasePlugin()],
@@ -47,7 +47,7 @@ export function openDatabase(driver: StoreDriver, url: string): OpenedDatabase {
 function quietPool(connectionString: string): Pool {
   const pool = new Pool({ connectionString, max: CONNECTIONS })
   pool.on('error', () => {})
-  // Kysely does not listen on the connections it holds: one that breaks would end the process.
+  // Kysely has no error listener on its connections, so a broken one would end the process.
   pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }

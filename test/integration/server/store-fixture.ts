@@ -12,14 +12,14 @@ import { freshDatabase } from '../../support/database.ts'
 import { openDatabase, type StoreDriver } from './store-drivers.ts'
 import { createTestPool } from './test-pool.ts'
 
-/** Two users of one tenant, and one of another with the same user id as the first. */
+/** Two users of one tenant, and a user of another tenant with the id of the first. */
 export const ada: Principal = { tenantId: 'acme', userId: 'ada' }
 export const bob: Principal = { tenantId: 'acme', userId: 'bob' }
 export const stranger: Principal = { tenantId: 'rival', userId: 'ada' }
 
 export interface StoreFixture {
   readonly url: string
-  /** A pool apart from the store's, to look at what is in the database. */
+  /** A separate pool for reading the database. */
   readonly pool: Pool
   readonly store: SessionStore
   /** Writes a batch under a new id. */
@@ -28,7 +28,7 @@ export interface StoreFixture {
     sql: string,
     values?: unknown[],
   ): Promise<Row[]>
-  /** Resolves once some statement in this database waits for a lock. */
+  /** Resolves when a statement in this database waits for a lock. */
   untilBlocked(): Promise<void>
   close(): Promise<void>
 }
@@ -37,7 +37,7 @@ const BLOCKED = `
   SELECT FROM pg_stat_activity
   WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0`
 
-/** A migrated database of its own with a store. */
+/** Creates a migrated database with a store. */
 export async function startStore(
   options: Omit<SessionStoreOptions, 'database'> & { readonly driver?: StoreDriver } = {},
 ): Promise<StoreFixture> {
@@ -84,7 +84,7 @@ export function insertMessage(threadId: string, id: string, more: object = {}): 
   return { collection: 'chatMessages', type: 'insert', value }
 }
 
-/** The code and details of the error that a promise rejects with; fails when it does not. */
+/** Returns the code, message and details of a refused write. Fails when it is applied. */
 export async function refusalOf(
   write: Promise<unknown>,
 ): Promise<{ code: string; message: string; details: unknown }> {
@@ -94,5 +94,5 @@ export async function refusalOf(
     const { code, message, details } = error as { code: string; message: string; details: unknown }
     return { code, message, details }
   }
-  throw new Error('The write was expected to be refused, and was made')
+  throw new Error('Expected the write to be refused, but it was applied')
 }

@@ -1,7 +1,7 @@
 import { PREVIEW_LENGTH, type Principal } from '../../../src/schema/index.ts'
 import type { AppliedMutation, ErrorCode, Mutation, WriteBatch } from '../../../src/writes/index.ts'
 
-/** A row with what matters to the rules; the rest of it in `values`. */
+/** A row: the columns that rules depend on, and the others in `values`. */
 interface Row {
   readonly tenant: string
   readonly id: string
@@ -31,7 +31,7 @@ class Refused extends Error {
 const VERSIONLESS = 'timelineEvents'
 const keyOf = (tenant: string, id: string) => JSON.stringify([tenant, id])
 
-/** What the store should do, said as plainly as possible: one batch after the other, in memory. */
+/** A reference model of the store: one batch after the other, in memory. */
 export function createOracle() {
   let tables: Tables = {
     sessions: new Map(),
@@ -204,7 +204,7 @@ function archive(tables: Tables, active: Row): void {
   }
 }
 
-/** A thread's counters after one of its messages was added (1), edited (0) or removed (-1). */
+/** Updates a thread's counters after a message was added (1), edited (0) or deleted (-1). */
 function recount(tables: Tables, message: Row, difference: -1 | 0 | 1): void {
   const thread = tables.chatThreads.get(keyOf(message.tenant, message.thread ?? ''))
   if (thread === undefined) return

@@ -14,8 +14,8 @@ import { startWireTap } from './wire-tap.ts'
 const RUNS = cases(10, 200)
 
 /**
- * postgres.js 3.4.9 throws where nobody can catch it, and answers no more, when a connection ends just
- * before it writes to it.
+ * postgres.js 3.4.9 throws an uncatchable error, and never answers, when a connection ends just before
+ * it writes to it.
  */
 const sturdyDrivers = storeDrivers.filter((driver) => driver !== 'postgres.js')
 
@@ -45,7 +45,7 @@ function batchOf({ mutations, reusedId }: Sending, index: number): WriteBatch {
   return parseWriteBatch({ id, mutations })
 }
 
-/** The columns that the oracle knows, spelled as it spells them. */
+/** The columns of the oracle, under its names. */
 const FINAL_STATE = {
   sessions: `SELECT tenant_id, id, owner_id, version, visibility, title FROM sessions`,
   timelineEvents: `SELECT tenant_id, id, session_id, seq, title FROM timeline_events`,
@@ -80,7 +80,7 @@ function oracleState(oracle: Oracle, name: keyof typeof FINAL_STATE): unknown[][
   })
 }
 
-/** Holds everything that is stored against the oracle. */
+/** Compares all stored rows with the oracle's. */
 async function expectState(oracle: Oracle): Promise<void> {
   for (const name of Object.keys(FINAL_STATE) as (keyof typeof FINAL_STATE)[]) {
     const rows = await fixture.rows(FINAL_STATE[name])
@@ -92,8 +92,8 @@ async function expectState(oracle: Oracle): Promise<void> {
 
 const inOrder = (rows: unknown[][]) => rows.map((row) => JSON.stringify(row)).sort()
 
-describe('any batches by any principals', () => {
-  test('one after the other: every answer and the final state are the oracle’s', async () => {
+describe('random batches by random principals', () => {
+  test('in sequence give the oracle’s results and final state', async () => {
     const seen = new Map<string, number>()
     await fc.assert(
       fc.asyncProperty(fc.array(anySending, { minLength: 20, maxLength: 60 }), async (sendings) => {
@@ -112,13 +112,13 @@ describe('any batches by any principals', () => {
       }),
       { numRuns: RUNS },
     )
-    // The batches are of use only when they meet every answer there is, and often change something
-    // (a quarter of them does, give or take).
+    // The batches are useful only if they get every kind of result and often change something (about a
+    // quarter of them does).
     expect([...seen.keys()].sort()).toEqual(['applied', 'conflict', 'forbidden', 'not_found'])
     expect(seen.get('applied')).toBeGreaterThan([...seen.values()].reduce((a, b) => a + b) / 7)
   })
 
-  test('all at once: counters true, tenants apart, each batch applied once', async () => {
+  test('run concurrently keep counters correct and tenants separate, and apply once', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(anySending, { minLength: 20, maxLength: 60 }), async (sendings) => {
         await fixture.rows('DELETE FROM sessions; DELETE FROM applied_batches')
@@ -181,8 +181,8 @@ describe('any batches by any principals', () => {
               retries += 1
             }
           }
-          // Each lane is a tenant, so that the order within it is all that matters. A batch is sent
-          // several times at once, and the next one when all of these are answered.
+          // Each lane is a tenant, so only the order within a lane matters. A batch is sent several times
+          // concurrently, and the next one after all responses.
           const runLane = async (sendings: readonly Sending[], lane: number) => {
             for (const [index, sending] of [...firstSendings, ...sendings].entries()) {
               const principal = { ...sending.principal, tenantId: `lane-${lane}` }

@@ -20,8 +20,8 @@ describe.each(storeDrivers)('over %s', (driver) => {
   })
   afterAll(() => fixture.close())
 
-  describe('what an insert stores', () => {
-    test('a session belongs to the principal, with the defaults of its columns', async () => {
+  describe('inserts', () => {
+    test('a session owned by the principal, with default values', async () => {
       const startedAt = '2026-03-01T10:00:00+02:00'
       const result = await fixture.write(
         ada,
@@ -52,7 +52,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
       })
     })
 
-    test('a message takes session, author and position from where it is put', async () => {
+    test('a message with the session and next position of its thread and the principal as author', async () => {
       await fixture.write(ada, insertSession('s1'))
       await fixture.write(ada, insertThread('s1', 't1'))
       await fixture.write(ada, insertMessage('t1', 'm1'))
@@ -94,7 +94,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
   })
 
   describe('updates and deletes', () => {
-    test('an update changes what it names, and the version', async () => {
+    test('an update changes the given properties and the version', async () => {
       await fixture.write(ada, insertSession('u1', { repoLabel: 'old', metadata: { a: 1 } }))
       const changes = { title: 'New', repoLabel: null, metadata: { b: 2 } }
       const result = await fixture.write(ada, {
@@ -110,7 +110,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
       expect(row?.updated_at).not.toEqual(row?.created_at)
     })
 
-    test('an update that names nothing still changes the row', async () => {
+    test('an empty update still changes the row', async () => {
       await fixture.write(ada, insertSession('u2'))
       const result = await fixture.write(ada, {
         collection: 'sessions',
@@ -122,7 +122,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
       expect(result.mutations[0]?.version).toBe(2)
     })
 
-    test('a timeline event that stays as it was gives no txid', async () => {
+    test('an update that leaves a timeline event unchanged has no txid', async () => {
       await fixture.write(ada, insertSession('u3'), insertEvent('u3', 0, { title: 'same' }))
       const update = (changes: object) =>
         fixture.write(ada, { collection: 'timelineEvents', type: 'update', id: 'u3-0', changes })
@@ -131,7 +131,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
       expect((await update({ title: 'other' })).txid).not.toBeNull()
     })
 
-    test('expectedVersion of an earlier version is a conflict that names the current one', async () => {
+    test('an outdated expectedVersion is a conflict with the current version', async () => {
       await fixture.write(ada, insertSession('u4'))
       const mutation = { collection: 'sessions', id: 'u4', expectedVersion: 7 } as const
       const refused = {
@@ -147,9 +147,9 @@ describe.each(storeDrivers)('over %s', (driver) => {
       ])
     })
 
-    test('expectedVersion on a timeline event is refused: it has none', async () => {
+    test('expectedVersion on a timeline event is invalid', async () => {
       const mutation = { collection: 'timelineEvents', type: 'delete', id: 'x' } as const
-      // @ts-expect-error The types refuse it, too.
+      // @ts-expect-error rejected by the types, too
       const refusal = await refusalOf(fixture.write(ada, { ...mutation, expectedVersion: 1 }))
       expect(refusal).toMatchObject({
         code: 'invalid',
@@ -157,7 +157,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
       })
     })
 
-    test('deleting a session takes everything in it along', async () => {
+    test('deleting a session deletes everything in it', async () => {
       await fixture.write(
         ada,
         insertSession('d1'),
@@ -172,7 +172,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
       }
     })
 
-    test('deleting the newest message shows the one before it; positions are not used again', async () => {
+    test('deleting the newest message restores the previous preview and does not free its position', async () => {
       await fixture.write(ada, insertSession('d2'), insertThread('d2', 'dt2'))
       for (const id of ['a', 'b', 'c']) await fixture.write(ada, insertMessage('dt2', `d2-${id}`))
       await fixture.write(ada, { collection: 'chatMessages', type: 'delete', id: 'd2-c' })
@@ -189,7 +189,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
       ])
     })
 
-    test('editing the newest message changes the preview, editing another does not', async () => {
+    test('only an edit of the newest message changes the preview', async () => {
       await fixture.write(ada, insertSession('d3'), insertThread('d3', 'dt3'))
       for (const id of ['a', 'b']) await fixture.write(ada, insertMessage('dt3', `d3-${id}`))
       const edit = (id: string, content: string) =>
@@ -207,7 +207,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
   })
 
   describe('duplicates', () => {
-    test('an id that is taken is a conflict, and says the same whoever holds it', async () => {
+    test('a used id is a conflict with the same message whoever owns the row', async () => {
       await fixture.write(ada, insertSession('private'), insertThread('private', 'private-thread'))
       await fixture.write(bob, insertSession('own'))
       const own = await refusalOf(fixture.write(bob, insertSession('own')))
@@ -218,7 +218,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
       expect(thread).toEqual(own)
     })
 
-    test('a seq that is taken is a conflict', async () => {
+    test('a used seq is a conflict', async () => {
       await fixture.write(ada, insertSession('q1'), insertEvent('q1', 0))
       const again = insertEvent('q1', 0, { id: 'another' })
       expect(await refusalOf(fixture.write(ada, again))).toMatchObject({
@@ -227,7 +227,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
       })
     })
 
-    test('a clientMessageId is stored once, and answered with the message that is there', async () => {
+    test('a repeated clientMessageId stores nothing and returns the stored message', async () => {
       await fixture.write(ada, insertSession('c1'), insertThread('c1', 'ct1'))
       const first = await fixture.write(ada, insertMessage('ct1', 'cm1', { clientMessageId: 'k' }))
       expect(first.txid).not.toBeNull()
@@ -241,7 +241,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
       ])
     })
 
-    test('the same clientMessageId in another thread is another message', async () => {
+    test('a clientMessageId may be used in several threads', async () => {
       await fixture.write(ada, insertSession('c2'), insertThread('c2', 'ct2'))
       await fixture.write(ada, insertThread('c2', 'ct3', { mode: 'general' }))
       await fixture.write(ada, insertMessage('ct2', 'cm4', { clientMessageId: 'k' }))
@@ -249,7 +249,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
       expect(other).toMatchObject({ mutations: [{ id: 'cm5' }] })
     })
 
-    test('twenty sends of one clientMessageId at once store one message', async () => {
+    test('twenty concurrent sends of one clientMessageId store one message', async () => {
       await fixture.write(ada, insertSession('c3'), insertThread('c3', 'ct4'))
       const results = await Promise.all(
         Array.from({ length: 20 }, (_, index) =>
@@ -266,7 +266,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
   })
 
   describe('batches of several mutations', () => {
-    test('share one txid', async () => {
+    test('have one txid', async () => {
       const result = await fixture.write(
         ada,
         insertSession('b1'),
@@ -283,7 +283,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
       expect(xmins).toEqual(Array(3).fill({ xmin: String(result.txid) }))
     })
 
-    test('leave nothing when the last one fails, and say which one it was', async () => {
+    test('write nothing when the last mutation fails, and report which one failed', async () => {
       const batch = {
         id: 'half',
         mutations: [
@@ -303,13 +303,13 @@ describe.each(storeDrivers)('over %s', (driver) => {
       expect((await fixture.store.write(ada, repaired)).mutations).toHaveLength(3)
     })
 
-    test('leave nothing when the database refuses one', async () => {
+    test('write nothing when the database rejects a mutation', async () => {
       const taken = [insertSession('b3'), insertSession('b4'), insertSession('b3')]
       expect((await refusalOf(fixture.write(ada, ...taken))).code).toBe('conflict')
       expect(await fixture.rows("SELECT FROM sessions WHERE id IN ('b3', 'b4')")).toEqual([])
     })
 
-    test('a batch that changes nothing has no txid', async () => {
+    test('have no txid when nothing changed', async () => {
       await fixture.write(ada, insertSession('b5'), insertEvent('b5', 0), insertEvent('b5', 1))
       const nothing = (id: string) =>
         ({

@@ -63,8 +63,8 @@ async function message(id = 'm') {
 
 const deltaCount = async () => (await fixture.rows('SELECT FROM chat_message_deltas')).length
 
-describe('appending', () => {
-  test('costs the message nothing, and its end puts the text together', async () => {
+describe('an append', () => {
+  test('leaves the message unchanged until the end of the stream folds the text', async () => {
     await fixture.write(ada, append(0, 'Hel', 'lo'))
     const { txid, mutations } = await fixture.write(ada, append(2, ' world'))
     expect(txid).toEqual(expect.any(Number))
@@ -84,7 +84,7 @@ describe('appending', () => {
     expect(thread).toEqual({ last_message_preview: 'Hello world' })
   })
 
-  test('remembers no batch: what is sent again is stored once', async () => {
+  test('stores no batch id, and a repeated delta once', async () => {
     const batch = { id: randomUUID(), mutations: [append(0, 'a', 'b')] }
     const before = await fixture.rows('SELECT FROM applied_batches')
     await fixture.store.write(ada, batch)
@@ -95,14 +95,14 @@ describe('appending', () => {
     expect((await fixture.store.readMessage(ada, 'm'))?.content).toBe('ab')
   })
 
-  test('at the same time twice is stored once', async () => {
+  test('sent twice concurrently is stored once', async () => {
     const sends = Array.from({ length: 8 }, () => fixture.write(ada, append(0, 'a', 'b')))
     const txids = (await Promise.all(sends)).map(({ txid }) => txid)
     expect(txids.filter((txid) => txid !== null)).toHaveLength(1)
     expect((await fixture.store.readMessage(ada, 'm'))?.content).toBe('ab')
   })
 
-  test('waits for an end that is being written, and is then refused: nothing comes after it', async () => {
+  test('waits for a concurrent end of the stream and is then refused', async () => {
     await fixture.write(ada, append(0, 'a'))
     const client = await fixture.pool.connect()
     try {
@@ -131,18 +131,18 @@ describe('appending', () => {
     ['other text under the same number', append(0, 'x')],
     ['half of it new', append(0, 'a', 'x')],
     ['another writer', { ...append(1, 'x'), writer: 'w2' } as MutationInput],
-  ])('%s is a conflict', async (_, mutation) => {
+  ])('with %s is a conflict', async (_, mutation) => {
     await fixture.write(ada, append(0, 'a'))
     expect(await refusalOf(fixture.write(ada, mutation))).toMatchObject({ code: 'conflict' })
     expect((await fixture.store.readMessage(ada, 'm'))?.content).toBe('a')
   })
 
-  test('to a message that has ended is a conflict', async () => {
+  test('to an ended message is a conflict', async () => {
     await fixture.write(ada, update({ status: 'error' }))
     expect(await refusalOf(fixture.write(ada, append(0, 'a')))).toMatchObject({ code: 'conflict' })
   })
 
-  test('is for its author and the owner of the session, and strangers see no message', async () => {
+  test('is allowed to the author and the session’s owner, and not_found for strangers', async () => {
     expect(await refusalOf(fixture.write(bob, append(0, 'a')))).toMatchObject({ code: 'forbidden' })
     expect(await refusalOf(fixture.write(stranger, append(0, 'a')))).toMatchObject({
       code: 'not_found',
@@ -152,7 +152,7 @@ describe('appending', () => {
     expect(await deltaCount()).toBe(0)
   })
 
-  test('within a batch of several is part of its transaction', async () => {
+  test('in a batch of several is part of the transaction', async () => {
     const bad = update({ status: 'complete' })
     const batch = [append(0, 'a'), { ...bad, expectedVersion: 9 } as MutationInput]
     expect(await refusalOf(fixture.write(ada, ...batch))).toMatchObject({ code: 'conflict' })
@@ -161,7 +161,7 @@ describe('appending', () => {
     expect(await message()).toMatchObject({ content: 'a', status: 'complete' })
   })
 
-  test('a deleted message leaves no deltas', async () => {
+  test('is deleted with its message', async () => {
     await fixture.write(ada, append(0, 'a'))
     await fixture.write(ada, { collection: 'sessions', type: 'delete', id: 's' })
     expect(await deltaCount()).toBe(0)
@@ -169,7 +169,7 @@ describe('appending', () => {
 })
 
 describe('the end of a stream', () => {
-  test('waits for a delta that is being stored', async () => {
+  test('waits for a concurrent append', async () => {
     const client = await fixture.pool.connect()
     await client.query('BEGIN')
     await client.query(`SELECT FROM chat_messages WHERE id = 'm' FOR SHARE`)
@@ -182,14 +182,14 @@ describe('the end of a stream', () => {
     expect(await message()).toMatchObject({ content: 'late', status: 'complete' })
   })
 
-  test('keeps what a statement says itself', async () => {
+  test('keeps values that the update sets', async () => {
     await fixture.write(ada, append(0, 'streamed'))
     await fixture.write(ada, update({ status: 'complete', content: 'Edited.' }))
     expect(await message()).toMatchObject({ content: 'Edited.' })
     expect(await deltaCount()).toBe(0)
   })
 
-  test('another writer goes on where the one before it stopped, and shuts it out', async () => {
+  test('lets a new writer continue and rejects the previous one', async () => {
     await fixture.write(ada, append(0, 'one '))
     await fixture.write(ada, update({ metadata: { stream: { writer: 'w2' } } }))
     expect(await message()).toMatchObject({
@@ -206,7 +206,7 @@ describe('the end of a stream', () => {
     expect(await message()).toMatchObject({ content: 'one two', metadata: { stream: { from: 2 } } })
   })
 
-  test('metadata that is nonsense stops nobody', async () => {
+  test('ignores malformed metadata', async () => {
     await fixture.rows(
       `UPDATE chat_messages SET metadata = '{"stream": {"writer": "w1", "from": "x"}}'`,
     )
@@ -236,7 +236,7 @@ const anyDelta: fc.Arbitrary<MessageDelta> = fc.oneof(
   fc.record({ delta: text, part }),
 )
 
-test('the database puts a message together as the browser does', async () => {
+test('folds deltas in the database like in the browser', async () => {
   let count = 0
   await fc.assert(
     fc.asyncProperty(

@@ -1,8 +1,8 @@
 import { Pool, type PoolConfig } from 'pg'
 
 /**
- * A pool for looking into a test's database. Dropping the database ends connections that are still
- * closing; that is no failure of the test.
+ * Creates a pool for reading a test's database. Dropping the database ends connections that are still
+ * closing; such errors are ignored.
  */
 export function createTestPool(connectionString: string, more: PoolConfig = {}): Pool {
   const pool = new Pool({ connectionString, ...more })

@@ -31,7 +31,7 @@ function thread(id: string) {
     .then(([row]) => row)
 }
 
-test('what a message that is appended comes to has no condition that each statement reads anew', async () => {
+test('the triggers of a new message have no WHEN condition, which each statement would parse', async () => {
   const conditions = await fixture.rows(
     `SELECT tgname FROM pg_trigger
      WHERE tgqual IS NOT NULL AND tgrelid IN ('chat_threads'::regclass, 'chat_messages'::regclass)`,
@@ -39,8 +39,8 @@ test('what a message that is appended comes to has no condition that each statem
   expect(conditions).toEqual([{ tgname: 'chat_messages_fold_deltas' }])
 })
 
-describe('counters stay true under statements of any shape', () => {
-  test('one insert of 20,000 rows for three threads raises each version once', async () => {
+describe('counters stay correct after', () => {
+  test('one insert of 20,000 rows into three threads, which raises each version by one', async () => {
     await fixture.rows(`${INSERT}
       SELECT 'acme', 'm' || n, 't' || (n % 3 + 1), 's', 'ada', 'user', 'text ' || n, n / 3 + 1
       FROM generate_series(0, 19999) n`)
@@ -53,7 +53,7 @@ describe('counters stay true under statements of any shape', () => {
     await expectTrueCounters(fixture.pool)
   })
 
-  test('rows put in from the last to the first', async () => {
+  test('inserts at decreasing positions', async () => {
     for (const position of [5, 3, 4, 1, 7]) {
       await fixture.rows(
         `${INSERT} VALUES ('acme', 'p' || $1, 't1', 's', 'ada', 'user', $1, $1::int)`,
@@ -64,7 +64,7 @@ describe('counters stay true under statements of any shape', () => {
     expect(await thread('t1')).toMatchObject({ last_position: 7, last_message_preview: '7' })
   })
 
-  test('a position below the last, above every message left', async () => {
+  test('an insert below the last position and above all remaining messages', async () => {
     await fixture.rows(`${INSERT}
       SELECT 'acme', 'q' || n, 't1', 's', 'ada', 'user', n, n FROM generate_series(1, 9) n`)
     await fixture.rows('DELETE FROM chat_messages WHERE position > 5')
@@ -76,7 +76,7 @@ describe('counters stay true under statements of any shape', () => {
     })
   })
 
-  test('updates that move, reorder and edit many rows at once', async () => {
+  test('updates that move, reorder and edit many rows', async () => {
     await fixture.rows(`${INSERT}
       SELECT 'acme', 'r' || n, 't' || (n % 2 + 1), 's', 'ada', 'user', 'text ' || n, n
       FROM generate_series(1, 40) n`)
@@ -92,7 +92,7 @@ describe('counters stay true under statements of any shape', () => {
     })
   })
 
-  test('deletes of every message, and of the thread', async () => {
+  test('deletes of all messages and of a thread', async () => {
     await fixture.rows(`${INSERT}
       SELECT 'acme', 'd' || n, 't' || (n % 2 + 1), 's', 'ada', 'user', n, n
       FROM generate_series(1, 40) n`)
@@ -105,7 +105,7 @@ describe('counters stay true under statements of any shape', () => {
     })
   })
 
-  test('an edit beyond the preview leaves the thread alone', async () => {
+  test('an edit beyond the preview, which leaves the thread unchanged', async () => {
     const beginning = 'x'.repeat(280)
     await fixture.rows(`${INSERT} VALUES ('acme', 'e', 't1', 's', 'ada', 'user', $1, 1)`, [
       beginning,
@@ -117,7 +117,7 @@ describe('counters stay true under statements of any shape', () => {
 })
 
 describe('versions', () => {
-  test('rise with every update, an `updated_at` that is given stays', async () => {
+  test('rise with every update, and keep an explicit `updated_at`', async () => {
     await fixture.rows('UPDATE sessions SET title = title')
     await fixture.rows("UPDATE sessions SET updated_at = '2001-01-01Z', version = 70")
     expect(await fixture.rows('SELECT version, updated_at FROM sessions')).toEqual([
@@ -126,7 +126,7 @@ describe('versions', () => {
   })
 })
 
-describe('what a message cannot be', () => {
+describe('a message cannot be', () => {
   test('in another session than its thread', async () => {
     await fixture.write(ada, insertSession('other'))
     await expect(

@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import { expect } from 'vitest'
 
-/** Holds every thread's counters against its messages. */
+/** Compares the counters of all threads with their messages. */
 export async function expectTrueCounters(pool: Pool): Promise<void> {
   const { rows } = await pool.query(`
     SELECT t.id, t.message_count, t.last_message_at, t.last_message_preview, t.last_position,

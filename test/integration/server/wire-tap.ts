@@ -1,20 +1,20 @@
 import type { Socket } from 'node:net'
 import { startDatabaseRelay } from '../../support/database-relay.ts'
 
-/** A TCP proxy in front of Postgres that counts what goes over the wire. */
+/** A TCP proxy in front of Postgres that counts round trips and requests. */
 export interface WireTap {
-  /** The database's url, through the proxy. */
+  /** The database's URL through the proxy. */
   readonly url: string
-  /** How often the client spoke after the server had: the round trips. */
+  /** Number of times the client sent after the server had responded. */
   roundTrips(): number
-  /** How many times the client asked the server to answer: Sync and Query messages. */
+  /** Number of Sync and Query messages, each of which asks for a response. */
   requests(): number
   reset(): void
-  /** Cuts the connection on which the server answers next, before the client gets the answer. */
+  /** Cuts the connection of the server's next response before the client receives it. */
   loseNextAnswer(): void
-  /** From now on cuts a connection, in the middle of what it carries, every so many bytes. */
+  /** From now on cuts a connection mid-stream after every given number of bytes. */
   cutEvery(nextDistance: () => number): void
-  /** Cuts every connection that is open now. */
+  /** Cuts all open connections. */
   cut(): void
   close(): Promise<void>
 }

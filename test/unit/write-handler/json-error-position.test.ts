@@ -26,15 +26,15 @@ test.each([
   ['1}', 1],
   ['[1}', 2],
   ['{"a":"b"', 8],
-])('%j goes wrong at %i', (text, offset) => {
+])('finds the first error in %j at %i', (text, offset) => {
   expect(locateJsonError(text)).toBe(offset)
 })
 
-test('deep nesting does not overflow the stack', () => {
+test('does not overflow the stack on deep nesting', () => {
   expect(locateJsonError('['.repeat(1_000_000))).toBe(1_000_000)
 })
 
-test('finds the end of every JSON text, and in a cut one never more than was cut', () => {
+test('returns the length of every valid text, and the cut position of a truncated one or less', () => {
   fc.assert(
     fc.property(fc.json(), fc.nat(), (json, at) => {
       expect(locateJsonError(json)).toBe(json.length)
@@ -44,7 +44,7 @@ test('finds the end of every JSON text, and in a cut one never more than was cut
   )
 })
 
-test('agrees with JSON.parse on what may stand before the error', () => {
+test('agrees with JSON.parse on the text before the error', () => {
   const piece = fc.constantFrom('{', '}', '[', ']', ',', ':', '"a"', '1', ' ', 'null', '"', '-')
   fc.assert(
     fc.property(
