@@ -5,38 +5,38 @@ import { validate } from '../schema/validate.ts'
 import type { AnyShape, ShapeRegistry } from '../shapes/define-shape.ts'
 import type { sessionShapes } from '../shapes/session-shapes.ts'
 import { createScopeRegistry } from './scope-registry.ts'
+import type { StreamOptions } from './sync/stream-options.ts'
 import {
   createSyncedCollection,
   type RowCollection,
-  type StreamOptions,
   type SyncedCollection,
 } from './sync/synced-collection.ts'
 
-/** Shapes whose rows a browser can hold, whatever principal they are for. */
+/** A registry of shapes for any principal, as a browser uses it. */
 export type AppShapes = ShapeRegistry<never>
 
-/** The names of the app's own shapes; the library's own have collections of their own. */
+/** The names of the app's own shapes; the library's shapes have collections already. */
 export type AppShapeName<Shapes extends AppShapes> = Exclude<
   keyof Shapes & string,
   keyof typeof sessionShapes
 >
 
-/** What a shape is asked for by: nothing may be given where it has no parameters. */
+/** The parameters of a shape, optional if it needs none. */
 export type AppShapeParams<Shape extends AnyShape<never>> =
   Record<string, never> extends z.input<Shape['params']>
     ? [params?: z.input<Shape['params']>]
     : [params: z.input<Shape['params']>]
 
-/** The rows of a shape as a browser holds them. */
+/** A row of a shape as a browser holds it. */
 export type AppShapeRow<Shape extends AnyShape<never>> = RowOf<Shape['columns']>
 
-/** The live collection of an app's own shape. */
+/** Returns the live collection of an app's own shape. */
 export type GetAppShape<Shapes extends AppShapes> = <Name extends AppShapeName<Shapes>>(
   name: Name,
   ...params: AppShapeParams<Shapes[Name]>
 ) => RowCollection<AppShapeRow<Shapes[Name]>>
 
-/** A shape's collection, as a scope of its own. */
+/** The scope of a single collection. */
 interface AppScope {
   readonly source: SyncedCollection<object>
 }
@@ -46,7 +46,7 @@ export interface AppShapeSources {
   get(name: string, params: Readonly<Record<string, unknown>>): AppScope
 }
 
-/** Creates the collections of the app's own shapes, each when it is first asked for. */
+/** Creates the collections of the app's own shapes, each when it is first requested. */
 export function createAppShapes(
   shapes: AppShapes,
   prefix: string,
@@ -84,6 +84,6 @@ function shapeNamed(shapes: AppShapes, name: string): AnyShape<never> {
   const known = Object.keys(shapes).join(', ') || 'none'
   throw new SessionDbError(
     'invalid',
-    `There is no shape '${name}' (there are: ${known}). Give it to createSessionCollections in shapes.`,
+    `There is no shape '${name}' (there are: ${known}). Pass it to createSessionCollections in shapes.`,
   )
 }

@@ -1,30 +1,31 @@
 import type { SessionDbError } from '../errors.ts'
 import { sendBatch } from '../writes/adapter.ts'
-import type { WriteBatchInput } from '../writes/batch.ts'
 import { withRetries } from '../writes/with-retries.ts'
+import type { CommitContext } from './actions/commit-batch.ts'
+import { registerContext } from './actions/context.ts'
 import { createActions } from './actions/session-actions.ts'
 import { createWriteOrder } from './actions/write-order.ts'
 import { type AppShapes, createAppShapes, type GetAppShape } from './app-shapes.ts'
 import { UNKNOWN } from './optimistic/optimistic-rows.ts'
+import { connectOutbox } from './outbox/outbox.ts'
 import type {
   NoShapes,
   SessionCollections,
   SessionCollectionsOptions,
 } from './session-collections.ts'
 import { createSources, liveSources, threadKey } from './sources.ts'
+import { untilShown } from './sync/confirm-write.ts'
 import { createConnection } from './sync/connection.ts'
 import { requireOneTanStackDb } from './sync/one-tanstack-db.ts'
-import { confirmTxid } from './sync/sync-timeout.ts'
-import { type SyncStream, streamOf } from './sync/synced-collection.ts'
-import { createUploadSession } from './upload/upload-session.ts'
+import { type SyncStream, streamOf } from './sync/sync-stream.ts'
 import { createTimelineView } from './windows/timeline-view.ts'
 
 /**
  * Creates the live collections of one signed-in user, and the actions that change them. Nothing is
  * fetched until a collection is subscribed to or preloaded.
  *
- * @throws SessionDbError `invalid` when two copies of `@tanstack/db` are installed; a relative
- *   `electricUrl` outside a page fails when a collection starts to sync
+ * @throws SessionDbError `invalid` when two copies of `@tanstack/db` are installed. A relative
+ *   `electricUrl` outside a page fails when a collection starts to sync.
  * @example
  * const db = createSessionCollections({
  *   electricUrl: '/api/shapes',
@@ -37,6 +38,7 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
   options: SessionCollectionsOptions<Shapes>,
 ): SessionCollections<Shapes> {
   requireOneTanStackDb()
+  const { identity = { tenantId: UNKNOWN, userId: UNKNOWN }, syncTimeoutMs = 10_000 } = options
   const connection = createConnection(options, {
     onSignedOut: () => void leave(false),
     onBack: () => options.outbox?.flush(),
@@ -48,27 +50,37 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
     fetchClient: connection.fetch,
     network: connection.network,
   }
-  const syncTimeoutMs = options.syncTimeoutMs ?? 10_000
   const sources = createSources(streams, (source) => outbox?.writes.show(source))
+  const appShapes = createAppShapes(options.shapes ?? {}, sources.prefix, streams)
+
   const adapter = connection.writes(options.writeAdapter)
   const retrying =
     options.writeRetries === false ? adapter : withRetries(adapter, options.writeRetries)
-  const writing = {
+  const writing: CommitContext = {
     live: liveSources(sources),
-    identity: options.identity ?? { tenantId: UNKNOWN, userId: UNKNOWN },
-    send: (batch: WriteBatchInput) => sendBatch(retrying, batch),
+    identity,
+    send: (batch) => sendBatch(retrying, batch),
     order: createWriteOrder(),
     syncTimeoutMs,
     onError: (error: SessionDbError) => options.onError?.(error),
   }
-  const outbox = options.outbox?.connect((batch) => sendBatch(adapter, batch), writing)
-  const appShapes = createAppShapes(options.shapes ?? {}, sources.prefix, streams)
+  // The outbox retries by itself.
+  const outbox =
+    options.outbox && connectOutbox(options.outbox, (batch) => sendBatch(adapter, batch), writing)
+  const context = {
+    ...writing,
+    ...(outbox && { outbox: outbox.writes }),
+    uploads: {
+      request: connection.request,
+      ...(options.uploadUrl === undefined ? {} : { uploadUrl: options.uploadUrl }),
+    },
+  }
 
-  /** What may have rows or have stopped. The sessions are shown on after a sign-out. */
+  /** Returns the streams that may hold rows or have stopped. Sessions stay in view after a sign-out. */
   const inUse = () => [...new Set([sources.sessions, ...running])]
 
   async function leave(tellOthers: boolean): Promise<void> {
-    // What waits stays on the device, for when this user signs in again.
+    // Pending writes stay on the device until this user signs in again.
     outbox?.close()
     connection.signOut(tellOthers)
     await Promise.all(inUse().map((stream) => stream.empty()))
@@ -79,7 +91,7 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
   const shape = (name: string, params: Readonly<Record<string, unknown>> = {}) =>
     appShapes.get(name, params).source.collection
 
-  return {
+  const db: SessionCollections<Shapes> = {
     sessions: sources.sessions.collection,
     session: (sessionId) => sources.bySession.get(sessionId).scope,
     thread: (thread) => sources.byThread.get(threadKey(thread)).scope,
@@ -88,13 +100,13 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
         (fromSeq, toSeq) => sources.timelineWindow(sessionId, fromSeq, toSeq),
         viewOptions,
       ),
-    // The registry's types say what the untyped collection of a name holds.
+    // The registry's types describe the rows that the untyped collection holds.
     shape: shape as unknown as GetAppShape<Shapes>,
-    confirm: async (collection, txid) => confirmTxid(streamOf(collection), txid, syncTimeoutMs),
-    actions: createActions(
-      { ...writing, ...(outbox && { outbox: outbox.writes }) },
-      createUploadSession(options, connection.keep, (error) => options.onError?.(error)),
-    ),
+    async confirm(collection, txid) {
+      const expected = new Map([[streamOf(collection), []]])
+      await untilShown(txid, expected, { timeoutMs: syncTimeoutMs, graceMs: 0 }, () => {})
+    },
+    actions: createActions(context),
     status: (collection) => streamOf(collection).status,
     restart() {
       connection.restart()
@@ -107,4 +119,6 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
       connection.reset()
     },
   }
+  registerContext(db, context)
+  return db
 }

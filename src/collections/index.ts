@@ -6,7 +6,7 @@ export type {
   SessionActions,
   WriteGuard,
 } from './actions/session-actions.ts'
-export type { NewStreamedMessage, StreamActions } from './actions/stream-actions.ts'
+export { type NewStreamedMessage, resumeMessage, streamMessage } from './actions/stream-message.ts'
 export type {
   AppShapeName,
   AppShapeParams,
@@ -23,17 +23,15 @@ export type { OutboxFailure } from './outbox/outbox-storage.ts'
 export type {
   SessionCollections,
   SessionCollectionsOptions,
-  SessionScope,
-  ThreadRef,
-  ThreadScope,
 } from './session-collections.ts'
+export type { SessionScope, ThreadRef, ThreadScope } from './sources.ts'
 export type { SyncConnection, SyncStatus, SyncStatusStore } from './sync/sync-status.ts'
 export type { RowCollection } from './sync/synced-collection.ts'
-export type {
-  PendingUpload,
-  SessionUpload,
-  UploadOptions,
-  UploadProgress,
+export {
+  type PendingUpload,
+  type SessionUpload,
+  type UploadProgress,
+  uploadSession,
 } from './upload/upload-session.ts'
 export { timelineQuery } from './windows/timeline-query.ts'
 export type { TimelineView, TimelineViewOptions } from './windows/timeline-view.ts'

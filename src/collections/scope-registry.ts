@@ -1,20 +1,20 @@
-/** Scopes by id: one object per id, for as long as anybody holds it or it syncs. */
+/** Scopes by id: one object per id while the app holds it or it syncs. */
 export interface ScopeRegistry<Scope extends object> {
-  /** The scope of this id, made when there is none. */
+  /** Returns the scope of this id; creates it if needed. */
   get(id: string): Scope
-  /** All scopes of which a collection syncs; of this id, where one is given. */
+  /** Returns all scopes with a syncing collection, or only the one of `id`. */
   live(id?: string): Scope[]
 }
 
-/** Makes a scope; each of its collections must tell when it starts and when it stops to sync. */
+/** Creates a scope, whose collections must report when they start and stop syncing. */
 export type CreateScope<Scope extends object> = (
   id: string,
   onLiveChange: (live: boolean) => void,
 ) => Scope
 
 /**
- * Creates a registry that holds scopes strongly only while they sync. One that nobody holds any
- * more is forgotten, however many ids were asked for.
+ * Creates a registry that holds scopes strongly only while they sync; others can be collected as
+ * garbage, so that memory doesn't grow with the number of ids requested.
  */
 export function createScopeRegistry<Scope extends object>(
   create: CreateScope<Scope>,

@@ -4,41 +4,55 @@ import type { Session } from '../schema/session.ts'
 import type { TimelineEvent } from '../schema/timeline-event.ts'
 import type { sessionShapes } from '../shapes/session-shapes.ts'
 import { createScopeRegistry, type ScopeRegistry } from './scope-registry.ts'
-import type { SessionScope, ThreadRef, ThreadScope } from './session-collections.ts'
+import type { StreamOptions } from './sync/stream-options.ts'
 import { type CreateSyncOverlay, overlayStreams } from './sync/streamed-messages.ts'
+import type { SyncStream } from './sync/sync-stream.ts'
 import {
   createSyncedCollection,
-  type StreamOptions,
+  type RowCollection,
   type SyncedCollection,
   type SyncedRow,
-  type SyncStream,
 } from './sync/synced-collection.ts'
 
 /** The collections of one session. */
+export interface SessionScope {
+  readonly timeline: RowCollection<TimelineEvent>
+  readonly threads: RowCollection<ChatThread>
+  readonly messages: RowCollection<ChatMessage>
+}
+
+/** Identifies a thread and its session. A thread's row is one. */
+export type ThreadRef = Pick<ChatThread, 'id' | 'sessionId'>
+
+/** The collections of one thread. */
+export interface ThreadScope {
+  readonly messages: RowCollection<ChatMessage>
+}
+
+/** The collections of one session, with their streams. */
 export interface SessionSources {
-  /** As an app gets them. */
   readonly scope: SessionScope
   readonly timeline: SyncedCollection<TimelineEvent>
   readonly threads: SyncedCollection<ChatThread>
   readonly messages: SyncedCollection<ChatMessage>
 }
 
-/** The collections of one thread. */
+/** The collections of one thread, with their streams. */
 export interface ThreadSources {
   readonly threadId: string
   readonly scope: ThreadScope
   readonly messages: SyncedCollection<ChatMessage>
 }
 
-/** Every collection there is: the sessions, and those of each session and thread asked for. */
+/** All collections: the sessions, and those of each session and thread requested. */
 export interface Sources {
-  /** What the ids of all its collections begin with. */
+  /** The prefix of the ids of all collections. */
   readonly prefix: string
   readonly sessions: SyncedCollection<Session>
   readonly bySession: ScopeRegistry<SessionSources>
   /** By `threadKey`. */
   readonly byThread: ScopeRegistry<ThreadSources>
-  /** A new collection of part of a session's timeline, which belongs to whoever asks. */
+  /** Creates a collection of part of a session's timeline, which the caller must clean up. */
   timelineWindow(sessionId: string, fromSeq: number, toSeq: number): SyncedCollection<TimelineEvent>
 }
 
@@ -47,7 +61,7 @@ let instances = 0
 /**
  * Creates the sources of one `createSessionCollections`.
  *
- * @param onRows called when a collection begins to sync, and when it holds its rows
+ * @param onRows called when a collection starts to sync, and when it holds its rows
  */
 export function createSources(
   options: StreamOptions,
@@ -64,15 +78,9 @@ export function createSources(
   ) => {
     const collectionId = [prefix, shape, ...Object.values(params)].join('/')
     const source: SyncedCollection<Row> = createSyncedCollection<Row>(
-      {
-        collectionId,
-        shape,
-        params,
-        key: ['id'],
-        ...(onLiveChange && { onLiveChange }),
-        ...(overlay && { overlay }),
-      },
+      { collectionId, shape, params, key: ['id'], ...(onLiveChange && { onLiveChange }) },
       options,
+      overlay,
     )
     watchRows(source, onRows)
     return source
@@ -120,7 +128,7 @@ export function threadKey({ id, sessionId }: ThreadRef): string {
   return JSON.stringify({ id, sessionId })
 }
 
-/** The collections that sync now, by what they hold: the only ones a write may touch. */
+/** The collections that sync now, by content: the only ones a write may touch. */
 export interface LiveSources {
   sessions(): SyncedCollection<Session>[]
   timelines(sessionId?: string): SyncedCollection<TimelineEvent>[]
@@ -129,7 +137,7 @@ export interface LiveSources {
   messagesOf(threadId: string, sessionId: string | undefined): SyncedCollection<ChatMessage>[]
 }
 
-/** Sees of `sources` only what syncs. */
+/** Returns the live part of `sources`. */
 export function liveSources({ sessions, bySession, byThread }: Sources): LiveSources {
   return {
     sessions: () => onlyLive([sessions]),
@@ -151,7 +159,7 @@ function onlyLive<Row extends SyncedRow>(
   return sources.filter((source) => source.isLive())
 }
 
-/** Rows that are shown before they are stored belong in a collection from its very beginning. */
+/** Calls `onRows` when a collection starts to sync and when it holds its rows. */
 function watchRows(source: SyncStream, onRows: (source: SyncStream) => void): void {
   let seen = source.status.get().status
   source.status.subscribe(() => {

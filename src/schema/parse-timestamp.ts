@@ -2,12 +2,12 @@ const UTC = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?\+00$/
 const ANY =
   /^(\d{4,6})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d+))?([+-])(\d\d)(?::(\d\d))?(?::(\d\d))?( BC)?$/
 
-/** The furthest point in time a `Date` can hold, in ms; stands in for Postgres' `infinity`. */
+/** The latest time a `Date` can hold, in ms; represents Postgres' `infinity`. */
 const MAX_TIME = 8.64e15
 
 /**
- * Turns a `timestamptz` as Postgres prints it into a `Date`. Microseconds are cut to milliseconds;
- * `infinity` becomes the furthest `Date` there is.
+ * Parses a `timestamptz` as Postgres prints it. Microseconds are cut to milliseconds, and `infinity`
+ * becomes the latest possible `Date`.
  *
  * @param text for example `2024-01-01 00:00:00+00` or `2024-01-01 05:30:00.123456+05:30`
  * @throws RangeError when the text is no timestamp
@@ -15,7 +15,7 @@ const MAX_TIME = 8.64e15
  * parseTimestamp('2024-01-01 00:00:00+00').toISOString() // '2024-01-01T00:00:00.000Z'
  */
 export function parseTimestamp(text: string): Date {
-  // What Electric sends is nearly always this form, and snapshots hold it by the hundred thousand.
+  // The fast path for the form Electric nearly always sends, by the hundred thousand in a snapshot.
   if (UTC.test(text)) return new Date(`${text.slice(0, 10)}T${text.slice(11, -3)}Z`)
   if (text === 'infinity') return new Date(MAX_TIME)
   if (text === '-infinity') return new Date(-MAX_TIME)

@@ -8,13 +8,16 @@ import {
   type PendingUpload,
   type PendingWrite,
   type RowCollection,
+  resumeMessage,
   type Session,
   type SessionCollections,
   type SessionCollectionsOptions,
   type SyncStatus,
+  streamMessage,
   type TimelineEvent,
   type TimelineView,
   timelineQuery,
+  uploadSession,
   type WriteAdapter,
 } from '@org/session-db'
 import { createLiveQueryCollection, eq } from '@tanstack/db'
@@ -55,7 +58,7 @@ describe('createSessionCollections', () => {
       writeAdapter: async () => 'done',
     })
     // @ts-expect-error an option is left away, not set to undefined
-    createSessionCollections({ electricUrl: '/api/shapes', writeAdapter, gcTimeMs: undefined })
+    createSessionCollections({ electricUrl: '/api/shapes', writeAdapter, gcTime: undefined })
     createSessionCollections({
       electricUrl: '/api/shapes',
       writeAdapter,
@@ -170,18 +173,18 @@ describe('actions', () => {
   })
 
   test('stream and upload', () => {
-    const stream = actions.streamMessage({ threadId: 't1', role: 'assistant' })
+    const stream = streamMessage(db, { threadId: 't1', role: 'assistant' })
     expectTypeOf(stream).toEqualTypeOf<MessageStream>()
-    expectTypeOf(actions.resumeMessage).returns.resolves.toEqualTypeOf<MessageStream>()
-    expectTypeOf(actions.uploadSession({ file: new Blob() })).toEqualTypeOf<PendingUpload>()
-    actions.streamMessage({
+    expectTypeOf(resumeMessage).returns.resolves.toEqualTypeOf<MessageStream>()
+    expectTypeOf(uploadSession(db, { file: new Blob() })).toEqualTypeOf<PendingUpload>()
+    streamMessage(db, {
       threadId: 't1',
       role: 'assistant',
       // @ts-expect-error the text comes by `append`
       content: 'Hello',
     })
     // @ts-expect-error a file, not its path
-    actions.uploadSession({ file: '/tmp/log.jsonl' })
+    uploadSession(db, { file: '/tmp/log.jsonl' })
   })
 })
 

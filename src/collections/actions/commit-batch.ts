@@ -5,38 +5,44 @@ import type { WriteResult } from '../../writes/result.ts'
 import { applyMutations, type Touch } from '../optimistic/apply-mutations.ts'
 import { type OptimisticOverlay, showOptimistic } from '../optimistic/optimistic-overlay.ts'
 import type { WriterIdentity } from '../optimistic/optimistic-rows.ts'
-import type { OutboxWrites } from '../outbox/outbox-writes.ts'
 import type { LiveSources } from '../sources.ts'
-import { confirmWrite } from '../sync/confirm-write.ts'
+import { type ExpectedRow, untilShown } from '../sync/confirm-write.ts'
+import type { SyncStream } from '../sync/sync-stream.ts'
 import type { WriteOrder } from './write-order.ts'
 
-/** What committing a batch needs. */
+/** What committing a batch depends on. */
 export interface CommitContext {
   readonly live: LiveSources
   readonly identity: WriterIdentity
   /** Sends a batch, with retries. */
   readonly send: (batch: WriteBatchInput) => Promise<WriteResult>
   readonly order: WriteOrder
-  /** Where writes wait on this device, when there is such a place. */
-  readonly outbox?: OutboxWrites
-  /** How long to wait for a write the server has to come back through the stream, in ms. */
+  /** Commits batches through the outbox instead, if the app uses one. */
+  readonly outbox?: { commit: CommitThroughOutbox }
+  /** How long an answered write may take to come back through the stream, in ms. */
   readonly syncTimeoutMs: number
   readonly onError: (error: SessionDbError) => void
 }
 
-/** A write on its way. */
+/** Shows a batch, stores it, and resolves when it has come back through the stream. */
+export type CommitThroughOutbox = (
+  batch: WriteBatchInput,
+  sessionOfThread: ReadonlyMap<string, string>,
+) => Promise<WriteResult>
+
+/** A write in progress. */
 export interface PendingWrite {
   readonly batchId: string
   /**
-   * Resolves when the server has the write and every collection that shows it has it from the
-   * server. Rejects with a `SessionDbError`. It is safe to ignore.
+   * Resolves when the server has stored the write and every collection that shows it has received it
+   * from the server. Rejects with a `SessionDbError`. It is safe to ignore.
    */
   readonly committed: Promise<WriteResult>
 }
 
 /**
- * Shows the mutations at once in every live collection they touch, sends them as one batch, and
- * takes the optimistic rows away when the server refuses or the stream has brought its own.
+ * Shows the mutations in every live collection they touch and sends them as one batch. The optimistic
+ * rows are removed when the server refuses the batch or the streams have delivered its own rows.
  */
 export function commitBatch(
   context: CommitContext,
@@ -58,12 +64,18 @@ async function settle(
 ): Promise<WriteResult> {
   parseWriteBatch(batch)
   const shown = showBatch(context, batch, sessionOfThread)
-  const result = await send(context, batch, shown.overlay)
-  await confirmWrite(shown, batch, result, context.syncTimeoutMs)
+  let result: WriteResult
+  try {
+    result = await context.order.run(batch.mutations, () => context.send(batch))
+  } catch (error) {
+    shown.overlay.drop()
+    throw error
+  }
+  await confirmBatch(shown, batch, result, context.syncTimeoutMs)
   return result
 }
 
-/** What a batch shows, and where. */
+/** The optimistic rows of a batch and the collections that show them. */
 export interface Shown {
   readonly overlay: OptimisticOverlay
   readonly touches: readonly Touch[]
@@ -82,15 +94,53 @@ export function showBatch(
   return { overlay, touches }
 }
 
-async function send(
-  context: CommitContext,
+/** After a timeout, optimistic rows stay this many times longer in case the stream catches up. */
+const GRACE = 6
+
+/**
+ * Removes the optimistic rows of an answered batch as soon as every collection that shows it has
+ * received it from the server.
+ *
+ * @throws SessionDbError `sync_timeout` after `syncTimeoutMs`
+ */
+export async function confirmBatch(
+  { overlay, touches }: Shown,
   batch: WriteBatchInput,
-  overlay: OptimisticOverlay,
-): Promise<WriteResult> {
-  try {
-    return await context.order.run(batch.mutations, () => context.send(batch))
-  } catch (error) {
+  result: WriteResult,
+  syncTimeoutMs: number,
+): Promise<void> {
+  const expected = expectedRows(touches, batch, result)
+  if (result.txid === null || expected.size === 0) {
     overlay.drop()
-    throw error
+    return
   }
+  const times = { timeoutMs: syncTimeoutMs, graceMs: syncTimeoutMs * GRACE }
+  await untilShown(result.txid, expected, times, overlay.drop)
+}
+
+/**
+ * Returns the rows to wait for, by stream. Mutations that changed nothing are left out, and so is a
+ * message answered with another id, which the server had stored before.
+ */
+function expectedRows(
+  touches: readonly Touch[],
+  batch: WriteBatchInput,
+  result: WriteResult,
+): Map<SyncStream, ExpectedRow[]> {
+  const expected = new Map<SyncStream, ExpectedRow[]>()
+  for (const { source, index, holdsRow } of touches) {
+    const asked = batch.mutations[index]
+    const applied = result.mutations[index]
+    if (asked === undefined || applied?.id !== idOf(asked) || applied.unchanged) continue
+    const rows = expected.get(source) ?? []
+    expected.set(source, rows)
+    const isIn = holdsRow && (asked.type === 'insert' || applied.version !== null)
+    if (isIn && asked.type !== 'delete')
+      rows.push({ id: applied.id, version: applied.version ?? 0 })
+  }
+  return expected
+}
+
+function idOf(mutation: MutationInput): string {
+  return mutation.type === 'insert' ? mutation.value.id : mutation.id
 }

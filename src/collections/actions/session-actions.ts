@@ -3,57 +3,48 @@ import type { ChatThreadInsert } from '../../schema/chat-thread.ts'
 import type { SessionInsert, SessionUpdate } from '../../schema/session.ts'
 import type { MutationInput } from '../../writes/batch.ts'
 import { createId } from '../create-id.ts'
-import type { PendingUpload, SessionUpload } from '../upload/upload-session.ts'
 import { type CommitContext, commitBatch, type PendingWrite } from './commit-batch.ts'
-import { createStreamActions, type StreamActions } from './stream-actions.ts'
 
 /** A write of one row. */
 export interface PendingRowWrite extends PendingWrite {
-  /** The row's id, known at once. */
+  /** The row's id, also before the server has answered. */
   readonly id: string
 }
 
-/** What a new row needs, its id left to the library if the caller has none. */
+/** A new row; its id is generated unless given. */
 export type NewRow<Insert extends { readonly id: string }> = Omit<Insert, 'id'> & {
   readonly id?: string
 }
 
-/** A new message; `sessionId` helps to show it at once where only its thread is open. */
+/** A new message. Pass `sessionId` to show it immediately where only its thread is open. */
 export type NewMessage = NewRow<ChatMessageInsert> & { readonly sessionId?: string }
 
-/** Guards against overwriting what somebody else has changed meanwhile. */
+/** Guards against overwriting another user's change. */
 export interface WriteGuard {
-  /** The version the caller has seen; if the row has another by now, the write is a `conflict`. */
+  /** The version the caller has seen. If the row has another one, the write fails with `conflict`. */
   readonly expectedVersion?: number
 }
 
 /**
- * Everything a user can do. Each call shows its effect at once in every collection that syncs, and
- * goes to the server as one batch, after earlier ones that concern the same rows: a message may be
- * appended to a thread that was created just before. None of them throws: `committed` rejects with a
- * `SessionDbError`, the effect is taken back, and `onError` hears of it.
+ * The changes a user can make. Each call shows immediately in every collection that syncs, and goes
+ * to the server as one batch, after earlier batches that concern the same rows: a message may be
+ * appended to a thread created just before.
+ *
+ * Actions never throw. On failure the optimistic change is rolled back, `committed` rejects with a
+ * `SessionDbError`, and `onError` is called.
  */
-export interface SessionActions extends StreamActions {
+export interface SessionActions {
   createSession(session: NewRow<SessionInsert>): PendingRowWrite
-  /**
-   * Makes a session of a file. It is sent in parts and goes on by itself after a broken connection;
-   * `onProgress` hears of every part that the server has stored. Needs `uploadUrl`.
-   *
-   * @example
-   * const upload = actions.uploadSession({ file, onProgress: ({ uploadedBytes }) => show(uploadedBytes) })
-   * await upload.uploaded // or upload.abort()
-   */
-  uploadSession(upload: SessionUpload): PendingUpload
   updateSession(id: string, changes: SessionUpdate, guard?: WriteGuard): PendingRowWrite
-  /** Sets `archivedAt`; `updateSession(id, { archivedAt: null })` brings the session back. */
+  /** Sets `archivedAt`; `updateSession(id, { archivedAt: null })` restores the session. */
   archiveSession(id: string, guard?: WriteGuard): PendingRowWrite
   /** Deletes a session with its timeline, threads and messages. */
   deleteSession(id: string, guard?: WriteGuard): PendingRowWrite
-  /** Creates a thread, active unless said otherwise; it replaces the active one of its mode. */
+  /** Creates a thread. Unless its status says otherwise, it replaces the active one of its mode. */
   createThread(thread: NewRow<ChatThreadInsert>): PendingRowWrite
   renameThread(id: string, title: string, guard?: WriteGuard): PendingRowWrite
   archiveThread(id: string, guard?: WriteGuard): PendingRowWrite
-  /** Makes a thread the active one of its session and mode; the one before is archived. */
+  /** Makes a thread the active one of its session and mode, and archives the previous one. */
   activateThread(id: string, guard?: WriteGuard): PendingRowWrite
   /** Deletes a thread with its messages. */
   deleteThread(id: string, guard?: WriteGuard): PendingRowWrite
@@ -74,10 +65,7 @@ export interface SessionActions extends StreamActions {
 }
 
 /** Creates the actions over one set of collections. */
-export function createActions(
-  context: CommitContext,
-  uploadSession: SessionActions['uploadSession'],
-): SessionActions {
+export function createActions(context: CommitContext): SessionActions {
   const row = (
     id: string,
     mutation: MutationInput,
@@ -92,7 +80,6 @@ export function createActions(
       const id = session.id ?? createId()
       return row(id, { collection: 'sessions', type: 'insert', value: { ...session, id } })
     },
-    uploadSession,
     updateSession,
     archiveSession: (id, guard) =>
       updateSession(id, { archivedAt: new Date().toISOString() }, guard),
@@ -122,7 +109,6 @@ export function createActions(
     deleteMessage: (id, guard) =>
       row(id, { collection: 'chatMessages', type: 'delete', id, ...guard }),
     write: (mutations) => commitBatch(context, mutations),
-    ...createStreamActions(context),
   }
 }
 

@@ -7,9 +7,9 @@ export interface WriteOrder {
 }
 
 /**
- * Creates the order of one client's writes. Requests overtake each other: without it the first of
- * two renames could win, two messages change places, a message arrive before its new thread.
- * Unrelated writes do not wait, and the first of a row is sent at once.
+ * Creates the order of one client's writes. Requests can overtake each other: without an order, the
+ * first of two renames could win, two messages swap places, or a message arrive before its new
+ * thread. Unrelated writes don't wait, and the first write to a row is sent immediately.
  */
 export function createWriteOrder(): WriteOrder {
   const lastOf = new Map<string, Promise<unknown>>()
@@ -29,7 +29,7 @@ export function createWriteOrder(): WriteOrder {
   }
 }
 
-/** The row a mutation changes, and for a new row the parent whose order it joins. */
+/** Returns the row a mutation changes, and for a new row also its parent. */
 function concernedRows(mutation: MutationInput): string[] {
   const { collection } = mutation
   if (mutation.type !== 'insert') return [`${collection}/${mutation.id}`]

@@ -2,9 +2,10 @@ import type { ChatMessage } from '../../schema/chat-message.ts'
 import { type ChatThread, previewOf } from '../../schema/chat-thread.ts'
 import type { MutationInput } from '../../writes/batch.ts'
 import type { LiveSources } from '../sources.ts'
-import type { SyncedCollection, SyncStream } from '../sync/synced-collection.ts'
-import { changeRow, find, insertRow, updateRow } from './change-rows.ts'
+import type { SyncStream } from '../sync/sync-stream.ts'
+import type { SyncedCollection, SyncedRow } from '../sync/synced-collection.ts'
 import {
+  given,
   newMessage,
   newSession,
   newThread,
@@ -12,21 +13,21 @@ import {
   type WriterIdentity,
 } from './optimistic-rows.ts'
 
-/** A collection in which a mutation will be seen. */
+/** A collection that shows a mutation. */
 export interface Touch {
   readonly source: SyncStream
-  /** Which mutation of the batch. */
+  /** Index of the mutation in its batch. */
   readonly index: number
-  /** Whether the mutation's own row is there, or only a row the database changes along with it. */
+  /** True if the collection holds the mutation's row; false if only a row that changes along with it. */
   readonly holdsRow: boolean
 }
 
-/** What applying mutations needs to know. */
+/** What applying mutations depends on. */
 export interface ApplyContext {
   readonly live: LiveSources
   readonly identity: WriterIdentity
   readonly now: Date
-  /** Session of a thread, where the caller said it. */
+  /** The session of a thread, where the caller passed it. */
   readonly sessionOfThread: ReadonlyMap<string, string>
 }
 
@@ -34,7 +35,7 @@ type Of<Name extends MutationInput['collection']> = Extract<MutationInput, { col
 type Touched = readonly SyncStream[]
 
 /**
- * Changes the live collections as the server is expected to, and says which those are.
+ * Changes the live collections as the server is expected to, and returns the changed ones.
  * Must run inside `showOptimistic`.
  */
 export function applyMutations(
@@ -133,7 +134,7 @@ function applyMessage(mutation: Of<'chatMessages'>, context: ApplyContext): Appl
     }))
     return { own: insertRow(sources, row), along }
   }
-  // What is appended comes with the stream, a moment later: it is confirmed by nobody's waiting.
+  // Appended text shows when the stream brings it, a moment later, so no collection has to confirm it.
   if (mutation.type === 'append') return { own: [] }
   const sources = live.messages()
   if (mutation.type === 'update') return { own: changeRow(sources, mutation, now) }
@@ -172,4 +173,55 @@ function messagesIn(
   return sources.flatMap(({ collection }) =>
     [...collection.values()].filter((message) => message.threadId === threadId),
   )
+}
+
+/** Returns the row of this id from the first collection that has it. */
+export function find<Row extends SyncedRow>(
+  sources: readonly SyncedCollection<Row>[],
+  id: string,
+): Row | undefined {
+  for (const { collection } of sources) {
+    const row = collection.get(id)
+    if (row !== undefined) return row
+  }
+  return undefined
+}
+
+/** Inserts a row into every collection that lacks it; returns those that will hold it. */
+function insertRow<Row extends SyncedRow>(
+  sources: readonly SyncedCollection<Row>[],
+  row: Row,
+): Touched {
+  for (const { collection } of sources) {
+    // The server decides whether a taken id may be inserted again.
+    if (!collection.has(row.id)) collection.insert(row)
+  }
+  return sources
+}
+
+/** Changes or deletes a row where it is; returns the collections that had it. */
+function changeRow<Row extends SyncedRow>(
+  sources: readonly SyncedCollection<Row>[],
+  mutation: Extract<MutationInput, { type: 'update' | 'delete' }>,
+  now: Date,
+): Touched {
+  const holders = sources.filter(({ collection }) => collection.has(mutation.id))
+  for (const source of holders) {
+    if (mutation.type === 'delete') source.collection.delete(mutation.id)
+    else updateRow(source, mutation.id, mutation.changes, now)
+  }
+  return holders
+}
+
+/** Updates a row, its version and time included, as the database does; timeline events have neither. */
+function updateRow<Row extends SyncedRow>(
+  { collection }: SyncedCollection<Row>,
+  id: string,
+  changes: object,
+  now: Date,
+): void {
+  collection.update(id, (row: object) => {
+    Object.assign(row, given(changes))
+    if ('version' in row) Object.assign(row, { version: Number(row.version) + 1, updatedAt: now })
+  })
 }

@@ -2,16 +2,16 @@ import { createTransaction, type Transaction } from '@tanstack/db'
 
 /** Rows shown before the server has confirmed them. */
 export interface OptimisticOverlay {
-  /** Takes them away: what the stream has brought shows from then on. */
+  /** Removes them, so that the synced rows show again. */
   drop(): void
 }
 
 /**
- * Shows the changes that `change` makes to collections, at once, until dropped.
+ * Shows the changes that `change` makes to collections until they are dropped.
  *
- * The one place that knows how TanStack DB 0.9 holds optimistic state. A transaction here always
- * completes and is never rolled back: either way its rows give place to the synced ones, but a
- * rollback would take along every other pending write to the same row, and stay in memory.
+ * The only place that depends on how TanStack DB 0.9 holds optimistic state. The transaction here
+ * always completes and is never rolled back: either way its rows give way to the synced ones, but a
+ * rollback would also roll back uncommitted transactions on the same rows.
  *
  * @throws whatever `change` throws; then nothing stays visible
  */
@@ -35,8 +35,8 @@ export function showOptimistic(change: () => void): OptimisticOverlay {
 const touched = new Set<Transaction>()
 
 /**
- * A collection puts its optimistic rows together anew for every transaction that ends, from all that
- * are pending. Hundreds end at once when an outbox drains: once for all of them is enough.
+ * A collection recomputes its optimistic rows from all pending transactions whenever one of them
+ * ends. When an outbox drains, hundreds end in one turn: this recomputes once for all of them.
  */
 function touchSoon(transaction: Transaction): void {
   touched.add(transaction)

@@ -4,13 +4,13 @@ import type { Session } from '../../schema/session.ts'
 import type { TimelineEvent } from '../../schema/timeline-event.ts'
 import type { MutationInput } from '../../writes/batch.ts'
 
-/** Who writes, as far as the browser knows: fills rows until the server's own arrive. */
+/** The signed-in user as the browser knows it: fills optimistic rows until the server's arrive. */
 export interface WriterIdentity {
   readonly tenantId: string
   readonly userId: string
 }
 
-/** Stands where only the server knows better, until its row arrives. */
+/** Placeholder for values that only the server has, until its row arrives. */
 export const UNKNOWN = 'pending'
 
 type Inserted<Name extends MutationInput['collection']> = Extract<
@@ -18,7 +18,7 @@ type Inserted<Name extends MutationInput['collection']> = Extract<
   { collection: Name; type: 'insert' }
 >['value']
 
-/** A session as the database will make it of this insert. */
+/** Returns the session that the database will make of this insert. */
 export function newSession(
   value: Inserted<'sessions'>,
   identity: WriterIdentity,
@@ -51,7 +51,7 @@ export function newSession(
   }
 }
 
-/** A timeline event as the database will make it of this insert. */
+/** Returns the timeline event that the database will make of this insert. */
 export function newTimelineEvent(
   value: Inserted<'timelineEvents'>,
   identity: WriterIdentity,
@@ -72,7 +72,7 @@ export function newTimelineEvent(
   }
 }
 
-/** A thread as the database will make it of this insert. */
+/** Returns the thread that the database will make of this insert. */
 export function newThread(
   value: Inserted<'chatThreads'>,
   identity: WriterIdentity,
@@ -93,7 +93,7 @@ export function newThread(
   }
 }
 
-/** A message as the database will make it of this insert, at a guessed position. */
+/** Returns the message that the database will make of this insert, at a guessed position. */
 export function newMessage(
   value: Inserted<'chatMessages'>,
   place: { readonly sessionId: string | undefined; readonly position: number },
@@ -124,14 +124,11 @@ type Given<Value> = {
   >
 }
 
-/**
- * What was said, as a row has it: properties given as undefined count as left out, and times may be
- * given as text.
- */
+/** Converts input to row values: drops undefined properties and parses times given as text. */
 export function given<Value extends object>(value: Value): Given<Value> {
-  const said = Object.entries(value).filter(([, entry]) => entry !== undefined)
+  const entries = Object.entries(value).filter(([, entry]) => entry !== undefined)
   return Object.fromEntries(
-    said.map(([key, entry]) => [key, isTimeAsText(key, entry) ? new Date(entry) : entry]),
+    entries.map(([key, entry]) => [key, isTimeAsText(key, entry) ? new Date(entry) : entry]),
   ) as Given<Value>
 }
 

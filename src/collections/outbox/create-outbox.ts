@@ -1,12 +1,20 @@
 import { SessionDbError } from '../../errors.ts'
 import { onlyOneTab } from './only-one-tab.ts'
-import type { Outbox, OutboxEntry, OutboxOptions, OutboxQueue, OutboxStatus } from './outbox.ts'
+import {
+  type ConnectOutbox,
+  type Outbox,
+  type OutboxEntry,
+  type OutboxOptions,
+  type OutboxStatus,
+  registerOutbox,
+} from './outbox.ts'
 import { createOutboxAnswers } from './outbox-answers.ts'
 import { drain, FIRST_DELAY_MS, type OutboxAnswer } from './outbox-queue.ts'
 import { deleteOutboxStorage, type OutboxRecord, openOutboxStorage } from './outbox-storage.ts'
 import { createOutboxWrites } from './outbox-writes.ts'
 import { createWakeUp } from './wake-up.ts'
 
+/** A message between tabs. */
 type Notice =
   | { readonly type: 'changed' }
   | {
@@ -41,18 +49,19 @@ export function createOutbox(options: OutboxOptions): Outbox {
     answers.lookForLost()
   }
 
-  function tell(notice: Notice): void {
+  /** Applies a notice in all tabs, this one included. */
+  function broadcast(notice: Notice): void {
     channel.postMessage(notice)
-    hear(notice)
+    apply(notice)
   }
 
-  function hear(notice: Notice): void {
+  function apply(notice: Notice): void {
     if (notice.type === 'changed') wakeUp.added()
     else for (const { batchId, answer } of notice.answers) answers.settle(batchId, answer)
     scheduleRefresh()
   }
 
-  // Hundreds of writes come at once: one look at the storage is enough for all.
+  // Reads the storage once per turn, however many writes are made in it.
   let refreshing = false
   function scheduleRefresh(): void {
     if (refreshing) return
@@ -63,65 +72,49 @@ export function createOutbox(options: OutboxOptions): Outbox {
     })
   }
 
-  async function change(batchId: string, work: (record: OutboxRecord) => Promise<void>) {
+  async function changeRefused(batchId: string, work: (record: OutboxRecord) => Promise<void>) {
     const found = (await storage.all()).find(
       ({ batch, failure }) => batch.id === batchId && failure !== undefined,
     )
     if (found === undefined) {
-      throw new SessionDbError('not_found', `No write '${batchId}' in the outbox has been refused.`)
+      throw new SessionDbError('not_found', `No refused write '${batchId}' is in the outbox.`)
     }
     await work(found)
-    tell({ type: 'changed' })
+    broadcast({ type: 'changed' })
     wakeUp.now()
   }
 
-  channel.addEventListener('message', ({ data }: MessageEvent) => hear(data as Notice))
+  channel.addEventListener('message', ({ data }: MessageEvent) => apply(data as Notice))
 
-  return {
-    status: {
-      get: () => status,
-      subscribe(listener) {
-        listeners.add(listener)
-        return () => listeners.delete(listener)
-      },
-    },
-    entries: async () => (await storage.all()).map(toEntry),
-    flush: wakeUp.now,
-    retry: (batchId) =>
-      change(batchId, ({ failure: _, group: __, ...record }) => storage.put([record])),
-    discard: (batchId) => change(batchId, (record) => storage.delete([record])),
-    async clear() {
-      await storage.close()
-      await deleteOutboxStorage(name)
-    },
-    connect(write, context) {
-      const end = new AbortController()
-      const { signal } = end
-      const page = globalThis as Partial<Pick<EventTarget, 'addEventListener'>>
-      page.addEventListener?.('online', wakeUp.now, { signal } as AddEventListenerOptions)
-      const work = () =>
-        drain({
-          storage,
-          signal,
-          write: async (batch) => {
-            const result = await write(batch)
-            if (status.lastError !== null) status = { ...status, lastError: null }
-            return result
-          },
-          onAnswers(answered) {
-            for (const { record, answer } of answered) {
-              if ('failure' in answer) onFailed?.({ ...toEntry(record), failure: answer.failure })
-            }
-            tell({
-              type: 'answered',
-              answers: answered.map(({ record, answer }) => ({ batchId: record.batch.id, answer })),
-            })
-          },
-          onWaiting: (error) => void refresh(error),
-          woken: (ms) => wakeUp.wait(ms, signal),
-        })
-      onlyOneTab(name, signal, work).catch((error) => void refresh(toStorageError(error)))
-      const queue: OutboxQueue = {
+  const connect: ConnectOutbox = (write, context) => {
+    const end = new AbortController()
+    const { signal } = end
+    const page = globalThis as Partial<Pick<EventTarget, 'addEventListener'>>
+    page.addEventListener?.('online', wakeUp.now, { signal } as AddEventListenerOptions)
+    const work = () =>
+      drain({
+        storage,
+        signal,
+        write: async (batch) => {
+          const result = await write(batch)
+          if (status.lastError !== null) status = { ...status, lastError: null }
+          return result
+        },
+        onAnswers(answered) {
+          for (const { record, answer } of answered) {
+            if ('failure' in answer) onFailed?.({ ...toEntry(record), failure: answer.failure })
+          }
+          broadcast({
+            type: 'answered',
+            answers: answered.map(({ record, answer }) => ({ batchId: record.batch.id, answer })),
+          })
+        },
+        onWaiting: (error) => void refresh(error),
+        woken: (ms) => wakeUp.wait(ms, signal),
+      })
+    onlyOneTab(name, signal, work).catch((error) => void refresh(toStorageError(error)))
+    const writes = createOutboxWrites(
+      {
         async send(batch, sessionOfThread) {
           const answer = answers.to(batch.id)
           try {
@@ -132,7 +125,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
             answers.forget(batch.id)
             throw toStorageError(error)
           }
-          tell({ type: 'changed' })
+          broadcast({ type: 'changed' })
           return answer
         },
         async restored() {
@@ -146,10 +139,31 @@ export function createOutbox(options: OutboxOptions): Outbox {
             return { batch, sessionOfThread: new Map(Object.entries(sessionOfThread)), answer }
           })
         },
-      }
-      return { writes: createOutboxWrites(queue, context), close: () => end.abort() }
+      },
+      context,
+    )
+    return { writes, close: () => end.abort() }
+  }
+
+  const outbox: Outbox = {
+    status: {
+      get: () => status,
+      subscribe(listener) {
+        listeners.add(listener)
+        return () => listeners.delete(listener)
+      },
+    },
+    entries: async () => (await storage.all()).map(toEntry),
+    flush: wakeUp.now,
+    retry: (batchId) =>
+      changeRefused(batchId, ({ failure: _, group: __, ...record }) => storage.put([record])),
+    discard: (batchId) => changeRefused(batchId, (record) => storage.delete([record])),
+    async clear() {
+      await storage.close()
+      await deleteOutboxStorage(name)
     },
   }
+  return registerOutbox(outbox, connect)
 }
 
 function toEntry({ batch, addedAt, failure }: OutboxRecord): OutboxEntry {
@@ -157,6 +171,7 @@ function toEntry({ batch, addedAt, failure }: OutboxRecord): OutboxEntry {
 }
 
 function toStorageError(cause: unknown): SessionDbError {
-  const message = 'The outbox cannot store writes on this device: IndexedDB refuses. Write online.'
+  const message =
+    'The outbox cannot store writes on this device: IndexedDB refuses. Create the collections without an outbox.'
   return new SessionDbError('unavailable', message, { cause })
 }

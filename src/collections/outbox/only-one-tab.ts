@@ -1,4 +1,4 @@
-/** The part of a page this needs; absent in older browsers and in Node before 24. */
+/** The browser global used here; absent in older browsers and in Node before 24. */
 interface Page {
   readonly navigator?: {
     readonly locks?: {
@@ -14,8 +14,8 @@ interface Page {
 const busy = new Map<string, Promise<void>>()
 
 /**
- * Runs `work` while no other tab of this browser does so under the same name, and waits its turn
- * for that. Without Web Locks only this page is kept from doing it twice.
+ * Runs `work` when no other tab of this browser runs it under the same name, and waits until then.
+ * Without Web Locks it only excludes other callers in this page.
  */
 export async function onlyOneTab(
   name: string,

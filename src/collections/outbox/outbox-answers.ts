@@ -3,18 +3,18 @@ import type { WriteResult } from '../../writes/result.ts'
 import type { OutboxAnswer } from './outbox-queue.ts'
 import type { OutboxFailure, OutboxStorage } from './outbox-storage.ts'
 
-/** The answers that this page waits for. */
+/** The answers this page waits for. */
 export interface OutboxAnswers {
   /** Resolves when the write is settled. */
   to(batchId: string): Promise<WriteResult>
   isAwaited(batchId: string): boolean
-  /** The write is on the device: from now on its absence means something. */
+  /** Notes that the write is on the device, so that its absence means it was answered. */
   stored(batchId: string): void
   forget(batchId: string): void
   settle(batchId: string, answer: OutboxAnswer): void
   /**
-   * Looks, in a while, for writes that are no longer stored and whose answer did not come: the tab
-   * that had it may be gone. They are with the server.
+   * Looks, after a delay, for writes that are no longer stored but were never answered, because the
+   * tab that sent them was closed. The server has them.
    */
   lookForLost(): void
 }
@@ -25,7 +25,7 @@ interface Waiter {
   reject(error: SessionDbError): void
 }
 
-/** An answer is told right after its write is taken off the device: this is ample. */
+/** An answer normally follows the removal of its write from the device immediately. */
 const LOST_AFTER_MS = 1_000
 
 /** Creates the answers of one page. */

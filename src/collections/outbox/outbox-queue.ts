@@ -1,11 +1,11 @@
 import type { SessionDbError } from '../../errors.ts'
-import type { WriteBatchInput } from '../../writes/batch.ts'
+import { MAX_MUTATIONS, type WriteBatchInput } from '../../writes/batch.ts'
 import { isTransient, toSessionDbError } from '../../writes/errors.ts'
 import type { WriteResult } from '../../writes/result.ts'
-import { batchOf, type Chosen, choose, follow, headed, idOf, keep } from './outbox-groups.ts'
+import { createId } from '../create-id.ts'
 import type { OutboxFailure, OutboxRecord, OutboxStorage } from './outbox-storage.ts'
 
-/** What becomes of a write. */
+/** The outcome of a write. */
 export type OutboxAnswer = { readonly result: WriteResult } | { readonly failure: OutboxFailure }
 
 /** A write and its answer. */
@@ -14,28 +14,28 @@ export interface AnsweredWrite {
   readonly answer: OutboxAnswer
 }
 
-/** What draining needs. */
+/** What draining depends on. */
 export interface DrainContext {
   readonly storage: OutboxStorage
   readonly write: (batch: WriteBatchInput) => Promise<WriteResult>
   readonly signal: AbortSignal
-  /** Hears of the answers to the writes of one batch. */
+  /** Called with the answers to the writes of one batch. */
   readonly onAnswers: (answered: readonly AnsweredWrite[]) => void
-  /** Hears of every error after which the same is tried again. */
+  /** Called with every error after which the same batch is retried. */
   readonly onWaiting: (error: SessionDbError) => void
-  /** Resolves when something has been added, or it is time to try again. */
+  /** Resolves when a write was added, or after `ms`. */
   readonly woken: (ms: number | undefined) => Promise<void>
 }
 
 export const FIRST_DELAY_MS = 500
 const MAX_DELAY_MS = 30_000
-const UNREACHED = 'The write did not reach the server. Try again.'
+const UNREACHED = 'The write did not reach the server. It will be retried.'
 
 /**
- * Sends what waits, in the order it was written, until aborted. Writes that wait together go as one
- * batch: one round trip and one transaction for hundreds of them. While one is on its way the next
- * one is chosen, and it goes before the answers to the first are told. A refused batch is halved
- * until the write that is refused stands alone.
+ * Sends the waiting writes in the order they were made, until aborted. Writes that wait together go
+ * as one batch: one round trip and one transaction for hundreds of them. The next batch is chosen
+ * while one is in flight, and sent before the answers to that one are published. A refused batch is
+ * halved until the refused write stands alone.
  */
 export async function drain(context: DrainContext): Promise<void> {
   const { storage, signal, woken } = context
@@ -43,12 +43,12 @@ export async function drain(context: DrainContext): Promise<void> {
   let next: Chosen | undefined
   let finishing: Promise<void> = Promise.resolve()
   while (!signal.aborted) {
-    // What has been answered is gone then; or the device fails, and it is not tried at once.
+    // The answered writes must be deleted before the next are chosen.
     if (next === undefined) await finishing
     const chosen: Chosen = next ?? (await keep(storage, await choose(storage)))
     next = undefined
     const { group } = chosen
-    // Closed meanwhile: whoever signs in next may not be the one who wrote this.
+    // After a sign-out another user may sign in, who must not send this user's writes.
     if (signal.aborted) break
     if (group.length === 0) {
       await woken(undefined)
@@ -78,7 +78,7 @@ export async function drain(context: DrainContext): Promise<void> {
   await finishing
 }
 
-/** Whether it says nothing of the write itself: the network, the server, the sign-in. */
+/** Checks whether an error concerns the network, the server or the sign-in, not the write itself. */
 function isPassing(reason: SessionDbError): boolean {
   return isTransient(reason) || reason.code === 'unauthenticated'
 }
@@ -91,7 +91,7 @@ async function finish(
   try {
     await context.storage.delete(group)
   } catch (error) {
-    // It is still there, and is sent again: the server answers as it did.
+    // The writes are still stored and will be sent again; the server then returns the same answer.
     context.onWaiting(toSessionDbError(error, UNREACHED))
     await context.woken(FIRST_DELAY_MS)
     return
@@ -133,4 +133,83 @@ async function refuse(
   const failure: OutboxFailure = { code, message, ...(details === undefined ? {} : { details }) }
   await storage.put([{ ...only, failure }])
   onAnswers([{ record: only, answer: { failure } }])
+}
+
+/** Most characters of JSON in one request, well below the server's limit. */
+const MAX_GROUP_LENGTH = 1_000_000
+
+/** Writes to send as one batch, with its id. */
+interface Chosen {
+  readonly id: string
+  readonly group: readonly OutboxRecord[]
+  /** True if no more writes may be added. */
+  readonly isFull: boolean
+  /** True if the grouping is stored. */
+  readonly isKept: boolean
+}
+
+/**
+ * Returns the writes to send next: a group that has been tried before, or as many as fit.
+ *
+ * @param before the group that is in flight; only later writes are returned
+ */
+async function choose(
+  storage: OutboxStorage,
+  before: readonly OutboxRecord[] = [],
+): Promise<Chosen> {
+  const waiting = await storage.waiting(MAX_MUTATIONS, before.at(-1)?.n)
+  const tried = waiting[0]?.group
+  if (tried !== undefined) {
+    const members = new Set(tried.members)
+    const group = waiting.filter(({ n }) => members.has(n))
+    return { id: tried.id, group, isFull: true, isKept: true }
+  }
+  const group: OutboxRecord[] = []
+  let [mutations, length] = [0, 0]
+  let isFull = waiting.length === MAX_MUTATIONS
+  for (const record of waiting) {
+    mutations += record.batch.mutations.length
+    length += JSON.stringify(record.batch.mutations).length
+    const isTooMuch = mutations > MAX_MUTATIONS || length > MAX_GROUP_LENGTH
+    // A record with a group is the first of a group that has been tried.
+    if (record.group !== undefined || (group.length > 0 && isTooMuch)) {
+      isFull = true
+      break
+    }
+    group.push(record)
+  }
+  return { id: idOf(group), group, isFull, isKept: group.length === 0 }
+}
+
+/** Returns the batch to send right after `group`; `ahead` was chosen while that was in flight. */
+async function follow(
+  storage: OutboxStorage,
+  group: readonly OutboxRecord[],
+  ahead: Chosen | undefined,
+): Promise<Chosen | undefined> {
+  if (ahead === undefined || ahead.isFull) return ahead
+  // More writes may have been added since.
+  const now = await choose(storage, group)
+  return now.group.length === 0 ? undefined : now
+}
+
+/** Stores the grouping, so that a retry sends the same batch. */
+async function keep(storage: OutboxStorage, chosen: Chosen): Promise<Chosen> {
+  if (!chosen.isKept) await storage.put(headed(chosen.id, chosen.group))
+  return chosen
+}
+
+function batchOf({ id, group }: Chosen): WriteBatchInput {
+  return { id, mutations: group.flatMap(({ batch }) => batch.mutations) }
+}
+
+/** Returns the batch id: a single write keeps its own, also when it was sent before. */
+function idOf(group: readonly OutboxRecord[]): string {
+  return group.length === 1 && group[0] !== undefined ? group[0].batch.id : createId()
+}
+
+/** Returns the first record of a group, marked with the group. */
+function headed(id: string, group: readonly OutboxRecord[]): OutboxRecord[] {
+  const members = group.map(({ n }) => n)
+  return group.slice(0, 1).map((first) => ({ ...first, group: { id, members } }))
 }

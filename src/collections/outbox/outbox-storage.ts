@@ -1,9 +1,8 @@
 import { type DBSchema, deleteDB, type IDBPDatabase, openDB } from 'idb'
 import type { ErrorCode } from '../../errors.ts'
 import type { WriteBatchInput } from '../../writes/batch.ts'
-import { inOneGo } from './in-one-go.ts'
 
-/** Why a write was refused for good. */
+/** Why the server refused a write permanently. */
 export interface OutboxFailure {
   readonly code: ErrorCode
   readonly message: string
@@ -11,8 +10,8 @@ export interface OutboxFailure {
 }
 
 /**
- * Writes that are sent as one batch. Stored before the first try and kept until there is an answer:
- * so one that is sent again is the same batch.
+ * Writes that are sent as one batch. Stored before the first attempt and kept until there is an
+ * answer, so that a retry sends the same batch.
  */
 export interface OutboxGroup {
   /** The batch's id. */
@@ -21,29 +20,29 @@ export interface OutboxGroup {
   readonly members: readonly number[]
 }
 
-/** A write in the outbox, as it is stored. */
+/** A stored write. */
 export interface OutboxRecord {
   /** Orders the writes of all tabs. */
   readonly n: number
   readonly batch: WriteBatchInput
-  /** Sessions of threads, as far as the writer knew them. */
+  /** Sessions of threads, as far as the writer passed them. */
   readonly sessionOfThread: Readonly<Record<string, string>>
   readonly addedAt: Date
-  /** Set in the oldest of those that are sent together. */
+  /** Set in the oldest record of a group. */
   readonly group?: OutboxGroup
   readonly failure?: OutboxFailure
 }
 
-/** A write that is to be stored. */
+/** A write to store. */
 export type NewRecord = Omit<OutboxRecord, 'n'>
 
-/** The writes of one principal that wait on this device. */
+/** The stored writes of one user on this device. */
 export interface OutboxStorage {
-  /** Those of one turn are stored in one transaction, in the order they were given. */
+  /** Adds a record. The records of one turn are stored in one transaction, in order. */
   add(record: NewRecord): Promise<void>
-  /** All of them, oldest first. */
+  /** Returns all records, oldest first. */
   all(): Promise<OutboxRecord[]>
-  /** Those that have not been refused, oldest first: as many as `limit`, those after `n` only. */
+  /** Returns at most `limit` records that were not refused, oldest first, with `n` greater than `after`. */
   waiting(limit: number, after?: number): Promise<OutboxRecord[]>
   count(): Promise<{ readonly waiting: number; readonly failed: number }>
   put(records: readonly OutboxRecord[]): Promise<void>
@@ -56,7 +55,7 @@ interface Schema extends DBSchema {
 }
 
 /**
- * Opens the storage of this name. Nothing is asked of IndexedDB before it is used.
+ * Opens the storage of this name. IndexedDB is first accessed when the storage is used.
  *
  * @example
  * const storage = openOutboxStorage('session-db-outbox/["acme","ann"]')
@@ -67,21 +66,21 @@ export function openOutboxStorage(name: string): OutboxStorage {
     opened ??= openDB<Schema>(name, 1, {
       upgrade(created) {
         const store = created.createObjectStore('records', { keyPath: 'n', autoIncrement: true })
-        // Holds only those that were refused.
+        // Contains only refused records, since others have no failure.
         store.createIndex('failed', 'failure.code')
       },
     })
     return opened
   }
   return {
-    add: inOneGo(async (records: readonly NewRecord[]) => {
+    add: combine(async (records: readonly NewRecord[]) => {
       const transaction = (await database()).transaction('records', 'readwrite')
       const asked: Promise<unknown>[] = [transaction.done]
       try {
         for (const record of records) asked.push(transaction.store.add(record as OutboxRecord))
         await Promise.all(asked)
       } catch (error) {
-        // One that cannot even be copied ends no transaction by itself.
+        // A record that cannot be cloned does not abort the transaction by itself.
         void Promise.allSettled(asked)
         abort(transaction)
         throw error
@@ -122,11 +121,11 @@ function abort(transaction: { abort(): void }): void {
   try {
     transaction.abort()
   } catch {
-    // It has ended already.
+    // It has already ended.
   }
 }
 
-/** One range where there is nothing in between: hundreds go at once. */
+/** Returns one key range if the keys are consecutive, which deletes hundreds in one request. */
 function keysOf(records: readonly OutboxRecord[]): (number | IDBKeyRange)[] {
   const [first, last] = [records[0], records.at(-1)]
   if (first === undefined || last === undefined) return []
@@ -134,7 +133,39 @@ function keysOf(records: readonly OutboxRecord[]): (number | IDBKeyRange)[] {
   return isRange ? [IDBKeyRange.bound(first.n, last.n)] : records.map(({ n }) => n)
 }
 
-/** Removes what is stored under a name, for a sign-out. */
+/** Deletes the storage of this name, for a sign-out. */
 export function deleteOutboxStorage(name: string): Promise<void> {
   return deleteDB(name)
+}
+
+/**
+ * Combines the items of one turn into one call of `work`. If that fails, each item is tried on its
+ * own, so that one that is too large doesn't fail the others.
+ *
+ * @param work processes all items or none
+ * @returns a function that adds an item, and rejects if that item fails
+ */
+function combine<Item>(
+  work: (items: readonly Item[]) => Promise<void>,
+): (item: Item) => Promise<void> {
+  let asked: Item[] = []
+  let together: Promise<void> | undefined
+  async function run(): Promise<void> {
+    const items = asked
+    asked = []
+    together = undefined
+    await work(items)
+  }
+  return async (item) => {
+    asked.push(item)
+    together ??= Promise.resolve().then(run)
+    const mine = together
+    const others = asked
+    try {
+      await mine
+    } catch (error) {
+      if (others.length === 1) throw error
+      await work([item])
+    }
+  }
 }

@@ -1,23 +1,41 @@
 import type { SessionDbError } from '../../errors.ts'
 import { parseWriteBatch, type WriteBatchInput } from '../../writes/batch.ts'
 import type { WriteResult } from '../../writes/result.ts'
-import { type CommitContext, showBatch } from '../actions/commit-batch.ts'
+import {
+  type CommitContext,
+  type CommitThroughOutbox,
+  confirmBatch,
+  showBatch,
+} from '../actions/commit-batch.ts'
 import type { Touch } from '../optimistic/apply-mutations.ts'
 import type { OptimisticOverlay } from '../optimistic/optimistic-overlay.ts'
 import type { LiveSources } from '../sources.ts'
-import { confirmWrite } from '../sync/confirm-write.ts'
-import type { SyncedCollection, SyncedRow, SyncStream } from '../sync/synced-collection.ts'
-import type { OutboxQueue } from './outbox.ts'
+import type { SyncStream } from '../sync/sync-stream.ts'
+import type { SyncedCollection, SyncedRow } from '../sync/synced-collection.ts'
 
-/** The writes of one page that go through an outbox, and their rows. */
+/** The writes of one page that go through an outbox, and their optimistic rows. */
 export interface OutboxWrites {
-  /** Shows a write, stores it, and resolves when it has come back through the stream. */
-  commit(batch: WriteBatchInput, sessionOfThread: ReadonlyMap<string, string>): Promise<WriteResult>
-  /** A collection began to sync, or holds its rows: what waits is to be seen there, too. */
+  readonly commit: CommitThroughOutbox
+  /** Shows the waiting writes in a collection that has started to sync or has received its rows. */
   show(source: SyncStream): void
 }
 
-/** What the writes of one page go by. */
+/** The outbox as its writes use it. */
+export interface OutboxQueue {
+  /** Stores a write and resolves with the server's answer to it, whenever that comes. */
+  send(batch: WriteBatchInput, sessionOfThread: ReadonlyMap<string, string>): Promise<WriteResult>
+  /** Returns the writes that wait since before this page was loaded, or that other tabs stored. */
+  restored(): Promise<readonly RestoredWrite[]>
+}
+
+/** A stored write and the answer to come. */
+export interface RestoredWrite {
+  readonly batch: WriteBatchInput
+  readonly sessionOfThread: ReadonlyMap<string, string>
+  readonly answer: Promise<WriteResult>
+}
+
+/** The part of the commit context that outbox writes depend on. */
 export type OutboxContext = Pick<CommitContext, 'live' | 'identity' | 'syncTimeoutMs' | 'onError'>
 
 /** A write that has not come back yet. */
@@ -29,8 +47,8 @@ interface Pending {
 }
 
 /**
- * Creates the writes over an outbox. Those of before a reload show again as soon as a collection
- * they belong to is opened, and until the server's own rows are there.
+ * Creates the writes over an outbox. After a reload, stored writes show again as soon as a collection
+ * they belong to is opened, until the server's own rows arrive.
  */
 export function createOutboxWrites(queue: OutboxQueue, context: OutboxContext): OutboxWrites {
   const pending = new Set<Pending>()
@@ -58,7 +76,7 @@ export function createOutboxWrites(queue: OutboxQueue, context: OutboxContext): 
     try {
       const result = await answer
       const shown = { overlay: { drop }, touches: write.touches }
-      await confirmWrite(shown, write.batch, result, context.syncTimeoutMs)
+      await confirmBatch(shown, write.batch, result, context.syncTimeoutMs)
       return result
     } catch (error) {
       const isStored = (error as SessionDbError).code === 'sync_timeout'
@@ -90,7 +108,7 @@ export function createOutboxWrites(queue: OutboxQueue, context: OutboxContext): 
   }
 }
 
-/** Sees of the live collections no more than one. */
+/** Restricts the live collections to a single one. */
 function only(source: SyncStream, live: LiveSources): LiveSources {
   const one = <Row extends SyncedRow>(sources: SyncedCollection<Row>[]) =>
     sources.filter((other) => (other as SyncStream) === source)

@@ -1,4 +1,4 @@
-import type { SessionDbError } from '../../errors.ts'
+import { SessionDbError } from '../../errors.ts'
 import type { WriteBatchInput } from '../../writes/batch.ts'
 import type { WriteResult } from '../../writes/result.ts'
 import type { WriterIdentity } from '../optimistic/optimistic-rows.ts'
@@ -13,43 +13,22 @@ export interface OutboxEntry {
   readonly failure?: OutboxFailure
 }
 
-/** How an outbox is doing. */
+/** The status of an outbox. */
 export interface OutboxStatus {
   readonly waiting: number
-  /** Writes the server refused: they stay until they are retried or discarded. */
+  /** Writes the server refused, kept until they are retried or discarded. */
   readonly failed: number
-  /** Why the last try did not get through; null when it did. */
+  /** Why the last attempt did not reach the server; null if it did. */
   readonly lastError: SessionDbError | null
 }
 
 export interface OutboxOptions {
-  /** Who is signed in. Each principal has an outbox of its own: none sends what another wrote. */
+  /** The signed-in user. Each has an outbox of its own, so that no user sends another's writes. */
   readonly identity: WriterIdentity
-  /** Tells apart the outboxes of several apps on one origin. Default `session-db-outbox`. */
+  /** Separates the outboxes of several apps on one origin. Default `session-db-outbox`. */
   readonly name?: string
-  /** Hears of every write that the server refused for good, in the tab that sent it. */
+  /** Called with every write that the server refused permanently, in the tab that sent it. */
   readonly onFailed?: (entry: OutboxEntry) => void
-}
-
-/** What `createSessionCollections` needs of an outbox. */
-export interface OutboxConnection {
-  readonly writes: OutboxWrites
-  close(): void
-}
-
-/** What the writes of a page need of the device and of whoever sends from it. */
-export interface OutboxQueue {
-  /** Stores a write and resolves with the server's answer to it, whenever that comes. */
-  send(batch: WriteBatchInput, sessionOfThread: ReadonlyMap<string, string>): Promise<WriteResult>
-  /** Writes that wait from before, and the answers to come. */
-  restored(): Promise<readonly RestoredWrite[]>
-}
-
-/** A write of before this page was loaded, or of another tab. */
-export interface RestoredWrite {
-  readonly batch: WriteBatchInput
-  readonly sessionOfThread: ReadonlyMap<string, string>
-  readonly answer: Promise<WriteResult>
 }
 
 /** Keeps writes on the device until the server has answered them. */
@@ -58,19 +37,42 @@ export interface Outbox {
     get(): OutboxStatus
     subscribe(listener: () => void): () => void
   }
-  /** Everything that waits or was refused, oldest first. */
+  /** Returns all waiting and refused writes, oldest first. */
   entries(): Promise<OutboxEntry[]>
-  /** Tries now, for example after a new sign-in; otherwise the next try comes by itself. */
+  /** Tries now, for example after a new sign-in, instead of after the current pause. */
   flush(): void
   /** Sends a refused write again. */
   retry(batchId: string): Promise<void>
-  /** Gives a refused write up. */
+  /** Discards a refused write. */
   discard(batchId: string): Promise<void>
-  /** Removes everything from the device, for a sign-out. What waits is lost. */
+  /** Deletes everything from the device, for a sign-out. Waiting writes are lost. */
   clear(): Promise<void>
-  /** Called by `createSessionCollections`. */
-  connect(
-    write: (batch: WriteBatchInput) => Promise<WriteResult>,
-    context: OutboxContext,
-  ): OutboxConnection
+}
+
+/** Connects an outbox to the collections of one `createSessionCollections`. */
+export type ConnectOutbox = (
+  write: (batch: WriteBatchInput) => Promise<WriteResult>,
+  context: OutboxContext,
+) => { readonly writes: OutboxWrites; close(): void }
+
+const connectors = new WeakMap<Outbox, ConnectOutbox>()
+
+/** Registers an outbox for `connectOutbox`. */
+export function registerOutbox(outbox: Outbox, connect: ConnectOutbox): Outbox {
+  connectors.set(outbox, connect)
+  return outbox
+}
+
+/**
+ * Connects an outbox of `createOutbox`.
+ *
+ * @throws SessionDbError `invalid` for any other object
+ */
+export function connectOutbox(
+  outbox: Outbox,
+  ...connection: Parameters<ConnectOutbox>
+): ReturnType<ConnectOutbox> {
+  const connect = connectors.get(outbox)
+  if (connect !== undefined) return connect(...connection)
+  throw new SessionDbError('invalid', 'outbox was not created by createOutbox. Pass its result.')
 }

@@ -1,20 +1,20 @@
-/** Wakes who waits for something to do. */
+/** Wakes the loop that sends the outbox. */
 export interface WakeUp {
-  /** It is worth trying now. A call that nobody waits for yet counts for the next who does. */
+  /** Ends the current wait, or the next one if there is none. */
   now(): void
   /**
-   * Something has been added. Who waits for that wakes; who waits to try again does so soon, but not
-   * with every write of a user who has no network.
+   * Notes that a write was added. A wait for writes ends; a pause before a retry is shortened, but
+   * only once, so that a user without network doesn't cause a retry per write.
    */
   added(): void
-  /** Resolves on a call, after `ms`, or when aborted. Without `ms` it waits as long as it takes. */
+  /** Resolves when woken, after `ms`, or when aborted. Without `ms` there is no time limit. */
   wait(ms: number | undefined, signal: AbortSignal): Promise<void>
 }
 
 /**
  * Creates a wake-up.
  *
- * @param soonMs how long a wait to try again goes on after something has been added
+ * @param soonMs the longest rest of a pause before a retry after a write was added, in ms
  */
 export function createWakeUp(soonMs: number): WakeUp {
   const sleepers = new Set<{ now(): void; added(): void }>()

@@ -3,31 +3,24 @@ import { SessionDbError } from '../../errors.ts'
 import type { WriteAdapter } from '../../writes/adapter.ts'
 import { createSignIn, type RefreshSignIn } from '../../writes/refresh-sign-in.ts'
 
-/** What the streams and the writes of one page have in common as to who asks. */
+/** Authentication shared by the streams, writes and uploads of one page. */
 export interface AuthRefresh {
-  /** The headers of a shape request as they are now. */
+  /** Returns the current headers of a request. */
   headers(): Promise<Record<string, string>>
-  /** Answers 401 by one refresh for all, and asks once more. */
+  /** Wraps fetch: adds the headers, and after a 401 refreshes the sign-in and repeats the request. */
   fetch(send: typeof fetch): typeof fetch
-  /** The same for writes: a batch that was refused is sent once more, with its id. */
+  /** Does the same for writes: a refused batch is sent once more, with its id. */
   writes(adapter: WriteAdapter): WriteAdapter
-  /** The same for any other request; `send` gets the headers of the last refresh. */
-  readonly keep: KeepSignedIn
-  /** Lets a refresh that has failed be tried again at once. */
+  /** Allows a failed refresh to be tried again immediately. */
   reset(): void
 }
 
-/** Sends a request, and once more when it was refused and the user could be signed in anew. */
-export type KeepSignedIn = (
-  send: (headers: Readonly<Record<string, string>>) => Promise<Response>,
-) => Promise<Response>
-
-/** A refresh that has failed is not tried again for so long, in ms: all streams hear 401 at a time. */
+/** How long a failed refresh is not tried again, in ms: all streams receive their 401 together. */
 const AFTER_FAILURE_MS = 10_000
 
 /**
- * Creates the handling of 401. However many streams and writes are refused at a time, the app's
- * `onUnauthenticated` runs once; a request that was sent before it finished profits from it, too.
+ * Creates the handling of 401. However many requests are refused at a time, the app's
+ * `onUnauthenticated` runs once, and requests sent before it finished are repeated with its result.
  */
 export function createAuthRefresh(options: {
   readonly headers?: ShapeStreamOptions['headers']
@@ -47,13 +40,13 @@ export function createAuthRefresh(options: {
     fetch(send) {
       return async (input, init) => {
         const since = signIn.refreshes()
-        const ask = async () =>
+        const attempt = async () =>
           send(input, { ...init, headers: withHeaders(init?.headers, await headers()) })
-        // The client asks ahead with the headers of the request before, which a refresh may have outdated.
-        const first = await ask()
+        // Electric's client prefetches with the previous request's headers, which may be outdated.
+        const first = await attempt()
         if (first.status !== 401 || !(await signIn.renew(since))) return first
         void first.body?.cancel()
-        return ask()
+        return attempt()
       }
     },
     writes(adapter) {
@@ -72,12 +65,11 @@ export function createAuthRefresh(options: {
         }
       }
     },
-    keep: (send) => signIn.keep(() => send(signIn.headers())),
     reset: signIn.reset,
   }
 }
 
-/** Later headers replace earlier ones, whatever the case of their names. */
+/** Merges headers regardless of case; later ones replace earlier ones. */
 function withHeaders(
   given: HeadersInit | undefined,
   later: Readonly<Record<string, string>>,

@@ -4,9 +4,9 @@ import type { TabTimes } from '../../live/client/tab-share.ts'
 import type { WriteAdapter } from '../../writes/adapter.ts'
 import { unauthenticated } from '../../writes/errors.ts'
 import type { RefreshSignIn } from '../../writes/refresh-sign-in.ts'
-import { createAuthRefresh, type KeepSignedIn } from './auth-refresh.ts'
+import { createAuthRefresh } from './auth-refresh.ts'
 import { createNetwork, type Network } from './network.ts'
-import type { StreamOptions } from './synced-collection.ts'
+import type { StreamOptions } from './stream-options.ts'
 
 const SIGNED_OUT = 'The user has signed out. Sign in again, then call restart().'
 
@@ -17,36 +17,35 @@ export interface ConnectionOptions extends Pick<StreamOptions, 'electricUrl' | '
   readonly onUnauthenticated?: RefreshSignIn
 }
 
-/** The way to the server that all streams and writes of one user have in common. */
+/** The connection to the server shared by all streams, writes and uploads of one user. */
 export interface Connection {
-  /** For shape streams. */
+  /** Fetches shapes. */
   readonly fetch: typeof fetch
-  /** Whether requests get through. */
+  /** Fetches anything else, with the same headers and handling of 401. */
+  readonly request: typeof fetch
   readonly network: Network
-  /** Sends what was refused for an old sign-in once more after a new one. */
+  /** Wraps an adapter: a write refused with 401 is repeated after one refresh of the sign-in. */
   writes(adapter: WriteAdapter): WriteAdapter
-  /** The same for uploads. */
-  readonly keep: KeepSignedIn
-  /** Refuses every stream from now on; tells the other tabs, too, when asked. */
+  /** Refuses every stream from now on, and if asked tells the other tabs. */
   signOut(tellOthers: boolean): void
   /** Lets streams through again. */
   restart(): void
-  /** Gives up shared connections and forgets whose they were. */
+  /** Closes shared connections and forgets which user they belonged to. */
   reset(): void
 }
 
-/** What the way to the server tells of itself. */
+/** Events of a connection. */
 export interface ConnectionEvents {
-  /** Another tab of the same user has signed out. */
+  /** The same user has signed out in another tab. */
   readonly onSignedOut: () => void
-  /** Requests get through that did not before. */
+  /** Requests get through again. */
   readonly onBack?: () => void
 }
 
 /**
- * Creates the way to the server: live polls share connections, and one refresh answers all 401s.
+ * Creates the connection to the server: live polls share requests, and one refresh serves all 401s.
  *
- * @param tabs replaces what tabs share by, and its times, in tests
+ * @param tabs replaces the browser's means of sharing between tabs, and its times, in tests
  */
 export function createConnection(
   options: ConnectionOptions,
@@ -68,6 +67,8 @@ export function createConnection(
   const send = auth.fetch(live.fetch)
   return {
     fetch: async (input, init) => (isSignedOut ? unauthenticated(SIGNED_OUT) : send(input, init)),
+    // Looks fetch up per request: a page may replace it later, as mocks do.
+    request: auth.fetch((input, init) => (options.fetchClient ?? fetch)(input, init)),
     network,
     writes(adapter) {
       const write = auth.writes(adapter)
@@ -77,7 +78,6 @@ export function createConnection(
         return outcome
       }
     },
-    keep: auth.keep,
     signOut(tellOthers) {
       isSignedOut = true
       if (tellOthers) live.signOut()

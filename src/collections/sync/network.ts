@@ -1,67 +1,68 @@
-import { pause } from './pause.ts'
-
-/** What the streams and writes of one page know of their way to the server. */
+/** Knows whether requests of this page get through, so that streams and writes retry together. */
 export interface Network {
   /**
-   * Sends a request until it is answered, whatever the answer, pausing after each failure. A pause
-   * ends early when the browser says that it is online again, or another request has got through.
+   * Repeats a request until it is answered, whatever the status, pausing after each failure. A pause
+   * ends early when the browser reports that it is online, or when another request gets through.
    *
    * @param onFailure called after each failure, before the pause
-   * @throws what the last try threw, once `signal` is aborted
+   * @throws the last failure, once `signal` is aborted
    */
   untilAnswered(
     send: () => Promise<Response>,
     signal: AbortSignal | null | undefined,
     onFailure?: () => void,
   ): Promise<Response>
-  /** A request of another kind has got through. */
+  /** Notes that a request outside `untilAnswered` got through. */
   answered(): void
 }
 
-/** The part of a page this needs; absent outside a browser. */
+/** The browser globals used here; absent in other runtimes. */
 interface Page {
   readonly navigator?: { readonly onLine?: boolean }
+  readonly addEventListener?: (type: 'online', listener: () => void) => void
+  readonly removeEventListener?: (type: 'online', listener: () => void) => void
 }
 
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 32_000
-/** Where the browser says that there is no network, in ms. It may be wrong, and a try costs nothing. */
+/** The pause while the browser reports no network, in ms. It may be wrong, and a try is cheap. */
 const OFFLINE_PAUSE_MS = 5_000
 
 /**
- * Creates the knowledge of one page.
+ * Creates the network state of one page.
  *
- * Electric's client would pause by itself, up to 32 seconds, and hears nothing of a network that is
- * back. So a request that does not get through is not handed back to it.
+ * Electric's client would pause up to 32 seconds by itself and would not notice that the network is
+ * back, so failed requests are retried here and never reach it.
  *
- * @param onBack called when a request has got through that had failed before
+ * @param onBack called when a request gets through that had failed before
  */
 export function createNetwork(onBack: () => void = () => {}): Network {
   const pausing = new Set<() => void>()
 
   function answered(): void {
-    for (const goOn of [...pausing]) goOn()
+    for (const resume of [...pausing]) resume()
   }
 
   return {
     answered,
     async untilAnswered(send, signal, onFailure) {
       let failures = 0
-      // Once: where one URL fails and others do not, their answers are no reason to ask it again.
+      // Follows others once only: if just this URL fails, their answers are no reason to retry it.
       let followsOthers = true
       for (;;) {
         try {
           const response = await send()
-          if (isFromServer(response)) answered()
+          // A proxy in front of the server answers 5xx when it does not reach it.
+          if (response.status < 500) answered()
           if (failures > 0) onBack()
           return response
         } catch (error) {
           if (signal?.aborted) throw error
           onFailure?.()
           const others = followsOthers ? pausing : undefined
-          const isFollowing = await pause(pauseAfter(failures), signal, others)
+          const hasFollowed = await pause(pauseAfter(failures), signal, others)
           if (signal?.aborted) throw error
-          if (isFollowing) followsOthers = false
+          if (hasFollowed) followsOthers = false
           failures += 1
         }
       }
@@ -69,13 +70,42 @@ export function createNetwork(onBack: () => void = () => {}): Network {
   }
 }
 
-/** Whatever stands in front of the server answers 5xx for one that it does not reach. */
-function isFromServer({ status }: Response): boolean {
-  return status < 500
-}
-
-/** The same pauses as Electric's client makes, with full jitter: a server that is back is not run down. */
+/** The pauses of Electric's client, with full jitter so that a recovering server is not overrun. */
 function pauseAfter(failures: number): number {
   if ((globalThis as Page).navigator?.onLine === false) return OFFLINE_PAUSE_MS
   return Math.random() * Math.min(FIRST_PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS)
+}
+
+/**
+ * Resolves after `ms`, or earlier when the browser is online again or `signal` is aborted.
+ *
+ * @param others receives a function that ends the pause, for when another request gets through
+ * @returns true if that function ended it
+ */
+export function pause(
+  ms: number,
+  signal: AbortSignal | null | undefined,
+  others?: Set<() => void>,
+): Promise<boolean> {
+  const page = globalThis as Page
+  return new Promise((resolve) => {
+    const timer = setTimeout(resume, ms)
+    page.addEventListener?.('online', resume)
+    signal?.addEventListener('abort', resume)
+    others?.add(follow)
+
+    function follow(): void {
+      end(true)
+    }
+    function resume(): void {
+      end(false)
+    }
+    function end(hasFollowed: boolean): void {
+      clearTimeout(timer)
+      page.removeEventListener?.('online', resume)
+      signal?.removeEventListener('abort', resume)
+      others?.delete(follow)
+      resolve(hasFollowed)
+    }
+  })
 }

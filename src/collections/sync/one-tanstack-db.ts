@@ -3,12 +3,12 @@ import { ElectricDBCollectionError } from '@tanstack/electric-db-collection'
 import { SessionDbError } from '../../errors.ts'
 
 /**
- * Collections of one copy of `@tanstack/db` are strangers to another: live queries say "not a
- * Collection", transactions never settle. So nothing starts with two.
+ * Refuses to start with two copies of `@tanstack/db`. Collections of one copy don't work in another:
+ * live queries fail with "not a Collection" and transactions never settle.
  *
- * @param base - the error class of the copy that this library uses.
- * @param derived - one that `@tanstack/electric-db-collection` made of its own copy's.
- * @throws SessionDbError `invalid` when the copies differ.
+ * @param base the error class of the copy that this library uses
+ * @param derived an error class that `@tanstack/electric-db-collection` derives from its own copy's
+ * @throws SessionDbError `invalid` when the copies differ
  */
 export function requireOneTanStackDb(
   base: ErrorClass = TanStackDBError,

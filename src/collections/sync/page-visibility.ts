@@ -1,25 +1,25 @@
 import type { RuntimeVisibilityAdapter } from '@electric-sql/client'
 
-/** What the streams of one collection know of whether the page is seen. */
+/** Tells the streams of one collection whether the page is visible. */
 export interface PageVisibility {
-  /** Undefined where there is no page. */
+  /** Undefined outside a page. */
   readonly adapter: RuntimeVisibilityAdapter | undefined
-  /** Lets the streams that have ended go. */
+  /** Removes the listeners of all streams. */
   end(): void
 }
 
 /**
- * Creates the visibility of the page for the streams of one collection. A stream of its own listens
- * to the document until somebody calls its `unsubscribeAll`, which the collection does not when it is
- * cleaned up: the document would hold every stream there ever was.
+ * Creates the page visibility for the streams of one collection. Electric's own listener stays on the
+ * document until `unsubscribeAll` is called, which the collection does not do on clean-up, so the
+ * document would keep every stream there ever was.
  */
 export function createPageVisibility(): PageVisibility {
   const ends = new Set<() => void>()
   const state = () => (document.hidden ? 'hidden' : 'visible')
   const adapter: RuntimeVisibilityAdapter = {
     getCurrentState: state,
-    subscribe(tell) {
-      const listener = () => tell(state())
+    subscribe(notify) {
+      const listener = () => notify(state())
       document.addEventListener('visibilitychange', listener)
       const end = () => {
         document.removeEventListener('visibilitychange', listener)

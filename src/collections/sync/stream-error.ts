@@ -4,12 +4,12 @@ import { codeOfStatus, type ErrorCode, errorStatus, SessionDbError } from '../..
 const HINTS: Partial<Record<ErrorCode, string>> = {
   unauthenticated: 'Sign in again, then call restart().',
   forbidden: 'This user may not read it.',
-  not_found: 'It has no shape of this name: check electricUrl.',
-  invalid: 'It did not accept the parameters.',
+  not_found: 'The server has no shape of this name. Check electricUrl.',
+  invalid: 'The server did not accept the parameters.',
 }
 
 /**
- * Says what ended a shape stream, as the error of this library.
+ * Converts the error that ended a shape stream to a `SessionDbError`.
  *
  * @param shape name and parameters of the shape, for example `thread-messages?threadId=t1`
  */
@@ -25,7 +25,7 @@ export function toStreamError(error: unknown, shape: string): SessionDbError {
   if (isHalfAnswer(error)) {
     return failed(
       'unavailable',
-      `The server of ${shape} broke off. The stream tries again by itself.`,
+      `The server of ${shape} closed the connection early. The stream retries by itself.`,
     )
   }
   const code = codeOf(error)
@@ -33,15 +33,15 @@ export function toStreamError(error: unknown, shape: string): SessionDbError {
   return failed(code, `The server refused ${shape} with ${status}. ${hint}`, { status })
 }
 
-/** Whether the connection broke while a good answer was being read: asking again will do. */
+/** Checks whether the connection broke while a successful answer was read, which a retry solves. */
 export function isHalfAnswer(error: unknown): boolean {
   return error instanceof FetchError && error.status >= 200 && error.status < 300
 }
 
 function codeOf(error: FetchError): ErrorCode {
-  const said = (error.json as { readonly error?: { readonly code?: unknown } } | undefined)?.error
+  const code = (error.json as { readonly error?: { readonly code?: unknown } } | undefined)?.error
     ?.code
-  if (isErrorCode(said)) return said
+  if (isErrorCode(code)) return code
   return codeOfStatus(error.status) ?? (error.status < 500 ? 'invalid' : 'unavailable')
 }
 

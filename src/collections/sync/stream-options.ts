@@ -1,15 +1,42 @@
-import type { ShapeStreamOptions } from '@electric-sql/client'
+import { createColumnMapper, type ShapeStreamOptions, snakeCamelMapper } from '@electric-sql/client'
+import { SessionDbError } from '../../errors.ts'
+import type { ColumnMap } from '../../schema/columns.ts'
 import { parseTimestamp } from '../../schema/parse-timestamp.ts'
 import { shapeUrl } from '../../shapes/shape-url.ts'
-import { columnMapperOf } from './column-names.ts'
+import type { Network } from './network.ts'
 import type { PageVisibility } from './page-visibility.ts'
 import { isHalfAnswer, toStreamError } from './stream-error.ts'
-import type { StreamStop } from './stream-stop.ts'
-import type { WritableSyncStatus } from './sync-status.ts'
-import type { ShapeSource, StreamOptions } from './synced-collection.ts'
-import { watchFetch } from './watch-fetch.ts'
+import { upToDateNow, type WritableSyncStatus } from './sync-status.ts'
+import type { SyncStream } from './sync-stream.ts'
 
-/** What a stream tells of itself, and is told. */
+/** How the streams of one `createSessionCollections` reach the server. */
+export interface StreamOptions {
+  readonly electricUrl: string
+  readonly headers?: ShapeStreamOptions['headers']
+  readonly fetchClient: typeof fetch
+  readonly network: Network
+  readonly gcTime?: number
+  /** The streams that run now, of every collection. */
+  readonly running: Set<SyncStream>
+  /** Called with every error that ends a stream. */
+  readonly onError?: (error: SessionDbError) => void
+}
+
+/** The shape that a collection holds. */
+export interface ShapeSource {
+  /** Unique among all collections of the page. */
+  readonly collectionId: string
+  readonly shape: string
+  readonly params: Readonly<Record<string, string>>
+  /** Columns of an app's own shape; the library's shapes use their column names in camel case. */
+  readonly columns?: ColumnMap
+  /** The properties that identify a row. */
+  readonly key: readonly string[]
+  /** Called when syncing starts and when it ends. */
+  readonly onLiveChange?: (live: boolean) => void
+}
+
+/** The controls that one stream reports to and obeys. */
 export interface StreamWatch {
   readonly status: WritableSyncStatus
   readonly stop: StreamStop
@@ -21,36 +48,36 @@ const parser = {
   int8: Number,
 }
 
-/** The options of Electric's client for the stream of one shape. */
+/** Returns the options of Electric's client for the stream of one shape. */
 export function streamOptions(
   source: ShapeSource,
   options: StreamOptions,
   { status, stop, visibility }: StreamWatch,
 ): ShapeStreamOptions {
+  const shape = describeShape(source)
   return {
-    // Asked for when the stream starts: on a server that renders the page there is no origin.
+    // Read when the stream starts: a server that renders the page has no origin to resolve against.
     get url() {
       return shapeUrl(options.electricUrl, source.shape)
     },
     params: source.params as unknown as NonNullable<ShapeStreamOptions['params']>,
     ...(options.headers === undefined ? {} : { headers: options.headers }),
-    fetchClient: watchFetch(options.fetchClient, options.network, describeShape(source), status),
+    fetchClient: watchFetch(options.fetchClient, options.network, shape, status),
     parser: parser as unknown as NonNullable<ShapeStreamOptions['parser']>,
     columnMapper: columnMapperOf(source.columns),
     warnOnHttp: false,
     ...(visibility.adapter && { runtimeVisibility: visibility.adapter }),
-    // The connections that streams share have watchdogs of their own, and a large answer counts
-    // here only when it is whole.
+    // Shared connections have their own watchdogs, and a large answer counts here only when complete.
     liveRequestTimeoutMs: 120_000,
     onError: async (error) => {
-      const streamError = toStreamError(error, describeShape(source))
+      const lastError = toStreamError(error, shape)
       if (isHalfAnswer(error)) {
-        status.update({ lastError: streamError, isUpToDate: false })
+        status.update({ lastError, isUpToDate: false })
         return {}
       }
-      status.update({ lastError: streamError, isUpToDate: false, isStopped: true })
-      options.onError?.(streamError)
-      // Asking again with the same credentials cannot help: somebody must say when to go on.
+      status.update({ lastError, isUpToDate: false, isStopped: true })
+      options.onError?.(lastError)
+      // The same credentials would be refused again, so the stream waits for restart().
       const goesOn = await stop.untilRestart()
       if (!goesOn) return undefined
       status.update({ lastError: null, isStopped: false })
@@ -59,8 +86,98 @@ export function streamOptions(
   }
 }
 
-/** Name and parameters of a shape, for messages. */
+/** Returns name and parameters of a shape, for messages. */
 export function describeShape({ shape, params }: ShapeSource): string {
   const query = new URLSearchParams(params).toString()
   return query === '' ? shape : `${shape}?${query}`
+}
+
+/**
+ * Returns the mapping from a stream's columns to properties.
+ *
+ * @param columns columns of an app's own shape. Without them each property is its column's name in
+ *   camel case, which holds for every table of this library and saves loading their columns.
+ */
+export function columnMapperOf(
+  columns: ColumnMap | undefined,
+): NonNullable<ShapeStreamOptions['columnMapper']> {
+  if (columns === undefined) return snakeCamelMapper()
+  return createColumnMapper(
+    Object.fromEntries(Object.entries(columns).map(([property, { name }]) => [name, property])),
+  )
+}
+
+/** Holds a stream that an error has stopped until it is restarted or over. */
+export interface StreamStop {
+  /** Resolves to true when the stream should resume, to false when it is over. */
+  untilRestart(): Promise<boolean>
+  restart(): void
+  /** Ends the stream. */
+  end(): void
+}
+
+/** Creates the stop of one collection's stream. A restart has no effect while nothing waits. */
+export function createStreamStop(): StreamStop {
+  let waiting: ((goesOn: boolean) => void)[] = []
+  const release = (goesOn: boolean) => {
+    const due = waiting
+    waiting = []
+    for (const resolve of due) resolve(goesOn)
+  }
+  return {
+    untilRestart: () => new Promise((resolve) => waiting.push(resolve)),
+    restart: () => release(true),
+    end: () => release(false),
+  }
+}
+
+/**
+ * Wraps the fetch of one stream: requests are retried as soon as the network is back, and the status
+ * shows temporary failures (network, 5xx, 429), their end, and the stream's handle and offset.
+ */
+function watchFetch(
+  fetchClient: typeof fetch,
+  network: Network,
+  shape: string,
+  status: WritableSyncStatus,
+): typeof fetch {
+  return async (input, init) => {
+    const url = String(input)
+    const catchUp = url.replace('&live=true', '')
+    // A live poll stays silent until there is news, so after a failure a plain request goes first:
+    // its answer shows that the connection works again.
+    let next = status.get().isUpToDate ? url : catchUp
+    for (;;) {
+      const send = () => fetchClient(next, init)
+      const response = await network.untilAnswered(send, init?.signal, () => {
+        noteFailure(shape, 'could not be reached', status)
+        next = catchUp
+      })
+      const { ok, status: code, headers, body } = response
+      if (next === url) {
+        if (ok) noteProgress(response, status)
+        // Other codes end the stream, and its onError reports them.
+        else if (code >= 500 || code === 429) noteFailure(shape, `answered ${code}`, status)
+        return response
+      }
+      body?.cancel().catch(() => undefined)
+      const hasMore = headers.get('electric-offset') !== status.get().offset
+      if (ok && !hasMore) status.update(upToDateNow())
+      next = url
+    }
+  }
+}
+
+function noteProgress({ headers }: Response, status: WritableSyncStatus): void {
+  const handle = headers.get('electric-handle')
+  const offset = headers.get('electric-offset')
+  const now = status.get()
+  if (handle === now.handle && offset === now.offset) return
+  status.update({ handle, offset })
+}
+
+function noteFailure(shape: string, problem: string, status: WritableSyncStatus): void {
+  const message = `The server of ${shape} ${problem}. The stream retries by itself.`
+  const lastError = new SessionDbError('unavailable', message, { details: { shape } })
+  status.update({ lastError, isUpToDate: false })
 }

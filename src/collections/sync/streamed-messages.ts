@@ -1,21 +1,29 @@
+import { isChangeMessage, ShapeStream } from '@electric-sql/client'
 import type { SyncConfig } from '@tanstack/db'
 import type { ChatMessage } from '../../schema/chat-message.ts'
-import { streamEpoch } from '../../schema/streamed-message.ts'
-import { type DeltaStream, openDeltaStream, type StreamedDelta } from './delta-stream.ts'
-import { createStreamedRows } from './streamed-rows.ts'
-import type { StreamOptions } from './synced-collection.ts'
+import type { JsonObject } from '../../schema/fields.ts'
+import {
+  foldDelta,
+  type StreamedContent,
+  streamEpoch,
+  streamStateOf,
+} from '../../schema/streamed-message.ts'
+import { shapeUrl } from '../../shapes/shape-url.ts'
+import { toStreamError } from './stream-error.ts'
+import { columnMapperOf, type StreamOptions } from './stream-options.ts'
 
-type SyncParams = Parameters<SyncConfig<Record<string, unknown>>['sync']>[0]
+/** The functions through which a stream writes into its collection. */
+export type SyncParams = Parameters<SyncConfig<Record<string, unknown>>['sync']>[0]
 
-/** Changes what a shape's stream writes into its collection. */
-export interface SyncOverlay {
+/** Sits between a shape's stream and its collection, and changes the rows on their way. */
+export type CreateSyncOverlay = (
+  params: SyncParams,
+  options: StreamOptions,
+) => {
   readonly params: SyncParams
   /** Called when syncing ends. */
   stop(): void
 }
-
-/** Puts itself between a shape's stream and its collection. */
-export type CreateSyncOverlay = (params: SyncParams, options: StreamOptions) => SyncOverlay
 
 /**
  * Shows a streaming message as its row plus the deltas that arrived since. Deltas are requested only
@@ -30,7 +38,7 @@ export const overlayStreams: CreateSyncOverlay = (params, options) => {
   let waiting: StreamedDelta[] = []
 
   function show(deltas: readonly StreamedDelta[]): void {
-    // The messages' own transaction is open: what is written now would become part of it.
+    // While the messages' own transaction is open, a write would become part of it.
     if (isOpen) {
       waiting = [...waiting, ...deltas]
       return
@@ -42,7 +50,7 @@ export const overlayStreams: CreateSyncOverlay = (params, options) => {
     params.commit()
   }
 
-  /** Opens the streams that are needed and closes those that are not. */
+  /** Opens the delta streams that are needed and closes the others. */
   function follow(): void {
     const needed = new Map(
       rows.bases().map(({ sessionId, createdAt }) => {
@@ -95,4 +103,163 @@ export const overlayStreams: CreateSyncOverlay = (params, options) => {
       rows.forgetDeltas()
     },
   }
+}
+
+interface StreamedDelta {
+  readonly messageId: string
+  readonly seq: number
+  readonly delta: string
+  readonly part: JsonObject | null
+}
+
+interface DeltaStream {
+  close(): void
+}
+
+const DELTAS_SHAPE = 'session-deltas'
+
+/**
+ * Follows the deltas of a session in one epoch, starting with those written before it was opened.
+ *
+ * @param onDeltas called with the deltas of each response
+ */
+function openDeltaStream(
+  params: { readonly sessionId: string; readonly epoch: string },
+  options: StreamOptions,
+  onDeltas: (deltas: readonly StreamedDelta[]) => void,
+): DeltaStream {
+  const end = new AbortController()
+  const stream = new ShapeStream({
+    url: shapeUrl(options.electricUrl, DELTAS_SHAPE),
+    params: { ...params },
+    ...(options.headers === undefined ? {} : { headers: options.headers }),
+    fetchClient: (input, init) =>
+      options.network.untilAnswered(() => options.fetchClient(input, init), init?.signal),
+    columnMapper: columnMapperOf(undefined),
+    signal: end.signal,
+    warnOnHttp: false,
+    onError: (error) => {
+      if (!end.signal.aborted) {
+        options.onError?.(toStreamError(error, `${DELTAS_SHAPE}?${new URLSearchParams(params)}`))
+      }
+      // Returning nothing ends the stream. The message's own row still arrives when it is complete.
+    },
+  })
+  stream.subscribe((messages) => {
+    const deltas = messages.flatMap((message) =>
+      isChangeMessage(message) && message.headers.operation === 'insert'
+        ? [message.value as unknown as StreamedDelta]
+        : [],
+    )
+    if (deltas.length > 0) onDeltas(deltas)
+  })
+  return {
+    close() {
+      end.abort()
+      // Otherwise the document would keep the stream, which listens to page visibility.
+      stream.unsubscribeAll()
+    },
+  }
+}
+
+/** A streaming message: its row in the shape, and the deltas received since. */
+interface StreamedRow {
+  readonly base: ChatMessage
+  readonly grown: StreamedContent
+  /** Number of the next delta. */
+  readonly next: number
+  /** Deltas that arrived before the ones they follow. */
+  readonly early: ReadonlyMap<number, StreamedDelta>
+}
+
+type RowValue = Partial<ChatMessage> & { readonly id: string }
+
+interface GrownRow extends StreamedContent {
+  readonly id: string
+}
+
+/**
+ * Creates the set of streaming messages of one collection, built from two shapes.
+ *
+ * @param rowOf returns the collection's row, for an update that restarts a stream
+ */
+function createStreamedRows(rowOf: (id: string) => ChatMessage | undefined) {
+  const rows = new Map<string, StreamedRow>()
+  // Kept until no message streams: the two shapes are read apart, so a delta may overtake its
+  // message, and a message whose shape starts over is rebuilt from its deltas.
+  const deltasOf = new Map<string, StreamedDelta[]>()
+
+  function begin(base: ChatMessage): StreamedRow {
+    const next = streamStateOf(base.metadata).from ?? 0
+    const row: StreamedRow = { base, grown: base, next, early: new Map() }
+    return (deltasOf.get(base.id) ?? []).reduce(grown, row)
+  }
+
+  function keep(delta: StreamedDelta): void {
+    const kept = deltasOf.get(delta.messageId)
+    if (kept === undefined) deltasOf.set(delta.messageId, [delta])
+    else kept.push(delta)
+  }
+
+  return {
+    /** Returns the rows as their shape has them. */
+    bases: () => [...rows.values()].map(({ base }) => base),
+    /** Takes a row or its changes from the shape, and returns what the collection should show. */
+    take<Value extends RowValue>(value: Value): Value {
+      const known = rows.get(value.id)
+      if (known === undefined && value.status !== 'streaming') return value
+      const base = { ...(known?.base ?? rowOf(value.id)), ...value } as ChatMessage
+      if (base.status !== 'streaming') {
+        rows.delete(value.id)
+        // Also when unchanged in the shape: the collection still shows the grown content.
+        return { ...value, content: base.content, parts: base.parts }
+      }
+      const isSame = known !== undefined && isSameStream(known.base, base)
+      const row = isSame ? { ...known, base } : begin(base)
+      rows.set(value.id, row)
+      return { ...value, content: row.grown.content, parts: row.grown.parts }
+    },
+    remove: (id: string) => void rows.delete(id),
+    /** Forgets the rows, which the shape will send again. */
+    clear: () => rows.clear(),
+    /** Takes deltas and returns the messages that grew. */
+    grow(deltas: readonly StreamedDelta[]): GrownRow[] {
+      const touched = new Map<string, StreamedRow>()
+      for (const delta of deltas) {
+        keep(delta)
+        const row = rows.get(delta.messageId)
+        if (row === undefined) continue
+        const next = grown(row, delta)
+        rows.set(delta.messageId, next)
+        touched.set(delta.messageId, next)
+      }
+      return [...touched].map(([id, { grown: now }]) => ({
+        id,
+        content: now.content,
+        parts: now.parts,
+      }))
+    },
+    forgetDeltas: () => deltasOf.clear(),
+  }
+}
+
+/** Checks whether the deltas received so far still follow the row's content. */
+function isSameStream(one: ChatMessage, other: ChatMessage): boolean {
+  return (
+    one.content === other.content &&
+    streamStateOf(one.metadata).from === streamStateOf(other.metadata).from
+  )
+}
+
+function grown(row: StreamedRow, delta: StreamedDelta): StreamedRow {
+  if (delta.seq < row.next) return row
+  const early = new Map(row.early).set(delta.seq, delta)
+  let [{ next, grown: content }, following] = [row, early.get(row.next)]
+  while (following !== undefined) {
+    early.delete(next)
+    content = foldDelta(content, following)
+    next += 1
+    following = early.get(next)
+  }
+  return { ...row, grown: { content: content.content, parts: content.parts }, next, early }
 }

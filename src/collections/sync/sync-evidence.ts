@@ -1,27 +1,26 @@
-/** One message of a shape stream, as far as confirming writes goes. */
+/** A message of a shape stream, as far as confirming writes depends on it. */
 export interface StreamMessage {
   readonly headers: Readonly<Record<string, unknown>>
   readonly value?: Readonly<Record<string, unknown>>
 }
 
-/** Remembers what a shape stream has shown, to tell when a write has come back. */
+/** Remembers what a shape stream has shown, to recognise when a write has come back. */
 export interface SyncEvidence {
   /** Forgets everything: a new stream begins. */
   start(): void
-  /** Takes in one message. What it shows counts from the next `up-to-date` on. */
+  /** Records one message. It counts from the next `up-to-date` on. */
   observe(message: StreamMessage): void
-  /** The stream is over: nobody needs to wait for it any more. */
+  /** Ends the stream and every wait for it. */
   stop(): void
   /**
-   * Resolves once `isDue` says so of what has been shown, or this collection is no longer synced, or
+   * Resolves once `isDue` returns true for what has been shown, when the collection stops syncing, or
    * on abort.
    */
   wait(isDue: (shown: Shown) => boolean, signal?: AbortSignal): Promise<void>
-  /** What has been shown so far. */
   readonly shown: Shown
 }
 
-/** What a stream has shown since it began: the last 2,000 of each, oldest first. */
+/** The evidence of a stream since its start: the last 2,000 of each kind, oldest first. */
 export interface Shown {
   /** 32-bit transaction ids. */
   readonly txids: ReadonlyMap<number, true>
@@ -38,7 +37,7 @@ interface Waiter {
   readonly resolve: () => void
 }
 
-/** Creates the memory of one collection's stream. What it says of a write `isConfirmed` knows. */
+/** Creates the evidence of one collection's stream, which `isConfirmed` evaluates. */
 export function createSyncEvidence(): SyncEvidence {
   const txids = new Map<number, true>()
   const versions = new Map<string, number>()
@@ -94,7 +93,7 @@ export function createSyncEvidence(): SyncEvidence {
         loading = true
         return
       }
-      // The snapshot of rows moving in says nothing about the rows that were here before.
+      // A snapshot of rows moving in does not cover the rows that were there before.
       if (control === 'snapshot-end' && !loading) return
       unpublished.push(message.value === undefined ? message : trimmed(message))
     },
@@ -115,7 +114,7 @@ export function createSyncEvidence(): SyncEvidence {
   }
 }
 
-/** Keeps of a row only what confirms a write, so that a large snapshot is not held twice. */
+/** Keeps only what confirms a write, so that a large snapshot is not held twice. */
 function trimmed({ headers, value }: StreamMessage): StreamMessage {
   return { headers, value: { id: value?.id, version: value?.version } }
 }
@@ -124,7 +123,7 @@ function txidsOf({ headers }: StreamMessage): number[] {
   return Array.isArray(headers.txids) ? headers.txids.map((txid) => Number(txid) >>> 0) : []
 }
 
-/** Makes it the newest entry, and forgets the oldest. */
+/** Adds or renews an entry as the newest, and drops the oldest beyond the limit. */
 function remember<Key, Value>(memory: Map<Key, Value>, key: Key, value: Value): void {
   memory.delete(key)
   memory.set(key, value)

@@ -1,50 +1,50 @@
 import type { CollectionStatus } from '@tanstack/db'
 import type { SessionDbError } from '../../errors.ts'
 
-/** How one collection's sync is doing. */
+/** The sync status of one collection. */
 export interface SyncStatus {
   /** `idle`, `loading`, `ready`, `error` or `cleaned-up`, as TanStack DB has it. */
   readonly status: CollectionStatus
   /**
-   * The one word to show: `idle` (nobody asks for it), `connecting`, `live`, `reconnecting` (it tries
-   * again by itself), `offline` (the same, and the browser has no network), or `stopped` (refused:
-   * it goes on after `restart()`).
+   * The state to show to users: `idle` (no subscribers), `connecting`, `live`, `reconnecting` (retries
+   * by itself), `offline` (the same, and the browser has no network), or `stopped` (refused; resumes
+   * after `restart()`).
    */
   readonly connection: SyncConnection
-  /** What went wrong last, or null while all is well. */
+  /** The last error, or null while the stream works. */
   readonly lastError: SessionDbError | null
-  /** When the collection last held everything the server had to say. */
+  /** When the collection was last up to date. */
   readonly lastSyncedAt: Date | null
-  /** Whether the collection holds everything the server has said, and the connection is well. */
+  /** True while the collection holds all rows of the shape and the connection works. */
   readonly isUpToDate: boolean
-  /** Electric's name for the shape, for support and logs. */
+  /** Electric's handle of the shape, for support and logs. */
   readonly handle: string | null
-  /** How far into the shape's log the collection is. */
+  /** The collection's position in the shape's log. */
   readonly offset: string | null
 }
 
 export type SyncConnection = 'idle' | 'connecting' | 'live' | 'reconnecting' | 'offline' | 'stopped'
 
-/** A `SyncStatus` that changes; fits React's `useSyncExternalStore`. */
+/** A `SyncStatus` to subscribe to; fits React's `useSyncExternalStore`. */
 export interface SyncStatusStore {
-  /** The status now; the same object until something changes. */
+  /** Returns the current status; the same object until it changes. */
   readonly get: () => SyncStatus
-  /** Calls `listener` soon after each change; returns the way to stop. */
+  /** Calls `listener` soon after each change; returns the function that unsubscribes it. */
   readonly subscribe: (listener: () => void) => () => void
 }
 
-/** A status store that the stream may write to. */
+/** A status store that the stream writes to. */
 export interface WritableSyncStatus extends SyncStatusStore {
   readonly update: (changes: SyncStatusChanges) => void
 }
 
-/** What the stream says of itself; how that looks from outside follows from it. */
+/** Changes reported by a stream; `connection` is derived from them. */
 export type SyncStatusChanges = Partial<Omit<SyncStatus, 'connection'>> & {
-  /** Whether an error has ended the stream, until it is restarted. */
+  /** True from an error that ends the stream until its restart. */
   readonly isStopped?: boolean
 }
 
-/** All that the server has said is here, and all is well. */
+/** Returns the changes for a collection that has just become up to date. */
 export function upToDateNow(): SyncStatusChanges {
   return { isUpToDate: true, lastSyncedAt: new Date(), lastError: null }
 }
@@ -59,7 +59,7 @@ const INITIAL: SyncStatus = {
   offset: null,
 }
 
-/** Creates the status of a collection that has not started to sync. */
+/** Creates the status of a collection that has not started syncing. */
 export function createSyncStatus(): WritableSyncStatus {
   const listeners = new Set<() => void>()
   let current = INITIAL
@@ -74,8 +74,8 @@ export function createSyncStatus(): WritableSyncStatus {
       stopped = isStopped
       const next = { ...current, ...changes }
       current = { ...next, connection: connectionOf(next, stopped) }
-      // A live query starts its collection while a component renders: whoever listens must not be
-      // made to render in the middle of that.
+      // A live query starts its collection while a component renders, and React forbids updating
+      // other components during a render. So listeners are called afterwards.
       for (const listener of listeners) queueMicrotask(() => listeners.has(listener) && listener())
     },
   }

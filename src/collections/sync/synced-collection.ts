@@ -1,4 +1,4 @@
-import type { Row, ShapeStreamOptions } from '@electric-sql/client'
+import type { Row } from '@electric-sql/client'
 import {
   BasicIndex,
   type Collection,
@@ -7,16 +7,20 @@ import {
   type SyncConfig,
 } from '@tanstack/db'
 import { electricCollectionOptions } from '@tanstack/electric-db-collection'
-import { SessionDbError } from '../../errors.ts'
-import type { ColumnMap } from '../../schema/columns.ts'
-import type { Network } from './network.ts'
 import { createPageVisibility } from './page-visibility.ts'
-import { describeShape, streamOptions } from './stream-options.ts'
-import { createStreamStop } from './stream-stop.ts'
-import type { CreateSyncOverlay } from './streamed-messages.ts'
-import { createSyncEvidence, type SyncEvidence } from './sync-evidence.ts'
-import { createSyncStatus, type SyncStatusStore } from './sync-status.ts'
-import { type Watched, watchSync } from './watch-sync.ts'
+import { toStreamError } from './stream-error.ts'
+import {
+  createStreamStop,
+  describeShape,
+  type ShapeSource,
+  type StreamOptions,
+  type StreamWatch,
+  streamOptions,
+} from './stream-options.ts'
+import type { CreateSyncOverlay, SyncParams } from './streamed-messages.ts'
+import { createSyncEvidence, type StreamMessage, type SyncEvidence } from './sync-evidence.ts'
+import { createSyncStatus, upToDateNow, type WritableSyncStatus } from './sync-status.ts'
+import { registerStream, type SyncStream } from './sync-stream.ts'
 
 /** A row of any synced collection. */
 export interface SyncedRow {
@@ -26,134 +30,182 @@ export interface SyncedRow {
 /** A live, read-only collection of rows by key. Changes go through the actions. */
 export type RowCollection<Synced extends object> = Collection<Synced, string> & NonSingleResult
 
-/** How every stream of one `createSessionCollections` reaches the server. */
-export interface StreamOptions {
-  readonly electricUrl: string
-  readonly headers?: ShapeStreamOptions['headers']
-  readonly fetchClient: typeof fetch
-  readonly network: Network
-  readonly gcTimeMs?: number
-  /** The streams that run now, of every collection. */
-  readonly running: Set<SyncStream>
-  /** Hears of every error that ends a stream. */
-  readonly onError?: (error: SessionDbError) => void
-}
-
-/** Which shape a collection holds. */
-export interface ShapeSource {
-  /** Unique among all collections of the page. */
-  readonly collectionId: string
-  readonly shape: string
-  readonly params: Readonly<Record<string, string>>
-  /** Those of a shape of the app's own; the library's name their properties themselves. */
-  readonly columns?: ColumnMap
-  /** What shows on top of the shape's rows; nothing unless given. */
-  readonly overlay?: CreateSyncOverlay
-  /** The properties that tell its rows apart. */
-  readonly key: readonly string[]
-  /** Called when syncing starts and when it ends. */
-  readonly onLiveChange?: (live: boolean) => void
-}
-
-/** What the stream of a collection has shown and how it is doing, whatever its rows are. */
-export interface SyncStream {
-  readonly collectionId: string
-  /** Name and parameters of the shape, for messages. */
-  readonly shape: string
-  readonly evidence: SyncEvidence
-  readonly status: SyncStatusStore
-  /** Whether it syncs now, so that a write can be shown and confirmed in it. */
-  isLive(): boolean
-  /** Lets a stream that an error has stopped go on from where it was. */
-  restart(): void
-  /** Takes all rows out and stops syncing: whoever shows them shows none, at once. */
-  empty(): Promise<void>
-  /** Stops syncing and forgets the rows. */
-  cleanup(): Promise<void>
-}
-
 /** A collection together with its stream. */
 export interface SyncedCollection<Synced extends object> extends SyncStream {
   readonly collection: RowCollection<Synced>
 }
 
-const streams = new WeakMap<object, SyncStream>()
-
 /**
- * The stream of a collection.
+ * Creates the collection of one shape. Fetching starts with the first subscription or preload, and
+ * ends when the collection has had no subscribers for `gcTime`.
  *
- * @throws SessionDbError `invalid` for one that was not created here
- */
-export function streamOf(collection: { readonly id: string }): SyncStream {
-  const stream = streams.get(collection)
-  if (stream !== undefined) return stream
-  throw new SessionDbError(
-    'invalid',
-    'This collection has no sync of its own. Give sessions, or a collection of session(id), thread(id) or shape(name).',
-  )
-}
-
-/**
- * Creates the collection of one shape. Nothing is fetched until somebody subscribes or preloads;
- * without subscribers for `gcTimeMs` it stops again.
+ * @param overlay changes what the stream writes into the collection
  */
 export function createSyncedCollection<Synced extends object>(
   source: ShapeSource,
   options: StreamOptions,
+  overlay: CreateSyncOverlay = (params) => ({ params, stop() {} }),
 ): SyncedCollection<Synced> {
-  const shape = describeShape(source)
   const status = createSyncStatus()
   const evidence = createSyncEvidence()
   const stop = createStreamStop()
   const visibility = createPageVisibility()
-  let takeOut = () => {}
+  let removeRows = () => {}
   const electric = electricCollectionOptions<Row>({
     id: source.collectionId,
     getKey: (row) => keyOf(row, source.key),
     autoIndex: 'eager',
     defaultIndexType: BasicIndex,
-    ...(options.gcTimeMs === undefined ? {} : { gcTime: options.gcTimeMs }),
+    ...(options.gcTime === undefined ? {} : { gcTime: options.gcTime }),
     shapeOptions: streamOptions(source, options, { status, stop, visibility }),
   })
-  const watched: Watched = {
-    source,
+  const sync = watchSync(electric.sync as SyncConfig<Row>, {
+    shape: describeShape(source),
     status,
     evidence,
     stop,
     visibility,
-    overlay: (params) => source.overlay?.(params, options) ?? { params, stop() {} },
-    offerEmpty: (empty) => (takeOut = empty),
+    overlay: (params) => overlay(params, options),
+    offerRemoval: (remove) => (removeRows = remove),
     onLiveChange(live) {
       if (live) options.running.add(synced)
       else options.running.delete(synced)
       source.onLiveChange?.(live)
     },
-  }
-  const sync = watchSync(electric.sync as SyncConfig<Row>, watched)
+  })
   const collection = createCollection({ ...electric, sync })
   const synced: SyncedCollection<Synced> = {
     collection: collection as unknown as RowCollection<Synced>,
     collectionId: source.collectionId,
-    shape,
+    shape: describeShape(source),
     evidence,
     status,
     isLive: () => collection.status === 'loading' || collection.status === 'ready',
     restart: stop.restart,
     cleanup: () => collection.cleanup(),
     empty() {
-      takeOut()
-      // Of a collection that is shown, live queries would say on the console that it went under them.
-      // It goes when nobody shows it any more, as any other.
+      removeRows()
+      // Live queries would warn on the console if the collection they show were cleaned up.
+      // Without subscribers it is collected like any other.
       return collection.subscriberCount > 0 ? Promise.resolve() : collection.cleanup()
     },
   }
-  streams.set(collection, synced)
+  registerStream(collection, synced)
   return synced
 }
 
-/** The value of one property as it is; of several, as a JSON list. */
+/** Returns the value of a single key property as text, or several as a JSON list. */
 function keyOf(row: Row, key: readonly string[]): string {
   const [property = 'id', ...more] = key
   if (more.length === 0) return String(row[property])
   return JSON.stringify(key.map((name) => String(row[name])))
+}
+
+interface Watched extends StreamWatch {
+  readonly shape: string
+  readonly evidence: SyncEvidence
+  readonly overlay: (params: SyncParams) => ReturnType<CreateSyncOverlay>
+  /** Called at each start with the function that ends the stream and removes all rows. */
+  readonly offerRemoval: (remove: () => void) => void
+  readonly onLiveChange: (live: boolean) => void
+}
+
+/**
+ * Observes a collection's stream from its start to its end.
+ *
+ * Synced rows are applied even while a write is pending (`immediate`). TanStack DB would hold them
+ * back until no write is pending, so one slow write would freeze other users' changes in this
+ * collection. The pending write's own rows stay on top either way.
+ */
+function watchSync(sync: SyncConfig<Row>, watched: Watched): SyncConfig<Row> {
+  const { shape, status, evidence, stop, visibility, overlay } = watched
+  return {
+    ...sync,
+    sync(params) {
+      const { collection } = params
+      evidence.start()
+      status.update({ status: 'loading', lastError: null, isUpToDate: false, isStopped: false })
+      const stopListening = collection.on('status:change', (event) =>
+        status.update({ status: event.status }),
+      )
+      const begin = () => params.begin({ immediate: true })
+      const overlaid = overlay({ ...params, begin } as unknown as SyncParams)
+      const start = () => sync.sync(overlaid.params as unknown as typeof params)
+      const running = startStream(start, shape, status)
+      watched.onLiveChange(true)
+      let ended = false
+      const end = () => {
+        // After a sign-out the clean-up calls it a second time.
+        if (ended) return
+        ended = true
+        watched.offerRemoval(() => {})
+        stopRunning(running)
+        visibility.end()
+        overlaid.stop()
+        stopListening()
+        stop.end()
+        evidence.stop()
+        status.update(ENDED)
+        watched.onLiveChange(false)
+      }
+      watched.offerRemoval(() => {
+        end()
+        begin()
+        params.truncate()
+        params.commit()
+      })
+      observeMessages(collection.utils as ElectricUtils, status, evidence)
+      return { cleanup: end }
+    },
+  }
+}
+
+const ENDED = {
+  status: 'cleaned-up',
+  isUpToDate: false,
+  isStopped: false,
+  handle: null,
+  offset: null,
+} as const
+
+type RunningSync = ReturnType<SyncConfig<Row>['sync']>
+
+function startStream(
+  start: () => RunningSync,
+  shape: string,
+  status: WritableSyncStatus,
+): RunningSync {
+  try {
+    return start()
+  } catch (error) {
+    status.update({ status: 'error', lastError: toStreamError(error, shape), isStopped: true })
+    throw error
+  }
+}
+
+function stopRunning(running: RunningSync): void {
+  if (typeof running === 'function') running()
+  else running?.cleanup?.()
+}
+
+interface ElectricUtils {
+  awaitMatch(observe: (message: StreamMessage) => boolean, timeout: number): Promise<boolean>
+}
+
+/** The longest delay of a timer, in ms. */
+const LONGEST_DELAY_MS = 2 ** 31 - 1
+
+/** Observes every message by waiting for a match that never comes; the wait ends with the stream. */
+function observeMessages(
+  utils: ElectricUtils,
+  status: WritableSyncStatus,
+  evidence: SyncEvidence,
+): void {
+  const observe = (message: StreamMessage) => {
+    evidence.observe(message)
+    if (message.headers.control === 'must-refetch') status.update({ isUpToDate: false })
+    if (message.headers.control === 'up-to-date') status.update(upToDateNow())
+    return false
+  }
+  utils.awaitMatch(observe, LONGEST_DELAY_MS).catch(() => undefined)
 }

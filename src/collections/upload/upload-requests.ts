@@ -1,51 +1,45 @@
 import { codeOfStatus, SessionDbError } from '../../errors.ts'
 import { type Session, type SessionInsert, sessionStatusSchema } from '../../schema/session.ts'
 import { fromWriteFailure, writeFailureSchema } from '../../writes/errors.ts'
-import type { KeepSignedIn } from '../sync/auth-refresh.ts'
-import type { UploadOptions } from './upload-session.ts'
 
-/** What the server says of an upload. */
-export interface UploadAnswer {
-  /** Bytes that are stored. */
+/** Where uploads go, and how. */
+export interface UploadRoute {
+  /** The URL of the app's upload route. */
+  readonly uploadUrl?: string
+  /** Sends a request with the app's headers, and repeats it after a sign-in when the answer is 401. */
+  readonly request: typeof fetch
+}
+
+/** The server's state of an upload. */
+export interface UploadState {
+  /** Bytes stored. */
   readonly offset: number
   readonly status: Session['status']
 }
 
-/** The requests of the tus protocol that an upload is made of. Every failure is a `SessionDbError`. */
+/** The requests of the tus protocol that an upload consists of. Every failure is a `SessionDbError`. */
 export interface UploadRequests {
-  create(session: SessionInsert, totalBytes: number, signal: AbortSignal): Promise<UploadAnswer>
-  append(id: string, offset: number, bytes: Blob, signal: AbortSignal): Promise<UploadAnswer>
-  state(id: string, signal: AbortSignal): Promise<UploadAnswer>
+  create(session: SessionInsert, totalBytes: number, signal: AbortSignal): Promise<UploadState>
+  append(id: string, offset: number, bytes: Blob, signal: AbortSignal): Promise<UploadState>
+  state(id: string, signal: AbortSignal): Promise<UploadState>
   remove(id: string): Promise<void>
 }
 
-/** @throws SessionDbError `invalid` when nobody said where uploads go. */
-export function createUploadRequests(
-  options: Partial<UploadOptions>,
-  keep: KeepSignedIn,
-): UploadRequests {
-  if (options.uploadUrl === undefined) {
-    const message = 'Give createSessionCollections the uploadUrl of the app’s upload route.'
+/** @throws SessionDbError `invalid` when the route has no URL. */
+export function createUploadRequests({ uploadUrl, request }: UploadRoute): UploadRequests {
+  if (uploadUrl === undefined) {
+    const message =
+      'uploadUrl is missing. Pass the URL of the app’s upload route to createSessionCollections.'
     throw new SessionDbError('invalid', message)
   }
-  const base = options.uploadUrl.replace(/\/+$/, '')
+  const base = uploadUrl.replace(/\/+$/, '')
   const urlOf = (id: string) => `${base}/${encodeURIComponent(id)}`
 
-  async function ask(url: string, init: RequestInit): Promise<Response> {
-    // Looked up per request: a page may replace fetch after this was made, as mocks do.
-    const send = options.fetchClient ?? fetch
-    const attempt = async (signIn: Readonly<Record<string, string>>) => {
-      const headers = new Headers({
-        'tus-resumable': '1.0.0',
-        ...(init.headers as Record<string, string>),
-        ...(await options.uploadHeaders?.()),
-      })
-      for (const [name, value] of Object.entries(signIn)) headers.set(name, value)
-      return await send(url, { ...init, headers })
-    }
+  async function send(url: string, init: RequestInit): Promise<Response> {
+    const headers = { 'tus-resumable': '1.0.0', ...(init.headers as Record<string, string>) }
     let response: Response
     try {
-      response = await keep(attempt)
+      response = await request(url, { ...init, headers })
     } catch (cause) {
       throw new SessionDbError('unavailable', 'The upload did not reach the server.', { cause })
     }
@@ -55,8 +49,8 @@ export function createUploadRequests(
 
   return {
     create: async (session, totalBytes, signal) =>
-      answerOf(
-        await ask(base, {
+      stateOf(
+        await send(base, {
           method: 'POST',
           headers: {
             'upload-length': String(totalBytes),
@@ -66,8 +60,8 @@ export function createUploadRequests(
         }),
       ),
     append: async (id, offset, body, signal) =>
-      answerOf(
-        await ask(urlOf(id), {
+      stateOf(
+        await send(urlOf(id), {
           method: 'PATCH',
           headers: {
             'content-type': 'application/offset+octet-stream',
@@ -77,25 +71,25 @@ export function createUploadRequests(
           signal,
         }),
       ),
-    state: async (id, signal) => answerOf(await ask(urlOf(id), { method: 'HEAD', signal })),
+    state: async (id, signal) => stateOf(await send(urlOf(id), { method: 'HEAD', signal })),
     async remove(id) {
       try {
-        await ask(urlOf(id), { method: 'DELETE' })
+        await send(urlOf(id), { method: 'DELETE' })
       } catch (error) {
-        // It was aborted before the server had heard of it.
+        // An upload aborted before its first request does not exist on the server.
         if (!(error instanceof SessionDbError) || error.code !== 'not_found') throw error
       }
     },
   }
 }
 
-function answerOf({ headers }: Response): UploadAnswer {
+function stateOf({ headers }: Response): UploadState {
   const offset = Number(headers.get('upload-offset') ?? Number.NaN)
   const status = sessionStatusSchema.safeParse(headers.get('session-status'))
   if (Number.isSafeInteger(offset) && status.success) return { offset, status: status.data }
   throw new SessionDbError(
     'invalid',
-    'What answers at uploadUrl is no upload handler. Check the route.',
+    'The answer from uploadUrl is not that of an upload handler. Check the route.',
   )
 }
 
@@ -105,14 +99,14 @@ async function failureOf(response: Response): Promise<SessionDbError> {
   if (failure.success) return fromWriteFailure(failure.data)
   const { status } = response
   if (status === 413) {
-    const message = 'A proxy refused a part of the file as too large. Set a smaller partBytes.'
+    const message = 'A proxy refused a chunk of the file as too large. Set a smaller partBytes.'
     return new SessionDbError('too_large', message)
   }
   const code = codeOfStatus(status) ?? (status >= 500 ? 'unavailable' : 'invalid')
   return new SessionDbError(code, `The upload route answered ${status}.`)
 }
 
-/** Text of any script in base64, in pieces: one call cannot take any number of arguments. */
+/** Encodes text of any script in base64, byte by byte: a call takes a limited number of arguments. */
 function toBase64(text: string): string {
   let binary = ''
   for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte)

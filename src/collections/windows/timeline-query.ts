@@ -10,7 +10,7 @@ type Filtered = 'kind' | 'role' | 'toolName'
 
 const indexed = new WeakMap<object, Set<Filtered>>()
 
-/** Lists of values get no index by themselves; one that nobody filters by would only cost. */
+/** `inArray` conditions get no index by themselves; one is created when a filter first needs it. */
 function ensureIndex(timeline: RowCollection<TimelineEvent>, field: Filtered): void {
   const fields = indexed.get(timeline) ?? new Set()
   indexed.set(timeline, fields)
@@ -20,7 +20,7 @@ function ensureIndex(timeline: RowCollection<TimelineEvent>, field: Filtered): v
 }
 
 /**
- * Makes the live query of a timeline's events that pass a filter, in the order of the session.
+ * Creates the live query of a timeline's events that match a filter, in the order of the session.
  *
  * @example
  * useLiveQuery(timelineQuery(db.session(id).timeline, { kinds: ['tool_call'] }), [id])

@@ -1,50 +1,48 @@
 import { BasicIndex, createCollection, type SyncConfig } from '@tanstack/db'
-import { v7 as uuidv7 } from 'uuid'
 import { SessionDbError } from '../../errors.ts'
 import type { TimelineEvent } from '../../schema/timeline-event.ts'
 import { MAX_WINDOW_EVENTS } from '../../shapes/session-shapes.ts'
+import { createId } from '../create-id.ts'
 import {
   createSyncStatus,
+  type SyncConnection,
   type SyncStatusStore,
   type WritableSyncStatus,
 } from '../sync/sync-status.ts'
 import type { RowCollection, SyncedCollection } from '../sync/synced-collection.ts'
-import { joinStatuses } from './joint-status.ts'
 
-/** A long timeline, of which only what is looked at is loaded. */
+/** A view of a long timeline that loads only the ranges shown. */
 export interface TimelineView {
-  /**
-   * The events that are loaded, live, to query as any collection. Starts empty; it is ready at once.
-   */
+  /** The loaded events, live, to query like any collection. It starts empty and is ready immediately. */
   readonly events: RowCollection<TimelineEvent>
-  /** How the streams are doing: the status of whichever does worst, `idle` before the first `show`. */
+  /** The worst status among the view's streams; `idle` before the first `show`. */
   readonly status: SyncStatusStore
   /**
-   * Loads the events with these seqs, and keeps them up to date. What was shown before stays until
-   * more than `maxWindows` are loaded; then what was not shown for longest goes.
+   * Loads the events of a range and keeps them up to date. Ranges shown earlier stay loaded up to
+   * `maxWindows`; beyond that, those not shown for longest are dropped.
    *
-   * @param fromSeq first seq to show.
-   * @param toSeq first seq not to show.
-   * @returns resolves when they are there; rejects with a `SessionDbError` when a stream has stopped.
+   * @param fromSeq first seq to show
+   * @param toSeq first seq not to show
+   * @returns resolves when the events are loaded; rejects with a `SessionDbError` when a stream stops
    */
   show(fromSeq: number, toSeq: number): Promise<void>
-  /** Stops all streams and forgets what was loaded. */
+  /** Stops all streams and drops the events. */
   close(): Promise<void>
 }
 
 export interface TimelineViewOptions {
-  /** Events per stream; 1,000 unless given. Everybody should use one number: streams are shared. */
+  /** Events per stream. Default 1,000. Use the same number everywhere, so that streams are shared. */
   readonly windowSize?: number
-  /** Streams that stay open; 12 unless given. */
+  /** Most streams to keep open. Default 12. */
   readonly maxWindows?: number
 }
 
-/** Makes the collection of the events from a seq up to, and not including, another. */
+/** Creates the collection of the events from one seq up to, but not including, another. */
 export type OpenWindow = (fromSeq: number, toSeq: number) => SyncedCollection<TimelineEvent>
 
 /**
- * Creates a view: windows of a fixed size, each a bounded shape, whose rows come together in one
- * collection. Windows are aligned, so that everybody who reads a session asks for the same shapes.
+ * Creates a view that combines the rows of windows in one collection. Each window is a bounded shape
+ * of a fixed size, aligned so that all readers of a session request the same shapes.
  */
 export function createTimelineView(
   openWindow: OpenWindow,
@@ -55,8 +53,9 @@ export function createTimelineView(
   }
   let sync: EventSync | undefined
   const status = createSyncStatus()
+  const joint = joinStatuses(status)
   const events = createCollection<TimelineEvent, string>({
-    id: `session-db-timeline-view-${uuidv7()}`,
+    id: `session-db-timeline-view-${createId()}`,
     getKey: (event) => event.id,
     autoIndex: 'eager',
     defaultIndexType: BasicIndex,
@@ -69,55 +68,8 @@ export function createTimelineView(
       },
     },
   })
-
-  const windows = createTimelineWindows({
-    openWindow,
-    windowSize,
-    maxWindows,
-    status,
-    sync: () => sync,
-  })
-  return {
-    events,
-    status: { get: status.get, subscribe: status.subscribe },
-    show: windows.show,
-    close: windows.close,
-  }
-}
-
-/** How events get into the collection of a view. */
-type EventSync = Parameters<SyncConfig<TimelineEvent, string>['sync']>[0]
-
-/** What of a timeline is loaded. */
-type TimelineWindows = Pick<TimelineView, 'show' | 'close'>
-
-/** What windows open, and where they show it. */
-interface WindowsContext {
-  readonly openWindow: OpenWindow
-  /** Events per window. */
-  readonly windowSize: number
-  readonly maxWindows: number
-  /** Told how the streams are doing. */
-  readonly status: WritableSyncStatus
-  readonly sync: () => EventSync | undefined
-}
-
-interface Window {
-  readonly ready: Promise<void>
-  close(): Promise<void>
-}
-
-/** Creates the windows of one view. */
-function createTimelineWindows({
-  openWindow,
-  windowSize,
-  maxWindows,
-  status,
-  sync,
-}: WindowsContext): TimelineWindows {
   // In the order in which they were last shown.
   const windows = new Map<number, Window>()
-  const joint = joinStatuses(status)
 
   function open(index: number): Window {
     const source = openWindow(index * windowSize, (index + 1) * windowSize)
@@ -125,28 +77,28 @@ function createTimelineWindows({
     const held = new Set<string>()
     const subscription = collection.subscribeChanges(
       (changes) => {
-        sync()?.begin({ immediate: true })
+        sync?.begin({ immediate: true })
         for (const { type, value } of changes) {
           const { id } = value
           if (type === 'delete') {
-            if (held.delete(id)) sync()?.write({ type, key: id })
+            if (held.delete(id)) sync?.write({ type, key: id })
           } else {
-            sync()?.write({ type: held.has(id) ? 'update' : 'insert', value })
+            sync?.write({ type: held.has(id) ? 'update' : 'insert', value })
             held.add(id)
           }
         }
-        sync()?.commit()
+        sync?.commit()
       },
       { includeInitialState: true },
     )
     const drop = () => {
       if (windows.get(index) === window) windows.delete(index)
-      sync()?.begin({ immediate: true })
-      for (const key of held) sync()?.write({ type: 'delete', key })
-      sync()?.commit()
+      sync?.begin({ immediate: true })
+      for (const key of held) sync?.write({ type: 'delete', key })
+      sync?.commit()
       held.clear()
     }
-    // Everything was signed out or cleaned up: its rows must not stay here.
+    // A sign-out or clean-up of all collections must remove the rows here, too.
     const stopListening = collection.on('status:cleaned-up', drop)
     const leaveStatus = joint.add(source.status)
     const window: Window = {
@@ -171,6 +123,8 @@ function createTimelineWindows({
   }
 
   return {
+    events,
+    status: { get: status.get, subscribe: status.subscribe },
     async show(fromSeq, toSeq) {
       const first = Math.floor(Math.max(0, fromSeq) / windowSize)
       const last = Math.floor(Math.max(fromSeq, toSeq - 1) / windowSize)
@@ -191,7 +145,15 @@ function createTimelineWindows({
   }
 }
 
-/** Resolves when the stream has brought what there is; rejects when it has stopped before. */
+/** The functions that write into the view's collection. */
+type EventSync = Parameters<SyncConfig<TimelineEvent, string>['sync']>[0]
+
+interface Window {
+  readonly ready: Promise<void>
+  close(): Promise<void>
+}
+
+/** Resolves when the collection holds its rows; rejects if the stream stops before. */
 function untilReady({ collection, status }: SyncedCollection<TimelineEvent>): Promise<void> {
   const ready = new Promise<void>((resolve, reject) => {
     const check = () => {
@@ -210,4 +172,48 @@ function untilReady({ collection, status }: SyncedCollection<TimelineEvent>): Pr
   })
   ready.catch(() => undefined)
   return ready
+}
+
+const FROM_BEST_TO_WORST: readonly SyncConnection[] = [
+  'idle',
+  'live',
+  'connecting',
+  'reconnecting',
+  'offline',
+  'stopped',
+]
+
+/**
+ * Combines the statuses of several collections: `status` becomes the worst of them, or `idle` while
+ * there is none. `add` returns the function that removes a status again.
+ */
+export function joinStatuses(status: WritableSyncStatus): {
+  add(part: SyncStatusStore): () => void
+} {
+  const parts = new Map<SyncStatusStore, () => void>()
+  const none = createSyncStatus().get()
+  const badness = (part: SyncStatusStore) => FROM_BEST_TO_WORST.indexOf(part.get().connection)
+  const worst = () =>
+    [...parts.keys()].reduce<SyncStatusStore | undefined>(
+      (bad, part) => (bad === undefined || badness(part) > badness(bad) ? part : bad),
+      undefined,
+    )
+  let current = none
+  function refresh(): void {
+    const next = worst()?.get() ?? none
+    if (next === current) return
+    current = next
+    status.update({ ...next, isStopped: next.connection === 'stopped' })
+  }
+  return {
+    add(part) {
+      parts.set(part, part.subscribe(refresh))
+      refresh()
+      return () => {
+        parts.get(part)?.()
+        parts.delete(part)
+        refresh()
+      }
+    },
+  }
 }

@@ -11,7 +11,7 @@ const db = createSessionCollections({
   electricUrl: '/api/shapes',
   writeAdapter: createHttpWriteAdapter({ url: '/api/write' }),
   shareLiveConnections: share,
-  gcTimeMs: Number(query.get('keep') ?? 300_000),
+  gcTime: Number(query.get('keep') ?? 300_000),
   fetchClient: (input, init) => {
     if (String(input).endsWith('/_live')) state.batches += 1
     return fetch(input, init)

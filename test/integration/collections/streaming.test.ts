@@ -1,9 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import {
-  createId,
-  type SessionCollections,
-  type ThreadRef,
-} from '../../../src/collections/index.ts'
+import * as browser from '../../../src/collections/index.ts'
 import type { ChatMessage } from '../../../src/schema/index.ts'
 import {
   createSessionStore,
@@ -28,7 +24,7 @@ afterAll(async () => {
 })
 
 interface Place {
-  readonly db: SessionCollections
+  readonly db: browser.SessionCollections
   readonly sessionId: string
   readonly threadId: string
 }
@@ -38,7 +34,7 @@ async function openThread(
   visibility: 'private' | 'tenant' = 'tenant',
 ): Promise<Place> {
   const db = openAs(app, user)
-  const [sessionId, threadId] = [createId(), createId()]
+  const [sessionId, threadId] = [browser.createId(), browser.createId()]
   await db.actions.write([
     { collection: 'sessions', type: 'insert', value: { id: sessionId, title: 'S', visibility } },
     {
@@ -50,7 +46,7 @@ async function openThread(
   return { db, sessionId, threadId }
 }
 
-function follow(db: SessionCollections, thread: ThreadRef, id: string) {
+function follow(db: browser.SessionCollections, thread: browser.ThreadRef, id: string) {
   const { messages } = db.thread(thread)
   const seen: string[] = []
   const subscription = messages.subscribeChanges(
@@ -129,7 +125,7 @@ describe('a message that is streamed', () => {
     const other = openAs(app, 'acme/bob')
     await db.thread({ id: threadId, sessionId }).messages.preload()
     await other.thread({ id: threadId, sessionId }).messages.preload()
-    const stream = db.actions.streamMessage({ threadId, role: 'assistant', flushMs: 10 })
+    const stream = browser.streamMessage(db, { threadId, role: 'assistant', flushMs: 10 })
     expect(db.thread({ id: threadId, sessionId }).messages.get(stream.id)).toMatchObject({
       status: 'streaming',
     })
@@ -222,12 +218,12 @@ describe('when the writer is gone', () => {
   test('another one takes over, from another window, without waiting', async () => {
     const { db, sessionId, threadId } = await openThread('acme/ann')
     await db.thread({ id: threadId, sessionId }).messages.preload()
-    const lost = db.actions.streamMessage({ threadId, role: 'assistant', metadata: { kept: 1 } })
+    const lost = browser.streamMessage(db, { threadId, role: 'assistant', metadata: { kept: 1 } })
     lost.append('One, ')
     await lost.flush()
     const window = follow(db, { id: threadId, sessionId }, lost.id)
     await vi.waitFor(() => expect(window.row()?.content).toBe('One, '), patient)
-    const stream = await db.actions.resumeMessage(lost.id)
+    const stream = await browser.resumeMessage(db, lost.id)
     expect(stream.content).toBe('One, ')
     stream.append('two')
     await vi.waitFor(() => expect(window.row().content).toBe('One, two'), patient)

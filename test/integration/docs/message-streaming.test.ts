@@ -1,7 +1,7 @@
 import { isStepCount, streamText, tool } from 'ai'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { createId, type SessionCollections } from '../../../src/collections/index.ts'
+import * as browser from '../../../src/collections/index.ts'
 import { type Principal, toUIMessage } from '../../../src/schema/index.ts'
 import {
   createSessionStore,
@@ -17,7 +17,7 @@ import { finished, modelSaying, said } from './model.ts'
 let app: AppServer
 let store: SessionStore
 let principal: Principal
-let db: SessionCollections
+let db: browser.SessionCollections
 let threadId: string
 
 beforeAll(async () => {
@@ -32,8 +32,8 @@ afterAll(async () => {
 
 beforeEach(async () => {
   db = openAs(app, 'acme/ann')
-  threadId = createId()
-  const sessionId = createId()
+  threadId = browser.createId()
+  const sessionId = browser.createId()
   await db.actions.write([
     { collection: 'sessions', type: 'insert', value: { id: sessionId, title: 'S' } },
     {
@@ -134,7 +134,8 @@ describe('docs/message-streaming.md', () => {
   })
 
   test('from the browser', async () => {
-    const typed = db.actions.streamMessage({ threadId, role: 'assistant' })
+    const { streamMessage } = browser
+    const typed = streamMessage(db, { threadId, role: 'assistant' })
     typed.append('It is ')
     typed.append('noon.')
     await typed.finish()

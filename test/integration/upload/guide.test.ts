@@ -5,7 +5,12 @@ import { join } from 'node:path'
 import { S3Client } from '@aws-sdk/client-s3'
 import { createLiveQueryCollection } from '@tanstack/db'
 import { expect, onTestFinished, test } from 'vitest'
-import { createSessionCollections, timelineQuery, type WriteAdapter } from '../../../src/index.ts'
+import {
+  createSessionCollections,
+  timelineQuery,
+  uploadSession,
+  type WriteAdapter,
+} from '../../../src/index.ts'
 import { createS3ContentStore } from '../../../src/s3.ts'
 import { createSessionStore, createUploadHandler } from '../../../src/server.ts'
 import { serve } from '../../unit/proxy/serve.ts'
@@ -47,7 +52,7 @@ test('runs the guide: upload a file, read its timeline', async () => {
   const file = new File([new Uint8Array(codexLog(10))], 'small.jsonl')
   {
     const db = createSessionCollections({ electricUrl, writeAdapter, uploadUrl })
-    const upload = db.actions.uploadSession({
+    const upload = uploadSession(db, {
       file,
       visibility: 'tenant',
       onProgress: ({ uploadedBytes, totalBytes, retrying }) =>

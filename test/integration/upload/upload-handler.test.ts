@@ -4,6 +4,7 @@ import {
   createSessionCollections,
   type SessionCollectionsOptions,
   type UploadProgress,
+  uploadSession,
 } from '../../../src/index.ts'
 import type { Principal } from '../../../src/schema/index.ts'
 import { createUploadHandler } from '../../../src/server/uploads/handler/upload-handler.ts'
@@ -36,28 +37,28 @@ afterAll(async () => {
 const url = (path = '') => `${server.url}/up${path}`
 const as = (user: string, more: Record<string, string> = {}) => ({ authorization: user, ...more })
 
-function openActions(user: string, more: Partial<SessionCollectionsOptions> = {}) {
+function openDb(user: string, more: Partial<SessionCollectionsOptions> = {}) {
   const errors: string[] = []
   const db = createSessionCollections({
     electricUrl: `${server.url}/shapes`,
     writeAdapter: () => Promise.reject(new Error('not used')),
     uploadUrl: url(),
-    uploadHeaders: () => as(user),
+    headers: as(user),
     onError: ({ code }) => errors.push(code),
     ...more,
   })
   onTestFinished(() => db.cleanup())
-  return { ...db.actions, errors }
+  return { db, errors }
 }
 
 const plain = (init?: RequestInit) => Object.fromEntries(new Headers(init?.headers))
 const fileOf = (bytes: Buffer, name = 'run.jsonl') => new File([new Uint8Array(bytes)], name)
 
-describe('actions.uploadSession', () => {
+describe('uploadSession', () => {
   test('uploads in parts, reports each, and ends with a ready session', async () => {
     const bytes = codexLog(2_000)
     const progress: UploadProgress[] = []
-    const { id, uploaded } = openActions('ada').uploadSession({
+    const { id, uploaded } = uploadSession(openDb('ada').db, {
       file: fileOf(bytes, 'ein Läufer.jsonl'),
       visibility: 'tenant',
       partBytes: 100_000,
@@ -92,7 +93,7 @@ describe('actions.uploadSession', () => {
       return response
     }
     let requests = 0
-    const { id, uploaded } = openActions('ada', { fetchClient }).uploadSession({
+    const { id, uploaded } = uploadSession(openDb('ada', { fetchClient }).db, {
       file: fileOf(bytes),
       partBytes: 90_000,
       onProgress: ({ retrying, uploadedBytes }) => retrying && retries.push(uploadedBytes),
@@ -109,7 +110,7 @@ describe('actions.uploadSession', () => {
     const refresh = vi.fn(async () => ({ authorization: token }))
     const isOld = (init?: RequestInit) => new Headers(init?.headers).get('authorization') !== token
     const unauthenticated = { error: { code: 'unauthenticated' as const, message: 'no' } }
-    const { uploadSession, createSession, errors } = openActions('ada', {
+    const { db, errors } = openDb('ada', {
       onUnauthenticated: refresh,
       writeAdapter: async (_batch, options) =>
         options?.headers?.authorization === token
@@ -122,10 +123,10 @@ describe('actions.uploadSession', () => {
       },
     })
     const file = fileOf(bytes)
-    const uploads = [1, 2].map(() => uploadSession({ file, partBytes: 60_000 }))
+    const uploads = [1, 2].map(() => uploadSession(db, { file, partBytes: 60_000 }))
     const statuses = await Promise.all(uploads.map(({ uploaded }) => uploaded))
     expect(statuses).toEqual([{ status: 'ready' }, { status: 'ready' }])
-    const written = createSession({ title: 'x', source: 'upload', format: 'codex' })
+    const written = db.actions.createSession({ title: 'x', source: 'upload', format: 'codex' })
     await expect(written.committed).rejects.toMatchObject({ code: 'forbidden' })
     expect(refresh).toHaveBeenCalledOnce()
     for (const { id } of uploads) {
@@ -144,7 +145,7 @@ describe('actions.uploadSession', () => {
     })
     await fixture.store.uploadContent(ada, sessionId, [bytes.subarray(0, 50_000)] as never)
     const seen: number[] = []
-    const { uploaded } = openActions('ada').uploadSession({
+    const { uploaded } = uploadSession(openDb('ada').db, {
       id: sessionId,
       file: fileOf(bytes),
       onProgress: ({ uploadedBytes }) => seen.push(uploadedBytes),
@@ -154,8 +155,8 @@ describe('actions.uploadSession', () => {
   })
 
   test('aborts, and the server deletes the session', async () => {
-    const actions = openActions('ada')
-    const upload = actions.uploadSession({
+    const opened = openDb('ada')
+    const upload = uploadSession(opened.db, {
       file: fileOf(codexLog(2_000)),
       partBytes: 50_000,
       onProgress: ({ uploadedBytes }) => uploadedBytes > 0 && resolve(),
@@ -166,22 +167,22 @@ describe('actions.uploadSession', () => {
     })
     await upload.abort()
     await expect(upload.uploaded).rejects.toMatchObject({ code: 'conflict' })
-    expect(actions.errors).toEqual([])
+    expect(opened.errors).toEqual([])
     await expect(fixture.store.uploadState(ada, upload.id)).rejects.toMatchObject({
       code: 'not_found',
     })
   })
 
   test('reports a permanent error once and stops retrying', async () => {
-    const actions = openActions('ada')
-    const large = actions.uploadSession({ file: fileOf(Buffer.alloc(20_000_001)) })
+    const opened = openDb('ada')
+    const large = uploadSession(opened.db, { file: fileOf(Buffer.alloc(20_000_001)) })
     await expect(large.uploaded).rejects.toMatchObject({ code: 'too_large' })
-    const nobody = openActions('nobody')
-    const refused = nobody.uploadSession({ file: fileOf(codexLog(2)) })
+    const nobody = openDb('nobody')
+    const refused = uploadSession(nobody.db, { file: fileOf(codexLog(2)) })
     await expect(refused.uploaded).rejects.toMatchObject({ code: 'unauthenticated' })
-    expect([...actions.errors, ...nobody.errors]).toEqual(['too_large', 'unauthenticated'])
-    const elsewhere = openActions('ada', { uploadUrl: `${server.url}/nowhere` })
-    const lost = elsewhere.uploadSession({ file: fileOf(codexLog(2)) })
+    expect([...opened.errors, ...nobody.errors]).toEqual(['too_large', 'unauthenticated'])
+    const elsewhere = openDb('ada', { uploadUrl: `${server.url}/nowhere` })
+    const lost = uploadSession(elsewhere.db, { file: fileOf(codexLog(2)) })
     await expect(lost.uploaded).rejects.toMatchObject({ code: 'not_found' })
   })
 })
@@ -216,7 +217,7 @@ describe('the route', () => {
 
   test('returns ranges of a content, and 304 for a cached one', async () => {
     const bytes = codexLog(100)
-    const { id, uploaded } = openActions('ada').uploadSession({ file: fileOf(bytes) })
+    const { id, uploaded } = uploadSession(openDb('ada').db, { file: fileOf(bytes) })
     await uploaded
     const ask = (headers: Record<string, string>) =>
       fetch(url(`/${id}/content`), { headers: as('ada', headers) })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { columnMapperOf } from '../../../src/collections/sync/column-names.ts'
+import { columnMapperOf } from '../../../src/collections/sync/stream-options.ts'
 import { type ColumnMap, replicatedTables } from '../../../src/schema/index.ts'
 
 const columns = Object.values(replicatedTables).flatMap((table) =>

@@ -4,6 +4,7 @@ import type {
   SessionCollectionsOptions,
   SyncStatus,
 } from '../../../src/collections/index.ts'
+import { type ConnectOutbox, registerOutbox } from '../../../src/collections/outbox/outbox.ts'
 import { createNetwork } from '../../../src/collections/sync/network.ts'
 import { startTcpProxy } from '../../support/tcp-proxy.ts'
 import { serve } from '../proxy/serve.ts'
@@ -149,7 +150,7 @@ describe('a stream whose connection is lost', () => {
 test('a stream that gets through again tells the outbox', async () => {
   const flush = vi.fn()
   const connect = () => ({ writes: { show() {} }, close() {} })
-  const outbox = { flush, connect } as unknown as Outbox
+  const outbox = registerOutbox({ flush } as unknown as Outbox, connect as unknown as ConnectOutbox)
   const { shapes, proxy, until } = await openThroughProxy({ outbox })
   const page = stubPage()
   proxy.cut()

@@ -58,7 +58,7 @@ describe('scopes', () => {
   })
 
   test('stop without subscribers, and work again when used again', async () => {
-    const { db, shapes, writes } = open({ gcTimeMs: 1 })
+    const { db, shapes, writes } = open({ gcTime: 1 })
     shapes.seed('session-threads/s1', [thread('th1')])
     const { threads } = db.session('s1')
     await threads.preload()
@@ -89,7 +89,7 @@ describe('scopes', () => {
   })
 
   test('thousands of ids leave nothing behind', async () => {
-    const { db } = open({ gcTimeMs: 1 })
+    const { db } = open({ gcTime: 1 })
     const seen: WeakRef<object>[] = []
     for (let index = 0; index < 3_000; index++) seen.push(new WeakRef(db.session(`s${index}`)))
     const started = Array.from(

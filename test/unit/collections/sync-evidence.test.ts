@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type ExpectedRow, isConfirmed } from '../../../src/collections/sync/is-confirmed.ts'
+import { type ExpectedRow, isConfirmed } from '../../../src/collections/sync/confirm-write.ts'
 import {
   createSyncEvidence,
   type SyncEvidence,

@@ -1,4 +1,5 @@
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
+import { uploadSession } from '../../../src/collections/index.ts'
 import { startTcpProxy } from '../../support/tcp-proxy.ts'
 import { serve } from '../proxy/serve.ts'
 import { open } from './support/open.ts'
@@ -32,7 +33,7 @@ test('an upload that waits goes on when the browser is online again, whatever pa
   const page = stubPage()
   let isWaiting = () => {}
   const waits = new Promise<void>((resolve) => (isWaiting = resolve))
-  const { uploaded } = db.actions.uploadSession({
+  const { uploaded } = uploadSession(db, {
     file: new Blob(['abcdefgh']),
     partBytes: 4,
     onProgress({ uploadedBytes, retrying }) {

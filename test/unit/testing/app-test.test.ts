@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, onTestFinished, test, vi } from
 import {
   createSessionCollections,
   type SessionCollectionsOptions,
+  streamMessage,
 } from '../../../src/collections/index.ts'
 import { createMemoryWriteAdapter, createShapeMock } from '../../../src/testing/index.ts'
 
@@ -74,7 +75,7 @@ test('an answer grows in every window while it is streamed', async () => {
   const { messages } = db.thread({ id: 't1', sessionId: 's1' })
   await messages.preload()
 
-  const answer = db.actions.streamMessage({ threadId: 't1', role: 'assistant' })
+  const answer = streamMessage(db, { threadId: 't1', role: 'assistant' })
   answer.append('Because ')
   await expect.poll(() => messages.get(answer.id)?.content).toBe('Because ')
   expect(messages.get(answer.id)?.status).toBe('streaming')

@@ -37,7 +37,7 @@ function open(user: AppUser): Omit<SessionDb, 'user'> {
     // Signed out in this or another tab: loads a new page, so that nothing stays in memory.
     onSignedOut: () => window.location.assign('/sign-in?left=1'),
     // Returning to a session within a minute shows it immediately and up to date.
-    gcTimeMs: 60_000,
+    gcTime: 60_000,
   })
   return { db, outbox, own: createOwnWrites() }
 }

@@ -35,7 +35,7 @@ export interface UploadHandlerOptions {
 
 /**
  * Creates a handler for resumable uploads over the tus protocol (1.0, with creation and termination),
- * for `actions.uploadSession` and any tus client:
+ * for `uploadSession` and any tus client:
  *
  * - `POST base` creates a session from `Upload-Length` and `Upload-Metadata` (either `session`, a JSON
  *   object, or `filename`) and returns its `Location`,

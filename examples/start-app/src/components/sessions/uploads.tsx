@@ -1,4 +1,4 @@
-import { createId, type PendingUpload, type UploadProgress } from '@org/session-db'
+import { createId, type PendingUpload, type UploadProgress, uploadSession } from '@org/session-db'
 import { useNavigate } from '@tanstack/react-router'
 import { FileUp } from 'lucide-react'
 import { createContext, type ReactNode, useContext, useRef, useState } from 'react'
@@ -47,7 +47,7 @@ export function UploadsProvider({ children }: { children: ReactNode }) {
 
   function start(file: File, id: string): PendingUpload {
     own.note(id)
-    const pending = db.actions.uploadSession({
+    const pending = uploadSession(db, {
       file,
       id,
       onProgress: (progress) => change(id, { progress }),
