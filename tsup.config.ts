@@ -13,26 +13,33 @@ const shared: Options = {
   dts,
 }
 
-type Plugin = NonNullable<Options['plugins']>[number]
+/** The files that `index` consists of. Bundlers leave out those an app doesn't use. */
+const browserFiles = {
+  errors: 'src/errors.ts',
+  schema: 'src/schema/index.ts',
+  shapes: 'src/shapes/index.ts',
+  writes: 'src/writes/index.ts',
+  'create-id': 'src/collections/create-id.ts',
+  'create-session-collections': 'src/collections/create-session-collections.ts',
+  'create-outbox': 'src/collections/outbox/create-outbox.ts',
+  'stream-message': 'src/collections/actions/stream-message.ts',
+  'upload-session': 'src/collections/upload/upload-session.ts',
+  'timeline-query': 'src/collections/windows/timeline-query.ts',
+}
 
-/** Leaves what `index` exports in the files that the browser build makes of it. */
-const browserFiles: NonNullable<Options['esbuildPlugins']>[number] = {
-  name: 'browser-files',
-  setup({ onResolve }) {
+/**
+ * Keeps `index` a list of `export * from './browser/…'`. esbuild splits apps by file: from an index
+ * that lists names, a page that uses one error class would load 69 kB instead of 9 kB (minified).
+ */
+const exportFiles: NonNullable<Options['esbuildPlugins']>[number] = {
+  name: 'export-files',
+  setup({ onResolve, initialOptions }) {
+    const extension = initialOptions.outExtension?.['.js'] ?? '.js'
     onResolve({ filter: /^\.\// }, ({ path, kind }) => {
       if (kind === 'entry-point') return undefined
       const name = basename(path.replace(/\/index\.ts$/, ''), '.ts')
-      return { path: `./browser/${name}.js`, external: true }
+      return { path: `./browser/${name}${extension}`, external: true }
     })
-  },
-}
-
-/** Has CommonJS files require files of their own kind. */
-const requiredFiles: Plugin = {
-  name: 'required-files',
-  renderChunk(code, { map }) {
-    if (this.format !== 'cjs') return undefined
-    return { code: code.replaceAll(/(\.\/browser\/[\w-]+)\.js/g, '$1.cjs'), map: map ?? null }
   },
 }
 
@@ -40,18 +47,9 @@ export default defineConfig([
   {
     ...shared,
     name: 'browser',
-    // What `index` consists of, and more: files of their own, so that bundlers can leave each away.
-    entry: {
-      'browser/errors': 'src/errors.ts',
-      'browser/schema': 'src/schema/index.ts',
-      'browser/shapes': 'src/shapes/index.ts',
-      'browser/writes': 'src/writes/index.ts',
-      'browser/commit-batch': 'src/collections/actions/commit-batch.ts',
-      'browser/create-id': 'src/collections/create-id.ts',
-      'browser/create-session-collections': 'src/collections/create-session-collections.ts',
-      'browser/create-outbox': 'src/collections/outbox/create-outbox.ts',
-      'browser/timeline-query': 'src/collections/windows/timeline-query.ts',
-    },
+    entry: Object.fromEntries(
+      Object.entries(browserFiles).map(([name, path]) => [`browser/${name}`, path]),
+    ),
     dts: false,
     format: ['esm', 'cjs'],
     platform: 'browser',
@@ -63,8 +61,7 @@ export default defineConfig([
     entry: { index: 'src/index.ts' },
     format: ['esm', 'cjs'],
     platform: 'browser',
-    plugins: [requiredFiles],
-    esbuildPlugins: [browserFiles],
+    esbuildPlugins: [exportFiles],
   },
   {
     ...shared,

@@ -84,7 +84,7 @@ describe('status', () => {
       electricUrl: '/api/shapes',
       writeAdapter: () => Promise.reject(new Error('not used')),
     })
-    await expect(db.sessions.preload()).rejects.toThrow(/Pass the full URL/)
+    await expect(db.sessions.preload()).rejects.toThrow(/Use an absolute URL/)
     expect(db.status(db.sessions).get()).toMatchObject({
       status: 'error',
       lastError: { code: 'invalid' },

@@ -1,0 +1,40 @@
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { build } from 'esbuild'
+import { expect, test } from 'vitest'
+
+const root = join(import.meta.dirname, '../../..')
+const BESIDE = ['@tanstack/db', '@tanstack/electric-db-collection', '@electric-sql/client']
+
+/** Returns the gzip bytes of an app that imports these names, zod included and the peers beside it not. */
+async function bundle(names: readonly string[]): Promise<number> {
+  const { outputFiles } = await build({
+    stdin: {
+      contents: `import { ${names} } from './dist/index.js'\nglobalThis.used = [${names}]`,
+      resolveDir: root,
+    },
+    bundle: true,
+    minify: true,
+    write: false,
+    format: 'esm',
+    platform: 'browser',
+    external: BESIDE,
+    logLevel: 'error',
+  })
+  return gzipSync(outputFiles[0]?.contents ?? '', { level: 9 }).length
+}
+
+test('a chat loads at most 36 kB beside TanStack DB and Electric’s client, zod included', async () => {
+  expect(await bundle(['createSessionCollections'])).toBeLessThan(36_000)
+})
+
+test('a page that only validates loads at most 12 kB', async () => {
+  expect(await bundle(['sessionSchema', 'chatMessageSchema'])).toBeLessThan(12_000)
+})
+
+test('uploads, message streaming and the outbox are loaded only by apps that import them', async () => {
+  const chat = await bundle(['createSessionCollections'])
+  for (const name of ['uploadSession', 'streamMessage', 'createOutbox']) {
+    expect(await bundle(['createSessionCollections', name]), name).toBeGreaterThan(chat + 1_000)
+  }
+})
