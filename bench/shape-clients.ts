@@ -17,26 +17,26 @@ import { within } from './support/within.ts'
 
 const clientCount = 1000
 const burstTransactions = 3000
-/** Long enough for all polls to reach the shape server, whose log bears with those that are late. */
+/** Long enough for all polls to reach the shape server; its log covers those that are late. */
 const settleMs = 500
 const patienceMs = 120_000
 
-/** A thousand live clients, against a server that only holds requests and answers them from the stream. */
+/** A thousand live clients, compared with a minimal server that only answers held requests from the stream. */
 export const benchmark: Benchmark = { name: 'shape-clients', run }
 
 interface Follower {
   poll(): Promise<Buffer>
 }
 
-/** One of the two servers, and how to follow a group of its table: `*` for every row. */
+/** One of the two servers. A client follows a group of its table, or `*` for every row. */
 interface Side {
   readonly table: string
   readonly server: ServerProcess
   readonly http: HttpClient
   follow(group: string): Promise<Follower>
-  /** Whether a client hears of what was written while it did not poll. */
+  /** True if a client also gets the writes from between two polls. */
   readonly keepsLog: boolean
-  /** Resolves when so many polls have reached the server. */
+  /** Resolves when this many polls have reached the server. */
   settled(polls: number): Promise<void>
 }
 
@@ -115,7 +115,7 @@ async function startOurs(
   await createGroups(database, table)
   const server = await startServerProcess({
     program: 'shape-server',
-    // The clients wait while others are opened and measured; none may give up meanwhile.
+    // No poll may time out while others are opened and measured.
     argument: { database: postgres.url, longPollMs: 600_000 },
     cpuProfileDirectory: context.cpuProfileDirectory,
   })
@@ -162,7 +162,7 @@ async function startReference(postgres: BenchPostgres, database: Client): Promis
   }
 }
 
-/** Opens the clients, in waves as a machine can take them, and one that waits for the end of a burst. */
+/** Opens the clients in waves, and one more that waits for the end of a burst. */
 async function gather(side: Side, groupOf: (n: number) => string) {
   const shared = groupOf(0) === '*'
   const before = await side.server.usage()
@@ -175,7 +175,7 @@ async function gather(side: Side, groupOf: (n: number) => string) {
   const watcher = createPollingClient(await side.follow('last'))
   for (const [n, client] of [...crowd, watcher].entries()) {
     client.start()
-    // Connections that come all at once overflow the listening socket's queue.
+    // Too many simultaneous connections overflow the listening socket's queue.
     if (n % 50 === 0) await delay(20)
   }
   const settled = () => side.settled(clientCount + 1)
@@ -201,8 +201,8 @@ async function gather(side: Side, groupOf: (n: number) => string) {
       return time
     },
     /**
-     * Writes as fast as Postgres can; ends when every client concerned has read the last write. Where
-     * there is no log, that is one client.
+     * Writes as fast as Postgres can, until every client concerned has read the last write (one client if
+     * the server keeps no log).
      */
     async timeBurst(database: Client): Promise<number> {
       const told = burstEnds.map((client) => client.answered('"last"'))
@@ -239,7 +239,7 @@ function createPollingClient(follower: Follower) {
 
   return {
     start() {
-      // What is cut off at the end matters to nobody; cut off before, a listener waits in vain.
+      // Polls are cut off at the end. Earlier, that would leave a listener waiting.
       loop().catch((error: unknown) => {
         if (!stopped) console.error('a client broke off', error)
       })
@@ -247,7 +247,7 @@ function createPollingClient(follower: Follower) {
     stop() {
       stopped = true
     },
-    /** Resolves with the next answer that contains a text. */
+    /** Resolves when an answer contains a text. */
     answered: (text = '') =>
       new Promise<void>((resolve) => {
         listeners.add({ text, resolve })

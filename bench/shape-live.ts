@@ -13,7 +13,7 @@ const warmUpCommits = 50
 /** Long enough for a poll to reach the server and wait there before the next commit. */
 const pauseMs = 4
 
-/** From a commit being sent to its live answer being read, against the replication stream's own delay. */
+/** Time from sending a commit to reading its live answer, compared with the replication stream's own delay. */
 export const benchmark: Benchmark = { name: 'shape-live', run }
 
 interface Path {
@@ -77,7 +77,7 @@ async function createPaths(postgres: BenchPostgres): Promise<Path[]> {
   ]
 }
 
-/** Both see the same commits: what else the machine does slows both. */
+/** Both sides see the same commits, so that other load slows both. */
 async function measure(
   context: BenchContext,
   postgres: BenchPostgres,

@@ -12,21 +12,21 @@ import {
 } from './support/server-process.ts'
 import type { ShapeQuery } from './support/shape-reader.ts'
 
-/** Writes per second; more of them reach the bound sooner. */
+/** Writes per second. */
 const rateVariable = 'SHAPE_SOAK_WRITES_PER_SECOND'
 const defaultRate = 200
 const rowCount = 1000
 const clientsPerShape = 2
-/** Connections that write: one alone does not keep the pace on a busy machine. */
+/** Connections that write. One is too slow on a busy machine. */
 const writers = 8
 const mb = 1024 ** 2
 
-/** What the logs may take together in this run: less than it writes, so that the bound is reached. */
+/** Memory bound of the logs: less than this run writes, so that it is reached. */
 const maxLogBytes = 32 * mb
-/** A server without shapes, and what V8 lets its heap grow to with so much alive before it collects. */
+/** Memory of a server without shapes, plus the growth that V8 allows for that much live data. */
 const boundMb = 150 + (maxLogBytes * 6) / mb
 
-/** Memory while shapes that clients follow are written to without end, against the bound it must keep. */
+/** Memory of the server under endless writes to followed shapes, compared with its bound. */
 export const benchmark: Benchmark = { name: 'shape-soak', run }
 
 async function run(context: BenchContext): Promise<Comparison[]> {
@@ -65,7 +65,7 @@ async function run(context: BenchContext): Promise<Comparison[]> {
   })
 }
 
-/** Clients of the whole table and of three groups, who read everything they are sent. */
+/** Starts clients of the whole table and of three groups that read everything. */
 async function gather(http: HttpClient, url: string) {
   const groups = ['0', '1', '2'].map((group) => ({ where: 'group_id = $1', 'params[1]': group }))
   const queries: ShapeQuery[] = [{}, ...groups].map((rows) => ({ table: 'items', ...rows }))
@@ -85,7 +85,7 @@ async function gather(http: HttpClient, url: string) {
     /** Bytes of all live answers so far. */
     read: () => read,
     refetches: () => clients.reduce((sum, client) => sum + client.refetches, 0),
-    /** A last write to every shape ends the polls. */
+    /** Ends the polls with a last write to every shape. */
     async stop(database: Client) {
       stopped = true
       await database.query(`UPDATE items SET body = 'the end'`)
@@ -101,7 +101,7 @@ function writesPerSecond(): number {
   throw new Error(`${rateVariable} must be a number from 1 to 100000, not "${text}"`)
 }
 
-/** @returns the most memory the server had, in MB. */
+/** Returns the peak memory of the server in MB. */
 async function soak(options: {
   context: BenchContext
   postgres: BenchPostgres
@@ -143,7 +143,7 @@ function inMegabytes({ rss, heapUsed, heapTotal, external }: ProcessUsage): stri
   return `rss ${all} MB, heap ${used} of ${heap} MB, buffers ${buffers} MB`
 }
 
-/** Updates rows at an even pace; what the machine kept them from is caught up on. */
+/** Updates rows at an even rate, and catches up after delays. */
 function startWriters(connections: readonly Client[], rate: number) {
   const start = performance.now()
   let written = 0
@@ -166,7 +166,7 @@ function startWriters(connections: readonly Client[], rate: number) {
   const done = Promise.all(connections.map(loop))
   return {
     written: () => written,
-    /** Rejects when a write does; resolves only at the end. */
+    /** Rejects when a write fails; resolves at the end. */
     failed: done,
     async stop() {
       stopped = true

@@ -2,12 +2,12 @@ import { Difference, type Placeholders, short } from './placeholders.ts'
 import type { RecordedResponse, Recording } from './recording.ts'
 import { exchangesOf } from './recording.ts'
 
-/** An answer as it came. */
+/** An actual answer. */
 export interface ActualResponse {
   readonly status: number
   readonly headers: Headers
   readonly text: string
-  /** Whether the server ended an SSE answer. */
+  /** True if the server ended an SSE answer. */
   readonly ended?: boolean
 }
 
@@ -21,7 +21,7 @@ const standard = [
   'access-control-expose-headers',
 ]
 
-/** The headers that a recording speaks of: the standard ones, and others if it has them anywhere. */
+/** The compared headers: the standard ones, and others that the recording contains anywhere. */
 export function comparedHeaders(recording: Recording): Set<string> {
   const names = new Set(standard)
   for (const step of recording.steps) {
@@ -35,7 +35,7 @@ export function comparedHeaders(recording: Recording): Set<string> {
 /**
  * Compares an answer with the recorded one.
  *
- * @throws Difference naming the first thing that differs.
+ * @throws Difference with the first difference
  */
 export function compareResponse(
   expected: RecordedResponse,

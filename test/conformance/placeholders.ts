@@ -1,6 +1,6 @@
 import type { Recording } from './recording.ts'
 
-/** A difference between what was recorded and what came. */
+/** Thrown for a difference between a recorded and an actual value. */
 export class Difference extends Error {
   override name = 'Difference'
 }
@@ -8,13 +8,13 @@ export class Difference extends Error {
 /** The placeholders of one recording, bound to this run's values on first sight. */
 export interface Placeholders {
   bind(name: string, value: string): void
-  /** Replaces placeholders in what is to be sent. */
+  /** Replaces placeholders in a value to send. */
   fill(text: string): string
   /** @throws Difference */
   matchText(expected: string, actual: string, where: string): void
-  /** Whether a transaction id belongs to this recording. */
+  /** Returns whether a transaction id belongs to this recording. */
   isOwnTxid(id: string): boolean
-  /** Does some work; when it throws, nothing has been bound. */
+  /** Runs `work`; if it throws, its bindings are undone. */
   attempt(work: () => void): void
 }
 
@@ -32,11 +32,11 @@ const patterns: Record<string, string> = {
 
 const placeholder = /\{\{([a-z-]+)(?::([^}]+))?\}\}/g
 
-/** Creates the placeholders of a recording, none of them bound. */
+/** Creates the unbound placeholders of a recording. */
 export function createPlaceholders(recording: Recording): Placeholders {
   const bound = new Map<string, string>()
 
-  // {{offset:1}} stands for {{lsn:1}}_2: the file says which.
+  // {{offset:1}} stands for {{lsn:1}}_2, according to the file.
   const expand = (text: string) =>
     text.replaceAll(/\{\{offset:[^}]+\}\}/g, (name) => recording.placeholders[name] ?? name)
 

@@ -3,19 +3,19 @@ import type { Recording } from './recording.ts'
 import { replay } from './replay.ts'
 import type { TargetProvider } from './targets.ts'
 
-/** What became of one recording. */
+/** The result of one recording. */
 export interface Outcome {
   readonly recording: string
   readonly same: boolean
   readonly difference: string | null
-  /** Why the difference is meant. */
+  /** The reason for an intended difference. */
   readonly intended: string | undefined
 }
 
 /**
  * Replays recordings, one at a time on each provider: a snapshot's bounds show what else is running.
  *
- * @param onOutcome - called as each is done.
+ * @param onOutcome called with each result
  */
 export async function replayAll(
   recordings: readonly Recording[],
@@ -24,7 +24,7 @@ export async function replayAll(
 ): Promise<Outcome[]> {
   const reasons = new Map(intendedDifferences.map((entry) => [entry.recording, entry.reason]))
   const outcomes: Outcome[] = []
-  // Slow ones first, so that the others fill the time.
+  // Slow ones first, so that the others run meanwhile.
   const queue = [...recordings].sort((a, b) => Number(b.slow ?? false) - Number(a.slow ?? false))
   await Promise.all(
     providers.map(async (provider) => {

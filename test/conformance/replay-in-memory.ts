@@ -7,12 +7,12 @@ import { createPlaceholders, Difference } from './placeholders.ts'
 import type { Exchange, RecordedTransaction, Recording } from './recording.ts'
 import { BeyondMemory, createSqlInMemory } from './sql-in-memory.ts'
 
-/** What became of a recording: the first difference, undefined when there was none. */
+/** The first difference of a recording; undefined if there was none. */
 export type MemoryOutcome =
   | { readonly applies: true; readonly difference: string | undefined }
   | { readonly applies: false; readonly reason: string }
 
-/** Replays a recording against rows in memory, if they have words for its SQL. */
+/** Replays a recording against the shape mock, if that supports its SQL. */
 export async function replayInMemory(recording: Recording): Promise<MemoryOutcome> {
   let at = 'setup'
   try {
@@ -80,7 +80,7 @@ async function startRun(recording: Recording) {
     const response = toResponse(await answer(asked))
     const beyond = failures.find((failure) => failure instanceof BeyondMemory)
     if (beyond) throw beyond
-    // What carries an answer to HEAD leaves its body out.
+    // HTTP omits the body of an answer to HEAD.
     const text = request.method === 'HEAD' ? '' : await response.text()
     return { status: response.status, headers: response.headers, text }
   }
@@ -102,7 +102,7 @@ async function startRun(recording: Recording) {
     during: readonly RecordedTransaction[],
   ): Promise<void> {
     const sending = Promise.all(exchanges.map(send))
-    // Awaited below; a failure before that is no unhandled one.
+    // Awaited below; until then a failure must not count as unhandled.
     sending.catch(() => undefined)
     if (during.length > 0) await waitForPolls(exchanges.length)
     for (const transaction of during) commit(transaction)

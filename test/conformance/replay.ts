@@ -3,14 +3,14 @@ import { type ActualResponse, comparedHeaders, compareResponse } from './compare
 import { createPlaceholders, Difference, type Placeholders } from './placeholders.ts'
 import type { Exchange, RecordedTransaction, Recording, Step } from './recording.ts'
 
-/** Where to replay. */
+/** The server to replay against. */
 export interface Target {
   readonly url: string
   readonly databaseUrl: string
 }
 
 const settleMs = 300
-/** How long an engine may take to hear of a commit. */
+/** An engine may take this long to process a commit. */
 const catchUpLimitMs = 10_000
 
 /**
@@ -81,7 +81,7 @@ async function runStep(step: Step, run: Run): Promise<void> {
   }
 }
 
-/** Sends a request and compares its answer; again while that differs and there is time. */
+/** Sends a request and compares its answer; retries while it differs and there is time. */
 async function exchange(step: Exchange, run: Run, deadline: number): Promise<void> {
   const { headers, placeholders } = run
   const sending = send(step, run)
@@ -95,7 +95,7 @@ async function exchange(step: Exchange, run: Run, deadline: number): Promise<voi
   }
 }
 
-/** Whether a request asks for what has been committed, which a busy engine may not have heard of yet. */
+/** Returns whether a request reads committed changes that a busy engine may not have processed yet. */
 function isCatchUp({ request: { method, query }, read, during }: Exchange): boolean {
   const waits = query.live !== undefined || read !== undefined || during !== undefined
   return method === 'GET' && query.handle !== undefined && !waits
@@ -156,7 +156,7 @@ function bodyText(body: unknown): string {
   return typeof body === 'string' ? body : JSON.stringify(body)
 }
 
-/** Reads an SSE answer until it has so many data events, ends, or its time is over. */
+/** Reads an SSE answer until it has the given number of data events, ends, or times out. */
 async function readEvents(
   body: ReadableStream<Uint8Array>,
   { events, ms }: { events: number; ms: number },

@@ -45,11 +45,11 @@ if (values.json) {
   await writeFile(values.json, `${JSON.stringify(lines, null, 2)}\n`)
 }
 const inMemory = against === undefined ? await replayAllInMemory(recordings) : []
-// Only now: the mock's waiting polls keep no process alive.
+// Last, because the mock's waiting polls don't keep the process alive.
 await Promise.all(providers.map((provider) => provider.stop()))
 process.exitCode = unexpected.length > 0 || inMemory.some(({ same }) => !same) ? 1 : 0
 
-/** Those recordings that rows in memory (the shape mock) have words for. */
+/** Replays the recordings whose SQL the shape mock supports. */
 async function replayAllInMemory(all: readonly Recording[]): Promise<Outcome[]> {
   const reasons = new Map(beyondMemory.map(({ recording, reason }) => [recording, reason]))
   const done: Outcome[] = []

@@ -11,7 +11,7 @@ import type {
 } from '../../src/testing/row-source.ts'
 import { timestamptzText } from '../../src/testing/wire-text.ts'
 
-/** SQL of a recording that rows in memory, or the conditions of shapes, have no word for. */
+/** Thrown for SQL of a recording that the shape mock does not support. */
 export class BeyondMemory extends Error {
   override name = 'BeyondMemory'
 }
@@ -22,14 +22,14 @@ interface Table {
   readonly rows: Map<string, RowText>
 }
 
-/** A node of Postgres' syntax tree: one property, named by its type. */
+/** A node of Postgres's syntax tree: one property, named after its type. */
 type Node = { readonly [type: string]: Fields }
-// biome-ignore lint/suspicious/noExplicitAny: the tree has a type of its own for each of 260 nodes.
+// biome-ignore lint/suspicious/noExplicitAny: the tree has a separate type for each of 260 nodes.
 type Fields = any
 
 const TYPES = new Set(['text', 'int4', 'timestamptz', 'bool'])
 
-/** Tables that understand the plain SQL of recordings. */
+/** Tables in memory that run the plain SQL of recordings. */
 export interface SqlInMemory extends RowSource {
   /** @throws BeyondMemory */
   commit(statements: readonly string[]): CommittedTransaction
@@ -224,7 +224,7 @@ function isNotNull(constraints: readonly Node[]): boolean {
   return constraints.some(({ Constraint }) => Constraint.contype === 'CONSTR_NOTNULL')
 }
 
-/** A column, a constant, or a sum of two such. */
+/** A column, a constant, or a sum of two of them. */
 function evaluate(node: Node, row: RowText, type: string): string | null {
   if (node.ColumnRef) return row[columnName(node)] ?? null
   const { A_Expr } = node

@@ -3,19 +3,19 @@ import { startTestPostgres } from '../support/postgres.ts'
 import type { Recording } from './recording.ts'
 import type { Target } from './replay.ts'
 
-/** Something to replay recordings against. */
+/** Provides servers to replay recordings against. */
 export interface TargetProvider {
   /** The server with the settings of a recording. */
   of(recording: Recording): Promise<Target>
   stop(): Promise<void>
 }
 
-/** One server that somebody else started, whatever its settings. */
+/** Returns a provider of one given server, whatever its settings. */
 export function givenTarget(target: Target): TargetProvider {
   return { of: async () => target, stop: async () => undefined }
 }
 
-/** A Postgres and shape servers of our own; servers by settings, as recordings ask for them. */
+/** Starts a Postgres, and a shape server for each setting that recordings need. */
 export async function ownTarget(): Promise<TargetProvider> {
   const postgres = await startTestPostgres()
   const servers = new Map<string, Promise<Target & { close(): Promise<void> }>>()

@@ -61,7 +61,7 @@ const FIXED_SETTINGS = {
  * If an earlier run left a server behind in the directory, that one is stopped first.
  *
  * @throws SessionDbError `conflict` when another running process uses the directory, `unavailable`
- * when Postgres cannot be found or started; the message says what to do
+ * when Postgres cannot be found or started
  *
  * @example
  * const postgres = await startEmbeddedPostgres({ directory: '.session-db' })

@@ -9,7 +9,7 @@ export type ServerUser = { readonly uid?: number; readonly gid?: number }
  * Chooses the system user to run Postgres as. Postgres refuses to run as root, so root uses the owner of
  * an existing data directory, else the user `postgres`, else `nobody`.
  *
- * @throws SessionDbError `unavailable` when root finds none of them
+ * @throws SessionDbError `unavailable` when none of them exists
  */
 export function chooseServerUser(existingDataDirectory: string | undefined): ServerUser {
   if (process.getuid?.() !== 0) return {}

@@ -18,7 +18,7 @@ export interface LogPage {
   /** The JSON array of the messages, encoded once. Snapshot pages only. */
   readonly body?: Uint8Array<ArrayBuffer>
   readonly end: LogOffset
-  /** Whether the page reaches the end of the log. */
+  /** True if the page reaches the end of the log. */
   readonly complete: boolean
 }
 

@@ -93,7 +93,7 @@ export function createShapeStore<Definition extends ShapeDefinition>(options: {
     return most
   }
 
-  /** Skips shapes whose snapshot is being read: two large ones would evict each other for ever. */
+  /** Skips shapes whose snapshot is being read: two large ones would keep evicting each other. */
   function leastRecentlyUsed(growing: Shape): Shape | undefined {
     for (const shape of byHandle.values()) {
       if (shape !== growing && shape.snapshotSize !== undefined) return shape

@@ -48,7 +48,7 @@ export type SourceStatus = 'active' | 'starting'
 
 /**
  * Supplies shapes: their definitions, the rows of their snapshots, and the changes after them. The protocol
- * knows HTTP and logs; the source knows the database.
+ * handles HTTP and logs; the source handles the database.
  */
 export interface ShapeSource<Definition extends ShapeDefinition, Subset> {
   define(params: ShapeParams): Promise<{ definition: Definition } | { errors: FieldErrors }>

@@ -50,7 +50,7 @@ export function createSubsetQueue(lingerMs: number): SubsetQueue {
  */
 const LARGE_LOG_BYTES = 256 * 1024
 
-/** Whether a page lets subsets go first. A client that only catches up with a few changes need not wait. */
+/** Returns whether a page lets subsets go first. A client that only catches up with a few changes need not wait. */
 export function letsSubsetsGoFirst(
   { live, offset }: Pick<ShapeRequest, 'live' | 'offset'>,
   log: { readonly size: number },

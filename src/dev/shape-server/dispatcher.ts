@@ -27,7 +27,7 @@ interface FeedPlan {
 /**
  * Creates a dispatcher without feeds.
  *
- * @param options.commitPool one connection of its own, so that large snapshots don't hold up the stream
+ * @param options.commitPool a separate connection, so that large snapshots don't hold up the stream
  * @param options.onInvalid called with feeds whose table was truncated or has changed its form
  */
 export function createDispatcher(options: {
@@ -72,7 +72,7 @@ export function createDispatcher(options: {
     return changes
   }
 
-  /** Ends the shapes that a table's new form invalidates. Postgres announces a changed table anew. */
+  /** Ends the shapes that a table's new form invalidates. Postgres announces changed tables again. */
   async function checkForm(relation: StreamRelation, oids: readonly number[]): Promise<void> {
     if (checked.get(relation) === added) return
     const isNew = !checked.has(relation)

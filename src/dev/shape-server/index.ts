@@ -24,7 +24,7 @@ export interface ShapeServerOptions {
   chunkBytes?: number
   /** Memory of all logs together. Beyond it the log that has grown most starts over. Default: 512 MiB. */
   maxLogBytes?: number
-  /** Whether DELETE removes shapes, for tests. Default: true. */
+  /** Allows DELETE to remove shapes, for tests. Default: true. */
   allowShapeDeletion?: boolean
   /** Called with noteworthy events. Default: none. */
   onEvent?: (event: ShapeServerEvent) => void

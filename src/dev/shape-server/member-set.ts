@@ -18,7 +18,7 @@ import { decideTree, type Leaf, requiredTexts, type Truth } from './where/condit
 export interface MemberState {
   /** The row's value at each subquery position; undefined at plain conditions. */
   readonly values: readonly (string | null | undefined)[]
-  /** Whether the condition at each position holds. */
+  /** True at the positions whose condition holds. */
   readonly active: readonly boolean[]
 }
 

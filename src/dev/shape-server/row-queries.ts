@@ -19,7 +19,7 @@ export interface SelectedRow {
   readonly truth: (sql: string) => Truth
 }
 
-/** What a query selects of a plan's rows. */
+/** The columns and conditions that a query selects. */
 interface Selection {
   readonly columns: readonly string[]
   readonly leaves: readonly string[]

@@ -17,7 +17,7 @@ import { WhereError } from './where/where-error.ts'
 export interface PostgresShape extends ShapeDefinition {
   readonly plan: QueryPlan
   readonly message: MessageShape
-  /** Whether the request omitted `columns`. Then a new column of the table ends the shape. */
+  /** True if the request omitted `columns`. Then a new column of the table ends the shape. */
   readonly allColumns: boolean
   readonly log: 'full' | 'changes_only'
 }

@@ -6,9 +6,9 @@ import type { Truth } from './where/condition.ts'
 export interface ValueDelta {
   readonly added: ReadonlySet<string>
   readonly removed: ReadonlySet<string>
-  /** Whether the set gained its first null or lost its last; then `NOT IN` changes for every row. */
+  /** True if the set gained its first null or lost its last; then `NOT IN` changes for every row. */
   readonly hasNullChanged: boolean
-  /** Whether the set became empty or stopped being empty; then `NOT IN` changes for rows with a null. */
+  /** Set when the set became empty or stopped being empty; then `NOT IN` changes for rows with a null. */
   readonly emptiness: 'same' | 'now-empty' | 'now-filled'
 }
 

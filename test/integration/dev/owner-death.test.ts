@@ -35,7 +35,7 @@ async function supervisorOf(directory: string): Promise<number> {
   return JSON.parse(await readFile(join(directory, 'owner.json'), 'utf8')).supervisor.pid
 }
 
-/** Ends owner and supervisor at once, so that nothing ends Postgres; returns its pid. */
+/** Kills supervisor and owner, so that nothing stops Postgres; returns its pid. */
 async function orphanPostgres(directory: string, owner: Program): Promise<number> {
   process.kill(await supervisorOf(directory), 'SIGKILL')
   owner.kill('SIGKILL')

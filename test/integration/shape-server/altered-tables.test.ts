@@ -16,7 +16,7 @@ async function join(table: string) {
   return response.headers.get('electric-handle') ?? ''
 }
 
-/** Makes a change, and waits until the shape's client can read it: the stream tells of new forms with a change. */
+/** Inserts a row and waits until the shape has it. The stream announces a table with its first change. */
 async function write(table: string, handle: string, id: number) {
   const poll = fixture.get({ table, handle, offset: '0_inf', live: 'true' })
   await fixture.sql.query(`INSERT INTO ${table} VALUES (${id}, 'written')`)

@@ -8,8 +8,8 @@ import { until } from './fixture.ts'
 const directories = temporaryDirectories()
 afterAll(directories.remove)
 
-// A Postgres of its own: with a standby that never answers, a commit stays invisible for as long as the test
-// wants, while the stream already has it.
+// Needs its own Postgres: with a standby that never answers, a commit stays invisible while the stream already
+// has it.
 test('sends a change to clients only once queries see it', async () => {
   const postgres = await startEmbeddedPostgres({ directory: await directories.create() })
   const connect = async () => {
@@ -70,10 +70,7 @@ test('sends a change to clients only once queries see it', async () => {
   }
 })
 
-/**
- * Whether a commit waits now. The setting alone does not tell: commits wait once the checkpointer, too,
- * has read it.
- */
+/** Resolves with whether commits wait now: they do once the checkpointer has read the setting. */
 async function commitWaits(writer: Client, reader: Client): Promise<boolean> {
   let isDone = false
   const probe = writer.query('INSERT INTO probes DEFAULT VALUES').then(() => {

@@ -136,7 +136,7 @@ beforeAll(async () => {
   const connect = async () => {
     const client = new Client({ connectionString: database.url })
     await client.connect()
-    // Replication carries what is flushed; an asynchronous commit would make each check wait for that.
+    // Replication sends flushed commits only; with asynchronous commits each check would wait for a flush.
     await client.query('SET synchronous_commit = on')
     return client
   }
@@ -158,7 +158,7 @@ beforeAll(async () => {
       if (event.level !== 'info') failures.push(event)
     },
   })
-  // All tables are published before the first transaction stays open: a shape need not wait for it.
+  // Publishes all tables before the first transaction stays open, so that no shape waits for it.
   for (const table of ['teams', 'sessions', 'messages', 'markers']) {
     await createMaterializedClient(server.fetch, { table }).poll()
   }
@@ -207,9 +207,9 @@ async function runCommands(commands: readonly Command[]): Promise<void> {
         const client = writers[step.writer] as Client
         if (!open[step.writer]) await client.query('BEGIN')
         open[step.writer] = true
-        // Conflicts and locks of other writers undo the transaction; that, too, is to be survived.
+        // Conflicts with other writers roll the transaction back, which is part of the test.
         await client.query(step.sql).catch(() => end(step.writer, 'ROLLBACK'))
-        // TRUNCATE shuts out readers until it commits, snapshots among them.
+        // TRUNCATE blocks readers, including snapshots, until it commits.
         if (step.sql.startsWith('TRUNCATE')) await end(step.writer, 'COMMIT')
       } else if (step.do === 'commit') await end(step.writer, 'COMMIT')
       else if (step.do === 'rollback') await end(step.writer, 'ROLLBACK')
@@ -234,7 +234,7 @@ function paramsOf(shape: number): Record<string, string> {
   return Object.fromEntries(Object.entries(shapes[shape] ?? {}))
 }
 
-/** Every run makes its shapes anew, so that their snapshots fall at moments of its own. */
+/** Drops a shape, so that the next run takes its snapshot at another moment. */
 async function dropShape(shape: number): Promise<void> {
   const url = `http://shapes/v1/shape?${new URLSearchParams(paramsOf(shape))}`
   await server.fetch(new Request(url, { method: 'DELETE' }))
@@ -263,7 +263,7 @@ function textsOf(row: Record<string, unknown>): Record<string, string | null> {
 
 let marker = 0
 
-/** Commits a transaction after all others, and returns an LSN not beyond its own. */
+/** Commits a transaction after all others, and returns an LSN from before its commit. */
 async function markedLsn(): Promise<bigint> {
   const { rows } = await reader.query("SELECT (pg_current_wal_insert_lsn() - '0/0')::text AS lsn")
   marker += 1

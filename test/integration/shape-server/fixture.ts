@@ -7,14 +7,14 @@ import {
 } from '../../../src/dev/shape-server/index.ts'
 import { freshDatabase } from '../../support/database.ts'
 
-/** A database of its own with a shape server on it, and a connection to write with. */
+/** A separate database with a shape server, and a connection to write with. */
 export interface ShapeFixture {
   readonly server: ShapeServer
   /** `http://…/v1/shape` */
   readonly url: string
   readonly databaseUrl: string
   readonly sql: Client
-  /** Warnings and errors that the server has told. */
+  /** Warnings and errors that the server has reported. */
   readonly trouble: ShapeServerEvent[]
   get(query: Record<string, string>): Promise<Response>
   close(): Promise<void>

@@ -12,7 +12,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** A source whose tables are looked for when the test says so. */
+/** Starts a source that reconciles its tables only when the test calls it. */
 async function start() {
   const database = await freshDatabase()
   const pool = createPool(database.url, () => {})

@@ -81,7 +81,7 @@ function collectionOf(mode: (typeof modes)[number], where: string | undefined) {
         params: {
           table: 'posts',
           ...(where ? { where } : {}),
-          // Else an update that brings a row into a subset would name what changed only.
+          // Otherwise an update that brings a row into a subset would carry only the changed columns.
           ...(mode === 'on-demand' ? { replica: 'full' as const } : {}),
         },
       },
@@ -96,9 +96,9 @@ const texts = (posts: Iterable<Post>) =>
   ).sort()
 
 /**
- * Waits until the collection has read what is written. A subset's answer names the end of the log, and the
- * client goes on from there: what it had not read by then it never reads. The engine answers alike
- * (recording subset-then-changes), so subsets are asked for while nothing is written.
+ * Waits until the collection has read all writes. The client continues from the end of the log that a subset's
+ * answer gives, and misses changes that it had not read by then, on the engine too (recording
+ * subset-then-changes). So the test requests subsets only while nothing is being written.
  */
 async function caughtUp(collection: Posts) {
   await vi.waitFor(async () => {
@@ -106,8 +106,8 @@ async function caughtUp(collection: Posts) {
       'UPDATE posts SET views = 9 - views WHERE id = 0 RETURNING pg_current_xact_id()::xid AS txid',
     )
     const txid = Number(rows[0].txid)
-    // Not awaitTxId: the snapshot of a move-in counts for it, and may see more than was told.
-    // One written before the stream began is not in it, so it is tried again.
+    // Not awaitTxId: it also accepts the snapshot of a move-in, which can be ahead of the changes.
+    // Retried, because a write from before the stream began is not in it.
     await collection.utils.awaitMatch(
       (message) => isChangeMessage(message) && (message.headers.txids?.includes(txid) ?? false),
       500,
@@ -134,8 +134,8 @@ test('live queries that come and go hold what SELECT returns, in every sync mode
 
         const run = {
           async write({ sql }: { sql: readonly string[] }) {
-            // While it loads, a progressive collection fails on a row that two of its subsets
-            // read before and after a change; whoever answers them.
+            // A progressive collection that is loading fails on a row that two of its subsets
+            // read before and after a change, on the engine too.
             if (mode === 'progressive') await collection.stateWhenReady()
             await writer.query(sql.join(';'))
           },

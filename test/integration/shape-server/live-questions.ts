@@ -17,7 +17,7 @@ export type Post = { id: number; author: number | null; title: string; views: nu
 // biome-ignore lint/suspicious/noExplicitAny: the query builder's references have no public name
 type Where = (post: any) => any
 
-/** What a live query asks, once for TanStack DB and once for Postgres. */
+/** A query, written for TanStack DB and for Postgres. */
 export interface Question {
   readonly sql: string
   readonly where?: Where
@@ -85,13 +85,13 @@ export const write = fc.oneof(
   },
 )
 
-/** A page asks for subsets whenever one of its rows goes. */
+/** Removes limit and offset: a page requests subsets whenever one of its rows goes. */
 export const withoutPages = ({ sql, where }: Question): Question => ({
   sql,
   ...(where && { where }),
 })
 
-/** A live query over the posts. */
+/** Creates a live query over the posts. */
 export function ask(posts: Collection<Post, string | number>, { where, limit, offset }: Question) {
   return createLiveQueryCollection((q) => {
     const all = q.from({ post: posts })
@@ -105,7 +105,7 @@ export function ask(posts: Collection<Post, string | number>, { where, limit, of
   })
 }
 
-/** The same for Postgres, as a query of JSON texts. */
+/** Writes the same query as SQL. */
 export function select(shape: string | undefined, { sql, limit, offset }: Question): string {
   const page = limit === undefined ? '' : `LIMIT ${limit} OFFSET ${offset ?? 0}`
   return `SELECT id, author, title, views FROM posts WHERE (${shape ?? true}) AND ${sql}

@@ -1,4 +1,4 @@
-/** A row and what move events decide by. */
+/** A row with its tags. */
 interface Held {
   value: Record<string, string | null>
   tags: string[][]
@@ -19,10 +19,10 @@ interface Message {
   }
 }
 
-/** A client that applies every message strictly: what it cannot apply is an error, not a shrug. */
+/** A strict client: a message that it cannot apply is an error. */
 export interface MaterializedClient {
   readonly rows: ReadonlyMap<string, Held>
-  /** How often it had to start over. */
+  /** Number of times it had to start over. */
   readonly refetches: number
   /** Reads until the server is up to date at or after `lsn`. */
   sync(lsn: bigint): Promise<void>
@@ -33,7 +33,7 @@ export interface MaterializedClient {
 /**
  * Creates a client of one shape.
  *
- * @param fetch - answers a request for `/v1/shape`.
+ * @param fetch answers requests for `/v1/shape`
  */
 export function createMaterializedClient(
   fetch: (request: Request) => Promise<Response>,

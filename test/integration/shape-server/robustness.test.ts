@@ -8,7 +8,7 @@ beforeEach(async () => {
   fixture = await startFixture(
     `CREATE TABLE items (id int PRIMARY KEY, title text);
      INSERT INTO items VALUES (1, 'one'), (2, 'two');`,
-    // Longer than any test: a poll ends by what happens.
+    // Longer than any test, so that no poll ends by time.
     { longPollMs: 120_000 },
   )
 })
@@ -30,7 +30,7 @@ test('two transactions in flight around a snapshot are neither lost nor doubled'
   }
   await writers[0]?.query('COMMIT')
   const open = await writers[1]?.query('SELECT pg_current_xact_id()::text AS id')
-  // A later transaction that is over puts the open one into xip_list, not beyond xmax.
+  // A later transaction that has ended puts the open one into xip_list rather than beyond xmax.
   await fixture.sql.query('SELECT pg_current_xact_id()')
   const snapshot = await fixture.get({ table: 'items', where: 'id > 0', offset: '-1' })
   const handle = snapshot.headers.get('electric-handle') ?? ''

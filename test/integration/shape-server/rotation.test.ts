@@ -12,7 +12,7 @@ afterEach(async () => {
 
 type Item = { id: number; title: string }
 
-/** A client of the whole table, and the changes that do not fit what it holds. */
+/** Follows the table, and collects changes that contradict the rows it holds. */
 function follow(url: string, params: Record<string, string>) {
   const stream = new ShapeStream<Item>({
     url,
@@ -62,7 +62,7 @@ test('a client that follows a log too large for memory starts over without losin
         : `INSERT INTO items VALUES (${id}, 'write ${n}')
            ON CONFLICT (id) DO UPDATE SET title = excluded.title`,
     )
-    // Now and then the clients catch up, so that they meet rotations while they wait for changes.
+    // The clients catch up now and then, so that some rotations happen while they wait for changes.
     if (n % 50 === 0) await caughtUp()
   }
   await caughtUp()

@@ -22,7 +22,7 @@ interface Message {
   readonly headers: { readonly txids?: number[]; readonly control?: string } & Partial<Bounds>
 }
 
-/** A transaction that has written a row and is left open. */
+/** Writes a row in a transaction that stays open. */
 async function openTransaction(id: string) {
   const client = new Client({ connectionString: fixture.databaseUrl })
   await client.connect()

@@ -65,7 +65,7 @@ test.each([
   },
 )
 
-// As TanStack DB asks whether a list has a value, by version. A parameter has the type of its first use.
+// Written as different versions of TanStack DB test a list for a value. A parameter has the type of its first use.
 test.each([
   ['$1 = ANY("roles")', 'admin', ['a']],
   ['$1 = ANY("levels")', '2', ['a']],

@@ -17,7 +17,7 @@ function start(
     longPollMs?: number
     secret?: string
     failure?: ShapeFailure
-    /** What a subset waits for once it is read. */
+    /** A subset waits for this before it answers. */
     subset?: () => Promise<void>
     /** How large the one row is. */
     rowBytes?: number

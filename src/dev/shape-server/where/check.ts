@@ -21,7 +21,7 @@ export interface CheckOptions {
   readonly params: readonly string[]
   /** Column types of each subquery, in the order of the text. */
   readonly subqueries?: readonly (readonly PgType[])[]
-  /** Whether literals may have enum types, as in subsets, which Postgres alone decides. */
+  /** Accepts literals of enum types, as in subsets, which Postgres alone decides. */
   readonly allowEnums?: boolean
 }
 

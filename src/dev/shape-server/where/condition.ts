@@ -174,7 +174,7 @@ export interface Position {
   readonly negated: boolean
 }
 
-/** A condition as OR of ANDs, where each condition of each disjunct has a position of its own. */
+/** A condition as OR of ANDs, where each condition of each disjunct has its own position. */
 export interface DisjunctiveForm {
   readonly positions: readonly Position[]
   /** The positions of each disjunct. */

@@ -49,7 +49,7 @@ export async function loadPgParser(): Promise<PgParser> {
 export function parseWhere(text: string): ParsedWhere {
   const fields = parseStatement(`${WHERE_PREFIX}${text}`)
   const suffixes = ['fromClause', 'windowClause', 'groupClause', 'sortClause', 'lockingClause']
-  // A UNION has no whereClause of its own; its two halves have one each.
+  // A UNION has no whereClause; its two halves have one each.
   if (!fields.whereClause || suffixes.some((clause) => fields[clause] !== undefined)) {
     throw new WhereError('malformed query ending with SQL clauses')
   }

@@ -1,7 +1,7 @@
 import type { PgType } from './expression.ts'
 
 /**
- * The types, operators, functions and casts that the engine knows, in the notation of its source
+ * The types, operators, functions and casts that the engine supports, in the notation of its source
  * (`eval/env/known_functions.ex` and its neighbours), so that the two can be compared line by line.
  */
 
