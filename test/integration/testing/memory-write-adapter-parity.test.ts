@@ -12,9 +12,9 @@ import {
   type WriteBatchInput,
   type WriteOutcome,
 } from '../../../src/writes/index.ts'
-import { anySending, type Sending } from '../../integration/server/random-batches.ts'
-import { type StoreFixture, startStore } from '../../integration/server/store-fixture.ts'
 import { fc } from '../../support/property.ts'
+import { anySending, type Sending } from '../server/random-batches.ts'
+import { type StoreFixture, startStore } from '../server/store-fixture.ts'
 
 let fixture: StoreFixture
 
