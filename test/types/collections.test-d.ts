@@ -28,7 +28,7 @@ declare const db: SessionCollections
 declare const name: string | undefined
 
 describe('createSessionCollections', () => {
-  test('takes an URL and a write adapter, and gives the collections', () => {
+  test('takes a URL and a write adapter and returns the collections', () => {
     const made = createSessionCollections({ electricUrl: '/api/shapes', writeAdapter })
     expectTypeOf(made).toEqualTypeOf<SessionCollections>()
     expectTypeOf(createSessionCollections).returns.toHaveProperty('sessions')
@@ -38,7 +38,7 @@ describe('createSessionCollections', () => {
     }>().toExtend<SessionCollectionsOptions>()
   })
 
-  test('says at the option what is wrong with it', () => {
+  test('reports wrong options where they are', () => {
     // @ts-expect-error there is no write adapter
     createSessionCollections({ electricUrl: '/api/shapes' })
     createSessionCollections({
@@ -67,7 +67,7 @@ describe('createSessionCollections', () => {
     })
   })
 
-  test('gives collections of rows that live queries understand', () => {
+  test('returns collections for live queries', () => {
     expectTypeOf(db.sessions).toEqualTypeOf<RowCollection<Session>>()
     expectTypeOf(db.session('s1').timeline).toEqualTypeOf<RowCollection<TimelineEvent>>()
     expectTypeOf(db.session('s1').threads).toEqualTypeOf<RowCollection<ChatThread>>()
@@ -92,7 +92,7 @@ describe('createSessionCollections', () => {
     db.session()
   })
 
-  test('tells how a collection fares', () => {
+  test('returns a collection’s status', () => {
     expectTypeOf(db.status(db.sessions).get()).toEqualTypeOf<SyncStatus>()
     expectTypeOf(db.status(db.sessions).subscribe).returns.toEqualTypeOf<() => void>()
     expectTypeOf(db.confirm).parameters.toEqualTypeOf<[{ readonly id: string }, number]>()
@@ -105,7 +105,7 @@ describe('createSessionCollections', () => {
     db.confirm(db.sessions, '12')
   })
 
-  test('gives a window onto a long timeline', () => {
+  test('returns a view of a long timeline', () => {
     const view = db.timelineView('s1', { windowSize: 500 })
     expectTypeOf(view).toEqualTypeOf<TimelineView>()
     expectTypeOf(view.show).parameters.toEqualTypeOf<[number, number]>()
@@ -117,7 +117,7 @@ describe('createSessionCollections', () => {
 describe('actions', () => {
   const { actions } = db
 
-  test('write rows, with their ids at once', () => {
+  test('return the ids of written rows', () => {
     const session = actions.createSession({ title: 'Review' })
     expectTypeOf(session).toEqualTypeOf<PendingRowWrite>()
     expectTypeOf(session.id).toEqualTypeOf<string>()
@@ -136,7 +136,7 @@ describe('actions', () => {
     expectTypeOf(actions.write).returns.toEqualTypeOf<PendingWrite>()
   })
 
-  test('say at the field what is wrong with it', () => {
+  test('report wrong fields where they are', () => {
     // @ts-expect-error a session has a title
     actions.createSession({})
     // @ts-expect-error the server says who owns it

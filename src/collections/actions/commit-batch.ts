@@ -10,7 +10,7 @@ import { type ExpectedRow, untilShown } from '../sync/confirm-write.ts'
 import type { SyncStream } from '../sync/sync-stream.ts'
 import type { WriteOrder } from './write-order.ts'
 
-/** What committing a batch depends on. */
+/** The dependencies of committing a batch. */
 export interface CommitContext {
   readonly live: LiveSources
   readonly identity: WriterIdentity

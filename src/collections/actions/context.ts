@@ -2,7 +2,7 @@ import { SessionDbError } from '../../errors.ts'
 import type { UploadRoute } from '../upload/upload-requests.ts'
 import type { CommitContext } from './commit-batch.ts'
 
-/** What functions over `createSessionCollections`, such as `streamMessage`, depend on. */
+/** The dependencies of functions over `createSessionCollections`, such as `streamMessage`. */
 export interface FunctionContext extends CommitContext {
   readonly uploads: UploadRoute
 }

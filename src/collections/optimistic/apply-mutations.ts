@@ -22,7 +22,7 @@ export interface Touch {
   readonly holdsRow: boolean
 }
 
-/** What applying mutations depends on. */
+/** The dependencies of applying mutations. */
 export interface ApplyContext {
   readonly live: LiveSources
   readonly identity: WriterIdentity

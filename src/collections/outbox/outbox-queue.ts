@@ -14,7 +14,7 @@ export interface AnsweredWrite {
   readonly answer: OutboxAnswer
 }
 
-/** What draining depends on. */
+/** The dependencies of draining. */
 export interface DrainContext {
   readonly storage: OutboxStorage
   readonly write: (batch: WriteBatchInput) => Promise<WriteResult>

@@ -16,11 +16,11 @@ export interface AppServer {
   /** Base URL, without a slash at its end. */
   readonly url: string
   readonly databaseUrl: string
-  /** Who signs in as `tenant/user`. */
+  /** Returns the principal that signs in as `tenant/user`. */
   principal(user: string): Principal
-  /** Ends a sign-in, such as `tenant/user;token`: whoever sends it gets 401 from now on. */
+  /** Ends a sign-in, such as `tenant/user;token`: requests with it get 401 from now on. */
   expire(signIn: string): void
-  /** Lets it in again. */
+  /** Accepts the sign-in again. */
   renew(signIn: string): void
   /** Runs SQL behind the app's back. */
   sql(statement: string, values?: unknown[]): Promise<unknown[]>

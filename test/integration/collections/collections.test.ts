@@ -13,7 +13,7 @@ beforeAll(async () => {
 })
 afterAll(() => app.close())
 
-/** A session of its own with one thread, of the user that `db` is signed in as. */
+/** Creates a session with one thread for the user that `db` is signed in as. */
 async function newThread(db: SessionCollections, visibility: 'private' | 'tenant' = 'private') {
   const { id: sessionId, committed } = db.actions.createSession({ title: 'Session', visibility })
   await committed
@@ -23,7 +23,7 @@ async function newThread(db: SessionCollections, visibility: 'private' | 'tenant
 }
 
 describe('a write', () => {
-  test('goes from optimistic to synced without a flicker, in every collection', async () => {
+  test('turns from optimistic to synced without a flicker, in every collection', async () => {
     const db = openAs(app, 'acme/ada')
     await db.sessions.preload()
     const { sessionId, threadId } = await newThread(db)
@@ -60,7 +60,7 @@ describe('a write', () => {
     expect(scope.messages.toArray.map(({ id }) => id)).toEqual(ids)
   })
 
-  test('sixty at once come out in order, each once, never gone in between', async () => {
+  test('keeps sixty concurrent messages in order, each once and always visible', async () => {
     const db = openAs(app, 'acme/ada')
     const { sessionId, threadId } = await newThread(db)
     const { messages } = db.thread({ id: threadId, sessionId })
@@ -79,7 +79,7 @@ describe('a write', () => {
     expect(events.filter((event) => event.startsWith('delete'))).toEqual([])
   })
 
-  test('of several collections is one transaction, confirmed by all of them', async () => {
+  test('to several collections is one transaction, confirmed by all of them', async () => {
     const db = openAs(app, 'acme/ada')
     await db.sessions.preload()
     const sessionId = createId()
@@ -116,7 +116,7 @@ describe('a write', () => {
       expect(each.filter((event) => event.startsWith('delete'))).toEqual([])
   })
 
-  test('may follow at once on the one it needs', async () => {
+  test('may follow immediately on the one it depends on', async () => {
     const db = openAs(app, 'acme/ada')
     const session = db.actions.createSession({ title: 'S' })
     const thread = db.actions.createThread({ sessionId: session.id, mode: 'session', title: 'T' })
@@ -125,7 +125,7 @@ describe('a write', () => {
     await Promise.all([session, thread, message, update].map(({ committed }) => committed))
   })
 
-  test('that fails is taken back and says why', async () => {
+  test('rolls back on failure with the reason', async () => {
     const onError = vi.fn()
     const db = openAs(app, 'acme/ada', { onError })
     const bob = openAs(app, 'acme/bob', { onError })
@@ -158,7 +158,7 @@ describe('a write', () => {
     ])
   })
 
-  test('that cannot be sent is taken back', async () => {
+  test('rolls back when it cannot be sent', async () => {
     const db = openAs(app, 'acme/ada', {
       writeAdapter: () => Promise.reject(new TypeError('fetch failed')),
       writeRetries: { firstDelayMs: 1 },
@@ -171,7 +171,7 @@ describe('a write', () => {
     await eventually(() => expect(db.sessions.size).toBe(before))
   })
 
-  test('of a message sent before stores nothing, and the first one stays', async () => {
+  test('of a message sent before stores nothing and keeps the first one', async () => {
     const db = openAs(app, 'acme/ada')
     const { sessionId, threadId } = await newThread(db)
     const { messages } = db.thread({ id: threadId, sessionId })
@@ -184,7 +184,7 @@ describe('a write', () => {
     await eventually(() => expect(messages.toArray.map(({ id }) => id)).toEqual([first.id]))
   })
 
-  test('with no collection live is just sent', async () => {
+  test('is sent also with no collection live', async () => {
     const db = openAs(app, 'acme/ada')
     const { sessionId, threadId } = await newThread(db)
     await db.actions.appendMessage({ threadId, role: 'user', content: 'Unseen' }).committed
@@ -197,7 +197,7 @@ describe('a write', () => {
 })
 
 describe('every action', () => {
-  test('does what it says, optimistically and on the server alike', async () => {
+  test('has the same effect optimistically and on the server', async () => {
     const db = openAs(app, 'acme/ada')
     const viewer = openAs(app, 'acme/bob')
     await Promise.all([db.sessions.preload(), viewer.sessions.preload()])
@@ -255,7 +255,7 @@ describe('every action', () => {
 })
 
 describe('rows', () => {
-  test('are what the schema says, dates and numbers included', async () => {
+  test('match the schema, dates and numbers included', async () => {
     const db = openAs(app, 'acme/ada')
     await db.sessions.preload()
     const { sessionId, threadId } = await newThread(db)
@@ -290,7 +290,7 @@ describe('rows', () => {
 })
 
 describe('two users', () => {
-  test('of one tenant see what is shared as it happens; another tenant sees nothing', async () => {
+  test('of one tenant see shared sessions live; another tenant sees nothing', async () => {
     const ada = openAs(app, 'acme/ada')
     const bob = openAs(app, 'acme/bob')
     const eve = openAs(app, 'rival/ada')
@@ -323,7 +323,7 @@ describe('two users', () => {
     await eventually(() => expect(sizes(1)).toEqual([true, 1, 1]))
   })
 
-  test('nobody signed in gets a visible, typed refusal', async () => {
+  test('a client without a sign-in gets a visible, typed refusal', async () => {
     const onError = vi.fn()
     const db = openAs(app, 'nobody', { onError })
     await expect(db.sessions.preload()).rejects.toThrow()

@@ -19,14 +19,14 @@ const USER = 'acme/ada'
 const delays = fc.integer({ min: 0, max: 60 })
 const steps = fc.record({
   what: fc.constantFrom('append', 'append', 'update', 'delete', 'rename'),
-  /** Which of the messages there are, as a share. */
+  /** Picks one of the messages by a share of their number. */
   which: fc.double({ min: 0, max: 0.999, noNaN: true }),
   fails: fc.integer({ min: 0, max: 4 }).map((dice) => dice === 0),
   writeDelay: delays,
   pause: fc.integer({ min: 0, max: 15 }),
 })
 
-test('whatever is written, at any speed: no row goes and comes back, and all ends as stored', async () => {
+test('no row disappears and returns, and all end as stored, whatever is written at any speed', async () => {
   await fc.assert(fc.asyncProperty(fc.array(steps, { minLength: 5, maxLength: 25 }), delays, run), {
     numRuns: cases(12, 100),
   })

@@ -106,7 +106,7 @@ const contents = (...texts: string[]) => texts.map((content) => ({ content }))
 const patient = { timeout: 30_000, interval: 20 }
 
 describe('an outbox', () => {
-  test('passes writes through while there is a network', async () => {
+  test('sends writes immediately while there is a network', async () => {
     const { sessionId, threadId } = await prepareThread()
     const page = createDevice().open()
     await page.db.thread({ id: threadId, sessionId }).messages.preload()
@@ -122,7 +122,7 @@ describe('an outbox', () => {
     expect(await page.outbox.entries()).toEqual([])
   })
 
-  test('keeps what is written offline over a reload, in order, and sends it in one request', async () => {
+  test('keeps offline writes over a reload, in order, and sends them in one request', async () => {
     const { sessionId, threadId } = await prepareThread()
     const device = createDevice()
     device.online = false
@@ -159,7 +159,7 @@ describe('an outbox', () => {
     }, patient)
   })
 
-  test('a write whose answer was lost is applied once, also after a reload and with others behind it', async () => {
+  test('applies a write whose answer was lost once, also after a reload and with others behind it', async () => {
     const { threadId } = await prepareThread()
     const device = createDevice()
     device.losesAnswers = true
@@ -177,7 +177,7 @@ describe('an outbox', () => {
     expect(device.failed).toEqual([])
   })
 
-  test('one that is refused does not take along those around it, and can be retried or discarded', async () => {
+  test('isolates a refused write from those around it, to be retried or discarded', async () => {
     const { threadId } = await prepareThread()
     const missing = createId()
     const device = createDevice()
@@ -228,7 +228,7 @@ describe('an outbox', () => {
     expect(await page.outbox.entries()).toEqual([])
   })
 
-  test('never sends for one principal what another wrote', async () => {
+  test('never sends one user’s writes as another', async () => {
     const { threadId } = await prepareThread()
     const device = createDevice()
     device.online = false
@@ -253,7 +253,7 @@ describe('an outbox', () => {
     expect(authors).toEqual([{ author_id: 'bob' }, { author_id: 'ann' }])
   })
 
-  test('of two pages one sends, and each hears of its own writes', async () => {
+  test('sends from one of two pages, and answers each its own writes', async () => {
     const { sessionId, threadId } = await prepareThread()
     const device = createDevice()
     const [one, two] = [device.open(), device.open()]

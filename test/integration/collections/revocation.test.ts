@@ -55,7 +55,7 @@ async function share() {
   return { tenant, ada, sessionId: session.id, threadId: thread.id }
 }
 
-describe('rows leave an open client at once', () => {
+describe('rows leave an open client immediately', () => {
   const ends: [
     string,
     (ada: SessionCollections, sessionId: string) => Promise<unknown>,
@@ -85,7 +85,7 @@ describe('rows leave an open client at once', () => {
     expect(viewer.db.status(viewer.db.sessions).get().connection).toBe('live')
   })
 
-  test('when a private session gets another owner, who sees it at once', async () => {
+  test('when a private session gets another owner, who sees it immediately', async () => {
     const { tenant, ada, sessionId } = await share()
     const bob = await openLive(`${tenant}/bob`, sessionId)
     const owner = await openLive(`${tenant}/ada`, sessionId)
@@ -100,7 +100,7 @@ describe('rows leave an open client at once', () => {
     )
   })
 
-  test('when the user signs out, and nothing more is asked for', async () => {
+  test('when the user signs out, and no more requests are sent', async () => {
     const { tenant, ada, sessionId } = await share()
     const viewer = await openLive(`${tenant}/bob`, sessionId)
     await viewer.db.signOut()
@@ -139,7 +139,7 @@ describe('a sign-in that expires', () => {
     return { ...viewer, signIn, say, texts, rename, onUnauthenticated, ofWrites }
   }
 
-  test('is renewed exactly once for four streams and ten writes, and loses nothing', async () => {
+  test('is refreshed exactly once for four streams and ten writes, and loses nothing', async () => {
     const page = await openExpiring(async (tenant) => `${tenant}/bob;2`)
     app.expire(page.signIn)
     const writes = Array.from({ length: 10 }, (_, index) => page.say(`write ${index}`, page.db))
@@ -164,7 +164,7 @@ describe('a sign-in that expires', () => {
     })
   })
 
-  test('and cannot be renewed stops visibly, keeps its rows, and goes on after restart()', async () => {
+  test('and cannot be refreshed stops visibly, keeps its rows, and resumes after restart()', async () => {
     const page = await openExpiring(() => Promise.reject(new Error('the refresh token is over')))
     app.expire(page.signIn)
     await page.say('news')

@@ -63,7 +63,7 @@ function follow(db: browser.SessionCollections, thread: browser.ThreadRef, id: s
 const patient = { timeout: 30_000, interval: 10 }
 
 describe('a message that is streamed', () => {
-  test('from the server grows in every window, without a copy of it per delta', async () => {
+  test('from the server grows in every window, without a copy of the message per delta', async () => {
     const { db, sessionId, threadId } = await openThread('acme/ann')
     const other = openAs(app, 'acme/bob')
     await Promise.all([
@@ -100,7 +100,7 @@ describe('a message that is streamed', () => {
       expect(seen.every((content) => text.startsWith(content))).toBe(true)
   })
 
-  test('shows to who comes in the middle, in the session as in the thread', async () => {
+  test('shows to a client that joins in the middle, in the session and in the thread', async () => {
     const { sessionId, threadId } = await openThread('acme/ann')
     const stream = await streamMessage(store, app.principal('acme/ann'), {
       threadId,
@@ -153,7 +153,7 @@ describe('a message that is streamed', () => {
     })
   })
 
-  test('is shown to nobody who may not see its session, and goes with the right to see it', async () => {
+  test('is shown only to users who may see its session, and disappears when revoked', async () => {
     const { db, sessionId, threadId } = await openThread('acme/ann')
     const bob = openAs(app, 'acme/bob')
     const stranger = openAs(app, 'rival/ann')
@@ -184,7 +184,7 @@ describe('a message that is streamed', () => {
 })
 
 describe('when the writer is gone', () => {
-  test('what came stays, is marked, and can be resumed', async () => {
+  test('keeps and marks what was written, to be resumed', async () => {
     const { db, sessionId, threadId } = await openThread('acme/ann')
     const ann = app.principal('acme/ann')
     await db.thread({ id: threadId, sessionId }).messages.preload()
@@ -215,7 +215,7 @@ describe('when the writer is gone', () => {
     expect(window.row().metadata).toEqual({})
   })
 
-  test('another one takes over, from another window, without waiting', async () => {
+  test('lets another window take over without waiting', async () => {
     const { db, sessionId, threadId } = await openThread('acme/ann')
     await db.thread({ id: threadId, sessionId }).messages.preload()
     const lost = browser.streamMessage(db, { threadId, role: 'assistant', metadata: { kept: 1 } })

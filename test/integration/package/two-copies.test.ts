@@ -29,7 +29,7 @@ async function makeProject(): Promise<string> {
   return directory
 }
 
-/** What a program in the project prints when it makes collections. */
+/** Returns the output of a program in the project that creates collections. */
 async function createCollections(directory: string): Promise<string> {
   const program = join(directory, 'program.mjs')
   await writeFile(
@@ -48,7 +48,7 @@ process.exit()
   return stdout.trim()
 }
 
-test('two copies of @tanstack/db are refused with what to do; one is not', async () => {
+test('refuses two copies of @tanstack/db with what to do, and accepts one', async () => {
   const project = await makeProject()
   expect(await createCollections(project)).toBe('made')
 

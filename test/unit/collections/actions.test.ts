@@ -18,7 +18,7 @@ afterEach(() => {
 })
 
 describe('an action', () => {
-  test('shows at once, is confirmed by its txid, and never flickers', async () => {
+  test('shows immediately, is confirmed by its txid, and never flickers', async () => {
     const { db, shapes, writes } = open()
     shapes.seed('thread-messages/th1', [message('m1')])
     const { messages } = db.thread({ id: 'th1', sessionId: 's1' })
@@ -79,7 +79,7 @@ describe('an action', () => {
     expect(events.map((event) => event.slice(7))).toEqual(['s1 New', 's2 Of another', 's1 New'])
   })
 
-  test('rows of others are applied while a write is on its way', async () => {
+  test('does not hold back other users’ rows while it is pending', async () => {
     const { db, shapes, writes } = open()
     shapes.seed('sessions', [session('s1')])
     await db.sessions.preload()
@@ -94,7 +94,7 @@ describe('an action', () => {
     await eventually(() => expect(db.sessions.get('s1')?.title).toBe('Theirs'))
   })
 
-  test('that fails is taken back, with a typed error that onError hears too', async () => {
+  test('rolls back on failure and reports a typed error, also to onError', async () => {
     const onError = vi.fn()
     const { db, shapes, writes } = open({ onError })
     shapes.seed('thread-messages/th1', [message('m1')])
@@ -120,7 +120,7 @@ describe('an action', () => {
     ])
   })
 
-  test('that fails leaves another write to the same row alone', async () => {
+  test('rolls back without another write to the same row', async () => {
     const { db, shapes, writes } = open()
     shapes.seed('sessions', [session('s1')])
     await db.sessions.preload()
@@ -133,7 +133,7 @@ describe('an action', () => {
     expect(events).toEqual(['update s1 First', 'update s1 Second'])
   })
 
-  test('with invalid input is refused before anything shows or is sent', async () => {
+  test('refuses invalid input before anything shows or is sent', async () => {
     const onError = vi.fn()
     const { db, writes } = open({ onError })
     await db.sessions.preload()
@@ -150,7 +150,7 @@ describe('an action', () => {
     expect(onError).toHaveBeenCalledTimes(3)
   })
 
-  test('on a row that is being created shows immediately and is sent after the creation', async () => {
+  test('shows immediately on a row being created, and is sent after its creation', async () => {
     const { db, writes } = open()
     await db.sessions.preload()
     const first = db.actions.createSession({ title: 'First', startedAt: '2026-01-01T00:00:00Z' })
@@ -167,14 +167,14 @@ describe('an action', () => {
     expect(writes.map(({ batch }) => batch.mutations[0]?.type)).toEqual(['insert', 'update'])
   })
 
-  test('may be ignored', async () => {
+  test('causes no unhandled rejection when its promise is ignored', async () => {
     const { db, writes } = open()
     db.actions.createSession({ title: 'Ignored' })
     writes[0]?.fail(new Error('offline'))
     await new Promise((resolve) => setImmediate(resolve))
   })
 
-  test('takes the id the caller made, and makes UUIDv7 otherwise', () => {
+  test('uses the caller’s id, or creates a UUIDv7', () => {
     const { db, writes } = open()
     expect(db.actions.createSession({ id: 'mine', title: 'T' }).id).toBe('mine')
     expect(db.actions.createSession({ title: 'T' }).id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/)
@@ -183,7 +183,7 @@ describe('an action', () => {
   })
 })
 
-test('a batch that does not get through is sent again, the same one, while its row stays', async () => {
+test('retries a batch with the same id while its row stays visible', async () => {
   const { db, shapes, writes } = open({ writeRetries: { firstDelayMs: 1 } })
   shapes.seed('sessions', [])
   await db.sessions.preload()
@@ -196,8 +196,8 @@ test('a batch that does not get through is sent again, the same one, while its r
   await expect(write.committed).rejects.toMatchObject({ code: 'conflict' })
 })
 
-describe('which collections a write touches', () => {
-  test('none is started by an action, and with none live the adapter is just called', async () => {
+describe('the collections a write touches', () => {
+  test('starts no collection, and calls the adapter with none live', async () => {
     const { db, shapes, writes } = open()
     const { threads } = db.session('s1')
     const write = db.actions.createThread({ sessionId: 's1', mode: 'session', title: 'T' })
@@ -208,7 +208,7 @@ describe('which collections a write touches', () => {
     expect(shapes.requests).toEqual([])
   })
 
-  test('a message shows in its thread, its session and its thread row, confirmed by all three', async () => {
+  test('shows a message in its thread, its session and its thread’s row, and waits for all three', async () => {
     const { db, shapes, writes } = open()
     shapes.seed('session-threads/s1', [thread('th1', { messageCount: 4 })])
     const scope = db.session('s1')
@@ -241,7 +241,7 @@ describe('which collections a write touches', () => {
     expect(order).toEqual(['threads', 'committed'])
   })
 
-  test('only those that are live are waited for, whatever else shows the row', async () => {
+  test('waits only for live collections, whatever else shows the row', async () => {
     const { db, shapes, writes } = open()
     shapes.seed('session-threads/s1', [thread('th1')])
     const scope = db.session('s1')
@@ -258,7 +258,7 @@ describe('which collections a write touches', () => {
     expect([scope.messages.status, scope.threads.status]).toEqual(['idle', 'cleaned-up'])
   })
 
-  test('a write that changed nothing is not waited for, and its optimistic row goes', async () => {
+  test('does not wait for a write that changed nothing, and drops its optimistic row', async () => {
     const { db, shapes, writes } = open()
     const event = (title: string) => ({ ...newTimelineEvent(EVENT, ann, new Date(0)), title })
     shapes.seed('session-timeline/s1', [event('As stored')])
@@ -272,7 +272,7 @@ describe('which collections a write touches', () => {
     await eventually(() => expect(timeline.get('e1')?.$synced).toBe(true))
   })
 
-  test('a thread created active archives the one before it', async () => {
+  test('archives the previous thread when an active one is created', async () => {
     const { db, shapes } = open()
     shapes.seed('session-threads/s1', [thread('th1'), thread('th2', { mode: 'general' })])
     const { threads } = db.session('s1')
@@ -291,7 +291,7 @@ describe('which collections a write touches', () => {
     })
   })
 
-  test('a thread and its first message go as one batch and are taken back as one', async () => {
+  test('sends a thread and its first message as one batch, and rolls them back together', async () => {
     const { db, writes } = open()
     const scope = db.session('s1')
     await Promise.all([scope.threads.preload(), scope.messages.preload()])
@@ -315,7 +315,7 @@ describe('which collections a write touches', () => {
     await eventually(() => expect(scope.threads.size + scope.messages.size).toBe(0))
   })
 
-  test('a message stored before under another id goes away, and nothing is waited for', async () => {
+  test('drops a message stored before under another id, without waiting', async () => {
     const { db, shapes, writes } = open()
     shapes.seed('thread-messages/th1', [message('m1', { clientMessageId: 'c1' })])
     const { messages } = db.thread({ id: 'th1', sessionId: 's1' })
@@ -334,7 +334,7 @@ describe('which collections a write touches', () => {
     await eventually(() => expect(messages.toArray.map(({ id }) => id)).toEqual(['m1']))
   })
 
-  test('rows that move in without a txid confirm by their version', async () => {
+  test('confirms rows that move in without a txid by their version', async () => {
     const { db, shapes, writes } = open()
     const { threads } = db.session('s9')
     await threads.preload()
@@ -348,7 +348,7 @@ describe('which collections a write touches', () => {
     await write.committed
   })
 
-  test('a write that a refetched snapshot holds is confirmed by it', async () => {
+  test('confirms a write by a refetched snapshot that contains it', async () => {
     const { db, shapes, writes } = open()
     shapes.seed('sessions', [session('s1')], { xmin: '10', xmax: '10', xip_list: [] })
     await db.sessions.preload()
@@ -364,7 +364,7 @@ describe('which collections a write touches', () => {
 })
 
 describe('when the stream is slow', () => {
-  test('the write is reported, but stays visible until the stream has it', async () => {
+  test('reports the write but keeps it visible until the stream has it', async () => {
     const onError = vi.fn()
     const { db, shapes, writes } = open({ syncTimeoutMs: 50, onError })
     shapes.seed('sessions', [session('s1')])
@@ -398,7 +398,7 @@ describe('when the stream is slow', () => {
     expect(events.map((event) => event.slice(7))).toEqual(['s1 New', 's2 Session s2', 's1 New'])
   })
 
-  test('names those that have not shown it, and not those that have', async () => {
+  test('names only the collections that have not shown the write', async () => {
     const { db, shapes, writes } = open({ syncTimeoutMs: 50 })
     shapes.seed('session-threads/s1', [thread('th1')])
     const scope = db.session('s1')
@@ -425,7 +425,7 @@ describe('when the stream is slow', () => {
     expect([messages.has(write.id), scope.messages.has(write.id)]).toEqual([true, true])
   })
 
-  test('a write that never comes is given up in the end', async () => {
+  test('drops a write that never arrives after a grace period', async () => {
     const { db, shapes, writes } = open({ syncTimeoutMs: 10 })
     shapes.seed('sessions', [session('s1')])
     await db.sessions.preload()
@@ -436,7 +436,7 @@ describe('when the stream is slow', () => {
     await eventually(() => expect(db.sessions.get('s1')?.title).toBe('Session s1'))
   })
 
-  test('a collection that is cleaned up meanwhile is not waited for', async () => {
+  test('stops waiting for a collection that is cleaned up', async () => {
     const { db, shapes, writes } = open()
     shapes.seed('sessions', [session('s1')])
     await db.sessions.preload()

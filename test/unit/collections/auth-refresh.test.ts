@@ -7,7 +7,7 @@ import { createHandDrivenShapes } from './support/hand-driven-shapes.ts'
 import { accepted, open } from './support/open.ts'
 import { session } from './support/rows.ts'
 
-/** A server that knows one token. */
+/** A server that accepts one token. */
 function guarded(token: () => string, inner: typeof fetch): typeof fetch {
   return async (input, init) =>
     new Headers(init?.headers).get('authorization') === token()
@@ -16,7 +16,7 @@ function guarded(token: () => string, inner: typeof fetch): typeof fetch {
 }
 
 describe('a 401', () => {
-  test('of many at once is answered by one refresh, and each is asked once more', async () => {
+  test('of many requests causes one refresh, and each is repeated once', async () => {
     let valid = 'new'
     const onUnauthenticated = vi.fn(async () => ({ Authorization: 'new' }))
     const auth = createAuthRefresh({ headers: { authorization: 'old' }, onUnauthenticated })
@@ -37,7 +37,7 @@ describe('a 401', () => {
     expect(onUnauthenticated).toHaveBeenCalledTimes(2)
   })
 
-  test('stays one when the refresh fails, and the app is not asked by every stream', async () => {
+  test('causes one refresh also when that fails', async () => {
     const onUnauthenticated = vi.fn(() => Promise.reject(new Error('signed out')))
     const auth = createAuthRefresh({ onUnauthenticated })
     const send = auth.fetch(async () => new Response('', { status: 401 }))
@@ -50,7 +50,7 @@ describe('a 401', () => {
     expect(onUnauthenticated).toHaveBeenCalledTimes(2)
   })
 
-  test('in the middle of a stream costs no row and no status', async () => {
+  test('in the middle of a stream loses no row and keeps the status', async () => {
     let valid = 'one'
     let token = 'one'
     const shapes = createHandDrivenShapes()
@@ -78,7 +78,7 @@ describe('a 401', () => {
     expect(db.status(db.sessions).get()).toMatchObject({ connection: 'live', lastError: null })
   })
 
-  test('of a write is answered by the same refresh, and the same batch sent again', async () => {
+  test('of a write causes the same refresh, and the same batch is sent again', async () => {
     let valid = false
     const batches: string[] = []
     const onUnauthenticated = vi.fn(async () => {
@@ -100,7 +100,7 @@ describe('a 401', () => {
 })
 
 describe('a stream that stopped', () => {
-  test('goes on from where it was after restart(), with its rows', async () => {
+  test('resumes from where it was after restart(), with its rows', async () => {
     let valid = true
     const shapes = createHandDrivenShapes()
     shapes.seed('sessions', [session('s1')])
@@ -124,7 +124,7 @@ describe('a stream that stopped', () => {
     ).toBe(true)
   })
 
-  test('before it was ready becomes ready', async () => {
+  test('before it was ready becomes ready after restart()', async () => {
     const shapes = createHandDrivenShapes()
     let valid = false
     const { db } = open({
@@ -141,7 +141,7 @@ describe('a stream that stopped', () => {
     )
   })
 
-  test('for an answer that broke in the middle asks again by itself', async () => {
+  test('for a truncated answer retries by itself', async () => {
     const shapes = createHandDrivenShapes()
     shapes.seed('sessions', [session('s1')])
     let broken = true
@@ -163,7 +163,7 @@ describe('a stream that stopped', () => {
 })
 
 describe('sign-out', () => {
-  test('takes the rows from whoever shows them at once, and asks for nothing more', async () => {
+  test('removes the rows immediately and sends no more requests', async () => {
     const onSignedOut = vi.fn()
     const { db, shapes } = open({ onSignedOut })
     shapes.seed('sessions', [session('s1'), session('s2')])

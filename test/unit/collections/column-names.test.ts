@@ -14,7 +14,7 @@ test.each(columns)('$table: $property has its column’s name in camel case', (c
   expect(mapper.encode(column.property)).toBe(column.name)
 })
 
-test('the columns of an app’s own shape are called what the app says', () => {
+test('an app’s own columns have the property names that the app defines', () => {
   const mapper = columnMapperOf({
     due: { ...replicatedTables.sessions.columns.endedAt, name: 'due_by_2026' },
   })

@@ -11,7 +11,7 @@ function live() {
   return status
 }
 
-test('is that of the part that does worst, and of none when there is none', async () => {
+test('is the worst of the parts’ statuses, and idle without parts', async () => {
   const status = createSyncStatus()
   const joint = joinStatuses(status)
   let calls = 0

@@ -54,7 +54,7 @@ async function openThroughProxy(options: Partial<SessionCollectionsOptions> = {}
 const isLost = ({ lastError }: SyncStatus) => lastError !== null
 
 describe('a stream whose connection is lost', () => {
-  test('asks again when the browser is online again, whatever pause it is in', async () => {
+  test('retries when the browser is online again, in the middle of a pause', async () => {
     const { shapes, proxy, until } = await openThroughProxy()
     const page = stubPage()
     page.goOffline()
@@ -67,7 +67,7 @@ describe('a stream whose connection is lost', () => {
     expect(await until(({ isUpToDate }) => isUpToDate)).toMatchObject({ connection: 'live' })
   })
 
-  test('is live again at once, though there is no news that a live poll could bring', async () => {
+  test('is live again immediately, even if no news ends a live poll', async () => {
     const { shapes, proxy, until } = await openThroughProxy()
     const page = stubPage()
     const before = await until(({ isUpToDate }) => isUpToDate)
@@ -85,7 +85,7 @@ describe('a stream whose connection is lost', () => {
     expect(shapes.requests.slice(asked).map(isLive)).toEqual([false, true])
   })
 
-  test('is not live yet when there is news that has not come', async () => {
+  test('is not live before it has received the news', async () => {
     let hasNews = false
     const { db, shapes, proxy, until } = await openThroughProxy({
       fetchClient: async (input, init) => {
@@ -106,7 +106,7 @@ describe('a stream whose connection is lost', () => {
     expect(db.status(db.sessions).get().connection).toBe('reconnecting')
   })
 
-  test('does so, too, when the browser never noticed that it was offline', async () => {
+  test('recovers also when the browser never noticed that it was offline', async () => {
     const { shapes, proxy, until } = await openThroughProxy()
     const page = stubPage()
     proxy.cut()
@@ -118,7 +118,7 @@ describe('a stream whose connection is lost', () => {
     await until(({ isUpToDate }) => isUpToDate)
   })
 
-  test('asks again when a write gets through, without a word of the browser', async () => {
+  test('retries when a write gets through', async () => {
     const { db, writes, shapes, proxy, until } = await openThroughProxy()
     const page = stubPage()
     page.goOffline()
@@ -133,7 +133,7 @@ describe('a stream whose connection is lost', () => {
     await until(({ isUpToDate }) => isUpToDate)
   })
 
-  test('asks again by itself after some seconds where the browser says wrongly that it is offline', async () => {
+  test('retries after a few seconds when the browser wrongly reports that it is offline', async () => {
     const { shapes, proxy, until } = await openThroughProxy()
     const page = stubPage()
     page.goOffline()
@@ -147,7 +147,7 @@ describe('a stream whose connection is lost', () => {
   })
 })
 
-test('a stream that gets through again tells the outbox', async () => {
+test('flushes the outbox when a stream gets through again', async () => {
   const flush = vi.fn()
   const connect = () => ({ writes: { show() {} }, close() {} })
   const outbox = registerOutbox({ flush } as unknown as Outbox, connect as unknown as ConnectOutbox)
@@ -185,7 +185,7 @@ describe('a network', () => {
   }
   const turn = () => vi.advanceTimersByTimeAsync(0)
 
-  test('lets a pausing request follow one that got through, once', async () => {
+  test('ends the pause of a request once when another gets through', async () => {
     stubPage()
     vi.spyOn(Math, 'random').mockReturnValue(1)
     const network = createNetwork()
@@ -221,7 +221,7 @@ describe('a network', () => {
     await answer
   })
 
-  test('says that requests get through again, but not of each that does', async () => {
+  test('reports once that requests get through again', async () => {
     stubPage()
     const onBack = vi.fn()
     const network = createNetwork(onBack)
@@ -235,7 +235,7 @@ describe('a network', () => {
     expect(onBack).toHaveBeenCalledOnce()
   })
 
-  test('takes a 502 of what stands in front of the server for no sign of the server', async () => {
+  test('does not take a proxy’s 502 as an answer of the server', async () => {
     stubPage()
     const network = createNetwork()
     const { answer, failures, letThrough } = request(network)
@@ -248,7 +248,7 @@ describe('a network', () => {
     await answer
   })
 
-  test('ends a pause with what the last try threw when the request is aborted', async () => {
+  test('ends a pause with the last failure when the request is aborted', async () => {
     stubPage()
     const aborter = new AbortController()
     const { answer } = request(createNetwork(), aborter.signal)

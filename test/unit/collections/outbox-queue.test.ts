@@ -65,7 +65,7 @@ function start(storage: OutboxStorage, write: (batch: WriteBatchInput) => Promis
   }
 }
 
-test('a full batch is followed by the next as soon as it is answered, before it is taken off the device', async () => {
+test('sends the next batch as soon as a full one is answered, before that is deleted from the device', async () => {
   const storage = open()
   const ids = Array.from({ length: 1_200 }, (_, n) => `r${n}`)
   await Promise.all(ids.map((id) => storage.add(record(id))))
@@ -91,7 +91,7 @@ test('a full batch is followed by the next as soon as it is answered, before it 
   expect(await storage.all()).toEqual([])
 })
 
-test('a batch that was answered but not taken off the device goes again as the same batch', async () => {
+test('sends an answered batch that was not deleted from the device again as the same batch', async () => {
   const storage = open()
   const ids = Array.from({ length: 700 }, (_, n) => `r${n}`)
   await Promise.all(ids.map((id) => storage.add(record(id))))
@@ -108,7 +108,7 @@ test('a batch that was answered but not taken off the device goes again as the s
   expect(sent.slice(2)).toEqual(sent.slice(0, 2))
 })
 
-test('a batch that cannot be taken off the device goes again as the same batch, and is told once', async () => {
+test('sends a batch that cannot be deleted from the device again as the same batch, and reports it once', async () => {
   const storage = open()
   await storage.add(record('r'))
   let failures = 2
@@ -141,7 +141,7 @@ const steps = fc.array(
   { maxLength: 12 },
 )
 
-test('whatever breaks: each write is applied once, in order, or reported as refused', async () => {
+test('applies each write once and in order, or reports it as refused, whatever breaks', async () => {
   await fc.assert(
     fc.asyncProperty(steps, fc.integer({ min: 2, max: 30 }), async (script, every) => {
       const storage = openOutboxStorage(randomUUID())

@@ -29,7 +29,7 @@ const record = (id: string, title: unknown = 'T'): NewRecord => ({
 })
 
 describe('writes of one turn', () => {
-  test('are stored in one transaction, in their order', async () => {
+  test('are stored in one transaction, in order', async () => {
     const { storage, transactions } = open()
     await storage.all()
     const before = transactions()
@@ -39,7 +39,7 @@ describe('writes of one turn', () => {
     expect((await storage.all()).map(({ batch }) => batch.id)).toEqual(ids)
   })
 
-  test('are stored without one that cannot be', async () => {
+  test('are stored without the one that cannot be stored', async () => {
     const { storage } = open()
     const writes = [record('b1'), record('b2', () => 'no text'), record('b3')]
     const outcomes = await Promise.allSettled(writes.map((write) => storage.add(write)))

@@ -21,7 +21,7 @@ describe('scopes', () => {
     expect(shapes.requests).toEqual([])
   })
 
-  test('ask for their named shape with their parameter and nothing else', async () => {
+  test('request their named shape with their parameters only', async () => {
     const { db, shapes } = open({ headers: { authorization: async () => 'Bearer t' } })
     const { timeline, threads, messages } = db.session('s 1/?')
     const all = [
@@ -57,7 +57,7 @@ describe('scopes', () => {
     expect(messages.get('m1')).toMatchObject(row)
   })
 
-  test('stop without subscribers, and work again when used again', async () => {
+  test('stop without subscribers and start again when used again', async () => {
     const { db, shapes, writes } = open({ gcTime: 1 })
     shapes.seed('session-threads/s1', [thread('th1')])
     const { threads } = db.session('s1')
@@ -88,7 +88,7 @@ describe('scopes', () => {
     expect(collections.map(({ status }) => status)).toEqual(Array(3).fill('cleaned-up'))
   })
 
-  test('thousands of ids leave nothing behind', async () => {
+  test('thousands of ids leave nothing in memory', async () => {
     const { db } = open({ gcTime: 1 })
     const seen: WeakRef<object>[] = []
     for (let index = 0; index < 3_000; index++) seen.push(new WeakRef(db.session(`s${index}`)))

@@ -48,7 +48,7 @@ function started(...messages: Parameters<SyncEvidence['observe']>[0][]): SyncEvi
 }
 
 describe('sync evidence', () => {
-  test('a txid counts once the stream is up to date, not before', async () => {
+  test('counts a txid only once the stream is up to date', async () => {
     const evidence = started(upToDate, changed(7))
     expect(await isSeen(evidence, 7)).toBe(false)
     evidence.observe(upToDate)
@@ -57,7 +57,7 @@ describe('sync evidence', () => {
     expect(recentTxids(evidence)).toEqual([7])
   })
 
-  test('who waits already is released', async () => {
+  test('ends a wait that began before', async () => {
     const evidence = started(upToDate)
     const waiting = wait(evidence, 7)
     evidence.observe(changed(7))
@@ -65,18 +65,18 @@ describe('sync evidence', () => {
     await waiting
   })
 
-  test('a txid on a move-out counts', async () => {
+  test('counts a txid on a move-out', async () => {
     const moveOut = { headers: { event: 'move-out', txids: [9], patterns: [] } }
     expect(await isSeen(started(upToDate, moveOut, upToDate), 9)).toBe(true)
   })
 
-  test('a first snapshot shows what was committed before it', async () => {
+  test('counts what was committed before the first snapshot', async () => {
     const evidence = started(snapshotEnd('10', '13', ['11']), upToDate)
     const seen = await Promise.all([9, 10, 11, 12, 13].map((txid) => isSeen(evidence, txid)))
     expect(seen).toEqual([true, true, false, true, false])
   })
 
-  test('the snapshot of a move-in confirms its own rows only', async () => {
+  test('confirms only a move-in’s own rows by its snapshot', async () => {
     const movedIn = {
       headers: { operation: 'insert', is_move_in: true },
       value: { id: 'm1', version: 2 },
@@ -93,14 +93,14 @@ describe('sync evidence', () => {
     ).toBe(false)
   })
 
-  test('the snapshot after must-refetch counts, what came just before it does not', async () => {
+  test('counts the snapshot after must-refetch, but not the messages just before it', async () => {
     const evidence = started(upToDate, changed(20), mustRefetch, snapshotEnd('30', '30'), upToDate)
     expect(await isSeen(evidence, 29)).toBe(true)
     expect(await isSeen(evidence, 31)).toBe(false)
     expect(recentTxids(evidence)).toEqual([])
   })
 
-  test('a row without versions is seen when it is there', async () => {
+  test('confirms a row without versions by its presence', async () => {
     const evidence = started(
       upToDate,
       { headers: { operation: 'insert' }, value: { id: 'e1' } },
@@ -110,7 +110,7 @@ describe('sync evidence', () => {
     expect(await isSeen(evidence, 1, [{ id: 'e2', version: 0 }])).toBe(false)
   })
 
-  test('nobody waits for a stream that has stopped', async () => {
+  test('does not wait for a stopped stream', async () => {
     const evidence = started(upToDate)
     const waiting = wait(evidence, 7)
     evidence.stop()
@@ -118,13 +118,13 @@ describe('sync evidence', () => {
     await wait(evidence, 8)
   })
 
-  test('a new start forgets the stream before', async () => {
+  test('forgets the previous stream on a new start', async () => {
     const evidence = started(changed(7), upToDate)
     evidence.start()
     expect(await isSeen(evidence, 7)).toBe(false)
   })
 
-  test('holds on to no more than the last 2,000 txids', async () => {
+  test('remembers only the last 2,000 txids', async () => {
     const evidence = started(upToDate)
     for (let txid = 1; txid <= 2_500; txid++) evidence.observe(changed(txid, `r${txid}`, 1))
     evidence.observe(upToDate)
@@ -133,7 +133,7 @@ describe('sync evidence', () => {
     expect(recentTxids(evidence)).toHaveLength(2_000)
   })
 
-  test('past epoch 0 a snapshot confirms exactly what is older, whatever the wraparound', async () => {
+  test('confirms exactly the older txids past epoch 0, at any wraparound', async () => {
     const xids = fc.bigInt({ min: 1n << 33n, max: 1n << 40n })
     const distances = fc.bigInt({ min: -1_000_000n, max: 1_000_000n })
     await fc.assert(

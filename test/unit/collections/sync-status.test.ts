@@ -51,7 +51,7 @@ describe('status', () => {
     expect(shapes.requests).toHaveLength(1)
   })
 
-  test('a refusal after it was ready keeps the rows and shows', async () => {
+  test('keeps the rows and shows the error when a ready collection is refused', async () => {
     const { db, shapes } = open()
     shapes.seed('sessions', [session('s1')])
     await db.sessions.preload()
@@ -63,7 +63,7 @@ describe('status', () => {
     expect(db.sessions.size).toBe(1)
   })
 
-  test('a server that fails is tried again, visibly', async () => {
+  test('retries a failing server and shows that it does', async () => {
     let broken = true
     const { db, shapes } = open({
       fetchClient: async (...args) => {
@@ -79,7 +79,7 @@ describe('status', () => {
     expect(get()).toMatchObject({ status: 'ready', isUpToDate: true, lastError: null })
   })
 
-  test('a relative URL outside a page fails when used, and says what to do', async () => {
+  test('rejects a relative URL outside a page with what to do', async () => {
     const db = createSessionCollections({
       electricUrl: '/api/shapes',
       writeAdapter: () => Promise.reject(new Error('not used')),
@@ -91,7 +91,7 @@ describe('status', () => {
     })
   })
 
-  test('is refused for a collection from elsewhere', () => {
+  test('throws for a collection that was not created here', () => {
     const { db } = open()
     expect(() => db.status({ id: 'other' })).toThrow(/no sync of its own/)
   })

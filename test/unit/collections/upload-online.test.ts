@@ -27,7 +27,7 @@ async function startUploadRoute() {
   return { proxy, url: `http://127.0.0.1:${proxy.port}/uploads`, stored: () => stored }
 }
 
-test('an upload that waits goes on when the browser is online again, whatever pause it is in', async () => {
+test('a waiting upload resumes when the browser is online again, in the middle of a pause', async () => {
   const { proxy, url, stored } = await startUploadRoute()
   const { db } = open({ uploadUrl: url, fetchClient: (input, init) => fetch(input, init) })
   const page = stubPage()

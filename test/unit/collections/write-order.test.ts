@@ -21,7 +21,7 @@ const edit = (id: string): MutationInput => ({
   changes: { content: 'y' },
 })
 
-test('the first write of a row is sent at once, the next after its answer, failed or not', async () => {
+test('sends the first write of a row immediately and the next after its answer, failed or not', async () => {
   const order = createWriteOrder()
   const log: string[] = []
   let fail = (_: Error) => {}
@@ -42,7 +42,7 @@ test('the first write of a row is sent at once, the next after its answer, faile
   expect(log).toEqual(['first', 'other', 'second'])
 })
 
-test('writes of one row never overlap and keep their order; all are sent in the end', async () => {
+test('sends all writes, in order and never overlapping for one row', async () => {
   const ids = fc.constantFrom('a', 'b', 'c')
   const mutations = fc.oneof(
     ids.map(rename),

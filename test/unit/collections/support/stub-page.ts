@@ -1,6 +1,6 @@
 import { vi } from 'vitest'
 
-/** A page whose browser says what the test wants it to say, and in which no timer ever ends. */
+/** A page with a browser state set by the test, in which no timer ever ends. */
 export function stubPage() {
   const page = new EventTarget()
   const navigator = { onLine: true }
