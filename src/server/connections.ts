@@ -1,10 +1,12 @@
 import type { ClientBase, Pool } from 'pg'
 import { SessionDbError } from '../errors.ts'
+import { checkDatabaseUrl, explainConnectionError } from './database-failure.ts'
 
 /**
  * Runs `work` on one connection, from the pool or opened from a connection string for this call.
  *
- * @throws SessionDbError `unavailable` when the database cannot be reached.
+ * @throws SessionDbError `invalid` for a malformed connection string, `unavailable` when the database
+ * cannot be reached.
  */
 export async function withClient<T>(
   database: string | Pool,
@@ -20,6 +22,7 @@ export async function withClient<T>(
       client.release()
     }
   }
+  checkDatabaseUrl(database)
   const { Client } = await import('pg')
   const client = new Client({ connectionString: database })
   client.on('error', ignoreBreak)
@@ -41,7 +44,8 @@ function refuseUnreachable(cause: unknown): never {
   const reason = cause instanceof Error ? cause.message || cause.name : String(cause)
   throw new SessionDbError(
     'unavailable',
-    `Cannot connect to the database (${reason}). Check its URL, and that it is running.`,
+    explainConnectionError(cause) ??
+      `Cannot connect to the database (${reason}). Check DATABASE_URL, and that Postgres is running.`,
     { cause },
   )
 }

@@ -172,6 +172,8 @@ export function createShapeMock<P extends Principal = Principal>(
         shapes: engine.registry,
         authenticate: (asked) => (open.interruption?.status === 401 ? null : authenticate(asked)),
         fetchClient: engine.fetchFor(open),
+        // Simulated faults are not reported.
+        onError: () => {},
       })
       return proxy(request)
     })

@@ -13,6 +13,8 @@ const MAX_ERROR_BODY_BYTES = 16_384
 export interface Answer {
   readonly response: Response
   readonly reason?: string
+  /** A fault of the server for `onError`: true for the reason itself, or the exception behind it. */
+  readonly fault?: unknown
 }
 
 /**
@@ -40,10 +42,11 @@ export async function answerFrom(
   if (status === 429 || status === 503) {
     return {
       response: unavailable(503, retryAfter(upstream.headers)),
-      reason: `Electric is not ready (${status})`,
+      reason: `Electric is not ready (${status}). It is starting or overloaded; its log has the reason.`,
+      fault: true,
     }
   }
-  return { response: unavailable(502), reason: reasonFor(status) }
+  return { response: unavailable(502), reason: reasonFor(status), fault: true }
 }
 
 /** Creates the response when the request to Electric failed or was aborted. */
@@ -56,7 +59,8 @@ export function answerWithoutUpstream(error: unknown, client: AbortSignal): Answ
   }
   return {
     response: unavailable(502),
-    reason: `Electric cannot be reached: ${describeError(error)}`,
+    reason: `Electric cannot be reached (${describeError(error)}). Start it, or correct ELECTRIC_URL.`,
+    fault: true,
   }
 }
 
@@ -79,9 +83,12 @@ function retryAfter(upstream: Headers): string {
 
 function reasonFor(status: number): string {
   if (status === 401 || status === 403) {
-    return `Electric refused the secret (${status}); check ELECTRIC_SECRET`
+    return `Electric refused the secret (${status}). Set ELECTRIC_SECRET to Electric's own value.`
   }
-  return `Electric responded with status ${status}`
+  if (status === 404) {
+    return 'Electric responded with status 404. ELECTRIC_URL must be its base URL, without /v1/shape.'
+  }
+  return `Electric responded with status ${status}. Its log has the reason.`
 }
 
 const PASSED_ON = /^(?:content-type|etag|electric-.+)$/
@@ -126,7 +133,9 @@ interface Refusal {
 }
 
 function answerRefusal(refusal: Refusal): Answer {
-  if (!refusal.isClientsFault) return { response: unavailable(502), reason: refusal.reason }
+  if (!refusal.isClientsFault) {
+    return { response: unavailable(502), reason: refusal.reason, fault: true }
+  }
   const message = `${refusal.reason}. Correct it, or start again with offset=-1.`
   return { response: failureResponse(new SessionDbError('invalid', message)), reason: message }
 }
@@ -155,7 +164,13 @@ async function readRefusal(upstream: Response, isHead: boolean): Promise<Refusal
     }
   }
   const about = fields.length > 0 ? fields.join(', ') : 'an unnamed parameter'
-  return { isClientsFault: false, reason: `Electric refused the shape (400): ${about}` }
+  const hint = fields.includes('table')
+    ? 'Its database lacks the table: run `session-db migrate`, and make sure that Electric and the app use the same DATABASE_URL.'
+    : 'Its log has the reason.'
+  return {
+    isClientsFault: false,
+    reason: `Electric refused the shape (400): ${about}. ${hint}`,
+  }
 }
 
 async function readStart(upstream: Response): Promise<string> {

@@ -7,6 +7,7 @@ import { sessionShapes } from '../../shapes/session-shapes.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { type Authenticate, requirePrincipal } from '../http/authenticate.ts'
 import { failureResponse } from '../http/failure-response.ts'
+import { reportError } from '../http/report-error.ts'
 import {
   logRequest,
   markAuthenticated,
@@ -54,6 +55,11 @@ export interface ShapeProxyOptions<P extends Principal = Principal> extends Upst
   readonly fetchClient?: typeof fetch
   /** Access log: called with every request and its timings. */
   readonly logger?: ShapeLogger
+  /**
+   * Called when the server is at fault: Electric is unreachable, refuses the secret or lacks a table, or
+   * the app's code throws. The same fault is reported once a minute. Default `console.error`.
+   */
+  readonly onError?: (error: unknown) => void
 }
 
 /**
@@ -84,11 +90,13 @@ export function createShapeProxy<P extends Principal = Principal>(
   const readSubset = subsetReader(options.subsets === true)
   const limiter = createLimiter(options.limits)
   const digestOf = principalDigest(options.fingerprint)
+  const report = faultReporter(options.onError)
   const allow = options.subsets === true ? 'GET, HEAD, POST, OPTIONS' : 'GET, HEAD, OPTIONS'
 
   async function identify(request: Request, progress: RequestProgress): Promise<P> {
     const principal = await requirePrincipal(options.authenticate, request, (error) => {
       progress.reason = `authenticate failed: ${describeError(error)}`
+      report(progress.reason, error)
     })
     markAuthenticated(progress, principal)
     progress.digest = await digestOf(principal)
@@ -144,7 +152,8 @@ export function createShapeProxy<P extends Principal = Principal>(
 
   async function serveShape(request: Request): Promise<Response> {
     const progress = startProgress(request.method)
-    const { response, reason } = await answer(request, progress).catch(answerError)
+    const { response, reason, fault } = await answer(request, progress).catch(answerError)
+    if (fault !== undefined) report(reason ?? '', fault)
     if (progress.digest !== null) response.headers.set(PRINCIPAL_HEADER, progress.digest)
     logRequest(options.logger, progress, response.status, reason)
     return response
@@ -202,5 +211,21 @@ function methodNotAllowed(allow: string): Response {
 
 function answerError(error: unknown): Answer {
   if (error instanceof SessionDbError) return { response: failureResponse(error) }
-  return { response: failureResponse(error), reason: `unexpected: ${describeError(error)}` }
+  const reason = `unexpected: ${describeError(error)}`
+  return { response: failureResponse(error), reason, fault: error }
+}
+
+const REPORT_AGAIN_MS = 60_000
+
+/** Reports each fault once a minute: without Electric, every waiting client has the same one. */
+function faultReporter(
+  onError: ((error: unknown) => void) | undefined,
+): (reason: string, fault: unknown) => void {
+  const reported = new Map<string, number>()
+  return (reason, fault) => {
+    const now = performance.now()
+    if (now - (reported.get(reason) ?? Number.NEGATIVE_INFINITY) < REPORT_AGAIN_MS) return
+    reported.set(reason, now)
+    reportError(fault === true ? new Error(`Shape proxy: ${reason}`) : fault, onError)
+  }
 }

@@ -49,11 +49,16 @@ export function createUpstreamUrl({ electricUrl, secret }: Upstream): UpstreamUr
   }
 }
 
-function parseElectricUrl(electricUrl: string): URL {
+function parseElectricUrl(electricUrl: string | undefined): URL {
+  if (!electricUrl?.trim()) {
+    throw new TypeError(
+      "`electricUrl` is empty. Set ELECTRIC_URL to Electric's URL; `npx session-db dev` prints one.",
+    )
+  }
   const url = URL.canParse(electricUrl) ? new URL(electricUrl) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.username || url.password) {
     throw new TypeError(
-      'electricUrl must be an http or https URL without user and password, such as http://localhost:3000. Pass the secret as `secret`.',
+      '`electricUrl` (ELECTRIC_URL) must be an http or https URL without user and password, such as http://localhost:3000. Pass the secret as `secret`.',
     )
   }
   return url

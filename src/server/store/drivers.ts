@@ -2,6 +2,7 @@ import { CompiledQuery, type Kysely } from 'kysely'
 import type { Pool, PoolClient, QueryConfig } from 'pg'
 import { SessionDbError } from '../../errors.ts'
 import { ignoreBreak } from '../connections.ts'
+import { checkDatabaseUrl } from '../database-failure.ts'
 import type { Query } from './prepared-statements.ts'
 
 /** Rows as objects. Statements name their columns in lower case, which all drivers keep. */
@@ -85,10 +86,11 @@ export interface OpenedDatabase {
  * Selects the driver for a database. It looks at the methods of the client and not at its class,
  * because an app may have another copy of the package.
  *
- * @throws SessionDbError `invalid` when it is none of the supported clients.
+ * @throws SessionDbError `invalid` for a malformed connection string, or an unknown kind of client.
  */
 export function openDatabase(database: StoreDatabase): OpenedDatabase {
-  if (typeof database === 'string') {
+  if (typeof database === 'string' || database === undefined) {
+    checkDatabaseUrl(database)
     const pool = createPool(database)
     return { driver: createPgDriver(pool), pool, close: () => pool.end() }
   }

@@ -1,5 +1,6 @@
 import { SessionDbError } from '../../errors.ts'
 import type { Mutation } from '../../writes/index.ts'
+import { explainConnectionError } from '../database-failure.ts'
 
 const SERIALIZATION_FAILURE = '40001'
 const DEADLOCK_DETECTED = '40P01'
@@ -61,6 +62,15 @@ export function fromDatabaseError(cause: unknown): SessionDbError {
       'unavailable',
       'The database does not have the schema that this version needs. Run `session-db migrate`.',
       { cause },
+    )
+  }
+  const explanation = explainConnectionError(cause)
+  if (explanation !== undefined) {
+    // Clients see the message; hosts and roles are for the server's log only.
+    return new SessionDbError(
+      'unavailable',
+      "The server cannot connect to its database; the reason is in the server's log. Send the write again with the same batch id.",
+      { cause: new Error(explanation, { cause }) },
     )
   }
   return new SessionDbError(

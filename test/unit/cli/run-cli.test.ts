@@ -66,7 +66,9 @@ describe('a failed command exits with 1', () => {
 
   test('and prints one line without the password', async () => {
     expect(await runCli(args)).toBe(1)
-    expect(written.stderr).toMatch(/^session-db: .*ECONNREFUSED.*\n$/)
+    expect(written.stderr).toMatch(
+      /^session-db: Nothing listens at 127\.0\.0\.1:1\. .*DATABASE_URL\.\n$/,
+    )
     expect(written.stderr).not.toContain('hidden')
   })
 
@@ -81,6 +83,16 @@ describe('a failed command exits with 1', () => {
     expect(await runCli(args)).toBe(1)
     expect(written.stderr).toMatch(/\n\s+at /)
   })
+})
+
+test.each([
+  ['notaurl', 'DATABASE_URL is not a URL. Write it as postgresql://'],
+  ['mysql://ann:secret@host/app', 'this library needs Postgres'],
+  ['postgresql://ann:secret@nowhere.invalid/app', 'The host nowhere.invalid cannot be found.'],
+])('migrate explains the database URL %j', async (url, message) => {
+  expect(await runCli(['migrate', '--database-url', url])).toBe(1)
+  expect(written.stderr).toContain(message)
+  expect(written.stderr).not.toContain('secret')
 })
 
 test('dev refuses NODE_ENV=production and names the alternative', async () => {

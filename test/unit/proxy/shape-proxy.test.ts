@@ -15,6 +15,7 @@ const ann = { tenantId: 't1', userId: 'ann' }
 let electric: FakeElectric
 let app: Served
 let log: ShapeLogEntry[]
+let faults: unknown[]
 
 async function start(options: Partial<ShapeProxyOptions> = {}): Promise<void> {
   app = await serve(
@@ -23,6 +24,7 @@ async function start(options: Partial<ShapeProxyOptions> = {}): Promise<void> {
       secret: SECRET,
       authenticate: () => ann,
       logger: (entry) => log.push(entry),
+      onError: (error) => faults.push(error),
       ...options,
     }),
   )
@@ -30,6 +32,7 @@ async function start(options: Partial<ShapeProxyOptions> = {}): Promise<void> {
 
 beforeEach(async () => {
   log = []
+  faults = []
   electric = await startFakeElectric()
 })
 
@@ -399,8 +402,63 @@ test('logs principal and shape of each request, and ignores the logger’s excep
   ])
 })
 
+describe('reports faults of the server to onError', () => {
+  const messages = () => faults.map((error) => (error as Error).message)
+
+  test.each([
+    [401, '', /^Shape proxy: Electric refused the secret \(401\)\. Set ELECTRIC_SECRET/],
+    [404, '', /without \/v1\/shape/],
+    [500, '', /Electric responded with status 500\. Its log/],
+    [503, '', /Electric is not ready \(503\)/],
+    [
+      400,
+      JSON.stringify({ errors: { table: ['Table "public"."sessions" does not exist'] } }),
+      /run `session-db migrate`, and make sure that Electric and the app use the same DATABASE_URL/,
+    ],
+  ])('with a sentence for status %i', async (status, body, message) => {
+    await start()
+    electric.answerWith((_request, response) => response.writeHead(status).end(body))
+    await get('/sessions?offset=-1')
+    expect(messages()).toEqual([expect.stringMatching(message)])
+    expect(JSON.stringify(messages())).not.toContain(SECRET)
+  })
+
+  test('with a sentence for an engine that can’t be reached, once a minute', async () => {
+    const nobody = await listen(() => {})
+    await nobody.close()
+    await start({ electricUrl: nobody.url })
+    for (const shape of ['sessions', 'sessions', 'thread-messages?threadId=t']) {
+      await get(`/${shape}${shape.includes('?') ? '&' : '?'}offset=-1`)
+    }
+    expect(messages()).toEqual([
+      expect.stringMatching(
+        /cannot be reached \(.*ECONNREFUSED.*\)\. Start it, or correct ELECTRIC_URL/,
+      ),
+    ])
+  })
+
+  test('with the exception of authenticate or of a shape', async () => {
+    const failure = new Error('LDAP is down')
+    await start({ authenticate: () => Promise.reject(failure) })
+    expect((await get('/sessions?offset=-1')).status).toBe(401)
+    expect(faults).toEqual([failure])
+  })
+
+  test('on the console by default, and never for refusals of clients', async () => {
+    const written = vi.spyOn(console, 'error').mockImplementation(() => {})
+    electric.answerWith((_request, response) => response.writeHead(500).end())
+    app = await serve(createShapeProxy({ electricUrl: electric.url, authenticate: () => ann }))
+    await get('/nothing?offset=-1')
+    await get('/sessions?offset=-1&table=x')
+    expect(written).not.toHaveBeenCalled()
+    await get('/sessions?offset=-1')
+    expect(written.mock.calls).toEqual([[expect.objectContaining({ message: expect.any(String) })]])
+    written.mockRestore()
+  })
+})
+
 test.each(['', 'electric:3000', 'postgres://x/y', 'http://user:pw@electric:3000'])(
-  'electricUrl %j is refused at once',
+  'electricUrl %j is refused when the proxy is created',
   async (electricUrl) => {
     await start()
     expect(() => createShapeProxy({ electricUrl, authenticate: () => ann })).toThrow(/electricUrl/)

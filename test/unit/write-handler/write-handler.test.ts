@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Principal } from '../../../src/schema/principal.ts'
 import {
   createWriteHandler,
@@ -233,4 +233,26 @@ test('runWrite returns a failure and does not throw, even when onError throws', 
     },
   })
   expect(outcome).toMatchObject({ error: { code: 'unavailable' } })
+})
+
+test('failures go to the console unless onError is given, refusals do not', async () => {
+  const written = vi.spyOn(console, 'error').mockImplementation(() => {})
+  await start()
+  const failing = (error: unknown) => ({ write: () => Promise.reject(error) })
+  await runWrite(failing(new SessionDbError('forbidden', 'No.')), ann, batch)
+  await runWrite(failing(new SessionDbError('conflict', 'Taken.', { cause: 1 })), ann, batch)
+  expect(written).not.toHaveBeenCalled()
+  const boom = new Error('boom')
+  await runWrite(failing(boom), ann, batch)
+  const down = new SessionDbError('unavailable', 'Down.', { cause: boom })
+  const handle = createWriteHandler({ store: failing(down), authenticate: () => ann })
+  await handle(
+    new Request('http://app.test', {
+      method: 'POST',
+      body: JSON.stringify(batch),
+      headers: { 'content-type': 'application/json' },
+    }),
+  )
+  expect(written.mock.calls).toEqual([[boom], [down]])
+  written.mockRestore()
 })
