@@ -1,3 +1,10 @@
+export {
+  type AccessOptions,
+  createAccess,
+  type SessionAccess,
+  type SqlCondition,
+  type WriteRule,
+} from '../access/access.ts'
 export type { Condition } from '../access/condition.ts'
 export * as where from '../access/where.ts'
 export {
@@ -8,4 +15,4 @@ export {
   type ShapeOptions,
   type ShapeRegistry,
 } from './define-shape.ts'
-export { sessionShapes } from './session-shapes.ts'
+export { createSessionShapes, sessionShapes } from './session-shapes.ts'

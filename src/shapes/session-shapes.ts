@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { defaultAccess, type SessionAccess, seesSession } from '../access/access.ts'
 import type { Condition } from '../access/condition.ts'
 import * as where from '../access/where.ts'
 import { chatMessageColumns } from '../schema/chat-message.ts'
@@ -14,25 +15,6 @@ import { defineShape } from './define-shape.ts'
 export const MAX_WINDOW_EVENTS = 10_000
 
 const MAX_SEQ = 2_147_483_647
-
-/** Sessions of the principal's tenant that it may see; every shape is confined to the tenant anyway. */
-function visibleSessions(principal: Principal): Condition {
-  return where.or(where.eq('owner_id', principal.userId), where.eq('visibility', 'tenant'))
-}
-
-/**
- * Rows of one session, while it is visible. The subquery is confined to that session: the engine
- * re-evaluates a shape when a row enters or leaves its subquery, so an unconfined one costs a query
- * per live shape of the tenant for each session that is shared.
- */
-function visibleChildren(principal: Principal, sessionId: string, ...more: Condition[]): Condition {
-  const visible = where.and(where.eq('id', sessionId), visibleSessions(principal))
-  return where.and(
-    where.eq('session_id', sessionId),
-    ...more,
-    where.inArray('session_id', { table: 'sessions', select: 'id', where: visible }),
-  )
-}
 
 const seqField = /* @__PURE__ */ (() =>
   z.string().check(z.regex(/^(?:0|[1-9]\d{0,9})$/, 'must be a whole number')))()
@@ -50,9 +32,30 @@ function windowProblem({ fromSeq, toSeq }: { fromSeq: string; toSeq: string }): 
   return `fromSeq and toSeq must be 1 to ${MAX_WINDOW_EVENTS} apart`
 }
 
-/** The six shapes of this library, by the name in their URL. */
-export const sessionShapes = /* @__PURE__ */ (() =>
-  ({
+/**
+ * Creates this library's shapes for an access rule, by the name in their URL.
+ *
+ * @example
+ * createShapeProxy({ electricUrl, authenticate, shapes: createSessionShapes(access) })
+ */
+export function createSessionShapes<P extends Principal = Principal>(access: SessionAccess<P>) {
+  const visibleSessions = (principal: P) => seesSession(access, principal)
+
+  /**
+   * Rows of one session, while it is visible. The subquery is confined to that session: the engine
+   * re-evaluates a shape when a row enters or leaves its subquery, so an unconfined one costs a query
+   * per live shape of the tenant for each session that is shared.
+   */
+  function visibleChildren(principal: P, sessionId: string, ...more: Condition[]): Condition {
+    const visible = where.and(where.eq('id', sessionId), visibleSessions(principal))
+    return where.and(
+      where.eq('session_id', sessionId),
+      ...more,
+      where.inArray('session_id', { table: 'sessions', select: 'id', where: visible }),
+    )
+  }
+
+  return {
     sessions: defineShape({
       table: 'sessions',
       columns: sessionColumns,
@@ -62,7 +65,7 @@ export const sessionShapes = /* @__PURE__ */ (() =>
       table: 'timeline_events',
       columns: timelineEventColumns,
       params: bySession,
-      rows: (principal, { sessionId }) => visibleChildren(principal, sessionId),
+      rows: (principal: P, { sessionId }) => visibleChildren(principal, sessionId),
     }),
     /** Part of a timeline: `fromSeq` up to, and not including, `toSeq`. */
     'session-timeline-window': defineShape({
@@ -70,7 +73,7 @@ export const sessionShapes = /* @__PURE__ */ (() =>
       columns: timelineEventColumns,
       params: byWindow,
       checkParams: windowProblem,
-      rows: (principal, { sessionId, fromSeq, toSeq }) =>
+      rows: (principal: P, { sessionId, fromSeq, toSeq }) =>
         visibleChildren(
           principal,
           sessionId,
@@ -82,19 +85,19 @@ export const sessionShapes = /* @__PURE__ */ (() =>
       table: 'chat_threads',
       columns: chatThreadColumns,
       params: bySession,
-      rows: (principal, { sessionId }) => visibleChildren(principal, sessionId),
+      rows: (principal: P, { sessionId }) => visibleChildren(principal, sessionId),
     }),
     'session-messages': defineShape({
       table: 'chat_messages',
       columns: chatMessageColumns,
       params: bySession,
-      rows: (principal, { sessionId }) => visibleChildren(principal, sessionId),
+      rows: (principal: P, { sessionId }) => visibleChildren(principal, sessionId),
     }),
     'thread-messages': defineShape({
       table: 'chat_messages',
       columns: chatMessageColumns,
       params: byThread,
-      rows: (principal, { sessionId, threadId }) =>
+      rows: (principal: P, { sessionId, threadId }) =>
         visibleChildren(principal, sessionId, where.eq('thread_id', threadId)),
     }),
     // What is being said right now; a collection adds it to its messages while one of them streams.
@@ -103,7 +106,11 @@ export const sessionShapes = /* @__PURE__ */ (() =>
       columns: chatMessageDeltaColumns,
       key: ['messageId', 'seq'],
       params: byEpoch,
-      rows: (principal, { sessionId, epoch }) =>
+      rows: (principal: P, { sessionId, epoch }) =>
         visibleChildren(principal, sessionId, where.eq('epoch', epoch)),
     }),
-  }) as const)()
+  } as const
+}
+
+/** This library's shapes under the default access rule. */
+export const sessionShapes = /* @__PURE__ */ createSessionShapes(defaultAccess)

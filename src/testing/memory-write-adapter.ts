@@ -1,3 +1,6 @@
+import { isSqlCondition, type SessionAccess, seesSession, writeRule } from '../access/access.ts'
+import { type ColumnTexts, type Condition, matches } from '../access/condition.ts'
+import { withinTenant } from '../access/within-tenant.ts'
 import { SessionDbError } from '../errors.ts'
 import {
   type ColumnMap,
@@ -30,8 +33,8 @@ export interface MemoryWriteAdapterOptions {
 }
 
 /**
- * Creates a write adapter that applies batches in memory as the server's store does in Postgres under the
- * default policy: same results, same errors, same rows. The txid it returns is the one that the mock's
+ * Creates a write adapter that applies batches in memory as the server's store does in Postgres, under
+ * the mock's access rule: same results, same errors, same rows. The txid it returns is the one that the mock's
  * streams carry.
  *
  * @throws SessionDbError `invalid` if `mock` wasn't created by `createShapeMock`
@@ -45,10 +48,11 @@ export function createMemoryWriteAdapter(
   mock: ShapeMock,
   { principal = defaultPrincipal }: MemoryWriteAdapterOptions = {},
 ): WriteAdapter {
-  const { database, applied } = databaseOf(mock)
+  const { database, applied, access } = databaseOf(mock)
+  const context = { database, access, principal }
   return async (batch) => {
     try {
-      return write(database, applied, principal, batch)
+      return write(context, applied, batch)
     } catch (error) {
       if (error instanceof ConstraintViolation) {
         return toWriteFailure(takenError(error.constraint === 'seq'))
@@ -59,12 +63,15 @@ export function createMemoryWriteAdapter(
   }
 }
 
-function write(
-  database: MemoryDatabase,
-  applied: AppliedBatches,
-  principal: Principal,
-  batch: unknown,
-): WriteResult {
+/** The database, the rule and the principal of a write. */
+interface Context {
+  readonly database: MemoryDatabase
+  readonly access: SessionAccess
+  readonly principal: Principal
+}
+
+function write(context: Context, applied: AppliedBatches, batch: unknown): WriteResult {
+  const { database, principal } = context
   checkPrincipal(principal)
   const { id, mutations } = parseWriteBatch(batch)
   const json = JSON.stringify(mutations)
@@ -79,7 +86,7 @@ function write(
     throw reusedBatchIdError()
   }
   const { result: done, txid } = database.transaction((transaction) =>
-    mutations.map((mutation, index) => applyMutation(transaction, principal, mutation, index)),
+    mutations.map((mutation, index) => applyMutation(transaction, context, mutation, index)),
   )
   const result = { batchId: id, txid, mutations: done }
   if (!isAppend) applied.set(key, { request, result })
@@ -87,17 +94,18 @@ function write(
 }
 
 /**
- * Applies one mutation of a batch if the default policy permits it.
+ * Applies one mutation of a batch if the access rule permits it.
  *
  * @throws SessionDbError `not_found`, `forbidden` or `conflict`; ConstraintViolation
  */
-export function applyMutation(
+function applyMutation(
   transaction: Transaction,
-  principal: Principal,
+  context: Context,
   mutation: Mutation,
   index: number,
 ): AppliedMutation {
-  const target = findTarget(transaction.tables, principal, mutation)
+  const { principal } = context
+  const target = findTarget(context, mutation)
   const { permitted = null, currentVersion = null } = target ?? {}
   if (permitted !== true || !isExpected(transaction, principal, mutation, currentVersion)) {
     throw refusal(mutation, index, { permitted, current: currentVersion })
@@ -206,52 +214,76 @@ export interface Target {
 }
 
 /**
- * Applies the default policy. A principal sees, and chats in, the sessions it owns and those shared with its
- * tenant. A session and its timeline are changed by the owner, a thread by its creator or the session's
- * owner, a message by its author or the session's owner.
+ * Applies the access rule to a mutation.
  *
- * @returns undefined if the row doesn't exist or the principal may not see it
+ * @returns undefined if the row or its parent doesn't exist, or the principal may not see it
  */
-export function findTarget(
-  tables: Tables,
-  principal: Principal,
+function findTarget(
+  { access, database, principal }: Context,
   mutation: Mutation,
 ): Target | undefined {
-  if (mutation.type === 'insert') return targetOfInsert(tables, principal, mutation)
-  const row = tables[mutation.collection].get(keyOf({ ...principal, id: mutation.id }))
-  if (row === undefined) return undefined
-  const session = visibleSession(tables, principal, 'sessionId' in row ? row.sessionId : row.id)
-  if (session === undefined) return undefined
-  const permitted = [session.ownerId, makerOf(row)].includes(principal.userId)
-  return { permitted, currentVersion: 'version' in row ? row.version : null }
+  const { tables, rowsOf } = database
+  const keyFor = (id: string) => keyOf({ tenantId: principal.tenantId, id })
+  const row =
+    mutation.type === 'insert' ? undefined : tables[mutation.collection].get(keyFor(mutation.id))
+  if (mutation.type !== 'insert' && row === undefined) return undefined
+  const currentVersion = row !== undefined && 'version' in row ? row.version : null
+  const threadId = threadOf(mutation, row)
+  const thread = threadId === undefined ? undefined : tables.chatThreads.get(keyFor(threadId))
+  const sessionId = sessionOf(mutation, row, thread)
+  const session = sessionId === undefined ? undefined : tables.sessions.get(keyFor(sessionId))
+  const isNewSession = mutation.collection === 'sessions' && mutation.type === 'insert'
+  if (session === undefined && !isNewSession) return undefined
+  const texts = {
+    ...(session && rowText(schemaTables.sessions.columns, session)),
+    ...(thread && prefixed('thread', rowText(schemaTables.chatThreads.columns, thread))),
+    ...(row &&
+      prefixed(
+        ALIASES[mutation.collection],
+        rowText(schemaTables[mutation.collection].columns, row),
+      )),
+  }
+  const holds = (condition: Condition) =>
+    matches(withinTenant(condition, principal.tenantId, null), texts, rowsOf)
+  if (!isNewSession && !holds(seesSession(access, principal))) return undefined
+  return { permitted: holds(ruleFor(access, principal, mutation)), currentVersion }
 }
 
-function targetOfInsert(
-  tables: Tables,
-  principal: Principal,
-  mutation: Extract<Mutation, { type: 'insert' }>,
-): Target | undefined {
-  if (mutation.collection === 'sessions') return { permitted: true, currentVersion: null }
-  const sessionId =
-    mutation.collection === 'chatMessages'
-      ? tables.chatThreads.get(keyOf({ ...principal, id: mutation.value.threadId }))?.sessionId
-      : mutation.value.sessionId
-  const session = sessionId === undefined ? undefined : visibleSession(tables, principal, sessionId)
-  if (session === undefined) return undefined
-  const isOwner = session.ownerId === principal.userId
-  return { permitted: isOwner || mutation.collection !== 'timelineEvents', currentVersion: null }
+const ALIASES: Readonly<Record<Mutation['collection'], string>> = {
+  sessions: 'session',
+  timelineEvents: 'event',
+  chatThreads: 'thread',
+  chatMessages: 'message',
 }
 
-function visibleSession(tables: Tables, principal: Principal, id: string) {
-  const session = tables.sessions.get(keyOf({ tenantId: principal.tenantId, id }))
-  const isVisible = session?.ownerId === principal.userId || session?.visibility === 'tenant'
-  return isVisible ? session : undefined
+function prefixed(alias: string, texts: ColumnTexts): ColumnTexts {
+  return Object.fromEntries(Object.entries(texts).map(([name, text]) => [`${alias}.${name}`, text]))
 }
 
-/** The user who may change a row in addition to the session's owner. */
-function makerOf(row: Rows[keyof Rows]): string | undefined {
-  if ('createdBy' in row) return row.createdBy
-  return 'authorId' in row ? row.authorId : undefined
+function threadOf(mutation: Mutation, row: Rows[keyof Rows] | undefined): string | undefined {
+  if (row !== undefined) return 'threadId' in row ? row.threadId : undefined
+  return mutation.type === 'insert' && mutation.collection === 'chatMessages'
+    ? mutation.value.threadId
+    : undefined
+}
+
+function sessionOf(
+  mutation: Mutation,
+  row: Rows[keyof Rows] | undefined,
+  thread: Rows['chatThreads'] | undefined,
+): string | undefined {
+  if (row !== undefined) return 'sessionId' in row ? row.sessionId : row.id
+  if (mutation.type !== 'insert') return undefined
+  return 'sessionId' in mutation.value ? mutation.value.sessionId : thread?.sessionId
+}
+
+function ruleFor(access: SessionAccess, principal: Principal, mutation: Mutation): Condition {
+  const rule = writeRule(access, principal, mutation)
+  if (!isSqlCondition(rule)) return rule
+  throw new SessionDbError(
+    'invalid',
+    `The access rule for ${mutation.type} in ${mutation.collection} is SQL, which the mock cannot evaluate. Return a condition made by where.*() instead.`,
+  )
 }
 
 type Append = Extract<Mutation, { type: 'append' }>

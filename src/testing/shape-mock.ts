@@ -1,4 +1,5 @@
 import { http, type RequestHandler } from 'msw'
+import { defaultAccess, type SessionAccess } from '../access/access.ts'
 import { SessionDbError } from '../errors.ts'
 import { LIVE_BATCH_NAME } from '../live/protocol.ts'
 import {
@@ -7,7 +8,7 @@ import {
   replicatedTables as schemaTables,
 } from '../schema/index.ts'
 import { createShapeProxy } from '../server/proxy/shape-proxy.ts'
-import { type ShapeRegistry, sessionShapes } from '../shapes/index.ts'
+import { createSessionShapes, type ShapeRegistry } from '../shapes/index.ts'
 import { toWriteFailure, type WriteResult } from '../writes/index.ts'
 import { type AppRow, type AppTables, appTableOf } from './app-tables.ts'
 import { completeRow, seedRows } from './complete-row.ts'
@@ -35,7 +36,9 @@ export interface ShapeMockOptions<P extends Principal = Principal> {
   readonly tables?: RowInputs
   /** How long a live request without news is held, in ms. Default 20,000, as the engine has it. */
   readonly longPollMs?: number
-  /** The shapes on offer; by default the six of this library. */
+  /** The access rule for shapes and writes, from `createAccess`. */
+  readonly access?: SessionAccess<P>
+  /** The shapes on offer. Default: this library's, under `access`. */
   readonly shapes?: ShapeRegistry<P>
   /** Tables of the app's own, by their names in the database, for shapes and conditions about them. */
   readonly appTables?: AppTables
@@ -104,7 +107,10 @@ export interface ShapeMock {
 /** Who asks, unless a test says otherwise. */
 export const defaultPrincipal: Principal = { tenantId: 'tenant-1', userId: 'user-1' }
 
-const databases = new WeakMap<ShapeMock, { database: MemoryDatabase; applied: AppliedBatches }>()
+const databases = new WeakMap<
+  ShapeMock,
+  { database: MemoryDatabase; applied: AppliedBatches; access: SessionAccess }
+>()
 
 /** The batches that have been written, by tenant and id, with their first answers. */
 export type AppliedBatches = Map<string, { readonly request: string; readonly result: WriteResult }>
@@ -135,7 +141,8 @@ export function createShapeMock<P extends Principal = Principal>(
   const { tables: firstRows = {}, appTables = {} } = options
   // Only an app that gives shapes of its own has a principal of its own.
   const principal = options.principal ?? (defaultPrincipal as P)
-  const registry: ShapeRegistry<P> = options.shapes ?? sessionShapes
+  const access: SessionAccess<P> = options.access ?? defaultAccess
+  const registry: ShapeRegistry<P> = options.shapes ?? createSessionShapes(access)
   checkTables(registry, appTables)
   const applied: AppliedBatches = new Map()
   const requests = createRequests()
@@ -246,7 +253,8 @@ export function createShapeMock<P extends Principal = Principal>(
       seed()
     },
   }
-  databases.set(mock, { database, applied })
+  // A principal of the mock's type is given to the adapter by the app's own test.
+  databases.set(mock, { database, applied, access: access as unknown as SessionAccess })
   return mock
 }
 

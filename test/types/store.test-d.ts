@@ -3,8 +3,8 @@ import {
   type AbandonedMessage,
   type AbandonedMessagesWatch,
   type ChatMessage,
+  createAccess,
   createSessionStore,
-  defaultPolicy,
   type EventHits,
   type MessageStream,
   type MigrateResult,
@@ -14,7 +14,6 @@ import {
   resumeMessage,
   runWrite,
   type SessionContent,
-  type SessionPolicy,
   type SessionStore,
   type SessionWorker,
   streamMessage,
@@ -24,6 +23,7 @@ import {
   type WriteOutcome,
   type WriteResult,
   watchAbandonedMessages,
+  where,
 } from '@org/session-db/server'
 import type { Kysely } from 'kysely'
 import type { Pool } from 'pg'
@@ -54,8 +54,8 @@ describe('createSessionStore', () => {
   })
 
   test('requires the principal type of its policy', () => {
-    const policy: SessionPolicy<Member> = defaultPolicy
-    const own = createSessionStore({ database: pool, policy })
+    const access = createAccess<Member>({ see: ({ roles }) => where.inArray('id', roles) })
+    const own = createSessionStore({ database: pool, access })
     expectTypeOf(own).toEqualTypeOf<SessionStore<Member>>()
     own.write({ ...ann, roles: ['admin'] }, batch)
     // @ts-expect-error the roles are missing

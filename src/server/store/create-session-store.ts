@@ -1,3 +1,4 @@
+import { defaultAccess, type SessionAccess } from '../../access/access.ts'
 import type { ChatMessage, Principal } from '../../schema/index.ts'
 import { parseWriteBatch } from '../../writes/batch.ts'
 import { checkLimits, defaultLimits, type WriteLimits } from '../../writes/limits.ts'
@@ -19,7 +20,7 @@ import { hashOf } from './applied-batches.ts'
 import { applyBatch } from './apply.ts'
 import { openDatabase, type StoreDatabase } from './drivers.ts'
 import { fromDatabaseError } from './errors.ts'
-import { defaultPolicy, type SessionPolicy } from './policy.ts'
+import { createPolicy } from './policy.ts'
 import { createPreparer } from './prepared-statements.ts'
 import { readMessage } from './read-message.ts'
 import { createStatements } from './statements.ts'
@@ -34,8 +35,8 @@ export interface SessionStoreOptions<P extends Principal = Principal> {
    * and four more. Uploads need `pg`.
    */
   readonly database: StoreDatabase
-  /** The rules for reading and writing. Default `defaultPolicy`. */
-  readonly policy?: SessionPolicy<P>
+  /** The access rule, from `createAccess`. Give the same one to the shapes. */
+  readonly access?: SessionAccess<P>
   /** Defaults: 1 MiB per message, 8 MiB and 500 mutations per batch. */
   readonly limits?: Partial<WriteLimits>
   /**
@@ -120,7 +121,8 @@ export interface SessionStore<P extends Principal = Principal> extends SessionUp
 export function createSessionStore<P extends Principal = Principal>(
   options: SessionStoreOptions<P>,
 ): SessionStore<P> {
-  const { policy = defaultPolicy, onError = console.error } = options
+  const { access = defaultAccess, onError = console.error } = options
+  const policy = createPolicy<P>(access)
   const { driver, pool, close } = openDatabase(options.database)
   const limits = { ...defaultLimits, ...options.limits }
   const statements = createStatements<P>(policy)

@@ -6,10 +6,3 @@ export {
   type SessionStoreOptions,
 } from './create-session-store.ts'
 export type { StoreDatabase } from './drivers.ts'
-export {
-  defaultPolicy,
-  type MutationOf,
-  type PolicyRule,
-  type PolicyRules,
-  type SessionPolicy,
-} from './policy.ts'

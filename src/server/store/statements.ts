@@ -1,4 +1,4 @@
-import { type RawBuilder, sql } from 'kysely'
+import { sql } from 'kysely'
 import type { Principal } from '../../schema/index.ts'
 import type { AppliedMutation, Mutation } from '../../writes/index.ts'
 import { type Batch, batchValues } from './applied-batches.ts'
@@ -13,7 +13,7 @@ import {
   TXID,
   valuesOf,
 } from './plans.ts'
-import { permissionFor, type SessionPolicy } from './policy.ts'
+import type { SessionPolicy } from './policy.ts'
 import {
   bindStatement,
   buildStatement,
@@ -77,8 +77,8 @@ export function createStatements<P extends Principal>(policy: SessionPolicy<P>):
   function rulingOn(principal: P, mutation: Mutation, visible?: Fragment): Ruling {
     const isNewSession = mutation.collection === 'sessions' && mutation.type === 'insert'
     const see = isNewSession ? SEE_ALWAYS : (visible ?? compileFragment(policy.see(principal)))
-    const permission: RawBuilder<boolean> = permissionFor(policy, principal, mutation)
-    return { see, permitted: compileFragment(permission, see.parameters.length) }
+    const permitted = compileFragment(policy.permits(principal, mutation), see.parameters.length)
+    return { see, permitted }
   }
 
   function bind(

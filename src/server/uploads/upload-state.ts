@@ -97,12 +97,7 @@ export function mayChange<User extends Principal>(
   principal: User,
   id: string,
 ): RawBuilder<boolean> {
-  return policy.sessions.update(principal, {
-    collection: 'sessions',
-    type: 'update',
-    id,
-    changes: {},
-  })
+  return policy.permits(principal, { collection: 'sessions', type: 'update', id, changes: {} })
 }
 
 /** Strips the internal columns. */

@@ -1,11 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import {
-  createSessionStore,
-  createWriteHandler,
-  defaultPolicy,
-  migrate,
-  sql,
-} from '../../../src/server/index.ts'
+import { createSessionStore, createWriteHandler, migrate } from '../../../src/server/index.ts'
+import { createAccess, where } from '../../../src/shapes/index.ts'
 import {
   createHttpWriteAdapter,
   type WriteBatchInput,
@@ -71,10 +66,7 @@ test('docs/writes.md: on the server', async () => {
 
   const readOnlyThreads = createSessionStore({
     database: process.env.DATABASE_URL ?? '',
-    policy: {
-      ...defaultPolicy,
-      chatThreads: { ...defaultPolicy.chatThreads, delete: () => sql`false` },
-    },
+    access: createAccess({ writes: { chatThreads: { delete: () => where.or() } } }),
   })
   const remove = { collection: 'chatThreads', type: 'delete', id: 't1' }
   const forbidden = readOnlyThreads.write(ada, { id: 'batch-5', mutations: [remove] })

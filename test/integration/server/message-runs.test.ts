@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { createSessionStore, defaultPolicy } from '../../../src/server/store/index.ts'
+import { createSessionStore } from '../../../src/server/store/index.ts'
+import { createAccess } from '../../../src/shapes/index.ts'
 import type { MutationInput } from '../../../src/writes/index.ts'
 import { fc } from '../../support/property.ts'
 import {
@@ -160,13 +161,9 @@ describe('consecutive new messages in a batch', () => {
   test('are each checked by the policy', async () => {
     const store = createSessionStore({
       database: fixture.pool,
-      policy: {
-        ...defaultPolicy,
-        chatMessages: {
-          ...defaultPolicy.chatMessages,
-          insert: (_user, { value }) => sql`${value.role}::text <> 'system'`,
-        },
-      },
+      access: createAccess({
+        writes: { chatMessages: { insert: (_user, { role }) => sql`${role}::text <> 'system'` } },
+      }),
     })
     const id = await givenThread()
     const mutations = ['user', 'user', 'system', 'system', 'user'].map((role, n) =>

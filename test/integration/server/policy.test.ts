@@ -1,7 +1,8 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Principal } from '../../../src/schema/index.ts'
-import { createSessionStore, defaultPolicy } from '../../../src/server/store/index.ts'
+import { createSessionStore } from '../../../src/server/store/index.ts'
+import { createAccess, where } from '../../../src/shapes/index.ts'
 import type { MutationInput } from '../../../src/writes/index.ts'
 import {
   ada,
@@ -195,17 +196,22 @@ describe('an app’s policy', () => {
   test('receives the app’s principal, the mutation and the rows', async () => {
     const store = createSessionStore<Member>({
       database: fixture.pool,
-      policy: {
-        ...defaultPolicy,
-        see: ({ role, userId }) =>
-          sql`${role}::text = 'admin' OR session.owner_id = ${userId} OR NULL`,
-        sessions: { ...defaultPolicy.sessions, delete: ({ role }) => sql`${role === 'admin'}` },
-        chatMessages: {
-          ...defaultPolicy.chatMessages,
-          insert: (_, { value }) => sql`${value.role}::text <> 'system'`,
-          update: () => sql`message.status = 'streaming' AND thread.status = 'active'`,
+      access: createAccess<Member>({
+        audiences: ({ role, userId }) => (role === 'admin' ? ['all'] : [`user:${userId}`]),
+        see: ({ userId }, audience) =>
+          audience === 'all' ? where.and() : where.eq('owner_id', userId),
+        writes: {
+          sessions: { delete: ({ role }) => (role === 'admin' ? where.and() : where.or()) },
+          chatMessages: {
+            insert: (_, { role }) => sql`${role}::text <> 'system'`,
+            update: () =>
+              where.and(
+                where.eq('message.status', 'streaming'),
+                where.eq('thread.status', 'active'),
+              ),
+          },
         },
-      },
+      }),
     })
     const ids = await givenSession('private')
     const write = (principal: Member, mutation: MutationInput) => {
@@ -226,16 +232,13 @@ describe('an app’s policy', () => {
   })
 
   test('never reaches another tenant, whatever its conditions', async () => {
-    const everything = () => sql<boolean>`true`
+    const everything = () => where.and()
     const rules = { insert: everything, update: everything, delete: everything }
-    const policy = {
+    const access = createAccess({
       see: everything,
-      sessions: rules,
-      timelineEvents: rules,
-      chatThreads: rules,
-      chatMessages: rules,
-    }
-    const store = createSessionStore({ database: fixture.pool, policy })
+      writes: { sessions: rules, timelineEvents: rules, chatThreads: rules, chatMessages: rules },
+    })
+    const store = createSessionStore({ database: fixture.pool, access })
     const ids = await givenSession('tenant')
     for (const [index, name] of names.entries()) {
       const batch = { id: `open-${index}`, mutations: [mutations[name]?.(ids)] }
