@@ -15,11 +15,11 @@ import {
   noteGarbage,
 } from '../server/uploads/derivation/seal-content.ts'
 
-/** A session's content as a file. */
-export interface ContentFile {
-  readonly path: string
+/** A content with a verified hash. */
+export interface VerifiedContent {
   readonly bytes: number
   readonly sha256: string
+  read(): AsyncIterable<Uint8Array>
 }
 
 /** Content stores other than Postgres. New contents go to the first. */
@@ -48,28 +48,26 @@ export async function sha256OfFile(path: string): Promise<string | undefined> {
 }
 
 /**
- * Stores a file with a verified hash in the caller's transaction, which also makes a session refer to
- * it. Outside the database the content survives a rollback; then the sweep deletes it.
+ * Stores a content in the caller's transaction, which also makes a session refer to it. Outside the database the content survives a rollback; then the sweep deletes it.
  *
  * @returns the `content_ref`, and `isNew` if the content was not stored before.
  */
-export async function storeContentFile(
+export async function storeContent(
   { client, database, tenantId, store }: ContentTarget,
-  file: ContentFile,
+  content: VerifiedContent,
 ): Promise<{ readonly ref: string; readonly isNew: boolean }> {
   if (store === undefined) {
-    const ref = `pg:${file.sha256}`
+    const ref = `pg:${content.sha256}`
     await lockContent(client, tenantId, ref)
-    return { ref, isNew: await insertContent(client, tenantId, file) }
+    return { ref, isNew: await insertContent(client, tenantId, content) }
   }
-  const key = { tenantId, sha256: file.sha256 }
+  const key = { tenantId, sha256: content.sha256 }
   const ref = contentRef(store, key)
   const isNew = (await store.stat(key)) === undefined
-  const source = { bytes: file.bytes, read: () => createReadStream(file.path) }
   do {
     // Noted as garbage first, on another connection: the note survives a rollback or a crash.
     await withClient(database, (other) => noteGarbage(other, tenantId, ref))
-    await store.put(key, source)
+    await store.put(key, content)
     await lockContent(client, tenantId, ref)
     // The sweep may have deleted the content before the lock was taken: store it again.
   } while ((await store.stat(key)) === undefined)
@@ -80,7 +78,7 @@ export async function storeContentFile(
 async function insertContent(
   client: ClientBase,
   tenantId: string,
-  { path, sha256, bytes }: ContentFile,
+  { sha256, bytes, read }: VerifiedContent,
 ): Promise<boolean> {
   const { rows } = await client.query<{ id: string }>(
     `INSERT INTO session_contents (tenant_id, id, sha256, bytes)
@@ -90,7 +88,7 @@ async function insertContent(
   const [content] = rows
   if (content === undefined) return false
   let start = 0
-  for await (const chunk of chunkBytes(createReadStream(path), CHUNK_BYTES)) {
+  for await (const chunk of chunkBytes(read(), CHUNK_BYTES)) {
     const row = { start, bytes: chunk.byteLength, ...(await compress(chunk)) }
     await insertChunks(client, { tenantId, contentId: content.id }, [row])
     start += chunk.byteLength

@@ -1,11 +1,15 @@
-export type { LegacyMessageInput } from './adapters/chat-store.ts'
 export { createLegacyStores } from './adapters/legacy-stores.ts'
+export type { LegacyMessageInput } from './adapters/message-store.ts'
 export type {
   LegacyMessageRecord,
+  LegacyRecords,
   LegacyStoresOptions,
   LegacyThreadRecord,
+  LegacyToolEventRecord,
   LegacyUploadRecord,
 } from './adapters/store-records.ts'
+export type { LegacyToolEventInput } from './adapters/tool-event-store.ts'
+export type { LegacySourceFileInput } from './adapters/upload-store.ts'
 export { type ExportOptions, exportData } from './export/export-data.ts'
 export {
   type ExportedUpload,
@@ -19,6 +23,7 @@ export {
   type RestoreReport,
   restoreExport,
 } from './export/restore-export.ts'
+export { type FixedSessions, userSessionId } from './fixed-sessions.ts'
 export { type GuardLegacyFilesOptions, guardLegacyFiles } from './guard/guard-legacy-files.ts'
 export { formatImportReport, type ReportStyle } from './import/format-import-report.ts'
 export { type ImportOptions, importLegacySnapshots } from './import/import-legacy-snapshots.ts'

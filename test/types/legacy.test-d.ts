@@ -11,6 +11,7 @@ import {
   importSessionUploads,
   type LegacyMessageRecord,
   type LegacyThreadRecord,
+  type LegacyToolEventRecord,
   type RestoreReport,
   restoreExport,
   type SessionStore,
@@ -59,20 +60,50 @@ test('exportData and restoreExport', () => {
   restoreExport({ ...place, overwrite: true })
 })
 
-test('createLegacyStores', () => {
-  const stores = createLegacyStores({ database, store, principal: ann })
-  expectTypeOf(createLegacyStores).returns.toHaveProperty('listChatThreads')
-  expectTypeOf(stores.listChatThreads('s1')).resolves.toEqualTypeOf<LegacyThreadRecord[]>()
-  expectTypeOf(stores.appendChatMessage).returns.resolves.toEqualTypeOf<LegacyMessageRecord>()
-  stores.updateChatMessage('m1', (draft) => {
-    draft.content = 'Better'
-    // @ts-expect-error the role of a message cannot change
-    draft.role = 'user'
+describe('createLegacyStores', () => {
+  test('returns the old records', () => {
+    const stores = createLegacyStores({ database, store, principal: ann })
+    expectTypeOf(createLegacyStores).returns.toHaveProperty('listChatThreads')
+    expectTypeOf(stores.listChatThreads('s1')).resolves.toEqualTypeOf<LegacyThreadRecord[]>()
+    expectTypeOf(stores.appendChatMessage).returns.resolves.toEqualTypeOf<LegacyMessageRecord>()
+    expectTypeOf(stores.listChatToolEvents('s1')).resolves.toEqualTypeOf<LegacyToolEventRecord[]>()
+    expectTypeOf(stores.getChatThreadById('t1')).resolves.toEqualTypeOf<LegacyThreadRecord | null>()
+    stores.updateChatMessage('m1', (draft) => {
+      draft.content = 'Better'
+    })
+    // @ts-expect-error no such mode
+    stores.listChatThreads('s1', 'private')
+    // @ts-expect-error principal is missing
+    createLegacyStores({ database, store })
   })
-  // @ts-expect-error no such mode
-  stores.listChatThreads('s1', 'private')
-  // @ts-expect-error principal is missing
-  createLegacyStores({ database, store })
+
+  test("returns the app's own records", () => {
+    interface Evidence {
+      path?: string
+      severity?: 'low' | 'high'
+    }
+    interface AppMessage {
+      id: string
+      content: string
+      role: 'user' | 'assistant' | 'system'
+      evidence?: Evidence[]
+      updatedAt: string
+    }
+    const stores = createLegacyStores<{ message: AppMessage }>({
+      ...{ database, store, principal: ann, fixedSessions: { 'session-default': 'user' } },
+    })
+    const evidence: Evidence[] = [{ path: 'a.ts' }]
+    const message = { sessionId: 's1', mode: 'session', role: 'user', content: 'x' } as const
+    expectTypeOf(
+      stores.appendChatMessage({ ...message, evidence, clientMessageId: undefined }),
+    ).resolves.toEqualTypeOf<AppMessage>()
+    expectTypeOf(stores.listChatThreads('s1')).resolves.toEqualTypeOf<LegacyThreadRecord[]>()
+    stores.updateChatMessage('m1', (draft) => {
+      draft.evidence = evidence
+    })
+    // @ts-expect-error no such scope
+    createLegacyStores({ database, store, principal: ann, fixedSessions: { x: 'world' } })
+  })
 })
 
 test('guardLegacyFiles', () => {

@@ -1,6 +1,10 @@
 import type { Pool } from 'pg'
+import type { JsonObject } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
 import type { SessionStore } from '../../server/store/index.ts'
+import type { WriteResult } from '../../writes/result.ts'
+import type { GivenContents } from '../content-files.ts'
+import type { FixedSessions, SessionIds } from '../fixed-sessions.ts'
 import type { LegacyMode } from '../import/records.ts'
 
 export interface LegacyStoresOptions {
@@ -9,68 +13,113 @@ export interface LegacyStoresOptions {
   readonly database: Pool
   /** The caller: create the stores for each request. */
   readonly principal: Principal
+  /** How session ids in the app's code are translated, such as `{ 'session-default': 'user' }`. */
+  readonly fixedSessions?: FixedSessions
+  /**
+   * Directories whose files `ensureSessionUploadForFile` and `refreshSessionUploadFromSource` may read.
+   * None by default: both refuse every file then.
+   */
+  readonly sourceDirectories?: readonly string[]
+  /** Where replaced contents are stored; Postgres by default. Pass the store's `contents`. */
+  readonly contents?: GivenContents
+  /** The `url` of an upload; `/api/uploads/<id>` by default. */
+  readonly uploadUrl?: (id: string) => string
 }
 
-/** A thread as the old store gave it. */
+/** The options, and what the stores have in common. */
+export interface LegacyContext extends LegacyStoresOptions {
+  readonly ids: SessionIds
+  write(...mutations: JsonObject[]): Promise<WriteResult>
+}
+
+/** A thread as the old store returned it. */
 export interface LegacyThreadRecord {
-  readonly id: string
-  readonly sessionId: string
-  readonly mode: LegacyMode
-  readonly title: string
-  readonly status: 'active' | 'archived'
-  readonly messageCount: number
-  readonly lastMessagePreview: string | null
-  readonly lastMessageAt: string | null
-  readonly createdAt: string
-  readonly updatedAt: string
+  id: string
+  sessionId: string
+  mode: LegacyMode
+  title: string
+  status: 'active' | 'archived'
+  /** Tool events are not counted. */
+  messageCount: number
+  lastMessagePreview?: string
+  lastMessageAt?: string
+  createdAt: string
+  updatedAt: string
 }
 
-/** A message as the old store gave it. What `updateChatMessage` may change is not read-only. */
+/** A message as the old store returned it. */
 export interface LegacyMessageRecord {
-  readonly id: string
-  readonly sessionId: string
-  readonly mode: LegacyMode
-  readonly threadId: string
-  readonly role: 'system' | 'user' | 'assistant' | 'tool'
+  id: string
+  sessionId: string
+  mode: LegacyMode
+  threadId: string
+  role: 'system' | 'user' | 'assistant'
   content: string
-  readonly clientMessageId: string | null
-  misalignmentId: string | null
-  evidence: unknown
-  contextEvents: unknown
-  readonly createdAt: string
-  readonly updatedAt: string
+  clientMessageId?: string
+  misalignmentId?: string
+  evidence?: unknown[]
+  contextEvents?: unknown[]
+  createdAt: string
+  updatedAt: string
 }
 
-/** An upload as the old store listed it. */
+export type LegacyToolEventStatus = 'pending' | 'executing' | 'succeeded' | 'failed'
+
+/** A tool event as the old store returned it. Further fields of imported records are kept. */
+export interface LegacyToolEventRecord {
+  id: string
+  sessionId: string
+  threadId: string | null
+  toolCallId: string | null
+  toolName: string
+  arguments: unknown
+  status: LegacyToolEventStatus
+  result?: unknown
+  error?: string
+  startedAt: string
+  completedAt?: string
+  latencyMs?: number
+  contextEvents?: unknown[]
+}
+
+/** An upload as the old store returned it. */
 export interface LegacyUploadRecord {
-  readonly id: string
-  readonly originalName: string | null
-  readonly storedAt: string
-  readonly size: number
-  readonly source: string
-  readonly sourcePath: string | null
-  readonly repoLabel: string | null
-  readonly repoMeta: unknown
-  readonly workspaceRoot: string | null
+  id: string
+  originalName: string
+  storedAt: string
+  size: number
+  url: string
+  source: 'upload' | 'bundled' | 'external'
+  sourcePath?: string
+  repoLabel?: string
+  repoMeta?: Record<string, unknown>
+  workspaceRoot?: string
+  lastModifiedMs: number
+  lastModifiedIso: string
+  origin?: string
 }
 
-const iso = (column: string) =>
+/** The record types of the drop-in functions. An app replaces them by its own. */
+export interface LegacyRecords {
+  thread: LegacyThreadRecord
+  message: LegacyMessageRecord
+  toolEvent: LegacyToolEventRecord
+  upload: LegacyUploadRecord
+}
+
+/** `LegacyRecords` with some types replaced by those of `R`. */
+export type RecordsOf<R> = {
+  [Name in keyof LegacyRecords]: Name extends keyof R ? R[Name] : LegacyRecords[Name]
+}
+
+/** SQL for a time in the format of `Date.toISOString`. */
+export const isoTime = (column: string) =>
   `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 
-export const THREAD_COLUMNS = `t.id, t.session_id AS "sessionId", t.mode, t.title, t.status,
-  t.message_count AS "messageCount", t.last_message_preview AS "lastMessagePreview",
-  ${iso('t.last_message_at')} AS "lastMessageAt", ${iso('t.created_at')} AS "createdAt",
-  ${iso('t.updated_at')} AS "updatedAt"`
-
-export const MESSAGE_COLUMNS = `m.id, m.session_id AS "sessionId", t.mode, m.thread_id AS "threadId",
-  m.role, m.content, m.client_message_id AS "clientMessageId",
-  m.metadata ->> 'misalignmentId' AS "misalignmentId", m.metadata -> 'evidence' AS evidence,
-  m.metadata -> 'contextEvents' AS "contextEvents", ${iso('m.created_at')} AS "createdAt",
-  ${iso('m.updated_at')} AS "updatedAt"`
-
-export const UPLOAD_COLUMNS = `s.id, s.original_name AS "originalName", ${iso('s.created_at')} AS "storedAt",
-  s.content_bytes::float8 AS size, s.source, s.source_path AS "sourcePath",
-  s.repo_label AS "repoLabel", s.repo AS "repoMeta", s.workspace_root AS "workspaceRoot"`
-
-/** What the principal `($1, $2)` may see, of sessions `s`. */
+/** SQL for the sessions `s` that the principal (`$1`, `$2`) may see. */
 export const VISIBLE = "s.tenant_id = $1 AND (s.owner_id = $2 OR s.visibility = 'tenant')"
+
+/** Leaves out empty columns: the old records had no nulls. */
+export function withoutNulls<Row extends object>(row: Row): Row {
+  return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)) as Row
+}

@@ -1,81 +1,288 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { SessionDbError } from '../../errors.ts'
-import { createPostgresContentStore } from '../../server/uploads/content/postgres-content-store.ts'
+import { MAX_TITLE_LENGTH } from '../../schema/limits.ts'
+import { inCopyTransaction } from '../../server/connections.ts'
+import type { ContentStore } from '../../server/uploads/content/content-store.ts'
+import { deriveContent } from '../../server/uploads/derivation/derive-session.ts'
+import { storeContent } from '../content-files.ts'
+import { createSourceFiles } from './source-files.ts'
 import {
-  type LegacyStoresOptions,
+  isoTime,
+  type LegacyContext,
   type LegacyUploadRecord,
-  UPLOAD_COLUMNS,
+  type RecordsOf,
   VISIBLE,
+  withoutNulls,
 } from './store-records.ts'
+import { deleteRows, orConflict } from './thread-store.ts'
 
-/** The functions of the old store of uploads. */
-export function createLegacyUploadStore({ store, database, principal }: LegacyStoresOptions) {
+/** The input of `ensureSessionUploadForFile`. */
+export interface LegacySourceFileInput {
+  /** Becomes the upload's original name. */
+  readonly relativePath: string
+  /** Must be in one of `sourceDirectories`. */
+  readonly absolutePath: string
+  readonly source: 'upload' | 'bundled' | 'external'
+  readonly repoLabel?: string | undefined
+  readonly repoMeta?: object | undefined
+  /** The time of the session in its log; the file's time of change by default. */
+  readonly sessionTimestampMs?: number | undefined
+  readonly origin?: string | undefined
+}
+
+/** Fields without a column are in `metadata.upload`, where the import puts them. */
+const UPLOADS = `
+  SELECT s.id, coalesce(s.original_name, s.title) AS "originalName",
+    coalesce(s.metadata #>> '{upload,storedAt}', ${isoTime('s.created_at')}) AS "storedAt",
+    s.content_bytes::float8 AS size, s.source, s.source_path AS "sourcePath",
+    s.repo_label AS "repoLabel", s.repo AS "repoMeta", s.workspace_root AS "workspaceRoot",
+    (s.metadata #>> '{upload,lastModifiedMs}')::float8 AS "lastModifiedMs",
+    (s.metadata #>> '{upload,sourceUpdatedAt}')::float8 AS "sourceUpdatedAt",
+    coalesce(s.metadata #>> '{upload,origin}', nullif(s.format, 'other')) AS origin,
+    s.owner_id = $2 AS "isOwn"
+  FROM sessions s
+  WHERE ${VISIBLE} AND s.content_sha256 IS NOT NULL`
+
+interface UploadRow extends LegacyUploadRecord {
+  readonly sourceUpdatedAt: number | null
+  readonly isOwn: boolean
+}
+
+/** The old store of uploads. */
+export function createUploadStore<R>(context: LegacyContext) {
+  type Upload = RecordsOf<R>['upload']
+  const { store, database, principal, write } = context
   const { tenantId, userId } = principal
+  const sources = createSourceFiles(context.sourceDirectories)
+  const urlOf = context.uploadUrl ?? ((id) => `/api/uploads/${encodeURIComponent(id)}`)
 
-  const uploads = async (where: string, ...values: unknown[]) =>
-    (
-      await database.query<LegacyUploadRecord>(
-        `SELECT ${UPLOAD_COLUMNS} FROM sessions s
-         WHERE ${VISIBLE} AND s.content_sha256 IS NOT NULL AND ${where} ORDER BY s.created_at, s.id`,
-        [tenantId, userId, ...values],
+  async function select(where: string, ...values: unknown[]): Promise<UploadRow[]> {
+    const { rows } = await database.query<UploadRow>(
+      `${UPLOADS} AND ${where} ORDER BY s.owner_id = $2 DESC, s.created_at, s.id`,
+      [tenantId, userId, ...values],
+    )
+    return rows
+  }
+
+  const toRecord = ({ sourceUpdatedAt: _, isOwn: __, ...row }: UploadRow): Upload => {
+    const lastModifiedMs = row.lastModifiedMs ?? Date.parse(row.storedAt)
+    const lastModifiedIso = new Date(lastModifiedMs).toISOString()
+    return withoutNulls({ ...row, lastModifiedMs, lastModifiedIso, url: urlOf(row.id) }) as Upload
+  }
+
+  async function find(where: string, ...values: unknown[]): Promise<Upload | null> {
+    const [row] = await select(where, ...values)
+    return row === undefined ? null : toRecord(row)
+  }
+
+  async function requireUpload(id: string): Promise<Upload> {
+    const found = await find('s.id = $3', id)
+    if (found === null) throw new SessionDbError('not_found', `There is no upload ${id}.`)
+    return found
+  }
+
+  async function readContent(id: string): Promise<string | null> {
+    if ((await select('s.id = $3', id)).length === 0) return null
+    const { body } = await store.openContent(principal, id)
+    const chunks: Uint8Array[] = []
+    for await (const chunk of body) chunks.push(chunk)
+    return Buffer.concat(chunks).toString('utf8')
+  }
+
+  /**
+   * Replaces the content of a session of the user and derives its timeline, in one transaction. Chats
+   * stay. A content that is equal is left alone.
+   *
+   * @param columns SQL assignments of other columns, with parameters from $3
+   */
+  async function replace(
+    id: string,
+    content: Buffer,
+    columns: readonly string[],
+    ...values: unknown[]
+  ): Promise<void> {
+    const sha256 = createHash('sha256').update(content).digest('hex')
+    const contents = [context.contents ?? []].flat() as ContentStore[]
+    const target = { database, tenantId, store: contents[0] }
+    await inCopyTransaction(database, async (client) => {
+      const { rows } = await client.query<{ sha256: string | null }>(
+        `SELECT content_sha256 AS sha256 FROM sessions
+         WHERE tenant_id = $1 AND id = $2 AND owner_id = $3 FOR NO KEY UPDATE`,
+        [tenantId, id, userId],
       )
-    ).rows
+      const [session] = rows
+      if (session === undefined) {
+        throw new SessionDbError(
+          'forbidden',
+          'Only the owner of an upload can replace its content.',
+        )
+      }
+      if (columns.length > 0) {
+        const set = columns.join(', ')
+        await client.query(`UPDATE sessions SET ${set} WHERE tenant_id = $1 AND id = $2`, [
+          tenantId,
+          id,
+          ...values,
+        ])
+      }
+      if (session.sha256 === sha256) return
+      const source = { sha256, bytes: content.length, read: () => once(content) }
+      const { ref } = await storeContent({ ...target, client }, source)
+      await client.query(
+        `UPDATE sessions SET content_ref = $3, content_sha256 = $4, content_bytes = $5,
+           metadata = jsonb_set(metadata, '{upload}', coalesce(metadata -> 'upload', '{}') || $6)
+         WHERE tenant_id = $1 AND id = $2`,
+        [tenantId, id, ref, sha256, content.length, { storedAt: new Date().toISOString() }],
+      )
+      const derivedBy = await deriveContent(client, { tenantId, sessionId: id }, once(content))
+      await client.query(
+        `INSERT INTO session_uploads (tenant_id, session_id, state, total_bytes, derived_by)
+         VALUES ($1, $2, 'done', $3, $4)
+         ON CONFLICT (tenant_id, session_id) DO UPDATE
+         SET state = 'done', total_bytes = $3, derived_by = $4, lease = NULL, updated_at = now()`,
+        [tenantId, id, content.length, derivedBy],
+      )
+    })
+  }
 
-  async function findUpload(where: string, value: string) {
-    return (await uploads(where, value))[0] ?? null
+  /**
+   * Returns the upload of a file of the server: one per source file, with the file's present content.
+   * Concurrent calls create one record, because its id follows from user, source and path.
+   */
+  async function ensureSessionUploadForFile(input: LegacySourceFileInput): Promise<Upload> {
+    const path = resolve(input.absolutePath)
+    const bySource = 's.source_path = $3 AND s.source = $4'
+    const [existing] = await select(bySource, path, input.source)
+    if (existing !== undefined && !existing.isOwn) return toRecord(existing)
+    if (existing?.sourceUpdatedAt != null) {
+      const isUnchanged = existing.sourceUpdatedAt === (await sources.modifiedMs(path))
+      if (isUnchanged && !addsTo(existing, input)) return toRecord(existing)
+    }
+    const { content, modifiedMs } = await sources.read(path)
+    const id = existing?.id ?? sourceId(userId, input.source, path)
+    if (existing === undefined) {
+      const value = {
+        ...{ id, title: titleOf(input.relativePath), source: input.source },
+        ...{ originalName: input.relativePath, metadata: { upload: {} } },
+      }
+      await orConflict(() => write({ collection: 'sessions', type: 'insert', value }))
+    }
+    const upload = {
+      lastModifiedMs: Math.round(input.sessionTimestampMs ?? modifiedMs),
+      sourceUpdatedAt: modifiedMs,
+      ...(input.origin !== undefined && { origin: input.origin }),
+    }
+    await replace(
+      id,
+      content,
+      [
+        'source_path = $3',
+        'original_name = $4',
+        'repo_label = coalesce($5, repo_label)',
+        'repo = coalesce($6, repo)',
+        `metadata = jsonb_set(metadata, '{upload}', coalesce(metadata -> 'upload', '{}') || $7)`,
+      ],
+      ...[path, input.relativePath, input.repoLabel ?? null, input.repoMeta ?? null, upload],
+    )
+    return requireUpload(id)
   }
 
   return {
     /** Stores an upload and derives its timeline. */
-    async saveSessionUpload(originalName: string, content: string) {
+    async saveSessionUpload(originalName: string, content: string): Promise<Upload> {
       const id = randomUUID()
-      await store.createSession(principal, { id, title: originalName, originalName })
+      await store.createSession(principal, { id, title: titleOf(originalName), originalName })
       await store.uploadContent(principal, id, once(new TextEncoder().encode(content)))
-      return findUpload('s.id = $3', id)
+      return requireUpload(id)
     },
-    listSessionUploadRecords: () => uploads('true'),
-    findSessionUploadRecordById: (id: string) => findUpload('s.id = $3', id),
-    findSessionUploadRecordByOriginalName: (name: string) =>
-      findUpload('s.original_name = $3', name),
-    async getSessionUploadContent(id: string): Promise<string | null> {
-      if ((await findUpload('s.id = $3', id)) === null) return null
-      const { body } = await store.openContent(principal, id)
-      const chunks: Uint8Array[] = []
-      for await (const chunk of body) chunks.push(chunk)
-      return Buffer.concat(chunks).toString('utf8')
+    ensureSessionUploadForFile,
+    listSessionUploadRecords: async (): Promise<Upload[]> => (await select('true')).map(toRecord),
+    findSessionUploadRecordById: (id: string) => find('s.id = $3', id),
+    getSessionUploadSummaryById: (id: string) => find('s.id = $3', id),
+    findSessionUploadRecordByOriginalName: (name: string) => find('s.original_name = $3', name),
+    findSessionUploadRecordBySourcePath: (path: string, source?: string) =>
+      find('s.source_path = $3 AND ($4::text IS NULL OR s.source = $4)', path, source ?? null),
+    getSessionUploadContent: readContent,
+    async getSessionUploadContentByOriginalName(name: string): Promise<string | null> {
+      const [row] = await select('s.original_name = $3', name)
+      return row === undefined ? null : readContent(row.id)
     },
-    /**
-     * Reads an upload's source file again. Where it has changed, the new content takes the place of
-     * the old one and the timeline is made anew in the background (`store.startWorker`). Chats stay.
-     */
-    async refreshSessionUploadFromSource(id: string) {
-      const found = await findUpload('s.id = $3', id)
-      if (found === null) return null
-      if (found.sourcePath === null) {
+    /** Replaces an upload's content and derives its timeline again. Chats stay. */
+    async replaceSessionUploadContent(id: string, content: string): Promise<Upload | null> {
+      if ((await select('s.id = $3', id)).length === 0) return null
+      await replace(id, Buffer.from(content), [])
+      return requireUpload(id)
+    },
+    /** Reads an upload's source file again, and replaces its content if the file has changed. */
+    async refreshSessionUploadFromSource(id: string): Promise<Upload | null> {
+      const [row] = await select('s.id = $3', id)
+      if (row === undefined) return null
+      if (row.sourcePath == null) {
         throw new SessionDbError('invalid', 'This upload has no source file to read again.')
       }
-      const content = await readFile(found.sourcePath)
-      const sha256 = createHash('sha256').update(content).digest('hex')
-      const { rowCount } = await database.query(
-        `SELECT FROM sessions WHERE tenant_id = $1 AND id = $2 AND owner_id = $3
-           AND content_sha256 <> $4`,
-        [tenantId, id, userId, sha256],
+      const { content, modifiedMs } = await sources.read(row.sourcePath)
+      const upload = { lastModifiedMs: Math.round(modifiedMs), sourceUpdatedAt: modifiedMs }
+      await replace(
+        id,
+        content,
+        [`metadata = jsonb_set(metadata, '{upload}', coalesce(metadata -> 'upload', '{}') || $3)`],
+        upload,
       )
-      if (rowCount === 0) return found
-      await createPostgresContentStore({ database }).put(
-        { tenantId, sha256 },
-        { bytes: content.length, read: () => once(content) },
+      return requireUpload(id)
+    },
+    /** Deletes the user's uploads. A session with chats stays, as a stub without content. */
+    async clearSessionUploadRecords(): Promise<void> {
+      const rows = (await select('s.owner_id = $2')).map(({ id }) => id)
+      const { rows: withChats } = await database.query<{ id: string }>(
+        `WITH kept AS (
+           UPDATE sessions s SET content_ref = NULL, content_sha256 = NULL, content_bytes = NULL,
+             source_path = NULL, event_count = 0, metadata = s.metadata - 'upload' || '{"stub": true}'
+           WHERE s.tenant_id = $1 AND s.owner_id = $2 AND s.id = ANY ($3) AND EXISTS (
+             SELECT FROM chat_threads t WHERE t.tenant_id = s.tenant_id AND t.session_id = s.id)
+           RETURNING s.tenant_id, s.id
+         ), events AS (
+           DELETE FROM timeline_events e USING kept
+           WHERE e.tenant_id = kept.tenant_id AND e.session_id = kept.id
+         ), uploads AS (
+           DELETE FROM session_uploads u USING kept
+           WHERE u.tenant_id = kept.tenant_id AND u.session_id = kept.id
+         )
+         SELECT id FROM kept`,
+        [tenantId, userId, rows],
       )
-      await database.query(
-        `UPDATE sessions SET content_ref = 'pg:' || $4::text, content_sha256 = $4, content_bytes = $5
-         WHERE tenant_id = $1 AND id = $2 AND owner_id = $3`,
-        [tenantId, id, userId, sha256, content.length],
+      const kept = new Set(withChats.map(({ id }) => id))
+      await deleteRows(
+        context,
+        'sessions',
+        rows.filter((id) => !kept.has(id)),
       )
-      await store.deriveAgain(principal, id)
-      return findUpload('s.id = $3', id)
     },
   }
+}
+
+function addsTo(
+  { repoLabel, repoMeta, origin, lastModifiedMs }: UploadRow,
+  input: LegacySourceFileInput,
+): boolean {
+  const { sessionTimestampMs } = input
+  return (
+    (input.repoLabel !== undefined && repoLabel == null) ||
+    (input.repoMeta !== undefined && repoMeta == null) ||
+    (input.origin !== undefined && origin !== input.origin) ||
+    (sessionTimestampMs !== undefined && Math.round(sessionTimestampMs) !== lastModifiedMs)
+  )
+}
+
+function sourceId(userId: string, source: string, path: string): string {
+  const hash = createHash('sha256')
+    .update(JSON.stringify([userId, source, path]))
+    .digest('hex')
+  return `upload_${hash.slice(0, 32)}`
+}
+
+function titleOf(name: string): string {
+  return [...name].slice(0, MAX_TITLE_LENGTH).join('') || 'Untitled'
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

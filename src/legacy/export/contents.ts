@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
+import { createReadStream, createWriteStream } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable, Transform } from 'node:stream'
@@ -8,7 +8,7 @@ import type { ClientBase, Pool } from 'pg'
 import { SessionDbError } from '../../errors.ts'
 import { readChunks } from '../../server/uploads/content/chunks.ts'
 import { type ContentStore, parseContentRef } from '../../server/uploads/content/content-store.ts'
-import { type GivenContents, sha256OfFile, storeContentFile } from '../content-files.ts'
+import { type GivenContents, sha256OfFile, storeContent } from '../content-files.ts'
 
 /** Subdirectory of an export with the contents of sessions, each named by its SHA-256. */
 const CONTENTS_DIRECTORY = 'contents'
@@ -122,7 +122,11 @@ export async function importContents(
       continue
     }
     const target = { client, database: options.database, tenantId, store }
-    const { isNew } = await storeContentFile(target, { path, bytes, sha256 })
+    const { isNew } = await storeContent(target, {
+      bytes,
+      sha256,
+      read: () => createReadStream(path),
+    })
     if (isNew) stored += 1
   }
   return stored

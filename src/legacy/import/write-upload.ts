@@ -5,10 +5,10 @@ import type { ClientBase } from 'pg'
 import { type JsonObject, MAX_TITLE_LENGTH } from '../../schema/fields.ts'
 import { deriveContent } from '../../server/uploads/derivation/derive-session.ts'
 import {
-  type ContentFile,
   type ContentTarget,
   sha256OfFile,
-  storeContentFile,
+  storeContent,
+  type VerifiedContent,
 } from '../content-files.ts'
 import { UPLOAD_CONTENTS } from '../export/export-session-uploads.ts'
 import type { ImportOwner } from './import-options.ts'
@@ -27,7 +27,7 @@ interface UploadRecord {
   readonly workspaceRoot: string | null
   readonly storedAt: Date | undefined
   readonly metadata: JsonObject
-  readonly content: ContentFile
+  readonly content: VerifiedContent
 }
 
 const KNOWN = new Set([
@@ -62,7 +62,7 @@ export async function readUpload(fields: RecordFields, directory: string): Promi
   }
 }
 
-async function readContent(fields: RecordFields, directory: string): Promise<ContentFile> {
+async function readContent(fields: RecordFields, directory: string): Promise<VerifiedContent> {
   if (fields.value('contentSha256') === null) {
     throw new BadRecordError('content: the old process had none')
   }
@@ -74,7 +74,7 @@ async function readContent(fields: RecordFields, directory: string): Promise<Con
   const found = await sha256OfFile(path)
   if (found === undefined) throw new BadRecordError(`its content ${name} is missing`)
   if (found !== sha256) throw new BadRecordError(`its content ${name} was changed`)
-  return { path, sha256, bytes: (await stat(path)).size }
+  return { sha256, bytes: (await stat(path)).size, read: () => createReadStream(path) }
 }
 
 /** The session of an upload: missing (`new`), a stub, or present with this content (`there`). */
@@ -112,15 +112,18 @@ export async function writeUpload(
   place: Exclude<UploadPlace, 'there'>,
 ): Promise<void> {
   const { client, tenantId } = target
-  const { ref } = await storeContentFile(target, upload.content)
+  const { ref } = await storeContent(target, upload.content)
   await (place === 'new' ? insertSession(client, owner, upload) : fillStub(client, owner, upload))
   await client.query(
     `UPDATE sessions SET content_ref = $3, content_sha256 = $4, content_bytes = $5
      WHERE tenant_id = $1 AND id = $2`,
     [tenantId, upload.id, ref, upload.content.sha256, upload.content.bytes],
   )
-  const content = createReadStream(upload.content.path)
-  const derivedBy = await deriveContent(client, { tenantId, sessionId: upload.id }, content)
+  const derivedBy = await deriveContent(
+    client,
+    { tenantId, sessionId: upload.id },
+    upload.content.read(),
+  )
   await client.query(
     `INSERT INTO session_uploads (tenant_id, session_id, state, total_bytes, derived_by)
      VALUES ($1, $2, 'done', $3, $4)`,
