@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { SessionDbError } from '../errors.ts'
-import { MAX_ID_LENGTH } from '../schema/limits.ts'
+import { MAX_ID_LENGTH } from '../schema/fields.ts'
 
 /**
  * Session ids that an app has in its code, such as `session-default`. A row of `sessions` has one owner,

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import { SessionDbError } from '../../errors.ts'
-import { MAX_TITLE_LENGTH } from '../../schema/limits.ts'
+import { MAX_TITLE_LENGTH } from '../../schema/fields.ts'
 import { inCopyTransaction } from '../../server/connections.ts'
 import type { ContentStore } from '../../server/uploads/content/content-store.ts'
 import { deriveContent } from '../../server/uploads/derivation/derive-session.ts'
