@@ -6,6 +6,51 @@ export type * from './collections/index.ts'
 export * from './collections/outbox/create-outbox.ts'
 export * from './collections/upload/upload-session.ts'
 export * from './collections/windows/timeline-query.ts'
+export type { ChatMessage, ChatMessageInsert, ChatMessageUpdate } from './schema/chat-message.ts'
+export type { ChatThread, ChatThreadInsert, ChatThreadUpdate } from './schema/chat-thread.ts'
+export {
+  type ColumnDefinition,
+  type ColumnMap,
+  type ColumnType,
+  column,
+  type RowOf,
+} from './schema/columns.ts'
+export type { JsonObject, JsonValue } from './schema/fields.ts'
 export * from './schema/index.ts'
+export type { Principal } from './schema/principal.ts'
+export type { Session, SessionInsert, SessionProgress, SessionUpdate } from './schema/session.ts'
+export {
+  type StreamError,
+  type StreamState,
+  streamStateOf,
+  toUIMessage,
+  type UIMessageLike,
+} from './schema/streamed-message.ts'
+export type { CollectionName } from './schema/tables.ts'
+export type {
+  TimelineEvent,
+  TimelineEventInsert,
+  TimelineEventUpdate,
+  TimelineFilter,
+} from './schema/timeline-event.ts'
 export * from './shapes/index.ts'
+export * from './shapes/index.ts'
+export type { WriteAdapter, WriteAdapterOptions } from './writes/adapter.ts'
+export {
+  type MutationInput,
+  parseWriteBatch,
+  type WriteBatch,
+  type WriteBatchInput,
+} from './writes/batch.ts'
+export {
+  type ErrorCode,
+  fromWriteFailure,
+  SessionDbError,
+  toWriteFailure,
+  type WriteFailure,
+} from './writes/errors.ts'
+export { createHttpWriteAdapter, type HttpWriteAdapterOptions } from './writes/http-adapter.ts'
 export * from './writes/index.ts'
+export type { AppliedMutation, WriteOutcome, WriteResult } from './writes/result.ts'
+export type { RefreshSignIn, RequestHeaders } from './writes/sign-in.ts'
+export { type WriteRetryOptions, withRetries } from './writes/with-retries.ts'

@@ -2,7 +2,7 @@
  * The entry `@org/session-db/proxy`: the shape proxy and what an app's own shapes are made of. It
  * needs no Node and no database driver, so it runs on Bun, Deno and workers as well.
  */
-export { type ErrorCode, errorStatus, SessionDbError } from './errors.ts'
+export { type ErrorCode, SessionDbError } from './errors.ts'
 export {
   type ColumnDefinition,
   type ColumnMap,

@@ -1,7 +1,7 @@
 import type { SessionDbError } from '../errors.ts'
 import type { Session } from '../schema/session.ts'
 import type { WriteAdapter } from '../writes/adapter.ts'
-import type { RefreshSignIn } from '../writes/refresh-sign-in.ts'
+import type { RefreshSignIn } from '../writes/sign-in.ts'
 import type { WriteRetryOptions } from '../writes/with-retries.ts'
 import type { SessionActions } from './actions/session-actions.ts'
 import type { AppShapes, GetAppShape } from './app-shapes.ts'

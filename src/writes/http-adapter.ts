@@ -1,17 +1,17 @@
 import { codeOfStatus, type ErrorCode, SessionDbError } from '../errors.ts'
 import type { WriteAdapter } from './adapter.ts'
-import { createSignIn, type RefreshSignIn } from './refresh-sign-in.ts'
 import { type WriteOutcome, writeOutcomeSchema } from './result.ts'
 import { retryAfterMs } from './retry-after.ts'
+import { createSignIn, type RefreshSignIn, type RequestHeaders, resolveHeaders } from './sign-in.ts'
 
 /** Where and how `createHttpWriteAdapter` posts. */
 export interface HttpWriteAdapterOptions {
   /** The URL of the app's write route, absolute or relative to the page. */
   readonly url: string
-  /** Extra headers, for example a bearer token; asked anew for every request. */
-  readonly headers?: () => Record<string, string> | Promise<Record<string, string>>
-  /** Replaces `fetch`, for example in tests. */
-  readonly fetch?: typeof fetch
+  /** Extra headers. A function is called for every request, for example to read the latest bearer token. */
+  readonly headers?: RequestHeaders
+  /** Sends the requests. Default `fetch`. */
+  readonly fetchClient?: typeof fetch
   /** How long one request may take, in ms. Default 30,000. */
   readonly timeoutMs?: number
   /**
@@ -42,8 +42,8 @@ export function createHttpWriteAdapter(options: HttpWriteAdapterOptions): WriteA
     caller: AbortSignal | undefined,
     signedIn: Readonly<Record<string, string>>,
   ): Promise<Response> {
-    const send = options.fetch ?? fetch
-    const headers = new Headers(await options.headers?.())
+    const send = options.fetchClient ?? fetch
+    const headers = new Headers(await resolveHeaders(options.headers))
     headers.set('content-type', 'application/json')
     for (const [name, value] of Object.entries(signedIn)) headers.set(name, value)
     const timeout = AbortSignal.timeout(timeoutMs)

@@ -1,27 +1,8 @@
-export { sendBatch, type WriteAdapter, type WriteAdapterOptions } from './adapter.ts'
+// The writes as the rest of src imports them. `src/index.ts` and `src/server.ts` list what apps may import.
+export * from './adapter.ts'
 export * from './batch.ts'
-export {
-  type Mutation,
-  type MutationInput,
-  parseWriteBatch,
-  type WriteBatch,
-  type WriteBatchInput,
-  writeBatchSchema,
-} from './batch.ts'
-export {
-  type ErrorCode,
-  errorStatus,
-  fromWriteFailure,
-  SessionDbError,
-  toWriteFailure,
-  type WriteFailure,
-} from './errors.ts'
-export { createHttpWriteAdapter, type HttpWriteAdapterOptions } from './http-adapter.ts'
-export type { RefreshSignIn } from './refresh-sign-in.ts'
-export {
-  type AppliedMutation,
-  type WriteOutcome,
-  type WriteResult,
-  writeResultSchema,
-} from './result.ts'
-export { type WriteRetryOptions, withRetries } from './with-retries.ts'
+export * from './errors.ts'
+export * from './http-adapter.ts'
+export * from './result.ts'
+export type { RefreshSignIn, RequestHeaders } from './sign-in.ts'
+export * from './with-retries.ts'

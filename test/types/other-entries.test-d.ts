@@ -1,5 +1,5 @@
 import type { S3Client } from '@aws-sdk/client-s3'
-import type { ChatMessageRow, SessionRow, WriteAdapter } from '@org/session-db'
+import type { WriteAdapter } from '@org/session-db'
 import {
   createShapeServer,
   type DevStack,
@@ -11,7 +11,13 @@ import {
 import { createMetrics, type Metrics } from '@org/session-db/metrics'
 import { createS3ContentStore } from '@org/session-db/s3'
 import type { ContentStore, SessionStore } from '@org/session-db/server'
-import { createMemoryWriteAdapter, createShapeMock, type ShapeMock } from '@org/session-db/testing'
+import {
+  type ChatMessageRow,
+  createMemoryWriteAdapter,
+  createShapeMock,
+  type SessionRow,
+  type ShapeMock,
+} from '@org/session-db/testing'
 import { setupServer } from 'msw/node'
 import type { Pool } from 'pg'
 import { Registry } from 'prom-client'

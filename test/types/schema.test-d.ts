@@ -2,16 +2,11 @@ import {
   type ChatMessage,
   type ColumnDefinition,
   column,
-  foldDelta,
   type RowOf,
   type Session,
   type SessionInsert,
-  type StreamedContent,
   type StreamState,
-  sessionColumns,
-  streamEpoch,
   streamStateOf,
-  syncedColumnNames,
   toUIMessage,
 } from '@org/session-db'
 import type { UIMessage } from 'ai'
@@ -32,12 +27,6 @@ test('column', () => {
   column('id', 'text', { null: true })
 })
 
-test('syncedColumnNames', () => {
-  expectTypeOf(syncedColumnNames(sessionColumns)).toEqualTypeOf<string[]>()
-  // @ts-expect-error columns, not names
-  syncedColumnNames(['id'])
-})
-
 describe('rows', () => {
   test('say what is null and what is a date', () => {
     expectTypeOf<Session['createdAt']>().toEqualTypeOf<Date>()
@@ -49,12 +38,6 @@ describe('rows', () => {
 })
 
 describe('messages that stream', () => {
-  test('streamEpoch', () => {
-    expectTypeOf(streamEpoch(message.createdAt)).toEqualTypeOf<string>()
-    // @ts-expect-error a date, not its text
-    streamEpoch('2026-01-01')
-  })
-
   test('streamStateOf', () => {
     expectTypeOf(streamStateOf(message.metadata)).toEqualTypeOf<StreamState>()
     expectTypeOf(streamStateOf({}).error?.code).toEqualTypeOf<
@@ -62,13 +45,6 @@ describe('messages that stream', () => {
     >()
     // @ts-expect-error the metadata, not the message's id
     streamStateOf(message.id)
-  })
-
-  test('foldDelta', () => {
-    const empty: StreamedContent = { content: '', parts: [] }
-    expectTypeOf(foldDelta(empty, { delta: 'Hel' })).toEqualTypeOf<StreamedContent>()
-    // @ts-expect-error a delta, not a text
-    foldDelta(empty, 'Hel')
   })
 })
 

@@ -1,7 +1,11 @@
-import type { ShapeStreamOptions } from '@electric-sql/client'
 import { SessionDbError } from '../../errors.ts'
 import type { WriteAdapter } from '../../writes/adapter.ts'
-import { createSignIn, type RefreshSignIn } from '../../writes/refresh-sign-in.ts'
+import {
+  createSignIn,
+  type RefreshSignIn,
+  type RequestHeaders,
+  resolveHeaders,
+} from '../../writes/sign-in.ts'
 
 /** Authentication shared by the streams, writes and uploads of one page. */
 export interface AuthRefresh {
@@ -23,16 +27,13 @@ const AFTER_FAILURE_MS = 10_000
  * `onUnauthenticated` runs once, and requests sent before it finished are repeated with its result.
  */
 export function createAuthRefresh(options: {
-  readonly headers?: ShapeStreamOptions['headers']
+  readonly headers?: RequestHeaders | undefined
   readonly onUnauthenticated?: RefreshSignIn
 }): AuthRefresh {
   const signIn = createSignIn(options.onUnauthenticated, AFTER_FAILURE_MS)
 
   async function headers(): Promise<Record<string, string>> {
-    const entries = Object.entries(options.headers ?? {}).map(async ([name, value]) => {
-      return [name, typeof value === 'function' ? await value() : value] as const
-    })
-    return withHeaders(Object.fromEntries(await Promise.all(entries)), signIn.headers())
+    return withHeaders(await resolveHeaders(options.headers), signIn.headers())
   }
 
   return {

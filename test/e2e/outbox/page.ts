@@ -16,7 +16,7 @@ const outbox = createOutbox({
 const tab = crypto.randomUUID()
 const db = createSessionCollections({
   electricUrl: '/api/shapes',
-  writeAdapter: createHttpWriteAdapter({ url: '/api/write', headers: () => ({ 'x-tab': tab }) }),
+  writeAdapter: createHttpWriteAdapter({ url: '/api/write', headers: { 'x-tab': tab } }),
   identity,
   outbox,
 })

@@ -38,7 +38,7 @@ async function run(script: Step[], streamDelay: number): Promise<void> {
   const pending: Step[] = []
   const send = createHttpWriteAdapter({
     url: `${app.url}/api/write`,
-    headers: () => ({ [USER_HEADER]: USER }),
+    headers: { [USER_HEADER]: USER },
   })
   const slow: WriteAdapter = async (batch) => {
     const step = pending.shift()

@@ -17,7 +17,7 @@ export function openAs(
   const headers = { [USER_HEADER]: user }
   const db = createSessionCollections({
     electricUrl: `${app.url}/api/shapes`,
-    writeAdapter: createHttpWriteAdapter({ url: `${app.url}/api/write`, headers: () => headers }),
+    writeAdapter: createHttpWriteAdapter({ url: `${app.url}/api/write`, headers }),
     identity: { tenantId, userId },
     headers,
     ...options,

@@ -264,7 +264,7 @@ function openDevice(tenant: string, hasOutbox: boolean): Device {
   const identity = { tenantId: tenant, userId: 'ann' }
   const send = createHttpWriteAdapter({
     url: `${app.url}/api/write`,
-    headers: () => ({ [USER_HEADER]: user }),
+    headers: { [USER_HEADER]: user },
   })
   let losesAnswer = false
   const db = openAs(app, user, {

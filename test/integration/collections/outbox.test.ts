@@ -65,7 +65,7 @@ function createDevice(name: string = randomUUID()): Device {
   function throughNetwork(user: string): WriteAdapter {
     const send = createHttpWriteAdapter({
       url: `${app.url}/api/write`,
-      headers: () => ({ [USER_HEADER]: user }),
+      headers: { [USER_HEADER]: user },
     })
     return async (batch) => {
       if (!device.online) throw new TypeError('Failed to fetch')

@@ -128,7 +128,7 @@ describe('a sign-in that expires', () => {
       onUnauthenticated,
       writeAdapter: createHttpWriteAdapter({
         url: `${app.url}/api/write`,
-        headers: () => ({ [USER_HEADER]: token }),
+        headers: { [USER_HEADER]: () => token },
         onUnauthenticated: ofWrites,
       }),
     })

@@ -69,7 +69,7 @@ describe.skipIf(!hasDebianPostgres)('a database past its first 4 billion transac
     const answered = vi.fn()
     const send = createHttpWriteAdapter({
       url: `${app.url}/api/write`,
-      headers: () => ({ [USER_HEADER]: USER }),
+      headers: { [USER_HEADER]: USER },
     })
     const db = openAs(app, USER, {
       fetchClient: stream.fetchClient,

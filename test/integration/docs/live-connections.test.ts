@@ -62,7 +62,7 @@ test('refreshes a token once for all requests, and signs out', async () => {
   const location = { assign: vi.fn() }
   const writeAdapter = createHttpWriteAdapter({
     url: `${app.url}/api/write`,
-    headers: () => ({ authorization: `Bearer ${tokens.current()}` }),
+    headers: { authorization: () => `Bearer ${tokens.current()}` },
   })
   const db = createSessionCollections({
     electricUrl,

@@ -92,7 +92,7 @@ test('docs/writes.md: in the browser', async () => {
 
   const writeAdapter = createHttpWriteAdapter({
     url,
-    headers: () => ({ authorization: 'Bearer old' }),
+    headers: { authorization: 'Bearer old' },
     timeoutMs: 10_000,
     onUnauthenticated: async () => ({ authorization: 'Bearer new' }),
   })

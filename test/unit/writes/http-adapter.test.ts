@@ -111,7 +111,7 @@ describe('no answer', () => {
       pull: (controller) => controller.error(new Error('gone')),
     })
     const broken: typeof fetch = async () => new Response(half)
-    const adapter = createHttpWriteAdapter({ url: app.url, fetch: broken })
+    const adapter = createHttpWriteAdapter({ url: app.url, fetchClient: broken })
     await expect(adapter(batch)).rejects.toMatchObject({ code: 'unavailable' })
   })
 
@@ -132,7 +132,7 @@ test('with retries: a broken connection, an overload, then the result, all for o
     return Promise.reject(new TypeError('fetch failed'))
   }
   answers.push(page(503, { 'retry-after': '0' }))
-  const adapter = createHttpWriteAdapter({ url: app.url, fetch: flaky })
+  const adapter = createHttpWriteAdapter({ url: app.url, fetchClient: flaky })
   const sending = sendBatch(withRetries(adapter, { firstDelayMs: 1 }), batch)
   await expect(sending).resolves.toEqual(done)
   expect(requests.map(({ body }) => body)).toEqual([batch, batch])
@@ -146,7 +146,7 @@ describe('401', () => {
     let refreshes = 0
     const adapter = createHttpWriteAdapter({
       url: app.url,
-      headers: () => ({ authorization: 'old' }),
+      headers: { authorization: 'old' },
       onUnauthenticated: async () => {
         refreshes += 1
         // All three are under way with the old sign-in before there is a new one.

@@ -68,7 +68,7 @@ test('docs/recipes/bearer-token.md', async () => {
     headers: { authorization },
     writeAdapter: createHttpWriteAdapter({
       url: `${url}/api/write`,
-      headers: () => ({ authorization: authorization() }),
+      headers: { authorization },
     }),
     onUnauthenticated: () => tokens.refresh(),
   })
