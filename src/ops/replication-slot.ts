@@ -58,8 +58,8 @@ export async function checkSlot(client: ClientBase, name: string): Promise<Findi
     return {
       check,
       level: 'error',
-      message: `there is no slot ${name}: Electric never connected, or the slot was dropped`,
-      fix: 'Start Electric with this database. If it ran before, empty ELECTRIC_STORAGE_DIR first: the slot and the storage are always reset together.',
+      message: `there is no slot ${name}: Electric never connected to this database, or the slot was dropped`,
+      fix: 'Start Electric with this DATABASE_URL: if Electric is running, it follows another database. If it used this one before, empty ELECTRIC_STORAGE_DIR first: the slot and the storage are always reset together.',
     }
   }
   if (!slot.here) {

@@ -48,13 +48,21 @@ export function doctorCommand(): Command {
     .option('--directory <dir>', 'the app’s directory (default: the working directory)')
     .option('--strict', 'fail on warnings too')
     .option('--json', 'print one JSON line: [{ check, level, message, fix? }]')
-    .addHelpText('after', '\nExit code: 0 without problems, 1 with problems.')
+    .addHelpText(
+      'after',
+      '\nExit code: 0 without problems, 1 with problems, 2 if there was nothing to check.',
+    )
     .action(run)
 }
 
-async function run(options: CommandOptions): Promise<void> {
-  const { runDoctor } = await import('../../ops/index.ts')
+async function run(options: CommandOptions, command: Command): Promise<void> {
   const { databaseUrl, proxyUrl, header, table, strict, json, ...rest } = options
+  if (!databaseUrl && !rest.electricUrl && !proxyUrl) {
+    return command.error(
+      'nothing to check: set DATABASE_URL and ELECTRIC_URL, or pass --proxy-url; `session-db dev` prints both variables',
+    )
+  }
+  const { runDoctor } = await import('../../ops/index.ts')
   const findings = await runDoctor({
     ...rest,
     database: databaseUrl,

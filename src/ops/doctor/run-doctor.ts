@@ -61,12 +61,17 @@ type Check = () => Promise<Finding | Finding[]>
 
 function checks(options: DoctorOptions): Check[] {
   const { electricUrl, electricSecret, proxy, electricMetricsUrl, prometheusUrl } = options
+  let isDevelopment = false
   return [
-    () => checkDatabase(options),
+    async () => {
+      const findings = await checkDatabase(options)
+      isDevelopment = findings.some(({ check }) => check === DEV_STACK)
+      return findings
+    },
     async () =>
       electricUrl === undefined
         ? skipped('electric-health', 'set ELECTRIC_URL to check Electric')
-        : checkElectric({ url: electricUrl, secret: electricSecret }),
+        : checkElectric({ url: electricUrl, secret: electricSecret, isDevelopment }),
     async () =>
       proxy === undefined
         ? skipped('proxy-auth', 'pass --proxy-url to check the app’s shape route')
@@ -96,11 +101,16 @@ async function checkDatabase(options: DoctorOptions): Promise<Finding[]> {
   try {
     return await withClient(database, (client) => checksIn(client, options))
   } catch (error) {
-    if (!(error instanceof SessionDbError && error.code === 'unavailable')) throw error
-    const fix = 'Start Postgres, or correct DATABASE_URL (host, port, password, sslmode).'
+    const isAboutConnection =
+      error instanceof SessionDbError && ['unavailable', 'invalid'].includes(error.code)
+    if (!isAboutConnection) throw error
+    const fix =
+      'Correct DATABASE_URL, or start Postgres. For development, `npx session-db dev` starts one and prints its URL.'
     return [{ check: 'connection', level: 'error', message: error.message, fix }]
   }
 }
+
+const DEV_STACK = 'dev-stack'
 
 async function checksIn(client: ClientBase, options: DoctorOptions): Promise<Finding[]> {
   const names = setupNames(options)
@@ -110,10 +120,33 @@ async function checksIn(client: ClientBase, options: DoctorOptions): Promise<Fin
     { check: 'connection', level: 'ok', message: 'connected' },
     ...(await checkServer(client)),
     ...schema,
-    ...(migrated
-      ? await checkSetup(client, names)
-      : [skipped('electric-role', 'tables are not up to date')]),
-    await checkSlot(client, names.slot),
+    ...((await isReadByDevStack(client, names.slot))
+      ? [devStack()]
+      : [
+          ...(migrated
+            ? await checkSetup(client, names)
+            : [skipped('electric-role', 'tables are not up to date')]),
+          await checkSlot(client, names.slot),
+        ]),
     await checkClock(client, options.now ?? Date.now),
   ]
+}
+
+/**
+ * Returns true if the shape server of `session-db dev` replicates this database, and Electric doesn't.
+ * The shape server connects as a superuser, and creates its publication and its slot when it starts.
+ */
+async function isReadByDevStack(client: ClientBase, electricSlot: string): Promise<boolean> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT slot_name AS name FROM pg_replication_slots
+     WHERE database = current_database() AND active
+       AND (slot_name = $1 OR starts_with(slot_name, 'session_db_shapes_'))`,
+    [electricSlot],
+  )
+  return rows.length > 0 && rows.every(({ name }) => name !== electricSlot)
+}
+
+function devStack(): Finding {
+  const message = 'development stack of `session-db dev`; it needs no roles, publication or slot'
+  return { check: DEV_STACK, level: 'ok', message }
 }

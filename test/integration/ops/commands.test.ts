@@ -19,8 +19,10 @@ afterAll(async () => {
   await directories.remove()
 })
 
-async function run(...args: string[]) {
-  const env = { DATABASE_URL: database.url, ELECTRIC_URL: undefined, NO_COLOR: '1' }
+const run = (...args: string[]) => runWith({ DATABASE_URL: database.url }, ...args)
+
+async function runWith(variables: Record<string, string | undefined>, ...args: string[]) {
+  const env = { ...variables, ELECTRIC_URL: undefined, NO_COLOR: '1' }
   const program = runProgram(cli, args, { env, cwd: await directories.create() })
   program.firstLine.catch(() => undefined)
   const { code } = await program.ended
@@ -72,6 +74,11 @@ describe('doctor', () => {
       'slot',
     ])
   })
+})
+
+test('doctor exits with 2 if there is nothing to check', async () => {
+  const { code, stderr } = await runWith({ DATABASE_URL: undefined }, 'doctor')
+  expect([code, stderr]).toEqual([2, expect.stringContaining('nothing to check: set DATABASE_URL')])
 })
 
 describe('retention', () => {

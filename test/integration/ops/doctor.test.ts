@@ -209,6 +209,40 @@ async function serving(
   return { url: `http://127.0.0.1:${port}`, close: () => void server.close() }
 }
 
+test.each([
+  ['', 'is empty'],
+  ['notaurl', 'is not a URL'],
+  ['mysql://ann:secret@host/app', 'needs Postgres'],
+  ['postgresql://ann:secret@nowhere.invalid/app', 'The host nowhere.invalid cannot be found'],
+])('explains the database URL %j', async (database, message) => {
+  const found = await find('connection', { database })
+  expect(found).toMatchObject({ level: 'error', message: expect.stringContaining(message) })
+  expect(JSON.stringify(found)).not.toContain('secret')
+})
+
+test('explains a wrong Electric URL', async () => {
+  expect(await find('electric-health', { electricUrl: 'electric:3000' })).toMatchObject({
+    level: 'error',
+    message: 'ELECTRIC_URL is not an http or https URL',
+  })
+})
+
+test('finds nothing wrong with the development stack', async () => {
+  const database = await servers[0]?.start().then(({ create }) => create())
+  const shapes = await createShapeServer({ databaseUrl: database?.url ?? '' })
+  const { url } = await shapes.listen()
+  const findings = await runDoctor({
+    ...database?.names,
+    database: database?.url,
+    electricUrl: url.replace(/\/$/, ''),
+    directory: await directories.create(),
+  })
+  await shapes.close()
+  await database?.drop()
+  expect(findings.filter(({ level }) => level === 'error')).toEqual([])
+  expect(findings.find(({ check }) => check === 'dev-stack')).toMatchObject({ level: 'ok' })
+})
+
 describe('doctor on Electric', () => {
   test('accepts a running engine, and finds a wrong or missing secret', async () => {
     const database = await servers[0]?.start().then(({ create }) => create())
