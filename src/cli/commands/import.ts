@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { Command, Option } from 'commander'
 import { SessionDbError } from '../../errors.ts'
 import { terminalText } from '../../legacy/import/format-import-report.ts'
@@ -57,6 +58,7 @@ export function importCommand(): Command {
 async function runImport(options: ImportCommandOptions, command: Command): Promise<void> {
   const database = requireDatabase(command)
   const { readManifest } = await import('../../legacy/export/manifest.ts')
+  await requireDirectory(options.data)
   if ((await readManifest(options.data)) !== undefined) {
     return importExported(database, options)
   }
@@ -137,6 +139,16 @@ function count(amount: number): string {
   return amount.toLocaleString('en-US')
 }
 
+async function requireDirectory(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined)
+  if (found?.isDirectory()) return
+  throw new SessionDbError(
+    'invalid',
+    `${found === undefined ? `There is no directory ${path}` : `${path} is not a directory`}. ` +
+      'Pass the data directory of the old app, or an export, as --data.',
+  )
+}
+
 /** Fails if there are no files: a mistyped directory must not look like a successful import. */
 function requireFiles({ files }: ImportReport, directory: string): void {
   if (files.some(({ found }) => found)) return
@@ -146,6 +158,7 @@ function requireFiles({ files }: ImportReport, directory: string): void {
       'Pass the data directory of the old app, or an export, as --data.',
   )
 }
+
 const MAX_LISTED = 50
 
 /** Formats the report about uploads. Returns no lines if there are none. */

@@ -36,7 +36,8 @@ export interface ExportOptions {
  * wrote. Sessions and threads of others that these belong to are included without titles or metadata,
  * and with the counts of the user's messages only.
  *
- * @throws SessionDbError `invalid` when the directory is not empty, or for an invalid id;
+ * @throws SessionDbError `invalid` when the directory is not empty, or for an invalid id; `not_found`
+ *   when the tenant or the user has no data;
  *   `unavailable` when a content is in a store that was not given.
  * @example
  * await exportData({ database, tenantId: 'acme', directory: 'acme-export' })
@@ -85,6 +86,13 @@ async function exportInto(
     const written = await writeLines(client, select, join(directory, exported.file))
     files.push({ name: exported.file, ...written })
     onProgress?.({ table: exported.table, rows: written.rows })
+  }
+  if (files.every(({ rows }) => rows === 0)) {
+    const who = userId === undefined ? '' : `the user "${userId}" of `
+    throw new SessionDbError(
+      'not_found',
+      `There is no data of ${who}the tenant "${tenantId}" in this database. Check the id and DATABASE_URL.`,
+    )
   }
   const manifest: ExportManifest = {
     format: 'session-db-export',

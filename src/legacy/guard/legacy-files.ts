@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
+import { SessionDbError } from '../../errors.ts'
 
 /** A line of code that names a legacy snapshot. */
 export interface LegacyPathUse {
@@ -89,7 +90,7 @@ const MAX_BYTES = 20 * 1024 * 1024
  * Searches files and directories, which may be sources or the output of a build. Tests and
  * `node_modules` are left out.
  *
- * @throws Error when a path does not exist.
+ * @throws SessionDbError `invalid` when a path does not exist.
  * @example
  * const { uses } = await checkDirectories(['src'])
  */
@@ -104,7 +105,14 @@ export async function checkDirectories(
 }
 
 async function filesIn(path: string): Promise<string[]> {
-  if ((await stat(path)).isFile()) return [path]
+  const found = await stat(path).catch(() => undefined)
+  if (found === undefined) {
+    throw new SessionDbError(
+      'invalid',
+      `There is no file or directory ${path}. Pass the directories of your source code.`,
+    )
+  }
+  if (found.isFile()) return [path]
   const names = await readdir(path, { recursive: true })
   const files = names.filter((name) => CODE.test(name) && !NOT_APP_CODE.test(name))
   const sized = await Promise.all(

@@ -1,6 +1,7 @@
 import type { ClientBase } from 'pg'
 import { SessionDbError } from '../../errors.ts'
 import { withClient } from '../../server/connections.ts'
+import { checkDatabaseUrl } from '../../server/database-failure.ts'
 import { setupNames } from '../electric-setup/names.ts'
 import type { Finding } from '../finding.ts'
 import { checkSlot } from '../replication-slot.ts'
@@ -99,14 +100,24 @@ async function checkDatabase(options: DoctorOptions): Promise<Finding[]> {
   const { database } = options
   if (database === undefined) return [skipped('connection', 'set DATABASE_URL to check Postgres')]
   try {
+    checkDatabaseUrl(database)
+  } catch (error) {
+    return [noConnection(error)]
+  }
+  try {
     return await withClient(database, (client) => checksIn(client, options))
   } catch (error) {
-    const isAboutConnection =
-      error instanceof SessionDbError && ['unavailable', 'invalid'].includes(error.code)
-    if (!isAboutConnection) throw error
-    const fix =
-      'Correct DATABASE_URL, or start Postgres. For development, `npx session-db dev` starts one and prints its URL.'
-    return [{ check: 'connection', level: 'error', message: error.message, fix }]
+    if (!(error instanceof SessionDbError && error.code === 'unavailable')) throw error
+    return [noConnection(error)]
+  }
+}
+
+function noConnection(error: unknown): Finding {
+  return {
+    check: 'connection',
+    level: 'error',
+    message: error instanceof Error ? error.message : String(error),
+    fix: 'Correct DATABASE_URL, or start Postgres. For development, `npx session-db dev` starts one and prints its URL.',
   }
 }
 

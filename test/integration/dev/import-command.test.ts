@@ -106,6 +106,16 @@ test('exits with 1 for a directory without snapshots', async () => {
   expect(stderr).toContain(`session-db: ${data} has nothing to import`)
 })
 
+test('exits with 1 for a missing directory, and for a file', async () => {
+  const data = await directories.create()
+  const missing = join(data, 'dta')
+  const { code, stderr } = await runImport(missing)
+  expect([code, stderr]).toEqual([1, expect.stringContaining(`There is no directory ${missing}.`)])
+  const file = join(data, 'chat-threads.json')
+  await writeFile(file, '[]')
+  expect((await runImport(file)).stderr).toContain(`${file} is not a directory.`)
+})
+
 test('exits with 1 and writes nothing for a file that is not JSON, with file and position', async () => {
   const data = await directories.create()
   await cp(snapshots, data, { recursive: true })

@@ -211,6 +211,20 @@ test('refuses an export that was changed, and a directory that is not an export'
   await expect(occupied).rejects.toThrow('is not empty')
 })
 
+test('refuses a tenant or a user without data, and leaves no directory', async () => {
+  const directory = join(work, 'unknown')
+  const refused = (options: { tenantId: string; userId?: string }) =>
+    expect(exportData({ database: pool, directory, ...options })).rejects
+  await refused({ tenantId: 'amce' }).toMatchObject({
+    code: 'not_found',
+    message: expect.stringContaining('There is no data of the tenant "amce"'),
+  })
+  await refused({ tenantId: 'acme', userId: 'nobody' }).toMatchObject({
+    message: expect.stringContaining('There is no data of the user "nobody" of the tenant "acme"'),
+  })
+  expect(await readdir(work)).not.toContain('unknown')
+})
+
 test('restores an export into a tenant of another name', async () => {
   const directory = join(work, 'moved')
   await exportData({ database: pool, tenantId: 'acme', directory })

@@ -6,6 +6,7 @@ import { rollup } from 'rollup'
 import { build, type Plugin } from 'vite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { runCli } from '../../../src/cli/run-cli.ts'
+import { checkDirectories } from '../../../src/legacy/guard/legacy-files.ts'
 import { legacySnapshotGuard } from '../../../src/legacy/guard/vite-plugin.ts'
 
 let root: string
@@ -111,4 +112,12 @@ test('check-legacy exits with 1 for a finding, else with 0', async () => {
   process.exitCode = undefined
   await app({ 'src/store.ts': 'export {}' })
   expect(await runCli(['check-legacy', join(root, 'src'), '--json'])).toBe(0)
+})
+
+test('check-legacy names a path that does not exist', async () => {
+  const missing = join(root, 'scr')
+  await expect(checkDirectories([missing])).rejects.toMatchObject({
+    code: 'invalid',
+    message: expect.stringContaining(`There is no file or directory ${missing}.`),
+  })
 })

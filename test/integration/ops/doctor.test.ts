@@ -229,7 +229,7 @@ test('explains a wrong Electric URL', async () => {
 
 test('finds nothing wrong with the development stack', async () => {
   const database = await servers[0]?.start().then(({ create }) => create())
-  const shapes = await createShapeServer({ databaseUrl: database?.url ?? '' })
+  const shapes = await createShapeServer({ database: database?.url ?? '' })
   const { url } = await shapes.listen()
   const findings = await runDoctor({
     ...database?.names,
