@@ -114,7 +114,7 @@ async function appendByHand(pool: Pool, thread: number): Promise<void> {
       `SELECT t.session_id, t.last_position FROM plain.chat_threads t
        JOIN plain.sessions s ON s.tenant_id = t.tenant_id AND s.id = t.session_id
        WHERE t.tenant_id = $1 AND t.id = $2 AND (s.owner_id = $3 OR s.visibility = 'tenant')
-       FOR NO KEY UPDATE OF t`,
+       FOR NO KEY UPDATE OF t FOR SHARE OF s`,
       [principal.tenantId, threadId, principal.userId],
     )
     const found = rows[0]

@@ -134,12 +134,15 @@ function planInsert(
     names.push(authorColumn)
     values.push(`${parameter('user')}::text`)
   }
+  // A new thread archives the active one, whose trigger locks the session for an update.
+  const lock = collection === 'chatThreads' ? UPDATE_LOCK : SHARE_LOCK
   const fromSession =
     collection === 'sessions'
       ? ''
       : `FROM sessions AS session
       WHERE session.tenant_id = ${parameter('tenant')}::text
-        AND session.id = ${parameter('sessionId')}::text AND (${see})`
+        AND session.id = ${parameter('sessionId')}::text AND (${see})
+        AND ${lock.queue} ${lock.row}`
   return {
     target: `target AS MATERIALIZED (
       SELECT (${permitted}) IS TRUE AS permitted, NULL::integer AS current_version,
@@ -199,9 +202,9 @@ function planNewMessages({ parameter, see, permitted }: PlanContext): Plan {
     target: `thread AS MATERIALIZED (
       SELECT (${permitted}) IS TRUE AS permitted, thread.session_id, thread.last_position,
         ${COUNTED}
-      FROM chat_threads AS thread ${joinSession('thread')}
+      FROM chat_threads AS thread ${joinSession('thread', see, SHARE_LOCK)}
       WHERE thread.tenant_id = ${parameter('tenant')}::text
-        AND thread.id = ${parameter('threadId')}::text AND (${see})
+        AND thread.id = ${parameter('threadId')}::text
       FOR NO KEY UPDATE OF thread
     ), target AS MATERIALIZED (
       SELECT thread.permitted, NULL::integer AS current_version, earlier.id IS NULL AS changes,
@@ -268,7 +271,7 @@ export function newMessageStatement({ parameter, see, permitted }: PlanContext):
         AND EXISTS (
           SELECT FROM sessions AS session
           WHERE session.tenant_id = thread.tenant_id AND session.id = thread.session_id
-            AND (${see}) AND (${permitted}) OFFSET 0)
+            AND (${see}) AND (${permitted}) AND ${SHARE_LOCK.queue} OFFSET 0 ${SHARE_LOCK.row})
       RETURNING thread.session_id, thread.last_position AS position, ${COUNTED}
     ), claimed AS (
       INSERT INTO applied_batches (tenant_id, batch_id, user_id, request_hash, txid, result)
@@ -329,13 +332,15 @@ function planUpdate(
   const always = isVersioned(collection)
     ? [`version = ${alias}.version + 1`, 'updated_at = now()']
     : ['derived_by = NULL']
+  const activates = collection === 'chatThreads' && properties.includes('status')
+  const locks = locksFor(permitted, activates ? UPDATE_LOCK : SHARE_LOCK)
   return {
     target: `target AS MATERIALIZED (
       SELECT (${permitted}) IS TRUE AS permitted, ${version} AS current_version,
         ${isVersioned(collection) ? 'true' : differs(alias, changed, parameter)} AS changes,
         ${alias}.id AS result_id, ${version} + 1 AS result_version
-      FROM ${withParents(collection)}
-      WHERE ${isRow(collection, parameter)} AND (${see})
+      FROM ${withParents(collection, see, locks)}
+      WHERE ${isVisibleRow(collection, parameter, see, permitted)}
       FOR NO KEY UPDATE OF ${alias})`,
     admitted: isExpectedVersion(parameter),
     write: `
@@ -363,8 +368,8 @@ function planDelete({ parameter, see, permitted }: PlanContext, collection: Coll
     target: `target AS MATERIALIZED (
       SELECT (${permitted}) IS TRUE AS permitted, ${versionOf(collection)} AS current_version,
         true AS changes, ${alias}.id AS result_id, NULL::integer AS result_version
-      FROM ${withParents(collection)}
-      WHERE ${isRow(collection, parameter)} AND (${see})
+      FROM ${withParents(collection, see, locksFor(permitted))}
+      WHERE ${isVisibleRow(collection, parameter, see, permitted)}
       FOR UPDATE OF ${alias})`,
     admitted: isExpectedVersion(parameter),
     write: `
@@ -398,7 +403,7 @@ function planAppend({ parameter, see, permitted }: PlanContext): Plan {
         message.session_id,
         floor(extract(epoch FROM message.created_at) * 1000 / ${STREAM_EPOCH_MS})::bigint::text
           AS epoch
-      FROM ${withParents('chatMessages')}
+      FROM ${withParents('chatMessages', see, locksFor(permitted))}
       CROSS JOIN LATERAL (
         SELECT
           (SELECT max(d.seq) + 1 FROM chat_message_deltas d
@@ -407,7 +412,7 @@ function planAppend({ parameter, see, permitted }: PlanContext): Plan {
             ON d.tenant_id = message.tenant_id AND d.message_id = message.id AND d.seq = g.seq
               AND d.delta = g.delta AND d.part IS NOT DISTINCT FROM g.part) AS same
       ) AS stored
-      WHERE ${isRow('chatMessages', parameter)} AND (${see})
+      WHERE ${isRow('chatMessages', parameter)}
       FOR SHARE OF message)`,
     admitted: 'target.permitted AND target.is_next',
     write: `
@@ -426,29 +431,95 @@ const ALIASES: Readonly<Record<CollectionName, string>> = {
   chatMessages: 'message',
 }
 
-/** A row and its parents, each under the name that the policy's conditions use. */
-export function withParents(collection: CollectionName): string {
-  const alias = ALIASES[collection]
-  const row = `${tables[collection].name} AS ${alias}`
-  if (collection === 'sessions') return row
-  if (collection !== 'chatMessages') return `${row} ${joinSession(alias)}`
-  return `${row}
-      CROSS JOIN LATERAL (
-        SELECT * FROM chat_threads t
-        WHERE t.tenant_id = message.tenant_id AND t.id = message.thread_id OFFSET 0
-      ) AS thread ${joinSession(alias)}`
+/**
+ * A lock on a session. The rows that a decision depends on stay locked until the transaction ends: a
+ * revoke waits for the writes decided before it, and a write that waited for a revoke is decided on the
+ * revoked session.
+ *
+ * Row locks alone are not fair. Postgres lets new share locks join those that an update waits for, so a
+ * steady stream of writes would keep the owner from revoking access. Advisory locks queue in order, and
+ * are taken before the row's.
+ */
+interface SessionLock {
+  /** A condition on the row that takes the advisory lock. */
+  readonly queue: string
+  /** The locking clause. */
+  readonly row: string
+}
+
+const SESSION_LOCK_KEY = `hashtextextended(session.tenant_id || chr(1) || session.id, 7236108452)`
+const SHARE_LOCK: SessionLock = {
+  queue: `EXISTS (SELECT FROM pg_advisory_xact_lock_shared(${SESSION_LOCK_KEY}))`,
+  row: 'FOR SHARE',
+}
+/** For statements that change the session, or lock it for an update in a trigger. */
+const UPDATE_LOCK: SessionLock = {
+  queue: `EXISTS (SELECT FROM pg_advisory_xact_lock(${SESSION_LOCK_KEY}))`,
+  row: 'FOR NO KEY UPDATE',
+}
+const NO_LOCK: SessionLock = { queue: 'true', row: '' }
+
+/** The locks on a row's parents. */
+interface ParentLocks {
+  readonly session: SessionLock
+  /** The locking clause. */
+  readonly thread: string
+}
+
+const NO_LOCKS: ParentLocks = { session: NO_LOCK, thread: '' }
+
+/** Locks the session, and the thread of a message when the rule uses it. */
+function locksFor(permitted: string, session = SHARE_LOCK): ParentLocks {
+  return { session, thread: /\bthread\b/.test(permitted) ? 'FOR SHARE' : '' }
 }
 
 /**
- * Joins a row's session. OFFSET 0 keeps the planner from joining on `tenant_id` alone, which looks
- * just as selective to it until the tables have been analyzed for the first time.
+ * Joins a row with its parents, each under the name that the policy's conditions use.
+ *
+ * @param see The condition on the session; of sessions themselves it belongs into WHERE.
  */
-function joinSession(child: string): string {
+export function withParents(
+  collection: CollectionName,
+  see: string,
+  locks: ParentLocks = NO_LOCKS,
+): string {
+  const alias = ALIASES[collection]
+  const row = `${tables[collection].name} AS ${alias}`
+  if (collection === 'sessions') return row
+  if (collection !== 'chatMessages') return `${row} ${joinSession(alias, see, locks.session)}`
+  return `${row}
+      CROSS JOIN LATERAL (
+        SELECT * FROM chat_threads AS thread
+        WHERE thread.tenant_id = message.tenant_id AND thread.id = message.thread_id
+        OFFSET 0 ${locks.thread}
+      ) AS thread ${joinSession(alias, see, locks.session)}`
+}
+
+/**
+ * Joins a row's session if the principal can see it, so that nobody locks a session they can't see.
+ * OFFSET 0 keeps the planner from joining on `tenant_id` alone, which looks just as selective to it
+ * until the tables have been analyzed for the first time.
+ */
+function joinSession(child: string, see: string, lock: SessionLock): string {
   return `
       CROSS JOIN LATERAL (
-        SELECT * FROM sessions s
-        WHERE s.tenant_id = ${child}.tenant_id AND s.id = ${child}.session_id OFFSET 0
+        SELECT * FROM sessions AS session
+        WHERE session.tenant_id = ${child}.tenant_id AND session.id = ${child}.session_id
+          AND (${see}) AND ${lock.queue}
+        OFFSET 0 ${lock.row}
       ) AS session`
+}
+
+/** Selects the row. A session that the principal may change is queued for, as in `SessionLock`. */
+function isVisibleRow(
+  collection: CollectionName,
+  parameter: Parameter,
+  see: string,
+  permitted: string,
+): string {
+  const row = isRow(collection, parameter)
+  if (collection !== 'sessions') return row
+  return `${row} AND (${see}) AND CASE WHEN (${permitted}) THEN ${UPDATE_LOCK.queue} ELSE true END`
 }
 
 function isRow(collection: CollectionName, parameter: Parameter): string {

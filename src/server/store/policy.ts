@@ -14,6 +14,10 @@ export type MutationOf<Collection extends CollectionName, Type extends Mutation[
 /**
  * The access rule as SQL conditions, which become part of the reading and writing statements. They use
  * the row aliases `session`, `thread`, `message` and `event`; the statements add the tenant.
+ *
+ * A writing statement locks the session, and the thread or message when the rule uses it, until the
+ * transaction ends. So no write takes effect after a revoke was answered. A rule that reads tables of
+ * the app gets the same guarantee with FOR SHARE in its subquery.
  */
 export interface SessionPolicy<P extends Principal = Principal> {
   see(principal: P): RawBuilder<boolean>

@@ -35,7 +35,7 @@ export async function readMessage<P extends Principal>(
       FROM chat_message_deltas d
       WHERE d.tenant_id = message.tenant_id AND d.message_id = message.id
     ) AS deltas
-    FROM ${sql.raw(withParents('chatMessages'))}
+    FROM ${sql.raw(withParents('chatMessages', 'true'))}
     WHERE message.tenant_id = ${tenantId} AND message.id = ${id} AND (${policy.see(principal)})`
   const { sql: text, parameters: values } = compileFragment(statement)
   const [stored] = (await driver.run({ name: undefined, text, values })) as StoredMessage[]
