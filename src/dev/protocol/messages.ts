@@ -184,29 +184,18 @@ export type RowWriter = (
   extraHeaders?: Readonly<Record<string, unknown>>,
 ) => string
 
-/**
- * Creates a writer for the rows of a shape. What all rows share is serialised once, because snapshots have
- * many rows.
- *
- * @example
- * createRowWriter(shape)({ id: '1', title: 'one' }, undefined, { is_move_in: true })
- */
+/** Creates a writer for the rows of a shape. */
 export function createRowWriter(shape: MessageShape): RowWriter {
-  const columns = shape.columns.map((name) => ({ name, json: JSON.stringify(name) }))
   const shared = { operation: 'insert', relation: shape.relation }
   const plainHeaders = JSON.stringify(shared)
   return (row, tags, extraHeaders) => {
-    let value = ''
-    for (const { name, json } of columns) {
-      const text = row[name] ?? null
-      value += `${value === '' ? '' : ','}${json}:${text === null ? 'null' : JSON.stringify(text)}`
-    }
     const key = JSON.stringify(rowKey(shape.relation, shape.keyColumns, row))
+    const value = JSON.stringify(pick(row, shape.columns))
     const headers =
       tags || extraHeaders
         ? JSON.stringify({ ...shared, ...tagHeaders(tags), ...extraHeaders })
         : plainHeaders
-    return `{"key":${key},"value":{${value}},"headers":${headers}}`
+    return `{"key":${key},"value":${value},"headers":${headers}}`
   }
 }
 

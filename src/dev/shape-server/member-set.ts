@@ -10,6 +10,7 @@ import {
   type ValueDelta,
   type ValueReader,
   type ValueSet,
+  valueParts,
   valueReader,
 } from './value-set.ts'
 import { decideTree, type Leaf, requiredTexts, type Truth } from './where/condition.ts'
@@ -82,7 +83,7 @@ interface Member {
   readonly since: SnapshotBounds | undefined
 }
 
-/** Memory of a row in a set, measured with texts of 36 characters. */
+/** Approximate memory of a row in a set. */
 const MEMBER_BYTES = 400
 
 /**
@@ -344,9 +345,10 @@ function movedValues(sets: readonly (Values | undefined)[]): MovedValue[] {
  */
 function mayMoveRows(plan: QueryPlan, { pos, value }: MovedValue): boolean {
   const leaf = plan.condition?.leaves[plan.form?.positions[pos]?.leaf ?? -1]
-  const columns = leaf?.kind === 'membership' ? leaf.membership.columns : []
-  if (columns.length !== 1) return true
-  return requiredTexts(plan.condition).every(
-    ({ column, text }) => column !== columns[0]?.name || text === value,
-  )
+  if (leaf?.kind !== 'membership' || value === null) return true
+  const parts = valueParts(value)
+  return requiredTexts(plan.condition).every(({ column, text }) => {
+    const part = leaf.membership.columns.findIndex(({ name }) => name === column)
+    return part === -1 || parts[part] === text
+  })
 }

@@ -88,7 +88,7 @@ export async function readMovedIn(
 
 function inListSql(plan: QueryPlan, membership: Membership, set: Iterable<string>): string {
   const { columns } = membership
-  const parts = [...set].map((value) => valueParts(value, columns.length))
+  const parts = [...set].map(valueParts)
   const arrays = columns.map((column, i) => {
     const type = plan.table.columns.find(({ name }) => name === column.name)?.typeSql ?? 'text'
     return `ARRAY[${parts.map((part) => quoteLiteral(part[i] as string)).join(', ')}]::${type}[]`

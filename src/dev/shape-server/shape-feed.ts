@@ -169,7 +169,7 @@ export function createShapeFeed(
     }
     const addMove = (event: 'move-in' | 'move-out', moved: readonly MovedValue[]) => {
       if (moved.length === 0) return
-      const patterns = moved.map(({ pos, value }) => ({ pos, value: tagsOf.value(value, pos) }))
+      const patterns = moved.map(({ pos, value }) => ({ pos, value: tagsOf.value(value) }))
       add(moveEventMessage(event, patterns, transaction.xid))
     }
     addMove('move-out', delta.movedOut)
@@ -230,11 +230,9 @@ function tagger({ plan }: PostgresShape, handle: string) {
   const positions = plan.form?.positions ?? []
   const disjuncts = plan.form?.disjuncts ?? []
 
-  function hashValue(value: string | null, pos: number): string {
+  function hashValue(value: string | null): string {
     if (value === null) return tagValue(handle, [null])
-    const leaf = plan.condition?.leaves[positions[pos]?.leaf ?? -1]
-    const width = leaf?.kind === 'membership' ? leaf.membership.columns.length : 1
-    return tagValue(handle, valueParts(value, width))
+    return tagValue(handle, valueParts(value))
   }
 
   function tagsOf({ values, active }: MemberState): RowTags {
@@ -242,7 +240,7 @@ function tagger({ plan }: PostgresShape, handle: string) {
       const parts = new Array<string>(positions.length).fill('')
       for (const pos of disjunct) {
         const value = values[pos]
-        parts[pos] = value === undefined ? '1' : hashValue(value, pos)
+        parts[pos] = value === undefined ? '1' : hashValue(value)
       }
       return parts.join('/')
     })

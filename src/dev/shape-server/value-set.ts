@@ -30,8 +30,8 @@ export interface ValueSet {
  *
  * @example
  * const set = createValueSet()
- * set.add('s1')
- * set.takeDelta().added // Set { 's1' }
+ * set.add('["s1"]')
+ * set.takeDelta().added // Set { '["s1"]' }
  */
 export function createValueSet(): ValueSet {
   const counts = new Map<string, number>()
@@ -86,7 +86,7 @@ export function createValueSet(): ValueSet {
   }
 }
 
-/** Returns a row's value in some columns as a text. Equal values give equal texts. */
+/** Returns a row's value in some columns as a JSON text. Equal values give equal texts. */
 export type ValueReader = (row: RowText) => string | null
 
 /**
@@ -105,13 +105,13 @@ export function valueReader(table: TableInfo, columns: readonly string[]): Value
       if (text === null) return null
       parts.push((normals[i] as (text: string) => string)(text))
     }
-    return parts.length === 1 ? (parts[0] as string) : JSON.stringify(parts)
+    return JSON.stringify(parts)
   }
 }
 
-/** Splits a value into the texts of its columns. */
-export function valueParts(value: string, width: number): string[] {
-  return width === 1 ? [value] : (JSON.parse(value) as string[])
+/** Returns the texts of a value's columns. */
+export function valueParts(value: string): string[] {
+  return JSON.parse(value) as string[]
 }
 
 /** Returns the normal form of a type's texts: some types print equal values in several ways. */
