@@ -1,8 +1,9 @@
 import { stat } from 'node:fs/promises'
-import { Command, Option } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { SessionDbError } from '../../errors.ts'
 import { terminalText } from '../../legacy/import/format-import-report.ts'
 import type {
+  FixedSessions,
   ImportProgress,
   ImportReport,
   UploadIssue,
@@ -24,6 +25,7 @@ type ImportCommandOptions = S3Options & {
   user?: string
   visibility: 'private' | 'tenant'
   quarantine: string
+  fixedSession: FixedSessions
   dryRun?: true
   strict?: true
   salvage?: true
@@ -42,6 +44,12 @@ export function importCommand(): Command {
       new Option('--visibility <visibility>', 'visibility of the new sessions')
         .choices(['private', 'tenant'])
         .default('private'),
+    )
+    .option(
+      '--fixed-session <id=scope>',
+      'give a session id of the app to each user (session-default=user) or to the tenant (…=tenant)',
+      addFixedSession,
+      {},
     )
     .option('--dry-run', 'print the report and write nothing')
     .option('--strict', 'fail at the first record that cannot be imported, and write nothing')
@@ -80,6 +88,7 @@ async function runImport(options: ImportCommandOptions, command: Command): Promi
   const chats = {
     ...common,
     salvage: options.salvage ?? false,
+    fixedSessions: options.fixedSession,
     quarantineFile: options.quarantine,
     ...(!options.json && {
       onProgress: (step: ImportProgress) => progress.show(progressStep(step)),
@@ -127,6 +136,15 @@ async function importExported(database: string, options: ImportCommandOptions): 
   const text = options.json ? JSON.stringify(report) : formatRestoreReport(report, style)
   process.stdout.write(`${text}\n`)
   if (!report.ok) process.exitCode = 1
+}
+
+/** Adds `session-default=user` to the fixed sessions. */
+function addFixedSession(value: string, fixed: FixedSessions): FixedSessions {
+  const [, id, scope] = /^(.+)=(user|tenant)$/.exec(value) ?? []
+  if (id === undefined) {
+    throw new InvalidArgumentError('Write the id and its scope, such as session-default=user.')
+  }
+  return { ...fixed, [id]: scope as 'user' | 'tenant' }
 }
 
 function progressStep({ stage, file, done, total }: ImportProgress) {

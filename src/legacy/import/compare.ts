@@ -35,7 +35,7 @@ function compareThreads(tenant: string, dryRun: boolean): string {
     WHERE c.tenant_id = ${tenant} AND c.thread_id IN (SELECT id FROM legacy_expected)
     ${dryRun ? planned : ''}
   ), compared AS (
-    SELECT p.thread_id, p.n, p.created_at, s.id, s.position,
+    SELECT p.thread_id, p.n, p.created_at, m.role, s.id, s.position,
       ${digest('m')} AS file_digest, s.digest AS database_digest,
       s.digest <> ${digest('m')} AS content_differs,
       (s.parts, s.metadata) <> (m.parts, m.metadata) AS metadata_differs,
@@ -46,7 +46,7 @@ function compareThreads(tenant: string, dryRun: boolean): string {
     LEFT JOIN stored s ON s.id = m.id AND s.thread_id = p.thread_id
     WHERE p.same_as IS NULL
   ), per_thread AS (
-    SELECT thread_id, count(*) AS count,
+    SELECT thread_id, count(*) AS count, count(*) FILTER (WHERE role = 'tool') AS tools,
       count(*) FILTER (WHERE database_digest IS NULL) AS missing,
       coalesce(bool_or(content_differs) FILTER (WHERE NOT edited), false) AS content_differs,
       coalesce(bool_or(metadata_differs) FILTER (WHERE NOT edited), false) AS metadata_differs,
@@ -58,7 +58,7 @@ function compareThreads(tenant: string, dryRun: boolean): string {
     SELECT thread_id, count(*) AS count FROM stored GROUP BY thread_id
   )
   SELECT e.id, e.session_id AS "sessionId", e.title, e.declared_count::float8 AS "declaredCount",
-    coalesce(f.count, 0)::int AS "fileCount",
+    coalesce(f.count, 0)::int AS "fileCount", coalesce(f.tools, 0)::int AS "toolEventCount",
     coalesce(d.count, 0)::int AS "databaseCount",
     encode(sha256(coalesce(f.file, '')), 'hex') AS "fileHash",
     encode(sha256(coalesce(f.database, '')), 'hex') AS "databaseHash",

@@ -122,12 +122,15 @@ function threadLine(
   ]
 }
 
-function remarks({ declaredCount, fileCount, editedInDatabase }: ThreadReport): string[] {
-  const edited = editedInDatabase.length
+function remarks({ declaredCount, fileCount, ...thread }: ThreadReport): string[] {
+  const edited = thread.editedInDatabase.length
+  const messages = fileCount - thread.toolEventCount
+  const isWrong =
+    declaredCount !== null && declaredCount !== messages && declaredCount !== fileCount
   return [
-    ...(declaredCount !== null && declaredCount !== fileCount
+    ...(isWrong
       ? [
-          `messageCount is ${number(declaredCount)}, but the files contain ${number(fileCount)} messages`,
+          `messageCount is ${number(declaredCount)}, but the files contain ${number(messages)} messages`,
         ]
       : []),
     ...(edited > 0 ? [`${number(edited)} edited in the database since; left alone`] : []),

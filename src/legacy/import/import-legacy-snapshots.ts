@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { ClientBase, Pool } from 'pg'
 import { SessionDbError } from '../../errors.ts'
 import { inCopyTransaction } from '../../server/connections.ts'
+import { createSessionIds, type FixedSessions } from '../fixed-sessions.ts'
 import { compareWithDatabase } from './compare.ts'
 import { checkedOwner, type ImportOwner, type ImportProgress } from './import-options.ts'
 import { createIssueList, type ImportReport, type RowCounts, recordName } from './import-report.ts'
@@ -21,6 +22,8 @@ export interface ImportOptions {
   readonly userId: string
   /** Visibility of new sessions; `private` by default. */
   readonly visibility?: 'private' | 'tenant'
+  /** How fixed session ids are translated, such as `{ 'session-default': 'user' }`. */
+  readonly fixedSessions?: FixedSessions
   /** Only reports what would be done: nothing is written or locked. */
   readonly dryRun?: boolean
   /** Fails at the first record that cannot be imported, or thread that does not agree. */
@@ -84,12 +87,14 @@ async function runImport(
   const badRecords = createIssueList()
   const notes = createIssueList()
   const tenant = client.escapeLiteral(owner.tenantId)
+  const ids = createSessionIds(options.fixedSessions ?? {}, owner.userId)
   if (!dryRun) await lockImports(client, owner.tenantId)
 
   const checkUnchanged = await rememberFiles(directory)
   const files = await stageSnapshotFiles(client, {
     directory,
     salvage,
+    ids,
     onNote: notes.add,
     onBytes: (file, done, total) => progress('reading', done, total, file),
     async onBadRecord(issue, bytes) {
@@ -106,13 +111,13 @@ async function runImport(
   for (const { issue } of repeats) badRecords.add(issue)
   if (quarantine) await quarantineRepeats(quarantine, directory, repeats)
   await placeRecords(client, { tenant, lock: !dryRun }, notes)
-  const stubs = await readNewSessions(client)
+  const stubs = await readNewSessions(client, ids)
   const counts = await countRows(client, stubs.length)
 
   if (!dryRun) {
     const total = counts.messages.inserted
     progress('writing', 0, total)
-    await writeRows(client, owner, stubs)
+    await writeRows(client, owner, stubs, ids)
     progress('writing', total, total)
     await checkUnchanged()
   }

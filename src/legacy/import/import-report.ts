@@ -34,6 +34,8 @@ export interface ThreadReport {
   readonly declaredCount: number | null
   /** Messages of the thread in the files, tool events included, each counted once. */
   readonly fileCount: number
+  /** Tool events among them, which the old app did not count in `messageCount`. */
+  readonly toolEventCount: number
   /** Messages of the thread in the database, later ones included. */
   readonly databaseCount: number
   /**

@@ -13,7 +13,8 @@ import {
  * - `legacy_repeats`: records with the id of an earlier one, which leave the staging tables
  * - `legacy_known_sessions`, `legacy_known_threads`: rows that exist already
  * - `legacy_placed`: each message with its thread, and its position if it is to be inserted
- * - `legacy_new_threads`, `legacy_added`: threads to insert, and messages to add per thread
+ * - `legacy_new_threads`, `legacy_added`: threads to insert, and messages to add per thread, with the
+ *   last one that is not a tool event
  * - `legacy_expected`: every thread that the files are about, for the report
  *
  * Nothing else is written.
@@ -201,13 +202,17 @@ const PLAN_THREADS = `
   UNION ALL
   SELECT id, session_id, mode, title, metadata, created_at, updated_at, status FROM legacy_recovered;
   CREATE TEMP TABLE legacy_added ON COMMIT DROP AS
-  SELECT c.*, m.created_at AS last_message_at, left(m.content, 280) AS preview
+  SELECT c.*, last.created_at AS last_message_at, last.preview
   FROM (
     SELECT thread_id, count(*)::int AS added, max(position) AS last_position
     FROM legacy_placed WHERE position IS NOT NULL GROUP BY thread_id
   ) c
-  JOIN legacy_placed p ON p.thread_id = c.thread_id AND p.position = c.last_position
-  JOIN legacy_messages m ON m.n = p.n;
+  LEFT JOIN (
+    SELECT DISTINCT ON (p.thread_id) p.thread_id, m.created_at, left(m.content, 280) AS preview
+    FROM legacy_placed p JOIN legacy_messages m ON m.n = p.n
+    WHERE p.position IS NOT NULL AND m.role <> 'tool'
+    ORDER BY p.thread_id, p.position DESC
+  ) last ON last.thread_id = c.thread_id;
   CREATE TEMP TABLE legacy_expected ON COMMIT DROP AS
   SELECT coalesce(t.id, r.id, k.id) AS id,
     coalesce(k.session_id, t.session_id, r.session_id) AS session_id,

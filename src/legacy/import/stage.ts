@@ -5,6 +5,7 @@ import type { ClientBase } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { SessionDbError } from '../../errors.ts'
 import { copyLine } from '../../server/copy-text.ts'
+import type { SessionIds } from '../fixed-sessions.ts'
 import {
   idOf,
   type RecordIssue,
@@ -13,7 +14,7 @@ import {
   type SnapshotFileReport,
 } from './import-report.ts'
 import { type JsonElement, JsonFileError, readJsonArray } from './json-array.ts'
-import { BadRecordError, recordFields } from './record-fields.ts'
+import { asBadRecord, BadRecordError, recordFields } from './record-fields.ts'
 import {
   type LegacyMessage,
   type LegacyThread,
@@ -52,6 +53,7 @@ export interface SnapshotSource {
   readonly directory: string
   /** Imports what is readable of a file that is not valid JSON throughout. */
   readonly salvage: boolean
+  readonly ids: SessionIds
   onBadRecord(issue: RecordIssue, bytes: Buffer): Promise<void>
   onNote(issue: RecordIssue): void
   onBytes(name: SnapshotFileName, done: number, total: number): void
@@ -86,7 +88,7 @@ async function stageFile(
   total: number,
 ): Promise<number> {
   const path = join(source.directory, name)
-  const toLine = createLines(name)
+  const toLine = createLines(name, source.ids)
   const onBytes = (done: number) => source.onBytes(name, done, total)
   let records = 0
   async function* lines() {
@@ -119,18 +121,23 @@ async function stageFile(
 }
 
 /** Turns the records of one file, in their order, into lines for COPY. */
-function createLines(name: SnapshotFileName) {
+function createLines(name: SnapshotFileName, ids: SessionIds) {
   const file = SNAPSHOT_FILES.indexOf(name)
   let previousTime = new Date(0)
+  const withStoredSession = <Row extends { readonly sessionId: string }>(row: Row): Row => ({
+    ...row,
+    sessionId: asBadRecord(() => ids.stored(row.sessionId)),
+  })
   return ({ value, index, start, bytes, problem }: JsonElement, note: (reason: string) => void) => {
     if (problem !== undefined) throw new BadRecordError(problem)
     const fields = recordFields(value, note)
     const place = [file, index, start, bytes.length]
-    if (name === 'chat-threads.json') return threadLine(place, parseThread(fields))
+    if (name === 'chat-threads.json')
+      return threadLine(place, withStoredSession(parseThread(fields)))
     const parse = name === 'chat-messages.json' ? parseMessage : parseToolEvent
     const message = parse(fields, previousTime)
     previousTime = message.createdAt
-    return messageLine(place, message)
+    return messageLine(place, withStoredSession(message))
   }
 }
 

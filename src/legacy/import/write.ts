@@ -1,5 +1,6 @@
 import type { ClientBase } from 'pg'
 import { bulkLoad } from '../../server/bulk-load.ts'
+import type { SessionIds } from '../fixed-sessions.ts'
 import type { ImportOwner } from './import-options.ts'
 import { sessionTitle } from './records.ts'
 
@@ -12,13 +13,16 @@ export interface NewSession {
 }
 
 /** The sessions of the threads to insert that do not exist, oldest first. */
-export async function readNewSessions(client: ClientBase): Promise<readonly NewSession[]> {
+export async function readNewSessions(
+  client: ClientBase,
+  ids: SessionIds,
+): Promise<readonly NewSession[]> {
   const { rows } = await client.query<Omit<NewSession, 'title'>>(
     `SELECT session_id AS id, min(created_at) AS "createdAt", max(updated_at) AS "updatedAt"
      FROM legacy_new_threads WHERE session_id NOT IN (SELECT id FROM legacy_known_sessions)
      GROUP BY session_id ORDER BY min(created_at), session_id`,
   )
-  return rows.map((row) => ({ ...row, title: sessionTitle(row.id) }))
+  return rows.map((row) => ({ ...row, title: sessionTitle(ids.original(row.id)) }))
 }
 
 /**
@@ -29,15 +33,20 @@ export async function writeRows(
   client: ClientBase,
   { tenantId, userId, visibility }: ImportOwner,
   sessions: readonly NewSession[],
+  ids: SessionIds,
 ): Promise<void> {
+  const rows = sessions.map((session) => ({
+    ...session,
+    visibility: ids.isShared(session.id) ? 'tenant' : visibility,
+  }))
   await bulkLoad(client)
   await client.query(
-    `INSERT INTO sessions (tenant_id, owner_id, visibility, status, source, metadata,
-       id, title, created_at, updated_at)
-     SELECT $1, $2, $3, 'ready', 'import', '{"stub": true}', r.*
-     FROM json_to_recordset($4::json)
-       AS r(id text, title text, "createdAt" timestamptz, "updatedAt" timestamptz)`,
-    [tenantId, userId, visibility, JSON.stringify(sessions)],
+    `INSERT INTO sessions (tenant_id, owner_id, status, source, metadata,
+       visibility, id, title, created_at, updated_at)
+     SELECT $1, $2, 'ready', 'import', '{"stub": true}', r.*
+     FROM json_to_recordset($3::json) AS r(visibility text, id text, title text,
+       "createdAt" timestamptz, "updatedAt" timestamptz)`,
+    [tenantId, userId, JSON.stringify(rows)],
   )
   await client.query(
     `INSERT INTO chat_threads (tenant_id, created_by, id, session_id, mode, title, status, metadata,
@@ -50,8 +59,9 @@ export async function writeRows(
   )
   await client.query(
     `UPDATE chat_threads t SET message_count = t.message_count + a.added,
-       last_position = a.last_position, last_message_at = a.last_message_at,
-       last_message_preview = a.preview
+       last_position = a.last_position,
+       last_message_at = coalesce(a.last_message_at, t.last_message_at),
+       last_message_preview = coalesce(a.preview, t.last_message_preview)
      FROM legacy_added a JOIN legacy_known_threads k ON k.id = a.thread_id
      WHERE t.tenant_id = $1 AND t.id = a.thread_id`,
     [tenantId],

@@ -60,6 +60,19 @@ test('creates sessions with the given visibility', async () => {
   ])
 })
 
+test('--fixed-session gives a session id of the app to the user or the tenant', async () => {
+  const { code } = await runImport(snapshots, '--fixed-session', 'session-default=user')
+  expect(code).toBe(0)
+  const [session] = await query<{ id: string }>(
+    database.url,
+    "SELECT id FROM sessions WHERE title = 'Default session'",
+  )
+  expect(session?.id).toMatch(/^session-default-[0-9a-f]{16}$/)
+  const refused = await runImport(snapshots, '--fixed-session', 'session-default')
+  expect(refused).toMatchObject({ code: 2, stdout: '' })
+  expect(refused.stderr).toContain('Write the id and its scope, such as session-default=user.')
+})
+
 test('exits with 1 and the report on stdout when a record could not be imported', async () => {
   const data = await directories.create()
   await cp(snapshots, data, { recursive: true })

@@ -3,7 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Pool } from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { createLegacyStores, importLegacySnapshots } from '../../../src/legacy/index.ts'
+import {
+  createLegacyStores,
+  importLegacySnapshots,
+  userSessionId,
+} from '../../../src/legacy/index.ts'
 import { createSessionStore } from '../../../src/server/index.ts'
 import { snapshotDir, useDatabase } from './legacy-fixture.ts'
 
@@ -408,4 +412,69 @@ test('hides and protects the rows of other users', async () => {
   }
   expect(await ada.listChatMessagesByThread(message.threadId)).toEqual([message])
   expect(await ada.listChatToolEvents('private')).toEqual([event])
+})
+
+describe('fixed session ids', () => {
+  const input = { mode: 'session', role: 'user' } as const
+
+  test('of scope user give each user a session, also after an import', async () => {
+    const fixedSessions = { 'session-default': 'user', 'session-7*': 'user' } as const
+    const tenantId = 'fixed'
+    const files = { directory: snapshotDir('7f9df6a'), tenantId, userId: 'ada', fixedSessions }
+    const report = await importLegacySnapshots({ database: database.pool, ...files })
+    expect(report).toMatchObject({ ok: true })
+    expect(report.stubSessions.map(({ title }) => title)).toContain('Default session')
+    const again = await importLegacySnapshots({ database: database.pool, ...files })
+    expect(again).toMatchObject({ ok: true, changed: false })
+
+    const [ada, bob] = ['ada', 'bob'].map((user) => stores(user, tenantId, { fixedSessions }))
+    if (ada === undefined || bob === undefined) throw new Error('no stores')
+    const imported = await ada.listChatThreads('session-default')
+    expect(imported.length).toBeGreaterThan(0)
+    expect(new Set(imported.map(({ sessionId }) => sessionId))).toEqual(
+      new Set(['session-default']),
+    )
+    expect(await bob.listChatThreads('session-default')).toEqual([])
+    for (const sessionId of ['session-default', 'session-75706c6f6164732f61']) {
+      const message = await bob.appendChatMessage({ ...input, sessionId, content: 'mine' })
+      expect(message).toMatchObject({ sessionId, content: 'mine' })
+      expect(await bob.listChatMessages(sessionId, 'session')).toEqual([message])
+      expect(await ada.listChatMessagesByThread(message.threadId)).toEqual([])
+      const { rows } = await database.pool.query(
+        `SELECT session_id AS id FROM chat_threads WHERE tenant_id = $1 AND id = $2`,
+        [tenantId, message.threadId],
+      )
+      expect(rows).toEqual([{ id: userSessionId(sessionId, 'bob') }])
+    }
+    expect(userSessionId('session-default', 'ada')).not.toBe(
+      userSessionId('session-default', 'bob'),
+    )
+  })
+
+  test('of scope tenant share one session', async () => {
+    const fixedSessions = { 'session-default': 'tenant' } as const
+    const tenantId = 'shared'
+    const files = { directory: snapshotDir('7f9df6a'), tenantId, userId: 'ada', fixedSessions }
+    await importLegacySnapshots({ database: database.pool, ...files })
+    const [ada, bob] = ['ada', 'bob'].map((user) => stores(user, tenantId, { fixedSessions }))
+    const imported = await ada?.listChatThreads('session-default')
+    expect(await bob?.listChatThreads('session-default')).toEqual(imported)
+    const { rows } = await database.pool.query(
+      `SELECT visibility FROM sessions WHERE tenant_id = $1 ORDER BY id = 'session-default' DESC`,
+      [tenantId],
+    )
+    expect(rows.map(({ visibility }) => visibility)).toEqual(['tenant', 'private', 'private'])
+
+    const fresh = ['ann', 'ben'].map((user) => stores(user, 'fresh', { fixedSessions }))
+    const threads = await Promise.all(
+      fresh.map((one) => one.getActiveChatThread('session-default', 'session')),
+    )
+    expect(threads[1]).toEqual(threads[0])
+  })
+
+  test('that are too long to extend are refused', async () => {
+    const ada = stores('ada', 'long', { fixedSessions: { 's*': 'user' } })
+    const starting = ada.startNewChatThread('s'.repeat(120), 'session')
+    await expect(starting).rejects.toMatchObject({ code: 'invalid' })
+  })
 })

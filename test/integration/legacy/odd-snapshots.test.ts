@@ -54,7 +54,8 @@ async function run(
     again: () => importLegacySnapshots(options),
     tenantId,
     threads: await rows(
-      `SELECT id, session_id, mode, title, status, message_count, metadata FROM chat_threads
+      `SELECT id, session_id, mode, title, status, message_count, metadata, last_message_preview,
+         last_message_at FROM chat_threads
        WHERE tenant_id = $1 ORDER BY created_at, id`,
     ),
     messages: await rows(
@@ -132,6 +133,39 @@ describe('threads', () => {
     expect(report.perThread).toMatchObject([{ declaredCount: 7, fileCount: 1, databaseCount: 1 }])
     expect(threads).toMatchObject([{ message_count: 1 }])
     expect(report.ok).toBe(true)
+  })
+
+  test('a messageCount without tool events is right, and they give no preview', async () => {
+    const tool = { sessionId: 's1', toolName: 'look', startedAt: time(5) }
+    const { report, threads } = await run({
+      threads: [
+        thread('th1'),
+        thread('th2', { mode: 'general', messageCount: 1 }),
+        thread('th3', { status: 'archived', messageCount: 3 }),
+      ],
+      messages: [
+        message('m1', { threadId: 'th2', mode: 'general' }),
+        message('m2', { threadId: 'th3' }),
+      ],
+      tools: ['th1', 'th1', 'th2', 'th3'].map((threadId, n) => ({
+        ...tool,
+        id: `e${n}`,
+        threadId,
+      })),
+    })
+    expect(report.perThread).toMatchObject([
+      { id: 'th1', declaredCount: 0, fileCount: 2, toolEventCount: 2 },
+      { id: 'th2', declaredCount: 1, fileCount: 2, toolEventCount: 1 },
+      { id: 'th3', declaredCount: 3, fileCount: 2, toolEventCount: 1 },
+    ])
+    const printed = formatImportReport(report)
+    expect(printed.match(/messageCount/g)).toHaveLength(1)
+    expect(printed).toContain('messageCount is 3, but the files contain 1 messages')
+    expect(threads).toMatchObject([
+      { id: 'th1', message_count: 2, last_message_preview: null, last_message_at: null },
+      { id: 'th2', message_count: 2, last_message_preview: 'Text of m1' },
+      { id: 'th3', message_count: 2, last_message_preview: 'Text of m2' },
+    ])
   })
 
   test('unknown fields go to metadata; invalid ones get a default and a note', async () => {

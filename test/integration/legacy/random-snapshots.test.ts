@@ -70,7 +70,7 @@ function compare({ messages, threads, sessions }: Exported, expected: Expected):
         : row.id === thread.id,
     )
     const { session_id, mode, status, metadata } = thread
-    const last = thread.messages.at(-1)
+    const last = thread.messages.findLast(({ role }) => role !== 'tool')
     expect(found).toMatchObject({
       ...{ session_id, mode, status, message_count: thread.messages.length },
       ...(thread.title !== undefined && { title: thread.title }),
