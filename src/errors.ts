@@ -1,4 +1,4 @@
-/** Every way a call to this library can fail, with the HTTP status that says the same. */
+/** The error codes with their HTTP status. */
 export const errorStatus = {
   unauthenticated: 401,
   forbidden: 403,
@@ -13,19 +13,19 @@ export const errorStatus = {
 
 export type ErrorCode = keyof typeof errorStatus
 
-/** The code that an HTTP status stands for. */
+/** Returns the code for an HTTP status, or undefined. */
 export function codeOfStatus(status: number): ErrorCode | undefined {
   const codes = Object.keys(errorStatus) as ErrorCode[]
   return codes.find((code) => errorStatus[code] === status)
 }
 
-// The browser and the server entry are bundled apart and each holds a copy of the class: errors are
-// recognised by this mark, so that `instanceof` is right whichever copy threw.
+// The browser and server entries are bundled separately, each with its own copy of the class. `instanceof`
+// checks this mark, so it works whichever copy threw.
 const MARK = Symbol.for('@org/session-db/SessionDbError')
 
 /**
- * The one error class of this library. `code` is stable; `message` says what to do;
- * `details` holds only what the caller may know.
+ * The error class of this library. `code` is stable, `message` explains what to do, and `details` is safe to
+ * show to the caller.
  *
  * @example
  * try {
@@ -47,7 +47,7 @@ export class SessionDbError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.details = options.details
-    // Not a member that the type knows: the two copies would be two types, each refusing the other.
+    // Not a declared member, which would make the two copies incompatible types.
     Object.defineProperty(this, MARK, { value: true })
   }
 

@@ -13,8 +13,8 @@ export const chatMessageRoleSchema = z.enum(['system', 'user', 'assistant', 'too
 export const chatMessageStatusSchema = z.enum(['streaming', 'complete', 'error'])
 
 /**
- * One row of `chat_messages`. `position` orders a thread (1, 2, 3 …) and is given by the database;
- * `parts` are AI SDK `UIMessage` parts, kept unchanged.
+ * A row of `chat_messages`. The database assigns `position`, which orders a thread (1, 2, 3 …). `parts` are
+ * AI SDK `UIMessage` parts.
  */
 export const chatMessageRowSchema = /* @__PURE__ */ (() =>
   z.strictObject({
@@ -38,12 +38,12 @@ export const chatMessageRowSchema = /* @__PURE__ */ (() =>
 
 export type ChatMessageRow = z.output<typeof chatMessageRowSchema>
 
-/** A message as a browser holds it: every column is synced. */
+/** A message in the browser; every column is synced. */
 export const chatMessageSchema = chatMessageRowSchema
 
 export type ChatMessage = ChatMessageRow
 
-/** What a client may say when it appends a message. Its session is that of its thread. */
+/** The fields a client may set when it appends a message. The session follows from the thread. */
 export const chatMessageInsertSchema = z.strictObject({
   id: idField,
   threadId: idField,
@@ -56,7 +56,7 @@ export const chatMessageInsertSchema = z.strictObject({
   metadata: z.optional(jsonObjectField),
 })
 
-/** What a message's author, or the session's owner, may change. */
+/** The fields that a message's author or the session's owner may change. */
 export const chatMessageUpdateSchema = z.strictObject({
   content: z.optional(textField),
   parts: z.optional(jsonArrayField),

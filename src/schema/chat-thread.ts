@@ -13,7 +13,7 @@ import {
 export const chatThreadModeSchema = z.enum(['session', 'general'])
 export const chatThreadStatusSchema = z.enum(['active', 'archived'])
 
-/** One row of `chat_threads`. Counts and preview are kept by the database. */
+/** A row of `chat_threads`. The database maintains counts and preview. */
 export const chatThreadRowSchema = /* @__PURE__ */ (() =>
   z.strictObject({
     tenantId: idField,
@@ -35,13 +35,13 @@ export const chatThreadRowSchema = /* @__PURE__ */ (() =>
 
 export type ChatThreadRow = z.output<typeof chatThreadRowSchema>
 
-/** The thread as a browser holds it: the row without the server's position counter. */
+/** A thread in the browser: the row without the server's position counter. */
 export const chatThreadSchema = /* @__PURE__ */ (() =>
   z.omit(chatThreadRowSchema, { lastPosition: true }))()
 
 export type ChatThread = z.output<typeof chatThreadSchema>
 
-/** What a client may say when it creates a thread. An active one archives the one before it. */
+/** The fields a client may set when it creates a thread. An active thread archives the previous one of its mode. */
 export const chatThreadInsertSchema = z.strictObject({
   id: idField,
   sessionId: idField,
@@ -51,7 +51,7 @@ export const chatThreadInsertSchema = z.strictObject({
   metadata: z.optional(jsonObjectField),
 })
 
-/** What a thread's creator, or the session's owner, may change. */
+/** The fields that a thread's creator or the session's owner may change. */
 export const chatThreadUpdateSchema = z.strictObject({
   title: z.optional(titleField),
   status: z.optional(chatThreadStatusSchema),
@@ -80,7 +80,7 @@ export const chatThreadColumns = /* @__PURE__ */ (() =>
     updatedAt: column('updated_at', 'timestamp with time zone', { default: 'now()' }),
   }) as const satisfies ColumnMap<keyof ChatThreadRow>)()
 
-/** The start of a message as its thread shows it. The database counts characters, not UTF-16 units. */
+/** Cuts a message to the preview its thread shows. Like the database, it counts characters, not UTF-16 units. */
 export function previewOf(content: string): string {
   return [...content.slice(0, 2 * PREVIEW_LENGTH)].slice(0, PREVIEW_LENGTH).join('')
 }

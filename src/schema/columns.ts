@@ -1,6 +1,6 @@
 import type { JsonValue } from './fields.ts'
 
-/** What a value of each Postgres type is in a browser. Types are spelled as `format_type` prints them. */
+/** The JavaScript type of each Postgres type in the browser. Types are spelled as `format_type` prints them. */
 interface ColumnValues {
   text: string
   uuid: string
@@ -10,20 +10,20 @@ interface ColumnValues {
   bigint: number
   real: number
   'double precision': number
-  /** As Postgres prints it: a JavaScript number would lose digits. */
+  /** Text, because a JavaScript number would lose digits. */
   numeric: string
   date: string
   jsonb: JsonValue
   'timestamp with time zone': Date
 }
 
-/** Postgres types that columns may have, spelled as `format_type` prints them. */
+/** A Postgres type, spelled as `format_type` prints it. */
 export type ColumnType = keyof ColumnValues
 
 /** When a client may set a column: never, only in an insert, or in inserts and updates. */
 export type ColumnWritable = 'never' | 'insert' | 'always'
 
-/** What the database and the sync stream know of one column. */
+/** A column in the database and in the sync stream. */
 export interface ColumnDefinition<
   Type extends ColumnType = ColumnType,
   Nullable extends boolean = boolean,
@@ -33,14 +33,14 @@ export interface ColumnDefinition<
   readonly name: string
   readonly type: Type
   readonly nullable: Nullable
-  /** Default expression as `pg_get_expr` prints it, or null where there is none. */
+  /** The default expression as `pg_get_expr` prints it, or null. */
   readonly default: string | null
-  /** Whether browsers replicate it. Unsynced columns are in no shape. */
+  /** False for columns that never leave the server. */
   readonly synced: Synced
   readonly writable: ColumnWritable
 }
 
-/** The columns of one table, keyed by the property name that TypeScript code uses. */
+/** The columns of a table by property name. */
 export type ColumnMap<Property extends string = string> = Readonly<
   Record<Property, ColumnDefinition>
 >
@@ -56,7 +56,9 @@ type Given<Options extends ColumnOptions, Name extends keyof ColumnOptions, Defa
   Options extends Readonly<Record<Name, infer Value>> ? Value : Default
 
 /**
- * Describes one column; not null, synced and read-only unless told otherwise.
+ * Describes a column. By default it is NOT NULL, synced and read-only for clients.
+ *
+ * @param name the name in the database
  *
  * @example
  * column('due_at', 'timestamp with time zone', { nullable: true })
@@ -85,7 +87,7 @@ export function column(
   }
 }
 
-/** The row that a browser holds of these columns: those that are synced. */
+/** The browser's row type for these columns; unsynced columns are left out. */
 export type RowOf<Columns extends ColumnMap> = {
   -readonly [Property in keyof Columns as Columns[Property]['synced'] extends false
     ? never
@@ -95,7 +97,7 @@ export type RowOf<Columns extends ColumnMap> = {
 }
 
 /**
- * Lists the database names of the columns a browser may replicate, in definition order.
+ * Lists the database names of the synced columns, in definition order.
  *
  * @example
  * syncedColumnNames(sessionColumns).includes('content_ref') // false

@@ -1,8 +1,8 @@
 import * as z from 'zod/mini'
 
-/** Longest id, in characters. Ids are the app's own text; new ones are UUIDv7. */
+/** Maximum length of an id, in characters. Apps choose their ids; the library creates UUIDv7. */
 export const MAX_ID_LENGTH = 128
-/** Longest title, in characters. */
+/** Maximum length of a title, in characters. */
 export const MAX_TITLE_LENGTH = 1_000
 /** Length of a thread's `lastMessagePreview`, in characters. */
 export const PREVIEW_LENGTH = 280
@@ -15,10 +15,10 @@ function isStorable(text: string): boolean {
 
 const NOT_STORABLE = 'must not hold U+0000 or a lone surrogate: Postgres cannot store them'
 
-/** Any text Postgres can store. */
+/** Text that Postgres can store. */
 export const textField = z.string().check(z.refine(isStorable, NOT_STORABLE))
 
-/** Text of at most this many characters, counted as Postgres counts them (an emoji is one). */
+/** Text of limited length, in characters as Postgres counts them (an emoji is one). */
 export function textUpTo(characters: number) {
   const message = `must not be longer than ${characters} characters`
   return textField.check(z.refine((text) => hasAtMost(text, characters), message))
@@ -35,7 +35,7 @@ export const idField = textUpTo(MAX_ID_LENGTH).check(z.minLength(1))
 /** A title: 1 to 1,000 characters. */
 export const titleField = textUpTo(MAX_TITLE_LENGTH).check(z.minLength(1))
 
-/** A point in time. Rows hold a `Date`; on the wire an ISO 8601 string with offset does too. */
+/** A point in time: a `Date`, or an ISO 8601 string with an offset, which becomes one. */
 export const timestampInput = z.union([
   z.date(),
   z.pipe(
@@ -56,7 +56,7 @@ export type JsonValue =
 /** A JSON object, as kept in a jsonb column. */
 export type JsonObject = { readonly [key: string]: JsonValue }
 
-/** Any JSON value, or undefined where an optional property is left out. */
+/** A JSON value, or undefined for an omitted property. */
 type JsonInput = JsonValue | undefined
 
 const MAX_JSON_DEPTH = 100
@@ -116,7 +116,7 @@ export const countField = z.int().check(z.nonnegative())
 /** A whole number of 0 or more that an integer column holds. */
 export const integerField = countField.check(z.maximum(2_147_483_647))
 
-/** The beginning of a message. Postgres counts characters, so an emoji is one, not two. */
+/** The preview of a message. As in Postgres, an emoji counts as one character. */
 export const previewField = /* @__PURE__ */ (() =>
   textField.check(
     z.refine(

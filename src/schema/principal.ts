@@ -1,6 +1,6 @@
 /**
- * Who is asking: the tenant and the user that the app's own authentication vouches for.
- * Never built from anything the client says.
+ * The authenticated user of a request and its tenant. The app's authentication creates it; it never contains
+ * unverified input from the client.
  */
 export interface Principal {
   readonly tenantId: string

@@ -15,22 +15,22 @@ export const sessionStatusSchema = z.enum(['pending', 'ready', 'failed'])
 export const sessionSourceSchema = z.enum(['upload', 'bundled', 'external', 'import'])
 export const sessionFormatSchema = z.enum(['codex', 'claude-code', 'gemini-cli', 'other'])
 
-/** How far the server is with a session's content. */
+/** Progress of the server's work on a session's content. */
 export interface SessionProgress {
-  /** `upload` while bytes arrive, `derive` while the timeline is made of them. */
+  /** `upload` while bytes arrive, `derive` while they are parsed into the timeline. */
   readonly phase: 'upload' | 'derive'
-  /** Bytes of the content dealt with in this phase. */
+  /** Bytes processed in this phase. */
   readonly doneBytes: number
-  /** Bytes there are, or null while nobody knows. */
+  /** Total bytes, or null if not known yet. */
   readonly totalBytes: number | null
-  /** Timeline events made so far, in the phase `derive`. */
+  /** Timeline events derived so far; only in the phase `derive`. */
   readonly events?: number
 }
 
-// Only the server writes it, so that to check more than that it is an object would check ourselves.
+// Only the server writes it, so its properties aren't validated.
 const progressField = jsonObjectField as unknown as z.ZodMiniType<SessionProgress, SessionProgress>
 
-/** One row of `sessions`, with every column the database has. */
+/** A row of `sessions` with every column of the database. */
 export const sessionRowSchema = /* @__PURE__ */ (() =>
   z.strictObject({
     tenantId: idField,
@@ -63,13 +63,13 @@ export const sessionRowSchema = /* @__PURE__ */ (() =>
 
 export type SessionRow = z.output<typeof sessionRowSchema>
 
-/** The session as a browser holds it: the row without server-only columns. */
+/** A session in the browser: the row without server-only columns. */
 export const sessionSchema = /* @__PURE__ */ (() =>
   z.omit(sessionRowSchema, { contentRef: true, contentSha256: true }))()
 
 export type Session = z.output<typeof sessionSchema>
 
-/** What may be said of a new session and changed later. */
+/** The fields that can be set in a new session and changed later. */
 const changeable = {
   visibility: z.optional(sessionVisibilitySchema),
   repoLabel: z.optional(z.nullable(textField)),
@@ -81,7 +81,7 @@ const changeable = {
   metadata: z.optional(jsonObjectField),
 }
 
-/** What a client may say when it creates a session. Owner and tenant come from the principal. */
+/** The fields a client may set when it creates a session. Owner and tenant come from the principal. */
 export const sessionInsertSchema = z.strictObject({
   id: idField,
   title: titleField,
@@ -92,7 +92,7 @@ export const sessionInsertSchema = z.strictObject({
   ...changeable,
 })
 
-/** What the owner may change in a session. */
+/** The fields of a session that its owner may change. */
 export const sessionUpdateSchema = z.strictObject({
   title: z.optional(titleField),
   ...changeable,

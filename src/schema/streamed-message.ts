@@ -10,17 +10,17 @@ import {
 } from './fields.ts'
 
 /**
- * One row of `chat_message_deltas`: a piece of a message that is being streamed. Rows are only ever
- * added, and deleted once the database has put them into the message, when it ends.
+ * A row of `chat_message_deltas`: a piece of a message that is being streamed. Rows are never updated. When
+ * the stream ends, the database folds them into the message and deletes them.
  */
 export const chatMessageDeltaRowSchema = /* @__PURE__ */ (() =>
   z.strictObject({
     tenantId: idField,
     messageId: idField,
-    /** Orders the pieces of a message, without gaps. */
+    /** Numbers the pieces of a message without gaps. */
     seq: integerField,
     sessionId: idField,
-    /** The window of time in which the message was created; see `streamEpoch`. */
+    /** The time window in which the message was created; see `streamEpoch`. */
     epoch: textField,
     /** Text that follows what is there: of the answer, or of the `part` when there is one. */
     delta: textField,
@@ -52,13 +52,12 @@ export const chatMessageDeltaColumns = /* @__PURE__ */ (() =>
     }),
   }) as const satisfies ColumnMap<keyof ChatMessageDeltaRow>)()
 
-/** Length of a stream epoch, in ms. */
+/** The length of a stream epoch, in ms. */
 export const STREAM_EPOCH_MS = 300_000
 
 /**
- * The epoch of a message: five minutes of the clock. Deltas are replicated by session and epoch, so
- * that whoever opens a session in the middle of an answer reads what belongs to it, and not the
- * history of all answers before.
+ * Returns a message's epoch: the five-minute window in which it was created. Deltas are replicated by session
+ * and epoch, so a client that opens a session during an answer doesn't download the deltas of earlier answers.
  *
  * @example
  * streamEpoch(new Date('2024-05-01T10:00:00Z')) // '5715288'
@@ -67,19 +66,19 @@ export function streamEpoch(createdAt: Date): string {
   return String(Math.floor(createdAt.getTime() / STREAM_EPOCH_MS))
 }
 
-/** Why a message ended before it was complete. */
+/** The reason why a message ended before it was complete. */
 export interface StreamError {
-  /** `failed` and `aborted` are the writer's word; `abandoned` means that the writer was gone. */
+  /** `failed` and `aborted` are set by the writer, `abandoned` by the server when the writer is gone. */
   readonly code: 'failed' | 'aborted' | 'abandoned'
-  /** For people. */
+  /** Shown to users. */
   readonly message: string
 }
 
-/** What a message says of its stream, under `metadata.stream`; gone once it is complete. */
+/** The state of a message's stream, stored in `metadata.stream` until the message is complete. */
 export interface StreamState {
-  /** Who may append. A new writer puts an end to the one before it. */
+  /** The writer that may append. A new writer takes over from the previous one. */
   readonly writer?: string
-  /** Deltas before this one are in `content` and `parts` already. */
+  /** The number of the first delta that isn't folded into `content` and `parts` yet. */
   readonly from?: number
   readonly error?: StreamError
 }
@@ -94,7 +93,7 @@ const streamStateSchema = /* @__PURE__ */ (() =>
   }))()
 
 /**
- * Reads what a message says of its stream; empty when it says nothing.
+ * Reads the stream state from a message's metadata. Returns an empty object if there is none.
  *
  * @example
  * streamStateOf(message.metadata).error?.message

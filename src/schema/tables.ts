@@ -4,7 +4,7 @@ import { sessionColumns } from './session.ts'
 import { chatMessageDeltaColumns } from './streamed-message.ts'
 import { timelineEventColumns } from './timeline-event.ts'
 
-/** The four replicated collections: the name code uses, the table's name, its columns. */
+/** The four replicated collections by their name in code, with table name and columns. */
 export const tables = {
   sessions: { name: 'sessions', columns: sessionColumns },
   timelineEvents: { name: 'timeline_events', columns: timelineEventColumns },
@@ -12,10 +12,10 @@ export const tables = {
   chatMessages: { name: 'chat_messages', columns: chatMessageColumns },
 } as const
 
-/** Name of a collection as code and mutations spell it. */
+/** The name of a collection in code and mutations. */
 export type CollectionName = keyof typeof tables
 
-/** Every table that is replicated: those of the collections, and the deltas of streamed messages. */
+/** All replicated tables: those of the collections and the deltas of streamed messages. */
 export const replicatedTables = /* @__PURE__ */ (() =>
   ({
     ...tables,

@@ -14,8 +14,8 @@ export const timelineEventKindSchema = z.enum([
 ])
 
 /**
- * One row of `timeline_events`. `seq` orders a session's events; it starts at 0. `derivedBy` names the
- * parser that made the event of the session's content; it is null for events that the app wrote.
+ * A row of `timeline_events`. `seq` orders a session's events, starting at 0. `derivedBy` names the parser that
+ * derived the event from the session's content; it is null for events that the app wrote.
  */
 export const timelineEventRowSchema = /* @__PURE__ */ (() =>
   z.strictObject({
@@ -38,13 +38,13 @@ export const timelineEventRowSchema = /* @__PURE__ */ (() =>
 
 export type TimelineEventRow = z.output<typeof timelineEventRowSchema>
 
-/** A timeline event as a browser holds it: the row without what only derivation needs. */
+/** A timeline event in the browser: the row without the column that only derivation needs. */
 export const timelineEventSchema = /* @__PURE__ */ (() =>
   z.omit(timelineEventRowSchema, { derivedBy: true }))()
 
 export type TimelineEvent = z.output<typeof timelineEventSchema>
 
-/** What a session's owner may say of a new event. */
+/** The fields that a session's owner may set in a new event. */
 export const timelineEventInsertSchema = z.strictObject({
   id: idField,
   sessionId: idField,
@@ -60,7 +60,7 @@ export const timelineEventInsertSchema = z.strictObject({
   data: z.optional(jsonObjectField),
 })
 
-/** What a session's owner may change in an event; its place in the session is fixed. */
+/** The fields of an event that the session's owner may change. Its place in the session is fixed. */
 export const timelineEventUpdateSchema = z.partial(
   z.omit(timelineEventInsertSchema, { id: true, sessionId: true, seq: true }),
 )
@@ -90,16 +90,16 @@ export const timelineEventColumns = /* @__PURE__ */ (() =>
     createdAt: column('created_at', 'timestamp with time zone', { default: 'now()' }),
   }) as const satisfies ColumnMap<keyof TimelineEventRow>)()
 
-/** Which events of a timeline to show; what is left out does not matter. */
+/** Selects events of a timeline. Omitted properties match every event. */
 export interface TimelineFilter {
   readonly kinds?: readonly TimelineEvent['kind'][]
   readonly roles?: readonly string[]
   readonly tools?: readonly string[]
-  /** Not before. */
+  /** The event occurred at or after this time. */
   readonly from?: Date
-  /** Before. */
+  /** The event occurred before this time. */
   readonly until?: Date
-  /** Part of the title or the text, whatever its case. */
+  /** Text that the title or the text contains, ignoring case. */
   readonly text?: string
 }
 
@@ -108,7 +108,7 @@ export function listOfTexts(length: number) {
   return z.array(textField.check(z.maxLength(200))).check(z.minLength(1), z.maxLength(length))
 }
 
-/** Checks a filter that came from elsewhere. */
+/** Validates a filter from an untrusted caller. */
 export const timelineFilterSchema = /* @__PURE__ */ (() =>
   z.strictObject({
     kinds: z.optional(z.array(timelineEventKindSchema).check(z.minLength(1), z.maxLength(8))),
@@ -119,7 +119,7 @@ export const timelineFilterSchema = /* @__PURE__ */ (() =>
     text: z.optional(textField.check(z.maxLength(1_000))),
   }))()
 
-/** A pattern for LIKE that matches any text with these characters in it, each for itself. */
+/** Returns a LIKE pattern that matches every text containing `text` literally. */
 export function containsPattern(text: string): string {
   return `%${text.replaceAll(/[\\%_]/g, '\\$&')}%`
 }

@@ -12,7 +12,7 @@ export type ParamFields = Readonly<Record<string, z.core.$ZodType<unknown, strin
 
 type ParamSchema<Fields extends ParamFields> = z.ZodMiniObject<Fields, z.core.$strict>
 
-/** A shape of any parameters and columns that a principal of this kind can ask for. */
+/** A shape with any parameters and columns, for principals of type `P`. */
 export interface AnyShape<P extends Principal = Principal> {
   readonly table: string
   readonly columns: ColumnMap
@@ -22,7 +22,7 @@ export interface AnyShape<P extends Principal = Principal> {
   readonly rows: (principal: P, params: never) => Condition
 }
 
-/** A named shape: which rows and columns of one table a principal may replicate. */
+/** A named shape: the rows and columns of one table that a principal may replicate. */
 export interface ShapeDefinition<
   P extends Principal = Principal,
   Fields extends ParamFields = ParamFields,
@@ -33,47 +33,47 @@ export interface ShapeDefinition<
   readonly rows: (principal: P, params: z.output<ParamSchema<Fields>>) => Condition
 }
 
-/** What `defineShape` is told. */
+/** Options of `defineShape`. */
 export interface ShapeOptions<
   P extends Principal,
   Fields extends ParamFields,
   Columns extends ColumnMap,
 > {
-  /** The table's name in the database; with its schema as `schema.table`. */
+  /** The table's name in the database, or `schema.table`. */
   readonly table: string
   /**
-   * The columns, by the property that a row has in the browser; primary key included. Nothing else,
-   * and none with `synced: false`, is sent or can be asked about.
+   * The columns by the property name a row has in the browser, primary key included. Other columns, and those
+   * with `synced: false`, are never sent and can't be queried.
    */
   readonly columns: Columns
-  /** Validates each parameter. One that is not named here is refused. */
+  /** A schema per parameter. Other parameters are refused. */
   readonly params?: Fields
-  /** What must hold between the parameters: says what is wrong, or nothing. */
+  /** Validates the parameters together. Returns the problem, or undefined. */
   readonly checkParams?: (params: z.output<ParamSchema<Fields>>) => string | undefined
-  /** The properties that tell rows of the shape apart in the browser. Default `['id']`. */
+  /** The properties that identify a row of the shape in the browser. Default `['id']`. */
   readonly key?: readonly (keyof Columns & string)[]
   /**
-   * The database name of the column that says whose a row is; `tenant_id` by default. Every shape is
-   * confined to the principal's tenant by it. `null` for a table that belongs to no tenant.
+   * The database name of the column that holds the tenant. Every shape is confined to the principal's tenant by
+   * it. Default `tenant_id`; `null` for a table without tenants.
    */
   readonly tenantColumn?: string | null
   /**
-   * Which rows of the tenant; all of them when left out. Authorisation belongs here: it is
+   * Selects rows of the tenant; by default all of them. Authorisation belongs here, because the condition is
    * re-evaluated as the database changes.
    */
   readonly rows?: (principal: P, params: z.output<ParamSchema<Fields>>) => Condition
 }
 
-/** Shapes by the name clients use in the URL. */
+/** Shapes by their name in the URL. */
 export type ShapeRegistry<P extends Principal = Principal> = Readonly<Record<string, AnyShape<P>>>
 
 const everyRow: Condition = { kind: 'and', conditions: [] }
 
 /**
- * Declares a shape. Types of parameters and rows follow from it, on the server and in the browser.
- * Annotate the principal where the app has one of its own.
+ * Declares a shape. The types of its parameters and rows, on the server and in the browser, follow from it.
+ * If the app has its own principal type, annotate the principal of `rows`.
  *
- * @throws TypeError for a parameter that Electric or the server gives, or a key that is no synced column
+ * @throws TypeError if a parameter has a reserved name, or a key isn't a synced column
  * @example
  * const notes = defineShape({
  *   table: 'notes',

@@ -1,15 +1,15 @@
 import { ELECTRIC_PROTOCOL_QUERY_PARAMS } from '@electric-sql/client'
 
-/** What a parameter's name may look like; anything else could be read differently by two parsers. */
+/** The allowed parameter names. Two URL parsers could read any other name differently. */
 export const PARAMETER_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/
 
 export const SUBSET_PREFIX = 'subset__'
 
-/** What a client tells Electric of its place in a shape. */
+/** The parameters with which a client tells Electric its position in a shape. */
 export const protocolNames: ReadonlySet<string> = /* @__PURE__ */ (() =>
   new Set(ELECTRIC_PROTOCOL_QUERY_PARAMS.filter((name) => !name.startsWith(SUBSET_PREFIX))))()
 
-/** What only the server may tell Electric. */
+/** The parameters of Electric that only the server may set. */
 export const serverNames: ReadonlySet<string> = new Set([
   'table',
   'where',
@@ -23,7 +23,7 @@ export const serverNames: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Says why no shape can have a parameter of this name; undefined when it can.
+ * Returns why a shape can't have a parameter of this name, or undefined if it can.
  *
  * @example
  * parameterNameProblem('where') // 'is decided by the server'

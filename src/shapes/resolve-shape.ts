@@ -5,22 +5,22 @@ import type { Principal } from '../schema/principal.ts'
 import { problemIn, validate } from '../schema/validate.ts'
 import type { AnyShape, ShapeRegistry } from './define-shape.ts'
 
-/** A shape as Electric is asked for it. */
+/** The shape that the proxy requests from Electric. */
 export interface ResolvedShape extends WhereClause {
   readonly table: string
   readonly columns: readonly string[]
-  /** What `where` and `params` are the text of. */
+  /** The condition that `where` and `params` express. */
   readonly condition: Condition
 }
 
-/** Why a shape request was refused. */
+/** The reason why a shape request was refused. */
 export type ShapeRefusal =
   | { readonly reason: 'unknown_shape'; readonly message: string }
   | { readonly reason: 'invalid_params'; readonly message: string }
 
 /**
- * Turns (name, parameters, principal) into table, columns and where clause, confined to the
- * principal's tenant. The client's texts only ever become parameter values.
+ * Resolves a name and parameters to table, columns and where clause, confined to the principal's tenant. The
+ * client's texts become parameter values, never SQL.
  *
  * @example
  * resolveShape(sessionShapes, 'session-timeline', { sessionId: 's1' }, principal)
@@ -49,11 +49,11 @@ function rowsOf<P extends Principal>(
   principal: P,
   params: object,
 ): Condition {
-  // What the definition's own schema has accepted is what its `rows` takes.
+  // `params` is the output of the definition's own schema, which is what its `rows` takes.
   return withinTenant(rows(principal, params as never), principal.tenantId, tenantColumn)
 }
 
-/** Whether `resolveShape` refused. */
+/** Returns true if `resolveShape` refused the request. */
 export function isRefusal(resolved: ResolvedShape | ShapeRefusal): resolved is ShapeRefusal {
   return 'reason' in resolved
 }

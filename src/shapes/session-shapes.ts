@@ -11,7 +11,7 @@ import { chatMessageDeltaColumns } from '../schema/streamed-message.ts'
 import { timelineEventColumns } from '../schema/timeline-event.ts'
 import { defineShape } from './define-shape.ts'
 
-/** Most events that one window of a timeline may span. */
+/** The maximum number of events in one window of a timeline. */
 export const MAX_WINDOW_EVENTS = 10_000
 
 const MAX_SEQ = 2_147_483_647
@@ -67,7 +67,7 @@ export function createSessionShapes<P extends Principal = Principal>(access: Ses
       params: bySession,
       rows: (principal: P, { sessionId }) => visibleChildren(principal, sessionId),
     }),
-    /** Part of a timeline: `fromSeq` up to, and not including, `toSeq`. */
+    /** Part of a timeline: from `fromSeq` to before `toSeq`. */
     'session-timeline-window': defineShape({
       table: 'timeline_events',
       columns: timelineEventColumns,
@@ -100,7 +100,7 @@ export function createSessionShapes<P extends Principal = Principal>(access: Ses
       rows: (principal: P, { sessionId, threadId }) =>
         visibleChildren(principal, sessionId, where.eq('thread_id', threadId)),
     }),
-    // What is being said right now; a collection adds it to its messages while one of them streams.
+    // The pieces of messages that are being streamed; a collection folds them into its messages.
     'session-deltas': defineShape({
       table: 'chat_message_deltas',
       columns: chatMessageDeltaColumns,

@@ -1,30 +1,30 @@
 import { SessionDbError } from '../errors.ts'
 import type { ColumnDefinition, ColumnMap } from '../schema/index.ts'
 
-/** A row of a table of the app's own, by property. */
+/** A row of an app's own table, by property. */
 export type AppRow = Readonly<Record<string, unknown>>
 
-/** A table of the app's own, as its shapes and their conditions see it. */
+/** An app's own table, for its shapes and their conditions. */
 export interface AppTable {
-  /** All columns that shapes send or conditions look at. */
+  /** All columns that shapes send or conditions use. */
   readonly columns: ColumnMap
-  /** The properties of its primary key. Default `['tenantId', 'id']`. */
+  /** The properties of the primary key. Default `['tenantId', 'id']`. */
   readonly primaryKey?: readonly string[]
-  /** The rows there are at first. What is left out is null. */
+  /** The initial rows. Omitted properties are null. */
   readonly rows?: readonly AppRow[]
 }
 
-/** Tables of the app's own, by their names in the database. */
+/** An app's own tables, by their names in the database. */
 export type AppTables = Readonly<Record<string, AppTable>>
 
-/** Rows of the app's own tables, by table and key. Rows are never changed, only replaced. */
+/** Rows of the app's own tables, by table and key. Rows are immutable. */
 export type AppRows = ReadonlyMap<string, Map<string, AppRow>>
 
 export function emptyAppRows(tables: AppTables): AppRows {
   return new Map(Object.keys(tables).map((name) => [name, new Map()]))
 }
 
-/** The same rows in tables of their own. */
+/** Copies the tables; the rows are shared. */
 export function copyAppRows(rows: AppRows): AppRows {
   return new Map([...rows].map(([name, table]) => [name, new Map(table)]))
 }
@@ -34,9 +34,9 @@ export function primaryKeyOf({ primaryKey = ['tenantId', 'id'] }: AppTable): rea
 }
 
 /**
- * The table of this name.
+ * Returns the table of this name.
  *
- * @throws SessionDbError `invalid` when the mock was given none
+ * @throws SessionDbError `invalid` if the mock has no such table
  */
 export function appTableOf(tables: AppTables, name: string): AppTable {
   const table = Object.hasOwn(tables, name) ? tables[name] : undefined
@@ -45,15 +45,15 @@ export function appTableOf(tables: AppTables, name: string): AppTable {
   throw new SessionDbError('invalid', message)
 }
 
-/** What tells two rows of a table apart. */
+/** Returns the map key of a row. */
 export function appKeyOf(table: AppTable, row: AppRow): string {
   return JSON.stringify(primaryKeyOf(table).map((property) => row[property]))
 }
 
 /**
- * A row with null where nothing is said.
+ * Completes a row with nulls.
  *
- * @throws SessionDbError `invalid` for what the table has no column for, or a null it does not take
+ * @throws SessionDbError `invalid` for a property without a column, or a null in a NOT NULL column
  */
 export function completeAppRow(name: string, table: AppTable, given: AppRow): AppRow {
   const unknown = Object.keys(given).find((property) => !Object.hasOwn(table.columns, property))

@@ -30,9 +30,9 @@ const idPrefixes: Readonly<Record<CollectionName, string>> = {
 }
 
 /**
- * Fills a row up: first with the defaults of the database, then with what a test seldom cares about.
+ * Completes a row with the database's defaults, and with plausible values for required columns.
  *
- * @throws SessionDbError `invalid`, naming the property that the database would not take
+ * @throws SessionDbError `invalid`, naming the property that the database would refuse
  * @example
  * completeRow(transaction, 'chatMessages', { threadId: 't1', content: 'Hi' }, principal)
  */
@@ -78,7 +78,7 @@ function databaseDefaults(collection: CollectionName, now: Date): Record<string,
   )
 }
 
-/** The value of a default expression as `pg_get_expr` prints it. */
+/** Evaluates a default expression as `pg_get_expr` prints it. */
 function defaultValue({ default: expression, type }: ColumnDefinition, now: Date): unknown {
   if (expression === null) return null
   if (expression === 'now()') return now
@@ -88,7 +88,7 @@ function defaultValue({ default: expression, type }: ColumnDefinition, now: Date
 
 type Known = { readonly tenantId: string; readonly id: string }
 
-/** Values of columns that have no default: the database would insist on them. */
+/** Returns values for required columns without a default. */
 function plausible(
   { tables }: Transaction,
   collection: CollectionName,
@@ -118,10 +118,10 @@ function plausible(
 }
 
 /**
- * Puts the first rows in. Threads count their messages, but a row that has just been put in has the
- * version and the counters it was given.
+ * Inserts the initial rows. Threads count their messages, except for counters that a row sets explicitly, and
+ * every row keeps its version.
  *
- * @throws SessionDbError `invalid` for a row that the database would not take
+ * @throws SessionDbError `invalid` for a row that the database would refuse
  */
 export function seedRows(database: MemoryDatabase, rows: RowInputs, principal: Principal): void {
   database.transaction((transaction) => {

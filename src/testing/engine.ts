@@ -15,17 +15,17 @@ import {
 import type { OpenRequest } from './requests.ts'
 import type { RowSource } from './row-source.ts'
 
-/** The shape engine that stands behind the proxy. */
+/** The shape engine behind the proxy. */
 export interface Engine<P extends Principal> {
-  /** The registry, so that the engine knows which condition the proxy has made a where clause of. */
+  /** The registry for the proxy. It records the condition behind each where clause for the engine. */
   readonly registry: ShapeRegistry<P>
   readonly shapes: MemoryShapes
-  /** Answers one request of the proxy. */
+  /** Returns the `fetch` that serves one request of the proxy. */
   fetchFor(open: OpenRequest): typeof fetch
-  /** Expires the shapes of a name (all when undefined): their clients are told to start over. */
+  /** Expires the shapes of a name (all if undefined), so that their clients get a 409 and refetch. */
   expire(shape: string | undefined): void
   isRetired(handle: string): boolean
-  /** Expires all shapes; their handles are good for nothing from now on. */
+  /** Expires all shapes and retires their handles. */
   retire(): void
 }
 
@@ -37,7 +37,7 @@ const MAX_BYTES = 2 ** 28
 /**
  * Creates the engine over rows in memory.
  *
- * @param options.salt - makes its handles differ from those of other engines.
+ * @param options.salt makes its handles different from those of other engines
  * @example
  * const engine = createEngine(database, { registry: sessionShapes, longPollMs: 20_000, salt: 'a' })
  */
@@ -98,7 +98,7 @@ export function createEngine<P extends Principal>(
         return toResponse(errorResponse(context, 503, { message }, retryAfterSeconds))
       }
       const request = new Request(String(input), { method, ...(headers ? { headers } : {}) })
-      // Given to the constructor, a signal must be of the same realm: in jsdom it is not.
+      // The Request constructor requires a signal of its own realm, which jsdom's isn't.
       Object.defineProperty(request, 'signal', { value: open.signal })
       return toResponse(await answer(request))
     },
@@ -118,7 +118,7 @@ export function createEngine<P extends Principal>(
   }
 }
 
-/** What a where clause and its parameters are known by. */
+/** Returns the key that a where clause and its parameters are recorded under. */
 function identity({ table, where, params }: Pick<ShapeParams, 'table' | 'where' | 'params'>) {
   return JSON.stringify([table, where, params])
 }

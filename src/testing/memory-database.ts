@@ -25,7 +25,7 @@ import {
 } from './transaction.ts'
 import { rowText } from './wire-text.ts'
 
-/** What a transaction was, when it has been committed; `txid` is null when it changed nothing. */
+/** A committed transaction; `txid` is null if it changed nothing. */
 export interface Committed<Result> {
   readonly result: Result
   readonly txid: number | null
@@ -33,24 +33,24 @@ export interface Committed<Result> {
 
 type TableName = keyof TableRows
 
-/** The tables in memory, and those of the app. */
+/** The library's tables in memory, and those of the app. */
 export interface MemoryDatabase extends RowSource {
   readonly tables: Tables
-  /** The rows of a table of the app's own. */
+  /** Returns the rows of an app's own table. */
   appRows(table: string): AppRow[]
-  /** Puts a row of the app's in, or in the place of the one with the same key. Returns it as stored. */
+  /** Inserts or replaces a row of the app. Returns it as stored. */
   putAppRow(table: string, row: AppRow): AppRow
-  /** Removes the row with the same key, if there is one. */
+  /** Deletes the row with the same key, if it exists. */
   deleteAppRow(table: string, row: AppRow): void
   /**
-   * Runs one transaction: all of it, or nothing when `work` throws. Within another it is part of that.
+   * Runs a transaction, which is rolled back if `work` throws. A nested transaction joins the outer one.
    */
   transaction<Result>(work: (transaction: Transaction) => Result): Committed<Result>
-  /** Forgets all rows, telling nobody. Ids of transactions are never given again. */
+  /** Removes all rows without publishing it. Transaction ids are never reused. */
   clear(): void
 }
 
-/** As far as a real server is when somebody starts to use it. */
+/** Where a new server's transaction ids start. */
 const FIRST_TXID = 742
 const FIRST_LSN = 26_740_000n
 const LSN_STEP = 168n
@@ -77,8 +77,8 @@ const collections = new Map<string, TableName>(
 /**
  * Creates an empty database.
  *
- * @param onCommit - told of every transaction that changed something.
- * @param appTables - the tables of the app's own.
+ * @param onCommit called with every transaction that changed something
+ * @param appTables the app's own tables
  * @example
  * const database = createMemoryDatabase((transaction) => shapes.publish(transaction))
  */

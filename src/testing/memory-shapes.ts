@@ -30,29 +30,29 @@ import {
   type MovedValue,
 } from './shape-members.ts'
 
-/** A condition, and the name of the shape whose rows it decides on. */
+/** A condition and the name of its shape. */
 export interface NamedCondition {
   readonly name: string
   readonly condition: Condition
 }
 
-/** A checked shape over rows in memory. */
+/** A validated shape over rows in memory. */
 export interface MemoryShape extends ShapeDefinition, FeedShape {
   readonly name: string
 }
 
 /** Shapes over rows in memory. */
 export interface MemoryShapes extends ShapeSource<MemoryShape, never> {
-  /** Tells every open shape of a transaction. */
+  /** Applies a transaction to every open shape. */
   publish(transaction: CommittedTransaction): void
 }
 
 /**
- * Creates a source of shapes over rows in memory. No SQL is read: the caller knows which condition a
- * where clause is the text of.
+ * Creates a source of shapes over rows in memory. It doesn't parse SQL: the caller maps a where clause back to
+ * its condition.
  *
- * @param options.salt - makes handles differ from those of any other source, at any time.
- * @param options.conditionOf - the condition of a request; undefined where there is none such.
+ * @param options.salt makes handles different from those of every other source
+ * @param options.conditionOf returns the condition of a request, or undefined if it is unknown
  * @example
  * const shapes = createMemoryShapes(database, { salt: 'a', conditionOf })
  */
@@ -125,20 +125,20 @@ function schemaOf({ columns, keyColumns }: TableForm, names: readonly string[]):
   return JSON.stringify(Object.fromEntries(described))
 }
 
-/** What a feed fills a log with. */
+/** The part of a shape that its feed needs. */
 export interface FeedShape {
   readonly table: string
   readonly condition: Condition
   readonly message: MessageShape
-  /** Whether the snapshot holds rows: not with `log=changes_only`. */
+  /** False for `log=changes_only`, whose snapshot has no rows. */
   readonly sendsRows: boolean
 }
 
-/** Keeps the log of one shape in step with the rows in memory. */
+/** Appends a transaction's changes to the log of one shape. */
 export type MemoryFeed = (transaction: CommittedTransaction) => void
 
 /**
- * Fills a log with a snapshot; the feed it returns puts transactions after it.
+ * Writes the snapshot to a log. The returned feed appends transactions.
  *
  * @example
  * const feed = startMemoryFeed(shape, log, source)

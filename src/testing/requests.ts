@@ -1,36 +1,34 @@
 import { HttpResponse } from 'msw'
 
-/** What the next request of a shape is answered with instead of rows. */
+/** The response to the next request of a shape instead of rows. */
 export type Interruption =
   | { readonly status: 401 }
   | { readonly status: 503; readonly retryAfterSeconds: number }
 
-/** One request that has not been answered yet. */
+/** A request without a response yet. */
 export interface OpenRequest {
   readonly shape: string
-  /** What it is answered with instead, when it was the next one. */
+  /** The interruption it is answered with, if any. */
   readonly interruption: Interruption | undefined
-  /** Aborted when the client has gone, and when a long poll is to end early, as if by its timeout. */
+  /** Aborted when the client disconnects, or to end a long poll early as if it had timed out. */
   readonly signal: AbortSignal
 }
 
-/** The requests of a mock, and what happens to them. */
+/** The open requests of a mock, and the faults to simulate. */
 export interface Requests {
-  /**
-   * Answers a request: with what `answer` gives, after the delay, unless it is cut short.
-   */
+  /** Responds with the result of `answer` after the delay, unless the request is cut short. */
   run(request: Request, answer: (open: OpenRequest) => Promise<Response>): Promise<Response>
-  /** Every answer takes so much longer, in ms. */
+  /** Delays every response, in ms. */
   delay(ms: number): void
-  /** The first page of every shape takes so much longer, in ms. */
+  /** Delays the first page of every shape, in ms. */
   slowFirstPage(ms: number): void
-  /** Interrupts the next request of a shape (of any when undefined), ending the polls that wait. */
+  /** Interrupts the next request of a shape (any shape if undefined) and ends waiting polls. */
   interrupt(shape: string | undefined, interruption: Interruption): void
-  /** Answers all open requests at once with what `cut` makes. */
+  /** Responds to all open requests immediately with the result of `cut`. */
   cutAll(cut: () => Response): void
-  /** Breaks all open requests, and every further one while `isDown`. */
+  /** Fails all open requests, and later ones while `isDown`, with a network error. */
   setConnection(isDown: boolean): void
-  /** Ends all delays and interruptions. */
+  /** Removes all delays and interruptions. */
   reset(): void
 }
 
@@ -40,7 +38,7 @@ interface Flight {
   cut(response: Response): void
 }
 
-/** Creates an empty set of requests, without delays. */
+/** Creates an empty set of requests without delays. */
 export function createRequests(): Requests {
   const flights = new Set<Flight>()
   let pending: { readonly shape: string | undefined; readonly interruption: Interruption }[] = []
@@ -126,9 +124,9 @@ export function createRequests(): Requests {
 }
 
 /**
- * Waits, without keeping a process alive. Ends early, and quietly, when the signal is aborted.
+ * Waits without keeping the process alive. Resolves early if the signal is aborted.
  *
- * @param ms 0 waits for nothing and sets no timer
+ * @param ms resolves immediately, without a timer, if 0
  */
 export function pause(ms: number, signal: AbortSignal): Promise<void> {
   if (ms <= 0 || signal.aborted) return Promise.resolve()
@@ -139,7 +137,7 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
       resolve()
     }
     const timer: ReturnType<typeof setTimeout> | number = setTimeout(done, ms)
-    // In a browser a timer is a number, and there it keeps nothing alive.
+    // In a browser, a timer is a number.
     if (typeof timer === 'object') timer.unref()
     signal.addEventListener('abort', done)
   })

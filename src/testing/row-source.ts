@@ -1,10 +1,10 @@
 import type { Relation, RowText } from '../dev/protocol/messages.ts'
 
-/** A table as shapes see it. */
+/** A table's structure. */
 export interface TableForm {
   readonly relation: Relation
   readonly keyColumns: readonly string[]
-  /** In table order; `type` is Postgres' short name, such as `int4`. */
+  /** In table order; `type` is Postgres' internal name, such as `int4`. */
   readonly columns: readonly ColumnForm[]
 }
 
@@ -14,29 +14,29 @@ export interface ColumnForm {
   readonly notNull: boolean
 }
 
-/** One change of one row: `old` is missing in an insert, `row` in a delete. */
+/** A change of one row: `old` is missing in an insert, `row` in a delete. */
 export interface TableChange {
   readonly table: string
   readonly old: RowText | undefined
   readonly row: RowText | undefined
 }
 
-/** A transaction, when it has been committed. */
+/** A committed transaction. */
 export interface CommittedTransaction {
-  /** 32 bits, as messages carry it. */
+  /** The 32-bit id that messages carry. */
   readonly txid: number
   readonly lsn: bigint
-  /** In the order in which they were made. */
+  /** In the order they were made. */
   readonly changes: readonly TableChange[]
 }
 
-/** Rows in memory, as the wire has them. */
+/** Rows in memory in their wire form. */
 export interface RowSource {
-  /** Undefined when there is no such table. */
+  /** Returns undefined if there is no such table. */
   form(table: string): TableForm | undefined
   rowsOf(table: string): Iterable<RowText>
-  /** LSN of the last transaction. */
+  /** The LSN of the last transaction. */
   lastLsn(): bigint
-  /** The id that the next transaction will have: a snapshot sees all before it. */
+  /** The id of the next transaction; a snapshot includes all transactions before it. */
   nextTxid(): number
 }

@@ -3,51 +3,51 @@ import type { RowText } from '../dev/protocol/messages.ts'
 import { SessionDbError } from '../errors.ts'
 import type { CommittedTransaction, RowSource, TableChange } from './row-source.ts'
 
-/** A row that clients hold, and which conditions are on for it, by position. */
+/** A row in the shape, and which of the conditions hold for it, by position. */
 export interface Member {
   readonly row: RowText
   readonly on: readonly boolean[]
 }
 
-/** A value that came into, or left, the subquery at a position. */
+/** A value that entered or left the subquery at a position. */
 export interface MovedValue {
   readonly pos: number
   readonly value: string
 }
 
-/** One change of the table, as far as the shape is concerned. */
+/** A change of the table as it affects the shape. */
 export interface MemberChange {
-  /** Its place among all changes of the transaction. */
+  /** Its index among all changes of the transaction. */
   readonly index: number
   readonly old: Member | undefined
   readonly now: Member | undefined
 }
 
-/** What a transaction did to a shape, in the order in which clients can apply it. */
+/** A transaction's effect on a shape, in the order in which clients apply it. */
 export interface MemberDelta {
   readonly movedOut: readonly MovedValue[]
   readonly changes: readonly MemberChange[]
   readonly movedIn: readonly MovedValue[]
-  /** Rows that came in with the values, and that no client holds yet. */
+  /** Rows that entered the shape with the values in `movedIn`. */
   readonly entered: readonly Member[]
 }
 
-/** The rows of one shape, mirrored as its clients hold them. */
+/** The rows of one shape, as its clients have them. */
 export interface ShapeMembers {
-  /** Reads the rows that belong to the shape now. */
+  /** Loads and returns the rows of the shape. */
   load(): Iterable<Member>
   apply(transaction: CommittedTransaction): MemberDelta
 }
 
-/** Values that come into and leave one subquery; undefined at plain conditions. */
+/** The values that enter and leave one subquery; undefined for other conditions. */
 type Move = { readonly on: ReadonlySet<string>; readonly off: ReadonlySet<string> } | undefined
 
 const NO_MOVES: readonly Move[] = []
 
 /**
- * Creates the members of a shape; none before `load`.
+ * Creates the members of a shape, empty until `load`.
  *
- * @param shape.keyOf - what tells rows apart.
+ * @param shape.keyOf returns the key of a row
  * @example
  * const members = createShapeMembers({ table: 'chat_messages', condition, form, keyOf }, source)
  */
@@ -68,7 +68,7 @@ export function createShapeMembers(
   const belongs = ({ on }: Member) =>
     disjuncts.some((disjunct) => disjunct.every((position) => on[position]))
 
-  /** A value on its way in or out counts as outside: the move events speak for it. */
+  /** A value that is moving in or out counts as outside, because move events announce it. */
   function memberOf(row: RowText, moves: readonly Move[]): Member {
     const on = leaves.map(({ leaf, isNegated }, position) => {
       const value = row[leaf.column] ?? null

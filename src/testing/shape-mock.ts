@@ -26,85 +26,85 @@ import {
 import type { Transaction } from './transaction.ts'
 
 export interface ShapeMockOptions<P extends Principal = Principal> {
-  /** What `createSessionCollections` is given. Relative ones are for pages only. */
+  /** The `electricUrl` of `createSessionCollections`. A relative URL works in pages only. */
   readonly electricUrl: string
-  /** Who sends every request, and whom new rows belong to. Default `defaultPrincipal`. */
+  /** The principal of every request and the owner of new rows. Default `defaultPrincipal`. */
   readonly principal?: P
-  /** Says who sends a request, for tests with several users; null is answered with 401. */
+  /** Authenticates requests, for tests with several users. Null responds with 401. */
   readonly authenticate?: (request: Request) => P | null | Promise<P | null>
-  /** The rows there are at first, and again after `reset`. */
+  /** The initial rows, which `reset` restores. */
   readonly tables?: RowInputs
-  /** How long a live request without news is held, in ms. Default 20,000, as the engine has it. */
+  /** The long-poll timeout, in ms. Default 20,000, as in Electric. */
   readonly longPollMs?: number
   /** The access rule for shapes and writes, from `createAccess`. */
   readonly access?: SessionAccess<P>
   /** The shapes on offer. Default: this library's, under `access`. */
   readonly shapes?: ShapeRegistry<P>
-  /** Tables of the app's own, by their names in the database, for shapes and conditions about them. */
+  /** The app's own tables by their names in the database, for its shapes and conditions. */
   readonly appTables?: AppTables
 }
 
-/** Which shape a control is about, by the name in its URL; all when left out. */
+/** The name of a shape in its URL. */
 export type ShapeName = string
 
-/** Shape streams for tests: rows in memory behind MSW handlers, and what may go wrong with them. */
+/** Shape streams for tests: rows in memory behind MSW handlers, with controls for faults. */
 export interface ShapeMock {
   /** For `setupServer`, `setupWorker` or `server.use`. */
   readonly handlers: RequestHandler[]
-  /** Puts a row in as an INSERT does, triggers and constraints included. Returns it as stored. */
+  /** Inserts a row, with triggers and constraints. Returns it as stored. */
   insert<Name extends CollectionName>(collection: Name, row?: RowInput<Name>): Rows[Name]
-  /** Changes a row as an UPDATE does: its version rises. Returns it as stored. */
+  /** Updates a row, which increments its version. Returns it as stored. */
   update<Name extends CollectionName>(
     collection: Name,
     id: RowId,
     changes: RowChanges<Name>,
   ): Rows[Name]
-  /** Deletes a row, and what belongs to it. */
+  /** Deletes a row and its dependent rows. */
   delete(collection: CollectionName, id: RowId): void
   /**
-   * Makes one transaction of what `work` does. Returns its txid, null when nothing changed. When
-   * `work` throws, nothing has happened.
+   * Runs `work` as one transaction, which is rolled back if `work` throws. Returns its txid, or null if nothing
+   * changed.
    */
   transaction(work: () => void): number | null
-  /** All rows of a collection, of every tenant, columns that browsers never see included. */
+  /** Returns all rows of a collection: all tenants, server-only columns included. */
   rows<Name extends CollectionName>(collection: Name): Rows[Name][]
-  /** The rows of a table of the app's own, and how to change them: one transaction each. */
+  /** Returns access to an app's own table. Every change is one transaction. */
   appTable(name: string): {
     rows(): AppRow[]
-    /** Puts a row in, or in the place of the one with its key. Returns it as stored. */
+    /** Inserts a row or replaces the one with its key. Returns it as stored. */
     put(row: AppRow): AppRow
     /** Deletes the row with this key. */
     delete(key: AppRow): void
   }
   /** Shares a session with its tenant. */
   grant(sessionId: RowId): void
-  /** Takes a session away from everybody but its owner; from `principal` even when it owns it. */
+  /** Makes a session private. If `principal` owns it, the owner changes, so that it disappears for `principal`. */
   revoke(sessionId: RowId): void
-  /** Every answer takes `ms` longer from now on; 0 ends that. */
+  /** Delays every response by `ms`; 0 ends the delay. */
   delay(ms: number): void
-  /** The first page of every shape takes `ms` longer from now on; 0 ends that. */
+  /** Delays the first page of every shape by `ms`; 0 ends the delay. */
   slowFirstPage(ms: number): void
-  /** Breaks every open request, as a network does, and every further one until it is restored. */
+  /** Fails all open and later requests with a network error until `restoreConnection`. */
   dropConnection(): void
-  /** Lets requests through again. Streams notice by themselves, as soon as they try again. */
+  /** Lets requests through again. Streams recover with their next retry. */
   restoreConnection(): void
-  /** What the next request is answered with. Requests that wait for news are ended to make it soon. */
+  /** Sets the response to the next request. Waiting polls are ended so that it comes soon. */
   readonly next: {
-    /** 401, once: the stream ends until its collection is started again. */
+    /** 401, once. The stream ends until its collection is restarted. */
     unauthorized(shape?: ShapeName): void
-    /** 409 at once, to every client: it starts over with a new snapshot. */
+    /** 409 to every client, which then refetches the snapshot. */
     mustRefetch(shape?: ShapeName): void
-    /** 503 with Retry-After, once: the stream tries again by itself. */
+    /** 503 with Retry-After, once. The stream retries. */
     unavailable(options?: { readonly retryAfterSeconds?: number; readonly shape?: ShapeName }): void
   }
   /**
-   * Back to the beginning: the first rows, no delays, no request left open, every shape new. Streams
-   * of before that were not cleaned up are ended with 410. Call it after each test.
+   * Restores the initial rows, removes delays, closes open requests and expires all shapes. Streams that a test
+   * didn't clean up end with 410. Call it after each test.
    */
   reset(): void
 }
 
-/** Who asks, unless a test says otherwise. */
+/** The default principal of the mock and of `createMemoryWriteAdapter`. */
 export const defaultPrincipal: Principal = { tenantId: 'tenant-1', userId: 'user-1' }
 
 const databases = new WeakMap<
@@ -112,22 +112,21 @@ const databases = new WeakMap<
   { database: MemoryDatabase; applied: AppliedBatches; access: SessionAccess }
 >()
 
-/** The batches that have been written, by tenant and id, with their first answers. */
+/** The applied batches by tenant and id, with their results. */
 export type AppliedBatches = Map<string, { readonly request: string; readonly result: WriteResult }>
 
-/** What stands behind a mock. */
+/** Returns the database behind a mock. */
 export function databaseOf(mock: ShapeMock) {
   const found = databases.get(mock)
   if (found) return found
-  throw new SessionDbError('invalid', 'This is no mock that createShapeMock has made.')
+  throw new SessionDbError('invalid', 'Expected a mock created by createShapeMock.')
 }
 
 /**
- * Creates shape streams for tests. They are answered by the same proxy and protocol code as in
- * production, over rows in memory.
+ * Creates shape streams for tests, served by the production proxy and protocol code over rows in memory.
  *
- * @throws SessionDbError `invalid` for a row that the database would not take, or a shape of a table
- * that the mock does not have
+ * @throws SessionDbError `invalid` for a row that the database would refuse, or a shape of a table that the mock
+ * doesn't have
  * @example
  * const mock = createShapeMock({
  *   electricUrl: 'http://app.test/api/shapes',
@@ -139,7 +138,7 @@ export function createShapeMock<P extends Principal = Principal>(
   options: ShapeMockOptions<P>,
 ): ShapeMock {
   const { tables: firstRows = {}, appTables = {} } = options
-  // Only an app that gives shapes of its own has a principal of its own.
+  // An app with its own principal type also passes `principal`.
   const principal = options.principal ?? (defaultPrincipal as P)
   const access: SessionAccess<P> = options.access ?? defaultAccess
   const registry: ShapeRegistry<P> = options.shapes ?? createSessionShapes(access)
@@ -169,7 +168,7 @@ export function createShapeMock<P extends Principal = Principal>(
 
   function serve(request: Request): Promise<Response> {
     const url = new URL(request.url)
-    // The controls of a mock speak of single requests: live ones are not shared here.
+    // The mock's controls apply to single requests, so live requests aren't shared.
     if (url.pathname.endsWith(`/${LIVE_BATCH_NAME}`)) return Promise.resolve(notShared())
     const handle = url.searchParams.get('handle')
     if (handle !== null && engine.isRetired(handle)) return Promise.resolve(gone())
@@ -263,17 +262,20 @@ function checkTables(registry: ShapeRegistry<never>, appTables: AppTables): void
   const known = [...own, ...Object.keys(appTables)]
   for (const [name, { table }] of Object.entries(registry)) {
     if (known.includes(table)) continue
-    const message = `Shape '${name}' is about table '${table}', which the mock does not have: it has ${known.join(', ')}. Give others in appTables.`
+    const message = `Shape '${name}' needs table '${table}', but the mock only has ${known.join(', ')}. Add the table to appTables.`
     throw new SessionDbError('invalid', message)
   }
 }
 
 function notShared(): Response {
-  const error = new SessionDbError('not_found', 'The shape mock answers live requests one by one.')
+  const error = new SessionDbError(
+    'not_found',
+    'The shape mock does not serve batches of live requests.',
+  )
   return Response.json(toWriteFailure(error), { status: 404 })
 }
 
-/** Ends a stream that outlived its test: any other answer would make it ask again. */
+/** Ends a stream that outlived its test. It would retry after any other response. */
 function gone(): Response {
   const error = new SessionDbError(
     'unavailable',
@@ -282,12 +284,12 @@ function gone(): Response {
   return Response.json(toWriteFailure(error), { status: 410 })
 }
 
-/** Where `@electric-sql/client` keeps, across page loads, what it has learned of shapes. */
+/** The localStorage keys of `@electric-sql/client`. */
 const STORED = ['electric_expired_shapes', 'electric_up_to_date_tracker']
 
 /**
- * Removes what the Electric client has stored in the page. What it holds in memory it lets nobody
- * clear: an expired handle stays known there, which is harmless as no handle is ever given twice.
+ * Clears the Electric client's localStorage. Its in-memory cache of expired handles can't be cleared, which is
+ * harmless because handles are never reused.
  */
 export function clearClientStorage(): void {
   const { localStorage } = globalThis as { localStorage?: Storage }

@@ -7,7 +7,7 @@ import type {
   TimelineEventRow,
 } from '../schema/index.ts'
 
-/** The rows of each collection as the database has them, in the app's form. */
+/** The row type of each collection, with all columns of the database. */
 export interface Rows {
   readonly sessions: SessionRow
   readonly timelineEvents: TimelineEventRow
@@ -15,29 +15,29 @@ export interface Rows {
   readonly chatMessages: ChatMessageRow
 }
 
-/** A new row; what is left out gets the database's default, or something plausible. */
+/** A new row. Omitted properties get the database's default or a plausible value. */
 export type RowInput<Name extends CollectionName> = Partial<Rows[Name]>
 
-/** What may change in a row: not its keys, nor its version, which the database counts. */
+/** The properties of a row that may change: all but its keys and its version. */
 export type RowChanges<Name extends CollectionName> = Partial<
   Omit<Rows[Name], 'tenantId' | 'id' | 'sessionId' | 'threadId' | 'version'>
 >
 
-/** An id in the tenant of the mock's principal, or one of another tenant. */
+/** An id in the tenant of the mock's principal, or in another tenant. */
 export type RowId = string | { readonly tenantId: string; readonly id: string }
 
 /** Rows by collection. */
 export type RowInputs = { readonly [Name in CollectionName]?: readonly RowInput<Name>[] }
 
-/** The rows of every table there is: those of the collections, and the deltas of messages. */
+/** The row type of every table: the collections, and the deltas of messages. */
 export interface TableRows extends Rows {
   readonly chatMessageDeltas: ChatMessageDeltaRow
 }
 
-/** All rows, by table and key. Rows are never changed, only replaced. */
+/** All rows by table and key. Rows are immutable. */
 export type Tables = { readonly [Name in keyof TableRows]: Map<string, TableRows[Name]> }
 
-/** What tells two deltas apart. */
+/** Returns the map key of a delta. */
 export function deltaKeyOf(row: Pick<ChatMessageDeltaRow, 'tenantId' | 'messageId' | 'seq'>) {
   return JSON.stringify([row.tenantId, row.messageId, row.seq])
 }
@@ -52,7 +52,7 @@ export function deltasOf(
     .sort((one, other) => one.seq - other.seq)
 }
 
-/** What tells two rows of a collection apart. */
+/** Returns the map key of a collection's row. */
 export function keyOf(row: { readonly tenantId: string; readonly id: string }): string {
   return JSON.stringify([row.tenantId, row.id])
 }
@@ -67,7 +67,7 @@ export function emptyTables(): Tables {
   }
 }
 
-/** The same rows in tables of their own. */
+/** Copies the tables; the rows are shared. */
 export function copyTables(tables: Tables): Tables {
   return {
     sessions: new Map(tables.sessions),
@@ -80,7 +80,7 @@ export function copyTables(tables: Tables): Tables {
 
 type SessionChild = 'timelineEvents' | 'chatThreads'
 
-/** The rows that hang on a session. */
+/** Returns a session's rows in a table. */
 export function childrenOf<Name extends SessionChild>(
   table: ReadonlyMap<string, Rows[Name]>,
   session: { readonly tenantId: string; readonly id: string },
@@ -90,7 +90,7 @@ export function childrenOf<Name extends SessionChild>(
   )
 }
 
-/** A thread's messages, oldest first. */
+/** Returns a thread's messages, oldest first. */
 export function messagesOf(tables: Tables, thread: Rows['chatThreads']): Rows['chatMessages'][] {
   return [...tables.chatMessages.values()]
     .filter((row) => row.tenantId === thread.tenantId && row.threadId === thread.id)

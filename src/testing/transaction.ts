@@ -18,7 +18,7 @@ import {
   type Tables,
 } from './tables.ts'
 
-/** One change of one row, in the order in which the database logs them. */
+/** A change of one row. */
 export type RowChange = {
   readonly [Name in keyof TableRows]: {
     readonly collection: Name
@@ -27,16 +27,16 @@ export type RowChange = {
   }
 }[keyof TableRows]
 
-/** One change of one row in a table of the app's own. */
+/** A change of one row in an app's own table. */
 export interface AppRowChange {
   readonly appTable: string
   readonly old: AppRow | undefined
   readonly row: AppRow | undefined
 }
 
-/** INSERT, UPDATE and DELETE, with the constraints and triggers that the database has. */
+/** INSERT, UPDATE and DELETE with the database's constraints and triggers. */
 export interface Transaction {
-  /** What `now()` is, from its beginning to its end. */
+  /** The transaction's `now()`. */
   readonly now: Date
   readonly tables: Tables
   readonly changes: readonly (RowChange | AppRowChange)[]
@@ -47,15 +47,15 @@ export interface Transaction {
     changes: Partial<Rows[Name]>,
   ): Rows[Name]
   delete<Name extends CollectionName>(collection: Name, row: Rows[Name]): void
-  /** Puts a delta of a streamed message in. */
+  /** Inserts a delta of a streamed message. */
   addDelta(row: ChatMessageDeltaRow): void
-  /** Puts a row in place as it is: no trigger sees it. */
+  /** Stores a row without triggers. */
   load<Name extends CollectionName>(collection: Name, row: Rows[Name]): void
-  /** Notes a change of a table of the app's own, which has neither constraints nor triggers here. */
+  /** Records a change of an app's own table, which has no constraints or triggers here. */
   noteAppChange(change: AppRowChange): void
 }
 
-/** Begins a transaction that works on `tables` itself. */
+/** Begins a transaction that changes `tables` in place. */
 export function beginTransaction(tables: Tables, now: Date): Transaction {
   const changes: (RowChange | AppRowChange)[] = []
   const counters = createMessageCounters(tables, (thread, counted) =>
@@ -107,7 +107,7 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
     return row
   }
 
-  /** A message whose stream ends takes in its deltas. */
+  /** Folds the deltas into a message whose stream ends. */
   function folded<Name extends CollectionName>(
     collection: Name,
     old: Rows[Name],
@@ -120,14 +120,14 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
     return changed ?? {}
   }
 
-  /** Every update raises the version; a time of change that is given is kept. */
+  /** Increments the version and sets `updatedAt`, unless the update sets it. */
   function touched<Row extends Rows[CollectionName]>(old: Row, row: Row): Row {
     if (!('version' in old && 'updatedAt' in row)) return row
     const isTimeGiven = row.updatedAt.getTime() !== old.updatedAt.getTime()
     return { ...row, version: old.version + 1, updatedAt: isTimeGiven ? row.updatedAt : now }
   }
 
-  /** At most one thread of a session and mode is active. */
+  /** Archives the other threads of the session and mode, since only one may be active. */
   function archiveOthers(active: ChatThreadRow): void {
     if (active.status !== 'active') return
     for (const thread of tables.chatThreads.values()) {
@@ -182,7 +182,7 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
   }
 }
 
-/** A row that the database would not take. */
+/** A violated constraint of the database. */
 export class ConstraintViolation extends Error {
   override name = 'ConstraintViolation'
   readonly constraint: 'id' | 'seq' | 'parent' | 'position'
@@ -194,7 +194,7 @@ export class ConstraintViolation extends Error {
 }
 
 /**
- * Checks a new row against the rows that are there.
+ * Checks a new row's constraints.
  *
  * @throws ConstraintViolation
  */
@@ -260,10 +260,10 @@ type Thread = Rows['chatThreads']
 type Message = Rows['chatMessages']
 type Counters = Partial<Thread>
 
-/** Changes a thread as an UPDATE does, its version included; returns it as it is then. */
+/** Updates a thread, version included, and returns it. */
 type UpdateThread = (thread: Thread, changes: Counters) => Thread
 
-/** What the database's triggers do to a thread when its messages change. */
+/** The database's triggers that update a thread when its messages change. */
 export interface MessageCounters {
   inserted(message: Message): void
   updated(old: Message, message: Message): void
@@ -271,7 +271,7 @@ export interface MessageCounters {
 }
 
 /**
- * Creates the triggers that keep a thread's count, preview, time and last position.
+ * Creates the triggers that maintain a thread's count, preview, time and last position.
  *
  * @example
  * createMessageCounters(tables, updateThread).inserted(message)
@@ -331,10 +331,10 @@ function differs(one: Counters, other: Counters): boolean {
 }
 
 /**
- * What the database does to a message whose stream ends, or goes to another writer: puts its deltas
- * into it, unless the statement says itself what it holds.
+ * Folds the deltas into a message whose stream ends or is taken over by another writer. Columns that the
+ * statement sets are kept. Twin of the trigger that calls `session_db_fold_deltas`.
  *
- * @returns undefined when the stream goes on as it is.
+ * @returns undefined if the stream continues
  */
 export function foldStream(
   tables: Tables,

@@ -3,7 +3,7 @@ import type { ColumnMap, ColumnType } from '../schema/columns.ts'
 import type { JsonValue } from '../schema/fields.ts'
 
 /**
- * Turns a row into what the engine sends: the text that Postgres prints for each column, or null.
+ * Converts a row to its wire form: the text that Postgres prints for each column, or null.
  *
  * @example
  * rowText(sessionColumns, session).created_at // '2024-05-01 10:00:00+00'
@@ -23,7 +23,7 @@ function valueText(type: ColumnType, value: unknown): string | null {
   return value instanceof Date ? timestamptzText(value) : String(value)
 }
 
-/** A point in time as a server in UTC prints it: no zeros at the end of the fraction. */
+/** Prints a time as Postgres does in UTC, without trailing zeros in the fraction. */
 export function timestamptzText(date: Date): string {
   const parts = /^([+-]?\d+)-(\d\d-\d\d)T(\d\d:\d\d:\d\d)\.(\d{3})Z$/.exec(date.toISOString())
   if (!parts) throw new RangeError(`Not a date that Postgres can hold: ${date}`)
@@ -36,7 +36,7 @@ export function timestamptzText(date: Date): string {
 
 const encoder = new TextEncoder()
 
-/** JSON as `jsonb` prints it: a space after `:` and `,`, keys by length and then by their bytes. */
+/** Prints JSON as `jsonb` does: a space after `:` and `,`, keys ordered by length and then by bytes. */
 export function jsonbText(value: JsonValue): string {
   if (typeof value === 'number') return numericText(value)
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)

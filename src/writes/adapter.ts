@@ -3,8 +3,8 @@ import { fromWriteFailure, SessionDbError, toSessionDbError } from './errors.ts'
 import { type WriteOutcome, type WriteResult, writeOutcomeSchema } from './result.ts'
 
 /**
- * How a browser hands a batch to the server: one function, usually a server function.
- * It resolves to the server's answer (a result or a failure) or rejects.
+ * Sends a batch to the server. Usually it calls a server function. It resolves to the server's result or
+ * failure, or rejects if there was no response.
  *
  * @example
  * const writeAdapter: WriteAdapter = (batch) => writeBatch({ data: batch })
@@ -14,17 +14,17 @@ export type WriteAdapter = (
   options?: WriteAdapterOptions,
 ) => Promise<WriteOutcome>
 
-/** What the caller of an adapter has to say; a bare server function may ignore it. */
+/** Options that the caller passes to an adapter. A plain server function may ignore them. */
 export interface WriteAdapterOptions {
   readonly signal?: AbortSignal
   /**
-   * Headers of the latest sign-in. A caller that gives them answers a 401 itself, by one refresh
-   * for streams and writes together: the adapter must not refresh on its own.
+   * Headers of the latest sign-in. If they are given, the caller handles a 401 itself, with one refresh for
+   * streams and writes; the adapter must not refresh.
    */
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** Sends a batch and returns the result; every failure is a `SessionDbError`. */
+/** Sends a batch and returns the result. Every failure is thrown as a `SessionDbError`. */
 export async function sendBatch(
   adapter: WriteAdapter,
   batch: WriteBatchInput,
@@ -33,7 +33,7 @@ export async function sendBatch(
   if (!outcome.success) {
     throw new SessionDbError(
       'unavailable',
-      'The write adapter answered with neither a result nor an error.',
+      'The write adapter resolved to neither a result nor a failure. Return what createWriteHandler or store.write returns.',
     )
   }
   if ('error' in outcome.data) throw fromWriteFailure(outcome.data)
@@ -44,6 +44,9 @@ async function callAdapter(adapter: WriteAdapter, batch: WriteBatchInput): Promi
   try {
     return await adapter(batch)
   } catch (error) {
-    throw toSessionDbError(error, 'The write did not reach the server. Try again.')
+    throw toSessionDbError(
+      error,
+      'The write did not reach the server. Check the connection, then try again.',
+    )
   }
 }

@@ -8,10 +8,10 @@ import { timelineEventInsertSchema, timelineEventUpdateSchema } from '../schema/
 import { validate } from '../schema/validate.ts'
 import { SessionDbError } from './errors.ts'
 
-/** Most mutations one batch may hold. */
+/** The maximum number of mutations in a batch. */
 export const MAX_MUTATIONS = 500
 
-/** Most deltas one mutation may append. */
+/** The maximum number of deltas in one append. */
 export const MAX_DELTAS = 1_000
 
 const version = z.int().check(z.positive())
@@ -39,24 +39,23 @@ function mutationSchemas<
 }
 
 /**
- * Adds to a message that is being streamed, by its writer. Nothing but the deltas is stored: their
- * numbers, not the batch id, keep one that is sent again from being stored again.
+ * Appends to a message that is being streamed. Only its writer may append. Repeated deltas are recognised by
+ * their numbers, not by the batch id, so an append is one insert.
  */
 const appendSchema = z.strictObject({
   collection: z.literal('chatMessages'),
   type: z.literal('append'),
-  /** The message. */
   id: idField,
-  /** The writer that the message was begun or resumed with. */
+  /** The writer that began or resumed the message. */
   writer: idField,
-  /** Number of the first delta; the others follow. */
+  /** The number of the first delta; the others are numbered consecutively. */
   seq: integerField,
   deltas: z
     .array(z.strictObject({ delta: textField, part: z.optional(jsonObjectField) }))
     .check(z.minLength(1), z.maxLength(MAX_DELTAS)),
 })
 
-/** One change to one row. Inserts carry the new row's id inside `value`. */
+/** A change to one row. An insert has the new row's id in `value`. */
 const mutationSchema = z.discriminatedUnion('collection', [
   mutationSchemas('sessions', sessionInsertSchema, sessionUpdateSchema, version),
   mutationSchemas(
@@ -73,18 +72,18 @@ const mutationSchema = z.discriminatedUnion('collection', [
   ]),
 ])
 
-/** One user action: 1 to 500 mutations that become one transaction, under an id made once. */
+/** One user action: 1 to 500 mutations that become one transaction. Retries use the same id. */
 export const writeBatchSchema = /* @__PURE__ */ (() =>
   z.strictObject({
     id: idField,
     mutations: z.array(mutationSchema).check(z.minLength(1), z.maxLength(MAX_MUTATIONS)),
   }))()
 
-/** A mutation as a caller writes it (dates may be ISO strings). */
+/** A mutation before validation; dates may be ISO strings. */
 export type MutationInput = z.input<typeof mutationSchema>
 /** A mutation after validation. */
 export type Mutation = z.output<typeof mutationSchema>
-/** A batch as a caller writes it. */
+/** A batch before validation. */
 export type WriteBatchInput = z.input<typeof writeBatchSchema>
 /** A batch after validation. */
 export type WriteBatch = z.output<typeof writeBatchSchema>

@@ -2,13 +2,13 @@ import * as z from 'zod/mini'
 import { type ErrorCode, errorStatus, SessionDbError } from '../errors.ts'
 import type { JsonValue } from '../schema/fields.ts'
 
-/** A failure as it crosses the wire. `details` is safe to show to the caller. */
+/** A failure on the wire. `details` is safe to show to the caller. */
 export const writeFailureSchema = /* @__PURE__ */ (() =>
   z.object({
     error: z.object({
       code: z.enum(Object.keys(errorStatus) as [ErrorCode, ...ErrorCode[]]),
       message: z.string(),
-      // As a type JSON, so that frameworks which check what a server function returns let it pass.
+      // Typed as JSON so that frameworks accept it as the return value of a server function.
       details: z.optional(z.record(z.string(), z.custom<JsonValue>())),
     }),
   }))()
@@ -17,7 +17,7 @@ export { type ErrorCode, errorStatus, SessionDbError } from '../errors.ts'
 
 export type WriteFailure = z.output<typeof writeFailureSchema>
 
-/** Whether it may end by itself: nothing was refused. */
+/** Returns true for errors that may go away on retry: the server didn't refuse the request. */
 export function isTransient(error: unknown): boolean {
   return (
     error instanceof SessionDbError &&
@@ -25,16 +25,16 @@ export function isTransient(error: unknown): boolean {
   )
 }
 
-/** An error of this library as it is; any other as `unavailable`, with a message for people. */
+/** Returns a `SessionDbError` unchanged and wraps any other error as `unavailable` with the given message. */
 export function toSessionDbError(cause: unknown, message: string): SessionDbError {
   if (cause instanceof SessionDbError) return cause
   return new SessionDbError('unavailable', message, { cause })
 }
 
-/** Turns an error into what may cross the wire; anything unexpected becomes `unavailable`. */
+/** Converts an error to its wire form. Unexpected errors become `unavailable` without their message. */
 export function toWriteFailure(error: unknown): WriteFailure {
   if (!(error instanceof SessionDbError)) {
-    const message = 'The write could not be made just now. Try again with the same batch id.'
+    const message = 'The server could not apply the write. Try again with the same batch id.'
     return { error: { code: 'unavailable', message } }
   }
   const { code, message, details } = error
@@ -42,13 +42,13 @@ export function toWriteFailure(error: unknown): WriteFailure {
   return { error: { code, message, details: { ...details } as Record<string, JsonValue> } }
 }
 
-/** Turns a failure from the wire back into the error that was thrown on the server. */
+/** Converts a failure from the wire back to the error that was thrown on the server. */
 export function fromWriteFailure(failure: WriteFailure): SessionDbError {
   const { code, message, details } = failure.error
   return new SessionDbError(code, message, { details })
 }
 
-/** The answer that a server gives to somebody it does not know, made here: it ends a stream. */
+/** Creates the 401 response of a server, for requests that the client answers itself to end a stream. */
 export function unauthenticated(message: string): Response {
   const failure: WriteFailure = { error: { code: 'unauthenticated', message } }
   return Response.json(failure, { status: 401 })

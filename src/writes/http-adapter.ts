@@ -4,7 +4,7 @@ import { type WriteOutcome, writeOutcomeSchema } from './result.ts'
 import { retryAfterMs } from './retry-after.ts'
 import { createSignIn, type RefreshSignIn, type RequestHeaders, resolveHeaders } from './sign-in.ts'
 
-/** Where and how `createHttpWriteAdapter` posts. */
+/** Options of `createHttpWriteAdapter`. */
 export interface HttpWriteAdapterOptions {
   /** The URL of the app's write route, absolute or relative to the page. */
   readonly url: string
@@ -12,23 +12,23 @@ export interface HttpWriteAdapterOptions {
   readonly headers?: RequestHeaders
   /** Sends the requests. Default `fetch`. */
   readonly fetchClient?: typeof fetch
-  /** How long one request may take, in ms. Default 30,000. */
+  /** The timeout of one request, in ms. Default 30,000. */
   readonly timeoutMs?: number
   /**
-   * Called when the server answers 401, once for all requests that hear it at a time; each is then
-   * sent once more. What it returns is added to the headers of later requests. Not called where
-   * `createSessionCollections` has an `onUnauthenticated`: that one answers for writes, too.
+   * Called when the server responds with 401, once for concurrent requests; each request is then resent once.
+   * The headers it returns are added to later requests. It isn't called if `createSessionCollections` has an
+   * `onUnauthenticated`, which covers writes too.
    */
   readonly onUnauthenticated?: RefreshSignIn
 }
 
 /**
- * Posts each batch as JSON to one URL, the counterpart of `createWriteHandler` on the server. It sends
- * once; `withRetries`, which `createSessionCollections` applies by itself, sends again.
+ * Creates an adapter that posts each batch as JSON to the URL of a `createWriteHandler`. It sends a batch once;
+ * `createSessionCollections` adds retries with `withRetries`.
  *
- * The adapter rejects with `unavailable` when the server cannot be reached or does not answer in
- * time, with the code that belongs to the status when the answer is none of the handler's, and with
- * the signal's reason when the caller aborts.
+ * The adapter rejects with `unavailable` if the server can't be reached or doesn't respond in time, with the
+ * code for the HTTP status if the response isn't the handler's, and with the signal's reason if the caller
+ * aborts.
  *
  * @example
  * const writeAdapter = createHttpWriteAdapter({ url: '/api/write' })
@@ -74,7 +74,7 @@ export function createHttpWriteAdapter(options: HttpWriteAdapterOptions): WriteA
   }
 }
 
-/** The response once all of it is here: a connection may break in the middle of an answer. */
+/** Reads the whole body, so that a connection that breaks halfway rejects here. */
 async function whole(response: Response): Promise<Response> {
   const { status, statusText, headers } = response
   const body = await response.arrayBuffer()
@@ -92,11 +92,10 @@ function unanswered(url: string, timeoutMs: number | undefined, cause: unknown):
 }
 
 /**
- * Reads the answer to a batch, whoever gave it: the write handler, or something in front of it that
- * answers with a page. A Retry-After comes along as `details.retryAfterMs`.
+ * Reads the response to a batch. A Retry-After header is added as `details.retryAfterMs`.
  *
- * @throws SessionDbError with the code that belongs to the status, when the answer is not the
- * handler's: `details` has `status` and `contentType`.
+ * @throws SessionDbError with the code for the HTTP status if the response isn't the write handler's but, for
+ * example, an HTML page of a gateway; `details` has `status` and `contentType`
  */
 export async function readOutcome(response: Response, url: string): Promise<WriteOutcome> {
   const waitMs = retryAfterMs(response.headers.get('retry-after'))
@@ -127,7 +126,7 @@ function notOurs({ status, headers }: Response, url: string, more: object): Sess
 }
 
 function codeOf(status: number): ErrorCode {
-  // A page where the handler should be is no row that is missing.
+  // A 404 page means that the URL is wrong, not that a row is missing.
   if (status >= 500 || status === 408 || status < 400) return 'unavailable'
   if (status === 404) return 'invalid'
   return codeOfStatus(status) ?? 'invalid'
@@ -136,5 +135,5 @@ function codeOf(status: number): ErrorCode {
 function adviceFor(status: number): string {
   if (status === 401 || status === 403) return 'Sign in, then try again.'
   if (status >= 500 || status === 429 || status === 408) return 'Try again with the same batch id.'
-  return 'Check the URL of the write route, and what is in front of it.'
+  return 'Check the URL of the write route and the proxies in front of it.'
 }

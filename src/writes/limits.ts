@@ -4,7 +4,7 @@ import { MAX_MUTATIONS, type Mutation } from './batch.ts'
 const encoder = new TextEncoder()
 const bytesOf = (text: string) => encoder.encode(text).length
 
-/** How large a write may be. */
+/** Limits of a write. */
 export interface WriteLimits {
   /** UTF-8 bytes of the `content` and `parts` (as JSON) that one message mutation carries. */
   readonly maxMessageBytes: number
@@ -32,8 +32,8 @@ export function checkLimits(
   limits: WriteLimits,
 ): void {
   check('The batch', 'maxMutations', mutations.length, limits, 'mutations')
-  // Most batches need no counting: a UTF-16 unit takes at most three bytes in UTF-8, and what a
-  // message carries is in the JSON of its batch.
+  // Most batches are small enough to skip counting: a UTF-16 unit takes at most three bytes in UTF-8, and a
+  // message's content is part of its batch's JSON.
   if (json.length * 3 <= Math.min(limits.maxBatchBytes, limits.maxMessageBytes)) return
   check('The batch', 'maxBatchBytes', bytesOf(json), limits, 'bytes')
   for (const [index, mutation] of mutations.entries()) {

@@ -8,13 +8,13 @@ const appliedMutationSchema = /* @__PURE__ */ (() =>
     id: z.string(),
     /** The row's version after the write; null for deletes and for rows without a version. */
     version: z.nullable(z.int()),
-    /** True when the row is as it was: no stream will show anything of this mutation. */
+    /** True if the row didn't change, so no stream will show this mutation. */
     unchanged: z.optional(z.literal(true)),
   }))()
 
 /**
- * What one batch did. `txid` is the 32-bit transaction id its rows carry in every shape stream,
- * or null when no row changed (then there is nothing to wait for).
+ * The result of a batch. `txid` is the 32-bit transaction id of its changes in every shape stream, or null if
+ * no row changed, in which case there is nothing to wait for.
  */
 export const writeResultSchema = /* @__PURE__ */ (() =>
   z.object({
@@ -26,7 +26,7 @@ export const writeResultSchema = /* @__PURE__ */ (() =>
 export type AppliedMutation = z.output<typeof appliedMutationSchema>
 export type WriteResult = z.output<typeof writeResultSchema>
 
-/** A result or a failure, as a server function returns it. */
+/** A result or a failure: the return value of a server function. */
 export const writeOutcomeSchema = /* @__PURE__ */ (() =>
   z.union([writeResultSchema, writeFailureSchema]))()
 export type WriteOutcome = z.output<typeof writeOutcomeSchema>

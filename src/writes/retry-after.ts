@@ -1,7 +1,7 @@
 /**
- * Reads a Retry-After header: seconds, or a date.
+ * Parses a Retry-After header, which holds seconds or a date.
  *
- * @returns milliseconds from now, never negative; undefined where there is none to read.
+ * @returns milliseconds from now, at least 0; undefined if the header is missing or invalid
  */
 export function retryAfterMs(header: string | null, now = Date.now()): number | undefined {
   if (header === null || header.trim() === '') return undefined

@@ -4,27 +4,27 @@ import type { WriteBatchInput } from './batch.ts'
 import { fromWriteFailure, isTransient, writeFailureSchema } from './errors.ts'
 import type { WriteOutcome } from './result.ts'
 
-/** How often and how patiently `withRetries` sends. */
+/** Options of `withRetries`. */
 export interface WriteRetryOptions {
-  /** Sends in all, the first included. Default 4. */
+  /** The number of attempts, including the first. Default 4. */
   readonly attempts?: number
-  /** The longest first pause, in ms; each later one may be twice as long. Default 300. */
+  /** The maximum pause after the first attempt, in ms; it doubles with each attempt. Default 300. */
   readonly firstDelayMs?: number
-  /** No pause is longer, whatever the server asks for, in ms. Default 10,000. */
+  /** The maximum pause, in ms, even if the server asks for a longer one. Default 10,000. */
   readonly maxDelayMs?: number
-  /** How long one attempt may take, in ms; the adapter's signal is aborted then. Default 35,000. */
+  /** The timeout of one attempt, in ms, after which the adapter's signal is aborted. Default 35,000. */
   readonly timeoutMs?: number
 }
 
 /**
- * Sends a batch again, as it is and with the same id, while the server cannot be reached, is
- * overloaded or does not answer in time. The server applies it once, so that this is always safe.
+ * Wraps an adapter so that a batch is retried while the server can't be reached, is overloaded or doesn't
+ * respond in time. Retries send the same batch id, and the server applies a batch once, so they are safe.
  *
- * Pauses grow and are random up to their limit, so that clients do not come back all at once; one
- * that the server asks for (`details.retryAfterMs`) is kept. Any other failure, and a caller that
- * aborts, ends it at once. What is sent last decides.
+ * Pauses grow exponentially with full jitter, so that clients don't all return at the same moment; a pause that
+ * the server asks for (`details.retryAfterMs`) is the minimum. Any other failure and an abort by the caller end
+ * the retries immediately. The last attempt's outcome is returned.
  *
- * @param adapter any adapter, such as a bare server function.
+ * @param adapter any adapter, such as a plain server function
  * @example
  * const writeAdapter = withRetries((batch) => writeBatch({ data: batch }), { attempts: 6 })
  */
@@ -84,12 +84,12 @@ async function settled(
 function unanswered(timeoutMs: number): SessionDbError {
   return new SessionDbError(
     'unavailable',
-    `The server did not answer within ${timeoutMs} ms. The write may or may not have been made: ` +
+    `The server did not respond within ${timeoutMs} ms. The write may or may not have been applied: ` +
       'try again with the same batch id.',
   )
 }
 
-/** The least pause before another attempt, or undefined when none is to be made. */
+/** Returns the minimum pause before the next attempt, or undefined if the outcome is final. */
 function retryOf(answer: Answer): { readonly afterMs: number } | undefined {
   if ('failure' in answer && isNetworkError(answer.failure)) return { afterMs: 0 }
   const failure = failureIn(answer)
@@ -100,14 +100,14 @@ function retryOf(answer: Answer): { readonly afterMs: number } | undefined {
 
 function failureIn(answer: Answer): SessionDbError | undefined {
   if ('outcome' in answer) {
-    // An adapter may answer with anything; what is no outcome is refused later.
+    // An adapter may resolve to anything; `sendBatch` refuses what isn't an outcome.
     const failure = writeFailureSchema.safeParse(answer.outcome)
     return failure.success ? fromWriteFailure(failure.data) : undefined
   }
   return answer.failure instanceof SessionDbError ? answer.failure : undefined
 }
 
-/** What `fetch` rejects with when there is no answer: a TypeError, in each engine's own words. */
+/** `fetch` rejects with a TypeError if there is no response; the message differs by engine. */
 function isNetworkError(error: unknown): boolean {
   return (
     error instanceof TypeError &&
