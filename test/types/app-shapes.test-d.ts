@@ -104,7 +104,7 @@ test('an own shape is a typed collection', () => {
   expectTypeOf(unused).toBeFunction()
 })
 
-test('a shape for the app’s principal needs a proxy that knows such principals', () => {
+test('a shape for the app’s principal requires a proxy that authenticates such principals', () => {
   const electricUrl = 'http://electric.test'
   const ann = { tenantId: 't1', userId: 'ann' }
   createShapeProxy({ electricUrl, shapes, authenticate: () => ({ ...ann, teams: ['a'] }) })
@@ -113,7 +113,7 @@ test('a shape for the app’s principal needs a proxy that knows such principals
   createShapeProxy({ electricUrl, shapes, authenticate: () => ann })
 })
 
-test('what cannot be a shape does not compile', () => {
+test('invalid shapes do not compile', () => {
   const columns = { id: column('id', 'text') }
   // @ts-expect-error the key must be one of the columns
   expectTypeOf(() => defineShape({ table: 'notes', columns, key: ['slug'] })).toBeFunction()

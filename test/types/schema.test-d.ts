@@ -28,7 +28,7 @@ test('column', () => {
 })
 
 describe('rows', () => {
-  test('say what is null and what is a date', () => {
+  test('have the types of their columns', () => {
     expectTypeOf<Session['createdAt']>().toEqualTypeOf<Date>()
     expectTypeOf<Session['startedAt']>().toEqualTypeOf<Date | null>()
     expectTypeOf<ChatMessage['role']>().toEqualTypeOf<'system' | 'user' | 'assistant' | 'tool'>()
@@ -37,7 +37,7 @@ describe('rows', () => {
   })
 })
 
-describe('messages that stream', () => {
+describe('streamed messages', () => {
   test('streamStateOf', () => {
     expectTypeOf(streamStateOf(message.metadata)).toEqualTypeOf<StreamState>()
     expectTypeOf(streamStateOf({}).error?.code).toEqualTypeOf<
@@ -48,7 +48,7 @@ describe('messages that stream', () => {
   })
 })
 
-test('toUIMessage gives what the AI SDK takes, but for its parts’ type', () => {
+test('toUIMessage returns an AI SDK message, except for the type of its parts', () => {
   const ui = toUIMessage(message)
   expectTypeOf(ui.role).toEqualTypeOf<UIMessage['role']>()
   expectTypeOf(toUIMessage).parameter(0).not.toHaveProperty('tenantId')

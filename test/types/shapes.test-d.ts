@@ -1,7 +1,7 @@
 import { type Condition, defineShape, where } from '@org/session-db'
 import { describe, expectTypeOf, test } from 'vitest'
 
-describe('where makes conditions, which are data', () => {
+describe('where creates conditions', () => {
   test('and, or, not', () => {
     expectTypeOf(where.and(where.eq('a', '1'), where.isNull('b'))).toEqualTypeOf<Condition>()
     expectTypeOf(where.or()).toEqualTypeOf<Condition>()
@@ -19,7 +19,7 @@ describe('where makes conditions, which are data', () => {
     where.eq('archived_at', null)
   })
 
-  test('comparisons take what every database orders alike', () => {
+  test('comparisons take numbers and dates, not text', () => {
     expectTypeOf(where.between('seq', 0, 500)).toEqualTypeOf<Condition>()
     expectTypeOf(where.gte('created_at', new Date())).toEqualTypeOf<Condition>()
     expectTypeOf(where.lt('bytes', 2n ** 60n)).toEqualTypeOf<Condition>()

@@ -41,7 +41,7 @@ test('withRetries', () => {
 })
 
 describe('a batch', () => {
-  test('parseWriteBatch takes what came over the wire', () => {
+  test('parseWriteBatch takes unknown input', () => {
     expectTypeOf(parseWriteBatch).toEqualTypeOf<(input: unknown) => WriteBatch>()
     const [mutation] = parseWriteBatch({}).mutations
     if (mutation?.collection === 'sessions' && mutation.type === 'insert') {
@@ -51,7 +51,7 @@ describe('a batch', () => {
     }
   })
 
-  test('holds only what may be written', () => {
+  test('has only writable columns', () => {
     const value = { id: 's1', title: 'Review' }
     expectTypeOf<{
       id: string

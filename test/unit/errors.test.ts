@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import { SessionDbError } from '../../src/errors.ts'
 
-test('an error of another copy of the library is still recognised', async () => {
+test('instanceof recognises errors of another copy of the library', async () => {
   vi.resetModules()
   const other = await import('../../src/errors.ts')
   const error: unknown = new other.SessionDbError('conflict', 'changed meanwhile')

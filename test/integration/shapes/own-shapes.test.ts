@@ -68,7 +68,7 @@ async function renameProject(db: Client, { tenantId }: AppPrincipal, id: string,
   return { txid: Number(rows[0]?.txid) }
 }
 
-test('an own shape, without a server', async () => {
+test('serves an own shape without a server', async () => {
   const mock = createShapeMock<AppPrincipal>({
     electricUrl: 'http://mock.test/api/shapes',
     principal: ann,
@@ -104,7 +104,7 @@ test('an own shape, without a server', async () => {
   await expect.poll(() => projects.toArray.map(({ id }) => id)).toEqual(['p2'])
 })
 
-test('an own shape, from Postgres through the engine and the proxy into a collection', async () => {
+test('syncs an own shape from Postgres into a collection', async () => {
   const database = await freshDatabase()
   const client = new Client({ connectionString: database.url })
   await client.connect()
@@ -174,7 +174,7 @@ ALTER TABLE project_members REPLICA IDENTITY FULL;
   expect(forEve.size).toBe(2)
 })
 
-test('what is no shape is refused when it is asked for', () => {
+test('throws invalid for unknown shapes and parameters', () => {
   const db = openCollections('http://mock.test/api/shapes', {})
   const untyped = db.shape as unknown as (name: string, params?: object) => unknown
   expect(() => untyped('nothing')).toThrow(/no shape 'nothing'.*projects/)
@@ -188,7 +188,7 @@ test.each([
   [{ params: { offset: z.string() } }, /'offset' is Electric's own/],
   [{ params: { 'a[1]': z.string() } }, /not a plain word/],
   [{ columns: { slug: column('slug', 'text') } }, /no synced column 'id'/],
-])('a definition that cannot work is refused at once: %o', (wrong, message) => {
+])('defineShape throws a TypeError for %o', (wrong, message) => {
   const columns = { id: column('id', 'text') }
   expect(() => defineShape({ table: 'notes', columns, ...(wrong as object) })).toThrow(message)
 })

@@ -31,7 +31,7 @@ describe('resolveShape', () => {
     })
   })
 
-  test('server-only columns are in no shape', () => {
+  test('no shape has server-only columns', () => {
     for (const [name, shape] of Object.entries(sessionShapes)) {
       const columns = syncedColumnNames(shape.columns)
       expect(columns, name).not.toContain('content_ref')
@@ -49,7 +49,7 @@ describe('resolveShape', () => {
     'constructor',
     'sessions ',
     'session_threads',
-  ])('there is no shape %j', (name) => {
+  ])('refuses the unknown shape %j', (name) => {
     expect(resolveShape(sessionShapes, name, {}, ann)).toMatchObject({ reason: 'unknown_shape' })
   })
 
@@ -67,7 +67,7 @@ describe('resolveShape', () => {
     })
   })
 
-  test('whatever the texts are, they become parameters and never SQL', () => {
+  test('turns any text into a parameter, never into SQL', () => {
     const text = fc.string({ minLength: 1, maxLength: 128, unit: 'grapheme' })
     const plain = resolved('session-messages', { sessionId: 'a' }, { tenantId: 'b', userId: 'c' })
     fc.assert(

@@ -36,7 +36,7 @@ function openCollections(options: Partial<SessionCollectionsOptions> = {}) {
   return db
 }
 
-test('rows appear, and stay up to date', async () => {
+test('shows rows and keeps them up to date', async () => {
   const { messages } = openCollections().thread({ id: 't1', sessionId: 's1' })
   await messages.preload()
   expect(messages.toArray.map((row) => row.content)).toEqual(['Why does it fail?'])
@@ -45,7 +45,7 @@ test('rows appear, and stay up to date', async () => {
   await expect.poll(() => messages.size).toBe(2)
 })
 
-test('a message shows at once, and is confirmed', async () => {
+test('shows a message immediately and confirms it', async () => {
   const db = openCollections()
   const { messages } = db.thread({ id: 't1', sessionId: 's1' })
   await messages.preload()
@@ -58,7 +58,7 @@ test('a message shows at once, and is confirmed', async () => {
   expect(mock.rows('chatThreads')[0]?.messageCount).toBe(2)
 })
 
-test('a write that the server refuses is taken back', async () => {
+test('rolls back a refused write', async () => {
   const bob = { tenantId: 'acme', userId: 'bob' }
   mock.update('sessions', 's1', { visibility: 'tenant' })
   const db = openCollections({ writeAdapter: createMemoryWriteAdapter(mock, { principal: bob }) })
@@ -70,7 +70,7 @@ test('a write that the server refuses is taken back', async () => {
   await expect.poll(() => db.sessions.get('s1')?.title).toBe('Fix the login')
 })
 
-test('an answer grows in every window while it is streamed', async () => {
+test('shows a streamed answer in every window', async () => {
   const db = openCollections()
   const { messages } = db.thread({ id: 't1', sessionId: 's1' })
   await messages.preload()
@@ -86,7 +86,7 @@ test('an answer grows in every window while it is streamed', async () => {
   expect(mock.rows('chatMessages').at(-1)?.content).toBe('Because it must.')
 })
 
-test('a session that has ended is shown', async () => {
+test('shows an expired sign-in', async () => {
   const onError = vi.fn()
   const db = openCollections({ onError })
   await db.sessions.preload()
@@ -96,7 +96,7 @@ test('a session that has ended is shown', async () => {
   expect(db.status(db.sessions).get().lastError?.code).toBe('unauthenticated')
 })
 
-test('a shape that is made anew is fetched anew', async () => {
+test('refetches an expired shape', async () => {
   const db = openCollections()
   await db.sessions.preload()
   const { handle } = db.status(db.sessions).get()
@@ -106,7 +106,7 @@ test('a shape that is made anew is fetched anew', async () => {
   await expect.poll(() => db.sessions.get('s1')?.title).toBe('Fix the login')
 })
 
-test('an overloaded server is asked again', async () => {
+test('retries an overloaded server', async () => {
   const db = openCollections()
   mock.next.unavailable({ retryAfterSeconds: 1 })
   const loading = db.sessions.preload()
@@ -116,7 +116,7 @@ test('an overloaded server is asked again', async () => {
   expect(db.sessions.size).toBe(1)
 })
 
-test('offline shows, and is over by itself', async () => {
+test('shows that it is offline and recovers', async () => {
   const db = openCollections()
   await db.sessions.preload()
 
@@ -130,7 +130,7 @@ test('offline shows, and is over by itself', async () => {
     .toBe('Changed meanwhile')
 })
 
-test('a collection is loading while its first page is on its way', async () => {
+test('is loading until the first page arrives', async () => {
   const db = openCollections()
   mock.slowFirstPage(50)
   const loading = db.sessions.preload()
@@ -139,7 +139,7 @@ test('a collection is loading while its first page is on its way', async () => {
   expect(db.status(db.sessions).get().status).toBe('ready')
 })
 
-test('a session that is taken away disappears with all that is in it', async () => {
+test('removes a revoked session with its contents', async () => {
   const db = openCollections()
   const { messages } = db.thread({ id: 't1', sessionId: 's1' })
   await Promise.all([db.sessions.preload(), messages.preload()])
@@ -151,7 +151,7 @@ test('a session that is taken away disappears with all that is in it', async () 
   await expect.poll(() => db.sessions.size + messages.size).toBe(2)
 })
 
-test('two users talk', async () => {
+test('lets two users chat', async () => {
   const users = { ann, bob: { tenantId: 'acme', userId: 'bob' } }
   const shared = createShapeMock({
     electricUrl,

@@ -40,7 +40,7 @@ const replayed = [
   'subquery-move-in-out',
 ]
 
-describe('rows in memory are answered as the real engine answered', () => {
+describe('the mock responds as the recorded engine did', () => {
   test.each(replayed)('%s', async (name) => {
     const recording = recordings.find((one) => one.name === name)
     if (recording === undefined) throw new Error(`There is no recording ${name}`)

@@ -31,7 +31,7 @@ async function liveQuery(shape: string, query: Record<string, string> = {}) {
 }
 
 describe('rows', () => {
-  test('that are given in part get the defaults of the database', () => {
+  test('get the database’s defaults for omitted properties', () => {
     const { mock } = openMock({ tables: withThread })
     expect(mock.rows('sessions')[0]).toMatchObject({
       tenantId: 'acme',
@@ -54,7 +54,7 @@ describe('rows', () => {
     expect(mock.insert('timelineEvents', { sessionId: 's1' }).seq).toBe(1)
   })
 
-  test('that the database would not take are refused, with what is wrong', () => {
+  test('are refused with a reason if the database would refuse them', () => {
     const { mock } = openMock({ tables: withThread })
     const before = mock.rows('chatThreads')
     expect(() => mock.insert('chatMessages', { threadId: 'nowhere' })).toThrow(
@@ -67,7 +67,7 @@ describe('rows', () => {
     expect(mock.rows('chatThreads')).toEqual(before)
   })
 
-  test('change as the triggers of the database make them', () => {
+  test('change as the database’s triggers change them', () => {
     const { mock } = openMock({ tables: withThread })
     mock.insert('chatMessages', { threadId: 't1', content: 'Because.' })
     expect(mock.rows('chatThreads')[0]).toMatchObject({
@@ -82,7 +82,7 @@ describe('rows', () => {
     expect(mock.rows('chatMessages')).toEqual([])
   })
 
-  test('of a transaction that throws are as they were', () => {
+  test('are unchanged after a transaction that throws', () => {
     const { mock } = openMock({ tables: withThread })
     const work = () => {
       mock.update('sessions', 's1', { title: 'Other' })
@@ -140,7 +140,7 @@ describe('a stream', () => {
     })
   })
 
-  test('holds only what its user may see, for two users and two tenants', async () => {
+  test('has only the rows its user may see, for two users and two tenants', async () => {
     const users: Record<string, typeof ann> = {
       ann,
       bob,
@@ -167,7 +167,7 @@ describe('a stream', () => {
     expect(forEve.size).toBe(1)
   })
 
-  test('of a shape of the app is answered by the condition of the app', async () => {
+  test('of an app’s own shape has the rows of the app’s condition', async () => {
     const { tenantId, id, title } = sessionColumns
     const definition = {
       table: 'sessions',
@@ -184,7 +184,7 @@ describe('a stream', () => {
   })
 })
 
-describe('the answers are those of the proxy', () => {
+describe('the responses are those of the proxy', () => {
   test.each([
     [404, 'nothing', { offset: '-1' }],
     [400, 'sessions', { offset: '-1', where: 'true' }],
@@ -198,7 +198,7 @@ describe('the answers are those of the proxy', () => {
     expect(messages).toHaveProperty('error.code', status === 404 ? 'not_found' : 'invalid')
   })
 
-  test('private for caches, and unchanged for who has them', async () => {
+  test('are private for caches, and 304 for a matching ETag', async () => {
     openMock({ tables: withThread })
     const { response } = await ask({ offset: '-1' })
     expect(response.headers.get('cache-control')).toBe('private, no-cache')
@@ -210,8 +210,8 @@ describe('the answers are those of the proxy', () => {
   })
 })
 
-describe('what may go wrong', () => {
-  test('a dropped connection is made again', async () => {
+describe('faults', () => {
+  test('a stream recovers from a dropped connection', async () => {
     const { mock, open } = openMock({ tables: withThread })
     const db = open()
     await db.sessions.preload()
@@ -223,7 +223,7 @@ describe('what may go wrong', () => {
     expect(db.status(db.sessions).get().lastError).toBeNull()
   })
 
-  test('a slow first page keeps a collection loading, and nothing else slow', async () => {
+  test('a slow first page delays only the loading of a collection', async () => {
     const { mock, open } = openMock({ tables: withThread })
     const db = open()
     mock.slowFirstPage(60)
@@ -237,7 +237,7 @@ describe('what may go wrong', () => {
     await eventually(() => expect(db.sessions.get('s1')?.title).toBe('Quick'))
   })
 
-  test('a delay is added to every answer', async () => {
+  test('a delay applies to every response', async () => {
     const { mock } = openMock()
     const query = await liveQuery('sessions')
     mock.delay(60)
@@ -248,7 +248,7 @@ describe('what may go wrong', () => {
     expect(performance.now() - began).toBeGreaterThan(55)
   })
 
-  test('an interruption is for one shape, once', async () => {
+  test('an interruption applies once, to one shape', async () => {
     const { mock } = openMock({ tables: withThread })
     mock.next.unavailable({ shape: 'session-threads', retryAfterSeconds: 7 })
     expect((await ask({ offset: '-1' })).response.status).toBe(200)
@@ -259,7 +259,7 @@ describe('what may go wrong', () => {
     expect(again.response.status).toBe(200)
   })
 
-  test('must-refetch is told to those who wait, and only of that shape', async () => {
+  test('must-refetch reaches waiting clients of that shape only', async () => {
     const { mock } = openMock({ tables: withThread })
     const sessions = ask(await liveQuery('sessions'))
     const threadQuery = await liveQuery('session-threads', { sessionId: 's1' })
@@ -274,7 +274,7 @@ describe('what may go wrong', () => {
 })
 
 describe('reset', () => {
-  test('brings back the first rows, whatever was done', async () => {
+  test('restores the initial rows', async () => {
     const { mock, open } = openMock({ tables: withThread })
     const first = JSON.stringify(mock.rows('chatMessages').map(({ id, content }) => [id, content]))
     mock.delete('sessions', 's1')
@@ -288,7 +288,7 @@ describe('reset', () => {
     expect(JSON.stringify(rows)).toBe(first)
   })
 
-  test('forgets written batches', async () => {
+  test('forgets applied batches', async () => {
     const { mock } = openMock()
     const write = createMemoryWriteAdapter(mock, { principal: ann })
     const batch = {
@@ -303,7 +303,7 @@ describe('reset', () => {
     expect(mock.rows('sessions')).toHaveLength(1)
   })
 
-  test('ends the streams that a test has left behind, and lets new ones see nothing of them', async () => {
+  test('ends the streams that a test left open, without affecting new ones', async () => {
     const { mock, open } = openMock({ tables: withThread })
     const left = open()
     await left.sessions.preload()
@@ -321,7 +321,7 @@ describe('reset', () => {
     expect(left.sessions.get('s1')?.title).toBe('Fix the login')
   })
 
-  test('never gives a handle twice, not even when time stands still', async () => {
+  test('never reuses a handle, even with a fake clock', async () => {
     vi.useFakeTimers({ toFake: ['Date'] })
     try {
       const handles = new Set<string | null>()
@@ -339,7 +339,7 @@ describe('reset', () => {
 })
 
 describe('time', () => {
-  test('may be faked: news still comes, and a poll ends when time has passed', async () => {
+  test('can be faked: changes still arrive, and a poll ends when its time has passed', async () => {
     vi.useFakeTimers()
     try {
       const { mock, open } = openMock({ tables: withThread, longPollMs: 20_000 })
@@ -363,7 +363,7 @@ describe('time', () => {
     }
   })
 
-  test('holds no timer any more after reset', async () => {
+  test('leaves no timer after reset', async () => {
     const set = vi.spyOn(globalThis, 'setTimeout')
     const cleared = vi.spyOn(globalThis, 'clearTimeout')
     onTestFinished(() => void vi.restoreAllMocks())
@@ -386,7 +386,7 @@ describe('time', () => {
     expect(timersOf(60_000)).toHaveLength(1)
   })
 
-  test('an abandoned poll leaves no listener, and no process waits for it', async () => {
+  test('an aborted poll leaves no listener and does not keep the process alive', async () => {
     const { mock } = openMock()
     const query = await liveQuery('sessions')
     const aborter = new AbortController()

@@ -52,7 +52,7 @@ const anyWork = fc.oneof(
   { weight: 1, arbitrary: anySending },
 )
 
-test('after any writes every browser holds what its user may see', async () => {
+test('every browser has exactly the rows its user may see, after any writes', async () => {
   const { mock, open } = openMock({
     authenticate: (request) => users[request.headers.get('authorization') ?? ''] ?? null,
   })

@@ -122,7 +122,7 @@ describe('parseWriteBatch', () => {
     expect(refusal(insertion(value)).code).toBe('invalid')
   })
 
-  test('any JSON value gives a batch or a typed error', () => {
+  test('returns a batch or throws a SessionDbError for any JSON value', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (input) => {
         try {

@@ -31,7 +31,7 @@ const page =
   () =>
     new Response('<h1>Sorry</h1>', { status, headers: { 'content-type': 'text/html', ...headers } })
 
-describe('an answer that is not the handler’s', () => {
+describe('a response that is not the handler’s', () => {
   test.each([
     [502, 'unavailable'],
     [500, 'unavailable'],
@@ -52,7 +52,7 @@ describe('an answer that is not the handler’s', () => {
     })
   })
 
-  test('JSON that is no outcome, and an empty body', async () => {
+  test('rejects with unavailable for other JSON and for an empty body', async () => {
     answers.push(
       () => Response.json({ ok: true }),
       () => new Response(null, { status: 204 }),
@@ -63,7 +63,7 @@ describe('an answer that is not the handler’s', () => {
   })
 })
 
-test('Retry-After comes along, with the handler’s answer and without', async () => {
+test('adds Retry-After to details, whether or not the response is the handler’s', async () => {
   const busy = { error: { code: 'rate_limited', message: 'slowly', details: { limit: 5 } } }
   answers.push(() => Response.json(busy, { status: 429, headers: { 'retry-after': '3' } }))
   answers.push(page(503, { 'retry-after': '2' }))
@@ -77,7 +77,7 @@ test('Retry-After comes along, with the handler’s answer and without', async (
   })
 })
 
-test('Retry-After is seconds, or a date', () => {
+test('parses Retry-After as seconds or as a date', () => {
   const now = Date.parse('2026-01-01T00:00:00Z')
   const read = (header: string | null) => retryAfterMs(header, now)
   expect([read('1.5'), read('Thu, 01 Jan 2026 00:00:10 GMT')]).toEqual([1_500, 10_000])
@@ -85,8 +85,8 @@ test('Retry-After is seconds, or a date', () => {
   expect([read(null), read(''), read('soon')]).toEqual([undefined, undefined, undefined])
 })
 
-describe('no answer', () => {
-  test('a server that cannot be reached', async () => {
+describe('no response', () => {
+  test('rejects with unavailable if the server cannot be reached', async () => {
     const adapter = createHttpWriteAdapter({ url: 'http://127.0.0.1:1/write' })
     await expect(adapter(batch)).rejects.toMatchObject({
       code: 'unavailable',
@@ -94,7 +94,7 @@ describe('no answer', () => {
     })
   })
 
-  test('one that does not answer in time', async () => {
+  test('rejects with unavailable after the timeout', async () => {
     answers.push(() => new Promise(() => {}))
     const adapter = createHttpWriteAdapter({ url: app.url, timeoutMs: 50 })
     await expect(adapter(batch)).rejects.toMatchObject({
@@ -103,7 +103,7 @@ describe('no answer', () => {
     })
   })
 
-  test('one that stops in the middle of its answer', async () => {
+  test('rejects with unavailable if the connection breaks halfway through the response', async () => {
     const half = new ReadableStream({
       start(controller) {
         controller.enqueue(new TextEncoder().encode('{"batchId":'))
@@ -115,7 +115,7 @@ describe('no answer', () => {
     await expect(adapter(batch)).rejects.toMatchObject({ code: 'unavailable' })
   })
 
-  test('the caller’s abort is the caller’s reason', async () => {
+  test('rejects with the caller’s reason if the caller aborts', async () => {
     answers.push(() => new Promise(() => {}))
     const caller = new AbortController()
     const sending = createHttpWriteAdapter({ url: app.url })(batch, { signal: caller.signal })
@@ -124,7 +124,7 @@ describe('no answer', () => {
   })
 })
 
-test('with retries: a broken connection, an overload, then the result, all for one batch', async () => {
+test('withRetries sends one batch until it succeeds after a broken connection and an overload', async () => {
   let broken = true
   const flaky: typeof fetch = (...args) => {
     if (!broken) return fetch(...args)
@@ -142,7 +142,7 @@ describe('401', () => {
   const refused = () =>
     Response.json({ error: { code: 'unauthenticated', message: 'Sign in.' } }, { status: 401 })
 
-  test('is answered by one refresh for all, whose headers stay', async () => {
+  test('triggers one refresh for concurrent requests and keeps its headers', async () => {
     let refreshes = 0
     const adapter = createHttpWriteAdapter({
       url: app.url,
@@ -165,7 +165,7 @@ describe('401', () => {
     expect(seen).toEqual(['old', 'old', 'old', 'new', 'new', 'new', 'new'])
   })
 
-  test('is an error when the refresh fails, and when it does not help', async () => {
+  test('rejects with unauthenticated if the refresh fails or does not help', async () => {
     answers.push(refused, refused, refused, refused)
     const failing = createHttpWriteAdapter({
       url: app.url,

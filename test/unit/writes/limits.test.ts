@@ -21,7 +21,7 @@ function refusalOf(check: () => void): unknown {
   }
 }
 
-test('a batch is refused when, and only when, its bytes of UTF-8 are more than a limit', () => {
+test('refuses a batch exactly if its UTF-8 bytes exceed a limit', () => {
   fc.assert(
     fc.property(text, text, fc.nat(300), fc.nat(600), (content, part, most, mostOfBatch) => {
       const mutations = [message(content, part)]

@@ -38,9 +38,9 @@ async function send(adapter: WriteAdapter, options?: WriteRetryOptions, signal?:
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-describe('what is sent again', () => {
+describe('withRetries', () => {
   test.each([
-    ['an answer `unavailable`', failure('unavailable')],
+    ['the outcome `unavailable`', failure('unavailable')],
     ['an answer `rate_limited`', failure('rate_limited')],
     ['a rejection `unavailable`', new SessionDbError('unavailable', 'no')],
     ['a network error of Node', new TypeError('fetch failed')],
@@ -50,7 +50,7 @@ describe('what is sent again', () => {
       new TypeError('NetworkError when attempting to fetch resource.'),
     ],
     ['a network error of Safari', new TypeError('Load failed')],
-  ])('%s, with the same batch', async (_name, first) => {
+  ])('retries %s with the same batch', async (_name, first) => {
     const { adapter, sent } = script(first, first, done)
     expect(await send(adapter)).toEqual({ outcome: done })
     expect(sent).toEqual([batch, batch, batch])
@@ -61,14 +61,14 @@ describe('what is sent again', () => {
     ['a rejection with a refusal', new SessionDbError('forbidden', 'no')],
     ['a bug', new TypeError("Cannot read properties of undefined (reading 'id')")],
     ['nonsense', 'oops' as unknown as WriteOutcome],
-  ])('not %s', async (_name, answer) => {
+  ])('does not retry %s', async (_name, answer) => {
     const { adapter, sent } = script(answer)
     const expected = answer instanceof Error ? { error: answer } : { outcome: answer }
     expect(await send(adapter)).toEqual(expected)
     expect(sent).toHaveLength(1)
   })
 
-  test('no more often than asked for; the last answer decides', async () => {
+  test('returns the last outcome after the given number of attempts', async () => {
     const last = failure('unavailable', { last: true })
     const { adapter, sent } = script(failure('unavailable'), failure('unavailable'), last, done)
     expect(await send(adapter, { attempts: 3 })).toEqual({ outcome: last })
@@ -79,14 +79,14 @@ describe('what is sent again', () => {
 describe('pauses', () => {
   afterEach(() => void vi.restoreAllMocks())
 
-  test('grow, are random, and have a limit', async () => {
+  test('grow exponentially with jitter, up to the maximum', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0.5)
     const { adapter, pauses } = script(failure('unavailable'))
     await send(adapter, { attempts: 6, firstDelayMs: 100, maxDelayMs: 400 })
     expect(pauses()).toEqual([50, 100, 200, 200, 200])
   })
 
-  test('keep to what the server asks for, up to the limit', async () => {
+  test('are at least what the server asks for, up to the maximum', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0)
     const { adapter, pauses } = script(
       failure('rate_limited', { retryAfterMs: 2_000 }),
@@ -98,8 +98,8 @@ describe('pauses', () => {
   })
 })
 
-describe('an end', () => {
-  test('an attempt that hangs is given up, its signal aborted, and another one made', async () => {
+describe('timeouts and aborts', () => {
+  test('aborts an attempt that hangs and retries', async () => {
     const signals: (AbortSignal | undefined)[] = []
     const adapter: WriteAdapter = (_, options) => {
       signals.push(options?.signal)
@@ -109,7 +109,7 @@ describe('an end', () => {
     expect(signals.map((signal) => signal?.aborted)).toEqual([true, false])
   })
 
-  test('an abort ends the attempt under way', async () => {
+  test('the caller’s abort ends the current attempt', async () => {
     const caller = new AbortController()
     const adapter: WriteAdapter = () => new Promise(() => {})
     const sending = withRetries(adapter)(batch, { signal: caller.signal })
@@ -117,7 +117,7 @@ describe('an end', () => {
     await expect(sending).rejects.toThrow('closed')
   })
 
-  test('an abort ends a pause', async () => {
+  test('the caller’s abort ends a pause', async () => {
     const caller = new AbortController()
     const { adapter, sent } = script(failure('unavailable'))
     const sending = withRetries(adapter)(batch, { signal: caller.signal })
@@ -129,7 +129,7 @@ describe('an end', () => {
     expect(sent).toHaveLength(1)
   })
 
-  test('no timer is left when it is answered', async () => {
+  test('leaves no timer behind', async () => {
     await withRetries(script(done).adapter)(batch)
     expect(vi.getTimerCount()).toBe(0)
   })
