@@ -133,6 +133,15 @@ CREATE TRIGGER chat_messages_updated AFTER UPDATE ON chat_messages
   REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION session_db_count_messages();
 
+-- Aborts the transaction of a refused batch. Statements that were pipelined after the refused one then
+-- don't run, and its locks are released with the rollback.
+CREATE FUNCTION session_db_refuse(permitted boolean, current_version integer) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'session-db refused a batch' USING ERRCODE = 'SDB01',
+    DETAIL = json_build_object('permitted', permitted, 'current', current_version)::text;
+END $$;
+
 -- A content is deleted with the last session that refers to it, in the same transaction. One in another
 -- store is noted as garbage. Sessions that take a content hold the same lock, so a content can't be
 -- deleted while a session is being given it.

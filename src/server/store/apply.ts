@@ -3,9 +3,15 @@ import type { Principal } from '../../schema/index.ts'
 import type { AppliedMutation, Mutation, WriteResult } from '../../writes/index.ts'
 import { type Batch, claimBatch, earlierResult, storeResult } from './applied-batches.ts'
 import { collect, type Driver, type DriverConnection, plainQuery, rollBack } from './drivers.ts'
-import { isBatchTaken, isTaken, isWorthRetrying, refusal } from './errors.ts'
+import { isBatchTaken, isTaken, isWorthRetrying, refusal, refusedOutcome } from './errors.ts'
 import { isNewMessage, type NewMessage } from './plans.ts'
-import { appliedMessage, type BatchRow, type Statements, type StepRow } from './statements.ts'
+import {
+  appliedMessage,
+  type BatchRow,
+  type Statements,
+  type Step,
+  type StepRow,
+} from './statements.ts'
 
 /** The connection to the database and the statements of the store's policy. */
 export interface ApplyContext<P extends Principal> {
@@ -38,8 +44,12 @@ async function applyAppend<P extends Principal>(
 ): Promise<WriteResult> {
   const [step] = statements.steps(batch)
   if (step === undefined) throw new Error('A batch has at least one mutation')
-  const rows = (await withRetries(() => driver.run(step.query))) as StepRow[]
-  return { batchId: batch.id, ...readStep(step.mutations, 0, rows) }
+  try {
+    const rows = (await withRetries(() => driver.run(step.query))) as StepRow[]
+    return { batchId: batch.id, ...readStep(step.mutations, rows) }
+  } catch (error) {
+    throw explained(error, step, 0)
+  }
 }
 
 /** Applies a batch of one mutation. A second statement is needed only when it was not applied. */
@@ -143,38 +153,43 @@ async function claimAndApply<P extends Principal>(
   const mutations: AppliedMutation[] = []
   let txid: number | null = null
   let next = 0
-  for await (const rows of connection.send(steps.map(({ query }) => query))) {
-    const applied = readStep(steps[next++]?.mutations ?? [], mutations.length, rows as StepRow[])
-    mutations.push(...applied.mutations)
-    txid = applied.txid ?? txid
+  try {
+    for await (const rows of connection.send(steps.map(({ query }) => query))) {
+      const applied = readStep(steps[next++]?.mutations ?? [], rows as StepRow[])
+      mutations.push(...applied.mutations)
+      txid = applied.txid ?? txid
+    }
+  } catch (error) {
+    throw explained(error, steps[next], mutations.length)
   }
   const result = { batchId: batch.id, txid, mutations }
   await collect(connection, [storeResult(batch, result), COMMIT])
   return result
 }
 
-/**
- * Reads the rows of a step, whose first mutation is the batch's `index`-th.
- *
- * @throws SessionDbError when the step was refused.
- */
+/** Reads the rows of a step, one per mutation. */
 function readStep(
   step: readonly Mutation[],
-  index: number,
   rows: readonly StepRow[],
 ): Pick<WriteResult, 'txid' | 'mutations'> {
   let txid: number | null = null
-  const mutations = step.map((mutation, position) => {
+  const mutations = step.map(({ collection, type }, position) => {
     const row = rows[position]
     if (row === undefined) throw new Error('The step statement returned too few rows')
-    const { admitted, id, version } = row
-    if (!admitted || id === null) throw refusal(mutation, index + position, row)
-    const { collection, type } = mutation
+    const { id, version } = row
     if (row.txid === null) return { collection, type, id, version, unchanged: true as const }
     txid = Number(row.txid)
     return { collection, type, id, version }
   })
   return { txid, mutations }
+}
+
+/** Turns the error of a refused step, whose first mutation is the batch's `index`-th, into a refusal. */
+function explained(error: unknown, step: Step | undefined, index: number): unknown {
+  const outcome = refusedOutcome(error)
+  return outcome === undefined || step === undefined
+    ? error
+    : refusal(step.mutations[0], index, outcome)
 }
 
 const MAX_ATTEMPTS = 10

@@ -123,6 +123,14 @@ export interface MutationOutcome {
   readonly current: number | null
 }
 
+const REFUSED = 'SDB01'
+
+/** Returns the outcome that the SQL function `session_db_refuse` reports in its error. */
+export function refusedOutcome(error: unknown): MutationOutcome | undefined {
+  if (readFailure(error).code !== REFUSED) return undefined
+  return JSON.parse((error as { readonly detail: string }).detail) as MutationOutcome
+}
+
 /**
  * Explains why a mutation was refused. A row the principal may not see and a row that does not exist
  * give the same error, word for word.

@@ -47,10 +47,9 @@ export interface BatchRow extends MutationOutcome {
   readonly result: string | null
 }
 
-/** One row per mutation of the step, or a single one when the principal sees no such row. */
-export interface StepRow extends MutationOutcome {
-  readonly admitted: boolean
-  readonly id: string | null
+/** One row per mutation of the step. A refused step fails instead (`refusedOutcome`). */
+export interface StepRow {
+  readonly id: string
   readonly version: number | null
   /** Null when nothing changed. */
   readonly txid: string | null
@@ -217,14 +216,14 @@ function batchStatement(plan: Plan, { collection, type }: Mutation, parameter: P
     LEFT JOIN admitted ON true`
 }
 
-/** A step of a batch of several, which runs inside the batch's transaction. */
+/** A step of a batch of several, which runs inside the batch's transaction and aborts it if refused. */
 function stepStatement(plan: Plan): string {
   return `
     WITH ${plan.target},
     admitted AS MATERIALIZED (SELECT FROM target WHERE ${plan.admitted} LIMIT 1)${writes(plan)}
-    SELECT target.permitted, target.current_version AS current,
-      EXISTS (SELECT FROM admitted) AS admitted, target.result_id AS id,
-      target.result_version AS version,
+    SELECT CASE WHEN NOT EXISTS (SELECT FROM admitted)
+        THEN session_db_refuse(target.permitted, target.current_version) END AS refused,
+      target.result_id AS id, target.result_version AS version,
       CASE WHEN target.changes THEN ${TXID}::text END AS txid
     FROM (VALUES (1)) AS one
     LEFT JOIN target ON true`

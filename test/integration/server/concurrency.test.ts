@@ -218,6 +218,35 @@ test('retries batches that deadlock', async () => {
   expect(rows[0]).toMatchObject({ version: 9 })
 })
 
+test.each([true, false])(
+  'a refused batch stops at once and releases its locks (pipeline: %s)',
+  async (pipeline) => {
+    const id = `refused-${pipeline}`
+    await write(ada, insertSession(id, { visibility: 'tenant' }), insertThread(id, id))
+    await write(bob, insertSession(`${id}-own`))
+    const rename = (collection: 'chatThreads' | 'sessions', row: string) =>
+      ({ collection, type: 'update', id: row, changes: { title: 'x' } }) as const
+    const connections = createTestPool(fixture.url, { max: 1, pipeline })
+    const store = createSessionStore({ database: connections })
+    const holder = await fixture.pool.connect()
+    await holder.query('BEGIN')
+    await holder.query('SELECT FROM sessions WHERE id = $1 FOR UPDATE', [`${id}-own`])
+
+    const mutations = [rename('chatThreads', id), rename('sessions', `${id}-own`)]
+    const refused = store.write(bob, { id, mutations }).catch((error) => error)
+    const late = new Promise((resolve) => setTimeout(resolve, 2_000, 'still waiting'))
+    const outcome = await Promise.race([refused, late])
+    await holder.query('ROLLBACK')
+    holder.release()
+    expect(outcome).toMatchObject({ code: 'forbidden', details: { mutation: 0 } })
+
+    // The connection and its prepared statements still work.
+    const allowed = [rename('sessions', `${id}-own`), rename('sessions', `${id}-own`)]
+    await store.write(bob, { id: `${id}-after`, mutations: allowed })
+    await connections.end()
+  },
+)
+
 describe('a write that waited for a lock decides on the committed row', () => {
   const rename = { collection: 'chatThreads', type: 'update', id: 'wt' } as const
 
