@@ -1,6 +1,7 @@
-import { SessionDbError } from '../errors.ts'
+import type { SessionDbError } from '../errors.ts'
 import { choosePort, readPorts, rememberPort } from './ports.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './postgres/embedded-postgres.ts'
+import { refuseProduction } from './refuse-production.ts'
 import { createShapeServer } from './shape-server/index.ts'
 
 export type DevStackOptions = {
@@ -51,7 +52,7 @@ export type DevStack = {
  * await stack.stop()
  */
 export async function startDevStack(options: DevStackOptions = {}): Promise<DevStack> {
-  refuseProduction()
+  refuseProduction('The embedded stack')
   const postgres = await startEmbeddedPostgres({
     directory: options.directory ?? '.session-db',
     port: options.port,
@@ -97,14 +98,4 @@ async function startShapeServer(
     await server.close()
     throw error
   }
-}
-
-function refuseProduction(): void {
-  if (process.env.NODE_ENV !== 'production') return
-  throw new SessionDbError(
-    'invalid',
-    'The embedded stack is for development and tests and does not start with NODE_ENV=production. ' +
-      'In production run Postgres and Electric (https://electric.ax) ' +
-      'and set DATABASE_URL and ELECTRIC_URL to them.',
-  )
 }

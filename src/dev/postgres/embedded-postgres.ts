@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Client } from 'pg'
 import { SessionDbError } from '../../errors.ts'
 import { choosePort, readPorts, rememberPort } from '../ports.ts'
+import { refuseProduction } from '../refuse-production.ts'
 import { findPostgresBinaries, type PostgresBinaries } from './binaries.ts'
 import { openCluster } from './cluster.ts'
 import { openDataDirectory, openServerDirectory } from './data-directory.ts'
@@ -60,8 +61,8 @@ const FIXED_SETTINGS = {
  * It listens on 127.0.0.1 only, requires a password, and ends when this process ends, even by kill -9.
  * If an earlier run left a server behind in the directory, that one is stopped first.
  *
- * @throws SessionDbError `conflict` when another running process uses the directory, `unavailable`
- * when Postgres cannot be found or started
+ * @throws SessionDbError `invalid` when `NODE_ENV` is `production`, `conflict` when another running process
+ * uses the directory, `unavailable` when Postgres cannot be found or started
  *
  * @example
  * const postgres = await startEmbeddedPostgres({ directory: '.session-db' })
@@ -72,6 +73,7 @@ const FIXED_SETTINGS = {
 export async function startEmbeddedPostgres(
   options: EmbeddedPostgresOptions,
 ): Promise<EmbeddedPostgres> {
+  refuseProduction('The embedded Postgres')
   const directory = await openDataDirectory(options.directory)
   const ownership = await takeOwnership(directory)
   try {

@@ -17,13 +17,26 @@ type Handler = (request: ProtocolRequest) => Promise<ProtocolAnswer>
  * Serves the protocol over HTTP. A client that disconnects aborts its request's signal.
  *
  * @param options.port 0, the default, for any free port
+ * @param options.allowOrigin decides which web pages may send requests; default: loopback origins
  * @throws when the port is taken
  */
 export async function listen(
   handler: Handler,
-  { port = 0, host = '127.0.0.1' }: { port?: number; host?: string } = {},
+  options: {
+    port?: number
+    host?: string
+    allowOrigin?: ((origin: string) => boolean) | undefined
+  } = {},
 ): Promise<HttpListener> {
+  const { port = 0, host = '127.0.0.1', allowOrigin = isLoopbackOrigin } = options
+  // A server that listens on other interfaces has other names.
+  const checksHost = isLoopback(host)
   const server = createServer((incoming, outgoing) => {
+    const { origin, host: name = 'localhost' } = incoming.headers
+    const isAllowed =
+      (origin === undefined || allowOrigin(origin)) &&
+      (!checksHost || isLoopbackOrigin(`http://${name}`))
+    if (!isAllowed) return refuse(outgoing)
     answer(handler, incoming, outgoing).catch(() => outgoing.destroy())
   })
   server.keepAliveTimeout = 65_000
@@ -41,6 +54,23 @@ export async function listen(
         server.closeAllConnections()
       }),
   }
+}
+
+/** Refuses a website, in a way that its script cannot read. */
+function refuse(outgoing: ServerResponse): void {
+  const message =
+    'The development shape server only serves loopback origins and host names, such as http://localhost:3000. ' +
+    'Open the app under one of them, or read shapes through its proxy.'
+  outgoing.writeHead(403, { 'content-type': 'application/json; charset=utf-8' })
+  outgoing.end(JSON.stringify({ message }))
+}
+
+function isLoopbackOrigin(origin: string): boolean {
+  return URL.canParse(origin) && isLoopback(new URL(origin).hostname)
+}
+
+function isLoopback(hostname: string): boolean {
+  return /^(localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[?::1\]?)$/.test(hostname)
 }
 
 async function answer(

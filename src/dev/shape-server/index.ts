@@ -1,6 +1,7 @@
 import { createShapeProtocol } from '../protocol/protocol.ts'
 import { toResponse } from '../protocol/responses.ts'
 import { createShapeStore, type ShapeStore } from '../protocol/shape-store.ts'
+import { refuseProduction } from '../refuse-production.ts'
 import { createPool } from './connection.ts'
 import { type HttpListener, listen } from './http-listener.ts'
 import { createPostgresSource, type ShapeServerEvent } from './postgres-source.ts'
@@ -24,6 +25,11 @@ export interface ShapeServerOptions {
   chunkBytes?: number
   /** Memory of all logs together. Beyond it the log that has grown most starts over. Default: 512 MiB. */
   maxLogBytes?: number
+  /**
+   * Decides which web pages may send requests, by their origin. Default: loopback origins only, so that no
+   * website that a developer visits can read the database.
+   */
+  allowOrigin?: (origin: string) => boolean
   /** Allows DELETE to remove shapes, for tests. Default: true. */
   allowShapeDeletion?: boolean
   /** Called with noteworthy events. Default: none. */
@@ -47,17 +53,14 @@ export interface ShapeServer {
  * memory: after a restart all handles have expired and clients fetch again.
  *
  * @returns once replication is streaming
- * @throws when NODE_ENV is production, or Postgres cannot be reached or does not allow replication
+ * @throws SessionDbError `invalid` when `NODE_ENV` is `production`; the error of Postgres when it cannot be
+ * reached or does not allow replication
  * @example
  * const server = await createShapeServer({ database: url })
  * const { url } = await server.listen()
  */
 export async function createShapeServer(options: ShapeServerOptions): Promise<ShapeServer> {
-  if (process.env.NODE_ENV === 'production') {
-    throw new Error(
-      'The embedded shape server is for development and tests. In production run Electric and set ELECTRIC_URL.',
-    )
-  }
+  refuseProduction('The embedded shape server')
   await loadPgParser()
   const log = options.onEvent ?? (() => {})
   const onBroken = (error: Error) =>
@@ -99,7 +102,7 @@ export async function createShapeServer(options: ShapeServerOptions): Promise<Sh
     return {
       fetch: async (request) => toResponse(await answer(request)),
       async listen(where) {
-        const listener = await listen(answer, where)
+        const listener = await listen(answer, { ...where, allowOrigin: options.allowOrigin })
         listeners.push(listener)
         return { url: listener.url }
       },

@@ -1,8 +1,8 @@
-import { readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, expect, onTestFinished, test, vi } from 'vitest'
 import {
   type EmbeddedPostgres,
   type EmbeddedPostgresOptions,
@@ -124,9 +124,8 @@ test('leaves a data directory of another Postgres version alone', async () => {
   const first = await start({ directory })
   await first.stop()
   const versionFile = join(directory, 'postgres', 'data', 'PG_VERSION')
-  const { writeFile } = await import('node:fs/promises')
   await writeFile(versionFile, '17\n')
-  await expect(startEmbeddedPostgres({ directory })).rejects.toThrow(/made by Postgres 17/)
+  await expect(startEmbeddedPostgres({ directory })).rejects.toThrow(/created by Postgres 17/)
   expect(await readFile(versionFile, 'utf8')).toBe('17\n')
 })
 
@@ -143,4 +142,15 @@ test('calls onUnexpectedExit when Postgres ends by itself', async () => {
   process.kill(pid, 'SIGQUIT')
   await eventually(() => expect(onUnexpectedExit).toHaveBeenCalledOnce())
   expect(onUnexpectedExit.mock.calls[0]?.[0].message).toContain('immediate shutdown request')
+})
+
+test('refuses NODE_ENV=production before touching the directory, and says what to run instead', async () => {
+  vi.stubEnv('NODE_ENV', 'production')
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const directory = await directories.create()
+  await expect(startEmbeddedPostgres({ directory })).rejects.toMatchObject({
+    code: 'invalid',
+    message: expect.stringContaining('DATABASE_URL'),
+  })
+  expect(await readdir(directory)).toEqual([])
 })

@@ -33,7 +33,7 @@ async function checkoutWith(parent: string, packages: string[]): Promise<string>
   for (const path of ['src/dev/postgres', 'test/support']) {
     await cp(join(root, path), join(checkout, path), { recursive: true })
   }
-  for (const file of ['src/errors.ts', 'src/dev/ports.ts']) {
+  for (const file of ['src/errors.ts', 'src/dev/ports.ts', 'src/dev/refuse-production.ts']) {
     await cp(join(root, file), join(checkout, file))
   }
   await writeFile(join(checkout, 'package.json'), '{ "type": "module" }')

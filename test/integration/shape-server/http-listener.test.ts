@@ -1,3 +1,4 @@
+import { request } from 'node:http'
 import { afterEach, expect, test } from 'vitest'
 import type { AnswerBody, ProtocolAnswer } from '../../../src/dev/protocol/responses.ts'
 import { type HttpListener, listen } from '../../../src/dev/shape-server/http-listener.ts'
@@ -81,3 +82,54 @@ test('ends the stream of a client that disconnects while waiting, and serves the
   expect(gone).toEqual(['request', 'stream'])
   expect(await (await fetch(listener.url)).text()).toBe('here')
 })
+
+test.each([
+  [{ origin: 'https://evil.example' }],
+  [{ origin: 'http://localhost.evil.example' }],
+  [{ origin: 'null' }],
+  // A name of a website that resolves to 127.0.0.1 (DNS rebinding): the browser sends no origin then.
+  [{ host: 'evil.example' }],
+])('refuses a website with the headers %j', async (headers) => {
+  let calls = 0
+  listener = await listen(async () => {
+    calls += 1
+    return here
+  })
+  for (const method of ['GET', 'POST', 'OPTIONS']) {
+    const refused = await send(method, headers)
+    expect(refused.status).toBe(403)
+    expect(Object.keys(refused.headers).filter((name) => name.startsWith('access-'))).toEqual([])
+    expect(refused.body).toContain('loopback')
+  }
+  expect(calls).toBe(0)
+})
+
+test.each([
+  [{}],
+  [{ origin: 'http://localhost:3000' }],
+  [{ origin: 'https://app.localhost' }],
+  [{ origin: 'http://127.0.0.1:8080' }],
+  [{ origin: 'http://[::1]:8080', host: 'localhost:1' }],
+])('serves clients and pages of this machine, with the headers %j', async (headers) => {
+  listener = await listen(async () => here)
+  expect((await send('GET', headers)).body).toBe('here')
+})
+
+test('serves the origins that the caller allows', async () => {
+  const allowOrigin = (origin: string) => origin === 'https://app.example'
+  listener = await listen(async () => here, { allowOrigin })
+  expect((await send('GET', { origin: 'https://app.example' })).status).toBe(200)
+  expect((await send('GET', { origin: 'http://localhost' })).status).toBe(403)
+})
+
+/** Sends a request with headers that `fetch` would not. */
+function send(method: string, headers: Record<string, string>) {
+  return new Promise<{ status: number; headers: object; body: string }>((resolve, reject) => {
+    const sent = request(listener.url, { method, headers }, async (response) => {
+      let body = ''
+      for await (const chunk of response) body += chunk
+      resolve({ status: response.statusCode ?? 0, headers: response.headers, body })
+    })
+    sent.on('error', reject).end()
+  })
+}
