@@ -16,7 +16,6 @@ export {
   type RowOf,
 } from './schema/columns.ts'
 export type { JsonObject, JsonValue } from './schema/fields.ts'
-export * from './schema/index.ts'
 export type { Principal } from './schema/principal.ts'
 export type { Session, SessionInsert, SessionProgress, SessionUpdate } from './schema/session.ts'
 export {
@@ -34,7 +33,6 @@ export type {
   TimelineFilter,
 } from './schema/timeline-event.ts'
 export * from './shapes/index.ts'
-export * from './shapes/index.ts'
 export type { WriteAdapter, WriteAdapterOptions } from './writes/adapter.ts'
 export {
   type MutationInput,
@@ -50,7 +48,6 @@ export {
   type WriteFailure,
 } from './writes/errors.ts'
 export { createHttpWriteAdapter, type HttpWriteAdapterOptions } from './writes/http-adapter.ts'
-export * from './writes/index.ts'
 export type { AppliedMutation, WriteOutcome, WriteResult } from './writes/result.ts'
 export type { RefreshSignIn, RequestHeaders } from './writes/sign-in.ts'
 export { type WriteRetryOptions, withRetries } from './writes/with-retries.ts'
