@@ -88,7 +88,6 @@ export const sessionInsertSchema = z.strictObject({
   source: z.optional(sessionSourceSchema),
   format: z.optional(sessionFormatSchema),
   originalName: z.optional(z.nullable(textField)),
-  sourcePath: z.optional(z.nullable(textField)),
   ...changeable,
 })
 
@@ -114,7 +113,8 @@ export const sessionColumns = /* @__PURE__ */ (() =>
     source: column('source', 'text', { default: "'upload'::text", writable: 'insert' }),
     format: column('format', 'text', { default: "'other'::text", writable: 'insert' }),
     originalName: column('original_name', 'text', { nullable: true, writable: 'insert' }),
-    sourcePath: column('source_path', 'text', { nullable: true, writable: 'insert' }),
+    // A path on the server: never written by clients.
+    sourcePath: column('source_path', 'text', { nullable: true }),
     repoLabel: column('repo_label', 'text', { nullable: true, writable: 'always' }),
     repo: column('repo', 'jsonb', { nullable: true, writable: 'always' }),
     workspaceRoot: column('workspace_root', 'text', { nullable: true, writable: 'always' }),

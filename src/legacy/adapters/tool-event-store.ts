@@ -44,7 +44,8 @@ interface ToolRow {
 
 const TOOL_EVENTS = `
   SELECT m.id, m.session_id AS "sessionId", m.thread_id AS "threadId", m.content AS "toolName",
-    coalesce(m.parts -> 0, '{}') AS part, m.metadata, ${isoTime('m.created_at')} AS "createdAt"
+    CASE WHEN jsonb_typeof(m.parts -> 0) = 'object' THEN m.parts -> 0 ELSE '{}' END AS part,
+    m.metadata, ${isoTime('m.created_at')} AS "createdAt"
   FROM chat_messages m
   JOIN sessions s ON s.tenant_id = m.tenant_id AND s.id = m.session_id
   WHERE ${VISIBLE} AND m.role = 'tool'`
@@ -157,8 +158,9 @@ function storable(value: object): JsonObject {
 
 function toRecord({ id, sessionId, threadId, toolName, part, metadata, createdAt }: ToolRow) {
   return {
-    ...{ id, sessionId, threadId, toolCallId: part.toolCallId === id ? null : part.toolCallId },
-    ...{ toolName, arguments: part.input, status: 'executing', startedAt: createdAt, ...metadata },
+    ...{ status: 'executing', startedAt: createdAt, ...metadata, id, sessionId, threadId },
+    ...{ toolName, toolCallId: part.toolCallId === id ? null : (part.toolCallId ?? null) },
+    arguments: part.input,
     ...(part.output !== undefined && { result: part.output }),
     ...(part.errorText !== undefined && { error: part.errorText }),
   }

@@ -31,21 +31,30 @@ export interface LegacySourceFileInput {
   readonly origin?: string | undefined
 }
 
-/** Fields without a column are in `metadata.upload`, where the import puts them. */
+/**
+ * Fields without a column are in `metadata.upload`, where the import puts them. Their owner can write
+ * anything there, so the values are checked in `toRecord`, not cast in SQL.
+ */
 const UPLOADS = `
   SELECT s.id, coalesce(s.original_name, s.title) AS "originalName",
-    coalesce(s.metadata #>> '{upload,storedAt}', ${isoTime('s.created_at')}) AS "storedAt",
+    ${isoTime('s.created_at')} AS "createdAt", s.metadata -> 'upload' AS upload, s.format,
     s.content_bytes::float8 AS size, s.source, s.source_path AS "sourcePath",
     s.repo_label AS "repoLabel", s.repo AS "repoMeta", s.workspace_root AS "workspaceRoot",
-    (s.metadata #>> '{upload,lastModifiedMs}')::float8 AS "lastModifiedMs",
-    (s.metadata #>> '{upload,sourceUpdatedAt}')::float8 AS "sourceUpdatedAt",
-    coalesce(s.metadata #>> '{upload,origin}', nullif(s.format, 'other')) AS origin,
     s.owner_id = $2 AS "isOwn"
   FROM sessions s
   WHERE ${VISIBLE} AND s.content_sha256 IS NOT NULL`
 
-interface UploadRow extends LegacyUploadRecord {
-  readonly sourceUpdatedAt: number | null
+const UPLOAD_METADATA = `CASE WHEN jsonb_typeof(metadata -> 'upload') = 'object'
+  THEN metadata -> 'upload' ELSE '{}' END`
+
+interface UploadRow
+  extends Omit<
+    LegacyUploadRecord,
+    'storedAt' | 'url' | 'lastModifiedMs' | 'lastModifiedIso' | 'origin'
+  > {
+  readonly createdAt: string
+  readonly upload: unknown
+  readonly format: string
   readonly isOwn: boolean
 }
 
@@ -65,10 +74,16 @@ export function createUploadStore<R>(context: LegacyContext) {
     return rows
   }
 
-  const toRecord = ({ sourceUpdatedAt: _, isOwn: __, ...row }: UploadRow): Upload => {
-    const lastModifiedMs = row.lastModifiedMs ?? Date.parse(row.storedAt)
-    const lastModifiedIso = new Date(lastModifiedMs).toISOString()
-    return withoutNulls({ ...row, lastModifiedMs, lastModifiedIso, url: urlOf(row.id) }) as Upload
+  const toRecord = ({ createdAt, upload, format, isOwn: _, ...row }: UploadRow): Upload => {
+    const fields = uploadFields(upload)
+    const storedAt = fields.storedAt ?? createdAt
+    const lastModifiedMs = fields.lastModifiedMs ?? Date.parse(storedAt)
+    return withoutNulls({
+      ...row,
+      ...{ storedAt, url: urlOf(row.id), lastModifiedMs },
+      lastModifiedIso: new Date(lastModifiedMs).toISOString(),
+      origin: fields.origin ?? (format === 'other' ? null : format),
+    }) as Upload
   }
 
   async function find(where: string, ...values: unknown[]): Promise<Upload | null> {
@@ -131,7 +146,7 @@ export function createUploadStore<R>(context: LegacyContext) {
       const { ref } = await storeContent({ ...target, client }, source)
       await client.query(
         `UPDATE sessions SET content_ref = $3, content_sha256 = $4, content_bytes = $5,
-           metadata = jsonb_set(metadata, '{upload}', coalesce(metadata -> 'upload', '{}') || $6)
+           metadata = jsonb_set(metadata, '{upload}', ${UPLOAD_METADATA} || $6)
          WHERE tenant_id = $1 AND id = $2`,
         [tenantId, id, ref, sha256, content.length, { storedAt: new Date().toISOString() }],
       )
@@ -155,9 +170,9 @@ export function createUploadStore<R>(context: LegacyContext) {
     const bySource = 's.source_path = $3 AND s.source = $4'
     const [existing] = await select(bySource, path, input.source)
     if (existing !== undefined && !existing.isOwn) return toRecord(existing)
-    if (existing?.sourceUpdatedAt != null) {
-      const isUnchanged = existing.sourceUpdatedAt === (await sources.modifiedMs(path))
-      if (isUnchanged && !addsTo(existing, input)) return toRecord(existing)
+    const { sourceUpdatedAt } = uploadFields(existing?.upload)
+    if (existing !== undefined && sourceUpdatedAt === (await sources.modifiedMs(path))) {
+      if (!addsTo(existing, input)) return toRecord(existing)
     }
     const { content, modifiedMs } = await sources.read(path)
     const id = existing?.id ?? sourceId(userId, input.source, path)
@@ -181,7 +196,7 @@ export function createUploadStore<R>(context: LegacyContext) {
         'original_name = $4',
         'repo_label = coalesce($5, repo_label)',
         'repo = coalesce($6, repo)',
-        `metadata = jsonb_set(metadata, '{upload}', coalesce(metadata -> 'upload', '{}') || $7)`,
+        `metadata = jsonb_set(metadata, '{upload}', ${UPLOAD_METADATA} || $7)`,
       ],
       ...[path, input.relativePath, input.repoLabel ?? null, input.repoMeta ?? null, upload],
     )
@@ -226,7 +241,7 @@ export function createUploadStore<R>(context: LegacyContext) {
       await replace(
         id,
         content,
-        [`metadata = jsonb_set(metadata, '{upload}', coalesce(metadata -> 'upload', '{}') || $3)`],
+        [`metadata = jsonb_set(metadata, '{upload}', ${UPLOAD_METADATA} || $3)`],
         upload,
       )
       return requireUpload(id)
@@ -261,17 +276,32 @@ export function createUploadStore<R>(context: LegacyContext) {
   }
 }
 
-function addsTo(
-  { repoLabel, repoMeta, origin, lastModifiedMs }: UploadRow,
-  input: LegacySourceFileInput,
-): boolean {
+/** True if the input has metadata that the upload lacks. */
+function addsTo({ repoLabel, repoMeta, upload }: UploadRow, input: LegacySourceFileInput): boolean {
   const { sessionTimestampMs } = input
+  const { origin, lastModifiedMs } = uploadFields(upload)
   return (
     (input.repoLabel !== undefined && repoLabel == null) ||
     (input.repoMeta !== undefined && repoMeta == null) ||
     (input.origin !== undefined && origin !== input.origin) ||
     (sessionTimestampMs !== undefined && Math.round(sessionTimestampMs) !== lastModifiedMs)
   )
+}
+
+/** The valid fields of `metadata.upload`. */
+function uploadFields(upload: unknown) {
+  const field = (name: string): unknown =>
+    typeof upload === 'object' && upload !== null ? Reflect.get(upload, name) : undefined
+  const time = (value: unknown) =>
+    typeof value === 'number' && !Number.isNaN(new Date(value).getTime()) ? value : undefined
+  const [storedAt, origin] = [field('storedAt'), field('origin')]
+  const isTime = typeof storedAt === 'string' && !Number.isNaN(Date.parse(storedAt))
+  return {
+    storedAt: isTime ? storedAt : undefined,
+    origin: typeof origin === 'string' ? origin : undefined,
+    lastModifiedMs: time(field('lastModifiedMs')),
+    sourceUpdatedAt: time(field('sourceUpdatedAt')),
+  }
 }
 
 function sourceId(userId: string, source: string, path: string): string {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -412,6 +413,42 @@ test('hides and protects the rows of other users', async () => {
   }
   expect(await ada.listChatMessagesByThread(message.threadId)).toEqual([message])
   expect(await ada.listChatToolEvents('private')).toEqual([event])
+})
+
+test("a user's rows with unexpected metadata do not break another user's lists", async () => {
+  const [ada, bob] = [stores('ada', 'poison'), stores('bob', 'poison')]
+  const mine = await ada.saveSessionUpload('mine.jsonl', '{}\n')
+  const store = createSessionStore({ database: database.pool })
+  const write = (mutation: object) =>
+    store.write({ tenantId: 'poison', userId: 'bob' }, { id: randomUUID(), mutations: [mutation] })
+  const uploads: object[] = [
+    { lastModifiedMs: 'abc', sourceUpdatedAt: {}, origin: [], storedAt: 7 },
+    { lastModifiedMs: 1e300, storedAt: 'yesterday' },
+  ]
+  for (const upload of [...uploads, 'x', null]) {
+    const { id } = await bob.saveSessionUpload('b.jsonl', '{}\n')
+    const changes = { visibility: 'tenant', metadata: { upload } }
+    await write({ collection: 'sessions', type: 'update', id, changes })
+  }
+  const listed = await ada.listSessionUploadRecords()
+  expect(listed).toHaveLength(5)
+  expect(listed[0]).toEqual(mine)
+  for (const record of listed) expect(record.lastModifiedMs).toBe(Date.parse(record.storedAt))
+
+  const sessionId = listed[1]?.id ?? ''
+  const { id: threadId } = await bob.getActiveChatThread(sessionId, 'session')
+  for (const [n, part] of [null, 'x', 7, {}].entries()) {
+    const metadata = { id: 'other', sessionId: 'other', toolName: 'other', startedAt: {} }
+    const value = { id: `poison-${n}`, threadId, role: 'tool', content: 'look' }
+    await write({
+      ...{ collection: 'chatMessages', type: 'insert' },
+      value: { ...value, parts: [part], metadata },
+    })
+  }
+  const events = await ada.listChatToolEvents(sessionId)
+  expect(events.map(({ id, toolName }) => `${id} ${toolName}`).sort()).toEqual(
+    [0, 1, 2, 3].map((n) => `poison-${n} look`),
+  )
 })
 
 describe('fixed session ids', () => {
