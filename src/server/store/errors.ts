@@ -49,13 +49,15 @@ export function isDatabaseError(error: unknown): boolean {
 /** Converts the error of a statement into a `SessionDbError`. */
 export function fromDatabaseError(cause: unknown): SessionDbError {
   if (cause instanceof SessionDbError) return cause
-  const { code, constraint, message } = readFailure(cause)
+  const { code, constraint } = readFailure(cause)
   if (code === UNIQUE_VIOLATION) return takenError(constraint === 'timeline_events_seq_key', cause)
   // Class 22, data exceptions: a value passed validation but does not fit its column.
   if (/^22...$/.test(code)) {
-    return new SessionDbError('invalid', `The database cannot store a value: ${message}.`, {
-      cause,
-    })
+    return new SessionDbError(
+      'invalid',
+      'The database cannot store a value in this batch: it is out of range or malformed. Check its numbers, dates and texts.',
+      { cause },
+    )
   }
   if (code === UNDEFINED_TABLE || code === UNDEFINED_COLUMN) {
     return new SessionDbError(
@@ -99,20 +101,18 @@ export function reusedBatchIdError(): SessionDbError {
 interface DatabaseFailure {
   readonly code: string
   readonly constraint: string | undefined
-  readonly message: string
 }
 
 function readFailure(error: unknown): DatabaseFailure {
   if (typeof error !== 'object' || error === null) {
-    return { code: '', constraint: undefined, message: String(error) }
+    return { code: '', constraint: undefined }
   }
-  const { code, message, ...rest } = error as Record<string, unknown>
+  const { code, ...rest } = error as Record<string, unknown>
   // The field's name in pg and in postgres.js.
   const constraint = rest.constraint ?? rest.constraint_name
   return {
     code: typeof code === 'string' ? code : '',
     constraint: typeof constraint === 'string' ? constraint : undefined,
-    message: typeof message === 'string' ? message : '',
   }
 }
 

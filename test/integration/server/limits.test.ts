@@ -122,6 +122,7 @@ describe('rejects an invalid batch', () => {
     const startedAt = new Date(8.64e15)
     const refused = await refusalOf(byDefault.write(ada, insertSession('far', { startedAt })))
     expect(refused.code).toBe('invalid')
+    expect(refused.message).not.toMatch(/275760|date\/time field/)
     expect(await byDefault.rows("SELECT FROM sessions WHERE id = 'far'")).toEqual([])
   })
 })

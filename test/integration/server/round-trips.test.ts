@@ -246,7 +246,11 @@ describe('when the database is unreachable', () => {
   test('fails with `unavailable` when it cannot connect', async () => {
     const unreachable = createSessionStore({ database: 'postgresql://u:p@127.0.0.1:1/none' })
     const write = unreachable.write(ada, { id: 'b', mutations: [insertSession('x')] })
-    expect((await refusalOf(write)).code).toBe('unavailable')
+    const upload = unreachable.createSession(ada, { id: 'x', title: 'x' })
+    for (const refused of [await refusalOf(write), await refusalOf(upload)]) {
+      expect(refused.code).toBe('unavailable')
+      expect(refused.message).not.toContain('127.0.0.1')
+    }
     await unreachable.close()
   })
 })
