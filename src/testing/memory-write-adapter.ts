@@ -76,20 +76,19 @@ function write(context: Context, applied: AppliedBatches, batch: unknown): Write
   const { id, mutations } = parseWriteBatch(batch)
   const json = JSON.stringify(mutations)
   checkLimits(mutations, json, defaultLimits)
-  const key = JSON.stringify([principal.tenantId, id])
-  const request = JSON.stringify([principal.userId, json])
+  const key = JSON.stringify([principal.tenantId, principal.userId, id])
   // Deltas are deduplicated by their numbers, not by the batch id.
   const isAppend = mutations.length === 1 && mutations[0]?.type === 'append'
   const earlier = isAppend ? undefined : applied.get(key)
   if (earlier) {
-    if (earlier.request === request) return earlier.result
+    if (earlier.request === json) return earlier.result
     throw reusedBatchIdError()
   }
   const { result: done, txid } = database.transaction((transaction) =>
     mutations.map((mutation, index) => applyMutation(transaction, context, mutation, index)),
   )
   const result = { batchId: id, txid, mutations: done }
-  if (!isAppend) applied.set(key, { request, result })
+  if (!isAppend) applied.set(key, { request: json, result })
   return result
 }
 

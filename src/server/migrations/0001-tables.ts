@@ -165,16 +165,17 @@ CREATE TABLE chat_message_deltas (
 );
 ALTER TABLE chat_message_deltas REPLICA IDENTITY FULL;
 
--- The results of batches, so that a batch that is sent again gets the same answer.
+-- The results of batches, so that a batch that is sent again gets the same answer. Ids are per user: no
+-- user can take the id that another one is about to use.
 CREATE TABLE applied_batches (
   tenant_id text NOT NULL,
-  batch_id text NOT NULL,
   user_id text NOT NULL,
+  batch_id text NOT NULL,
   request_hash text NOT NULL,
   txid bigint,
   result jsonb NOT NULL,
   created_at timestamptz NOT NULL DEFAULT now(),
-  CONSTRAINT applied_batches_pkey PRIMARY KEY (tenant_id, batch_id)
+  CONSTRAINT applied_batches_pkey PRIMARY KEY (tenant_id, user_id, batch_id)
 );
 CREATE INDEX applied_batches_time_idx ON applied_batches USING brin (created_at);
 

@@ -3,9 +3,15 @@ import type { Principal } from '../../schema/index.ts'
 import type { Mutation, WriteResult } from '../../writes/index.ts'
 import type { Driver } from './drivers.ts'
 import { reusedBatchIdError } from './errors.ts'
-import { bindStatement, buildStatement, type Query, type Values } from './prepared-statements.ts'
+import {
+  bindStatement,
+  buildStatement,
+  type Parameter,
+  type Query,
+  type Values,
+} from './prepared-statements.ts'
 
-/** A validated batch of one principal. `applied_batches` remembers it by its id and its hash. */
+/** A validated batch of one principal, stored in `applied_batches` under the user and its id. */
 export interface Batch<P extends Principal> {
   readonly principal: P
   readonly id: string
@@ -45,7 +51,7 @@ const STORE_RESULT = buildStatement(
   (parameter) => `
     UPDATE applied_batches
     SET txid = ${parameter('txid')}::bigint, result = ${parameter('result')}::text::jsonb
-    WHERE tenant_id = ${parameter('tenant')}::text AND batch_id = ${parameter('batch')}::text`,
+    WHERE ${isOwnBatch(parameter)}`,
 )
 
 /** Stores the result of a claimed batch. */
@@ -57,13 +63,17 @@ export function storeResult(batch: Batch<Principal>, result: WriteResult): Query
 
 const FIND = buildStatement(
   (parameter) => `
-    SELECT user_id AS sender, request_hash AS hash, txid::text AS txid, result::text AS result
+    SELECT request_hash AS hash, txid::text AS txid, result::text AS result
     FROM applied_batches
-    WHERE tenant_id = ${parameter('tenant')}::text AND batch_id = ${parameter('batch')}::text`,
+    WHERE ${isOwnBatch(parameter)}`,
 )
 
+function isOwnBatch(parameter: Parameter): string {
+  return `tenant_id = ${parameter('tenant')}::text AND user_id = ${parameter('user')}::text
+      AND batch_id = ${parameter('batch')}::text`
+}
+
 interface AppliedBatchRow {
-  readonly sender: string
   readonly hash: string
   /** Null when the batch changed nothing. */
   readonly txid: string | null
@@ -73,8 +83,7 @@ interface AppliedBatchRow {
 /**
  * Returns the stored result of a batch that was applied before; undefined when there is none.
  *
- * @throws SessionDbError `conflict` when another user or other content used the batch id. The error
- * is the same for both.
+ * @throws SessionDbError `conflict` when the user sent another batch under this id.
  */
 export async function earlierResult(
   driver: Driver,
@@ -83,9 +92,7 @@ export async function earlierResult(
   const rows = await driver.run(bindStatement(FIND, batchValues(batch)))
   const [earlier] = rows as AppliedBatchRow[]
   if (earlier === undefined) return undefined
-  if (earlier.sender !== batch.principal.userId || earlier.hash !== batch.hash) {
-    throw reusedBatchIdError()
-  }
+  if (earlier.hash !== batch.hash) throw reusedBatchIdError()
   const { batchId, mutations } = JSON.parse(earlier.result) as WriteResult
   return { batchId, txid: earlier.txid === null ? null : Number(earlier.txid), mutations }
 }

@@ -79,21 +79,30 @@ describe.each(storeDrivers)('over %s', (driver) => {
       expect(claims).toEqual([{ txid: answers[0]?.txid == null ? null : `${answers[0].txid}` }])
     })
 
-    test('rejects other content or another user under the same id with a conflict', async () => {
+    test('rejects other content under the same id with a conflict', async () => {
       const batch = await newBatch()
       await fixture.store.write(ada, batch)
       const other = { ...batch, mutations: [...batch.mutations, insertSession(randomUUID())] }
       const content = await refusalOf(fixture.store.write(ada, other))
       const different = { ...batch, mutations: [insertSession(randomUUID())] }
       const single = await refusalOf(fixture.store.write(ada, different))
-      const user = await refusalOf(fixture.store.write(bob, batch))
       expect(content).toMatchObject({
         code: 'conflict',
         message: expect.stringContaining('batch id'),
       })
-      expect(user).toEqual(content)
       expect(single).toEqual(content)
     })
+  })
+
+  test('lets another user use the same batch id, before or after its first user', async () => {
+    const id = randomUUID()
+    const mine = { id, mutations: [insertSession(`${id}-ada`)] }
+    const theirs = { id, mutations: [insertSession(`${id}-bob`), insertSession(`${id}-bob-2`)] }
+    const first = await fixture.store.write(bob, theirs)
+    const second = await fixture.store.write(ada, mine)
+    expect(await fixture.store.write(bob, theirs)).toEqual(first)
+    expect(await fixture.store.write(ada, mine)).toEqual(second)
+    expect(second.mutations).toMatchObject([{ id: `${id}-ada` }])
   })
 
   test('lets another tenant use the same batch id', async () => {

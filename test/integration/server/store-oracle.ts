@@ -39,17 +39,16 @@ export function createOracle() {
     chatThreads: new Map(),
     chatMessages: new Map(),
   }
-  const applied = new Map<string, { user: string; content: string; answer: OracleAnswer }>()
+  const applied = new Map<string, { content: string; answer: OracleAnswer }>()
 
   return {
     tables: () => tables,
     apply(principal: Principal, batch: WriteBatch): OracleAnswer {
-      const key = keyOf(principal.tenantId, batch.id)
+      const key = JSON.stringify([principal.tenantId, principal.userId, batch.id])
       const content = JSON.stringify(batch.mutations)
       const earlier = applied.get(key)
       if (earlier !== undefined) {
-        const same = earlier.user === principal.userId && earlier.content === content
-        return same ? earlier.answer : { code: 'conflict' }
+        return earlier.content === content ? earlier.answer : { code: 'conflict' }
       }
       const before = copy(tables)
       try {
@@ -58,7 +57,7 @@ export function createOracle() {
           changed: steps.some((step) => step.changed),
           mutations: steps.map((step) => step.mutation),
         }
-        applied.set(key, { user: principal.userId, content, answer })
+        applied.set(key, { content, answer })
         return answer
       } catch (error) {
         tables = before
