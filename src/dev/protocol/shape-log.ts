@@ -34,11 +34,13 @@ export interface ShapeLog {
   readonly size: number
   /** Number of requests waiting for a change. */
   readonly waiting: number
+  /** @throws for a message that is too large */
   addSnapshotMessage(json: string): void
   endSnapshot(controlJson: string): void
   /** Sets the bytes that the source keeps in memory for this shape outside the log. */
   hold(bytes: number): void
   fail(error: unknown): void
+  /** @throws for a message that is too large */
   append(entries: readonly LogEntry[]): void
   expire(): void
   /** Resolves with the page after `offset`; waits until the snapshot has got that far. */
@@ -47,6 +49,10 @@ export interface ShapeLog {
 }
 
 const SEPARATOR = '\n,'
+
+/** Larger messages are refused: an answer must not exceed the length of a JavaScript string, 512 MiB. */
+const MAX_MESSAGE_LENGTH = 128 * 2 ** 20
+
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
@@ -115,6 +121,7 @@ export function createShapeLog(options: { handle: string; chunkBytes: number }):
       return waiters.size
     },
     addSnapshotMessage(json) {
+      checkLength(json)
       open.push(json)
       openLength += json.length
       if (openLength >= chunkBytes) closePage()
@@ -135,6 +142,7 @@ export function createShapeLog(options: { handle: string; chunkBytes: number }):
     },
     append(added) {
       if (state === 'expired' || added.length === 0) return
+      for (const { json } of added) checkLength(json)
       changes.append(added)
       waiters.wake('changed')
     },
@@ -159,6 +167,12 @@ export function createShapeLog(options: { handle: string; chunkBytes: number }):
       return state === 'expired' ? Promise.resolve('expired') : waiters.wait(timeoutMs, signal)
     },
   }
+}
+
+function checkLength(json: string): void {
+  if (json.length <= MAX_MESSAGE_LENGTH) return
+  const megabytes = Math.round(json.length / 2 ** 20)
+  throw new Error(`A row is too large: ${megabytes} MiB as JSON, where 128 MiB is the limit.`)
 }
 
 function snapshotPage(body: Uint8Array<ArrayBuffer>, index: number): LogPage {

@@ -136,10 +136,8 @@ export function createDispatcher(options: {
     async dispatch(transaction) {
       // Before anything else, so that no snapshot taken from here on misses this transaction.
       await untilVisible(transaction.xid)
-      for (const relation of transaction.truncated) {
-        for (const feed of feedsOf(await tablesOf(relation))) {
-          onInvalid(feed, 'the table was truncated')
-        }
+      for (const { relation, reason } of transaction.lost) {
+        for (const feed of feedsOf(await tablesOf(relation))) onInvalid(feed, reason)
       }
       const changes = await route(transaction)
       const concerned: ShapeFeed[] = []

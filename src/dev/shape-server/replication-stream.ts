@@ -2,6 +2,7 @@ import type { Client } from 'pg'
 import { LogicalReplicationService, type Pgoutput, PgoutputPlugin } from 'pg-logical-replication'
 import type { RowText } from '../protocol/messages.ts'
 import { connectionConfig } from './connection.ts'
+import { MAX_ROW_BYTES, ROW_TOO_LARGE } from './copy-rows.ts'
 import type { RowChange, StreamRelation, Transaction } from './transaction.ts'
 
 const RESTART_DELAY_MS = 500
@@ -101,7 +102,7 @@ async function startStream(
   })
   const assemble = transactionAssembler(onTransaction)
   let acknowledgedAt = Number.NEGATIVE_INFINITY
-  service.on('data', async (lsn: string, message: Pgoutput.Message) => {
+  service.on('data', async (lsn: string, message: StreamMessage) => {
     await assemble(message)
     // The service itself acknowledges every few seconds, which covers the last commits of a burst.
     if (message.tag !== 'commit') return
@@ -144,8 +145,17 @@ async function startStream(
   }
 }
 
+/** A message of the stream. Changes that are too large to parse are `unreadable`. */
+type StreamMessage =
+  | Pgoutput.Message
+  | { readonly tag: 'unreadable'; readonly relation: Pgoutput.MessageRelation }
+
+const CHANGE_TAGS = ['I', 'U', 'D'].map((tag) => tag.charCodeAt(0))
+
 /** Creates the slot on the streaming connection itself, so that a crash leaves nothing behind. */
 class TemporarySlotPlugin extends PgoutputPlugin {
+  readonly #relations = new Map<number, Pgoutput.MessageRelation>()
+
   constructor(publication: string) {
     super({ protoVersion: 1, publicationNames: [publication] })
   }
@@ -158,8 +168,14 @@ class TemporarySlotPlugin extends PgoutputPlugin {
   }
 
   override parse(buffer: Buffer): Pgoutput.Message {
+    // An update carries two rows.
+    if (buffer.length > 2 * MAX_ROW_BYTES && CHANGE_TAGS.includes(buffer[0] as number)) {
+      const relation = this.#relations.get(buffer.readInt32BE(1))
+      return { tag: 'unreadable', relation } as unknown as Pgoutput.Message
+    }
     const message = super.parse(buffer)
     if (message.tag === 'relation') {
+      this.#relations.set(message.relationOid, message)
       // The parser would turn texts into numbers and dates; clients get what Postgres prints.
       for (const column of message.columns) column.parser = (raw: unknown) => raw
     }
@@ -170,11 +186,11 @@ class TemporarySlotPlugin extends PgoutputPlugin {
 /** Collects the messages of a transaction until its commit. */
 function transactionAssembler(
   onTransaction: (transaction: Transaction) => Promise<void>,
-): (message: Pgoutput.Message) => Promise<void> {
+): (message: StreamMessage) => Promise<void> {
   const relations = new WeakMap<Pgoutput.MessageRelation, StreamRelation>()
   let xid = 0
   let changes: RowChange[] = []
-  let truncated: StreamRelation[] = []
+  let lost: Transaction['lost'][number][] = []
 
   const relationOf = (message: Pgoutput.MessageRelation): StreamRelation => {
     const known = relations.get(message)
@@ -202,7 +218,7 @@ function transactionAssembler(
       case 'begin':
         xid = message.xid >>> 0
         changes = []
-        truncated = []
+        lost = []
         return
       case 'insert':
         return add(message.relation, undefined, message.new)
@@ -211,10 +227,15 @@ function transactionAssembler(
       case 'delete':
         return add(message.relation, message.old ?? message.key)
       case 'truncate':
-        truncated.push(...message.relations.map(relationOf))
+        for (const relation of message.relations) {
+          lost.push({ relation: relationOf(relation), reason: 'the table was truncated' })
+        }
+        return
+      case 'unreadable':
+        lost.push({ relation: relationOf(message.relation), reason: ROW_TOO_LARGE })
         return
       case 'commit':
-        return onTransaction({ xid, lsn: parseLsn(message.commitLsn), changes, truncated })
+        return onTransaction({ xid, lsn: parseLsn(message.commitLsn), changes, lost })
     }
   }
 }

@@ -28,7 +28,8 @@ export interface Transaction {
   /** The position of its commit in the WAL. */
   readonly lsn: bigint
   readonly changes: readonly RowChange[]
-  readonly truncated: readonly StreamRelation[]
+  /** Tables whose shapes cannot follow this transaction, with the reason. */
+  readonly lost: readonly { readonly relation: StreamRelation; readonly reason: string }[]
 }
 
 /** A transaction with its changes grouped by table. Changes of a partition also count for its ancestors. */

@@ -92,6 +92,15 @@ describe('the log of a shape', () => {
     expect(log.size).toBe(alone + 1000)
   })
 
+  test('refuses messages that could make an answer too long for a string', () => {
+    const log = createShapeLog({ handle: 'h', chunkBytes: 100 })
+    const json = 'x'.repeat(128 * 2 ** 20 + 1)
+    expect(() => log.addSnapshotMessage(json)).toThrow('row is too large')
+    log.endSnapshot(end)
+    expect(() => log.append([{ offset: { tx: 7n, op: 0 }, json }])).toThrow('row is too large')
+    expect(log.lastOffset).toEqual(AFTER_SNAPSHOT)
+  })
+
   test('ignores changes after it has expired', async () => {
     const log = createShapeLog({ handle: 'h', chunkBytes: 100 })
     log.endSnapshot(end)
