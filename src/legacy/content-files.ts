@@ -48,7 +48,8 @@ export async function sha256OfFile(path: string): Promise<string | undefined> {
 }
 
 /**
- * Stores a content in the caller's transaction, which also makes a session refer to it. Outside the database the content survives a rollback; then the sweep deletes it.
+ * Stores a content in the caller's transaction, which also makes a session refer to it. Outside the
+ * database the content survives a rollback; then the sweep deletes it.
  *
  * @returns the `content_ref`, and `isNew` if the content was not stored before.
  */

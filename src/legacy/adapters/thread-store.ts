@@ -12,6 +12,7 @@ import {
 } from './store-records.ts'
 
 const MAX_ATTEMPTS = 20
+const MAX_CONFLICTS = 5
 const DELETES_PER_BATCH = 500
 
 /** Threads without their tool events, which the old app did not count as messages. */
@@ -75,17 +76,22 @@ export function createThreadStore<R>(context: LegacyContext) {
   /** Creates the session of a chat if it is missing: the old app had chats without one. */
   async function ensureSession(sessionId: string): Promise<void> {
     const id = ids.stored(sessionId)
-    const { rowCount } = await database.query(
-      `SELECT FROM sessions s WHERE ${VISIBLE} AND s.id = $3`,
-      [tenantId, userId, id],
-    )
-    if (rowCount !== 0) return
+    const isVisible = async () => {
+      const sql = `SELECT FROM sessions s WHERE ${VISIBLE} AND s.id = $3`
+      return (await database.query(sql, [tenantId, userId, id])).rowCount !== 0
+    }
+    if (await isVisible()) return
     const value = {
       ...{ id, title: sessionTitle(sessionId), metadata: { stub: true }, source: 'external' },
       visibility: ids.isShared(sessionId) ? 'tenant' : 'private',
     }
-    // A conflict: another request has created it meanwhile.
+    // After a conflict another request has created it, or the id is another user's.
     await orConflict(() => write({ collection: 'sessions', type: 'insert', value }))
+    if (await isVisible()) return
+    throw new SessionDbError(
+      'forbidden',
+      `The session ${id} belongs to another user. For an id in the app's code, set fixedSessions.`,
+    )
   }
 
   async function insertThread(
@@ -109,7 +115,8 @@ export function createThreadStore<R>(context: LegacyContext) {
 
   /**
    * Returns the active thread, or creates one. The id of a new one follows from the threads that exist:
-   * of concurrent requests one creates it, and the others find it after a conflict.
+   * of concurrent requests one creates it, and the others find it after a conflict. If they don't, the
+   * id is taken in another session, and the thread gets a random one.
    */
   async function getActiveChatThread(sessionId: string, mode: LegacyMode): Promise<Thread> {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
@@ -123,7 +130,8 @@ export function createThreadStore<R>(context: LegacyContext) {
       let number = records.length + 1
       // After deletions an older thread can have this number.
       while (taken.has(threadId(ids.stored(sessionId), mode, number))) number += 1
-      const id = threadId(ids.stored(sessionId), mode, number)
+      const isTaken = attempt >= MAX_CONFLICTS
+      const id = isTaken ? `thread_${randomUUID()}` : threadId(ids.stored(sessionId), mode, number)
       await orConflict(() => insertThread(id, sessionId, mode, records.length + 1))
     }
     throw new SessionDbError(
@@ -165,8 +173,7 @@ export function createThreadStore<R>(context: LegacyContext) {
     },
     /** Updates the time of change. Counts and previews are maintained by the database. */
     async touchChatThread(id: string, _updates?: object): Promise<void> {
-      const thread = (await getChatThreadById(id)) as LegacyThreadRecord | null
-      if (thread !== null) await updateThread(id, { status: thread.status })
+      if ((await getChatThreadById(id)) !== null) await updateThread(id, {})
     },
     /** Deletes a thread with its messages and tool events. */
     async removeChatThreadRecord(id: string): Promise<Thread | null> {

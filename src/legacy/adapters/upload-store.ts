@@ -161,6 +161,23 @@ export function createUploadStore<R>(context: LegacyContext) {
     })
   }
 
+  /** Creates the session of a source file, or finds the one that another request has created. */
+  async function createForSource(input: LegacySourceFileInput, path: string): Promise<string> {
+    const { relativePath: originalName, source } = input
+    const create = async (id: string) => {
+      const value = { id, title: titleOf(originalName), source, originalName }
+      await orConflict(() => write({ collection: 'sessions', type: 'insert', value }))
+      return id
+    }
+    const id = await create(sourceId(userId, source, path))
+    const { rowCount } = await database.query(
+      'SELECT FROM sessions WHERE tenant_id = $1 AND id = $2 AND owner_id = $3',
+      [tenantId, id, userId],
+    )
+    // Another user has taken the id.
+    return rowCount === 0 ? create(`upload_${randomUUID()}`) : id
+  }
+
   /**
    * Returns the upload of a file of the server: one per source file, with the file's present content.
    * Concurrent calls create one record, because its id follows from user, source and path.
@@ -175,14 +192,7 @@ export function createUploadStore<R>(context: LegacyContext) {
       if (!addsTo(existing, input)) return toRecord(existing)
     }
     const { content, modifiedMs } = await sources.read(path)
-    const id = existing?.id ?? sourceId(userId, input.source, path)
-    if (existing === undefined) {
-      const value = {
-        ...{ id, title: titleOf(input.relativePath), source: input.source },
-        ...{ originalName: input.relativePath, metadata: { upload: {} } },
-      }
-      await orConflict(() => write({ collection: 'sessions', type: 'insert', value }))
-    }
+    const id = existing?.id ?? (await createForSource(input, path))
     const upload = {
       lastModifiedMs: Math.round(input.sessionTimestampMs ?? modifiedMs),
       sourceUpdatedAt: modifiedMs,
@@ -217,7 +227,11 @@ export function createUploadStore<R>(context: LegacyContext) {
     getSessionUploadSummaryById: (id: string) => find('s.id = $3', id),
     findSessionUploadRecordByOriginalName: (name: string) => find('s.original_name = $3', name),
     findSessionUploadRecordBySourcePath: (path: string, source?: string) =>
-      find('s.source_path = $3 AND ($4::text IS NULL OR s.source = $4)', path, source ?? null),
+      find(
+        's.source_path = $3 AND ($4::text IS NULL OR s.source = $4)',
+        resolve(path),
+        source ?? null,
+      ),
     getSessionUploadContent: readContent,
     async getSessionUploadContentByOriginalName(name: string): Promise<string | null> {
       const [row] = await select('s.original_name = $3', name)

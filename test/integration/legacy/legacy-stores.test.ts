@@ -451,6 +451,36 @@ test("a user's rows with unexpected metadata do not break another user's lists",
   )
 })
 
+test('ids that another user has taken do not stop the user', async () => {
+  const [ada, bob] = [
+    stores('ada', 'taken', { sourceDirectories: [directory] }),
+    stores('bob', 'taken', { sourceDirectories: [directory] }),
+  ]
+  const path = join(directory, 'run.jsonl')
+  await writeFile(path, '{}\n')
+  const file = { relativePath: 'run.jsonl', absolutePath: path, source: 'external' } as const
+  const upload = await ada.ensureSessionUploadForFile(file)
+  const thread = await ada.getActiveChatThread('s-taken', 'session')
+  // The ids follow from ada's user, file and session: bob could compute them.
+  await database.pool.query(`DELETE FROM sessions WHERE tenant_id = 'taken'`)
+  const store = createSessionStore({ database: database.pool })
+  const write = (mutation: object) =>
+    store.write({ tenantId: 'taken', userId: 'bob' }, { id: randomUUID(), mutations: [mutation] })
+  for (const id of [upload.id, 's-bob']) {
+    await write({ collection: 'sessions', type: 'insert', value: { id, title: 'x' } })
+  }
+  const value = { id: thread.id, sessionId: 's-bob', mode: 'session', title: 'x' }
+  await write({ collection: 'chatThreads', type: 'insert', value })
+
+  const ensured = await Promise.all([1, 2].map(() => ada.ensureSessionUploadForFile(file)))
+  expect(ensured.map(({ size }) => size)).toEqual([3, 3])
+  expect(await ada.ensureSessionUploadForFile(file)).toMatchObject({ size: 3 })
+  expect(await ada.getActiveChatThread('s-taken', 'session')).toMatchObject({ status: 'active' })
+  const foreign = ada.getActiveChatThread('s-bob', 'session')
+  await expect(foreign).rejects.toThrow('belongs to another user')
+  expect(await bob.listChatThreads('s-bob')).toHaveLength(1)
+})
+
 describe('fixed session ids', () => {
   const input = { mode: 'session', role: 'user' } as const
 
