@@ -1,10 +1,5 @@
 /** The entry `@org/session-db/vite`: fails builds of code that still uses the old JSON files. */
 export {
-  describeLegacyPaths,
-  findLegacyPaths,
-  type LegacyPathUse,
-} from './legacy/guard/legacy-files.ts'
-export {
   type LegacySnapshotGuard,
   type LegacySnapshotGuardOptions,
   legacySnapshotGuard,

@@ -17,7 +17,7 @@ import {
   type SessionStore,
   type UploadsReport,
 } from '@org/session-db/server'
-import { describeLegacyPaths, findLegacyPaths, legacySnapshotGuard } from '@org/session-db/vite'
+import { legacySnapshotGuard } from '@org/session-db/vite'
 import type { Pool } from 'pg'
 import { describe, expectTypeOf, test } from 'vitest'
 
@@ -112,20 +112,8 @@ test('guardLegacyFiles', () => {
   guardLegacyFiles({ throw: true })
 })
 
-describe('the guard in the build', () => {
-  test('legacySnapshotGuard', () => {
-    expectTypeOf(legacySnapshotGuard({ allow: [/scripts/] })).toHaveProperty('name')
-    // @ts-expect-error must be a list
-    legacySnapshotGuard({ allow: 'scripts' })
-  })
-
-  test('findLegacyPaths and describeLegacyPaths', () => {
-    const uses = findLegacyPaths([{ file: 'a.ts', code: '' }])
-    expectTypeOf(findLegacyPaths([])[0]?.line).toEqualTypeOf<number | undefined>()
-    expectTypeOf(describeLegacyPaths(uses)).toEqualTypeOf<string>()
-    // @ts-expect-error code is missing
-    findLegacyPaths([{ file: 'a.ts' }])
-    // @ts-expect-error takes findings
-    describeLegacyPaths('a.ts')
-  })
+test('legacySnapshotGuard', () => {
+  expectTypeOf(legacySnapshotGuard({ allow: [/scripts/] })).toHaveProperty('name')
+  // @ts-expect-error must be a list
+  legacySnapshotGuard({ allow: 'scripts' })
 })
