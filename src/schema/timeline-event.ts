@@ -14,6 +14,19 @@ export const timelineEventKindSchema = z.enum([
 ])
 
 /**
+ * Why a view may fold an event: injected `context`, a `blank` text, a `duplicate` of another event, history
+ * `replayed` from a parent session, an `abandoned` branch, or a part that was `rewound`.
+ */
+export const timelineEventFoldSchema = z.enum([
+  'context',
+  'blank',
+  'duplicate',
+  'replayed',
+  'abandoned',
+  'rewound',
+])
+
+/**
  * A row of `timeline_events`. `seq` orders a session's events, starting at 0. `derivedBy` names the parser that
  * derived the event from the session's content; it is null for events that the app wrote.
  */
@@ -31,6 +44,7 @@ export const timelineEventRowSchema = /* @__PURE__ */ (() =>
     toolName: z.nullable(textField),
     callId: z.nullable(textField),
     parentId: z.nullable(textField),
+    fold: z.nullable(timelineEventFoldSchema),
     data: jsonObjectField,
     derivedBy: z.nullable(textField),
     createdAt: z.date(),
@@ -57,6 +71,7 @@ export const timelineEventInsertSchema = z.strictObject({
   toolName: z.optional(z.nullable(textField)),
   callId: z.optional(z.nullable(textField)),
   parentId: z.optional(z.nullable(textField)),
+  fold: z.optional(z.nullable(timelineEventFoldSchema)),
   data: z.optional(jsonObjectField),
 })
 
@@ -85,6 +100,7 @@ export const timelineEventColumns = /* @__PURE__ */ (() =>
     toolName: column('tool_name', 'text', { nullable: true, writable: 'always' }),
     callId: column('call_id', 'text', { nullable: true, writable: 'always' }),
     parentId: column('parent_id', 'text', { nullable: true, writable: 'always' }),
+    fold: column('fold', 'text', { nullable: true, writable: 'always' }),
     data: column('data', 'jsonb', { default: "'{}'::jsonb", writable: 'always' }),
     derivedBy: column('derived_by', 'text', { nullable: true, synced: false }),
     createdAt: column('created_at', 'timestamp with time zone', { default: 'now()' }),

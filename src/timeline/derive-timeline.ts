@@ -1,4 +1,4 @@
-import type { DerivedEvent, EventDraft } from './events.ts'
+import type { Amendment, DerivedEvent, EventDraft } from './events.ts'
 import { finishEvent } from './events.ts'
 import { readJsonLine } from './json.ts'
 import { createLineSplitter, type LogLine, MAX_LINE_LENGTH } from './lines.ts'
@@ -31,7 +31,7 @@ export interface DeriveTimelineOptions {
  * streams: memory is bounded by the longest line, and that by 16 Mi characters.
  *
  * @param source the log, in chunks of any size
- * @throws only errors of `source`.
+ * @throws TimelineLimitError for a log of more than 1,000,000 events; else only errors of `source`.
  * @example
  * const timeline = deriveTimeline(createReadStream('rollout.jsonl'))
  * for await (const { events, progress } of timeline) store(events)
@@ -62,19 +62,65 @@ async function* readBatches(
 ): AsyncGenerator<DerivedBatch> {
   const { start, slices } = await openLog(source)
   const reading = createLogReading(detectParser(start, parsers), batchEvents)
-  for await (const slice of slices) yield* reading.write(slice)
-  yield* reading.end()
+  const breathe = createBreather()
+  for await (const slice of slices) {
+    for (const batch of reading.write(slice)) {
+      yield batch
+      await breathe()
+    }
+    await breathe()
+  }
+  for (const batch of reading.end()) {
+    yield batch
+    await breathe()
+  }
   onEnd(reading.summary())
+}
+
+/** Thrown for a log with more events than a timeline can have. */
+export class TimelineLimitError extends Error {
+  constructor() {
+    super(
+      `The log has more than ${MAX_EVENTS.toLocaleString('en')} events. Split it into several files.`,
+    )
+  }
+}
+
+/** Time a derivation may keep the event loop before it lets others run, in ms. */
+const TURN_MS = 10
+
+/** Returns a function that lets the event loop turn if it was kept for long enough. */
+function createBreather(): () => Promise<void> {
+  let since = performance.now()
+  return async () => {
+    if (performance.now() - since < TURN_MS) return
+    await new Promise<void>((resolve) => setImmediate(resolve))
+    since = performance.now()
+  }
 }
 
 /** Maximum text of a batch in UTF-16 code units, which bounds memory for long events. */
 const BATCH_SIZE = 1024 * 1024
+/** Text of events that are held back so that amendments still reach them, in UTF-16 code units. */
+const HELD_SIZE = 8 * 1024 * 1024
+const HELD_EVENTS = 20_000
+/** Events per log; a larger log is refused. */
+const MAX_EVENTS = 1_000_000
+/** Keys that amendments can name; beyond that, the oldest are forgotten. */
+const REMEMBERED_KEYS = 500_000
 
 /** Consecutive events of a log and the progress after them. */
 export interface DerivedBatch {
-  /** At least one. */
+  /** At least one, unless there are amendments. */
   readonly events: readonly DerivedEvent[]
+  /** Changes to events of earlier batches. */
+  readonly amendments: readonly EventAmendment[]
   readonly progress: DeriveProgress
+}
+
+/** A change to an event of an earlier batch: only long logs have these. */
+export interface EventAmendment extends Readonly<Amendment['set']> {
+  readonly seq: number
 }
 
 /** The state of reading one log with one parser: bytes in, batches of events out. */
@@ -91,37 +137,100 @@ function createLogReading(parser: TimelineParser, batchEvents: number): LogReadi
   const splitter = createLineSplitter(parser.longLines)
   const links = createCallLinks()
   const totals = createEventTotals()
-  const counts = { bytes: 0, blankLines: 0, events: 0, unparseable: 0 }
+  const keys = new Map<string, [first: number, last: number]>()
+  const counts = { bytes: 0, blankLines: 0, unparseable: 0 }
   let line = 1
   let isInsideLine = false
-  let batch: DerivedEvent[] = []
-  let batchSize = 0
-  const progress = (): DeriveProgress => ({ ...counts, lines: splitter.count })
+  let seq = 0
+  /** Events that were not returned yet; the first `released` of them are already complete. */
+  let held: { event: DerivedEvent; readonly size: number }[] = []
+  let released = 0
+  let heldSize = 0
+  let releasedSize = 0
+  const amendments: EventAmendment[] = []
+  const progress = (): DeriveProgress => ({
+    ...counts,
+    blankLines: counts.blankLines + splitter.emptyLines,
+    events: seq - held.length,
+    lines: splitter.count,
+  })
 
   function add(draft: EventDraft): void {
+    if (seq >= MAX_EVENTS) throw new TimelineLimitError()
     const from = draft.line ?? line
-    const seq = counts.events
+    const bytes = splitter.rangeOf(from, draft.endLine ?? from)
     const parentSeq = links.link(draft, seq)
-    const { event, size } = finishEvent(draft, { seq, parentSeq, line: from })
-    counts.events += 1
+    const finished = finishEvent(draft, { seq, parentSeq, line: from, bytes })
     if (draft.unparseable === true) counts.unparseable += 1
-    totals.add(event)
-    batch.push(event)
-    batchSize += size
+    if (draft.key !== undefined) remember(draft.key)
+    held.push(finished)
+    heldSize += finished.size
+    seq += 1
+  }
+
+  function remember(key: string): void {
+    const range = keys.get(key)
+    if (range !== undefined) {
+      range[1] = seq
+      return
+    }
+    keys.set(key, [seq, seq])
+    if (keys.size <= REMEMBERED_KEYS) return
+    for (const oldest of keys.keys()) {
+      keys.delete(oldest)
+      break
+    }
+  }
+
+  function amend({ amend: key, set }: Amendment): void {
+    const range = keys.get(key)
+    if (range === undefined) return
+    for (let at = range[0]; at <= range[1]; at++) {
+      const place = held[at - (seq - held.length)]
+      if (place === undefined) amendments.push({ seq: at, ...set })
+      else place.event = { ...place.event, ...set }
+    }
+  }
+
+  /** Releases the oldest events until no more than this much is held back. */
+  function release(size: number, count: number): void {
+    while (heldSize - releasedSize > size || held.length - released > count) {
+      const next = held[released]
+      if (next === undefined) return
+      totals.add(next.event)
+      releasedSize += next.size
+      released += 1
+    }
   }
 
   function takeBatch(): DerivedBatch {
-    const events = batch
-    batch = []
-    batchSize = 0
-    return { events, progress: progress() }
+    let count = 0
+    let size = 0
+    while (count < released && count < batchEvents && size < BATCH_SIZE) {
+      size += held[count]?.size ?? 0
+      count += 1
+    }
+    const events = held.slice(0, count).map(({ event }) => event)
+    held = held.slice(count)
+    released -= count
+    heldSize -= size
+    releasedSize -= size
+    return { events, amendments: amendments.splice(0), progress: progress() }
   }
 
-  function* addAll(drafts: Iterable<EventDraft>): Generator<DerivedBatch> {
-    for (const draft of drafts) {
-      add(draft)
-      if (batch.length >= batchEvents || batchSize >= BATCH_SIZE) yield takeBatch()
+  function* addAll(outputs: Iterable<EventDraft | Amendment>): Generator<DerivedBatch> {
+    for (const output of outputs) {
+      if ('amend' in output) amend(output)
+      else add(output)
+      release(HELD_SIZE, HELD_EVENTS)
+      while (isFull()) yield takeBatch()
     }
+  }
+
+  function isFull(): boolean {
+    return (
+      released >= batchEvents || releasedSize >= BATCH_SIZE || amendments.length >= BATCH_EVENTS
+    )
   }
 
   function* push(lines: readonly LogLine[]): Generator<DerivedBatch> {
@@ -142,7 +251,8 @@ function createLogReading(parser: TimelineParser, batchEvents: number): LogReadi
     *end() {
       yield* push(splitter.end())
       yield* addAll(run.finish())
-      if (batch.length > 0) yield takeBatch()
+      release(-1, 0)
+      while (released > 0 || amendments.length > 0) yield takeBatch()
     },
     summary: () => ({
       ...progress(),

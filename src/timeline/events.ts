@@ -1,8 +1,11 @@
 import type * as z from 'zod/mini'
 import type { JsonObject, JsonValue } from '../schema/fields.ts'
-import type { timelineEventKindSchema } from '../schema/timeline-event.ts'
+import type { timelineEventFoldSchema, timelineEventKindSchema } from '../schema/timeline-event.ts'
 
 export type TimelineEventKind = z.output<typeof timelineEventKindSchema>
+
+/** Why a view may fold an event; see the column `fold`. */
+export type Fold = z.output<typeof timelineEventFoldSchema>
 
 /** One event derived from a log, before it belongs to a session. */
 export interface DerivedEvent {
@@ -18,9 +21,11 @@ export interface DerivedEvent {
   readonly callId: string | null
   /** `seq` of the parent event: the call of a tool result. */
   readonly parentSeq: number | null
+  /** Why a view may fold the event; null for the conversation itself. */
+  readonly fold: Fold | null
   /**
-   * Other properties of the record, bounded in size. `line` is the physical line number; `endLine` is
-   * the last line of an event that spans several.
+   * Other properties of the record, bounded in size. `line` is the physical line number, `endLine` the
+   * last line of an event that spans several, `bytes` the range of these lines in the log.
    */
   readonly data: JsonObject
 }
@@ -32,7 +37,7 @@ export interface DerivedEvent {
 export interface EventDraft {
   readonly kind: TimelineEventKind
   readonly role?: string | undefined
-  /** ISO 8601 text or a `Date`. */
+  /** ISO 8601 text, a `Date`, or a Unix time in seconds, milliseconds or microseconds. */
   readonly time?: unknown
   readonly title?: unknown
   readonly text?: string | undefined
@@ -45,8 +50,22 @@ export interface EventDraft {
   readonly line?: number
   /** Physical line the event ends on, if different. */
   readonly endLine?: number
+  /** Why a view may fold the event. Default: `blank` for a message, reasoning or result without text. */
+  readonly fold?: Fold | undefined
+  /** Names the event for amendments; several events may share a key. */
+  readonly key?: string | undefined
   /** True for a record the parser could not read. Counted, and marked in the event's `data`. */
   readonly unparseable?: boolean
+}
+
+/**
+ * A change to events that were returned before, for logs that take parts back later: a rewind, a branch
+ * that was abandoned.
+ */
+export interface Amendment {
+  /** The `key` of the events to change. */
+  readonly amend: string
+  readonly set: { readonly fold?: Fold; readonly kind?: TimelineEventKind; readonly role?: string }
 }
 
 const TITLE_LIMIT = 300
@@ -61,7 +80,10 @@ interface FinishedEvent {
 /** Sanitises a draft: bounds its size and replaces characters Postgres cannot store. */
 export function finishEvent(
   draft: EventDraft,
-  place: Pick<DerivedEvent, 'seq' | 'parentSeq'> & { readonly line: number },
+  place: Pick<DerivedEvent, 'seq' | 'parentSeq'> & {
+    readonly line: number
+    readonly bytes?: readonly [start: number, end: number] | undefined
+  },
 ): FinishedEvent {
   const tally: Tally = { kept: 0, replaced: 0 }
   const countReplaced = (count: number) => {
@@ -83,6 +105,7 @@ export function finishEvent(
     toolName: text(draft.toolName, TITLE_LIMIT),
     callId: text(draft.callId, MAX_CALL_ID),
     parentSeq: place.parentSeq,
+    fold: draft.fold ?? (isBlank(draft) ? ('blank' as const) : null),
   }
   const data = {
     ...withoutOurNames(boundedJson(draft.data ?? {}, tally)),
@@ -92,12 +115,20 @@ export function finishEvent(
     ...(draft.endLine !== undefined && draft.endLine > place.line
       ? { endLine: draft.endLine }
       : {}),
+    ...(place.bytes === undefined ? {} : { bytes: [...place.bytes] }),
   }
   return { event: { ...event, data }, size: tally.kept }
 }
 
+/** Kinds that are nothing without text. */
+const SPOKEN: ReadonlySet<TimelineEventKind> = new Set(['message', 'reasoning', 'tool_result'])
+
+function isBlank({ kind, text, title }: EventDraft): boolean {
+  return SPOKEN.has(kind) && !/\S/.test(text ?? '') && typeof title !== 'string'
+}
+
 /** Properties the library adds to `data`; a log's own properties of these names move to `logged`. */
-const OUR_NAMES = ['line', 'endLine', 'unparseable', 'replacedCharacters'] as const
+const OUR_NAMES = ['line', 'endLine', 'bytes', 'unparseable', 'replacedCharacters'] as const
 
 function withoutOurNames(data: JsonObject): JsonObject {
   if (!OUR_NAMES.some((name) => name in data)) return data
@@ -114,13 +145,25 @@ function withoutOurNames(data: JsonObject): JsonObject {
 
 /** Parses a time, within the years that both Postgres and JavaScript support. */
 export function parseTime(value: unknown): Date | null {
-  const time = value instanceof Date ? value : isoTime(value)
+  const time =
+    value instanceof Date ? value : typeof value === 'string' ? isoTime(value) : unixTime(value)
   if (time === null || Number.isNaN(time.getTime())) return null
   return time.getUTCFullYear() < 1 || time.getUTCFullYear() > 9999 ? null : time
 }
 
-function isoTime(value: unknown): Date | null {
-  return typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(value) ? new Date(value) : null
+/** A time without zone is UTC: the server's zone says nothing about the agent's. */
+function isoTime(text: string): Date | null {
+  if (text.length > 40) return null
+  if (/^\d{10}(?:\.\d+)?$|^\d{13}$/.test(text)) return unixTime(Number(text))
+  if (!/^\d{4}-\d\d-\d\d[T ]\d\d/.test(text)) return null
+  const hasZone = /(?:Z|[+-]\d\d:?\d\d| UTC)$/i.test(text)
+  return new Date(`${text.replace(' ', 'T').replace(/ UTC$/, 'Z')}${hasZone ? '' : 'Z'}`)
+}
+
+/** Tells seconds, milliseconds and microseconds apart by magnitude: all are read as 2001 to 2286. */
+function unixTime(value: unknown): Date | null {
+  if (typeof value !== 'number' || !(value >= 1e9 && value < 1e16)) return null
+  return new Date(value < 1e10 ? value * 1_000 : value < 1e13 ? value : value / 1_000)
 }
 
 const MAX_STRING = 4_000

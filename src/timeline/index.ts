@@ -3,16 +3,18 @@ export {
   type DerivedTimeline,
   type DeriveTimelineOptions,
   deriveTimeline,
+  type EventAmendment,
+  TimelineLimitError,
 } from './derive-timeline.ts'
-export type { DerivedEvent, EventDraft, TimelineEventKind } from './events.ts'
+export type { Amendment, DerivedEvent, EventDraft, Fold, TimelineEventKind } from './events.ts'
 export type { LogLine } from './lines.ts'
 export {
   defineTimelineParser,
   type LogStart,
   type SessionFacts,
-  type SessionFormat,
   type TimelineParser,
   type TimelineParserRun,
 } from './parser.ts'
 export { timelineParsers } from './parsers.ts'
 export type { DeriveProgress, TimelineSummary } from './summary.ts'
+export type { TokenUsage } from './usage.ts'

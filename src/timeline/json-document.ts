@@ -1,11 +1,12 @@
 import { Tokenizer, TokenParser, TokenType } from '@streamparser/json'
-import type { EventDraft } from './events.ts'
-import { boundedJson } from './events.ts'
+import { type Amendment, boundedJson, type EventDraft } from './events.ts'
 import type { LogLine } from './lines.ts'
 import type { TimelineParserRun } from './parser.ts'
 
 /** Longest message in bytes; a document counts as broken from a longer one on. */
-const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+const MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+/** Deepest nesting; a document counts as broken from there on. */
+const MAX_DEPTH = 2_000
 /** Unreadable text per event, in UTF-16 code units. */
 const REST_LENGTH = 3_500
 /** Maximum properties of the document's head. */
@@ -14,7 +15,7 @@ const HEAD_PROPERTIES = 100
 /** Callbacks for the parts of a document. */
 interface DocumentParts {
   /** Creates the events of one message. */
-  draftsOf(message: unknown): Iterable<EventDraft>
+  draftsOf(message: unknown): Iterable<EventDraft | Amendment>
   /** Receives the properties beside the messages, bounded, at the end of the document. */
   readHead?(head: Readonly<Record<string, unknown>>): void
 }
@@ -28,7 +29,7 @@ export function createDocumentReading({
   draftsOf,
   readHead,
 }: DocumentParts): Pick<TimelineParserRun, 'push' | 'finish'> {
-  const drafts: EventDraft[] = []
+  const drafts: (EventDraft | Amendment)[] = []
   const head = new Map<string, unknown>()
   const tokenizer = new Tokenizer()
   const parser = new TokenParser({ paths: ['$.*', '$.messages.*'], keepStack: false })
@@ -51,7 +52,8 @@ export function createDocumentReading({
     if (opens && depth <= 2) messageLine = line
     if (opens) depth += 1
     if (closes) depth -= 1
-    parser.write(token)
+    if (depth > MAX_DEPTH) stop()
+    else if (state === 'reading') parser.write(token)
   }
   parser.onValue = ({ value, key, stack }) => {
     messageStart = tokenEnd
@@ -65,7 +67,9 @@ export function createDocumentReading({
       return
     }
     const range = { line: messageLine, endLine: line }
-    for (const draft of draftsOf(value)) drafts.push({ ...draft, ...range })
+    for (const output of draftsOf(value)) {
+      drafts.push('amend' in output ? output : { ...output, ...range })
+    }
     messageLine = line
   }
   const stop = () => {

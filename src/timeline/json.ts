@@ -1,41 +1,25 @@
 import type { EventDraft } from './events.ts'
 import type { LogLine } from './lines.ts'
 
+export type JsonRecord = Readonly<Record<string, unknown>>
+
 /** Returns true for a JSON object. */
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+export function isRecord(value: unknown): value is JsonRecord {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Maximum objects on one line; the rest of the line counts as broken. */
-const MOST_PARTS = 1_000
-
-/** A part of a JSON Lines line: a value, or text that is not JSON. */
-export type JsonLinePart = { readonly value: unknown } | { readonly broken: string }
-
-/**
- * Parses a line of JSON Lines. Several objects on one line, which agents write when they append to a
- * file without final newline, are separated.
- *
- * @example
- * readJsonLine('{"a":1}{"b":2}') // [{ value: { a: 1 } }, { value: { b: 2 } }]
- */
-export function readJsonLine(text: string): JsonLinePart[] {
-  const value = parsed(text)
-  return value === undefined ? gluedParts(text) : [{ value }]
+/** Returns the elements of an array, none for anything else. */
+export function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
 }
 
-/** Creates the event for a line, or a part of one, that is not JSON. */
-export function brokenLineDraft(line: LogLine, text: string): EventDraft {
-  const title = line.truncated ? 'line too long' : 'not JSON'
-  return { kind: 'other', title, text, unparseable: true }
+/** Returns the first string that contains more than blanks. */
+export function firstText(...values: readonly unknown[]): string | undefined {
+  return values.find((value): value is string => typeof value === 'string' && /\S/.test(value))
 }
 
-/** Creates the event for JSON that the parser doesn't recognise. */
-export function unknownLineDraft(value: unknown): EventDraft {
-  return { kind: 'other', title: 'unknown line', data: { value } }
-}
-
-function parsed(text: string): unknown {
+/** Parses JSON; returns undefined for anything else. */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
@@ -43,34 +27,108 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Splits where one object ends and the next starts; the part that isn't JSON stays in one piece. */
-function gluedParts(text: string): JsonLinePart[] {
-  const parts: JsonLinePart[] = []
-  let start = 0
-  for (const end of objectEnds(text)) {
-    const value = parsed(text.slice(start, end))
-    if (value === undefined || parts.length === MOST_PARTS) break
-    parts.push({ value })
-    start = end
-  }
-  const rest = text.slice(start)
-  return rest.trim() === '' ? parts : [...parts, { broken: rest }]
+/** Maximum objects on one line; the rest of the line counts as broken. */
+const MOST_PARTS = 1_000
+/** Deepest nesting that is parsed: deeper values are slow to parse and nothing a log needs. */
+const MAX_DEPTH = 2_000
+/** Shorter lines can't nest deep enough to be slow. */
+const SUSPICIOUS_LENGTH = 20_000
+const isSuspicious = (text: string) => text.length > SUSPICIOUS_LENGTH
+/** Characters searched for a whole record after a cut one, relative to the line's length. */
+const RECOVERY_BUDGET = 4
+
+/** A part of a JSON Lines line: a value, or text that is not JSON. */
+export type JsonLinePart = { readonly value: unknown } | { readonly broken: string }
+
+/**
+ * Parses a line of JSON Lines. Several objects on one line, which agents write when they append to a
+ * file without final newline, are separated; so is a whole object after one that was cut off.
+ *
+ * @example
+ * readJsonLine('{"a":1}{"b":2}') // [{ value: { a: 1 } }, { value: { b: 2 } }]
+ */
+export function readJsonLine(text: string): JsonLinePart[] {
+  if (isSuspicious(text) && isTooDeep(text)) return [{ broken: text }]
+  const value = parseJson(text)
+  return value === undefined ? gluedParts(text) : [{ value }]
 }
 
-/** Yields the ends of the objects on a line. */
-function* objectEnds(text: string): Generator<number> {
+/** Creates the event for a line, or a part of one, that is not JSON. */
+export function brokenLineDraft(line: LogLine, text: string): EventDraft {
+  const title = line.truncated
+    ? 'line too long'
+    : isSuspicious(text) && isTooDeep(text)
+      ? 'nested too deep'
+      : 'not JSON'
+  return { kind: 'other', title, text, unparseable: true }
+}
+
+/** Creates the event for JSON that the parser doesn't recognise. */
+export function unknownLineDraft(value: unknown): EventDraft {
+  const time = isRecord(value) ? value.timestamp : undefined
+  return { kind: 'other', title: 'unknown line', time, data: { value } }
+}
+
+function isTooDeep(text: string): boolean {
+  let depth = 0
+  const structure = /["{}[\]]/g
+  for (let found = structure.exec(text); found; found = structure.exec(text)) {
+    const mark = found[0]
+    if (mark === '"') {
+      structure.lastIndex = stringEnd(text, structure.lastIndex)
+      if (structure.lastIndex === 0) return false
+    } else if (mark === '{' || mark === '[') {
+      depth += 1
+      if (depth > MAX_DEPTH) return true
+    } else depth -= 1
+  }
+  return false
+}
+
+/** Splits where one object ends and the next starts; parts that aren't JSON stay as they are. */
+function gluedParts(text: string): JsonLinePart[] {
+  const parts: JsonLinePart[] = []
+  // Records of one log start alike, so a whole record after a cut one starts like the line.
+  const opening = /^\s*(\{\s*"[^"\\]{1,40}"\s*:)/.exec(text)?.[1]
+  let budget = RECOVERY_BUDGET * text.length
+  let brokenFrom = 0
+  let start = 0
+  while (start < text.length && parts.length < MOST_PARTS) {
+    const end = objectEnd(text, start)
+    const value = end === 0 ? undefined : parseJson(text.slice(start, end))
+    budget -= (end || text.length) - start
+    if (value !== undefined) {
+      const broken = text.slice(brokenFrom, start)
+      if (broken.trim() !== '') parts.push({ broken })
+      parts.push({ value })
+      start = end
+      brokenFrom = end
+      continue
+    }
+    const next = opening === undefined || budget < 0 ? -1 : text.indexOf(opening, start + 1)
+    if (next < 0) break
+    start = next
+  }
+  const rest = text.slice(brokenFrom)
+  return rest.trim() === '' && parts.length > 0 ? parts : [...parts, { broken: rest }]
+}
+
+/** Returns the end of the object that starts here, 0 if there is none. */
+function objectEnd(text: string, start: number): number {
   const structure = /["{}]/g
+  structure.lastIndex = start
   let depth = 0
   for (let found = structure.exec(text); found; found = structure.exec(text)) {
     if (found[0] === '"') {
       structure.lastIndex = stringEnd(text, structure.lastIndex)
-      if (structure.lastIndex === 0) return
+      if (structure.lastIndex === 0) return 0
     } else {
       depth += found[0] === '{' ? 1 : -1
-      if (depth < 0) return
-      if (depth === 0) yield structure.lastIndex
+      if (depth < 0) return 0
+      if (depth === 0) return structure.lastIndex
     }
   }
+  return 0
 }
 
 /** Returns the end of the string that starts here, 0 if it is unterminated. */

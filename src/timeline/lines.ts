@@ -9,20 +9,27 @@ export interface LogLine {
   readonly continues: boolean
 }
 
-/** Longest line that is read whole, in UTF-16 code units. */
-export const MAX_LINE_LENGTH = 16 * 1024 * 1024
+/** Longest line that is read whole, in UTF-16 code units: parsing it takes well below 100 ms. */
+export const MAX_LINE_LENGTH = 8 * 1024 * 1024
 /** Length of the pieces of long lines, in UTF-16 code units. */
 const PIECE_LENGTH = 64 * 1024
 const KEPT_OF_LONG_LINE = 4_000
+/** Lines whose place in the log is remembered. */
+const REMEMBERED_LINES = 65_536
+const LF = 10
 
 /** Converts bytes to lines. Memory is bounded by the longest line, and that by its limit. */
-interface LineSplitter {
-  /** Reads bytes and returns the lines they complete. */
+export interface LineSplitter {
+  /** Reads bytes and returns the lines they complete, except empty ones. */
   write(bytes: Uint8Array): LogLine[]
   /** Returns the last line if it has no line ending. */
   end(): LogLine[]
   /** Physical lines seen so far. */
   readonly count: number
+  /** Empty lines among them, which are not returned. */
+  readonly emptyLines: number
+  /** Returns the byte range of recent lines, line endings included. */
+  rangeOf(line: number, endLine: number): readonly [start: number, end: number] | undefined
 }
 
 /**
@@ -35,14 +42,22 @@ export function createLineSplitter(
   longLines: 'cut' | 'split' = 'cut',
   maxLength: number = longLines === 'cut' ? MAX_LINE_LENGTH : PIECE_LENGTH,
 ): LineSplitter {
-  const decoder = new TextDecoder()
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+  /** Byte offsets where recent lines start, by line number modulo its length. */
+  const starts = new Float64Array(REMEMBERED_LINES)
   let number = 1
+  let position = 0
+  let emptyLines = 0
   let rest = ''
   let truncated = false
   let hasPieces = false
+  let isStart = true
   const lines: LogLine[] = []
-  const add = (text: string) => {
-    if (!truncated) rest += text
+
+  function add(text: string): void {
+    if (text === '') return
+    if (!truncated) rest += isStart ? withoutMark(text) : text
+    isStart = false
     if (rest.length <= maxLength) return
     if (longLines === 'cut') {
       rest = flat(rest.slice(0, KEPT_OF_LONG_LINE))
@@ -52,8 +67,9 @@ export function createLineSplitter(
       hasPieces = true
     }
   }
+
   // Pieces end at the same places however the bytes are chunked, and never split a surrogate pair.
-  const addPieces = (text: string): string => {
+  function addPieces(text: string): string {
     let start = 0
     while (text.length - start > maxLength) {
       const last = text.charCodeAt(start + maxLength - 1)
@@ -63,36 +79,56 @@ export function createLineSplitter(
     }
     return text.slice(start)
   }
-  const finishLine = () => {
+
+  function finishLine(): void {
     const text = rest.endsWith('\r') ? rest.slice(0, -1) : rest
-    lines.push({ number, text, truncated, continues: false })
-    number += 1
+    if (text === '' && !hasPieces) emptyLines += 1
+    else lines.push({ number, text, truncated, continues: false })
     rest = ''
     truncated = false
     hasPieces = false
   }
-  const taken = () => lines.splice(0)
+
   return {
     write(bytes) {
-      const text = decoder.decode(bytes, { stream: true })
       let start = 0
-      for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
-        add(text.slice(start, end))
+      for (let end = bytes.indexOf(LF); end >= 0; end = bytes.indexOf(LF, start)) {
+        // Flushes the decoder: a line feed is never part of another character.
+        add(decoder.decode(bytes.subarray(start, end)))
         finishLine()
+        number += 1
         start = end + 1
+        starts[number % REMEMBERED_LINES] = position + start
       }
-      add(text.slice(start))
-      return taken()
+      if (start < bytes.length) add(decoder.decode(bytes.subarray(start), { stream: true }))
+      position += bytes.length
+      return lines.splice(0)
     },
     end() {
       add(decoder.decode())
-      if (rest !== '' || hasPieces) finishLine()
-      return taken()
+      if (rest !== '' || hasPieces) {
+        finishLine()
+        number += 1
+        starts[number % REMEMBERED_LINES] = position
+      }
+      return lines.splice(0)
     },
     get count() {
       return number - 1
     },
+    get emptyLines() {
+      return emptyLines
+    },
+    rangeOf(line, endLine) {
+      if (line <= number - REMEMBERED_LINES || line > endLine || endLine > number) return undefined
+      const end = endLine < number ? starts[(endLine + 1) % REMEMBERED_LINES] : position
+      return [line === 1 ? 0 : (starts[line % REMEMBERED_LINES] ?? 0), end ?? position]
+    },
   }
+}
+
+function withoutMark(text: string): string {
+  return text.startsWith('\uFEFF') ? text.slice(1) : text
 }
 
 /** Copies a substring, so that it doesn't keep the long string alive. */

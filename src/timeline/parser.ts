@@ -1,9 +1,6 @@
-import type * as z from 'zod/mini'
-import type { sessionFormatSchema } from '../schema/session.ts'
-import type { EventDraft } from './events.ts'
+import type { Amendment, EventDraft } from './events.ts'
 import type { LogLine } from './lines.ts'
-
-export type SessionFormat = z.output<typeof sessionFormatSchema>
+import type { TokenUsage } from './usage.ts'
 
 /** The start of a log, from which its format is detected. */
 export interface LogStart {
@@ -27,6 +24,14 @@ export interface SessionFacts {
   repositoryUrl?: unknown
   /** Start of the session, if before its first event. */
   startedAt?: unknown
+  /** The model that answered last. */
+  model?: unknown
+  /** Version of the agent. */
+  agentVersion?: unknown
+  /** Tokens as the agent reports them, each model answer counted once. */
+  usage?: TokenUsage
+  /** Cost of the session in US dollars, if the log states it. */
+  costUsd?: unknown
 }
 
 /** The state of parsing one log. */
@@ -34,17 +39,17 @@ export interface TimelineParserRun {
   /** Session facts found so far; read after `finish`. */
   readonly facts: SessionFacts
   /** Parses the next non-blank line into any number of events. */
-  push(line: LogLine): Iterable<EventDraft>
+  push(line: LogLine): Iterable<EventDraft | Amendment>
   /** Called at the end of the log: returns events that were held back. */
-  finish(): Iterable<EventDraft>
+  finish(): Iterable<EventDraft | Amendment>
 }
 
 /** Parses logs of one format into timeline events. */
 export interface TimelineParser {
   /** Unique name: `codex`, `my-agent`. */
   readonly name: string
-  /** Stored in the session's `format`. */
-  readonly format: SessionFormat
+  /** Stored in the session's `format`. Default: the parser's name. */
+  readonly format: string
   /** Raise it when the same log would give other events. */
   readonly version: number
   /**
@@ -79,5 +84,5 @@ export interface TimelineParser {
 export function defineTimelineParser(
   parser: Pick<TimelineParser, 'name' | 'version' | 'detect' | 'create'> & Partial<TimelineParser>,
 ): TimelineParser {
-  return { format: 'other', longLines: 'cut', ...parser }
+  return { format: parser.name, longLines: 'cut', ...parser }
 }

@@ -1,3 +1,10 @@
+import { codexExecParser } from './agents/codex-exec.ts'
+import { copilotCliParser } from './agents/copilot-cli.ts'
+import { cursorParser } from './agents/cursor.ts'
+import { gooseParser } from './agents/goose.ts'
+import { opencodeParser } from './agents/opencode.ts'
+import { piParser } from './agents/pi.ts'
+import { qwenCodeParser } from './agents/qwen-code.ts'
 import { claudeCodeParser } from './claude-code/parser.ts'
 import { codexParser } from './codex/parser.ts'
 import { geminiCliParser } from './gemini-cli/parser.ts'
@@ -9,6 +16,13 @@ export const timelineParsers: readonly TimelineParser[] = [
   codexParser,
   claudeCodeParser,
   geminiCliParser,
+  codexExecParser,
+  copilotCliParser,
+  cursorParser,
+  gooseParser,
+  opencodeParser,
+  piParser,
+  qwenCodeParser,
   textParser,
 ]
 

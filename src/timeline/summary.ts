@@ -1,10 +1,13 @@
 import type { JsonObject } from '../schema/fields.ts'
 import type { DerivedEvent, TimelineEventKind } from './events.ts'
 import { boundedJson, boundedText, parseTime, storableText } from './events.ts'
-import type { SessionFacts, SessionFormat, TimelineParser } from './parser.ts'
+import type { SessionFacts, TimelineParser } from './parser.ts'
+import type { TokenUsage } from './usage.ts'
 
 const TITLE_LENGTH = 120
 const FACT_LENGTH = 4_000
+/** Longer pauses between events don't count as active time. */
+const PAUSE_MS = 5 * 60 * 1_000
 
 /** Progress of reading a log. */
 export interface DeriveProgress {
@@ -20,7 +23,7 @@ export interface DeriveProgress {
 
 /** Summary of a whole log. */
 export interface TimelineSummary extends DeriveProgress {
-  readonly format: SessionFormat
+  readonly format: string
   readonly parser: { readonly name: string; readonly version: number }
   readonly kinds: Readonly<Record<TimelineEventKind, number>>
   readonly toolCalls: number
@@ -36,6 +39,18 @@ export interface TimelineSummary extends DeriveProgress {
   readonly workspaceRoot: string | null
   readonly repo: JsonObject | null
   readonly repoLabel: string | null
+  /** The model that answered last. */
+  readonly model: string | null
+  /** Version of the agent. */
+  readonly agentVersion: string | null
+  /** Tokens as the agent reports them, each model answer counted once; null if the log has none. */
+  readonly usage: TokenUsage | null
+  /** Cost in US dollars, if the log states it. */
+  readonly costUsd: number | null
+  /** Time from the first event to the last, in ms. */
+  readonly wallMs: number | null
+  /** Time without pauses of more than five minutes, in ms. */
+  readonly activeMs: number | null
 }
 
 /** Aggregates the events of one log. */
@@ -60,33 +75,48 @@ export function createEventTotals(): EventTotals {
   }
   let startedAt: Date | null = null
   let endedAt: Date | null = null
-  let firstPrompt: string | null = null
+  let lastTime: number | undefined
+  let activeMs = 0
+  const title = createTitleFinder()
   const widen = (time: Date | null) => {
     if (time === null) return
     if (startedAt === null || time < startedAt) startedAt = time
     if (endedAt === null || time > endedAt) endedAt = time
   }
   return {
-    add({ kind, role, text, occurredAt }) {
+    add(event) {
+      const { kind, occurredAt } = event
       kinds[kind] += 1
       widen(occurredAt)
-      if (kind === 'message' && role === 'user') firstPrompt ??= firstLine(text)
+      if (occurredAt !== null) {
+        const gap = occurredAt.getTime() - (lastTime ?? occurredAt.getTime())
+        if (gap > 0 && gap <= PAUSE_MS) activeMs += gap
+        lastTime = Math.max(lastTime ?? 0, occurredAt.getTime())
+      }
+      title.add(event)
     },
     summary({ name, version, format }, facts) {
       widen(parseTime(facts.startedAt))
       const workspaceRoot = storableFact(facts.workspaceRoot)
       const url = storableFact(facts.repositoryUrl)
+      const [from, to] = [startedAt as Date | null, endedAt as Date | null]
       return {
         format,
         parser: { name, version },
         kinds: { ...kinds },
         startedAt,
         endedAt,
-        title: firstLine(storableFact(facts.title)) ?? firstPrompt,
+        title: titleLine(storableFact(facts.title))?.line ?? title.found,
         agentSessionId: storableFact(facts.agentSessionId),
         workspaceRoot,
         repo: facts.repo === undefined ? null : boundedJson(facts.repo),
-        repoLabel: (url && repositoryName(url)) ?? folderName(workspaceRoot ?? '') ?? null,
+        repoLabel: (url && repositoryName(url)) ?? repositoryFolder(workspaceRoot ?? '') ?? null,
+        model: storableFact(facts.model),
+        agentVersion: storableFact(facts.agentVersion),
+        usage: facts.usage ?? null,
+        costUsd: typeof facts.costUsd === 'number' && facts.costUsd >= 0 ? facts.costUsd : null,
+        wallMs: from && to && to.getTime() - from.getTime(),
+        activeMs: lastTime === undefined ? null : activeMs,
       }
     },
   }
@@ -106,12 +136,70 @@ export function folderName(path: string): string | undefined {
   return path.split(/[/\\]/).findLast((part) => part !== '')
 }
 
-function firstLine(text: string | null): string | null {
-  const line = text
-    ?.split('\n')
-    .find((part) => part.trim() !== '')
-    ?.trim()
-  if (line === undefined) return null
+const WORKTREES = /^\.?(.*?)[._-]*worktrees?$/i
+
+/**
+ * Names the repository of a working directory. The folder of a worktree has a number or a branch's name, so
+ * the repository is named by the folder that has the worktrees: `app/.claude/worktrees/12`,
+ * `app__worktrees/fix-login`. A worktree that contains the repository's folder is named by that.
+ */
+export function repositoryFolder(path: string): string | undefined {
+  const parts = path.split(/[/\\]/).filter((part) => part !== '')
+  const at = parts.findLastIndex((part) => WORKTREES.test(part))
+  if (at < 0 || at === parts.length - 1 || at < parts.length - 2) return parts.at(-1)
+  const inName = WORKTREES.exec(parts[at] ?? '')?.[1]
+  if (inName) return inName
+  const owner = parts.slice(0, at).findLast((part) => !part.startsWith('.'))
+  return owner ?? parts.at(-1)
+}
+
+/** Finds the title of a session in its messages. */
+interface TitleFinder {
+  add(event: DerivedEvent): void
+  readonly found: string | null
+}
+
+/** Titles, best first: a prompt that says something, any prompt, a folded prompt, that of a sub-agent. */
+function createTitleFinder(): TitleFinder {
+  const found: (string | undefined)[] = []
+  return {
+    add({ kind, role, text, fold }) {
+      if (kind !== 'message' || found[0] !== undefined) return
+      if (role !== 'user' && role !== 'agent') return
+      const title = titleLine(text)
+      if (title === undefined) return
+      const rank = role === 'agent' ? 3 : fold !== null ? 2 : title.says ? 0 : 1
+      found[rank] ??= title.line
+    },
+    get found() {
+      return found.find((title) => title !== undefined) ?? null
+    },
+  }
+}
+
+/** Prompts that say nothing about the session. */
+const FILLER =
+  /^(?:y|n|yes|no|ok|okay|sure|please|thanks?|thank you|hi|hey|hello|continue|go(?: on| ahead)?|proceed|done|next|test|resume|\/\w+)[.!? ]*$/i
+const IMAGE = /^\[(?:image|file|document|audio)[^\]]*\]$|^!\[[^\]]*\]\([^)]*\)$/i
+/** A line that only announces the next one: "Implement the following plan:", a code fence. */
+const ANNOUNCEMENT = /:$|^```|^-{3,}$|^={3,}$/
+/** Lines of a prompt that are searched for a title. */
+const TITLE_LINES = 20
+
+/** Returns the first line that says something, else the first line at all. */
+function titleLine(text: string | null): { line: string; says: boolean } | undefined {
+  const lines = (text ?? '')
+    .slice(0, FACT_LENGTH)
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !IMAGE.test(line))
+    .slice(0, TITLE_LINES)
+  const first = lines[0]
+  if (first === undefined) return undefined
+  const saying = lines.find((line) => !FILLER.test(line) && !ANNOUNCEMENT.test(line))
+  const line = (saying ?? first).replace(/^#{1,6} +/, '')
   const characters = [...line]
-  return characters.length > TITLE_LENGTH ? `${characters.slice(0, TITLE_LENGTH).join('')}…` : line
+  const short =
+    characters.length > TITLE_LENGTH ? `${characters.slice(0, TITLE_LENGTH).join('')}…` : line
+  return { line: short, says: saying !== undefined }
 }

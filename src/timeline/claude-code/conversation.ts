@@ -1,30 +1,36 @@
+import type { createPromptSplitter } from '../context.ts'
 import type { EventDraft } from '../events.ts'
-import { isRecord } from '../json.ts'
+import { firstText, isRecord, type JsonRecord, listOf } from '../json.ts'
+import { LOCAL_COMMANDS } from './context.ts'
 
-type Line = Readonly<Record<string, unknown>>
-
-/** What the program says in the user's name. */
-const INJECTED =
-  /^\s*(?:<command-name>|<command-message>|<local-command-stdout>|<local-command-caveat>|<bash-input>|<bash-stdout>|<task-notification>|<system-reminder>|Caveat:)/
+/** Calls whose file is remembered. */
+const REMEMBERED_CALLS = 20_000
 const INTERRUPTED = /^\s*\[Request interrupted by user/
 
-/** A line of the conversation: an event per block of its content. */
-export function* draftConversation(line: Line): Generator<EventDraft> {
+/** State that drafting a line depends on. */
+export interface DraftContext {
+  readonly split: ReturnType<typeof createPromptSplitter>
+  /** False until the first prompt. */
+  hasPrompt: boolean
+  /** The file that a call names, by call id. */
+  readonly files: Map<string, unknown>
+}
+
+/** Drafts a line of the conversation: an event per block of its content. */
+export function* draftConversation(line: JsonRecord, context: DraftContext): Generator<EventDraft> {
   const message = isRecord(line.message) ? line.message : undefined
   const content = message?.content
   const base = lineData(line, message)
   if (typeof content === 'string') {
-    yield draftText(line, content, base)
+    yield* draftText(line, content, base, context)
   } else if (Array.isArray(content) && content.length > 0) {
-    for (const [index, block] of content.entries()) {
-      yield* draftBlock(line, block, { ...base, ...(index > 0 ? { block: index } : {}) })
-    }
+    yield* draftBlocks(line, content, base, context)
   } else {
     yield { kind: 'other', title: `${String(line.type)} without content`, data: line }
   }
 }
 
-function lineData(line: Line, message: Line | undefined): Record<string, unknown> {
+function lineData(line: JsonRecord, message: JsonRecord | undefined): Record<string, unknown> {
   const { uuid, parentUuid, requestId, agentId, isSidechain } = line
   const entries = Object.entries({
     uuid,
@@ -40,21 +46,29 @@ function lineData(line: Line, message: Line | undefined): Record<string, unknown
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined && value !== null))
 }
 
-function draftText(line: Line, text: string, data: Line): EventDraft {
-  if (line.type === 'assistant') return { kind: 'message', role: 'assistant', text, data }
-  if (line.isCompactSummary === true) return system('context summary', text, data)
-  if (INTERRUPTED.test(text)) return system('interrupted', text, data)
-  if (line.isMeta === true || INJECTED.test(text)) return system('context', text, data)
-  return { kind: 'message', role: 'user', text, data }
+function* draftBlocks(
+  line: JsonRecord,
+  blocks: readonly unknown[],
+  base: JsonRecord,
+  context: DraftContext,
+): Generator<EventDraft> {
+  const results = blocks.filter((block) => isRecord(block) && block.type === 'tool_result')
+  const changed = changedResult(line, results as JsonRecord[], context)
+  for (const [index, block] of blocks.entries()) {
+    const data = index > 0 ? { ...base, block: index } : base
+    yield* draftBlock(line, block, data, context)
+    if (block === changed) yield draftFileChange(block as JsonRecord, line, data)
+  }
 }
 
-function system(title: string, text: string, data: Line): EventDraft {
-  return { kind: 'system', role: 'system', title, text, data }
-}
-
-function* draftBlock(line: Line, block: unknown, data: Line): Generator<EventDraft> {
+function* draftBlock(
+  line: JsonRecord,
+  block: unknown,
+  data: JsonRecord,
+  context: DraftContext,
+): Generator<EventDraft> {
   if (typeof block === 'string') {
-    yield draftText(line, block, data)
+    yield* draftText(line, block, data, context)
     return
   }
   if (!isRecord(block)) {
@@ -63,7 +77,7 @@ function* draftBlock(line: Line, block: unknown, data: Line): Generator<EventDra
   }
   switch (block.type) {
     case 'text':
-      yield draftText(line, typeof block.text === 'string' ? block.text : '', data)
+      yield* draftText(line, typeof block.text === 'string' ? block.text : '', data, context)
       break
     case 'thinking': {
       const text = typeof block.thinking === 'string' ? block.thinking : ''
@@ -71,25 +85,108 @@ function* draftBlock(line: Line, block: unknown, data: Line): Generator<EventDra
       break
     }
     case 'tool_use':
-      yield draftToolUse(block, data)
+      yield draftToolUse(block, data, context)
       break
     case 'tool_result':
-      yield* draftToolResult(line, block, data)
+      yield draftToolResult(line, block, data)
       break
     case 'image':
-      yield {
-        kind: 'message',
-        role: String(line.type),
-        text: '[image]',
-        data: { ...data, images: 1 },
-      }
+      yield { kind: 'message', role: roleOf(line), text: '[image]', data: { ...data, images: 1 } }
       break
     default:
       yield { kind: 'other', title: block.type ?? 'unknown block', data: { ...data, block } }
   }
 }
 
-function draftToolUse({ id, name, input }: Line, data: Line): EventDraft {
+/** The prompt of a sub-agent comes from the agent that started it. */
+function roleOf(line: JsonRecord): string {
+  if (line.type === 'assistant') return 'assistant'
+  return line.isSidechain === true ? 'agent' : 'user'
+}
+
+function* draftText(
+  line: JsonRecord,
+  text: string,
+  data: JsonRecord,
+  context: DraftContext,
+): Generator<EventDraft> {
+  if (line.type === 'assistant') {
+    yield draftAnswer(line, text, data)
+  } else if (line.isCompactSummary === true) {
+    yield { ...system('context summary', text, data), fold: 'context' }
+  } else if (INTERRUPTED.test(text)) {
+    yield system('interrupted', text, data)
+  } else if (line.isMeta === true) {
+    yield { ...system('context', text, data), fold: 'context' }
+  } else {
+    yield* draftPrompt(line, text, data, context)
+  }
+}
+
+/** Drafts the user's own words and the context injected with them, each as an event. */
+export function* draftPrompt(
+  line: JsonRecord,
+  text: string,
+  data: JsonRecord,
+  context: DraftContext,
+): Generator<EventDraft> {
+  const command = typedCommand(text)
+  if (command !== undefined) {
+    if (LOCAL_COMMANDS.has(command)) {
+      yield { ...system('context', command, data), fold: 'context' }
+    } else {
+      context.hasPrompt = true
+      yield { kind: 'message', role: roleOf(line), text: command, data: { ...data, command: true } }
+    }
+    return
+  }
+  const { context: injected, prompt } = context.split(text, { isFirst: !context.hasPrompt })
+  if (injected !== '') {
+    yield { ...system('context', injected, prompt === '' ? data : {}), fold: 'context' }
+    if (prompt === '') return
+  }
+  context.hasPrompt = true
+  yield { kind: 'message', role: roleOf(line), text: prompt, data }
+}
+
+/** Returns a command as the user typed it. */
+function typedCommand(text: string): string | undefined {
+  if (!/^\s*<command-(?:name|message)>/.test(text)) return undefined
+  const name = elementIn(text, 'command-name')
+  if (name === undefined) return undefined
+  const args = elementIn(text, 'command-args') ?? ''
+  return `${name.startsWith('/') ? '' : '/'}${name} ${args}`.trim()
+}
+
+function elementIn(text: string, name: string): string | undefined {
+  const start = text.indexOf(`<${name}>`)
+  const end = start < 0 ? -1 : text.indexOf(`</${name}>`, start)
+  return end < 0 ? undefined : text.slice(start + name.length + 2, end).trim()
+}
+
+/** The program writes some answers itself: errors, and that there is nothing to answer. */
+function draftAnswer(line: JsonRecord, text: string, data: JsonRecord): EventDraft {
+  if (line.isApiErrorMessage === true) {
+    return system('API error', text, { ...data, error: line.error, isError: true })
+  }
+  if (data.model !== '<synthetic>') return { kind: 'message', role: 'assistant', text, data }
+  if (/^API Error\b/.test(text)) return system('API error', text, { ...data, isError: true })
+  return { kind: 'meta', role: 'system', title: 'notice', text, data }
+}
+
+function system(title: string, text: string, data: JsonRecord): EventDraft {
+  return { kind: 'system', role: 'system', title, text, data }
+}
+
+function draftToolUse(
+  { id, name, input }: JsonRecord,
+  data: JsonRecord,
+  { files }: DraftContext,
+): EventDraft {
+  const path = isRecord(input) ? (input.file_path ?? input.notebook_path) : undefined
+  if (typeof id === 'string' && path !== undefined && files.size < REMEMBERED_CALLS) {
+    files.set(id, path)
+  }
   return {
     kind: 'tool_call',
     role: 'assistant',
@@ -100,51 +197,88 @@ function draftToolUse({ id, name, input }: Line, data: Line): EventDraft {
   }
 }
 
-/** What a person would look for in a call: its command, file or prompt. */
+/** Returns the part of a call that a person would look for: its command, file or prompt. */
 function inputText(input: unknown): string | undefined {
   if (!isRecord(input)) return undefined
   const { command, file_path: path, pattern, url, query, prompt, description } = input
-  return [command, path, pattern, url, query, prompt, description].find(
-    (value): value is string => typeof value === 'string',
-  )
+  return firstText(command, path, pattern, url, query, prompt, description)
 }
 
-function* draftToolResult(line: Line, block: Line, data: Line): Generator<EventDraft> {
+function draftToolResult(line: JsonRecord, block: JsonRecord, data: JsonRecord): EventDraft {
   const { tool_use_id: callId, content, is_error: isError } = block
-  const result = line.toolUseResult
-  const more = isRecord(result) ? { result } : {}
-  const text = resultText(content)
-  yield {
+  const result = isRecord(line.toolUseResult) ? { result: line.toolUseResult } : {}
+  return {
     kind: 'tool_result',
     role: 'tool',
     callId,
-    text,
-    data: { ...data, ...(isError === true ? { isError } : {}), ...more },
+    text: resultText(content),
+    data: { ...data, ...(isError === true ? { isError } : {}), ...result },
   }
-  if (isRecord(result) && changesFile(result)) yield draftFileChange(callId, result, data)
 }
 
 function resultText(content: unknown): string {
   if (typeof content === 'string') return content
-  if (!Array.isArray(content)) return ''
-  const texts = content.map((block) => {
+  const texts = listOf(content).map((block) => {
     if (!isRecord(block)) return ''
     return typeof block.text === 'string' ? block.text : block.type === 'image' ? '[image]' : ''
   })
   return texts.filter(Boolean).join('\n')
 }
 
-function changesFile({ structuredPatch, type }: Line): boolean {
+/**
+ * Finds the result that changed a file. A line has one structured result but may have several
+ * results: it belongs to the one whose call names the same file.
+ */
+function changedResult(
+  { toolUseResult: result }: JsonRecord,
+  results: readonly JsonRecord[],
+  { files }: DraftContext,
+): JsonRecord | undefined {
+  if (!isRecord(result) || !changesFile(result)) return undefined
+  const succeeded = results.filter((block) => block.is_error !== true)
+  return (
+    succeeded.find((block) => files.get(block.tool_use_id as string) === result.filePath) ??
+    succeeded[0]
+  )
+}
+
+function changesFile({ structuredPatch, type }: JsonRecord): boolean {
   return Array.isArray(structuredPatch) || type === 'create' || type === 'update'
 }
 
-function draftFileChange(callId: unknown, result: Line, data: Line): EventDraft {
-  const { filePath: path, structuredPatch: patch, type } = result
+function draftFileChange(block: JsonRecord, line: JsonRecord, data: JsonRecord): EventDraft {
+  const { filePath: path, structuredPatch: patch, type, content } = line.toolUseResult as JsonRecord
+  const hunks = listOf(patch).filter(isRecord)
+  const lines =
+    hunks.length > 0
+      ? hunks.flatMap((hunk) => [hunkHead(hunk), ...listOf(hunk.lines).filter(isText)])
+      : type === 'create' && typeof content === 'string'
+        ? content
+            .replace(/\n$/, '')
+            .split('\n')
+            .map((added) => `+${added}`)
+        : []
   return {
     kind: 'file_change',
     role: 'tool',
     title: path,
-    callId,
-    data: { ...data, paths: [path], patch, type },
+    callId: block.tool_use_id,
+    text: lines.length === 0 ? undefined : lines.join('\n'),
+    data: {
+      ...data,
+      paths: [path],
+      patch,
+      type,
+      linesAdded: lines.filter((each) => each.startsWith('+')).length,
+      linesRemoved: lines.filter((each) => each.startsWith('-')).length,
+    },
   }
+}
+
+function hunkHead({ oldStart, oldLines, newStart, newLines }: JsonRecord): string {
+  return `@@ -${oldStart},${oldLines} +${newStart},${newLines} @@`
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string'
 }

@@ -1,20 +1,69 @@
-import type { EventDraft, TimelineEventKind } from '../events.ts'
-import { brokenLineDraft, isRecord, readJsonLine, unknownLineDraft } from '../json.ts'
+import { createPromptSplitter } from '../context.ts'
+import type { Amendment, EventDraft } from '../events.ts'
+import {
+  brokenLineDraft,
+  isRecord,
+  type JsonRecord,
+  readJsonLine,
+  unknownLineDraft,
+} from '../json.ts'
 import { defineTimelineParser, type LogStart, type SessionFacts } from '../parser.ts'
-import { draftConversation } from './conversation.ts'
+import { createUsageTally, readUsage } from '../usage.ts'
+import { createPromptQueue, draftBookkeeping } from './bookkeeping.ts'
+import { createBranches } from './branches.ts'
+import { CLAUDE_CONTEXT } from './context.ts'
+import { type DraftContext, draftConversation } from './conversation.ts'
 
-type Line = Readonly<Record<string, unknown>>
+/** Lines whose id is remembered, to recognise copies. */
+const REMEMBERED_LINES = 300_000
+/** Summaries that may name this session. */
+const MAX_SUMMARIES = 100
 
-/** Reads transcripts of Claude Code, sub-agents' included: one event per content block. */
+/**
+ * Reads transcripts of Claude Code and its sub-agents, and the output of `claude -p` with
+ * `--output-format stream-json`: one event per content block.
+ */
 export const claudeCodeParser = defineTimelineParser({
   name: 'claude-code',
-  format: 'claude-code',
-  version: 1,
+  version: 2,
   detect,
   create() {
     const facts: SessionFacts = {}
-    // Bookkeeping lines have no time of their own: theirs is that of the line before.
+    const context: DraftContext = {
+      split: createPromptSplitter(CLAUDE_CONTEXT),
+      hasPrompt: false,
+      files: new Map(),
+    }
+    const branches = createBranches()
+    const queue = createPromptQueue(context)
+    const readFacts = createFactReader(facts)
+    const seen = new Set<string>()
+    // Bookkeeping lines have no time; they get that of the line before.
     let lastTime: unknown
+
+    function* draftsOf(line: JsonRecord): Generator<EventDraft | Amendment> {
+      const { type, uuid } = line
+      const id = idOf(uuid)
+      const isCopy = id !== undefined && seen.has(id)
+      if (id !== undefined && seen.size < REMEMBERED_LINES) seen.add(id)
+      const drafts =
+        type === 'user' || type === 'assistant'
+          ? [...draftConversation(line, context)]
+          : [...draftBookkeeping(line, context)]
+      if (isCopy) {
+        yield* drafts.map(asCopy)
+        return
+      }
+      readFacts(line)
+      const prompt = drafts.find(({ kind, role }) => kind === 'message' && role === 'user')
+      const isQueued = prompt?.data?.queued === true
+      if (id !== undefined) branches.add(line, id, prompt !== undefined && !isQueued)
+      if (prompt !== undefined) yield* queue.said(prompt.text ?? '', isQueued)
+      const [draft] = drafts
+      if (type === 'queue-operation' && draft !== undefined) yield* queue.operate(line, draft)
+      else yield* drafts.map((each) => (id === undefined ? each : { ...each, key: id }))
+    }
+
     return {
       facts,
       *push(line) {
@@ -29,16 +78,39 @@ export const claudeCodeParser = defineTimelineParser({
             yield { ...unknownLineDraft(part.value), time: lastTime }
           } else {
             if (typeof part.value.timestamp === 'string') lastTime = part.value.timestamp
-            readFacts(facts, part.value)
-            for (const draft of draftsOf(part.value))
-              yield { ...draft, time: draft.time ?? lastTime }
+            for (const output of draftsOf(part.value)) {
+              yield 'amend' in output ? output : { ...output, time: output.time ?? lastTime }
+            }
           }
         }
       },
-      finish: () => [],
+      *finish() {
+        readFacts.end(seen)
+        yield* queue.finish()
+        yield* branches.finish()
+      },
     }
   },
 })
+
+/** Recorders that mask secrets may mask ids, too: those are not unique. */
+function idOf(uuid: unknown): string | undefined {
+  return typeof uuid === 'string' && /^[\w-]{1,100}$/.test(uuid) && uuid !== 'REDACTED'
+    ? uuid
+    : undefined
+}
+
+function asCopy(draft: EventDraft): EventDraft {
+  const { kind, data, text } = draft
+  return {
+    kind: 'meta',
+    role: 'system',
+    title: 'repeated',
+    text,
+    data: { ...data, repeats: kind },
+    fold: 'duplicate',
+  }
+}
 
 const OWN_TYPES: ReadonlySet<unknown> = new Set([
   'summary',
@@ -61,91 +133,71 @@ function detect({ text, values }: LogStart): number {
   return /^\s*\{[^\n]{0,2000}"(?:parentUuid|sessionId)":[^\n]*"message":\{/.test(text) ? 0.5 : 0
 }
 
-function confidenceIn(value: Line): number {
+function confidenceIn(value: JsonRecord): number {
   const hasSession = typeof value.sessionId === 'string'
   if (hasSession && (value.type === 'user' || value.type === 'assistant') && value.message) return 1
   if (hasSession && 'parentUuid' in value) return 0.9
+  if (value.type === 'system' && value.subtype === 'init' && 'session_id' in value) return 0.9
   if (value.type === 'summary' && typeof value.leafUuid === 'string') return 0.9
   return OWN_TYPES.has(value.type) && (hasSession || 'messageId' in value) ? 0.9 : 0
 }
 
-function draftsOf(value: Line): Iterable<EventDraft> {
-  const { type } = value
-  return type === 'user' || type === 'assistant'
-    ? draftConversation(value)
-    : draftBookkeeping(value)
+interface FactReader {
+  (line: JsonRecord): void
+  /** Chooses the title after the last line. */
+  end(seen: ReadonlySet<string>): void
 }
 
-function readFacts(facts: SessionFacts, value: Line): void {
-  if (typeof value.sessionId === 'string') facts.agentSessionId ??= value.sessionId
-  if (typeof value.cwd === 'string') facts.workspaceRoot ??= value.cwd
-  if (typeof value.gitBranch === 'string' && value.gitBranch !== '') {
-    facts.repo ??= { branch: value.gitBranch }
+/** Titles, best first: the user's, the model's, a summary of this session. */
+function createFactReader(facts: SessionFacts): FactReader {
+  const usage = createUsageTally()
+  let totalCost = 0
+  let lastAnswer: unknown
+  const summaries = new Map<string, unknown>()
+  let customTitle: unknown
+  let modelTitle: unknown
+
+  function readMessage(message: JsonRecord, line: JsonRecord): void {
+    if (message.model === '<synthetic>' || line.isApiErrorMessage === true) return
+    if (typeof message.model === 'string' && line.isSidechain !== true) facts.model = message.model
+    usage.count(message.id, readUsage(message.usage))
+    if (usage.total !== undefined) facts.usage = usage.total
+    const cost = line.costUSD
+    if (typeof cost === 'number' && message.id !== lastAnswer) {
+      totalCost += cost
+      facts.costUsd = totalCost
+    }
+    lastAnswer = message.id
   }
-  if (value.type === 'custom-title') facts.title = value.customTitle
-  if (value.type === 'ai-title') facts.title ??= value.aiTitle
-}
 
-const KINDS: Readonly<Record<string, TimelineEventKind>> = {
-  system: 'system',
-  'queue-operation': 'system',
-  'pr-link': 'system',
-  mode: 'system',
-  'permission-mode': 'system',
-  summary: 'meta',
-  'custom-title': 'meta',
-  'ai-title': 'meta',
-  'agent-name': 'meta',
-  'last-prompt': 'meta',
-  'file-history-snapshot': 'meta',
-  'file-history-delta': 'meta',
-  attachment: 'meta',
-  progress: 'meta',
-}
-
-/** A line that is not part of the conversation: what happened around it. */
-function* draftBookkeeping(line: Line): Generator<EventDraft> {
-  const type = typeof line.type === 'string' ? line.type : undefined
-  const data = isRecord(line.data) ? line.data : undefined
-  if (type === 'progress' && data?.type === 'agent_progress' && isRecord(data.message)) {
-    yield* draftSubAgent(line, data, data.message)
-    return
+  function read(line: JsonRecord): void {
+    const { type, message, data } = line
+    const sessionId = line.sessionId ?? line.session_id
+    if (typeof sessionId === 'string') facts.agentSessionId ??= sessionId
+    if (typeof line.cwd === 'string') facts.workspaceRoot ??= line.cwd
+    if (typeof line.version === 'string') facts.agentVersion = line.version
+    if (typeof line.gitBranch === 'string' && line.gitBranch !== '') {
+      facts.repo ??= { branch: line.gitBranch }
+    }
+    if (type === 'assistant' && isRecord(message)) readMessage(message, line)
+    const nested = type === 'progress' && isRecord(data) ? data.message : undefined
+    if (isRecord(nested) && nested.type === 'assistant' && isRecord(nested.message)) {
+      readMessage(nested.message, { isSidechain: true })
+    }
+    if (type === 'custom-title') customTitle = line.customTitle
+    if (type === 'ai-title') modelTitle ??= line.aiTitle
+    if (type === 'summary' && typeof line.leafUuid === 'string' && summaries.size < MAX_SUMMARIES) {
+      summaries.set(line.leafUuid, line.summary)
+    }
+    if (type === 'result' && typeof line.total_cost_usd === 'number') {
+      facts.costUsd = line.total_cost_usd
+    }
   }
-  const kind = type !== undefined && Object.hasOwn(KINDS, type) ? KINDS[type] : undefined
-  yield {
-    kind: kind ?? 'other',
-    role: kind === undefined ? undefined : 'system',
-    title: titleOf(line, type),
-    text: textOf(line),
-    parentCallId: line.parentToolUseID,
-    data: withoutHeaders(line),
-  }
-}
 
-/** A sub-agent's message inside a progress line: its events belong to the call that started it. */
-function* draftSubAgent(line: Line, data: Line, message: Line): Generator<EventDraft> {
-  for (const draft of draftConversation(message)) {
-    const more = { ...draft.data, sidechain: true, agentId: data.agentId, progressUuid: line.uuid }
-    yield { ...draft, parentCallId: line.parentToolUseID, data: more }
-  }
-}
-
-function titleOf(line: Line, type: string | undefined): string {
-  const { subtype, operation, attachment, data } = line
-  const inner = isRecord(attachment) ? attachment.type : isRecord(data) ? data.type : undefined
-  const name = [subtype, operation, inner].find((value) => typeof value === 'string') ?? type
-  return typeof name === 'string' ? name.replaceAll('_', ' ') : 'unknown line'
-}
-
-function textOf(line: Line): string | undefined {
-  const { content, summary, customTitle, aiTitle, agentName, lastPrompt } = line
-  return [content, summary, customTitle, aiTitle, agentName, lastPrompt].find(
-    (value): value is string => typeof value === 'string',
-  )
-}
-
-/** The answer headers of a failed request name the organisation: they are left out. */
-function withoutHeaders(line: Line): Line {
-  if (!isRecord(line.error) || !('headers' in line.error)) return line
-  return { ...line, error: { ...line.error, headers: '[left out]' } }
+  return Object.assign(read, {
+    end(seen: ReadonlySet<string>) {
+      const summary = [...summaries].findLast(([leaf]) => seen.has(leaf))?.[1]
+      facts.title = customTitle ?? modelTitle ?? summary ?? facts.title
+    },
+  })
 }

@@ -1,12 +1,15 @@
-import type { EventDraft, TimelineEventKind } from '../events.ts'
-import { boundedJson } from '../events.ts'
-import { isRecord } from '../json.ts'
+import type { createPromptSplitter } from '../context.ts'
+import { boundedJson, type EventDraft, type TimelineEventKind } from '../events.ts'
+import { isRecord, type JsonRecord, listOf, parseJson } from '../json.ts'
 
-type Payload = Readonly<Record<string, unknown>>
-
-/** What Codex puts in the user's mouth: surroundings and instructions, not what a person typed. */
-const INJECTED =
-  /^\s*(?:<environment_context>|# AGENTS\.md instructions for|<user_instructions>|<skill>|<turn_aborted>|# Context from my IDE setup:)/
+/** State that drafting a record depends on. */
+export interface DraftContext {
+  readonly split: ReturnType<typeof createPromptSplitter>
+  /** Role of prompts: `agent` in the log of a sub-agent, whose prompts come from its parent. */
+  promptRole: 'user' | 'agent'
+  /** False until the first prompt. */
+  hasPrompt: boolean
+}
 
 const TOOL_CALLS: ReadonlySet<unknown> = new Set([
   'function_call',
@@ -23,39 +26,60 @@ const TOOL_RESULTS: ReadonlySet<unknown> = new Set([
   'tool_search_output',
 ])
 
-/** What the model was sent or answered: messages, reasoning, tool calls and their outputs. */
-export function draftResponseItem(payload: Payload): EventDraft {
-  if (payload.type === 'message') return draftMessage(payload)
-  if (payload.type === 'reasoning') return draftReasoning(payload)
-  if (TOOL_CALLS.has(payload.type)) return draftToolCall(payload)
-  if (TOOL_RESULTS.has(payload.type)) return draftToolResult(payload)
-  return { kind: 'other', title: payload.type, data: payload }
+/** Drafts a model input or output: messages, reasoning, tool calls and their outputs. */
+export function draftResponseItem(payload: JsonRecord, context: DraftContext): EventDraft[] {
+  if (payload.type === 'message') return draftMessage(payload, context)
+  if (payload.type === 'reasoning') return [draftReasoning(payload)]
+  if (TOOL_CALLS.has(payload.type)) return [draftToolCall(payload)]
+  if (TOOL_RESULTS.has(payload.type)) return [draftToolResult(payload)]
+  return [{ kind: 'other', title: payload.type, data: payload }]
 }
 
-function draftMessage(payload: Payload): EventDraft {
-  const { content, role: author, type: _, ...data } = payload
+function draftMessage(payload: JsonRecord, context: DraftContext): EventDraft[] {
+  const { content, role, type: _, ...rest } = payload
+  const data = { ...rest, ...countImages(content) }
+  if (role === 'user') return draftPrompt(blockTexts(content), data, context)
   const text = contentText(content)
-  const images = countImages(content)
-  const role = typeof author === 'string' ? author : 'system'
-  const byPerson = role === 'user' && !INJECTED.test(text)
-  const kind = role === 'assistant' || byPerson ? 'message' : 'system'
-  const title = role === 'user' && !byPerson ? 'context' : undefined
-  return {
-    kind,
-    role: kind === 'system' ? 'system' : role,
-    title,
-    text,
-    data: { ...data, ...images },
+  if (role === 'assistant') return [{ kind: 'message', role, text, data }]
+  return [{ kind: 'system', role: 'system', text, data, fold: 'context' }]
+}
+
+/** Drafts the user's own words and the context injected with them, each as an event. */
+function draftPrompt(
+  texts: readonly string[],
+  data: JsonRecord,
+  context: DraftContext,
+): EventDraft[] {
+  const parts = texts.map((text) => context.split(text, { isFirst: !context.hasPrompt }))
+  const injected = parts
+    .map((part) => part.context)
+    .filter(Boolean)
+    .join('\n')
+  const prompt = parts
+    .map((part) => part.prompt)
+    .filter(Boolean)
+    .join('\n')
+  const drafts: EventDraft[] = []
+  if (injected !== '') drafts.push(draftContext(injected, prompt === '' ? data : {}))
+  if (prompt !== '' || injected === '') {
+    if (prompt !== '') context.hasPrompt = true
+    drafts.push({ kind: 'message', role: context.promptRole, text: prompt, data })
   }
+  return drafts
+}
+
+function draftContext(text: string, data: JsonRecord): EventDraft {
+  return { kind: 'system', role: 'system', title: 'context', text, data, fold: 'context' }
 }
 
 function countImages(content: unknown): { images?: number } {
-  if (!Array.isArray(content)) return {}
-  const images = content.filter((block) => isRecord(block) && block.type === 'input_image').length
+  const images = listOf(content).filter(
+    (block) => isRecord(block) && block.type === 'input_image',
+  ).length
   return images > 0 ? { images } : {}
 }
 
-function draftReasoning(payload: Payload): EventDraft {
+function draftReasoning(payload: JsonRecord): EventDraft {
   const { summary, content, encrypted_content: encrypted, type: _, ...data } = payload
   const text = contentText(summary) || contentText(content) || undefined
   const isEncrypted = text === undefined && typeof encrypted === 'string'
@@ -67,7 +91,7 @@ function draftReasoning(payload: Payload): EventDraft {
   }
 }
 
-function draftToolCall(payload: Payload): EventDraft {
+function draftToolCall(payload: JsonRecord): EventDraft {
   const { call_id: callId, id, name, namespace, type, ...rest } = payload
   const { arguments: args, input, action, ...data } = rest
   const tool = typeof name === 'string' ? name : String(type).replace(/_call$/, '')
@@ -86,11 +110,14 @@ function inputText(input: unknown): string | undefined {
   return typeof input === 'string' ? input : JSON.stringify(boundedJson({ input }).input)
 }
 
-function draftToolResult(payload: Payload): EventDraft {
+function draftToolResult(payload: JsonRecord): EventDraft {
   const { call_id: callId, output, tools, type: _, ...data } = payload
   const parsed = parsedIfJson(output)
-  const wrapped = isRecord(parsed) && typeof parsed.output === 'string' ? parsed : undefined
-  const text = wrapped ? String(wrapped.output) : contentText(output)
+  const wrapped = isRecord(parsed) ? parsed : undefined
+  const text =
+    typeof wrapped?.output === 'string'
+      ? wrapped.output
+      : contentText(wrapped?.content) || contentText(parsed) || contentText(output)
   const exitCode = exitCodeOf(text, wrapped?.metadata)
   return {
     kind: 'tool_result',
@@ -115,59 +142,53 @@ function exitCodeOf(text: string, metadata: unknown): number | undefined {
 }
 
 /**
- * Kinds of the events that are told by their type alone. `exec_command_end` and `mcp_tool_call_end`
- * repeat what the tool's output says, with more detail: they keep its call id and stay in the
- * background.
+ * Kinds of events that depend on their type only. `exec_command_end` and `mcp_tool_call_end` repeat the
+ * tool's output with more detail: they keep its call id and stay in the background.
  */
 const KINDS: Readonly<Record<string, TimelineEventKind>> = {
   token_count: 'meta',
   exec_command_end: 'meta',
   mcp_tool_call_end: 'meta',
   web_search_end: 'tool_result',
-  patch_apply_end: 'file_change',
   task_started: 'system',
   task_complete: 'system',
   turn_aborted: 'system',
   error: 'system',
   context_compacted: 'system',
   thread_name_updated: 'system',
+  thread_rolled_back: 'system',
 }
 
-/** What Codex tells its user interface: texts as shown, progress, side effects. */
-export function draftEventMessage(payload: Payload): EventDraft {
+/** Drafts an event that Codex sent to its user interface: texts as shown, progress, side effects. */
+export function draftEventMessage(payload: JsonRecord, context: DraftContext): EventDraft[] {
   switch (payload.type) {
-    case 'user_message':
-      return draftSpoken('message', 'user', payload, 'message')
+    case 'user_message': {
+      const { message, type: _, ...data } = payload
+      const text = typeof message === 'string' ? message : ''
+      const isInjected = /instructions|context/.test(String(payload.kind))
+      return isInjected ? [draftContext(text, data)] : draftPrompt([text], data, context)
+    }
     case 'agent_message':
-      return draftSpoken('message', 'assistant', payload, 'message')
+      return [draftSpoken('message', payload, 'message')]
     case 'agent_reasoning':
-      return draftSpoken('reasoning', 'assistant', payload, 'text')
+      return [draftSpoken('reasoning', payload, 'text')]
     case 'patch_apply_end':
-      return draftFileChange(payload)
+      return [draftPatchEnd(payload)]
     default:
-      return draftOther(payload)
+      return [draftOther(payload)]
   }
 }
 
 function draftSpoken(
   kind: TimelineEventKind,
-  role: string,
-  payload: Payload,
+  payload: JsonRecord,
   key: 'message' | 'text',
 ): EventDraft {
   const { [key]: text, type: _, ...data } = payload
-  return { kind, role, text: typeof text === 'string' ? text : '', data }
+  return { kind, role: 'assistant', text: typeof text === 'string' ? text : '', data }
 }
 
-function draftFileChange(payload: Payload): EventDraft {
-  const { call_id: callId, stdout, type: _, ...data } = payload
-  const paths = isRecord(data.changes) ? Object.keys(data.changes) : []
-  const title = paths.length === 1 ? paths[0] : `${paths.length} files`
-  const text = typeof stdout === 'string' ? stdout : undefined
-  return { kind: 'file_change', role: 'tool', title, callId, text, data: { ...data, paths } }
-}
-
-function draftOther(payload: Payload): EventDraft {
+function draftOther(payload: JsonRecord): EventDraft {
   const { type, call_id: callId, ...data } = payload
   const name = typeof type === 'string' ? type : 'event'
   const kind = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined
@@ -181,35 +202,124 @@ function draftOther(payload: Payload): EventDraft {
   }
 }
 
-function messageIn(payload: Payload): string | undefined {
-  const { message, error } = payload
+function messageIn(payload: JsonRecord): string | undefined {
+  const { message, error, thread_name: name, query } = payload
   if (typeof message === 'string') return message
-  return isRecord(error) && typeof error.message === 'string' ? error.message : undefined
+  if (isRecord(error) && typeof error.message === 'string') return error.message
+  return typeof name === 'string' ? name : typeof query === 'string' ? query : undefined
+}
+
+/** A patch that was not applied changes no file. */
+function draftPatchEnd(payload: JsonRecord): EventDraft {
+  const { call_id: callId, stdout, stderr, changes, type: _, ...data } = payload
+  if (payload.success === false) {
+    const text = [stderr, stdout].find((part) => typeof part === 'string' && part !== '')
+    const why = typeof text === 'string' ? text : undefined
+    return { kind: 'meta', role: 'tool', title: 'patch failed', callId, text: why, data: payload }
+  }
+  const files = isRecord(changes) ? Object.entries(changes) : []
+  const diffs = files.map(([path, change]) => diffOf(path, change))
+  return draftFileChange(
+    callId,
+    files.map(([path]) => path),
+    diffs.join('\n'),
+    data,
+  )
+}
+
+function diffOf(path: string, change: unknown): string {
+  if (!isRecord(change)) return `*** ${path}`
+  const { type, unified_diff: diff, content, move_path: target } = change
+  const head = `*** ${typeof type === 'string' ? type : 'update'} ${path}${typeof target === 'string' ? ` → ${target}` : ''}`
+  if (typeof diff === 'string') return `${head}\n${diff}`
+  if (typeof content !== 'string') return head
+  const mark = type === 'delete' ? '-' : '+'
+  const lines = content.replace(/\n$/, '').split('\n')
+  return `${head}\n${lines.map((line) => mark + line).join('\n')}`
+}
+
+/** Drafts a file change from its diff, with the numbers of added and removed lines. */
+export function draftFileChange(
+  callId: unknown,
+  paths: readonly unknown[],
+  diff: string,
+  data: JsonRecord = {},
+): EventDraft {
+  let linesAdded = 0
+  let linesRemoved = 0
+  for (const line of diff.split('\n')) {
+    if (line.startsWith('+') && !line.startsWith('+++ ')) linesAdded += 1
+    if (line.startsWith('-') && !line.startsWith('--- ')) linesRemoved += 1
+  }
+  return {
+    kind: 'file_change',
+    role: 'tool',
+    title: paths.length === 1 ? paths[0] : `${paths.length} files`,
+    callId,
+    text: diff,
+    data: { ...data, paths, linesAdded, linesRemoved },
+  }
+}
+
+/** Finds the patch in a call of `apply_patch`, made by the tool or by a shell command. */
+export function patchIn({ kind, toolName, text, data }: EventDraft): string | undefined {
+  if (kind !== 'tool_call') return undefined
+  const input = data?.input
+  const command = isRecord(input)
+    ? (input.command ?? input.cmd ?? input.input ?? input.patch)
+    : input
+  const source = Array.isArray(command) ? wordsOf(command) : (command ?? text)
+  if (typeof source !== 'string') return undefined
+  if (toolName !== 'apply_patch' && !source.includes('apply_patch')) return undefined
+  const start = source.indexOf('*** Begin Patch')
+  if (start < 0) return undefined
+  const end = source.indexOf('*** End Patch', start)
+  return source.slice(start, end < 0 ? undefined : end)
+}
+
+function wordsOf(command: readonly unknown[]): string {
+  return command.filter((word) => typeof word === 'string').join(' ')
+}
+
+/** Drafts the change of a patch that was applied; undefined for one that failed. */
+export function draftAppliedPatch(patch: string, result: EventDraft): EventDraft | undefined {
+  const { text = '', callId, data } = result
+  const exitCode = data?.exitCode
+  const isApplied =
+    exitCode === undefined ? /\b(?:Success|Done!)/.test(text.slice(0, 1_000)) : exitCode === 0
+  if (!isApplied) return undefined
+  const paths = [...patch.matchAll(/^\*\*\* (?:Add|Update|Delete) File: (.+)$/gm)].map((match) =>
+    match[1]?.trim(),
+  )
+  const diff = patch.replace(/^\*\*\* Begin Patch\r?\n/, '').trimEnd()
+  return paths.length === 0 ? undefined : draftFileChange(callId, paths, diff)
 }
 
 /**
  * Joins the readable text of a message's, reasoning's or tool output's content: a string, one block
  * or a list of blocks. Images are named by their type.
  */
-export function contentText(content: unknown): string {
-  if (!Array.isArray(content)) return blockText(content)
-  return content.map(blockText).filter(Boolean).join('\n')
+function contentText(content: unknown): string {
+  return blockTexts(content).filter(Boolean).join('\n')
+}
+
+function blockTexts(content: unknown): string[] {
+  return Array.isArray(content) ? content.map(blockText) : [blockText(content)]
 }
 
 function blockText(content: unknown): string {
   if (typeof content === 'string') return content
   if (!isRecord(content)) return ''
-  if (typeof content.text === 'string') return content.text
-  if (content.type === 'input_image') return '[image]'
+  if (typeof content.text === 'string') return IMAGE_TAG.test(content.text) ? '' : content.text
+  if (content.type === 'input_image' || content.type === 'image') return '[image]'
   return ''
 }
 
+/** Codex puts images between texts of these. */
+const IMAGE_TAG = /^\s*<\/?image(?:\s[^>]{0,500})?>\s*$/
+
 /** Parses a text that should be JSON; anything else stays as it is. */
 function parsedIfJson(value: unknown): unknown {
-  if (typeof value !== 'string') return value
-  try {
-    return JSON.parse(value)
-  } catch {
-    return value
-  }
+  if (typeof value !== 'string' || !/^\s*[{["]/.test(value)) return value
+  return parseJson(value) ?? value
 }

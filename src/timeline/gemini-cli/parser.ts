@@ -1,5 +1,12 @@
-import type { EventDraft } from '../events.ts'
-import { brokenLineDraft, isRecord, readJsonLine, unknownLineDraft } from '../json.ts'
+import type { Amendment, EventDraft } from '../events.ts'
+import {
+  brokenLineDraft,
+  isRecord,
+  type JsonRecord,
+  listOf,
+  readJsonLine,
+  unknownLineDraft,
+} from '../json.ts'
 import { createDocumentReading } from '../json-document.ts'
 import { type LogLine, MAX_LINE_LENGTH } from '../lines.ts'
 import {
@@ -8,21 +15,21 @@ import {
   type SessionFacts,
   type TimelineParserRun,
 } from '../parser.ts'
-import { createMessageDrafts, type MessageDrafts } from './messages.ts'
+import { createMessages, type Messages } from './messages.ts'
 
-type Value = Readonly<Record<string, unknown>>
+type Reading = Pick<TimelineParserRun, 'push' | 'finish'>
+type Output = EventDraft | Amendment
 
 /** Reads chats of the Gemini CLI: one JSON document, or JSON Lines as since 2026. */
 export const geminiCliParser = defineTimelineParser({
   name: 'gemini-cli',
-  format: 'gemini-cli',
-  version: 1,
+  version: 2,
   longLines: 'split',
   detect,
   create() {
     const facts: SessionFacts = {}
-    const messages = createMessageDrafts()
-    let reading: Pick<TimelineParserRun, 'push' | 'finish'> | undefined
+    const messages = createMessages(facts)
+    let reading: Reading | undefined
     return {
       facts,
       push(line) {
@@ -30,7 +37,7 @@ export const geminiCliParser = defineTimelineParser({
           ? createLinesReading(facts, messages)
           : createDocumentReading({
               draftsOf: (value) =>
-                isRecord(value) ? messages.draftsOf(value) : [unknownMessage(value)],
+                isRecord(value) ? messages.add(value) : [unknownMessage(value)],
               readHead: (head) => readFacts(facts, head),
             })
         return reading.push(line)
@@ -59,21 +66,44 @@ function isJsonLines(line: LogLine): boolean {
   )
 }
 
-function createLinesReading(
-  facts: SessionFacts,
-  messages: MessageDrafts,
-): Pick<TimelineParserRun, 'push' | 'finish'> {
+function createLinesReading(facts: SessionFacts, messages: Messages): Reading {
   let pieces: string[] = []
   let length = 0
-  const draftsOf = (value: unknown): Iterable<EventDraft> => {
-    if (!isRecord(value)) return [unknownLineDraft(value)]
-    if ('content' in value || 'toolCalls' in value) return messages.draftsOf(value)
-    readFacts(facts, value)
-    const isHeader = '$set' in value || 'projectHash' in value
-    return isHeader
-      ? [{ kind: 'meta', role: 'system', title: 'session', data: value }]
-      : [unknownLineDraft(value)]
+
+  function* outputsOf(value: unknown, line: number): Generator<Output> {
+    if (!isRecord(value)) {
+      yield unknownLineDraft(value)
+    } else if ('content' in value || 'toolCalls' in value) {
+      yield* messages.write(value, line)
+    } else if ('$rewindTo' in value) {
+      yield* messages.rewind(value.$rewindTo)
+      yield { kind: 'system', role: 'system', title: 'rewind', data: value }
+    } else {
+      yield* headOf(value, line)
+    }
   }
+
+  function* headOf(value: JsonRecord, line: number): Generator<Output> {
+    const changes = isRecord(value.$set) ? value.$set : undefined
+    readFacts(facts, changes ?? value)
+    if (changes === undefined && !('projectHash' in value)) {
+      yield unknownLineDraft(value)
+      return
+    }
+    const { messages: checkpoint, ...rest } = changes ?? {}
+    const data =
+      checkpoint === undefined ? value : { $set: rest, messages: listOf(checkpoint).length }
+    yield* messages.flush()
+    yield { kind: 'meta', role: 'system', title: 'session', data }
+    for (const message of listOf(checkpoint)) {
+      if (!isRecord(message)) continue
+      for (const output of messages.add(message)) {
+        const isRepetition = !('amend' in output) && output.title === 'repeated'
+        if (!isRepetition) yield 'amend' in output ? output : { ...output, line }
+      }
+    }
+  }
+
   return {
     *push(line) {
       if (length <= MAX_LINE_LENGTH) pieces.push(line.text)
@@ -89,17 +119,18 @@ function createLinesReading(
       }
       for (const part of readJsonLine(text)) {
         if ('broken' in part) yield brokenLineDraft(line, part.broken)
-        else yield* draftsOf(part.value)
+        else yield* outputsOf(part.value, line.number)
       }
     },
-    finish: () => [],
+    finish: () => messages.flush(),
   }
 }
 
-/** What the head of a chat says of the session. */
-function readFacts(facts: SessionFacts, head: Value): void {
+/** Reads the head of a chat. */
+function readFacts(facts: SessionFacts, head: JsonRecord): void {
   facts.agentSessionId ??= head.sessionId
   facts.startedAt ??= head.startTime
+  if (typeof head.summary === 'string') facts.title = head.summary
 }
 
 function unknownMessage(value: unknown): EventDraft {

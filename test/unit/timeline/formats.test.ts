@@ -191,7 +191,7 @@ describe('Claude Code', () => {
       type: 'user',
       message: { role: 'user', parts: [{ text: 'Hi' }] },
     })
-    expect(summary.format).toBe('other')
+    expect(summary.format).toBe('qwen-code')
   })
 })
 

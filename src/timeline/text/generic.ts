@@ -1,0 +1,162 @@
+import {
+  draftBlocks,
+  draftCall,
+  draftResult,
+  draftToolCalls,
+  joinedText,
+  roleOf,
+} from '../blocks.ts'
+import { type EventDraft, parseTime } from '../events.ts'
+import { firstText, isRecord, type JsonRecord } from '../json.ts'
+
+/** Properties that often hold the message or event itself. */
+const WRAPPERS = [
+  'message',
+  'payload',
+  'data',
+  'event',
+  'item',
+  'params',
+  'update',
+  'body',
+  'info',
+  'record',
+]
+const TIMES = [
+  ...[
+    'timestamp',
+    'ts',
+    'time',
+    'created_at',
+    'createdAt',
+    'created',
+    'create_time',
+    'datetime',
+    'date',
+  ],
+  ...[
+    'occurred_at',
+    'occurredAt',
+    'sent_at',
+    'sentAt',
+    'started_at',
+    'startedAt',
+    'start_time',
+    'startTime',
+  ],
+  ...['updated_at', 'updatedAt', '@timestamp', 'at', 'when'],
+]
+const ROLES = ['role', 'author', 'sender', 'from', 'speaker', 'type', 'kind']
+const CONTENTS = [
+  'content',
+  'parts',
+  'text',
+  'message',
+  'msg',
+  'body',
+  'prompt',
+  'response',
+  'completion',
+  'value',
+]
+const TOOL_NAMES = ['tool_name', 'toolName', 'tool', 'function_name', 'functionName', 'function']
+const CALL_IDS = [
+  'call_id',
+  'callId',
+  'tool_call_id',
+  'toolCallId',
+  'tool_use_id',
+  'toolUseId',
+  'callID',
+]
+const INPUTS = ['input', 'args', 'arguments', 'parameters', 'params']
+const OUTPUTS = ['output', 'result', 'results', 'stdout', 'observation', 'tool_result', 'response']
+
+/**
+ * Drafts a JSON record of an unknown format: role, text, time, tool and call id are found by their usual
+ * names, in the record and in the object that holds its message. The raw record stays in `data`.
+ */
+export function draftUnknownRecord(record: JsonRecord): EventDraft[] {
+  const places = [record, ...WRAPPERS.map((name) => record[name]).filter(isRecord)]
+  const time = find(places, TIMES, (value) => {
+    const inner = isRecord(value) ? (value.created ?? value.start) : value
+    return parseTime(inner) === null ? undefined : inner
+  })
+  const title = firstText(record.type, record.role) ?? 'unknown line'
+  const base = { time, title }
+  const toolName = find(places, TOOL_NAMES, (value) =>
+    firstText(value, isRecord(value) ? value.name : undefined),
+  )
+  const callId = find(places, CALL_IDS, (value) => firstText(value))
+  const role = find(
+    places,
+    ROLES,
+    (value) => roleOf(value) ?? (isRecord(value) ? roleOf(value.role) : undefined),
+  )
+  const drafts = toolDrafts(places, toolName, callId, role) ?? saidDrafts(places, role)
+  const calls = draftToolCalls(
+    find(places, ['tool_calls', 'toolCalls'], (value) =>
+      Array.isArray(value) ? value : undefined,
+    ),
+  )
+  const [first, ...rest] = [...drafts, ...calls]
+  if (first === undefined) {
+    const text = textIn(places)
+    return [{ ...base, kind: 'other', role, text, toolName, callId, data: record }]
+  }
+  return [{ ...first, ...base, data: record }, ...rest.map((draft) => ({ ...draft, time }))]
+}
+
+function toolDrafts(
+  places: readonly JsonRecord[],
+  toolName: string | undefined,
+  callId: string | undefined,
+  role: string | undefined,
+): EventDraft[] | undefined {
+  if (toolName === undefined && callId === undefined) return undefined
+  const input = find(places, INPUTS, (value) => value)
+  const output = find(places, OUTPUTS, (value) => value)
+  const type = find(places, ['type', 'kind', 'event'], (value) => firstText(value)) ?? ''
+  const isResult = role === 'tool' || /result|output|response|complete|finish|end/i.test(type)
+  const drafts: EventDraft[] = []
+  if (!isResult && (input !== undefined || output === undefined))
+    drafts.push(draftCall(toolName, callId, input))
+  if (isResult || output !== undefined) {
+    const content = output ?? find(places, CONTENTS, (value) => value)
+    drafts.push({ ...draftResult(callId, content), toolName })
+  }
+  return drafts
+}
+
+function saidDrafts(places: readonly JsonRecord[], role: string | undefined): EventDraft[] {
+  if (role === undefined) return []
+  const content = find(places, CONTENTS, (value) => {
+    if (typeof value === 'string') return /\S/.test(value) ? value : undefined
+    if (Array.isArray(value)) return value.length > 0 ? value : undefined
+    return isRecord(value) && Array.isArray(value.parts) ? value.parts : undefined
+  })
+  if (content === undefined) return []
+  const drafts = draftBlocks({ role, content })
+  return drafts.some(({ text, kind }) => firstText(text) !== undefined || kind === 'tool_call')
+    ? drafts
+    : []
+}
+
+function textIn(places: readonly JsonRecord[]): string | undefined {
+  const names = [...CONTENTS, 'output', 'error', 'description', 'summary', 'title', 'name']
+  return find(places, names, (value) => firstText(joinedText(value)))
+}
+
+function find<Found>(
+  places: readonly JsonRecord[],
+  names: readonly string[],
+  read: (value: unknown) => Found | undefined,
+): Found | undefined {
+  for (const place of places) {
+    for (const name of names) {
+      const found = place[name] === undefined ? undefined : read(place[name])
+      if (found !== undefined) return found
+    }
+  }
+  return undefined
+}
