@@ -232,6 +232,7 @@ function eventAt(seq: number): TimelineEvent {
     toolName: null,
     callId: null,
     parentId: null,
+    fold: null,
     data: { line: seq },
     createdAt: new Date(0),
   }

@@ -13,7 +13,25 @@ import {
 export const sessionVisibilitySchema = z.enum(['private', 'tenant'])
 export const sessionStatusSchema = z.enum(['pending', 'ready', 'failed'])
 export const sessionSourceSchema = z.enum(['upload', 'bundled', 'external', 'import'])
-export const sessionFormatSchema = z.enum(['codex', 'claude-code', 'gemini-cli', 'other'])
+
+/** Name of the format of a session's log: that of its parser, or any other of up to 100 characters. */
+export const sessionFormatSchema = /* @__PURE__ */ (() =>
+  textField.check(z.minLength(1), z.maxLength(100)))()
+
+/** Tokens, cost and time of a session, as far as its log states them. */
+export interface SessionTotals {
+  /** Tokens as the agent reports them. */
+  readonly inputTokens?: number
+  readonly outputTokens?: number
+  /** Tokens read from the model's cache. */
+  readonly cachedTokens?: number
+  readonly reasoningTokens?: number
+  readonly costUsd?: number
+  /** Time from the first event to the last, in ms. */
+  readonly wallMs?: number
+  /** Time without pauses of more than five minutes, in ms. */
+  readonly activeMs?: number
+}
 
 /** Progress of the server's work on a session's content. */
 export interface SessionProgress {
@@ -29,6 +47,8 @@ export interface SessionProgress {
 
 // Only the server writes it, so its properties aren't validated.
 const progressField = jsonObjectField as unknown as z.ZodMiniType<SessionProgress, SessionProgress>
+
+const totalsField = jsonObjectField as unknown as z.ZodMiniType<SessionTotals, SessionTotals>
 
 /** A row of `sessions` with every column of the database. */
 export const sessionRowSchema = /* @__PURE__ */ (() =>
@@ -48,6 +68,9 @@ export const sessionRowSchema = /* @__PURE__ */ (() =>
     repoLabel: z.nullable(textField),
     repo: z.nullable(jsonObjectField),
     workspaceRoot: z.nullable(textField),
+    model: z.nullable(textField),
+    agentVersion: z.nullable(textField),
+    totals: z.nullable(totalsField),
     contentRef: z.nullable(textField),
     contentSha256: z.nullable(textField),
     contentBytes: z.nullable(countField),
@@ -118,6 +141,9 @@ export const sessionColumns = /* @__PURE__ */ (() =>
     repoLabel: column('repo_label', 'text', { nullable: true, writable: 'always' }),
     repo: column('repo', 'jsonb', { nullable: true, writable: 'always' }),
     workspaceRoot: column('workspace_root', 'text', { nullable: true, writable: 'always' }),
+    model: column('model', 'text', { nullable: true }),
+    agentVersion: column('agent_version', 'text', { nullable: true }),
+    totals: column('totals', 'jsonb', { nullable: true }),
     contentRef: column('content_ref', 'text', { nullable: true, synced: false }),
     contentSha256: column('content_sha256', 'text', { nullable: true, synced: false }),
     contentBytes: column('content_bytes', 'bigint', { nullable: true }),

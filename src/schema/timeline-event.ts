@@ -46,6 +46,7 @@ export const timelineEventRowSchema = /* @__PURE__ */ (() =>
     parentId: z.nullable(textField),
     fold: z.nullable(timelineEventFoldSchema),
     data: jsonObjectField,
+    moreWords: z.nullable(textField),
     derivedBy: z.nullable(textField),
     createdAt: z.date(),
   }))()
@@ -54,7 +55,7 @@ export type TimelineEventRow = z.output<typeof timelineEventRowSchema>
 
 /** A timeline event in the browser: the row without the column that only derivation needs. */
 export const timelineEventSchema = /* @__PURE__ */ (() =>
-  z.omit(timelineEventRowSchema, { derivedBy: true }))()
+  z.omit(timelineEventRowSchema, { moreWords: true, derivedBy: true }))()
 
 export type TimelineEvent = z.output<typeof timelineEventSchema>
 
@@ -102,6 +103,7 @@ export const timelineEventColumns = /* @__PURE__ */ (() =>
     parentId: column('parent_id', 'text', { nullable: true, writable: 'always' }),
     fold: column('fold', 'text', { nullable: true, writable: 'always' }),
     data: column('data', 'jsonb', { default: "'{}'::jsonb", writable: 'always' }),
+    moreWords: column('more_words', 'text', { nullable: true, synced: false }),
     derivedBy: column('derived_by', 'text', { nullable: true, synced: false }),
     createdAt: column('created_at', 'timestamp with time zone', { default: 'now()' }),
   }) as const satisfies ColumnMap<keyof TimelineEventRow>)()

@@ -1,3 +1,4 @@
+import { LogError, readLog } from './content.ts'
 import type { Amendment, DerivedEvent, EventDraft } from './events.ts'
 import { finishEvent } from './events.ts'
 import { readJsonLine } from './json.ts'
@@ -23,6 +24,8 @@ export interface DeriveTimelineOptions {
   readonly parsers?: readonly TimelineParser[]
   /** Maximum events per batch. Default: 1,000. */
   readonly batchEvents?: number
+  /** Largest size of a compressed log after unpacking, in bytes. Default: 512 MiB. */
+  readonly maxBytes?: number
 }
 
 /**
@@ -31,7 +34,8 @@ export interface DeriveTimelineOptions {
  * streams: memory is bounded by the longest line, and that by 16 Mi characters.
  *
  * @param source the log, in chunks of any size
- * @throws TimelineLimitError for a log of more than 1,000,000 events; else only errors of `source`.
+ * @throws LogError for content that is no log or has more than 1,000,000 events; else only errors of
+ * `source`.
  * @example
  * const timeline = deriveTimeline(createReadStream('rollout.jsonl'))
  * for await (const { events, progress } of timeline) store(events)
@@ -57,10 +61,10 @@ export function deriveTimeline(
 
 async function* readBatches(
   source: AsyncIterable<Uint8Array>,
-  { parsers = timelineParsers, batchEvents = BATCH_EVENTS }: DeriveTimelineOptions,
+  { parsers = timelineParsers, batchEvents = BATCH_EVENTS, maxBytes }: DeriveTimelineOptions,
   onEnd: (summary: TimelineSummary) => void,
 ): AsyncGenerator<DerivedBatch> {
-  const { start, slices } = await openLog(source)
+  const { start, slices } = await openLog(readLog(source, maxBytes))
   const reading = createLogReading(detectParser(start, parsers), batchEvents)
   const breathe = createBreather()
   for await (const slice of slices) {
@@ -75,15 +79,6 @@ async function* readBatches(
     await breathe()
   }
   onEnd(reading.summary())
-}
-
-/** Thrown for a log with more events than a timeline can have. */
-export class TimelineLimitError extends Error {
-  constructor() {
-    super(
-      `The log has more than ${MAX_EVENTS.toLocaleString('en')} events. Split it into several files.`,
-    )
-  }
 }
 
 /** Time a derivation may keep the event loop before it lets others run, in ms. */
@@ -106,6 +101,7 @@ const HELD_SIZE = 8 * 1024 * 1024
 const HELD_EVENTS = 20_000
 /** Events per log; a larger log is refused. */
 const MAX_EVENTS = 1_000_000
+const TOO_MANY_EVENTS = 'The log has more than 1,000,000 events. Split it into several files.'
 /** Keys that amendments can name; beyond that, the oldest are forgotten. */
 const REMEMBERED_KEYS = 500_000
 
@@ -115,6 +111,8 @@ export interface DerivedBatch {
   readonly events: readonly DerivedEvent[]
   /** Changes to events of earlier batches. */
   readonly amendments: readonly EventAmendment[]
+  /** Words of texts beyond what an event keeps, by `seq`: for a search index. */
+  readonly moreWords: ReadonlyMap<number, string>
   readonly progress: DeriveProgress
 }
 
@@ -143,7 +141,7 @@ function createLogReading(parser: TimelineParser, batchEvents: number): LogReadi
   let isInsideLine = false
   let seq = 0
   /** Events that were not returned yet; the first `released` of them are already complete. */
-  let held: { event: DerivedEvent; readonly size: number }[] = []
+  let held: { event: DerivedEvent; readonly size: number; readonly moreWords?: string }[] = []
   let released = 0
   let heldSize = 0
   let releasedSize = 0
@@ -156,7 +154,7 @@ function createLogReading(parser: TimelineParser, batchEvents: number): LogReadi
   })
 
   function add(draft: EventDraft): void {
-    if (seq >= MAX_EVENTS) throw new TimelineLimitError()
+    if (seq >= MAX_EVENTS) throw new LogError(TOO_MANY_EVENTS)
     const from = draft.line ?? line
     const bytes = splitter.rangeOf(from, draft.endLine ?? from)
     const parentSeq = links.link(draft, seq)
@@ -210,12 +208,16 @@ function createLogReading(parser: TimelineParser, batchEvents: number): LogReadi
       size += held[count]?.size ?? 0
       count += 1
     }
-    const events = held.slice(0, count).map(({ event }) => event)
+    const taken = held.slice(0, count)
+    const events = taken.map(({ event }) => event)
+    const moreWords = new Map(
+      taken.flatMap(({ event, moreWords: words }) => (words ? [[event.seq, words] as const] : [])),
+    )
     held = held.slice(count)
     released -= count
     heldSize -= size
     releasedSize -= size
-    return { events, amendments: amendments.splice(0), progress: progress() }
+    return { events, amendments: amendments.splice(0), moreWords, progress: progress() }
   }
 
   function* addAll(outputs: Iterable<EventDraft | Amendment>): Generator<DerivedBatch> {

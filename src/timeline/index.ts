@@ -1,10 +1,10 @@
+export { LogError } from './content.ts'
 export type { DerivedBatch } from './derive-timeline.ts'
 export {
   type DerivedTimeline,
   type DeriveTimelineOptions,
   deriveTimeline,
   type EventAmendment,
-  TimelineLimitError,
 } from './derive-timeline.ts'
 export type { Amendment, DerivedEvent, EventDraft, Fold, TimelineEventKind } from './events.ts'
 export type { LogLine } from './lines.ts'

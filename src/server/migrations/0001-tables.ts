@@ -23,13 +23,16 @@ CREATE TABLE sessions (
   progress jsonb CHECK (jsonb_typeof(progress) = 'object'),
   source text NOT NULL DEFAULT 'upload'
     CHECK (source IN ('upload', 'bundled', 'external', 'import')),
-  format text NOT NULL DEFAULT 'other'
-    CHECK (format IN ('codex', 'claude-code', 'gemini-cli', 'other')),
+  format text NOT NULL DEFAULT 'other' CHECK (char_length(format) BETWEEN 1 AND 100),
   original_name text,
   source_path text,
   repo_label text,
   repo jsonb CHECK (jsonb_typeof(repo) = 'object'),
   workspace_root text,
+  model text,
+  agent_version text,
+  -- Tokens, cost and time, as far as the log states them.
+  totals jsonb CHECK (jsonb_typeof(totals) = 'object'),
   content_ref text,
   content_sha256 text,
   content_bytes bigint CHECK (content_bytes >= 0),
@@ -64,7 +67,11 @@ CREATE TABLE timeline_events (
   tool_name text,
   call_id text,
   parent_id text,
+  -- Why a view may fold the event. Null for the conversation itself.
+  fold text CHECK (fold IN ('context', 'blank', 'duplicate', 'replayed', 'abandoned', 'rewound')),
   data jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(data) = 'object'),
+  -- Words of the log's text beyond what the event keeps, for the search.
+  more_words text,
   -- The parser that wrote the event. Null for events that a user wrote or changed.
   derived_by text,
   created_at timestamptz NOT NULL DEFAULT now(),
@@ -79,15 +86,16 @@ CREATE INDEX timeline_events_time_idx ON timeline_events (session_id, tenant_id,
 -- The words of an event. The first two lexemes keep a search of one tenant or session within the index,
 -- however common its words are elsewhere. Words of a text never start with their control characters.
 CREATE FUNCTION session_db_event_document(
-  tenant_id text, session_id text, title text, tool_name text, text text
+  tenant_id text, session_id text, title text, tool_name text, text text, more_words text
 ) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT array_to_tsvector(ARRAY[chr(2) || $1, chr(3) || $2])
     || setweight(to_tsvector('pg_catalog.simple'::regconfig,
          left(coalesce($3, '') || ' ' || coalesce($4, ''), 10000)), 'A')
-    || to_tsvector('pg_catalog.simple'::regconfig, left(coalesce($5, ''), 100000))
+    || to_tsvector('pg_catalog.simple'::regconfig,
+         left(coalesce($5, ''), 100000) || ' ' || left(coalesce($6, ''), 100000))
 $$;
 CREATE INDEX timeline_events_document_idx ON timeline_events
-  USING gin (session_db_event_document(tenant_id, session_id, title, tool_name, text));
+  USING gin (session_db_event_document(tenant_id, session_id, title, tool_name, text, more_words));
 
 CREATE TABLE chat_threads (
   tenant_id text NOT NULL,

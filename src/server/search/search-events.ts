@@ -158,7 +158,7 @@ function searchStatement<User extends Principal>(
 }
 
 const DOCUMENT = sql`session_db_event_document(event.tenant_id, event.session_id, event.title,
-  event.tool_name, event.text)`
+  event.tool_name, event.text, event.more_words)`
 
 /** Returns a tsquery for the lexeme of an event's tenant (2) or session (3). */
 function lexeme(mark: 2 | 3, id: string): RawBuilder<unknown> {

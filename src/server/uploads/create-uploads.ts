@@ -147,7 +147,9 @@ export function createUploads<User extends Principal>(
       await queueReceived(context, principal, sessionId, receivedBytes)
       await derive(principal, sessionId, receivedBytes, sha256)
     }
-    return state(principal, sessionId)
+    const now = await state(principal, sessionId)
+    if (now.status !== 'failed') return now
+    throw new SessionDbError('invalid', now.statusReason ?? 'The file could not be read.')
   }
 
   async function state(principal: User, sessionId: string): Promise<UploadState> {

@@ -4,6 +4,7 @@ import type { ClientBase, Pool } from 'pg'
 import { idField, MAX_TITLE_LENGTH } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
 import { problemIn, validate } from '../../schema/validate.ts'
+import { LogError, refusalOf } from '../../timeline/content.ts'
 import { storableText } from '../../timeline/events.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { inCopyTransaction } from '../connections.ts'
@@ -51,6 +52,7 @@ export async function ingestSessionLog(
   log: SessionLog,
 ): Promise<IngestedSession> {
   const content = await openContent(log)
+  if (content.bytes === 0) refuse(new LogError(refusalOf(new Uint8Array())))
   const { tenantId } = principal
   const key = { tenantId, sha256: content.sha256 }
   const sessionId = checkedId(log.id ?? contentId(principal, content.sha256))
@@ -59,7 +61,9 @@ export async function ingestSessionLog(
     if (created) {
       await lockContent(client, tenantId, `pg:${key.sha256}`)
       await putContent(client, key, content)
-      const derivedBy = await deriveContent(client, { tenantId, sessionId }, content.read())
+      const derivedBy = await deriveContent(client, { tenantId, sessionId }, content.read()).catch(
+        refuse,
+      )
       await client.query(
         `INSERT INTO session_uploads (tenant_id, session_id, state, total_bytes, derived_by)
          VALUES ($1, $2, 'done', $3, $4)`,
@@ -68,6 +72,10 @@ export async function ingestSessionLog(
     }
     return { ...(await readSession(client, principal, sessionId, content.sha256)), created }
   })
+}
+
+function refuse(error: unknown): never {
+  throw error instanceof LogError ? new SessionDbError('invalid', error.message) : error
 }
 
 interface LogContent {

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Principal } from '../../schema/principal.ts'
+import { HEAD_BYTES, refusalOf } from '../../timeline/content.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { inTransaction } from '../connections.ts'
 import {
@@ -130,6 +131,7 @@ export async function receiveContent<User extends Principal>(
   try {
     for await (const bytes of chunkBytes(content, CHUNK_BYTES)) {
       await checkRoom(context, principal, upload, position + bytes.byteLength)
+      if (position === 0) await checkHead(context, principal, upload, bytes)
       hash?.update(bytes)
       chunks.push({
         start: position,
@@ -144,8 +146,24 @@ export async function receiveContent<User extends Principal>(
     if (!(error instanceof SessionDbError)) await flush()
     throw error
   }
+  if (position === 0) await checkHead(context, principal, upload, new Uint8Array())
   await flush()
   return { receivedBytes: position, sha256: hash?.digest('hex') }
+}
+
+/** Refuses files that can't be a log before they are stored. */
+async function checkHead<P extends Principal>(
+  context: UploadContext<P>,
+  { tenantId }: P,
+  { sessionId, totalBytes }: UploadRow,
+  head: Uint8Array,
+): Promise<void> {
+  // Part of a head could be mistaken for something else: then the derivation decides.
+  const isWhole = head.length >= HEAD_BYTES || totalBytes === null || totalBytes <= head.length
+  const refusal = isWhole ? refusalOf(head) : undefined
+  if (refusal === undefined) return
+  await failUpload(context, tenantId, sessionId, refusal)
+  throw new SessionDbError('invalid', refusal)
 }
 
 async function checkRoom<User extends Principal>(

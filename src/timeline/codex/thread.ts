@@ -60,6 +60,8 @@ export function createThread(facts: SessionFacts): Thread {
           facts.title = payload.thread_name ?? facts.title
         }
       }
+      const isRollback = source?.type === 'event_msg' && payload.type === 'thread_rolled_back'
+      if (isRollback) yield* rollBack(payload)
       for (const draft of record.drafts) {
         if (draft.kind === 'message' && draft.role !== 'assistant') {
           turn += 1
@@ -68,15 +70,13 @@ export function createThread(facts: SessionFacts): Thread {
         }
         const placed = {
           line,
-          key: `turn ${turn}`,
+          key: isRollback ? undefined : `turn ${turn}`,
           ...(isReplayed ? { fold: draft.fold ?? ('replayed' as const) } : {}),
         }
         const time = source?.timestamp ?? draft.time
         yield { ...draft, ...placed, time }
         for (const change of changesOf(draft, record)) yield { ...change, ...placed, time }
       }
-      const isRollback = source?.type === 'event_msg' && payload.type === 'thread_rolled_back'
-      if (isRollback) yield* rollBack(payload)
     },
   }
 }

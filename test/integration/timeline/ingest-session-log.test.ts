@@ -48,7 +48,9 @@ test.each(readdirSync(directory))(
     const lines = readFileSync(pathOf(name), 'utf8')
       .split('\n')
       .filter((line) => line.trim())
-    expect(ingested).toMatchObject({ eventCount: lines.length, created: true })
+    expect(ingested.created).toBe(true)
+    // A patch that Codex reports no end of adds an event for its change.
+    expect(ingested.eventCount).toBeGreaterThanOrEqual(lines.length)
     const { rows } = await pool.query('SELECT * FROM sessions WHERE tenant_id = $1', [
       principal.tenantId,
     ])
@@ -62,7 +64,7 @@ test.each(readdirSync(directory))(
         format: 'codex',
         source: 'upload',
         original_name: name,
-        event_count: lines.length,
+        event_count: ingested.eventCount,
         ended_at: new Date(times.at(-1) ?? 0),
         content_bytes: String(readFileSync(pathOf(name)).byteLength),
         workspace_root: JSON.parse(lines[0] ?? '').payload.cwd,
@@ -74,7 +76,10 @@ test.each(readdirSync(directory))(
      WHERE tenant_id = $1 AND session_id = $2 ORDER BY seq`,
       [principal.tenantId, ingested.sessionId],
     )
-    expect(stored.rows.map(({ seq }) => seq)).toEqual(lines.map((_, index) => index))
+    expect(stored.rows.map(({ seq }) => seq)).toEqual([...Array(ingested.eventCount).keys()])
+    const stillMissing = new Set(lines.map((_, index) => index + 1))
+    for (const { line } of stored.rows) stillMissing.delete(line)
+    expect([...stillMissing]).toEqual([])
     const before = await everyRow()
     await expect(ingestSessionLog(pool, principal, log)).resolves.toEqual({
       ...ingested,
@@ -133,10 +138,9 @@ describe('an ingested session', () => {
     ])
   })
 
-  test('accepts an empty log and plain text', async () => {
-    expect(await ingestSessionLog(pool, ann, { ...ofText(''), id: 'empty' })).toMatchObject({
-      eventCount: 0,
-    })
+  test('refuses an empty log, and accepts plain text', async () => {
+    const empty = ingestSessionLog(pool, ann, { ...ofText(''), id: 'empty' })
+    await expect(empty).rejects.toMatchObject({ code: 'invalid' })
     expect(
       await ingestSessionLog(pool, ann, { ...ofText('hello', 'world'), id: 'prose' }),
     ).toMatchObject({

@@ -1,6 +1,9 @@
 import { Pool } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { timelineEventKindSchema } from '../../../src/schema/timeline-event.ts'
+import {
+  timelineEventFoldSchema,
+  timelineEventKindSchema,
+} from '../../../src/schema/timeline-event.ts'
 import { withCopyClient } from '../../../src/server/connections.ts'
 import { migrate } from '../../../src/server/migrations/migrate.ts'
 import { eventLines, insertEvents } from '../../../src/server/uploads/derivation/events.ts'
@@ -37,6 +40,7 @@ const event = fc.record({
   text: fc.option(text),
   toolName: fc.option(text),
   callId: fc.option(text),
+  fold: fc.option(fc.constantFrom(...timelineEventFoldSchema.options)),
   // Of keys that are one escaped character, the JSON.parse of some Node 24 makes a backslash.
   data: fc
     .dictionary(fc.string(), fc.oneof(text, fc.integer(), fc.constant(null)))
@@ -61,7 +65,7 @@ test('stores every event unchanged, whatever characters it contains', async () =
       const { rows } = await pool.query(
         `SELECT tenant_id AS "tenantId", session_id AS "sessionId", derived_by AS "derivedBy", id,
            kind, role, occurred_at AS "occurredAt", title, text, tool_name AS "toolName",
-           call_id AS "callId", data, seq, parent_id AS "parentId"
+           call_id AS "callId", fold, data, seq, parent_id AS "parentId"
          FROM timeline_events ORDER BY seq`,
       )
       expect(rows).toEqual(

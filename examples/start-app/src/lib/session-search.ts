@@ -11,10 +11,17 @@ export interface SessionListSearch {
 
 export type StatusChoice = 'ready' | 'pending' | 'failed' | 'archived'
 
-export const formatNames: Record<Session['format'], string> = {
+export const formatNames: Readonly<Record<string, string>> = {
   codex: 'Codex',
+  'codex-exec': 'Codex exec',
   'claude-code': 'Claude Code',
   'gemini-cli': 'Gemini CLI',
+  'copilot-cli': 'Copilot CLI',
+  'qwen-code': 'Qwen Code',
+  cursor: 'Cursor',
+  goose: 'Goose',
+  opencode: 'opencode',
+  pi: 'pi',
   other: 'Other',
 }
 

@@ -1,4 +1,5 @@
 import type { ClientBase } from 'pg'
+import type { SessionTotals } from '../../../schema/session.ts'
 import type { DerivedBatch, DerivedTimeline } from '../../../timeline/derive-timeline.ts'
 import { deriveTimeline } from '../../../timeline/derive-timeline.ts'
 import type { TimelineSummary } from '../../../timeline/summary.ts'
@@ -8,7 +9,7 @@ import { openEventWriter } from './events.ts'
 import type { DerivationJob, JobProgress } from './jobs.ts'
 
 /** Raised by every change that derives other events from the same bytes. */
-const DERIVATION_VERSION = 'session-db/4'
+const DERIVATION_VERSION = 'session-db/5'
 
 interface SessionContent {
   readonly content_ref: string | null
@@ -21,6 +22,7 @@ interface SessionContent {
  * events and leaves the app's own.
  *
  * @param onProgress called for every chunk read; an error it throws ends the derivation
+ * @param maxBytes largest size of a compressed content after unpacking
  * @returns the version stored with the events as `derived_by`
  */
 export async function deriveSession(
@@ -28,6 +30,7 @@ export async function deriveSession(
   contents: ContentStores,
   { tenantId, sessionId }: DerivationJob,
   onProgress: (progress: JobProgress) => void,
+  maxBytes?: number,
 ): Promise<string> {
   const { rows } = await client.query<SessionContent>(
     'SELECT content_ref, content_bytes FROM sessions WHERE tenant_id = $1 AND id = $2',
@@ -43,30 +46,38 @@ export async function deriveSession(
     doneBytes += bytes
     onProgress({ doneBytes, totalBytes, events })
   })
-  return deriveContent(client, { tenantId, sessionId }, counted, (stored) => {
+  const onEvents = (stored: number) => {
     events = stored
-  })
+  }
+  return deriveContent(client, { tenantId, sessionId }, counted, { onEvents, maxBytes })
 }
 
 /**
  * Derives a session's timeline from bytes that the caller reads, wherever the content is stored.
  *
- * @param onEvents called with the number of events stored so far
+ * @param options.onEvents called with the number of events stored so far
+ * @param options.maxBytes largest size of a compressed content after unpacking
+ * @throws LogError for content that can't become a timeline.
  */
 export async function deriveContent(
   client: ClientBase,
   { tenantId, sessionId }: Pick<DerivationJob, 'tenantId' | 'sessionId'>,
   content: AsyncIterable<Uint8Array>,
-  onEvents: (stored: number) => void = () => undefined,
+  options: {
+    readonly onEvents?: (stored: number) => void
+    readonly maxBytes?: number | undefined
+  } = {},
 ): Promise<string> {
   const derivedBy = DERIVATION_VERSION
   const writer = await openEventWriter(client, { tenantId, sessionId, derivedBy })
-  const timeline = deriveTimeline(content)
+  const { maxBytes } = options
+  const timeline = deriveTimeline(content, maxBytes === undefined ? {} : { maxBytes })
   await storeBatches(timeline, {
-    prepare: ({ events }) => writer.prepare(events),
-    async store(lines, { progress }) {
+    prepare: (batch) => writer.prepare(batch),
+    async store(lines, { amendments, progress }) {
       await writer.write(lines)
-      onEvents(progress.events)
+      await writer.amend(amendments)
+      options.onEvents?.(progress.events)
     },
   })
   await writer.end()
@@ -99,8 +110,8 @@ async function switchToReady(
          WHERE e.tenant_id = $1 AND e.session_id = $2),
        started_at = coalesce($5, started_at), ended_at = coalesce($6, ended_at),
        workspace_root = coalesce(workspace_root, $7), repo = coalesce(repo, $8),
-       repo_label = coalesce(repo_label, $9),
-       metadata = metadata || $10
+       repo_label = coalesce(repo_label, $9), model = $10, agent_version = $11, totals = $12,
+       metadata = metadata || $13
      WHERE tenant_id = $1 AND id = $2`,
     [
       tenantId,
@@ -112,6 +123,9 @@ async function switchToReady(
       summary.workspaceRoot,
       summary.repo,
       summary.repoLabel,
+      summary.model,
+      summary.agentVersion,
+      totalsOf(summary),
       {
         agentSessionId: summary.agentSessionId,
         unparseableLines: summary.unparseable,
@@ -150,4 +164,11 @@ export async function storeBatches<Prepared>(
   } finally {
     await pending
   }
+}
+
+/** Returns what the log states; null if it states nothing. */
+function totalsOf({ usage, costUsd, wallMs, activeMs }: TimelineSummary): SessionTotals | null {
+  const times = { costUsd, wallMs, activeMs }
+  const known = Object.entries({ ...usage, ...times }).filter(([, value]) => value !== null)
+  return known.length === 0 ? null : Object.fromEntries(known)
 }

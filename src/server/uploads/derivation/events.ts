@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import type { ClientBase } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { MAX_ID_LENGTH } from '../../../schema/fields.ts'
+import type { DerivedBatch, EventAmendment } from '../../../timeline/derive-timeline.ts'
 import type { DerivedEvent } from '../../../timeline/events.ts'
 import { copyLine } from '../../copy-text.ts'
 
@@ -17,7 +18,9 @@ const PARSED_COLUMNS = [
   'tool_name',
   'call_id',
   'parent_id',
+  'fold',
   'data',
+  'more_words',
 ]
 
 /** The columns of a derived event, in the order of `eventLines`. */
@@ -31,9 +34,11 @@ const STAGING = 'pg_temp.session_db_derived_events'
 /** Writes a session's derived events, in order. */
 interface EventWriter {
   /** Assigns places to the next events and serialises them for `write`. */
-  prepare(events: readonly DerivedEvent[]): Buffer
+  prepare(batch: Pick<DerivedBatch, 'events' | 'moreWords'>): Buffer
   /** Writes prepared events in one statement. */
   write(lines: Buffer): Promise<void>
+  /** Changes events that were written before. */
+  amend(amendments: readonly EventAmendment[]): Promise<void>
   /** Deletes derived events that were not written again. */
   end(): Promise<void>
 }
@@ -65,8 +70,29 @@ export async function openEventWriter(
     return { ...event, seq: seq++, parentSeq: parentSeq ?? event.parentSeq }
   }
   return {
-    prepare: (events) => eventLines(target, events.map(place)),
+    prepare: ({ events, moreWords }) =>
+      eventLines(
+        target,
+        events.map((event) => ({ ...place(event), moreWords: moreWords.get(event.seq) ?? null })),
+      ),
     write: (lines) => insertEvents(client, lines, replaces ? STAGING : undefined),
+    async amend(amendments) {
+      if (amendments.length === 0) return
+      await client.query(
+        `UPDATE ${replaces ? STAGING : 'timeline_events'} AS event
+         SET fold = coalesce(change.fold, event.fold), kind = coalesce(change.kind, event.kind),
+           role = coalesce(change.role, event.role)
+         FROM unnest($3::text[], $4::text[], $5::text[], $6::text[]) AS change (id, fold, kind, role)
+         WHERE event.tenant_id = $1 AND event.session_id = $2 AND event.id = change.id`,
+        [
+          ...[target.tenantId, target.sessionId],
+          amendments.map(({ seq: at }) => timelineEventId(target.sessionId, moved.get(at) ?? at)),
+          ...(['fold', 'kind', 'role'] as const).map((name) =>
+            amendments.map(({ [name]: value }) => value ?? null),
+          ),
+        ],
+      )
+    },
     async end() {
       if (replaces) await replaceEvents(client, target)
     },
@@ -134,19 +160,24 @@ interface EventsOrigin {
   readonly derivedBy: string | null
 }
 
+/** A derived event with the words that only the search needs. */
+interface StoredEvent extends DerivedEvent {
+  readonly moreWords?: string | null
+}
+
 /** Serialises events in COPY's text format. */
 export function eventLines(
   { tenantId, sessionId, derivedBy }: EventsOrigin,
-  events: readonly DerivedEvent[],
+  events: readonly StoredEvent[],
 ): Buffer {
-  const lineOf = ({ parentSeq, occurredAt, ...event }: DerivedEvent) =>
+  const lineOf = ({ parentSeq, occurredAt, ...event }: StoredEvent) =>
     copyLine([
       ...[tenantId, sessionId, derivedBy],
       ...[timelineEventId(sessionId, event.seq), event.seq, event.kind, event.role],
       ...[occurredAt?.toISOString() ?? null, event.title, event.text],
       ...[event.toolName, event.callId],
       parentSeq === null ? null : timelineEventId(sessionId, parentSeq),
-      JSON.stringify(event.data),
+      ...[event.fold, JSON.stringify(event.data), event.moreWords ?? null],
     ])
   return Buffer.from(events.map(lineOf).join(''))
 }

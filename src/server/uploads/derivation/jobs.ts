@@ -1,4 +1,5 @@
 import type { ClientBase, Pool } from 'pg'
+import { LogError } from '../../../timeline/content.ts'
 import { inCopyTransaction } from '../../connections.ts'
 import { failUpload } from '../receive-content.ts'
 import type { UploadContext } from '../upload-state.ts'
@@ -40,14 +41,20 @@ export async function runJob(
     await inCopyTransaction(context.pool, async (client) => {
       // A machine that disappears without closing its connection must not keep its locks.
       await client.query("SET LOCAL idle_in_transaction_session_timeout = '60s'")
-      const derivedBy = await deriveSession(client, context.contents, job, (progress) => {
+      const onProgress = (progress: JobProgress) => {
         heartbeat.progress = progress
         if (heartbeat.lost) throw new LeaseLostError()
-      })
+      }
+      const { maxBytes } = context.limits
+      const derivedBy = await deriveSession(client, context.contents, job, onProgress, maxBytes)
       await finishJob(client, job, derivedBy)
     })
   } catch (error) {
     if (error instanceof LeaseLostError) return
+    if (error instanceof LogError) {
+      await failUpload(context, job.tenantId, job.sessionId, error.message)
+      return
+    }
     context.onError(error)
     if (job.attempts >= MAX_ATTEMPTS) {
       await failUpload(context, job.tenantId, job.sessionId, GAVE_UP)

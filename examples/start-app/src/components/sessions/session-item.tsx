@@ -37,7 +37,7 @@ export const SessionItem = memo(function SessionItem({ session, changed }: Sessi
         {session.title}
       </Link>
       <p className="mt-1 flex items-center gap-1.5 text-xs text-muted-foreground">
-        <Badge>{formatNames[session.format]}</Badge>
+        <Badge>{formatNames[session.format] ?? session.format}</Badge>
         {session.status === 'failed' && (
           <Badge tone="danger">
             <CircleAlert className="size-3" aria-hidden /> Failed
