@@ -66,7 +66,12 @@ describe('Codex', () => {
 
   test('takes an unknown element for context only before the first prompt', async () => {
     const unknown = '<brand_new_context id="1">\nx\n</brand_new_context>'
-    const log = await deriveLines(meta({}), user(unknown), user('Begin'), user('<b>not context</b>'))
+    const log = await deriveLines(
+      meta({}),
+      user(unknown),
+      user('Begin'),
+      user('<b>not context</b>'),
+    )
     expect(prompts(log)).toEqual(['Begin', '<b>not context</b>'])
     expect(log.summary.title).toBe('Begin')
   })
