@@ -14,21 +14,11 @@ export const timelineEventKindSchema = z.enum([
 ])
 
 /**
- * Why a view may fold an event: injected `context`, a `blank` text, a `duplicate` of another event, history
- * `replayed` from a parent session, an `abandoned` branch, or a part that was `rewound`.
- */
-export const timelineEventFoldSchema = z.enum([
-  'context',
-  'blank',
-  'duplicate',
-  'replayed',
-  'abandoned',
-  'rewound',
-])
-
-/**
  * A row of `timeline_events`. `seq` orders a session's events, starting at 0. `derivedBy` names the parser that
- * derived the event from the session's content; it is null for events that the app wrote.
+ * derived the event from the session's content; it is null for events that the app wrote. `fold` is why a view
+ * may fold the event: injected `context`, a `blank` text, a `duplicate` of another event, history `replayed` from
+ * a parent session, an `abandoned` branch, a part that was `rewound`, or a word of the app. It is null for the
+ * conversation itself.
  */
 export const timelineEventRowSchema = /* @__PURE__ */ (() =>
   z.strictObject({
@@ -44,7 +34,7 @@ export const timelineEventRowSchema = /* @__PURE__ */ (() =>
     toolName: z.nullable(textField),
     callId: z.nullable(textField),
     parentId: z.nullable(textField),
-    fold: z.nullable(timelineEventFoldSchema),
+    fold: z.nullable(textField),
     data: jsonObjectField,
     moreWords: z.nullable(textField),
     derivedBy: z.nullable(textField),
@@ -72,7 +62,7 @@ export const timelineEventInsertSchema = z.strictObject({
   toolName: z.optional(z.nullable(textField)),
   callId: z.optional(z.nullable(textField)),
   parentId: z.optional(z.nullable(textField)),
-  fold: z.optional(z.nullable(timelineEventFoldSchema)),
+  fold: z.optional(z.nullable(textField)),
   data: z.optional(jsonObjectField),
 })
 

@@ -1,11 +1,14 @@
 import type * as z from 'zod/mini'
 import type { JsonObject, JsonValue } from '../schema/fields.ts'
-import type { timelineEventFoldSchema, timelineEventKindSchema } from '../schema/timeline-event.ts'
+import type { timelineEventKindSchema } from '../schema/timeline-event.ts'
 
 export type TimelineEventKind = z.output<typeof timelineEventKindSchema>
 
-/** Why a view may fold an event; see the column `fold`. */
-export type Fold = z.output<typeof timelineEventFoldSchema>
+/**
+ * Why a view may fold an event: injected context, no text, a copy of another event, history replayed from a
+ * parent session, a branch that was not continued, or a part that was taken back.
+ */
+export type Fold = 'context' | 'blank' | 'duplicate' | 'replayed' | 'abandoned' | 'rewound'
 
 /** One event derived from a log, before it belongs to a session. */
 export interface DerivedEvent {

@@ -68,7 +68,7 @@ CREATE TABLE timeline_events (
   call_id text,
   parent_id text,
   -- Why a view may fold the event. Null for the conversation itself.
-  fold text CHECK (fold IN ('context', 'blank', 'duplicate', 'replayed', 'abandoned', 'rewound')),
+  fold text,
   data jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(data) = 'object'),
   -- Words of the log's text beyond what the event keeps, for the search.
   more_words text,
