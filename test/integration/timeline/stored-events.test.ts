@@ -1,9 +1,6 @@
 import { Pool } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import {
-  timelineEventFoldSchema,
-  timelineEventKindSchema,
-} from '../../../src/schema/timeline-event.ts'
+import { timelineEventKindSchema } from '../../../src/schema/timeline-event.ts'
 import { withCopyClient } from '../../../src/server/connections.ts'
 import { migrate } from '../../../src/server/migrations/migrate.ts'
 import { eventLines, insertEvents } from '../../../src/server/uploads/derivation/events.ts'
