@@ -4,7 +4,11 @@ import {
   createLiveQueryCollection,
   type SyncConfig,
 } from '@tanstack/db'
-import { createSessionCollections, type SessionCollections } from '../src/index.ts'
+import {
+  createSessionCollections,
+  type RowCollection,
+  type SessionCollections,
+} from '../src/index.ts'
 import type { TimelineEvent } from '../src/schema/index.ts'
 import { createShapeProxy, migrate } from '../src/server/index.ts'
 import {
@@ -212,7 +216,7 @@ async function liveEvent(context: BenchContext): Promise<Comparison> {
   })
 }
 
-function sorted(timeline: ReturnType<SessionCollections['session']>['timeline']) {
+function sorted(timeline: RowCollection<TimelineEvent>) {
   return createLiveQueryCollection((q) =>
     q.from({ event: timeline }).orderBy(({ event }) => event.seq),
   )

@@ -8,6 +8,7 @@ import { createScopeRegistry } from './scope-registry.ts'
 import type { StreamOptions } from './sync/stream-options.ts'
 import {
   createSyncedCollection,
+  type MutableOptions,
   type RowCollection,
   type SyncedCollection,
 } from './sync/synced-collection.ts'
@@ -34,7 +35,7 @@ export type AppShapeRow<Shape extends AnyShape<never>> = RowOf<Shape['columns']>
 export type GetAppShape<Shapes extends AppShapes> = <Name extends AppShapeName<Shapes>>(
   name: Name,
   ...params: AppShapeParams<Shapes[Name]>
-) => RowCollection<AppShapeRow<Shapes[Name]>>
+) => RowCollection<AppShapeRow<Shapes[Name]>, AppShapeRow<Shapes[Name]>>
 
 /** The scope of a single collection. */
 interface AppScope {
@@ -51,6 +52,7 @@ export function createAppShapes(
   shapes: AppShapes,
   prefix: string,
   options: StreamOptions,
+  mutable: (name: string) => MutableOptions,
 ): AppShapeSources {
   const scopes = createScopeRegistry<AppScope>((id, onLiveChange) => {
     const [name, params] = JSON.parse(id) as [string, Record<string, string>]
@@ -60,6 +62,7 @@ export function createAppShapes(
       source: createSyncedCollection<object>(
         { collectionId, shape: name, params, columns, key, onLiveChange },
         options,
+        mutable(name),
       ),
     }
   })

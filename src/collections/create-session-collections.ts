@@ -3,6 +3,7 @@ import { sendBatch } from '../writes/adapter.ts'
 import { withRetries } from '../writes/with-retries.ts'
 import type { CommitContext } from './actions/commit-batch.ts'
 import { registerContext } from './actions/context.ts'
+import { createNativeMutations } from './actions/native-mutations.ts'
 import { createActions } from './actions/session-actions.ts'
 import { createWriteOrder } from './actions/write-order.ts'
 import { type AppShapes, createAppShapes, type GetAppShape } from './app-shapes.ts'
@@ -50,8 +51,9 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
     fetchClient: connection.fetch,
     network: connection.network,
   }
-  const sources = createSources(streams, (source) => outbox?.writes.show(source))
-  const appShapes = createAppShapes(options.shapes ?? {}, sources.prefix, streams)
+  const native = createNativeMutations(() => context, options.handlers ?? {})
+  const sources = createSources(streams, native.ofTable, (source) => outbox?.writes.show(source))
+  const appShapes = createAppShapes(options.shapes ?? {}, sources.prefix, streams, native.ofShape)
 
   const adapter = connection.writes(options.writeAdapter)
   const retrying =
@@ -106,6 +108,7 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
       const expected = new Map([[streamOf(collection), []]])
       await untilShown(txid, expected, { timeoutMs: syncTimeoutMs, graceMs: 0 }, () => {})
     },
+    mutationFn: native.persistTransaction,
     actions: createActions(context),
     status: (collection) => streamOf(collection).status,
     restart() {

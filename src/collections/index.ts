@@ -1,5 +1,12 @@
 export type { PendingWrite } from './actions/commit-batch.ts'
 export type {
+  CollectionHandlers,
+  HandlerParams,
+  HandlerResult,
+  MutationHandler,
+  PersistTransaction,
+} from './actions/native-mutations.ts'
+export type {
   NewMessage,
   NewRow,
   PendingRowWrite,
@@ -21,10 +28,12 @@ export { createOutbox } from './outbox/create-outbox.ts'
 export type { Outbox, OutboxEntry, OutboxOptions, OutboxStatus } from './outbox/outbox.ts'
 export type { OutboxFailure } from './outbox/outbox-storage.ts'
 export type {
+  MutationHandlers,
+  NoShapes,
   SessionCollections,
   SessionCollectionsOptions,
 } from './session-collections.ts'
-export type { SessionScope, ThreadRef, ThreadScope } from './sources.ts'
+export type { InsertOf, SessionScope, ThreadRef, ThreadScope } from './sources.ts'
 export type { SyncConnection, SyncStatus, SyncStatusStore } from './sync/sync-status.ts'
 export type { RowCollection } from './sync/synced-collection.ts'
 export {

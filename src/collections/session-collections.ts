@@ -1,13 +1,17 @@
 import type { SessionDbError } from '../errors.ts'
-import type { Session } from '../schema/session.ts'
+import type { ChatMessage } from '../schema/chat-message.ts'
+import type { ChatThread } from '../schema/chat-thread.ts'
+import type { Session, SessionInsert } from '../schema/session.ts'
+import type { TimelineEvent } from '../schema/timeline-event.ts'
 import type { WriteAdapter } from '../writes/adapter.ts'
 import type { RefreshSignIn } from '../writes/sign-in.ts'
 import type { WriteRetryOptions } from '../writes/with-retries.ts'
+import type { CollectionHandlers, PersistTransaction } from './actions/native-mutations.ts'
 import type { SessionActions } from './actions/session-actions.ts'
-import type { AppShapes, GetAppShape } from './app-shapes.ts'
+import type { AppShapeName, AppShapeRow, AppShapes, GetAppShape } from './app-shapes.ts'
 import type { WriterIdentity } from './optimistic/optimistic-rows.ts'
 import type { Outbox } from './outbox/outbox.ts'
-import type { SessionScope, ThreadRef, ThreadScope } from './sources.ts'
+import type { InsertOf, SessionScope, ThreadRef, ThreadScope } from './sources.ts'
 import type { StreamOptions } from './sync/stream-options.ts'
 import type { SyncStatusStore } from './sync/sync-status.ts'
 import type { RowCollection } from './sync/synced-collection.ts'
@@ -30,6 +34,20 @@ export interface SessionCollectionsOptions<Shapes extends AppShapes = NoShapes> 
    * The server applies it once, however often it is sent. Default: 4 attempts within a few seconds.
    */
   readonly writeRetries?: WriteRetryOptions | false
+  /**
+   * Handlers of TanStack DB mutations, by collection: replace or wrap how the library's rows are
+   * written, and make collections of the app's own shapes writable.
+   *
+   * @example
+   * createSessionCollections({
+   *   ...options,
+   *   handlers: {
+   *     chatMessages: { onInsert: async ({ next }) => { await next(); track('message') } },
+   *     projects: { onUpdate: ({ transaction }) => saveProjects({ data: transaction.mutations }) },
+   *   },
+   * })
+   */
+  readonly handlers?: MutationHandlers<NoInfer<Shapes>>
   /** The app's own shapes, as passed to the proxy: `shape` returns their collections. */
   readonly shapes?: Shapes
   /** The signed-in user. Fills optimistic rows until the server's arrive; the server never trusts it. */
@@ -64,9 +82,19 @@ export interface SessionCollectionsOptions<Shapes extends AppShapes = NoShapes> 
   readonly gcTime?: number
 }
 
+/** Mutation handlers by table of the library and by name of the app's own shapes. */
+export type MutationHandlers<Shapes extends AppShapes = NoShapes> = {
+  readonly sessions?: CollectionHandlers<Session>
+  readonly timelineEvents?: CollectionHandlers<TimelineEvent>
+  readonly chatThreads?: CollectionHandlers<ChatThread>
+  readonly chatMessages?: CollectionHandlers<ChatMessage>
+} & (string extends keyof Shapes
+  ? unknown
+  : { readonly [Name in AppShapeName<Shapes>]?: CollectionHandlers<AppShapeRow<Shapes[Name]>> })
+
 /** Sessions, timelines, threads and messages that this user may see, live. */
 export interface SessionCollections<Shapes extends AppShapes = NoShapes> {
-  readonly sessions: RowCollection<Session>
+  readonly sessions: RowCollection<Session, InsertOf<SessionInsert>>
   /** Returns one session's collections: the same object for the same id, while held or syncing. */
   session(sessionId: string): SessionScope
   /**
@@ -104,6 +132,19 @@ export interface SessionCollections<Shapes extends AppShapes = NoShapes> {
    * @throws SessionDbError `sync_timeout` after `syncTimeoutMs`
    */
   confirm(collection: { readonly id: string }, txid: number): Promise<void>
+  /**
+   * Persists a TanStack DB transaction over several collections as one batch: all or nothing. Rows of
+   * collections with a handler of their own are passed to that handler instead.
+   *
+   * @example
+   * const transaction = createTransaction({ mutationFn: db.mutationFn })
+   * transaction.mutate(() => {
+   *   db.session(sessionId).threads.insert({ id: threadId, mode: 'session', title })
+   *   db.thread({ id: threadId, sessionId }).messages.insert({ role: 'user', content })
+   * })
+   * await transaction.isPersisted.promise
+   */
+  readonly mutationFn: PersistTransaction
   readonly actions: SessionActions
   /**
    * Returns the sync status of a collection, to subscribe to.

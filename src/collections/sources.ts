@@ -1,24 +1,33 @@
-import type { ChatMessage } from '../schema/chat-message.ts'
-import type { ChatThread } from '../schema/chat-thread.ts'
+import type { ChatMessage, ChatMessageInsert } from '../schema/chat-message.ts'
+import type { ChatThread, ChatThreadInsert } from '../schema/chat-thread.ts'
 import type { Session } from '../schema/session.ts'
-import type { TimelineEvent } from '../schema/timeline-event.ts'
+import type { CollectionName } from '../schema/tables.ts'
+import type { TimelineEvent, TimelineEventInsert } from '../schema/timeline-event.ts'
 import type { sessionShapes } from '../shapes/session-shapes.ts'
 import { createScopeRegistry, type ScopeRegistry } from './scope-registry.ts'
 import type { StreamOptions } from './sync/stream-options.ts'
 import { type CreateSyncOverlay, overlayStreams } from './sync/streamed-messages.ts'
-import type { SyncStream } from './sync/sync-stream.ts'
+import type { SyncStream, TableRef } from './sync/sync-stream.ts'
 import {
   createSyncedCollection,
+  type MutableOptions,
   type RowCollection,
   type SyncedCollection,
   type SyncedRow,
 } from './sync/synced-collection.ts'
 
+/** A new row of a collection: the id and the columns known from the collection may be left out. */
+export type InsertOf<Insert extends object, Known extends keyof Insert = never> = Omit<
+  Insert,
+  'id' | Known
+> &
+  Partial<Pick<Insert, Known | Extract<keyof Insert, 'id'>>>
+
 /** The collections of one session. */
 export interface SessionScope {
-  readonly timeline: RowCollection<TimelineEvent>
-  readonly threads: RowCollection<ChatThread>
-  readonly messages: RowCollection<ChatMessage>
+  readonly timeline: RowCollection<TimelineEvent, InsertOf<TimelineEventInsert, 'sessionId'>>
+  readonly threads: RowCollection<ChatThread, InsertOf<ChatThreadInsert, 'sessionId'>>
+  readonly messages: RowCollection<ChatMessage, InsertOf<ChatMessageInsert>>
 }
 
 /** Identifies a thread and its session. A thread's row is one. */
@@ -26,7 +35,7 @@ export type ThreadRef = Pick<ChatThread, 'id' | 'sessionId'>
 
 /** The collections of one thread. */
 export interface ThreadScope {
-  readonly messages: RowCollection<ChatMessage>
+  readonly messages: RowCollection<ChatMessage, InsertOf<ChatMessageInsert, 'threadId'>>
 }
 
 /** The collections of one session, with their streams. */
@@ -56,22 +65,33 @@ export interface Sources {
   timelineWindow(sessionId: string, fromSeq: number, toSeq: number): SyncedCollection<TimelineEvent>
 }
 
+/** The tables of the shapes that collections hold. */
+const TABLES = {
+  sessions: 'sessions',
+  'session-timeline': 'timelineEvents',
+  'session-threads': 'chatThreads',
+  'session-messages': 'chatMessages',
+  'thread-messages': 'chatMessages',
+} as const satisfies Partial<Record<keyof typeof sessionShapes, CollectionName>>
+
 let instances = 0
 
 /**
  * Creates the sources of one `createSessionCollections`.
  *
+ * @param mutable returns the options that make the collection of a table writable
  * @param onRows called when a collection starts to sync, and when it holds its rows
  */
 export function createSources(
   options: StreamOptions,
-  onRows: (source: SyncStream) => void = () => {},
+  mutable: (table: TableRef) => MutableOptions,
+  onRows: (source: SyncStream) => void,
 ): Sources {
   instances += 1
   const prefix = `session-db-${instances}`
 
   const make = <Row extends SyncedRow>(
-    shape: keyof typeof sessionShapes,
+    shape: keyof typeof TABLES,
     params: Readonly<Record<string, string>>,
     onLiveChange?: (live: boolean) => void,
     overlay?: CreateSyncOverlay,
@@ -80,6 +100,7 @@ export function createSources(
     const source: SyncedCollection<Row> = createSyncedCollection<Row>(
       { collectionId, shape, params, key: ['id'], ...(onLiveChange && { onLiveChange }) },
       options,
+      mutable({ name: TABLES[shape], params }),
       overlay,
     )
     watchRows(source, onRows)

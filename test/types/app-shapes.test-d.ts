@@ -1,6 +1,7 @@
 import {
   type AppShapeRow,
   column,
+  createSessionCollections,
   defineShape,
   type Principal,
   type SessionCollections,
@@ -123,4 +124,27 @@ test('invalid shapes do not compile', () => {
   ).toBeFunction()
   // @ts-expect-error no such type in the registry
   expectTypeOf(() => column('id', 'varchar')).toBeFunction()
+})
+
+test('handlers make own shapes writable', () => {
+  const own = createSessionCollections({
+    electricUrl: '/api/shapes',
+    writeAdapter: () => Promise.reject(new Error('not used')),
+    shapes,
+    handlers: {
+      projects: {
+        onUpdate: async ({ transaction }) => {
+          expectTypeOf(transaction.mutations[0].changes.name).toEqualTypeOf<string | undefined>()
+          return { txids: [1, 2] }
+        },
+        // @ts-expect-error a txid is a number
+        onDelete: async () => ({ txid: '1' }),
+      },
+    },
+  })
+  own.shape('projects', { folderId: 'f1' }).update('p1', (draft) => {
+    draft.name = 'x'
+    // @ts-expect-error no such column
+    draft.title = 'x'
+  })
 })

@@ -20,7 +20,12 @@ import {
   uploadSession,
   type WriteAdapter,
 } from '@org/session-db'
-import { createLiveQueryCollection, eq } from '@tanstack/db'
+import {
+  createLiveQueryCollection,
+  createOptimisticAction,
+  createTransaction,
+  eq,
+} from '@tanstack/db'
 import { describe, expectTypeOf, test } from 'vitest'
 
 declare const writeAdapter: WriteAdapter
@@ -68,11 +73,11 @@ describe('createSessionCollections', () => {
   })
 
   test('returns collections for live queries', () => {
-    expectTypeOf(db.sessions).toEqualTypeOf<RowCollection<Session>>()
-    expectTypeOf(db.session('s1').timeline).toEqualTypeOf<RowCollection<TimelineEvent>>()
-    expectTypeOf(db.session('s1').threads).toEqualTypeOf<RowCollection<ChatThread>>()
-    expectTypeOf(db.session('s1').messages).toEqualTypeOf<RowCollection<ChatMessage>>()
-    expectTypeOf(db.thread({ id: 't1', sessionId: 's1' }).messages).toEqualTypeOf<
+    expectTypeOf(db.sessions).toExtend<RowCollection<Session>>()
+    expectTypeOf(db.session('s1').timeline).toExtend<RowCollection<TimelineEvent>>()
+    expectTypeOf(db.session('s1').threads).toExtend<RowCollection<ChatThread>>()
+    expectTypeOf(db.session('s1').messages).toExtend<RowCollection<ChatMessage>>()
+    expectTypeOf(db.thread({ id: 't1', sessionId: 's1' }).messages).toExtend<
       RowCollection<ChatMessage>
     >()
     const titles = createLiveQueryCollection((q) =>
@@ -202,4 +207,44 @@ test('timelineQuery', () => {
   timelineQuery(db.sessions)
   // @ts-expect-error no such kind
   timelineQuery(db.session('s1').timeline, { kinds: ['note'] })
+})
+
+describe('mutations of TanStack DB', () => {
+  test('take the columns a client may set', () => {
+    const { messages } = db.thread({ id: 't1', sessionId: 's1' })
+    db.sessions.insert({ title: 'New' })
+    messages.insert([{ role: 'user', content: 'Hi' }])
+    db.session('s1').messages.insert({ threadId: 't1', role: 'user', content: 'Hi' })
+    db.sessions.update('s1', (draft) => {
+      draft.title = 'x'
+      // @ts-expect-error only the server sets the owner
+      draft.ownerId = 'bob'
+    })
+    // @ts-expect-error only the server sets the version
+    db.sessions.insert({ title: 'New', version: 2 })
+    // @ts-expect-error a session has a title
+    db.sessions.insert({})
+    // @ts-expect-error the collection of a session does not know the thread
+    db.session('s1').messages.insert({ role: 'user', content: 'Hi' })
+  })
+
+  test('persist in transactions, optimistic actions and handlers', () => {
+    createTransaction({ mutationFn: db.mutationFn })
+    createOptimisticAction<string>({ onMutate: () => {}, mutationFn: db.mutationFn })
+    createSessionCollections({
+      electricUrl: '/api/shapes',
+      writeAdapter,
+      handlers: {
+        chatMessages: {
+          onInsert: async ({ transaction, next }) => {
+            expectTypeOf(transaction.mutations[0].modified.content).toEqualTypeOf<string>()
+            await next()
+            return { txid: 1 }
+          },
+        },
+        // @ts-expect-error there is no such collection
+        messages: {},
+      },
+    })
+  })
 })

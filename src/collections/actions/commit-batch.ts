@@ -2,7 +2,7 @@ import { v7 as uuidv7 } from 'uuid'
 import type { SessionDbError } from '../../errors.ts'
 import { type MutationInput, parseWriteBatch, type WriteBatchInput } from '../../writes/batch.ts'
 import type { WriteResult } from '../../writes/result.ts'
-import { applyMutations, type Touch } from '../optimistic/apply-mutations.ts'
+import { applyMutations, type Origin, type Touch } from '../optimistic/apply-mutations.ts'
 import { type OptimisticOverlay, showOptimistic } from '../optimistic/optimistic-overlay.ts'
 import type { WriterIdentity } from '../optimistic/optimistic-rows.ts'
 import type { LiveSources } from '../sources.ts'
@@ -24,10 +24,24 @@ export interface CommitContext {
   readonly onError: (error: SessionDbError) => void
 }
 
+export type { Origin }
+
+/** What the caller knows about a batch. */
+export interface BatchHints {
+  /** The sessions of threads. */
+  readonly sessionOfThread: ReadonlyMap<string, string>
+  /** The rows that TanStack DB shows already, by mutation. */
+  readonly origins?: readonly Origin[]
+  /** Settles when TanStack DB's own transaction has: the optimistic rows stay until then. */
+  readonly settled?: Promise<unknown>
+}
+
+const NO_HINTS: BatchHints = { sessionOfThread: new Map() }
+
 /** Shows a batch, stores it, and resolves when it has come back through the stream. */
 export type CommitThroughOutbox = (
   batch: WriteBatchInput,
-  sessionOfThread: ReadonlyMap<string, string>,
+  hints: BatchHints,
 ) => Promise<WriteResult>
 
 /** A write in progress. */
@@ -47,11 +61,10 @@ export interface PendingWrite {
 export function commitBatch(
   context: CommitContext,
   mutations: readonly MutationInput[],
-  sessionOfThread: ReadonlyMap<string, string> = new Map(),
+  hints: BatchHints = NO_HINTS,
 ): PendingWrite {
   const batch: WriteBatchInput = { id: uuidv7(), mutations: [...mutations] }
-  const committed =
-    context.outbox?.commit(batch, sessionOfThread) ?? settle(context, batch, sessionOfThread)
+  const committed = context.outbox?.commit(batch, hints) ?? settle(context, batch, hints)
   committed.catch(context.onError)
   return { batchId: batch.id, committed }
 }
@@ -60,10 +73,10 @@ export function commitBatch(
 async function settle(
   context: CommitContext,
   batch: WriteBatchInput,
-  sessionOfThread: ReadonlyMap<string, string>,
+  hints: BatchHints,
 ): Promise<WriteResult> {
   parseWriteBatch(batch)
-  const shown = showBatch(context, batch, sessionOfThread)
+  const shown = showBatch(context, batch, hints)
   let result: WriteResult
   try {
     result = await context.order.run(batch.mutations, () => context.send(batch))
@@ -85,13 +98,15 @@ export interface Shown {
 export function showBatch(
   { live, identity }: Pick<CommitContext, 'live' | 'identity'>,
   { mutations }: WriteBatchInput,
-  sessionOfThread: ReadonlyMap<string, string>,
+  { sessionOfThread, origins = [], settled }: BatchHints,
 ): Shown {
   let touches: Touch[] = []
-  const overlay = showOptimistic(() => {
-    touches = applyMutations(mutations, { live, identity, now: new Date(), sessionOfThread })
+  const context = { live, identity, now: new Date(), sessionOfThread }
+  const { drop } = showOptimistic(() => {
+    touches = applyMutations(mutations, context, origins)
   })
-  return { overlay, touches }
+  if (settled === undefined) return { overlay: { drop }, touches }
+  return { overlay: { drop: () => void settled.then(drop, drop) }, touches }
 }
 
 /** After a timeout, optimistic rows stay this many times longer in case the stream catches up. */

@@ -3,7 +3,12 @@ import type { ChatThreadInsert } from '../../schema/chat-thread.ts'
 import type { SessionInsert, SessionUpdate } from '../../schema/session.ts'
 import type { MutationInput } from '../../writes/batch.ts'
 import { createId } from '../create-id.ts'
-import { type CommitContext, commitBatch, type PendingWrite } from './commit-batch.ts'
+import {
+  type BatchHints,
+  type CommitContext,
+  commitBatch,
+  type PendingWrite,
+} from './commit-batch.ts'
 
 /** A write of one row. */
 export interface PendingRowWrite extends PendingWrite {
@@ -66,11 +71,10 @@ export interface SessionActions {
 
 /** Creates the actions over one set of collections. */
 export function createActions(context: CommitContext): SessionActions {
-  const row = (
-    id: string,
-    mutation: MutationInput,
-    sessionOfThread?: ReadonlyMap<string, string>,
-  ): PendingRowWrite => ({ id, ...commitBatch(context, [mutation], sessionOfThread) })
+  const row = (id: string, mutation: MutationInput, hints?: BatchHints): PendingRowWrite => ({
+    id,
+    ...commitBatch(context, [mutation], hints),
+  })
 
   const updateSession: SessionActions['updateSession'] = (id, changes, guard) =>
     row(id, { collection: 'sessions', type: 'update', id, changes, ...guard })
@@ -102,7 +106,7 @@ export function createActions(context: CommitContext): SessionActions {
         value: { ...message, id },
       }
       if (sessionId === undefined) return row(id, mutation)
-      return row(id, mutation, new Map([[message.threadId, sessionId]]))
+      return row(id, mutation, { sessionOfThread: new Map([[message.threadId, sessionId]]) })
     },
     updateMessage: (id, changes, guard) =>
       row(id, { collection: 'chatMessages', type: 'update', id, changes, ...guard }),

@@ -46,11 +46,9 @@ export function streamMessage(db: WithContext, message: NewStreamedMessage): Mes
     metadata: { ...metadata, stream: { writer } },
   }
   const sessions = sessionId === undefined ? [] : [[message.threadId, sessionId] as const]
-  const begun = commitBatch(
-    context,
-    [{ collection: 'chatMessages', type: 'insert', value }],
-    new Map(sessions),
-  )
+  const begun = commitBatch(context, [{ collection: 'chatMessages', type: 'insert', value }], {
+    sessionOfThread: new Map(sessions),
+  })
   const write = writeInOrder(context)
   return createMessageStream({
     id,

@@ -31,6 +31,15 @@ export interface ApplyContext {
   readonly sessionOfThread: ReadonlyMap<string, string>
 }
 
+/** The row of a TanStack DB mutation, which its own collection already shows or is about to show. */
+export interface Origin {
+  readonly stream: SyncStream
+  /** The row after an insert or update, or before a delete. */
+  readonly row: Readonly<Record<string, unknown>>
+  /** False if the caller wants the change to show only when it is synced. */
+  readonly optimistic: boolean
+}
+
 type Of<Name extends MutationInput['collection']> = Extract<MutationInput, { collection: Name }>
 type Touched = readonly SyncStream[]
 
@@ -41,11 +50,16 @@ type Touched = readonly SyncStream[]
 export function applyMutations(
   mutations: readonly MutationInput[],
   context: ApplyContext,
+  origins: readonly Origin[] = [],
 ): Touch[] {
   return mutations.flatMap((mutation, index) => {
-    const { own, along = [] } = apply(mutation, context)
+    const origin = origins[index]
+    const isShown = origin?.optimistic !== false
+    const { own, along = [] } = isShown ? apply(mutation, context, origin) : { own: [] }
+    const holders = new Set(own)
+    if (origin?.stream.isLive()) holders.add(origin.stream)
     return [
-      ...own.map((source) => ({ source, index, holdsRow: true })),
+      ...[...holders].map((source) => ({ source, index, holdsRow: true })),
       ...along.map((source) => ({ source, index, holdsRow: false })),
     ]
   })
@@ -56,7 +70,11 @@ interface Applied {
   readonly along?: Touched
 }
 
-function apply(mutation: MutationInput, context: ApplyContext): Applied {
+function apply(
+  mutation: MutationInput,
+  context: ApplyContext,
+  origin: Origin | undefined,
+): Applied {
   switch (mutation.collection) {
     case 'sessions':
       return { own: applySession(mutation, context) }
@@ -65,7 +83,23 @@ function apply(mutation: MutationInput, context: ApplyContext): Applied {
     case 'chatThreads':
       return { own: applyThread(mutation, context) }
     case 'chatMessages':
-      return applyMessage(mutation, context)
+      return applyMessage(mutation, context, origin?.row as ChatMessage | undefined)
+  }
+}
+
+/** Returns the row that the database will make of an insert. */
+export function newRow(mutation: MutationInput, context: ApplyContext): Record<string, unknown> {
+  const { identity, now } = context
+  if (mutation.type !== 'insert') throw new TypeError(`Not an insert: ${mutation.type}`)
+  switch (mutation.collection) {
+    case 'sessions':
+      return { ...newSession(mutation.value, identity, now) }
+    case 'timelineEvents':
+      return { ...newTimelineEvent(mutation.value, identity, now) }
+    case 'chatThreads':
+      return { ...newThread(mutation.value, identity, now) }
+    case 'chatMessages':
+      return { ...newMessageRow(mutation.value, context) }
   }
 }
 
@@ -116,17 +150,29 @@ function archiveOthers(
   }
 }
 
-function applyMessage(mutation: Of<'chatMessages'>, context: ApplyContext): Applied {
-  const { live, identity, now } = context
+type MessageValue = Extract<Of<'chatMessages'>, { type: 'insert' }>['value']
+
+function newMessageRow(value: MessageValue, context: ApplyContext): ChatMessage {
+  const sessionId = sessionOf(value.threadId, context)
+  const sources = context.live.messagesOf(value.threadId, sessionId)
+  const last = messagesIn(sources, value.threadId).reduce(
+    (most, { position }) => Math.max(most, position),
+    0,
+  )
+  return newMessage(value, { sessionId, position: last + 1 }, context.identity, context.now)
+}
+
+function applyMessage(
+  mutation: Of<'chatMessages'>,
+  context: ApplyContext,
+  original: ChatMessage | undefined,
+): Applied {
+  const { live, now } = context
   if (mutation.type === 'insert') {
-    const { threadId, content } = mutation.value
-    const sessionId = sessionOf(threadId, context)
-    const sources = live.messagesOf(threadId, sessionId)
-    const last = messagesIn(sources, threadId).reduce(
-      (most, { position }) => Math.max(most, position),
-      0,
-    )
-    const row = newMessage(mutation.value, { sessionId, position: last + 1 }, identity, now)
+    const { id, threadId, content } = mutation.value
+    const sources = live.messagesOf(threadId, sessionOf(threadId, context))
+    // A collection that shows the row already has guessed its position.
+    const row = find(sources, id) ?? newMessageRow(mutation.value, context)
     const along = changeThread(threadId, context, (thread) => ({
       messageCount: thread.messageCount + 1,
       lastMessageAt: now,
@@ -138,7 +184,7 @@ function applyMessage(mutation: Of<'chatMessages'>, context: ApplyContext): Appl
   if (mutation.type === 'append') return { own: [] }
   const sources = live.messages()
   if (mutation.type === 'update') return { own: changeRow(sources, mutation, now) }
-  const known = find(sources, mutation.id)
+  const known = find(sources, mutation.id) ?? original
   const own = changeRow(sources, mutation, now)
   if (known === undefined) return { own }
   const along = changeThread(known.threadId, context, ({ messageCount }) => ({

@@ -22,14 +22,24 @@ export function showOptimistic(change: () => void): OptimisticOverlay {
   })
   const transaction = createTransaction({ mutationFn: () => dropped })
   transaction.touchCollection = () => touchSoon(transaction)
+  isShowing = true
   try {
     transaction.mutate(change)
   } catch (error) {
     drop()
     void transaction.commit()
     throw error
+  } finally {
+    isShowing = false
   }
   return { drop }
+}
+
+let isShowing = false
+
+/** Returns true during `showOptimistic`: the rows written are the library's own. */
+export function isShowingOptimistic(): boolean {
+  return isShowing
 }
 
 const touched = new Set<Transaction>()

@@ -2,6 +2,7 @@ import type { SessionDbError } from '../../errors.ts'
 import { parseWriteBatch, type WriteBatchInput } from '../../writes/batch.ts'
 import type { WriteResult } from '../../writes/result.ts'
 import {
+  type BatchHints,
   type CommitContext,
   type CommitThroughOutbox,
   confirmBatch,
@@ -41,7 +42,7 @@ export type OutboxContext = Pick<CommitContext, 'live' | 'identity' | 'syncTimeo
 /** A write that has not come back yet. */
 interface Pending {
   readonly batch: WriteBatchInput
-  readonly sessionOfThread: ReadonlyMap<string, string>
+  readonly hints: BatchHints
   readonly overlays: OptimisticOverlay[]
   touches: Touch[]
 }
@@ -53,17 +54,17 @@ interface Pending {
 export function createOutboxWrites(queue: OutboxQueue, context: OutboxContext): OutboxWrites {
   const pending = new Set<Pending>()
 
-  function begin(batch: WriteBatchInput, sessionOfThread: ReadonlyMap<string, string>): Pending {
+  function begin(batch: WriteBatchInput, hints: BatchHints): Pending {
     parseWriteBatch(batch)
-    const write: Pending = { batch, sessionOfThread, overlays: [], touches: [] }
+    const write: Pending = { batch, hints, overlays: [], touches: [] }
     show(write, context.live)
     pending.add(write)
     return write
   }
 
   function show(write: Pending, live: LiveSources): void {
-    const { batch, sessionOfThread, overlays } = write
-    const { overlay, touches } = showBatch({ ...context, live }, batch, sessionOfThread)
+    const { batch, hints, overlays } = write
+    const { overlay, touches } = showBatch({ ...context, live }, batch, hints)
     write.touches = [...write.touches, ...touches]
     overlays.push(overlay)
   }
@@ -89,15 +90,15 @@ export function createOutboxWrites(queue: OutboxQueue, context: OutboxContext): 
     .restored()
     .then((writes) => {
       for (const { batch, sessionOfThread, answer } of writes) {
-        settle(begin(batch, sessionOfThread), answer).catch(context.onError)
+        settle(begin(batch, { sessionOfThread }), answer).catch(context.onError)
       }
     })
     .catch(context.onError)
 
   return {
-    async commit(batch, sessionOfThread) {
-      const write = begin(batch, sessionOfThread)
-      return await settle(write, queue.send(batch, sessionOfThread))
+    async commit(batch, hints) {
+      const write = begin(batch, hints)
+      return await settle(write, queue.send(batch, hints.sessionOfThread))
     },
     show(source) {
       for (const write of pending) {

@@ -1,12 +1,23 @@
 import { SessionDbError } from '../../errors.ts'
+import type { CollectionName } from '../../schema/tables.ts'
 import type { SyncEvidence } from './sync-evidence.ts'
 import type { SyncStatusStore } from './sync-status.ts'
+
+/** A table of the library, as one collection holds it. */
+export interface TableRef {
+  readonly name: CollectionName
+  /** The parameters of the collection's shape. */
+  readonly params: Readonly<Record<string, string>>
+}
 
 /** The shape stream behind one collection. */
 export interface SyncStream {
   readonly collectionId: string
   /** Name and parameters of the shape, for messages. */
   readonly shape: string
+  readonly shapeName: string
+  /** The table whose rows it holds; undefined for an app's own shape. */
+  readonly table?: TableRef
   readonly evidence: SyncEvidence
   readonly status: SyncStatusStore
   /** Returns true while the collection syncs, so that a write can be shown and confirmed in it. */

@@ -4,7 +4,9 @@ import {
   type Collection,
   createCollection,
   type NonSingleResult,
+  type StandardSchema,
   type SyncConfig,
+  type UtilsRecord,
 } from '@tanstack/db'
 import { electricCollectionOptions } from '@tanstack/electric-db-collection'
 import { createPageVisibility } from './page-visibility.ts'
@@ -20,15 +22,42 @@ import {
 import type { CreateSyncOverlay, SyncParams } from './streamed-messages.ts'
 import { createSyncEvidence, type StreamMessage, type SyncEvidence } from './sync-evidence.ts'
 import { createSyncStatus, upToDateNow, type WritableSyncStatus } from './sync-status.ts'
-import { registerStream, type SyncStream } from './sync-stream.ts'
+import { registerStream, type SyncStream, type TableRef } from './sync-stream.ts'
 
 /** A row of any synced collection. */
 export interface SyncedRow {
   readonly id: string
 }
 
-/** A live, read-only collection of rows by key. Changes go through the actions. */
-export type RowCollection<Synced extends object> = Collection<Synced, string> & NonSingleResult
+// biome-ignore-start lint/suspicious/noExplicitAny: TanStack DB's Collection is invariant in its schema and input.
+/**
+ * A live collection of rows by key.
+ *
+ * @typeParam Input what `insert` takes and the draft of `update` offers
+ */
+export type RowCollection<Synced extends object, Input extends object = any> = Collection<
+  Synced,
+  string,
+  UtilsRecord,
+  any,
+  Input
+> &
+  NonSingleResult
+// biome-ignore-end lint/suspicious/noExplicitAny: as above
+
+/** The options that make a collection writable by `insert`, `update` and `delete`. */
+export interface MutableOptions {
+  readonly table?: TableRef
+  /** Creates the schema that validates mutations. */
+  readonly schema?: (
+    get: (id: string) => Record<string, unknown> | undefined,
+  ) => StandardSchema<Record<string, unknown>>
+  readonly handlers: {
+    readonly [Name in 'onInsert' | 'onUpdate' | 'onDelete']?: (params: {
+      readonly transaction: unknown
+    }) => Promise<void>
+  }
+}
 
 /** A collection together with its stream. */
 export interface SyncedCollection<Synced extends object> extends SyncStream {
@@ -39,11 +68,13 @@ export interface SyncedCollection<Synced extends object> extends SyncStream {
  * Creates the collection of one shape. Fetching starts with the first subscription or preload, and
  * ends when the collection has had no subscribers for `gcTime`.
  *
+ * @param mutable makes the collection writable; it is read-only unless given
  * @param overlay changes what the stream writes into the collection
  */
 export function createSyncedCollection<Synced extends object>(
   source: ShapeSource,
   options: StreamOptions,
+  { table, schema, handlers }: MutableOptions = { handlers: {} },
   overlay: CreateSyncOverlay = (params) => ({ params, stop() {} }),
 ): SyncedCollection<Synced> {
   const status = createSyncStatus()
@@ -73,11 +104,18 @@ export function createSyncedCollection<Synced extends object>(
       source.onLiveChange?.(live)
     },
   })
-  const collection = createCollection({ ...electric, sync })
+  const config = { ...electric, sync, ...handlers }
+  const get = (id: string): Record<string, unknown> | undefined => collection.get(id)
+  const collection = createCollection({
+    ...config,
+    ...(schema && { schema: schema(get) }),
+  } as typeof config)
   const synced: SyncedCollection<Synced> = {
     collection: collection as unknown as RowCollection<Synced>,
     collectionId: source.collectionId,
     shape: describeShape(source),
+    shapeName: source.shape,
+    ...(table && { table }),
     evidence,
     status,
     isLive: () => collection.status === 'loading' || collection.status === 'ready',

@@ -22,7 +22,10 @@ const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
   'session-logs.md': ['test/integration/docs/session-logs.test.ts'],
   'shape-proxy.md': ['test/runtimes/app/worker.ts'],
   'testing.md': ['test/unit/testing/app-test.test.ts'],
-  'writes.md': ['test/integration/docs/writes.test.ts'],
+  'writes.md': [
+    'test/integration/docs/native-mutations.test.ts',
+    'test/integration/docs/writes.test.ts',
+  ],
   'uploads.md': ['test/integration/upload/guide.test.ts'],
 }
 

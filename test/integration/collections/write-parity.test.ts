@@ -1,9 +1,19 @@
 import 'fake-indexeddb/auto'
 import { randomUUID } from 'node:crypto'
+import {
+  createTransaction,
+  DeleteKeyNotFoundError,
+  DuplicateKeyError,
+  SchemaValidationError,
+  type Transaction,
+  UpdateKeyNotFoundError,
+} from '@tanstack/db'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   createOutbox,
   type PendingWrite,
+  type RowCollection,
+  type SessionActions,
   type SessionCollections,
 } from '../../../src/collections/index.ts'
 import { SessionDbError } from '../../../src/errors.ts'
@@ -16,8 +26,8 @@ import { eventually } from '../../support/eventually.ts'
 import { type AppServer, startAppServer, USER_HEADER } from './app-server.ts'
 import { openAs } from './open-as.ts'
 
-// With an outbox an app does the same things to the same effect: each scenario runs twice, in a tenant
-// of its own, and what it left and answered is compared.
+// Each scenario runs on three roads (actions, native mutations, transactions), each with and without an
+// outbox. Every run has its own tenant, and must leave and answer the same.
 
 let app: AppServer
 beforeAll(async () => {
@@ -29,13 +39,20 @@ type Answer =
   | Pick<WriteResult, 'mutations'>
   | { readonly code: string; readonly message: string; readonly details: unknown }
 
+/** How a scenario's writes are made. */
+type Road = 'action' | 'native mutation' | 'transaction'
+
+type Actions = Omit<SessionActions, 'archiveThread'>
+
 interface Device {
   readonly db: SessionCollections
-  /** Somebody else of the same tenant, without an outbox. */
+  /** Writes on the road of the run. */
+  readonly actions: Actions
+  /** Another user of the same tenant, without an outbox. */
   readonly bob: SessionCollections
   /** The server applies the next write, and its answer does not arrive. */
   loseAnswer(): void
-  /** Resolves with the answer; what fails is an answer, too. */
+  /** Resolves with the answer, also if it is an error. */
   answer(write: PendingWrite): Promise<Answer>
 }
 
@@ -43,7 +60,7 @@ interface Scenario {
   readonly name: string
   /** Resolves with the answers, to be compared. */
   readonly run: (device: Device) => Promise<Answer[]>
-  /** What the answers are in part, so that a scenario does what its name says. */
+  /** Parts of the answers, to check that the scenario tests what its name promises. */
   readonly answers: readonly object[]
 }
 
@@ -61,8 +78,8 @@ async function inTurn(device: Device, writes: readonly (() => PendingWrite)[]): 
 }
 
 /**
- * All at once: none waits for an answer. What is compared must not depend on which of two unrelated
- * writes comes first, as the preview of a thread does on an update of its last message.
+ * Makes all writes without waiting for answers. The result must not depend on which of two unrelated
+ * writes is first, as a thread's preview does on an update of its last message.
  */
 const atOnce = ({ answer }: Device, writes: readonly (() => PendingWrite)[]) =>
   Promise.all(writes.map((write) => answer(write())))
@@ -71,7 +88,7 @@ const scenarios: Scenario[] = [
   {
     name: 'rows are made, changed and deleted',
     run: (device) => {
-      const { actions } = device.db
+      const { actions } = device
       return inTurn(device, [
         () => actions.appendMessage(message('m1')),
         () => actions.appendMessage(message('m2')),
@@ -91,7 +108,7 @@ const scenarios: Scenario[] = [
   {
     name: 'many are written at once',
     run: (device) => {
-      const { actions } = device.db
+      const { actions } = device
       return atOnce(device, [
         ...Array.from({ length: 30 }, (_, n) => () => actions.appendMessage(message(`m${n}`))),
         () => actions.renameThread('t1', 'First'),
@@ -110,7 +127,7 @@ const scenarios: Scenario[] = [
     run: (device) =>
       inTurn(device, [
         () =>
-          device.db.actions.write([
+          device.actions.write([
             { collection: 'chatThreads', type: 'insert', value: { ...thread, id: 't2' } },
             {
               collection: 'chatMessages',
@@ -126,7 +143,7 @@ const scenarios: Scenario[] = [
     run: (device) =>
       inTurn(device, [
         () =>
-          device.db.actions.write([
+          device.actions.write([
             { collection: 'chatMessages', type: 'insert', value: message('m1') },
             { collection: 'chatMessages', type: 'delete', id: 'nobody-has-it' },
           ]),
@@ -136,7 +153,7 @@ const scenarios: Scenario[] = [
   {
     name: 'a message sent twice under one clientMessageId is stored once',
     run: (device) => {
-      const { actions } = device.db
+      const { actions } = device
       return inTurn(device, [
         () => actions.appendMessage({ ...message('m1'), clientMessageId: 'c1' }),
         () => actions.appendMessage({ ...message('m2'), clientMessageId: 'c1' }),
@@ -147,7 +164,7 @@ const scenarios: Scenario[] = [
   {
     name: 'an event that is as it should be, beside other changes',
     async run(device) {
-      const { actions } = device.db
+      const { actions } = device
       const event = { id: 'e1', sessionId: 's1', seq: 0, kind: 'other', title: 'As it is' } as const
       await actions.write([{ collection: 'timelineEvents', type: 'insert', value: event }])
         .committed
@@ -173,7 +190,7 @@ const scenarios: Scenario[] = [
   {
     name: 'what is invalid, missing, in the way or too old is refused, and the rest goes on',
     run: (device) => {
-      const { actions } = device.db
+      const { actions } = device
       return inTurn(device, [
         () => actions.renameThread('t1', ''),
         () => actions.appendMessage({ ...message('m1'), threadId: 'nobody-has-it' }),
@@ -197,7 +214,7 @@ const scenarios: Scenario[] = [
   {
     name: 'what is refused among many at once does not take along the others',
     run: (device) => {
-      const { actions } = device.db
+      const { actions } = device
       return atOnce(device, [
         () => actions.appendMessage(message('m1')),
         () => actions.deleteMessage('nobody-has-it'),
@@ -227,10 +244,10 @@ const scenarios: Scenario[] = [
       await actions.createSession({ id: 's-secret', title: 'Of Bob alone' }).committed
       await eventually(() => expect(device.db.sessions.has('s-bob')).toBe(true))
       return inTurn(device, [
-        () => device.db.actions.updateSession('s-bob', { title: 'Mine' }),
-        () => device.db.actions.deleteSession('s-bob'),
-        () => device.db.actions.deleteSession('s-secret'),
-        () => device.db.actions.createThread({ ...thread, id: 't2', sessionId: 's-secret' }),
+        () => device.actions.updateSession('s-bob', { title: 'Mine' }),
+        () => device.actions.deleteSession('s-bob'),
+        () => device.actions.deleteSession('s-secret'),
+        () => device.actions.createThread({ ...thread, id: 't2', sessionId: 's-secret' }),
       ])
     },
     answers: [
@@ -243,7 +260,7 @@ const scenarios: Scenario[] = [
   {
     name: 'a write whose answer is lost on its way is made once',
     run(device) {
-      const { actions } = device.db
+      const { actions } = device
       return inTurn(device, [
         () => {
           device.loseAnswer()
@@ -259,7 +276,104 @@ const scenarios: Scenario[] = [
   },
 ]
 
-function openDevice(tenant: string, hasOutbox: boolean): Device {
+/** Returns actions made of native mutations, each direct or in a transaction. */
+function nativeActions(db: SessionCollections, road: Road): Actions {
+  const sessionOfThread = new Map([['t1', 's1']])
+
+  function apply(mutation: MutationInput): Transaction {
+    if (mutation.type === 'append') throw new Error('not used')
+    const { collection, type } = mutation
+    const expectedVersion = type === 'insert' ? undefined : mutation.expectedVersion
+    const config = { metadata: { expectedVersion } }
+    const own =
+      collection === 'sessions'
+        ? db.sessions
+        : collection === 'timelineEvents'
+          ? db.session('s1').timeline
+          : collection === 'chatThreads'
+            ? db.session(type === 'insert' ? mutation.value.sessionId : 's1').threads
+            : db.session(
+                (type === 'insert' && sessionOfThread.get(mutation.value.threadId)) || 's1',
+              ).messages
+    const rows = own as unknown as RowCollection<{ id: string }, object>
+    if (type === 'delete') return rows.delete(mutation.id, config)
+    if (type === 'update') {
+      return rows.update(mutation.id, config, (row) => void Object.assign(row, mutation.changes))
+    }
+    if (collection === 'chatThreads') {
+      sessionOfThread.set(mutation.value.id, mutation.value.sessionId)
+    }
+    return rows.insert(mutation.value)
+  }
+
+  function write(mutations: readonly MutationInput[]): PendingWrite {
+    const [only, ...more] = mutations
+    try {
+      if (road === 'native mutation' && only !== undefined && more.length === 0) {
+        return toPendingWrite(apply(only))
+      }
+      const transaction = createTransaction({ mutationFn: db.mutationFn, autoCommit: false })
+      try {
+        transaction.mutate(() => mutations.forEach(apply))
+      } catch (error) {
+        transaction.isPersisted.promise.catch(() => undefined)
+        transaction.rollback()
+        throw error
+      }
+      transaction.commit().catch(() => undefined)
+      return toPendingWrite(transaction)
+    } catch (error) {
+      return { batchId: '', committed: Promise.reject(error) }
+    }
+  }
+
+  const one = (id: string, mutation: MutationInput) => ({ id, ...write([mutation]) })
+  const change = (collection: 'sessions' | 'chatThreads' | 'chatMessages') => {
+    return (id: string, changes: object, guard: object = {}) =>
+      one(id, { collection, type: 'update', id, changes, ...guard } as MutationInput)
+  }
+  const remove = (collection: 'sessions' | 'chatThreads' | 'chatMessages') => (id: string) =>
+    one(id, { collection, type: 'delete', id })
+  const insert =
+    (collection: 'sessions' | 'chatThreads' | 'chatMessages') =>
+    ({ sessionId, ...value }: { readonly id?: string; readonly sessionId?: string }) => {
+      const known = collection === 'chatThreads' ? { ...value, sessionId } : value
+      return one(String(value.id), { collection, type: 'insert', value: known } as MutationInput)
+    }
+  return {
+    write,
+    createSession: insert('sessions'),
+    updateSession: change('sessions'),
+    archiveSession: (id) => change('sessions')(id, { archivedAt: new Date() }),
+    deleteSession: remove('sessions'),
+    createThread: insert('chatThreads'),
+    renameThread: (id, title) => change('chatThreads')(id, { title }),
+    activateThread: (id) => change('chatThreads')(id, { status: 'active' }),
+    deleteThread: remove('chatThreads'),
+    appendMessage: insert('chatMessages'),
+    updateMessage: change('chatMessages'),
+    deleteMessage: remove('chatMessages'),
+  }
+}
+
+function toPendingWrite({ isPersisted }: Transaction): PendingWrite {
+  return {
+    batchId: '',
+    committed: isPersisted.promise.then(() => ({ batchId: '', txid: null, mutations: [] })),
+  }
+}
+
+/** Returns the code that the server would answer to what TanStack DB refuses already. */
+function codeOf(error: unknown): string {
+  if (error instanceof SchemaValidationError) return 'invalid'
+  if (error instanceof DuplicateKeyError) return 'conflict'
+  const isMissing =
+    error instanceof UpdateKeyNotFoundError || error instanceof DeleteKeyNotFoundError
+  if (isMissing) return 'not_found'
+  throw error
+}
+
+function openDevice(tenant: string, road: Road, hasOutbox: boolean): Device {
   const user = `${tenant}/ann`
   const identity = { tenantId: tenant, userId: 'ann' }
   const send = createHttpWriteAdapter({
@@ -278,6 +392,7 @@ function openDevice(tenant: string, hasOutbox: boolean): Device {
   })
   return {
     db,
+    actions: road === 'action' ? db.actions : nativeActions(db, road),
     bob: openAs(app, `${tenant}/bob`),
     loseAnswer: () => {
       losesAnswer = true
@@ -286,7 +401,9 @@ function openDevice(tenant: string, hasOutbox: boolean): Device {
       committed.then(
         ({ mutations }) => ({ mutations }),
         (error: unknown) => {
-          if (!(error instanceof SessionDbError)) throw error
+          if (!(error instanceof SessionDbError)) {
+            return { code: codeOf(error), message: '', details: undefined }
+          }
           const { code, message, details } = error
           return { code, message, details }
         },
@@ -294,7 +411,7 @@ function openDevice(tenant: string, hasOutbox: boolean): Device {
   }
 }
 
-/** What depends on when, in which tenant and from which window it was written. */
+/** Values that depend on the time, the tenant and the window. */
 const VARYING =
   /^(?:tenant_?id|(?:created|updated|archived)_?at|last_?message_?at|\$collectionId|\$origin)$/i
 
@@ -325,10 +442,10 @@ function shownBy(db: SessionCollections): object {
   }
 }
 
-/** Runs a scenario in a tenant of its own, in which Ann has a session with a thread. */
-async function outcomeOf({ run }: Scenario, hasOutbox: boolean) {
+/** Runs a scenario in a new tenant, in which Ann has a session with a thread. */
+async function outcomeOf({ run }: Scenario, road: Road, hasOutbox: boolean) {
   const tenant = randomUUID()
-  const device = openDevice(tenant, hasOutbox)
+  const device = openDevice(tenant, road, hasOutbox)
   const { db } = device
   const { threads, messages } = db.session('s1')
   await db.actions.write([
@@ -338,7 +455,7 @@ async function outcomeOf({ run }: Scenario, hasOutbox: boolean) {
   await Promise.all([db.sessions.preload(), threads.preload(), messages.preload()])
   const answers = await run(device)
   const stored = await storedBy(tenant)
-  // What another window sees is what this one shows: nothing optimistic is left.
+  // Another window shows the same rows, so no optimistic ones are left here.
   const window = openAs(app, `${tenant}/ann`)
   const opened = window.session('s1')
   await Promise.all([
@@ -350,10 +467,22 @@ async function outcomeOf({ run }: Scenario, hasOutbox: boolean) {
   return { answers, stored, shown: shownBy(db) }
 }
 
+/** Reduces answers to what all roads have in common: success, or a code. */
+const codes = (answers: readonly Answer[]) =>
+  answers.map((answer) => ('code' in answer ? answer.code : 'done'))
+
 describe('with and without an outbox', () => {
   test.each(scenarios)('$name', async (scenario) => {
-    const without = await outcomeOf(scenario, false)
+    const without = await outcomeOf(scenario, 'action', false)
     expect(without.answers).toMatchObject(scenario.answers)
-    expect(await outcomeOf(scenario, true)).toEqual(without)
+    expect(await outcomeOf(scenario, 'action', true)).toEqual(without)
+    for (const road of ['native mutation', 'transaction'] as const) {
+      for (const hasOutbox of [false, true]) {
+        const { answers, ...rest } = await outcomeOf(scenario, road, hasOutbox)
+        const run = `${road}${hasOutbox ? ' with an outbox' : ''}`
+        expect(codes(answers), run).toEqual(codes(without.answers))
+        expect(rest, run).toEqual({ stored: without.stored, shown: without.shown })
+      }
+    }
   })
 })
