@@ -182,6 +182,7 @@ function withPart(parts: readonly JsonValue[], part: JsonObject): readonly JsonV
 
 function isSamePart(one: JsonObject, other: JsonObject): boolean {
   if (typeof other.toolCallId === 'string') return one.toolCallId === other.toolCallId
+  if (typeof one.toolCallId === 'string') return false
   return typeof other.id === 'string' && one.type === other.type && one.id === other.id
 }
 

@@ -182,6 +182,33 @@ describe('the end of a stream', () => {
     expect(await message()).toMatchObject({ content: 'late', status: 'complete' })
   })
 
+  test('takes time in proportion to the number of deltas', async () => {
+    const timeOf = async (count: number) => {
+      await fixture.rows('DELETE FROM chat_message_deltas')
+      await fixture.rows(
+        `UPDATE chat_messages SET status = 'streaming', content = '', parts = '[]' WHERE id = 'm'`,
+      )
+      await fixture.rows(
+        `INSERT INTO chat_message_deltas (tenant_id, message_id, seq, session_id, epoch, delta, part)
+         SELECT 'acme', 'm', n, 's', '1',
+           CASE WHEN n % 10 = 0 THEN '' ELSE repeat('x', 40) END,
+           CASE WHEN n % 10 = 0 THEN jsonb_build_object('type', 'tool-a', 'toolCallId', 'c' || n)
+             WHEN n % 2 = 0 THEN '{"type": "reasoning"}' END
+         FROM generate_series(0, $1::int - 1) AS n`,
+        [count],
+      )
+      const start = performance.now()
+      await fixture.rows(`UPDATE chat_messages SET status = 'error' WHERE id = 'm'`)
+      const [row] = await fixture.rows(
+        `SELECT jsonb_array_length(parts) AS parts FROM chat_messages WHERE id = 'm'`,
+      )
+      expect(row?.parts).toBeGreaterThan(count / 2)
+      return performance.now() - start
+    }
+    await timeOf(10)
+    expect(await timeOf(10_000)).toBeLessThan(5_000)
+  })
+
   test('keeps values that the update sets', async () => {
     await fixture.write(ada, append(0, 'streamed'))
     await fixture.write(ada, update({ status: 'complete', content: 'Edited.' }))
