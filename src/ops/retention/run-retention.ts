@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { ClientBase, Pool } from 'pg'
 import { SessionDbError } from '../../errors.ts'
-import { withClient } from '../../server/connections.ts'
+import { inTransaction, withClient } from '../../server/connections.ts'
 import { countDue, type DueCount, type DueFilter, deleteSome, findDue } from './due-sessions.ts'
 import { parseDuration, type RetentionPolicy, retentionAges } from './retention-policy.ts'
 
@@ -65,36 +65,51 @@ export function runRetention(options: RetentionOptions): Promise<RetentionResult
   const ages = retentionAges(options.policy)
   const keepBatchesMs = parseDuration(options.keepBatchesFor ?? '90d')
   const filter = { ages, tenantId: options.tenantId }
-  return withClient(options.database, (client) =>
-    locked(client, async () => {
-      const due = await countDue(client, filter)
-      const dryRun = options.dryRun ?? false
-      const deletedSessions = dryRun ? 0 : await deleteDue(client, filter, due, options)
-      const forgottenBatches = dryRun
-        ? await countBatches(client, keepBatchesMs, options.tenantId)
-        : await forgetBatches(client, keepBatchesMs, options)
-      return { dryRun, due, deletedSessions, forgottenBatches }
-    }),
-  )
+  return locked(options.database, async (client) => {
+    const due = await countDue(client, filter)
+    const dryRun = options.dryRun ?? false
+    const deletedSessions = dryRun ? 0 : await deleteDue(client, filter, due, options)
+    const forgottenBatches = dryRun
+      ? await countBatches(client, keepBatchesMs, options.tenantId)
+      : await forgetBatches(client, keepBatchesMs, options)
+    return { dryRun, due, deletedSessions, forgottenBatches }
+  })
 }
 
-async function locked<T>(client: ClientBase, work: () => Promise<T>): Promise<T> {
-  const { rows } = await client.query<{ taken: boolean }>(
-    'SELECT pg_try_advisory_lock($1) AS taken',
-    [LOCK_KEY],
+/**
+ * Runs `work` while an advisory lock is held. A transaction of its own holds the lock on a second
+ * connection, because poolers in transaction mode lose locks of a session. A pool with a single
+ * connection has no second one, and then a session lock is taken.
+ */
+async function locked<T>(
+  database: string | Pool,
+  work: (client: ClientBase) => Promise<T>,
+): Promise<T> {
+  if (typeof database !== 'string' && database.options?.max === 1) {
+    return withClient(database, async (client) => {
+      await takeLock(client, 'pg_try_advisory_lock')
+      try {
+        return await work(client)
+      } finally {
+        // A lost connection has released the lock already.
+        await client.query('SELECT pg_advisory_unlock($1)', [LOCK_KEY]).catch(() => undefined)
+      }
+    })
+  }
+  return inTransaction(database, async (holder) => {
+    await holder.query('SET LOCAL idle_in_transaction_session_timeout = 0')
+    await takeLock(holder, 'pg_try_advisory_xact_lock')
+    return withClient(database, work)
+  })
+}
+
+async function takeLock(client: ClientBase, take: string): Promise<void> {
+  const { rows } = await client.query<{ taken: boolean }>(`SELECT ${take}($1) AS taken`, [LOCK_KEY])
+  if (rows[0]?.taken === true) return
+  throw new SessionDbError(
+    'conflict',
+    'Another retention run holds the lock of this database. Wait until it has finished.',
   )
-  if (rows[0]?.taken !== true) {
-    throw new SessionDbError(
-      'conflict',
-      'Another retention run holds the lock of this database. Wait until it has finished.',
-    )
-  }
-  try {
-    return await work()
-  } finally {
-    // A lost connection has released the lock already.
-    await client.query('SELECT pg_advisory_unlock($1)', [LOCK_KEY]).catch(() => undefined)
-  }
 }
 
 const SESSIONS_PER_QUERY = 100

@@ -35,6 +35,12 @@ export interface SessionStoreOptions<P extends Principal = Principal> {
    * and four more. Uploads need `pg`.
    */
   readonly database: StoreDatabase
+  /**
+   * False sends statements unprepared, for poolers that give each transaction another connection.
+   * Default: statements are prepared until such a pooler rejects one, and unprepared from then on.
+   * Kysely never prepares.
+   */
+  readonly prepare?: boolean
   /** The access rule, from `createAccess`. Give the same one to the shapes. */
   readonly access?: SessionAccess<P>
   /** Defaults: 1 MiB per message, 8 MiB and 500 mutations per batch. */
@@ -123,7 +129,7 @@ export function createSessionStore<P extends Principal = Principal>(
 ): SessionStore<P> {
   const { access = defaultAccess, onError = console.error } = options
   const policy = createPolicy<P>(access)
-  const { driver, pool, close } = openDatabase(options.database)
+  const { driver, pool, close } = openDatabase(options.database, { prepare: options.prepare })
   const limits = { ...defaultLimits, ...options.limits }
   const statements = createStatements<P>(policy)
   const preparer = createPreparer()

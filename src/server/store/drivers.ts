@@ -59,6 +59,7 @@ export type AnyKysely = Kysely<any>
 
 /** The part of postgres.js that the store uses, so that its types need not be installed. */
 export interface PostgresJs extends PostgresJsQueries {
+  readonly options?: { readonly prepare?: boolean }
   reserve(): Promise<PostgresJsQueries & { release(): void }>
 }
 
@@ -83,27 +84,51 @@ export interface OpenedDatabase {
 }
 
 /**
+ * Whether statements are prepared on their connection. It is turned off for good by the first error
+ * that only a pooler in transaction mode causes, such as PgBouncer before 1.21: each transaction runs on
+ * another server connection, which lacks the statement or has it already.
+ */
+interface Preparation {
+  enabled: boolean
+}
+
+/** Postgres's codes for a prepared statement that is missing or exists already. */
+const PREPARED_ERRORS = new Set(['26000', '42P05'])
+
+/** Turns preparing off after an error of a pooler. Returns whether the statement can be retried. */
+function withoutPreparing(preparation: Preparation, error: unknown): boolean {
+  const code = Reflect.get(Object(error), 'code')
+  if (typeof code !== 'string' || !PREPARED_ERRORS.has(code)) return false
+  preparation.enabled = false
+  return true
+}
+
+/**
  * Selects the driver for a database. It looks at the methods of the client and not at its class,
  * because an app may have another copy of the package.
  *
+ * @param options.prepare False to send all statements unprepared.
  * @throws SessionDbError `invalid` for a malformed connection string, or an unknown kind of client.
  */
-export function openDatabase(database: StoreDatabase): OpenedDatabase {
+export function openDatabase(
+  database: StoreDatabase,
+  options: { readonly prepare?: boolean | undefined } = {},
+): OpenedDatabase {
+  const preparation: Preparation = { enabled: options.prepare ?? true }
   if (typeof database === 'string' || database === undefined) {
     checkDatabaseUrl(database)
     const pool = createPool(database)
-    return { driver: createPgDriver(pool), pool, close: () => pool.end() }
+    return { ...openPg(pool, preparation), close: () => pool.end() }
   }
   const close = async () => {}
   if (has(database, 'executeQuery', 'connection')) {
     return { ...withPool(createKyselyDriver(database as AnyKysely)), close }
   }
   if (has(database, 'unsafe', 'reserve')) {
-    return { ...withPool(createPostgresJsDriver(database as PostgresJs)), close }
+    return { ...withPool(createPostgresJsDriver(database as PostgresJs, options.prepare)), close }
   }
   if (has(database, 'query', 'connect')) {
-    const pool = database as Pool
-    return { driver: createPgDriver(pool), pool, close }
+    return { ...openPg(database as Pool, preparation), close }
   }
   throw new SessionDbError(
     'invalid',
@@ -131,6 +156,11 @@ function withPool(driver: Driver): Pick<OpenedDatabase, 'driver' | 'pool'> {
   return { driver, pool: pool as unknown as Pool }
 }
 
+function openPg(pool: Pool, preparation: Preparation): Pick<OpenedDatabase, 'driver' | 'pool'> {
+  const prepared = preparedPool(pool, preparation)
+  return { driver: createPgDriver(prepared), pool: prepared }
+}
+
 /** Runs statements on a pool of `pg`. One with `pipeline: true` sends several in one round trip. */
 function createPgDriver(pool: Pool): Driver {
   return {
@@ -149,6 +179,54 @@ function createPgDriver(pool: Pool): Driver {
       }
     },
   }
+}
+
+/**
+ * Wraps a pool so that statements lose their names once preparing is off. A single statement is
+ * retried then. One in a transaction fails, and the caller repeats the transaction.
+ */
+function preparedPool(pool: Pool, preparation: Preparation): Pool {
+  const run = (on: Pick<Pool, 'query'>, query: unknown) =>
+    on.query(preparation.enabled ? (query as QueryConfig) : unnamed(query))
+  const wrapped = {
+    async query(query: unknown, ...rest: unknown[]) {
+      if (rest.length > 0) return Reflect.apply(pool.query, pool, [query, ...rest])
+      try {
+        return await run(pool, query)
+      } catch (error) {
+        if (!withoutPreparing(preparation, error)) throw error
+        return run(pool, query)
+      }
+    },
+    async connect() {
+      const client = await pool.connect()
+      return new Proxy(client, {
+        get(target, property) {
+          const value: unknown = Reflect.get(target, property, target)
+          if (typeof value !== 'function') return value
+          if (property !== 'query') return value.bind(target)
+          return (query: unknown, ...rest: unknown[]) => {
+            // Not a string, which has no name, and not a COPY stream.
+            const isStatement = typeof Reflect.get(Object(query), 'name') === 'string'
+            if (!isStatement || rest.length > 0)
+              return Reflect.apply(value, target, [query, ...rest])
+            return run(target, query).catch((error: unknown) => {
+              withoutPreparing(preparation, error)
+              throw error
+            })
+          }
+        },
+        set: (target, property, value) => Reflect.set(target, property, value, target),
+      })
+    },
+    end: () => pool.end(),
+  }
+  return wrapped as unknown as Pool
+}
+
+function unnamed(query: unknown): QueryConfig {
+  if (typeof Reflect.get(Object(query), 'name') !== 'string') return query as QueryConfig
+  return { ...(query as QueryConfig), name: undefined }
 }
 
 async function* sendOverPg(client: PoolClient, queries: readonly Query[]): AsyncGenerator<Rows> {
@@ -235,16 +313,26 @@ function createKyselyDriver(db: AnyKysely): Driver {
 }
 
 /** Runs statements through postgres.js, which pipelines the queries of a connection. */
-function createPostgresJsDriver(client: PostgresJs): Driver {
-  const run = (on: PostgresJsQueries, { name, text, values }: Query) =>
-    on.unsafe(text, [...values], { prepare: name !== undefined })
+function createPostgresJsDriver(client: PostgresJs, prepare: boolean | undefined): Driver {
+  let detecting: Promise<boolean> | undefined
+  async function mayPrepare(): Promise<boolean> {
+    if (prepare !== undefined) return prepare
+    detecting ??= detectDirectConnection(client).catch((error: unknown) => {
+      detecting = undefined
+      throw error
+    })
+    return detecting
+  }
+  const run = (on: PostgresJsQueries, { name, text, values }: Query, prepared: boolean) =>
+    on.unsafe(text, [...values], { prepare: prepared && name !== undefined })
   return {
-    run: async (query) => await run(client, query),
+    run: async (query) => run(client, query, await mayPrepare()),
     async connect(work) {
+      const prepared = await mayPrepare()
       const reserved = await client.reserve()
       try {
         return await work({
-          send: (queries) => inOrder(queries.map((query) => run(reserved, query))),
+          send: (queries) => inOrder(queries.map((query) => run(reserved, query, prepared))),
         })
       } finally {
         // postgres.js reconnects a broken connection on its next use.
@@ -252,4 +340,18 @@ function createPostgresJsDriver(client: PostgresJs): Driver {
       }
     },
   }
+}
+
+/**
+ * Returns whether postgres.js talks to Postgres itself, and not to a pooler, which announces another
+ * process id than the server's. This runs before the first statement, because postgres.js hangs when
+ * a pooler rejects a prepared one. An app that turned `prepare` off keeps it off.
+ */
+async function detectDirectConnection(client: PostgresJs): Promise<boolean> {
+  if (client.options?.prepare === false) return false
+  const text = 'SELECT pg_backend_pid() AS pid'
+  const rows = await client.unsafe(text, [], { prepare: false })
+  const [row] = rows as readonly { readonly pid?: number }[]
+  const announced = (rows as { readonly state?: { readonly pid?: number } }).state?.pid
+  return announced === undefined || row?.pid === announced
 }

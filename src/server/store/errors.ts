@@ -7,6 +7,8 @@ const DEADLOCK_DETECTED = '40P01'
 const FOREIGN_KEY_VIOLATION = '23503'
 const UNIQUE_VIOLATION = '23505'
 const UNDEFINED_TABLE = '42P01'
+/** Errors of prepared statements behind a pooler. The driver no longer prepares on the next attempt. */
+const UNPREPARED = new Set(['26000', '42P05'])
 const UNDEFINED_COLUMN = '42703'
 
 /** Races that the next attempt decides, because it sees what the other transaction committed. */
@@ -22,7 +24,7 @@ const RACED_CONSTRAINTS = new Set([
 /** Returns whether an immediate retry of the same batch may succeed. `attempt` counts from 1. */
 export function isWorthRetrying(error: unknown, attempt: number): boolean {
   const { code, constraint } = readFailure(error)
-  if (RACES.has(code)) return true
+  if (RACES.has(code) || UNPREPARED.has(code)) return true
   if (code !== UNIQUE_VIOLATION) return false
   // A taken id may be this very message, stored by a concurrent batch: the second attempt finds it.
   return attempt === 1 || RACED_CONSTRAINTS.has(constraint ?? '')

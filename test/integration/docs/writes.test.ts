@@ -72,6 +72,12 @@ test('docs/writes.md: on the server', async () => {
   const forbidden = readOnlyThreads.write(ada, { id: 'batch-5', mutations: [remove] })
   await expect(forbidden).rejects.toMatchObject({ code: 'forbidden' })
   await readOnlyThreads.close()
+
+  const pooled = createSessionStore({ database: process.env.DATABASE_URL ?? '', prepare: false })
+  const renamed = { ...rename, expectedVersion: 2 }
+  const { txid } = await pooled.write(ada, { id: 'batch-6', mutations: [renamed] })
+  expect(txid).toEqual(expect.any(Number))
+  await pooled.close()
   await store.close()
 })
 
