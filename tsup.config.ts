@@ -54,6 +54,10 @@ export default defineConfig([
     format: ['esm', 'cjs'],
     platform: 'browser',
     esbuildPlugins: [portableGuard, browserGuard],
+    esbuildOptions(options) {
+      // esbuild would replace it here already; the app's bundler must.
+      options.define = { ...options.define, 'process.env.NODE_ENV': 'process.env.NODE_ENV' }
+    },
   },
   {
     ...shared,

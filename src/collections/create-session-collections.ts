@@ -1,4 +1,3 @@
-import type { SessionDbError } from '../errors.ts'
 import { sendBatch } from '../writes/adapter.ts'
 import { withRetries } from '../writes/with-retries.ts'
 import type { CommitContext } from './actions/commit-batch.ts'
@@ -19,6 +18,7 @@ import { untilShown } from './sync/confirm-write.ts'
 import { createConnection } from './sync/connection.ts'
 import { requireOneTanStackDb } from './sync/one-tanstack-db.ts'
 import { type SyncStream, streamOf } from './sync/sync-stream.ts'
+import { warnInDevelopment } from './warn-in-development.ts'
 import { createTimelineView } from './windows/timeline-view.ts'
 
 /**
@@ -44,9 +44,11 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
     onSignedOut: () => void leave(false),
     onBack: () => options.outbox?.flush(),
   })
+  const onError = options.onError ?? warnInDevelopment()
   const running = new Set<SyncStream>()
   const streams = {
     ...options,
+    onError,
     running,
     fetchClient: connection.fetch,
     network: connection.network,
@@ -64,7 +66,7 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
     send: (batch) => sendBatch(retrying, batch),
     order: createWriteOrder(),
     syncTimeoutMs,
-    onError: (error: SessionDbError) => options.onError?.(error),
+    onError,
   }
   // The outbox retries by itself.
   const outbox =

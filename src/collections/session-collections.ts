@@ -72,7 +72,10 @@ export interface SessionCollectionsOptions<Shapes extends AppShapes = NoShapes> 
   readonly onUnauthenticated?: RefreshSignIn
   /** Called after the user has signed out, here or in another tab, and the collections are empty. */
   readonly onSignedOut?: () => void
-  /** Called with the error of every failed action and of every stream that an error has ended. */
+  /**
+   * Called with the error of every failed action and of every stream that an error has ended. Without
+   * it, each code is reported once on the console during development (`NODE_ENV=development`).
+   */
   readonly onError?: (error: SessionDbError) => void
   /** Keeps writes on this device while the server cannot be reached: `createOutbox({ identity })`. */
   readonly outbox?: Outbox

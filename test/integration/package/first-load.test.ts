@@ -38,3 +38,26 @@ test('uploads, message streaming and the outbox are loaded only by apps that imp
     expect(await bundle(['createSessionCollections', name]), name).toBeGreaterThan(chat + 1_000)
   }
 })
+
+test.each(['development', 'production'])(
+  'NODE_ENV %s is decided by the app’s bundler',
+  async (value) => {
+    const { outputFiles } = await build({
+      stdin: {
+        contents: `import { createSessionCollections } from './dist/index.js'\nglobalThis.used = createSessionCollections`,
+        resolveDir: root,
+      },
+      bundle: true,
+      minify: true,
+      write: false,
+      format: 'esm',
+      platform: 'browser',
+      external: BESIDE,
+      define: { 'process.env.NODE_ENV': JSON.stringify(value) },
+      logLevel: 'error',
+    })
+    const code = outputFiles[0]?.text ?? ''
+    expect(code).not.toContain('process.env')
+    expect(code).toContain('Handle such errors with the option onError')
+  },
+)
