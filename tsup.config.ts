@@ -15,10 +15,13 @@ const shared: Options = {
 
 /** The files that `index` consists of. Bundlers leave out those an app doesn't use. */
 const browserFiles = {
-  errors: 'src/errors.ts',
-  schema: 'src/schema/index.ts',
+  columns: 'src/schema/columns.ts',
+  'streamed-message': 'src/schema/streamed-message.ts',
   shapes: 'src/shapes/index.ts',
-  writes: 'src/writes/index.ts',
+  batch: 'src/writes/batch.ts',
+  errors: 'src/writes/errors.ts',
+  'http-adapter': 'src/writes/http-adapter.ts',
+  'with-retries': 'src/writes/with-retries.ts',
   'create-id': 'src/collections/create-id.ts',
   'create-session-collections': 'src/collections/create-session-collections.ts',
   'create-outbox': 'src/collections/outbox/create-outbox.ts',
@@ -38,6 +41,9 @@ const exportFiles: NonNullable<Options['esbuildPlugins']>[number] = {
     onResolve({ filter: /^\.\// }, ({ path, kind }) => {
       if (kind === 'entry-point') return undefined
       const name = basename(path.replace(/\/index\.ts$/, ''), '.ts')
+      if (!Object.hasOwn(browserFiles, name)) {
+        return { errors: [{ text: `Add ${path}, which src/index.ts exports, to browserFiles.` }] }
+      }
       return { path: `./browser/${name}${extension}`, external: true }
     })
   },
