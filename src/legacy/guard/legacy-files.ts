@@ -18,12 +18,13 @@ const NAMES = STEMS.map((stem) => `${stem}.json`)
 
 /** A quoted path of one of the files, or a glob such as `data/chat-*.json`. */
 const FILE = new RegExp(
-  `(?<=["'\`])(?:(?:\\$\\{[^}]*\\}|[^"'\`\\s])*[/\\\\])?(?:${NAMES.join('|')}|[\\w-]*\\*[\\w-*]*\\.json)(?=["'\`?#])`,
+  `(?<=["'\`])(?:(?:\\$\\{[^}]*\\}|\\$(?!\\{)|[^"'\`\\s$])*[/\\\\])?(?:${NAMES.join('|')}|[\\w-]*\\*[\\w-*]*\\.json)(?=["'\`?#])`,
   'g',
 )
 /** The name without its extension, as a whole string. */
 const STEM = new RegExp(`(?<=(["'\`]))(?:${STEMS.join('|')})(?=\\1)`, 'g')
-const JSON_EXTENSION = /\.json["'`]/
+/** `'.json'` or `${name}.json`: code that adds the extension to a name. */
+const JSON_EXTENSION = /["'`}]\.json["'`]/
 const COMMENT = /^\s*(?:\/\/|\/?\*)|\s\/\//
 
 /** True for a path whose last part is the name of a legacy snapshot. */

@@ -71,6 +71,12 @@ describe('finds code that names a legacy snapshot', () => {
   })
 })
 
+test('takes linear time for templates with many holes', () => {
+  const code = `x = \`${'${a}'.repeat(2_000)}\``
+  expect(find(code)).toEqual([])
+  expect(find(code.replace(/`$/, '/chat-threads.json`'))).toHaveLength(1)
+})
+
 describe('ignores', () => {
   test.each([
     ['a comment', `// reads data/chat-threads.json\nexport const a = 1`],
@@ -81,6 +87,10 @@ describe('ignores', () => {
     ['a longer name', `read('data/my-chat-threads.json')`],
     ['a query key', `useQuery({ queryKey: ['chat-threads', id] })`],
     ['a glob of other files', `import.meta.glob('../data/chart-*.json')`],
+    [
+      'a query key beside another JSON file',
+      `useQuery({ queryKey: ['chat-threads'] })\nfetch('/locales/en.json')`,
+    ],
     ['a route', `createFileRoute('/chat-threads/$id')`],
     ['a download name', 'link.download = `chat-${id}.json`'],
     ['an unknown name', 'read(`data/${name}.json`)'],
