@@ -27,6 +27,8 @@ export async function ownTarget(): Promise<TargetProvider> {
       longPollMs: 2000,
       // Recordings have origins of apps.
       allowOrigin: () => true,
+      // They were made with Postgres 15.
+      generatedColumns: false,
       // The recordings with a secret were made on an instance that does not allow DELETE.
       allowShapeDeletion: secret === undefined,
       ...(secret === undefined ? {} : { secret }),

@@ -218,14 +218,15 @@ export interface MovePattern {
 /**
  * Serialises the event that turns conditions of rows on (`move-in`) or off (`move-out`).
  *
- * @param txid the transaction that changed the subquery's table
+ * @param txid the transaction that changed the subquery's table, if any
  */
 export function moveEventMessage(
   event: 'move-in' | 'move-out',
   patterns: readonly MovePattern[],
-  txid: number,
+  txid: number | undefined,
 ): string {
-  return JSON.stringify({ headers: { event, patterns, txids: [txid] } })
+  const txids = txid === undefined ? [] : [txid]
+  return JSON.stringify({ headers: { event, patterns, txids } })
 }
 
 /** Serialises the control message for a client that has everything up to an LSN. */

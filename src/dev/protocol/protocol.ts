@@ -14,6 +14,7 @@ import {
 import {
   type AnswerContext,
   badBodyResponse,
+  type CacheAges,
   deletedResponse,
   errorResponse,
   healthResponse,
@@ -31,6 +32,8 @@ import { createSubsetQueue } from './subsets-first.ts'
 
 /** Settings of the protocol. */
 export interface ProtocolOptions extends AnswerTimes {
+  /** Cache times of pages in seconds. Default: 60 and 300, like the engine's. */
+  readonly cacheAges?: CacheAges
   /** If set, requests must carry it as `secret` or `api_secret`. */
   readonly secret: string | undefined
   readonly allowShapeDeletion: boolean
@@ -62,7 +65,11 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
   const answers = createShapeAnswers(source, store, options, subsets)
 
   async function answer(request: ProtocolRequest): Promise<ProtocolAnswer> {
-    const context = { method: request.method, origin: request.headers.get('origin') }
+    const context = {
+      method: request.method,
+      origin: request.headers.get('origin'),
+      ...(options.cacheAges && { cacheAges: options.cacheAges }),
+    }
     try {
       return await route(request, context)
     } catch (error) {
@@ -79,9 +86,9 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
 
   async function route(request: ProtocolRequest, context: AnswerContext): Promise<ProtocolAnswer> {
     const { pathname, searchParams: query } = new URL(request.url)
-    const path = pathname.replace(/\/+$/, '')
+    const path = normalPath(pathname)
     const { method } = request
-    if (path === '') return plainResponse(context, 200, '')
+    if (path === '/') return plainResponse(context, 200, '')
     if (path === '/v1/health' && (method === 'GET' || method === 'HEAD')) {
       return healthResponse(context, source.status())
     }
@@ -192,6 +199,15 @@ export function createShapeProtocol<Definition extends ShapeDefinition, Subset>(
   }
 
   return answer
+}
+
+/** Decodes the segments of a path and drops empty ones, as the engine does. */
+function normalPath(pathname: string): string {
+  try {
+    return `/${pathname.split('/').filter(Boolean).map(decodeURIComponent).join('/')}`
+  } catch {
+    return pathname // a malformed escape
+  }
 }
 
 function failureResponse(context: AnswerContext, failure: ShapeFailure): ProtocolAnswer {

@@ -133,6 +133,8 @@ function orderParams(entries: readonly (readonly [string, string])[]): Checked<s
 
 const SUBSET_FIELDS = ['where', 'params', 'order_by', 'limit', 'offset'] as const
 
+const MAX_SUBSET_WHERE_BYTES = 65_536
+
 /** The subset of a request before its values are checked. */
 export type RawSubset = { [field in (typeof SUBSET_FIELDS)[number]]?: unknown }
 
@@ -188,6 +190,9 @@ export function parseSubset(raw: RawSubset): Checked<SubsetParams> {
   if (offset !== undefined && offset < 0) errors.offset = ['must be greater than or equal to 0']
   const orderBy = text(raw.order_by, 'order_by', errors)
   const where = text(raw.where, 'where', errors)
+  if (where !== undefined && new TextEncoder().encode(where).length > MAX_SUBSET_WHERE_BYTES) {
+    errors.where = [`should be at most ${MAX_SUBSET_WHERE_BYTES} byte(s)`]
+  }
   if ((limit !== undefined || offset !== undefined) && orderBy === undefined) {
     errors.order_by = ['order_by is required when limit or offset is present']
   }

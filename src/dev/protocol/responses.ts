@@ -38,6 +38,14 @@ type AnswerHeaders = Map<string, string>
 export interface AnswerContext {
   readonly method: string
   readonly origin: string | null
+  readonly cacheAges?: CacheAges
+}
+
+/** Cache times of pages, in seconds. */
+export interface CacheAges {
+  readonly max: number
+  /** A cache can serve a page this long after `max` while it revalidates. */
+  readonly stale: number
 }
 
 /** The facts that the headers of a 200 are made of. */
@@ -81,7 +89,7 @@ export function pageResponse(
 /** Returns the headers of a 200 with messages. */
 export function shapeHeaders(context: AnswerContext, answer: ShapeAnswer): AnswerHeaders {
   const headers = baseHeaders(context, answer.sse ? 'text/event-stream' : JSON_TYPE)
-  headers.set('cache-control', cacheControl(context.method, answer))
+  headers.set('cache-control', cacheControl(context, answer))
   headers.set('etag', etag(answer))
   headers.set('electric-handle', answer.handle)
   headers.set('electric-offset', formatOffset(answer.end))
@@ -252,15 +260,16 @@ function isCacheable({ method }: AnswerContext): boolean {
   return method === 'GET' || method === 'HEAD'
 }
 
-function cacheControl(method: string, answer: ShapeAnswer): string {
-  if (method !== 'GET' && method !== 'HEAD') return 'no-cache'
+function cacheControl(context: AnswerContext, answer: ShapeAnswer): string {
+  if (!isCacheable(context)) return 'no-cache'
   if (answer.requested === 'before-all') {
     return 'public, max-age=604800, s-maxage=3600, stale-while-revalidate=2629746'
   }
   if (answer.sse) return 'public, max-age=59'
+  const { max, stale } = context.cacheAges ?? { max: 60, stale: 300 }
   return answer.live
     ? 'public, max-age=5, stale-while-revalidate=5'
-    : 'public, max-age=60, stale-while-revalidate=300'
+    : `public, max-age=${max}, stale-while-revalidate=${stale}`
 }
 
 /** Escapes non-ASCII characters: header values are bytes, but column names may contain any letter. */

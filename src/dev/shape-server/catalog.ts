@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Pool } from 'pg'
 import type { Relation } from '../protocol/messages.ts'
+import { sqlState } from './connection.ts'
 import { quoteIdentifier } from './identifiers.ts'
 
 /** A column of a table. */
@@ -11,6 +12,7 @@ export interface ColumnInfo {
   readonly typeOid: number
   /** The type as SQL, with modifiers and schema. */
   readonly typeSql: string
+  /** True for generated columns that are not replicated. */
   readonly generated: boolean
   readonly notNull: boolean
   /** Position in the primary key. */
@@ -41,11 +43,14 @@ export interface Catalog {
   clear(): void
   /** The partitioned tables above a partition, nearest first. */
   ancestors(oid: number): Promise<readonly number[]>
+  /** Evaluates SQL expressions; returns false if Postgres fails on their values, as on `1 / 0`. */
+  canEvaluate(expressions: readonly string[]): Promise<boolean>
 }
 
 const TABLE_SQL = `
   SELECT c.oid, a.attname AS name, a.atttypid AS type_oid, a.atttypmod AS typmod,
-    a.attnotnull AS not_null, a.attndims AS dims, a.attgenerated <> '' AS generated,
+    a.attnotnull AS not_null, a.attndims AS dims,
+    a.attgenerated <> '' AND (a.attgenerated = 'v' OR NOT coalesce($3, current_setting('server_version_num')::int >= 180000)) AS generated,
     format_type(a.atttypid, a.atttypmod) AS type_sql, t.typname AS type_name, t.typtype AS type_kind,
     e.typname AS element_name, e.typtype AS element_kind, b.typname AS base_name,
     array_position(i.indkey::int2[], a.attnum) AS pk_position
@@ -77,14 +82,18 @@ interface ColumnRow {
   pk_position: string | null
 }
 
-/** Creates a catalog that queries Postgres once per table. */
-export function createCatalog(pool: Pool): Catalog {
+/**
+ * Creates a catalog that queries Postgres once per table.
+ *
+ * @param replicatesGenerated whether stored generated columns are replicated; default: since Postgres 18
+ */
+export function createCatalog(pool: Pool, replicatesGenerated?: boolean): Catalog {
   const tables = new Map<string, Promise<TableInfo | undefined>>()
   const parents = new Map<number, Promise<readonly number[]>>()
   const keyOf = (relation: Relation) => JSON.stringify(relation)
 
   async function load(relation: Relation): Promise<TableInfo | undefined> {
-    const { rows } = await pool.query<ColumnRow>(TABLE_SQL, [...relation])
+    const { rows } = await pool.query<ColumnRow>(TABLE_SQL, [...relation, replicatesGenerated])
     return rows.length === 0 ? undefined : tableInfo(relation, rows)
   }
 
@@ -123,8 +132,20 @@ export function createCatalog(pool: Pool): Catalog {
       loading.catch(() => parents.delete(oid))
       return loading
     },
+    async canEvaluate(expressions) {
+      try {
+        await pool.query(`SELECT ${expressions.join(', ')}`)
+        return true
+      } catch (error) {
+        if (sqlState(error)?.startsWith(DATA_EXCEPTION)) return false
+        throw error
+      }
+    },
   }
 }
+
+/** The SQLSTATE class of errors in values. */
+const DATA_EXCEPTION = '22'
 
 /** Returns the present oid of each table name; undefined for missing tables. */
 export async function currentOids(

@@ -23,6 +23,15 @@ export interface ShapeServerOptions {
   sseKeepAliveMs?: number
   /** Size of one answer. Default: 10 MiB, like the engine's. */
   chunkBytes?: number
+  /** Cache time of pages in seconds, like `ELECTRIC_CACHE_MAX_AGE`. Default: 60. */
+  cacheMaxAge?: number
+  /** Time in seconds to serve a stale page while revalidating, like `ELECTRIC_CACHE_STALE_AGE`. Default: 300. */
+  cacheStaleAge?: number
+  /**
+   * Serves stored generated columns, as the engine does with Postgres 18 and later. Default: by the version
+   * of this Postgres. Set it to false if production runs an older one.
+   */
+  generatedColumns?: boolean
   /** Memory of all logs together. Beyond it the log that has grown most starts over. Default: 512 MiB. */
   maxLogBytes?: number
   /**
@@ -70,7 +79,13 @@ export async function createShapeServer(options: ShapeServerOptions): Promise<Sh
   const endPools = () => Promise.all([pool.end(), commitPool.end()])
   try {
     let store: ShapeStore<PostgresShape>
-    const source = await createPostgresSource({ pool, commitPool, store: () => store, log })
+    const source = await createPostgresSource({
+      pool,
+      commitPool,
+      store: () => store,
+      log,
+      replicatesGenerated: options.generatedColumns,
+    })
     store = createShapeStore<PostgresShape>({
       chunkBytes: options.chunkBytes ?? 10 * 1024 * 1024,
       maxBytes: options.maxLogBytes ?? 512 * 1024 * 1024,
@@ -94,6 +109,7 @@ export async function createShapeServer(options: ShapeServerOptions): Promise<Sh
       sseKeepAliveMs: options.sseKeepAliveMs ?? 21_000,
       sseDurationMs: 60_000,
       subsetLingerMs: 200,
+      cacheAges: { max: options.cacheMaxAge ?? 60, stale: options.cacheStaleAge ?? 300 },
       secret: options.secret,
       allowShapeDeletion: options.allowShapeDeletion ?? true,
       onError: (error) => log({ level: 'error', message: 'a request failed', error }),

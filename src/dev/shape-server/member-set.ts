@@ -43,6 +43,8 @@ export interface MemberDelta {
   readonly movedOut: readonly MovedValue[]
   readonly changes: readonly MemberChange[]
   readonly movedIn: readonly MovedValue[]
+  /** True if `movedIn` comes from rows that themselves moved into a subquery. */
+  readonly isNested: boolean
   /** Rows that became visible because of `movedIn`. */
   readonly rows: readonly { readonly row: RowText; readonly state: MemberState }[]
   /** The snapshot that `rows` come from. */
@@ -140,22 +142,24 @@ export function createMemberSet(
   }
 
   function apply(transaction: RoutedTransaction): MemberDelta | Promise<MemberDelta> {
-    const deltas = subsets.map((subset) => {
-      if (!touches(transaction, subset.plan)) return undefined
-      const applied = subset.apply(transaction)
-      return applied instanceof Promise
-        ? applied.then(() => subset.values.takeDelta())
-        : subset.values.takeDelta()
-    })
-    return deltas.some((delta) => delta instanceof Promise)
-      ? Promise.all(deltas).then((all) => applyOwn(transaction, all))
-      : applyOwn(transaction, deltas as (ValueDelta | undefined)[])
+    const applied = subsets.map((subset) =>
+      touches(transaction, subset.plan) ? subset.apply(transaction) : undefined,
+    )
+    const finish = (deltas: readonly (MemberDelta | undefined)[]) => {
+      const isNested = deltas.some((delta) => delta && delta.rows.length > 0)
+      const values = deltas.map((delta, i) => delta && subsets[i]?.values.takeDelta())
+      return applyOwn(transaction, values, isNested)
+    }
+    return applied.some((delta) => delta instanceof Promise)
+      ? Promise.all(applied).then(finish)
+      : finish(applied as (MemberDelta | undefined)[])
   }
 
   /** Applies a transaction after it has been applied to the subqueries. */
   function applyOwn(
     transaction: RoutedTransaction,
     deltas: readonly (ValueDelta | undefined)[],
+    isNested: boolean,
   ): MemberDelta | Promise<MemberDelta> {
     const moves = movesOf(plan, deltas)
     const on = moves.map((move) => move?.on)
@@ -164,11 +168,11 @@ export function createMemberSet(
     if (movedOut.length > 0) deactivate(moves)
     const changes = applyChanges(transaction, moves)
     if (!movedIn.some((moved) => mayMoveRows(plan, moved))) {
-      return { movedOut, changes, movedIn, rows: [], bounds: undefined }
+      return { movedOut, changes, movedIn, isNested, rows: [], bounds: undefined }
     }
     return readMovedIn(pool, plan, columns, subsets, on).then(({ bounds, rows }) => {
       activate(on)
-      return { movedOut, changes, movedIn, rows: admit(rows, bounds), bounds }
+      return { movedOut, changes, movedIn, isNested, rows: admit(rows, bounds), bounds }
     })
   }
 

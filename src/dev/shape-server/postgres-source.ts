@@ -45,9 +45,10 @@ export async function createPostgresSource(options: {
   commitPool: Pool
   store: () => ShapeStore<PostgresShape>
   log: (event: ShapeServerEvent) => void
+  replicatesGenerated?: boolean | undefined
 }): Promise<PostgresSource> {
   const { pool, commitPool, store, log } = options
-  const catalog = createCatalog(pool)
+  const catalog = createCatalog(pool, options.replicatesGenerated)
   const publication = await createPublication(pool)
   const feedsByHandle = new Map<string, ShapeFeed>()
   const missingSince = new Map<number, number>()
@@ -120,9 +121,8 @@ export async function createPostgresSource(options: {
   return {
     publication,
     define: (params) => defineShape(catalog, params),
-    async defineSubset(definition, params, request) {
-      return defineSubset(definition, params, request)
-    },
+    defineSubset: (definition, params, request) =>
+      defineSubset(catalog, definition, params, request),
     open(definition, shapeLog) {
       const feed = createShapeFeed(definition, shapeLog, context)
       feedsByHandle.set(shapeLog.handle, feed)

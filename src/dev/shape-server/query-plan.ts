@@ -8,9 +8,9 @@ import {
   type DisjunctiveForm,
   disjunctiveForm,
 } from './where/condition.ts'
-import { type Expression, type Membership, toSql } from './where/expression.ts'
+import { constantCalls, type Expression, type Membership, toSql } from './where/expression.ts'
 import { type ParsedWhere, type SelectParts, withSubqueries } from './where/parse.ts'
-import { WhereError } from './where/where-error.ts'
+import { errorAt, WhereError } from './where/where-error.ts'
 
 /** A table and a checked condition on its rows, ready to query and to follow in the stream. */
 export interface QueryPlan {
@@ -52,12 +52,23 @@ export async function planQuery(
       subquery.columns.map((name) => columnType(subquery.table, name)),
     ),
   })
-  if (where.type !== 'bool') {
-    throw new WhereError('WHERE clause must return a boolean')
-  }
+  await checkCondition(catalog, where)
   const condition = compileCondition(where)
   const form = subqueries.length > 0 ? disjunctiveForm(condition.tree) : undefined
   return { table, where, condition, form, subqueries }
+}
+
+/**
+ * Checks the type of a condition, and the values of its constant parts, which the engine computes once.
+ *
+ * @throws WhereError
+ */
+export async function checkCondition(catalog: Catalog, where: Expression): Promise<void> {
+  if (where.type !== 'bool') throw new WhereError('WHERE clause must return a boolean')
+  const constants = constantCalls(where).map((call) => toSql(call, { membership: () => 'false' }))
+  if (constants.length > 0 && !(await catalog.canEvaluate(constants))) {
+    throw errorAt(0, 'Failed to apply function to constant arguments')
+  }
 }
 
 async function planSubquery(

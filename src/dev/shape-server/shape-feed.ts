@@ -170,7 +170,9 @@ export function createShapeFeed(
     const addMove = (event: 'move-in' | 'move-out', moved: readonly MovedValue[]) => {
       if (moved.length === 0) return
       const patterns = moved.map(({ pos, value }) => ({ pos, value: tagsOf.value(value) }))
-      add(moveEventMessage(event, patterns, transaction.xid))
+      // Like the engine, which has no transaction for a move that caused another.
+      const isNested = event === 'move-in' && delta.isNested
+      add(moveEventMessage(event, patterns, isNested ? undefined : transaction.xid))
     }
     addMove('move-out', delta.movedOut)
     const own = delta.changes.flatMap(({ old, oldState, row, state, position }) => {

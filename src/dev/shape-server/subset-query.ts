@@ -8,11 +8,11 @@ import {
   SubsetRefused,
   type SubsetRows,
 } from '../protocol/source.ts'
-import type { TableInfo } from './catalog.ts'
+import type { Catalog, TableInfo } from './catalog.ts'
 import { sqlState, withConnection } from './connection.ts'
 import { copyRows } from './copy-rows.ts'
 import { quoteIdentifier } from './identifiers.ts'
-import { whereSql } from './query-plan.ts'
+import { checkCondition, whereSql } from './query-plan.ts'
 import { parseLsn } from './replication-stream.ts'
 import { createQueryRowWriter, type SelectedRow, selectedRow, selectionOf } from './row-queries.ts'
 import { type PostgresShape, queryableColumns } from './shape-definition.ts'
@@ -39,17 +39,19 @@ export interface PostgresSubset {
 }
 
 /** Checks a subset against its shape's table. */
-export function defineSubset(
+export async function defineSubset(
+  catalog: Catalog,
   shape: PostgresShape,
   params: SubsetParams,
   request: ShapeParams,
-): { subset: PostgresSubset } | { errors: FieldErrors } {
+): Promise<{ subset: PostgresSubset } | { errors: FieldErrors }> {
   const { table } = shape.plan
   const allowed = new Set(
     queryableColumns(table, request) ?? table.columns.map((column) => column.name),
   )
   try {
-    const where = params.where === undefined ? 'true' : subsetWhere(table, allowed, params)
+    const where =
+      params.where === undefined ? 'true' : await subsetWhere(catalog, table, allowed, params)
     const order = params.orderBy === undefined ? '' : orderSql(params.orderBy, allowed)
     const limit = params.limit === undefined ? '' : ` LIMIT ${params.limit}`
     const offset = params.offset === undefined ? '' : ` OFFSET ${params.offset}`
@@ -95,11 +97,12 @@ export async function readSubset(
   return { messages, snapshot: parseSnapshot(snapshot ?? ''), databaseLsn: parseLsn(lsn), mark }
 }
 
-function subsetWhere(
+async function subsetWhere(
+  catalog: Catalog,
   table: TableInfo,
   allowed: ReadonlySet<string>,
   { where = '', params }: SubsetParams,
-): string {
+): Promise<string> {
   const parsed = parseWhere(where)
   if (parsed.subqueries.length > 0) throw new WhereError('Subqueries are not allowed in subsets')
   const columns = table.columns.filter((column) => allowed.has(column.name))
@@ -108,20 +111,25 @@ function subsetWhere(
     params,
     allowEnums: true,
   })
-  if (expression.type !== 'bool') {
-    throw new WhereError('WHERE clause must return a boolean')
-  }
+  await checkCondition(catalog, expression)
   return toSql(expression, { membership: () => 'false' })
 }
 
 function orderSql(text: string, allowed: ReadonlySet<string>): string {
-  const terms = parseOrderBy(text).map((sort) => {
+  // Postgres reads an integer as the position of a selected column, which the engine accepts and ignores.
+  const sorts = parseOrderBy(text).filter(({ node }) => !isInteger(node))
+  const terms = sorts.map((sort) => {
     const direction = sort.sortby_dir === 'SORTBY_DESC' ? ' DESC' : ''
     const nulls = { SORTBY_NULLS_FIRST: ' NULLS FIRST', SORTBY_NULLS_LAST: ' NULLS LAST' }
     const place = nulls[sort.sortby_nulls as keyof typeof nulls] ?? ''
     return `${orderColumn(sort, allowed)}${direction}${place}`
   })
-  return ` ORDER BY ${terms.join(', ')}`
+  return terms.length === 0 ? '' : ` ORDER BY ${terms.join(', ')}`
+}
+
+function isInteger(node: unknown): boolean {
+  const [type, fields] = openNode(node)
+  return type === 'A_Const' && fields.ival !== undefined
 }
 
 /** Positions in these errors count the prefix of the parsed text, as in the engine. */

@@ -58,8 +58,9 @@ export async function startFixture(
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
+  timeoutMs = 30_000,
 ): Promise<void> {
-  const deadline = Date.now() + 30_000
+  const deadline = Date.now() + timeoutMs
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`timed out waiting until ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))

@@ -57,7 +57,11 @@ test.runIf(isDeep)(
       return (await (await fixture.get(query)).text()).includes('"7"')
     })
     await fixture.sql.query('DELETE FROM items WHERE id = 2')
-    await until('the table is served again', async () => (await join('items')).status === 200)
+    await until(
+      'the table is served again',
+      async () => (await join('items')).status === 200,
+      240_000,
+    )
     expect((await join('items')).text).toContain('small')
   },
   300_000,

@@ -182,12 +182,8 @@ export function checkExpression(root: unknown, options: CheckOptions): Expressio
       const list = types.join(', ')
       throw errorAt(location, `Could not select a function overload for ${name}(${list})`)
     }
-    return call(
-      chosen.returns,
-      name,
-      decideAll(given, chosen),
-      location,
-      (args) => `pg_catalog.${name}(${args.join(', ')})`,
+    return call(chosen.returns, name, decideAll(given, chosen), location, (args) =>
+      functionSql(name, args),
     )
   }
 
@@ -299,13 +295,16 @@ export function checkExpression(root: unknown, options: CheckOptions): Expressio
 
   function castLiteral(constant: Constant, target: PgType): Constant {
     const from = constant.type === 'unknown' ? 'text' : constant.type
-    const isFlag = from === 'int4' && target === 'bool' && constant.value !== null
-    const value = isFlag ? String(Number(constant.value) !== 0) : constant.value
-    if (value !== null && !isLiteralOf(value, target)) {
-      const message = `could not cast value ${JSON.stringify(value)} from ${from} to ${target}`
-      throw errorAt(constant.location, message)
+    const { value, location } = constant
+    if (!castsExplicitly(from, target)) {
+      throw errorAt(location, `unknown cast from type ${from} to type ${target}`)
     }
-    return remember({ ...constant, value, type: target })
+    const cast = value === null ? null : castText(value, from, target)
+    if (cast === undefined || (cast !== null && !isLiteralOf(cast, target))) {
+      const shown = from === 'text' ? JSON.stringify(value) : value
+      throw errorAt(location, `could not cast value ${shown} from ${from} to ${target}`)
+    }
+    return remember({ ...constant, value: cast, type: target })
   }
 
   /** `ARRAY[a, b]` */
@@ -380,6 +379,23 @@ function checkLiteral(fields: PgFields): Expression {
   const text = String(inner('fval') ?? '0')
   const isInt8 = /^\d+$/.test(text) && BigInt(text) < 1n << 63n
   return constant(isInt8 ? 'int8' : 'numeric', text)
+}
+
+/** Converts the text of a literal between types; undefined where the engine fails. */
+function castText(value: string, from: PgType, target: PgType): string | undefined {
+  if (from === 'bool' && target === 'int4') return value.startsWith('t') ? '1' : '0'
+  if (from !== 'int4' || target !== 'bool') return value
+  return Number(value) < 0 ? undefined : String(Number(value) > 0)
+}
+
+/** Writes a function call. Postgres has no functions by the names of some types, and no `ilike`. */
+function functionSql(name: string, args: readonly string[]): string {
+  const [first, second] = args
+  if (name === 'like') return `(${first} ~~ ${second})`
+  if (name === 'ilike') return `(${first} ~~* ${second})`
+  return isCastTarget(name)
+    ? `(${first})::pg_catalog.${name}`
+    : `pg_catalog.${name}(${args.join(', ')})`
 }
 
 function chooseOperator(name: string, types: readonly PgType[], location: number): Signature {

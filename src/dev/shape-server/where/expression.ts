@@ -102,6 +102,14 @@ function hasSqlName(type: PgType): boolean {
   return type !== 'unknown' && !type.startsWith('enum ')
 }
 
+/** Returns the largest operator and function calls without columns. */
+export function constantCalls(expression: Expression): Call[] {
+  if (expression.kind === 'column' || expression.kind === 'constant') return []
+  if (expression.kind === 'membership') return []
+  if (expression.kind === 'call' && columnsOf(expression).length === 0) return [expression]
+  return expression.args.flatMap(constantCalls)
+}
+
 /** Returns every column that an expression reads, including those of memberships. */
 export function columnsOf(expression: Expression): string[] {
   switch (expression.kind) {

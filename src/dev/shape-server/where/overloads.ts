@@ -56,25 +56,34 @@ function byImplicitCast(choices: readonly Signature[], types: readonly PgType[])
   })
 }
 
-/** Replaces `anyarray`, `anycompatible` and the like by the type that all arguments agree on. */
+/** Replaces polymorphic arguments by the type that they agree on; undefined if they don't. */
 function withoutPolymorphism(choice: Signature, types: readonly PgType[]): Signature | undefined {
   if (!choice.args.some((arg) => arg.startsWith('any'))) return choice
   let element: PgType | undefined
   for (const [i, arg] of choice.args.entries()) {
     const type = types[i]
-    if (type === undefined || type === 'unknown' || !arg.startsWith('any')) continue
+    if (type === undefined || type === 'unknown' || arg === 'any' || !arg.startsWith('any')) {
+      continue
+    }
     if (arg.endsWith('array') && !isArray(type)) return undefined
     if (arg === 'anyenum' && (!type.startsWith('enum ') || isArray(type))) return undefined
     const candidate = arg.endsWith('array') ? elementOf(type) : type
-    if (element === undefined || castsImplicitly(element, candidate)) element = candidate
-    else if (!castsImplicitly(candidate, element)) return undefined
+    const casts = arg.startsWith('anycompatible')
+    if (element === undefined || (casts && castsImplicitly(element, candidate))) element = candidate
+    else if (candidate !== element && !(casts && castsImplicitly(candidate, element))) {
+      return undefined
+    }
   }
   if (element === undefined && choice.args.includes('anyenum')) return undefined
-  const resolve = (arg: PgType) => {
+  const resolve = (arg: PgType, type?: PgType) => {
     if (!arg.startsWith('any')) return arg
+    if (arg === 'any') return type === undefined || type === 'unknown' ? 'text' : type
     return arg.endsWith('array') ? `${element ?? 'text'}[]` : (element ?? 'text')
   }
-  return { args: choice.args.map(resolve), returns: resolve(choice.returns) }
+  return {
+    args: choice.args.map((arg, i) => resolve(arg, types[i])),
+    returns: resolve(choice.returns),
+  }
 }
 
 function byExactCount(choices: readonly Signature[], types: readonly PgType[]): Signature[] {

@@ -36,7 +36,7 @@ const TYPE_GROUPS: Record<string, readonly PgType[]> = {
   '*numeric_type*': ['int2', 'int4', 'int8', 'float4', 'float8', 'numeric'],
   '*comparable*': [
     ...['int2', 'int4', 'int8', 'float4', 'float8', 'numeric'],
-    ...['text', 'uuid', 'date', 'time', 'timestamp', 'timestamptz', 'anyenum'],
+    ...['text', 'uuid', 'date', 'time', 'timestamp', 'timestamptz'],
   ],
 }
 
@@ -51,10 +51,13 @@ const OPERATORS = `
   bool <> bool -> bool
   interval = interval -> bool
   interval <> interval -> bool
+  anyenum = anyenum -> bool
+  anyenum <> anyenum -> bool
 
   + *numeric_type* -> *numeric_type*
   - *numeric_type* -> *numeric_type*
   @ *numeric_type* -> *numeric_type*
+  ~ *integral_type* -> *integral_type*
   |/ float8 -> float8
   *numeric_type* + *numeric_type* -> *numeric_type*
   *numeric_type* - *numeric_type* -> *numeric_type*
@@ -116,9 +119,13 @@ const FUNCTIONS = `
   date(text) -> date
   time(text) -> time
   timestamp(text) -> timestamp
+  timestamptz(text) -> timestamp
   interval(text) -> interval
   lower(text) -> text
   upper(text) -> text
+  concat(VARIADIC any) -> text
+  like(text, text) -> bool
+  ilike(text, text) -> bool
   justify_days(interval) -> interval
   justify_hours(interval) -> interval
   justify_interval(interval) -> interval
@@ -130,6 +137,7 @@ const FUNCTIONS = `
   array_ndims(anyarray) -> int4
 `
 
+/** `timestamptz` is missing as a target: those casts would depend on the time zone of the session. */
 const IMPLICIT_CASTS: Record<string, readonly PgType[]> = {
   int2: ['int4', 'int8', 'numeric', 'float4', 'float8'],
   int4: ['int8', 'numeric', 'float4', 'float8'],
@@ -140,8 +148,7 @@ const IMPLICIT_CASTS: Record<string, readonly PgType[]> = {
   varchar: ['text', 'bpchar', 'name'],
   bpchar: ['text', 'varchar', 'name'],
   name: ['text'],
-  date: ['timestamp', 'timestamptz'],
-  timestamp: ['timestamptz'],
+  date: ['timestamp'],
   time: ['interval'],
 }
 
@@ -151,7 +158,10 @@ const EXPLICIT_CASTS: Record<string, readonly PgType[]> = {
   int4: ['bool'],
 }
 
-/** One way to call an operator or function. */
+/**
+ * One way to call an operator or function. Polymorphic arguments: `any` takes any type; those named
+ * `anycompatible…` agree on a type that all can be cast to; the other `any…` have to be of the same type.
+ */
 export interface Signature {
   readonly args: readonly PgType[]
   readonly returns: PgType
@@ -164,6 +174,10 @@ export function operatorSignatures(name: string, arity: number): readonly Signat
 
 /** Returns the overloads of a function with so many arguments; undefined for an unknown one. */
 export function functionSignatures(name: string, arity: number): readonly Signature[] | undefined {
+  const variadic = functions.get(`${name}/any`)
+  if (variadic && arity > 0) {
+    return variadic.map(({ returns }) => ({ args: new Array(arity).fill('any'), returns }))
+  }
   return functions.get(`${name}/${arity}`)
 }
 
@@ -201,7 +215,7 @@ export function castsExplicitly(from: PgType, to: PgType): boolean {
   if (castsImplicitly(from, to)) return true
   if (isArray(from) && isArray(to)) return castsExplicitly(elementOf(from), elementOf(to))
   if (to === 'text') return from.startsWith('enum ') || castsToText(from)
-  if (from === 'text') return castsToText(to)
+  if (from === 'text') return castsToText(elementOf(to))
   return EXPLICIT_CASTS[from]?.includes(to) ?? false
 }
 
@@ -221,7 +235,8 @@ for (const line of linesOf(OPERATORS)) {
 for (const line of linesOf(FUNCTIONS)) {
   const [, name = '', list = '', returns = ''] = /^(.*)\((.*)\) -> (.*)$/.exec(line) ?? []
   const args = list.split(', ')
-  add(functions, `${name}/${args.length}`, { args, returns })
+  const arity = list.startsWith('VARIADIC') ? 'any' : args.length
+  add(functions, `${name}/${arity}`, { args, returns })
 }
 
 function linesOf(table: string): string[] {
