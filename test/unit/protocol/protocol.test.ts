@@ -238,7 +238,7 @@ test('answers with the failure of a snapshot, and tries again for the next reque
   }
 })
 
-test.each(['/v1/shape', '/v1/shape/', '/v1/shape//'])(
+test.each(['/v1/shape', '/v1/shape/', '/v1//shape', '/v1/%73hape'])(
   'requires the secret under the path %s',
   async (path) => {
     const { answer } = start({ secret: 's3cret' })
