@@ -28,8 +28,8 @@ test('a chat loads at most 36 kB beside TanStack DB and Electric’s client, zod
   expect(await bundle(['createSessionCollections'])).toBeLessThan(36_000)
 })
 
-test('a page that only validates loads at most 12 kB', async () => {
-  expect(await bundle(['parseWriteBatch'])).toBeLessThan(12_000)
+test('a page that only validates batches loads at most 13.5 kB', async () => {
+  expect(await bundle(['parseWriteBatch'])).toBeLessThan(13_500)
 })
 
 test('uploads, message streaming and the outbox are loaded only by apps that import them', async () => {
