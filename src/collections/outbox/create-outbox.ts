@@ -10,7 +10,7 @@ import {
 } from './outbox.ts'
 import { createOutboxAnswers } from './outbox-answers.ts'
 import { drain, FIRST_DELAY_MS, type OutboxAnswer } from './outbox-queue.ts'
-import { deleteOutboxStorage, type OutboxRecord, openOutboxStorage } from './outbox-storage.ts'
+import { type OutboxRecord, openOutboxStorage } from './outbox-storage.ts'
 import { createOutboxWrites } from './outbox-writes.ts'
 import { createWakeUp } from './wake-up.ts'
 
@@ -24,7 +24,8 @@ type Notice =
 
 /**
  * Creates an outbox: writes survive a reload and are sent when the network is back, by one tab, in
- * the order they were made. Uses IndexedDB, Web Locks and BroadcastChannel.
+ * the order they were made. Uses IndexedDB, Web Locks and BroadcastChannel. Without IndexedDB, as on a
+ * server, it keeps writes in memory and warns.
  *
  * @example
  * const identity = { tenantId, userId }
@@ -37,21 +38,24 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const storage = openOutboxStorage(name)
   const answers = createOutboxAnswers(storage)
   const wakeUp = createWakeUp(FIRST_DELAY_MS)
-  const channel = new BroadcastChannel(name)
+  // Some runtimes that render on a server have no BroadcastChannel, and no other tabs either.
+  const Channel: typeof BroadcastChannel | undefined = globalThis.BroadcastChannel
+  const channel = Channel && new Channel(name)
   // In Node an open channel would keep the process alive.
-  ;(channel as { unref?: () => void }).unref?.()
+  ;(channel as { unref?: () => void } | undefined)?.unref?.()
   const listeners = new Set<() => void>()
   let status: OutboxStatus = { waiting: 0, failed: 0, lastError: null }
 
   async function refresh(lastError = status.lastError): Promise<void> {
-    status = { ...(await storage.count()), lastError }
+    const counts = await storage.count().catch(() => undefined)
+    status = { ...status, ...counts, lastError }
     for (const listener of listeners) listener()
     answers.lookForLost()
   }
 
   /** Applies a notice in all tabs, this one included. */
   function broadcast(notice: Notice): void {
-    channel.postMessage(notice)
+    channel?.postMessage(notice)
     apply(notice)
   }
 
@@ -68,7 +72,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     refreshing = true
     setTimeout(() => {
       refreshing = false
-      refresh().catch(() => undefined)
+      void refresh()
     })
   }
 
@@ -84,7 +88,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     wakeUp.now()
   }
 
-  channel.addEventListener('message', ({ data }: MessageEvent) => apply(data as Notice))
+  channel?.addEventListener('message', ({ data }: MessageEvent) => apply(data as Notice))
 
   const connect: ConnectOutbox = (write, context) => {
     const end = new AbortController()
@@ -158,10 +162,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     retry: (batchId) =>
       changeRefused(batchId, ({ failure: _, group: __, ...record }) => storage.put([record])),
     discard: (batchId) => changeRefused(batchId, (record) => storage.delete([record])),
-    async clear() {
-      await storage.close()
-      await deleteOutboxStorage(name)
-    },
+    clear: storage.clear,
   }
   return registerOutbox(outbox, connect)
 }

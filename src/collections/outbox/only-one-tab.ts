@@ -1,4 +1,4 @@
-/** The browser global used here; absent in older browsers and in Node before 24. */
+/** The browser global used here; absent in older browsers, null in happy-dom. */
 interface Page {
   readonly navigator?: {
     readonly locks?: {
@@ -7,7 +7,7 @@ interface Page {
         options: { readonly signal: AbortSignal },
         work: () => Promise<void>,
       ): Promise<unknown>
-    }
+    } | null
   }
 }
 
@@ -23,7 +23,7 @@ export async function onlyOneTab(
   work: () => Promise<void>,
 ): Promise<void> {
   const locks = (globalThis as Page).navigator?.locks
-  if (locks === undefined) return onlyHere(name, signal, work)
+  if (!locks) return onlyHere(name, signal, work)
   try {
     await locks.request(name, { signal }, work)
   } catch (error) {

@@ -47,7 +47,8 @@ export interface OutboxStorage {
   count(): Promise<{ readonly waiting: number; readonly failed: number }>
   put(records: readonly OutboxRecord[]): Promise<void>
   delete(records: readonly OutboxRecord[]): Promise<void>
-  close(): Promise<void>
+  /** Deletes everything, for a sign-out. */
+  clear(): Promise<void>
 }
 
 interface Schema extends DBSchema {
@@ -55,26 +56,80 @@ interface Schema extends DBSchema {
 }
 
 /**
- * Opens the storage of this name. IndexedDB is first accessed when the storage is used.
+ * Opens the storage of this name. IndexedDB is first accessed when the storage is used. Where it is
+ * missing (on a server, in some private windows) or refuses, records are kept in memory, with a warning.
  *
  * @example
  * const storage = openOutboxStorage('session-db-outbox/["acme","ann"]')
  */
 export function openOutboxStorage(name: string): OutboxStorage {
-  let opened: Promise<IDBPDatabase<Schema>> | undefined
-  const database = () => {
-    opened ??= openDB<Schema>(name, 1, {
-      upgrade(created) {
-        const store = created.createObjectStore('records', { keyPath: 'n', autoIncrement: true })
-        // Contains only refused records, since others have no failure.
-        store.createIndex('failed', 'failure.code')
+  let opened: Promise<OutboxStorage> | undefined
+  const storage = () => {
+    opened ??= openDatabase(name).then(
+      (database) => createDatabaseStorage(name, database),
+      (cause: unknown) => {
+        console.warn(
+          'session-db: IndexedDB is not available, so the outbox keeps writes in memory. They do not survive a reload.',
+          cause,
+        )
+        return createMemoryStorage()
       },
-    })
+    )
     return opened
   }
   return {
+    add: async (record) => (await storage()).add(record),
+    all: async () => (await storage()).all(),
+    waiting: async (limit, after) => (await storage()).waiting(limit, after),
+    count: async () => (await storage()).count(),
+    put: async (records) => (await storage()).put(records),
+    delete: async (records) => (await storage()).delete(records),
+    clear: async () => (await storage()).clear(),
+  }
+}
+
+async function openDatabase(name: string): Promise<IDBPDatabase<Schema>> {
+  return openDB<Schema>(name, 1, {
+    upgrade(created) {
+      const store = created.createObjectStore('records', { keyPath: 'n', autoIncrement: true })
+      // Contains only refused records, since others have no failure.
+      store.createIndex('failed', 'failure.code')
+    },
+  })
+}
+
+function createMemoryStorage(): OutboxStorage {
+  const records = new Map<number, OutboxRecord>()
+  const isWaiting = ({ failure }: OutboxRecord) => failure === undefined
+  let last = 0
+  return {
+    async add(record) {
+      last += 1
+      records.set(last, { ...record, n: last })
+    },
+    all: async () => [...records.values()],
+    waiting: async (limit, after = 0) =>
+      [...records.values()]
+        .filter((record) => record.n > after && isWaiting(record))
+        .slice(0, limit),
+    async count() {
+      const waiting = [...records.values()].filter(isWaiting).length
+      return { waiting, failed: records.size - waiting }
+    },
+    async put(changed) {
+      for (const record of changed) records.set(record.n, record)
+    },
+    async delete(gone) {
+      for (const { n } of gone) records.delete(n)
+    },
+    clear: async () => records.clear(),
+  }
+}
+
+function createDatabaseStorage(name: string, database: IDBPDatabase<Schema>): OutboxStorage {
+  return {
     add: combine(async (records: readonly NewRecord[]) => {
-      const transaction = (await database()).transaction('records', 'readwrite')
+      const transaction = database.transaction('records', 'readwrite')
       const asked: Promise<unknown>[] = [transaction.done]
       try {
         for (const record of records) asked.push(transaction.store.add(record as OutboxRecord))
@@ -86,9 +141,9 @@ export function openOutboxStorage(name: string): OutboxStorage {
         throw error
       }
     }),
-    all: async () => (await database()).getAll('records'),
+    all: () => database.getAll('records'),
     async waiting(limit, after = Number.NEGATIVE_INFINITY) {
-      const transaction = (await database()).transaction('records')
+      const transaction = database.transaction('records')
       const failed = await transaction.store.index('failed').count()
       const oldest = await transaction.store.getAll(
         IDBKeyRange.lowerBound(after, true),
@@ -97,22 +152,23 @@ export function openOutboxStorage(name: string): OutboxStorage {
       return oldest.filter(({ failure }) => failure === undefined).slice(0, limit)
     },
     async count() {
-      const { store } = (await database()).transaction('records')
+      const { store } = database.transaction('records')
       const [all, failed] = await Promise.all([store.count(), store.index('failed').count()])
       return { waiting: all - failed, failed }
     },
     async put(records) {
-      const transaction = (await database()).transaction('records', 'readwrite')
+      const transaction = database.transaction('records', 'readwrite')
       for (const record of records) void transaction.store.put(record)
       await transaction.done
     },
     async delete(records) {
-      const transaction = (await database()).transaction('records', 'readwrite')
+      const transaction = database.transaction('records', 'readwrite')
       for (const key of keysOf(records)) void transaction.store.delete(key)
       await transaction.done
     },
-    async close() {
-      ;(await opened)?.close()
+    async clear() {
+      database.close()
+      await deleteDB(name)
     },
   }
 }
@@ -131,11 +187,6 @@ function keysOf(records: readonly OutboxRecord[]): (number | IDBKeyRange)[] {
   if (first === undefined || last === undefined) return []
   const isRange = last.n - first.n === records.length - 1
   return isRange ? [IDBKeyRange.bound(first.n, last.n)] : records.map(({ n }) => n)
-}
-
-/** Deletes the storage of this name, for a sign-out. */
-export function deleteOutboxStorage(name: string): Promise<void> {
-  return deleteDB(name)
 }
 
 /**

@@ -15,7 +15,7 @@ import { cases, fc } from '../../support/property.ts'
 
 function open(): OutboxStorage {
   const storage = openOutboxStorage(randomUUID())
-  onTestFinished(() => storage.close())
+  onTestFinished(() => storage.clear())
   return storage
 }
 
@@ -196,7 +196,7 @@ test('applies each write once and in order, or reports it as refused, whatever b
       const idsOf = (writes: AnsweredWrite[]) => writes.map((write) => write.record.batch.id)
       expect(idsOf(told.filter(isFailure))).toEqual(refused)
       expect(idsOf(told.filter((write) => !isFailure(write)))).toEqual(applied)
-      await storage.close()
+      await storage.clear()
     }),
     { numRuns: cases(30, 500) },
   )

@@ -2,19 +2,16 @@ import 'fake-indexeddb/auto'
 import { randomUUID } from 'node:crypto'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
-  deleteOutboxStorage,
   type NewRecord,
   openOutboxStorage,
 } from '../../../src/collections/outbox/outbox-storage.ts'
 
 function open() {
-  const name = randomUUID()
-  const storage = openOutboxStorage(name)
+  const storage = openOutboxStorage(randomUUID())
   const transactions = vi.spyOn(IDBDatabase.prototype, 'transaction')
   onTestFinished(async () => {
     transactions.mockRestore()
-    await storage.close()
-    await deleteOutboxStorage(name)
+    await storage.clear()
   })
   return { storage, transactions: () => transactions.mock.calls.length }
 }
