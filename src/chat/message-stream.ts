@@ -3,63 +3,71 @@ import { SessionDbError } from '../errors.ts'
 import type { JsonObject } from '../schema/fields.ts'
 import {
   foldDelta,
+  folded,
+  MAX_PARTS,
   type StreamError,
   type StreamedContent,
   type StreamState,
+  startFold,
 } from '../schema/streamed-message.ts'
 import { MAX_DELTAS, type MutationInput, type WriteBatchInput } from '../writes/batch.ts'
 import { isTransient, toSessionDbError } from '../writes/errors.ts'
 import type { WriteResult } from '../writes/result.ts'
-import { pipeUIMessageStream, type UIMessageChunks } from './pipe-ui-message-stream.ts'
+import { createDeltaBuffer, halves, type OutgoingDelta, withinLimits } from './delta-buffer.ts'
+import {
+  type PartSlot,
+  pipeUIMessageStream,
+  type UIMessageChunks,
+} from './pipe-ui-message-stream.ts'
+import { storableObject, storableText } from './storable.ts'
 
-/** How a message is streamed. */
+/** Options of a message stream. */
 export interface MessageStreamOptions {
-  /** Deltas go out at most this often, in ms. Default 150. */
+  /** The minimum interval between two flushes, in ms. Default 150. */
   readonly flushMs?: number
-  /** Without anything to say, the writer shows that it is there this often, in ms. Default 20,000. */
+  /** The interval of heartbeats while there is nothing to send, in ms. Default 20,000. */
   readonly heartbeatMs?: number
-  /** How long a delta is sent again while the server cannot be reached, in ms. Default 30,000. */
+  /** How long a flush is retried while the server can't be reached, in ms. Default 30,000. */
   readonly retryForMs?: number
 }
 
-/** A message that is being written, piece by piece. Everybody who may read it sees it grow. */
+/** A message that is written piece by piece. Everyone who may read it sees it grow. */
 export interface MessageStream {
   /** The message's id. */
   readonly id: string
-  /** All text so far, what had been stored before a resume included. */
+  /** The text so far, including what was stored before a resume. */
   readonly content: string
-  /** All parts so far; empty while there is nothing but text. */
+  /** The parts so far; empty as long as the message is only text. */
   readonly parts: StreamedContent['parts']
   /**
-   * Adds text to the answer. It goes out with what else comes within `flushMs`.
+   * Appends text to the answer. It is sent with everything else that arrives within `flushMs`.
    *
-   * @throws SessionDbError when the stream has ended, or broken: why the server refused it
+   * @throws SessionDbError if the stream has ended or the server refused it
    */
   append(delta: string): void
-  /** Adds text to a part of another type, `reasoning` for example; a new one if the last is not. */
+  /** Appends text to the last part if it has the same type, or else to a new part, for example `reasoning`. */
   appendTo(part: JsonObject & { readonly type: string }, delta: string): void
-  /**
-   * Adds an AI SDK `UIMessage` part as it is. It replaces the part of the same `toolCallId`, or of
-   * the same type and `id`.
-   */
+  /** Adds an AI SDK `UIMessage` part, or replaces the one with its `toolCallId`, or its type and `id`. */
   setPart(part: JsonObject & { readonly type: string }): void
-  /** Resolves when all that has been appended is stored. */
+  /** Resolves when everything appended so far is stored. */
   flush(): Promise<void>
   /**
    * Stores the rest and marks the message `complete`.
    *
-   * @throws SessionDbError when the server refused it
+   * @throws SessionDbError if the server refused it
    */
   finish(options?: { readonly metadata?: JsonObject }): Promise<WriteResult>
   /**
-   * Stores the rest and marks the message `error`; what came stays. A stream that is broken or has
-   * ended is left as it is.
+   * Stores the rest and marks the message `error`. The content so far is kept, and open tool calls are closed
+   * with an error, so that the thread can be sent to a model again. Does nothing if the stream has ended or is
+   * broken.
    *
-   * @param reason for people, and shown to them; it is kept as `metadata.stream.error`
+   * @param reason shown to users; it is stored as `metadata.stream.error`
    */
   fail(reason?: string | StreamError): Promise<void>
   /**
-   * Writes the stream of an AI SDK result, then finishes; a stream that breaks off makes it fail.
+   * Writes the stream of an AI SDK result, then finishes. The stored message is the one that the SDK's
+   * `readUIMessageStream` yields. If the stream breaks off, the message fails.
    *
    * @example
    * await stream.pipe(streamText({ model, messages }).toUIMessageStream())
@@ -67,55 +75,104 @@ export interface MessageStream {
   pipe(chunks: UIMessageChunks): Promise<void>
 }
 
-/** What the two sides, browser and server, each know how to do. */
+/** The means of a stream, which differ between browser and server. */
 export interface MessageStreamContext {
   readonly id: string
   readonly writer: string
-  /** Number of the first delta; 0 for a new message. */
+  /** The number of the first delta; 0 for a new message. */
   readonly seq?: number
-  /** What there is of the message already; nothing for a new one. */
+  /** The message's content so far; empty for a new message. */
   readonly before?: StreamedContent
   /** The message's metadata, without `stream`. */
   readonly metadata: JsonObject
   /** Writes one batch. */
   readonly write: (batch: WriteBatchInput) => Promise<WriteResult>
-  /** Resolves with the reason when the message itself could not be made. */
+  /** Resolves with the reason if the message itself could not be created. */
   readonly refused?: Promise<unknown>
   readonly options: MessageStreamOptions
 }
 
-/** Text beyond this is not held back until the next flush, in UTF-16 units. */
+/** Text beyond this is sent without waiting for the next flush, in UTF-16 units. */
 const FULL = 16_384
 const MAX_RETRY_DELAY_MS = 4_000
+const HIGH_SURROGATE_AT_END = /[\uD800-\uDBFF]$/
 
-/** Creates the stream of a message that has been begun, or resumed, by this writer. */
+/** Creates the stream of a message that this writer has begun or resumed. */
 export function createMessageStream(context: MessageStreamContext): MessageStream {
   const { id, writer, metadata } = context
   const { flushMs = 150, heartbeatMs = 20_000, retryForMs = 30_000 } = context.options
   const buffer = createDeltaBuffer()
-  let { seq = 0, before: state = { content: '', parts: [] } } = context
+  let seq = context.seq ?? 0
+  let state = startFold(context.before ?? { content: '', parts: [] })
   let broken: SessionDbError | undefined
   let ended = false
   let sending: Promise<void> | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
   let lastSent = Number.NEGATIVE_INFINITY
+  /** High surrogates at the end of a text, by the index of its part, until the other half of the pair arrives. */
+  const held = new Map<number | undefined, string>()
+  let replaced = 0
+  const onReplaced = () => {
+    replaced += 1
+  }
 
   void context.refused?.then(breakOff)
 
   function breakOff(error: unknown): void {
-    broken ??= toSessionDbError(error, 'The message could not be written. Try again.')
+    broken ??= toSessionDbError(error, 'The message could not be written. Resume it to go on.')
     clearTimeout(timer)
   }
 
   function add(delta: OutgoingDelta): void {
     if (broken !== undefined) throw broken
     if (ended) throw new SessionDbError('conflict', 'This stream has ended. Begin another message.')
+    if (delta.part && delta.part.at >= MAX_PARTS) {
+      throw new SessionDbError('too_large', `A message can have at most ${MAX_PARTS} parts.`)
+    }
     state = foldDelta(state, delta)
     buffer.add(delta)
     schedule()
   }
 
-  /** The first delta after a pause goes at once; those that follow share a flush. */
+  /** Appends text to a part, or to the message itself if `at` is undefined. */
+  function addText(at: number | undefined, delta: string): void {
+    const text = (held.get(at) ?? '') + delta
+    const [half] = HIGH_SURROGATE_AT_END.exec(text) ?? []
+    if (half === undefined) held.delete(at)
+    else held.set(at, half)
+    const whole = storableText(half === undefined ? text : text.slice(0, -1), onReplaced)
+    if (whole !== '') add(at === undefined ? { delta: whole } : { delta: whole, part: { at } })
+  }
+
+  function edit(at: number, { set, merge }: { set?: object; merge?: object }): void {
+    if (set !== undefined) held.delete(at)
+    add({
+      delta: '',
+      part: withinLimits({
+        at,
+        ...(set && { set: storableObject(set, onReplaced) }),
+        ...(merge && { merge: storableObject(merge, onReplaced) }),
+      }),
+    })
+  }
+
+  /** Replaces the halves of surrogate pairs whose other half never came. */
+  function releaseHeld(): void {
+    const keys = [...held.keys()]
+    held.clear()
+    for (const at of keys) {
+      onReplaced()
+      add({ delta: '\uFFFD', ...(at !== undefined && { part: { at } }) })
+    }
+  }
+
+  function partSlots(): PartSlot[] {
+    const lead = state.lead === '' ? [] : [{ at: undefined, part: { type: 'text' } as JsonObject }]
+    const slots = state.slots.map((part, at) => ({ at, part }))
+    return [...lead, ...slots.filter(({ part }) => Object.keys(part).length > 0)]
+  }
+
+  /** The first delta after a pause is sent immediately; those that follow share a flush. */
   function schedule(): void {
     if (ended || broken !== undefined || sending !== undefined) return
     clearTimeout(timer)
@@ -138,20 +195,45 @@ export function createMessageStream(context: MessageStreamContext): MessageStrea
   async function sendBuffered(): Promise<void> {
     if (broken !== undefined) return
     lastSent = performance.now()
-    const deltas = buffer.isEmpty ? [{ delta: '' }] : buffer.take(MAX_DELTAS)
+    try {
+      await sendDeltas(buffer.isEmpty ? [{ delta: '' }] : buffer.take(MAX_DELTAS))
+    } catch (error) {
+      breakOff(error)
+      await markFailed(error)
+    }
+  }
+
+  /** Sends deltas. Those that the server finds too large are split, and omitted if that doesn't help. */
+  async function sendDeltas(deltas: readonly OutgoingDelta[]): Promise<void> {
     try {
       await write([appendOf(deltas)])
       seq += deltas.length
     } catch (error) {
-      breakOff(error)
+      const parts = isRefused(error) ? halves(deltas) : undefined
+      if (parts === undefined) throw error
+      for (const part of parts) await sendDeltas(part)
     }
   }
 
-  function appendOf(deltas: OutgoingDelta[]): MutationInput {
-    return { collection: 'chatMessages', type: 'append', id, writer, seq, deltas }
+  /** Marks the message as failed if the server refused its content, so that it doesn't stay `streaming`. */
+  async function markFailed(error: unknown): Promise<void> {
+    if (!isRefused(error)) return
+    const reason: StreamError = { code: 'failed', message: error.message }
+    await write([updateOf('error', { ...metadata, stream: { writer, error: reason } })]).catch(
+      () => {},
+    )
   }
 
-  /** Sends the same batch until the server has answered it, one way or the other. */
+  function appendOf(deltas: readonly OutgoingDelta[]): MutationInput {
+    return { collection: 'chatMessages', type: 'append', id, writer, seq, deltas: [...deltas] }
+  }
+
+  function updateOf(status: 'complete' | 'error', changed: object): MutationInput {
+    const changes = { status, metadata: changed as JsonObject }
+    return { collection: 'chatMessages', type: 'update', id, changes }
+  }
+
+  /** Sends the same batch until the server has responded. */
   async function write(mutations: MutationInput[]): Promise<WriteResult> {
     const batch = { id: uuidv7(), mutations }
     const deadline = performance.now() + retryForMs
@@ -170,109 +252,96 @@ export function createMessageStream(context: MessageStreamContext): MessageStrea
     if (broken !== undefined) throw broken
   }
 
-  /** The last deltas go with the change that ends the message: one transaction, one round trip. */
-  async function end(status: 'complete' | 'error', changes: JsonObject): Promise<WriteResult> {
+  /** Sends the last deltas with the change that ends the message: one transaction, one round trip. */
+  async function end(status: 'complete' | 'error', given: object): Promise<WriteResult> {
+    if (!ended && broken === undefined) releaseHeld()
     ended = true
     clearTimeout(timer)
     while ((buffer.length > FULL || buffer.count > MAX_DELTAS) && broken === undefined) await send()
     await sending
     if (broken !== undefined) throw broken
-    const rest = buffer.isEmpty ? [] : [appendOf(buffer.take(MAX_DELTAS))]
-    const update = { collection: 'chatMessages', type: 'update', id } as const
+    const notes = replaced === 0 ? {} : { replacedCharacters: replaced }
+    const update = updateOf(status, { ...storableObject(given, () => {}), ...notes })
+    const rest = buffer.take(MAX_DELTAS)
     try {
-      return await write([...rest, { ...update, changes: { status, metadata: changes } }])
+      return await write(rest.length === 0 ? [update] : [appendOf(rest), update]).catch(
+        async (error) => {
+          if (!isRefused(error) || rest.length === 0) throw error
+          await sendDeltas(rest)
+          return write([update])
+        },
+      )
     } catch (error) {
       breakOff(error)
+      await markFailed(error)
       throw error
     }
+  }
+
+  async function fail(reason: string | StreamError, more: object): Promise<void> {
+    if (ended || broken !== undefined) return
+    const error: StreamError =
+      typeof reason === 'string' ? { code: 'failed', message: reason } : reason
+    const stream: StreamState = { writer, error }
+    await end('error', { ...metadata, ...more, stream })
   }
 
   const stream: MessageStream = {
     id,
     get content() {
-      return state.content
+      return folded(state).content
     },
     get parts() {
-      return state.parts
+      return folded(state).parts
     },
-    append: (delta) => delta !== '' && add({ delta }),
-    appendTo: (part, delta) => delta !== '' && add({ delta, part }),
-    setPart: (part) => add({ delta: '', part }),
+    append(delta) {
+      if (delta === '') return
+      const last = partSlots().at(-1)
+      if (last === undefined || last.at === undefined) addText(undefined, delta)
+      else stream.appendTo({ type: 'text' }, delta)
+    },
+    appendTo(part, delta) {
+      if (delta === '') return
+      const last = partSlots().at(-1)
+      const isSame = last?.at !== undefined && last.part.type === part.type
+      const at = isSame ? last.at : state.slots.length
+      if (!isSame) edit(at, { set: part })
+      addText(at, delta)
+    },
+    setPart(part) {
+      const same = partSlots().find((slot) => isSamePart(slot.part, part))
+      edit(same?.at ?? state.slots.length, { set: part })
+    },
     flush,
     finish: ({ metadata: more } = {}) => end('complete', { ...metadata, ...more }),
-    async fail(reason = 'The answer could not be completed.') {
-      if (ended || broken !== undefined) return
-      const error: StreamError =
-        typeof reason === 'string' ? { code: 'failed', message: reason } : reason
-      const stream: StreamState = { writer, error }
-      await end('error', { ...metadata, stream: stream as JsonObject })
-    },
-    pipe: (chunks) => pipeUIMessageStream(stream, chunks),
+    fail: (reason = 'The answer could not be completed.') => fail(reason, {}),
+    pipe: (chunks) =>
+      pipeUIMessageStream(chunks, {
+        slots: partSlots(),
+        next: state.slots.length,
+        metadata,
+        edit,
+        addText,
+        finish: (more) => end('complete', more),
+        fail,
+      }),
   }
   schedule()
   return stream
+}
+
+/** Returns true if the server refused what was sent, not the writer. */
+function isRefused(error: unknown): error is SessionDbError {
+  return error instanceof SessionDbError && (error.code === 'too_large' || error.code === 'invalid')
+}
+
+function isSamePart(one: JsonObject, other: JsonObject): boolean {
+  if (typeof other.toolCallId === 'string') return one.toolCallId === other.toolCallId
+  return typeof other.id === 'string' && one.type === other.type && one.id === other.id
 }
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, ms)
   })
-}
-
-/** A delta as an `append` mutation carries it. */
-export interface OutgoingDelta {
-  readonly delta: string
-  readonly part?: JsonObject
-}
-
-/** Deltas that wait to be sent, as few as they can be. */
-export interface DeltaBuffer {
-  readonly isEmpty: boolean
-  readonly count: number
-  /** UTF-16 units of text that wait. */
-  readonly length: number
-  add(delta: OutgoingDelta): void
-  /** Takes out up to so many, oldest first. */
-  take(limit: number): OutgoingDelta[]
-}
-
-/** Creates an empty buffer. Texts that follow each other become one; so do states of one tool call. */
-export function createDeltaBuffer(): DeltaBuffer {
-  let waiting: OutgoingDelta[] = []
-  let length = 0
-  return {
-    get isEmpty() {
-      return waiting.length === 0
-    },
-    get count() {
-      return waiting.length
-    },
-    get length() {
-      return length
-    },
-    add(delta) {
-      length += delta.delta.length
-      const last = waiting.at(-1)
-      const joined = last === undefined ? undefined : join(last, delta)
-      if (joined === undefined) waiting.push(delta)
-      else waiting[waiting.length - 1] = joined
-    },
-    take(limit) {
-      const taken = waiting.slice(0, limit)
-      waiting = waiting.slice(limit)
-      length = waiting.reduce((sum, { delta }) => sum + delta.length, 0)
-      return taken
-    },
-  }
-}
-
-function join(last: OutgoingDelta, next: OutgoingDelta): OutgoingDelta | undefined {
-  const [one, other] = [last.part, next.part]
-  if (one === undefined && other === undefined) return { delta: last.delta + next.delta }
-  if (one === undefined || other === undefined) return undefined
-  if (last.delta !== '' && next.delta !== '') {
-    return one.type === other.type ? { part: one, delta: last.delta + next.delta } : undefined
-  }
-  const isSameCall = typeof other.toolCallId === 'string' && one.toolCallId === other.toolCallId
-  return last.delta === '' && next.delta === '' && isSameCall ? next : undefined
 }

@@ -10,6 +10,32 @@ import {
 } from './fields.ts'
 
 /**
+ * An edit of one part of a message. Edits name their part by index, so folding any number of them is linear:
+ * of each part, the last `set` counts, with the later `merge`s and texts.
+ */
+export interface PartEdit {
+  /** The part's index, from 0. Indexes that are never set are skipped. */
+  readonly at: number
+  /** Replaces the part; `{}` removes it. */
+  readonly set?: JsonObject | undefined
+  /** Replaces these properties of the part, except for `text`. */
+  readonly merge?: JsonObject | undefined
+}
+
+/** The maximum number of parts in a streamed message. */
+export const MAX_PARTS = 10_000
+
+export const partEditSchema = /* @__PURE__ */ (() =>
+  z.strictObject({
+    at: z.int().check(z.nonnegative(), z.maximum(MAX_PARTS - 1)),
+    set: z.optional(jsonObjectField),
+    merge: z.optional(jsonObjectField),
+  }))()
+
+// Edits are validated when they are appended.
+const storedEditField = jsonObjectField as unknown as z.ZodMiniType<PartEdit, PartEdit>
+
+/**
  * A row of `chat_message_deltas`: a piece of a message that is being streamed. Rows are never updated. When
  * the stream ends, the database folds them into the message and deletes them.
  */
@@ -22,19 +48,18 @@ export const chatMessageDeltaRowSchema = /* @__PURE__ */ (() =>
     sessionId: idField,
     /** The time window in which the message was created; see `streamEpoch`. */
     epoch: textField,
-    /** Text that follows what is there: of the answer, or of the `part` when there is one. */
+    /** Text to append to the message, or to the part that `part` names. */
     delta: textField,
-    /** A part of the message that is not text: begun, or replaced when its tool call is known. */
-    part: z.nullable(jsonObjectField),
+    part: z.nullable(storedEditField),
     createdAt: z.date(),
   }))()
 
 export type ChatMessageDeltaRow = z.output<typeof chatMessageDeltaRowSchema>
 
-/** What a delta adds to a message. */
+/** A delta of a streamed message: text for the message or, with `part`, for one of its parts. */
 export interface MessageDelta {
   readonly delta: string
-  readonly part?: JsonObject | null | undefined
+  readonly part?: PartEdit | null | undefined
 }
 
 export const chatMessageDeltaColumns = /* @__PURE__ */ (() =>
@@ -136,56 +161,84 @@ export function toUIMessage(message: {
   }
 }
 
-/** What of a message grows while it is streamed. */
+/** The content of a streamed message. */
 export interface StreamedContent {
+  /** The text of the message: of its text parts if it has parts. */
   readonly content: string
-  /** AI SDK `UIMessage` parts; empty as long as the message is nothing but text. */
+  /** AI SDK `UIMessage` parts; empty as long as the message is only text. */
   readonly parts: readonly JsonValue[]
 }
 
+/** A message while deltas are folded into it. */
+export interface FoldState {
+  /** The message before the first delta; undefined after it. */
+  readonly untouched: StreamedContent | undefined
+  /** The text outside of parts. It becomes the first part once there are others. */
+  readonly lead: string
+  /** The parts by their index in `PartEdit`; `{}` for a part that was removed or never set. */
+  readonly slots: readonly JsonObject[]
+}
+
+const REMOVED: JsonObject = {}
+
+/** Starts to fold deltas into a message. */
+export function startFold(message: StreamedContent): FoldState {
+  const { content, parts } = message
+  return {
+    untouched: message,
+    lead: parts.length === 0 ? content : '',
+    slots: parts.map((part) => (isObject(part) ? part : REMOVED)),
+  }
+}
+
 /**
- * Adds a delta to what a message holds. The database does the same when the stream ends
- * (`session_db_fold_deltas`): the two must agree.
+ * Folds one delta into a message. The trigger function `session_db_fold_deltas` is its twin, which folds all
+ * deltas of a message with one statement when the stream ends.
  *
  * @example
- * foldDelta({ content: 'Hel', parts: [] }, { delta: 'lo' }) // { content: 'Hello', parts: [] }
+ * const state = foldDelta(startFold({ content: 'Hel', parts: [] }), { delta: 'lo' })
+ * folded(state) // { content: 'Hello', parts: [] }
  */
-export function foldDelta(
-  { content, parts }: StreamedContent,
-  { delta, part }: MessageDelta,
-): StreamedContent {
+export function foldDelta(state: FoldState, { delta, part }: MessageDelta): FoldState {
   if (part === null || part === undefined) {
-    const grown = parts.length === 0 ? parts : withText(parts, { type: 'text' }, delta)
-    return { content: content + delta, parts: grown }
+    if (delta === '') return state
+    return { untouched: undefined, lead: state.lead + delta, slots: state.slots }
   }
-  const before = parts.length === 0 && content !== '' ? [{ type: 'text', text: content }] : parts
-  return { content, parts: delta === '' ? withPart(before, part) : withText(before, part, delta) }
+  const { text: _, ...merged } = part.merge ?? {}
+  const before = part.set ?? state.slots[part.at] ?? REMOVED
+  const slots = [...state.slots]
+  while (slots.length < part.at) slots.push(REMOVED)
+  slots[part.at] = withText({ ...before, ...merged }, delta)
+  return { untouched: undefined, lead: state.lead, slots }
 }
 
-/** Text goes to the last part when that is of the same type, else to a new one. */
-function withText(
-  parts: readonly JsonValue[],
-  part: JsonObject,
-  delta: string,
-): readonly JsonValue[] {
-  const last = parts.at(-1)
-  if (!isObject(last) || last.type !== part.type) return [...parts, { ...part, text: delta }]
-  const text = typeof last.text === 'string' ? last.text : ''
-  return [...parts.slice(0, -1), { ...last, text: text + delta }]
+/** Returns the message's content and parts as folded so far. */
+export function folded({ untouched, lead, slots }: FoldState): StreamedContent {
+  if (untouched !== undefined) return { content: untouched.content, parts: untouched.parts }
+  const kept = slots.filter((slot) => Object.keys(slot).length > 0)
+  if (kept.length === 0) return { content: lead, parts: [] }
+  const parts = lead === '' ? kept : [{ type: 'text', text: lead }, ...kept]
+  return { content: parts.map(textOf).join(''), parts }
 }
 
-/** A part replaces the one of the same tool call, or of the same type and id. */
-function withPart(parts: readonly JsonValue[], part: JsonObject): readonly JsonValue[] {
-  const place = parts.findIndex((other) => isObject(other) && isSamePart(other, part))
-  return place < 0 ? [...parts, part] : parts.with(place, part)
+/** Folds deltas into a message's content and parts. */
+export function foldDeltas(
+  message: StreamedContent,
+  deltas: readonly MessageDelta[],
+): StreamedContent {
+  return folded(deltas.reduce(foldDelta, startFold(message)))
 }
 
-function isSamePart(one: JsonObject, other: JsonObject): boolean {
-  if (typeof other.toolCallId === 'string') return one.toolCallId === other.toolCallId
-  if (typeof one.toolCallId === 'string') return false
-  return typeof other.id === 'string' && one.type === other.type && one.id === other.id
+function withText(part: JsonObject, delta: string): JsonObject {
+  if (delta === '') return part
+  const { type = 'text', text } = part
+  return { ...part, type, text: (typeof text === 'string' ? text : '') + delta }
 }
 
-function isObject(value: JsonValue | undefined): value is JsonObject {
+function textOf({ type, text }: JsonObject): string {
+  return type === 'text' && typeof text === 'string' ? text : ''
+}
+
+function isObject(value: JsonValue): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

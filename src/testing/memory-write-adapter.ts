@@ -2,6 +2,7 @@ import { isSqlCondition, type SessionAccess, seesSession, writeRule } from '../a
 import { type ColumnTexts, type Condition, matches } from '../access/condition.ts'
 import { withinTenant } from '../access/within-tenant.ts'
 import { SessionDbError } from '../errors.ts'
+import type { JsonValue } from '../schema/fields.ts'
 import {
   type ColumnMap,
   type Principal,
@@ -332,6 +333,9 @@ function storedAlready(tables: Tables, tenantId: string, { id, seq, deltas }: Ap
   return deltas.filter(({ delta, part = null }, index) => {
     const key = deltaKeyOf({ tenantId, messageId: id, seq: seq + index })
     const stored = tables.chatMessageDeltas.get(key)
-    return stored?.delta === delta && jsonbText(stored.part) === jsonbText(part)
+    return (
+      stored?.delta === delta &&
+      jsonbText(stored.part as JsonValue) === jsonbText(part as JsonValue)
+    )
   }).length
 }

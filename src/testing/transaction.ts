@@ -3,7 +3,7 @@ import {
   type ChatMessageDeltaRow,
   type ChatThreadRow,
   type CollectionName,
-  foldDelta,
+  foldDeltas,
   streamStateOf,
 } from '../schema/index.ts'
 import type { AppRow } from './app-tables.ts'
@@ -345,7 +345,7 @@ export function foldStream(
   const isSameWriter = streamStateOf(old.metadata).writer === streamStateOf(row.metadata).writer
   if (row.status === 'streaming' && isSameWriter) return undefined
   const deltas = deltasOf(tables, old)
-  const { content, parts } = deltas.reduce(foldDelta, old)
+  const { content, parts } = foldDeltas(old, deltas)
   const last = deltas.at(-1)
   return {
     content: row.content === old.content ? content : row.content,

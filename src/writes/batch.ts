@@ -1,8 +1,9 @@
 import * as z from 'zod/mini'
 import { chatMessageInsertSchema, chatMessageUpdateSchema } from '../schema/chat-message.ts'
 import { chatThreadInsertSchema, chatThreadUpdateSchema } from '../schema/chat-thread.ts'
-import { idField, integerField, jsonObjectField, textField } from '../schema/fields.ts'
+import { idField, integerField, textField } from '../schema/fields.ts'
 import { sessionInsertSchema, sessionUpdateSchema } from '../schema/session.ts'
+import { partEditSchema } from '../schema/streamed-message.ts'
 import type { CollectionName } from '../schema/tables.ts'
 import { timelineEventInsertSchema, timelineEventUpdateSchema } from '../schema/timeline-event.ts'
 import { validate } from '../schema/validate.ts'
@@ -51,7 +52,7 @@ const appendSchema = z.strictObject({
   /** The number of the first delta; the others are numbered consecutively. */
   seq: integerField,
   deltas: z
-    .array(z.strictObject({ delta: textField, part: z.optional(jsonObjectField) }))
+    .array(z.strictObject({ delta: textField, part: z.optional(partEditSchema) }))
     .check(z.minLength(1), z.maxLength(MAX_DELTAS)),
 })
 

@@ -1,10 +1,13 @@
 import { isChangeMessage, ShapeStream } from '@electric-sql/client'
 import type { SyncConfig } from '@tanstack/db'
 import type { ChatMessage } from '../../schema/chat-message.ts'
-import type { JsonObject } from '../../schema/fields.ts'
 import {
+  type FoldState,
   foldDelta,
+  folded,
+  type PartEdit,
   type StreamedContent,
+  startFold,
   streamEpoch,
   streamStateOf,
 } from '../../schema/streamed-message.ts'
@@ -109,7 +112,7 @@ interface StreamedDelta {
   readonly messageId: string
   readonly seq: number
   readonly delta: string
-  readonly part: JsonObject | null
+  readonly part: PartEdit | null
 }
 
 interface DeltaStream {
@@ -165,7 +168,7 @@ function openDeltaStream(
 /** A streaming message: its row in the shape, and the deltas received since. */
 interface StreamedRow {
   readonly base: ChatMessage
-  readonly grown: StreamedContent
+  readonly grown: FoldState
   /** Number of the next delta. */
   readonly next: number
   /** Deltas that arrived before the ones they follow. */
@@ -191,7 +194,7 @@ function createStreamedRows(rowOf: (id: string) => ChatMessage | undefined) {
 
   function begin(base: ChatMessage): StreamedRow {
     const next = streamStateOf(base.metadata).from ?? 0
-    const row: StreamedRow = { base, grown: base, next, early: new Map() }
+    const row: StreamedRow = { base, grown: startFold(base), next, early: new Map() }
     return (deltasOf.get(base.id) ?? []).reduce(grown, row)
   }
 
@@ -217,7 +220,7 @@ function createStreamedRows(rowOf: (id: string) => ChatMessage | undefined) {
       const isSame = known !== undefined && isSameStream(known.base, base)
       const row = isSame ? { ...known, base } : begin(base)
       rows.set(value.id, row)
-      return { ...value, content: row.grown.content, parts: row.grown.parts }
+      return { ...value, ...folded(row.grown) }
     },
     remove: (id: string) => void rows.delete(id),
     /** Forgets the rows, which the shape will send again. */
@@ -233,11 +236,7 @@ function createStreamedRows(rowOf: (id: string) => ChatMessage | undefined) {
         rows.set(delta.messageId, next)
         touched.set(delta.messageId, next)
       }
-      return [...touched].map(([id, { grown: now }]) => ({
-        id,
-        content: now.content,
-        parts: now.parts,
-      }))
+      return [...touched].map(([id, row]) => ({ id, ...folded(row.grown) }))
     },
     forgetDeltas: () => deltasOf.clear(),
   }
@@ -261,5 +260,5 @@ function grown(row: StreamedRow, delta: StreamedDelta): StreamedRow {
     next += 1
     following = early.get(next)
   }
-  return { ...row, grown: { content: content.content, parts: content.parts }, next, early }
+  return { ...row, grown: content, next, early }
 }

@@ -4,7 +4,7 @@ import {
   type ColumnDefinition,
   chatMessageColumns,
   chatMessageRowSchema,
-  foldDelta,
+  foldDeltas,
   type MessageDelta,
   type Principal,
 } from '../../schema/index.ts'
@@ -42,7 +42,7 @@ export async function readMessage<P extends Principal>(
   if (stored === undefined) return undefined
   const message = toMessage(JSON.parse(stored.message) as Record<string, unknown>)
   const deltas = JSON.parse(stored.deltas) as MessageDelta[]
-  return { ...message, ...deltas.reduce(foldDelta, message) }
+  return { ...message, ...foldDeltas(message, deltas) }
 }
 
 function toMessage(row: Record<string, unknown>): ChatMessage {

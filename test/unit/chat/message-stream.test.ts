@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createMessageStream, type MessageStream } from '../../../src/chat/message-stream.ts'
-import { foldDelta, type StreamedContent } from '../../../src/schema/index.ts'
+import { type FoldState, foldDelta, folded, startFold } from '../../../src/schema/index.ts'
 import type { WriteBatchInput, WriteResult } from '../../../src/writes/index.ts'
 
 function openStream() {
-  let stored: StreamedContent = { content: '', parts: [] }
+  let stored: FoldState = startFold({ content: '', parts: [] })
   const sent: WriteBatchInput[] = []
   const stream = createMessageStream({
     id: 'm1',
@@ -20,7 +20,7 @@ function openStream() {
       return { batchId: batch.id, txid: 1, mutations: [] }
     },
   })
-  return { stream, sent, stored: () => stored }
+  return { stream, sent, stored: () => folded(stored) }
 }
 
 type Say = (stream: MessageStream) => void
