@@ -12,7 +12,7 @@ const GUIDE = resolve(import.meta.dirname, '../../docs/getting-started.md')
 
 /** The guide's long-running commands, with the line they print when they are ready. */
 const SERVERS: Readonly<Record<string, RegExp>> = {
-  'npx session-db dev': /ready .*ELECTRIC_URL=\S+/,
+  'npx session-db dev': /ready [\s\S]*ELECTRIC_URL=\S+/,
   'npm run dev': /Local:\s+http\S+/,
 }
 

@@ -1,5 +1,8 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { Command } from 'commander'
 import type { DevStack, DevStackOptions } from '../../dev/index.ts'
+import { SessionDbError } from '../../errors.ts'
 import { colorsFor } from '../colors.ts'
 import { parseBytes, parsePort } from '../options.ts'
 
@@ -12,6 +15,10 @@ type DevOptions = Pick<
 export function devCommand(): Command {
   return new Command('dev')
     .description('run Postgres and a shape server for development until Ctrl-C')
+    .argument(
+      '[command...]',
+      'after --: a command to run with DATABASE_URL and ELECTRIC_URL set and the tables migrated',
+    )
     .option('--directory <dir>', 'directory for the data', '.session-db')
     .option('--database <name>', 'database name (default: session_db)')
     .option('--password <password>', 'superuser password of a new database (default: generated)')
@@ -24,10 +31,11 @@ export function devCommand(): Command {
     .option('--chunk-bytes <bytes>', "maximum size of a chunk of a shape's log", parseBytes)
     .option('--secret <secret>', 'require this secret on every shape request')
     .option('--json', 'print one JSON line: { databaseUrl, electricUrl, directory }')
+    .addHelpText('after', '\nExample: session-db dev -- npm run dev')
     .action(runDev)
 }
 
-async function runDev({ json, ...options }: DevOptions): Promise<void> {
+async function runDev(command: string[], { json, ...options }: DevOptions): Promise<void> {
   const { startDevStack } = await import('../../dev/index.ts')
   const { dim } = colorsFor(process.stderr)
   const log = (message: string) => process.stderr.write(`${dim(`session-db: ${message}`)}\n`)
@@ -38,37 +46,71 @@ async function runDev({ json, ...options }: DevOptions): Promise<void> {
   // Until the stack is up, a signal ends this process and with it the processes that it started.
   const stack = await startDevStack({ ...options, log, onUnexpectedExit: fail })
   try {
-    process.stdout.write(`${json ? jsonLine(stack) : readyLine(stack)}\n`)
-    await Promise.race([stopSignal(), failure])
+    if (command.length > 0) {
+      process.exitCode = await Promise.race([runCommand(command, stack, options.secret), failure])
+    } else {
+      process.stdout.write(`${json ? jsonLine(stack) : readyText(stack)}\n`)
+      await Promise.race([stopSignal(), failure])
+    }
     log('stopping')
   } finally {
     await stack.stop()
   }
 }
 
+/** Migrates the database and runs a command on it. Returns the command's exit code. */
+async function runCommand(
+  [program = '', ...args]: readonly string[],
+  { databaseUrl, electricUrl }: DevStack,
+  secret: string | undefined,
+): Promise<number> {
+  const { migrate } = await import('../../server/index.ts')
+  await migrate({ database: databaseUrl })
+  const env = {
+    ...process.env,
+    DATABASE_URL: databaseUrl,
+    ELECTRIC_URL: electricUrl,
+    ...(secret !== undefined && { ELECTRIC_SECRET: secret }),
+  }
+  // On Windows, npm and npx are scripts, which only a shell runs.
+  const child = spawn(program, args, { env, stdio: 'inherit', shell: process.platform === 'win32' })
+  const exited = once(child, 'exit').catch((cause: unknown) => {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new SessionDbError('invalid', `Cannot run ${program}: ${reason}`, { cause })
+  })
+  void stopSignal((signal) => passOn(child, signal))
+  const [code] = await exited
+  return typeof code === 'number' ? code : 1
+}
+
+/** Passes a signal on, but not Ctrl-C in a terminal, which reaches the command by itself. */
+function passOn(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal)
+}
+
 function jsonLine({ databaseUrl, electricUrl, directory }: DevStack): string {
   return JSON.stringify({ databaseUrl, electricUrl, directory })
 }
 
-function readyLine({ databaseUrl, electricUrl }: DevStack): string {
+function readyText({ databaseUrl, electricUrl }: DevStack): string {
   const { bold, green, dim } = colorsFor(process.stdout)
-  const variable = (name: string, value: string) => `${dim(`${name}=`)}${bold(value)}`
+  const variable = (name: string, value: string) => `export ${name}=${bold(value)}`
   return [
-    green('ready'),
+    `${green('ready')} ${dim('(Ctrl-C stops). In other terminals:')}`,
     variable('DATABASE_URL', databaseUrl),
     variable('ELECTRIC_URL', electricUrl),
-    dim('(Ctrl-C stops)'),
-  ].join('  ')
+  ].join('\n')
 }
 
 /** Resolves on the first signal. A second one exits immediately. */
-function stopSignal(): Promise<void> {
+function stopSignal(onSignal: (signal: NodeJS.Signals) => void = () => {}): Promise<void> {
   return new Promise((resolve) => {
     let asked = false
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(signal, () => {
         if (asked) process.exit(1)
         asked = true
+        onSignal(signal)
         resolve()
       })
     }

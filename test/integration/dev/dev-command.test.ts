@@ -101,11 +101,54 @@ test('cuts pages of shapes at the given size', async () => {
   }
 })
 
-test('prints one line with both URLs by default', async () => {
+test('prints export lines by default', async () => {
   const program = run('dev', '--directory', await directories.create())
-  expect(await program.firstLine).toMatch(
-    /^ready {2}DATABASE_URL=postgresql:\S+\/session_db {2}ELECTRIC_URL=http:\/\/127\.0\.0\.1:\d+ {2}\(Ctrl-C stops\)$/,
+  expect(await program.firstLine).toBe('ready (Ctrl-C stops). In other terminals:')
+  await eventually(() =>
+    expect(program.output.stdout).toMatch(
+      /\nexport DATABASE_URL=postgresql:\S+\/session_db\nexport ELECTRIC_URL=http:\/\/127\.0\.0\.1:\d+\n$/,
+    ),
   )
+})
+
+test('runs a command with both variables and migrated tables, and exits with its code', async () => {
+  const directory = await directories.create()
+  const script = `
+    const { Client } = require('pg')
+    const client = new Client({ connectionString: process.env.DATABASE_URL })
+    client.connect().then(() => client.query('SELECT count(*)::int AS n FROM sessions')).then(({ rows }) => {
+      console.log(JSON.stringify([rows[0].n, process.env.ELECTRIC_URL, process.env.ELECTRIC_SECRET]))
+      process.exit(7)
+    })`
+  const flags = ['--directory', directory, '--secret', 'right']
+  const program = run('dev', ...flags, '--', process.execPath, '-e', script)
+  expect(JSON.parse(await program.firstLine)).toEqual([
+    0,
+    expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+    'right',
+  ])
+  expect((await program.ended).code).toBe(7)
+  expect(postgresProcessesOf(join(directory, 'postgres/data'))).toEqual([])
+})
+
+test('passes a signal on to its command, and stops everything after it', async () => {
+  const directory = await directories.create()
+  const script = `
+    process.on('SIGTERM', () => { console.log('stopped'); process.exit(0) })
+    setInterval(() => {}, 1000)
+    console.log('started')`
+  const program = run('dev', '--directory', directory, '--', process.execPath, '-e', script)
+  expect(await program.firstLine).toBe('started')
+  program.kill('SIGTERM')
+  expect((await program.ended).code).toBe(0)
+  expect(program.output.stdout).toContain('stopped')
+  expect(postgresProcessesOf(join(directory, 'postgres/data'))).toEqual([])
+})
+
+test('names a command that does not exist', async () => {
+  const program = run('dev', '--directory', await directories.create(), '--', 'no-such-program')
+  expect((await program.ended).code).toBe(1)
+  expect(program.output.stderr).toContain('session-db: Cannot run no-such-program')
 })
 
 test('kill -9 of its process group ends Postgres; the next start has the same URLs and data', async () => {
