@@ -18,6 +18,8 @@ type Handler = (request: ProtocolRequest) => Promise<ProtocolAnswer>
  *
  * @param options.port 0, the default, for any free port
  * @param options.allowOrigin decides which web pages may send requests; default: loopback origins
+ * @param options.checksHost refuses host names that are not loopback ones, as those of DNS rebinding;
+ *   default: true when `host` is a loopback address
  * @throws when the port is taken
  */
 export async function listen(
@@ -26,11 +28,12 @@ export async function listen(
     port?: number
     host?: string
     allowOrigin?: ((origin: string) => boolean) | undefined
+    checksHost?: boolean | undefined
   } = {},
 ): Promise<HttpListener> {
   const { port = 0, host = '127.0.0.1', allowOrigin = isLoopbackOrigin } = options
   // A server that listens on other interfaces has other names.
-  const checksHost = isLoopback(host)
+  const checksHost = options.checksHost ?? isLoopback(host)
   const server = createServer((incoming, outgoing) => {
     const { origin, host: name = 'localhost' } = incoming.headers
     const isAllowed =
