@@ -83,7 +83,7 @@ describe.skipIf(!hasDebianPostgres)('a database past its first 4 billion transac
     await db.actions.createThread({ id: 't', sessionId: 's', mode: 'session', title: 'T' })
       .committed
     await db.actions.appendMessage({ threadId: 't', role: 'user', content: 'zero' }).committed
-    const { messages } = db.thread({ id: 't', sessionId: 's1' })
+    const { messages } = db.thread({ id: 't', sessionId: 's' })
     const { threads } = db.session('s')
     await Promise.all([messages.preload(), threads.preload()])
     const events = record(messages, ({ content, version }) => `${content} ${version}`)
