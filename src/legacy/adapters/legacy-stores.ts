@@ -25,11 +25,11 @@ export function createLegacyStores<R extends { [Name in keyof LegacyRecords]?: o
   const write = (...mutations: JsonObject[]) =>
     store.write(principal, { id: randomUUID(), mutations })
   const context: LegacyContext = { ...options, ids, write }
-  const threads = createThreadStore<R>(context)
+  const { activeThreadId, ...threads } = createThreadStore<R>(context)
   return {
     ...threads,
-    ...createMessageStore<R>(context, threads),
-    ...createToolEventStore<R>(context, threads),
+    ...createMessageStore<R>(context, { ...threads, activeThreadId }),
+    ...createToolEventStore<R>(context, { activeThreadId }),
     ...createUploadStore<R>(context),
   }
 }

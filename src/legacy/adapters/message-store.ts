@@ -67,12 +67,6 @@ export function createMessageStore<R>(context: LegacyContext, threads: ThreadSto
     return found
   }
 
-  async function threadOf(sessionId: string, mode: LegacyMode, threadId: string | undefined) {
-    if (threadId) return threadId
-    const active = await threads.getActiveChatThread(sessionId, mode)
-    return (active as { readonly id: string }).id
-  }
-
   async function listChatMessagesByThread(threadId: string): Promise<Message[]> {
     return (await select('m.thread_id = $3', threadId)).map(toRecord)
   }
@@ -93,7 +87,7 @@ export function createMessageStore<R>(context: LegacyContext, threads: ThreadSto
       mode: LegacyMode,
       threadId?: string,
     ): Promise<Message[]> {
-      const thread = await threadOf(sessionId, mode, threadId)
+      const thread = threadId || (await threads.activeThreadId(sessionId, mode))
       const where = 'm.session_id = $3 AND t.mode = $4 AND m.thread_id = $5'
       return (await select(where, ids.stored(sessionId), mode, thread)).map(toRecord)
     },
@@ -101,7 +95,7 @@ export function createMessageStore<R>(context: LegacyContext, threads: ThreadSto
     /** Appends a message. If the thread has one with this `clientMessageId`, that one is returned. */
     async appendChatMessage(input: LegacyMessageInput): Promise<Message> {
       const { role, content, clientMessageId, misalignmentId, evidence, contextEvents } = input
-      const threadId = await threadOf(input.sessionId, input.mode, input.threadId)
+      const threadId = input.threadId || (await threads.activeThreadId(input.sessionId, input.mode))
       const metadata = JSON.parse(JSON.stringify({ misalignmentId, evidence, contextEvents }))
       const id = `chat_${randomUUID()}`
       const message = { id, threadId, role, content, metadata }

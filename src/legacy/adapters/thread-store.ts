@@ -114,25 +114,30 @@ export function createThreadStore<R>(context: LegacyContext) {
   }
 
   /**
-   * Returns the active thread, or creates one. The id of a new one follows from the threads that exist:
-   * of concurrent requests one creates it, and the others find it after a conflict. If they don't, the
-   * id is taken in another session, and the thread gets a random one.
+   * Returns the id of the active thread, or creates one. The id of a new one follows from the threads
+   * that exist: of concurrent requests one creates it, and the others find it after a conflict. If they
+   * don't, the id is taken in another session, and the thread gets a random one.
    */
-  async function getActiveChatThread(sessionId: string, mode: LegacyMode): Promise<Thread> {
+  async function activeThreadId(sessionId: string, mode: LegacyMode): Promise<string> {
+    const stored = ids.stored(sessionId)
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      // One query for both: between two, another request could create a thread.
-      const threads = await listChatThreads(sessionId, mode)
-      const records = threads as LegacyThreadRecord[]
-      const active = records.findIndex(({ status }) => status === 'active')
-      if (active !== -1) return threads[active] as Thread
+      // One query for all threads: between two, another request could create one.
+      const { rows } = await database.query<{ id: string; isActive: boolean }>(
+        `SELECT t.id, t.status = 'active' AS "isActive" FROM chat_threads t
+         JOIN sessions s ON s.tenant_id = t.tenant_id AND s.id = t.session_id
+         WHERE ${VISIBLE} AND t.session_id = $3 AND t.mode = $4`,
+        [tenantId, userId, stored, mode],
+      )
+      const active = rows.find(({ isActive }) => isActive)
+      if (active !== undefined) return active.id
       await ensureSession(sessionId)
-      const taken = new Set(records.map(({ id }) => id))
-      let number = records.length + 1
+      const taken = new Set(rows.map(({ id }) => id))
+      let number = rows.length + 1
       // After deletions an older thread can have this number.
-      while (taken.has(threadId(ids.stored(sessionId), mode, number))) number += 1
+      while (taken.has(threadId(stored, mode, number))) number += 1
       const isTaken = attempt >= MAX_CONFLICTS
-      const id = isTaken ? `thread_${randomUUID()}` : threadId(ids.stored(sessionId), mode, number)
-      await orConflict(() => insertThread(id, sessionId, mode, records.length + 1))
+      const id = isTaken ? `thread_${randomUUID()}` : threadId(stored, mode, number)
+      await orConflict(() => insertThread(id, sessionId, mode, rows.length + 1))
     }
     throw new SessionDbError(
       'unavailable',
@@ -150,9 +155,13 @@ export function createThreadStore<R>(context: LegacyContext) {
   }
 
   return {
+    activeThreadId,
     listChatThreads,
     getChatThreadById,
-    getActiveChatThread,
+    /** Returns the active thread, or creates one. */
+    async getActiveChatThread(sessionId: string, mode: LegacyMode): Promise<Thread> {
+      return requireThread(await activeThreadId(sessionId, mode))
+    },
     startNewChatThread,
     /** Activates a thread and archives the previous one. */
     setActiveChatThread,

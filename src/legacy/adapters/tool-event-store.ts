@@ -51,7 +51,10 @@ const TOOL_EVENTS = `
   WHERE ${VISIBLE} AND m.role = 'tool'`
 
 /** The old store of tool events, which are stored as messages of role `tool`. */
-export function createToolEventStore<R>(context: LegacyContext, threads: ThreadStore<R>) {
+export function createToolEventStore<R>(
+  context: LegacyContext,
+  threads: Pick<ThreadStore<R>, 'activeThreadId'>,
+) {
   type ToolEvent = RecordsOf<R>['toolEvent']
   const { database, principal, ids, write } = context
 
@@ -74,8 +77,7 @@ export function createToolEventStore<R>(context: LegacyContext, threads: ThreadS
     input: LegacyToolEventInput,
     mode: LegacyMode = 'session',
   ): Promise<ToolEvent> {
-    const active = input.threadId ?? (await threads.getActiveChatThread(input.sessionId, mode))
-    const threadId = typeof active === 'string' ? active : (active as { readonly id: string }).id
+    const threadId = input.threadId ?? (await threads.activeThreadId(input.sessionId, mode))
     const { status = 'executing', startedAt = new Date().toISOString(), completedAt } = input
     const { latencyMs, contextEvents, toolName } = input
     const id = input.id ?? `tool_${randomUUID()}`

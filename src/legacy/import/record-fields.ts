@@ -4,7 +4,7 @@ import { storableText } from '../../timeline/events.ts'
 const MAX_DEPTH = 100
 
 /** The metadata of a record that has only known fields. */
-export const NO_METADATA: JsonObject = Object.freeze({})
+const NO_METADATA: JsonObject = Object.freeze({})
 
 /** The reason why a record cannot be imported. */
 export class BadRecordError extends Error {
