@@ -16,6 +16,7 @@ const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
   'own-shapes.md': ['test/integration/shapes/own-shapes.test.ts'],
   'message-streaming.md': ['test/integration/docs/message-streaming.test.ts'],
   'offline.md': ['test/integration/docs/offline.test.ts'],
+  'operations.md': ['test/integration/docs/operations.test.ts'],
   'recipes/ai-sdk.md': ['test/integration/docs/recipes/ai-sdk.test.ts'],
   'recipes/bearer-token.md': ['test/integration/docs/recipes/bearer-token.test.ts'],
   'recipes/drizzle-and-prisma.md': ['test/integration/docs/recipes/drizzle.test.ts'],
