@@ -45,11 +45,16 @@ async function runDev(command: string[], { json, ...options }: DevOptions): Prom
   })
   // Until the stack is up, a signal ends this process and with it the processes that it started.
   const stack = await startDevStack({ ...options, log, onUnexpectedExit: fail })
+  const variables = {
+    DATABASE_URL: stack.databaseUrl,
+    ELECTRIC_URL: stack.electricUrl,
+    ...(options.secret !== undefined && { ELECTRIC_SECRET: options.secret }),
+  }
   try {
     if (command.length > 0) {
-      process.exitCode = await Promise.race([runCommand(command, stack, options.secret), failure])
+      process.exitCode = await Promise.race([runCommand(command, variables, failure), failure])
     } else {
-      process.stdout.write(`${json ? jsonLine(stack) : readyText(stack)}\n`)
+      process.stdout.write(`${json ? jsonLine(stack) : readyText(variables)}\n`)
       await Promise.race([stopSignal(), failure])
     }
     log('stopping')
@@ -58,26 +63,22 @@ async function runDev(command: string[], { json, ...options }: DevOptions): Prom
   }
 }
 
-/** Migrates the database and runs a command on it. Returns the command's exit code. */
+/** Migrates the database and runs a command on it; stops it if the stack fails. Returns its exit code. */
 async function runCommand(
   [program = '', ...args]: readonly string[],
-  { databaseUrl, electricUrl }: DevStack,
-  secret: string | undefined,
+  variables: { readonly DATABASE_URL: string },
+  failure: Promise<never>,
 ): Promise<number> {
   const { migrate } = await import('../../server/index.ts')
-  await migrate({ database: databaseUrl })
-  const env = {
-    ...process.env,
-    DATABASE_URL: databaseUrl,
-    ELECTRIC_URL: electricUrl,
-    ...(secret !== undefined && { ELECTRIC_SECRET: secret }),
-  }
+  await migrate({ database: variables.DATABASE_URL })
+  const env = { ...process.env, ...variables }
   // On Windows, npm and npx are scripts, which only a shell runs.
   const child = spawn(program, args, { env, stdio: 'inherit', shell: process.platform === 'win32' })
   const exited = once(child, 'exit').catch((cause: unknown) => {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new SessionDbError('invalid', `Cannot run ${program}: ${reason}`, { cause })
   })
+  failure.catch(() => child.kill())
   void stopSignal((signal) => passOn(child, signal))
   const [code] = await exited
   return typeof code === 'number' ? code : 1
@@ -92,13 +93,12 @@ function jsonLine({ databaseUrl, electricUrl, directory }: DevStack): string {
   return JSON.stringify({ databaseUrl, electricUrl, directory })
 }
 
-function readyText({ databaseUrl, electricUrl }: DevStack): string {
+function readyText(variables: Readonly<Record<string, string>>): string {
   const { bold, green, dim } = colorsFor(process.stdout)
-  const variable = (name: string, value: string) => `export ${name}=${bold(value)}`
+  const quoted = (value: string) => `'${value.replaceAll("'", "'\\''")}'`
   return [
     `${green('ready')} ${dim('(Ctrl-C stops). In other terminals:')}`,
-    variable('DATABASE_URL', databaseUrl),
-    variable('ELECTRIC_URL', electricUrl),
+    ...Object.entries(variables).map(([name, value]) => `export ${name}=${bold(quoted(value))}`),
   ].join('\n')
 }
 

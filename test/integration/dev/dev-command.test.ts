@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, test } from 'vitest'
@@ -101,13 +102,16 @@ test('cuts pages of shapes at the given size', async () => {
   }
 })
 
-test('prints export lines by default', async () => {
-  const program = run('dev', '--directory', await directories.create())
+test('prints export lines by default, quoted for a shell', async () => {
+  const args = ['--directory', await directories.create(), '--password', "it's", '--secret', "it's"]
+  const program = run('dev', ...args)
   expect(await program.firstLine).toBe('ready (Ctrl-C stops). In other terminals:')
-  await eventually(() =>
-    expect(program.output.stdout).toMatch(
-      /\nexport DATABASE_URL=postgresql:\S+\/session_db\nexport ELECTRIC_URL=http:\/\/127\.0\.0\.1:\d+\n$/,
-    ),
+  await eventually(() => expect(program.output.stdout).toContain('ELECTRIC_SECRET'))
+  const names = ['DATABASE_URL', 'ELECTRIC_URL', 'ELECTRIC_SECRET']
+  const lines = program.output.stdout.split('\n').slice(1).join('\n')
+  const script = `${lines}\n${names.map((name) => `echo "$${name}"`).join('\n')}`
+  expect(execFileSync('/bin/sh', ['-c', script], { encoding: 'utf8' })).toMatch(
+    /^postgresql:\S+:it's@\S+\/session_db\nhttp:\/\/127\.0\.0\.1:\d+\nit's\n$/,
   )
 })
 
