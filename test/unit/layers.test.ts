@@ -149,4 +149,22 @@ describe('layers', () => {
     const broken = imports.filter(({ specifier }) => specifier === 'zod')
     expect(broken.map(({ file }) => file)).toEqual([])
   })
+
+  test('no file imports itself through others, types included', () => {
+    const imported = (file: string) =>
+      imports
+        .filter((found) => found.file === file && found.specifier.startsWith('.'))
+        .map(({ specifier }) => relative(SRC, resolve(dirname(join(SRC, file)), specifier)))
+    const done = new Set<string>()
+    const cycles: string[] = []
+    const visit = (file: string, path: readonly string[]): void => {
+      const at = path.indexOf(file)
+      if (at >= 0) cycles.push([...path.slice(at), file].join(' → '))
+      if (at >= 0 || done.has(file)) return
+      for (const next of imported(file)) visit(next, [...path, file])
+      done.add(file)
+    }
+    for (const { file } of imports) visit(file, [])
+    expect(cycles).toEqual([])
+  })
 })

@@ -9,7 +9,8 @@ import type { WriteResult } from '../../writes/result.ts'
 import { checkPrincipal } from '../http/authenticate.ts'
 import { fromDatabaseError, isDatabaseError } from '../store/errors.ts'
 import type { ByteRange } from './content/content-store.ts'
-import { claimJob, runJob } from './derivation/jobs.ts'
+import { claimJob } from './derivation/jobs.ts'
+import { runJob } from './derivation/run-job.ts'
 import { type SessionWorker, type SessionWorkerOptions, startWorker } from './derivation/worker.ts'
 import {
   beginUpload,

@@ -1,106 +1,4 @@
 import type { ClientBase, Pool } from 'pg'
-import { LogError } from '../../../timeline/content.ts'
-import { inCopyTransaction } from '../../connections.ts'
-import { failUpload } from '../receive-content.ts'
-import type { UploadContext } from '../upload-state.ts'
-import { deriveSession } from './derive-session.ts'
-import { sealContent } from './seal-content.ts'
-
-const MAX_ATTEMPTS = 5
-/** Retries after 5, 20, 80 and 320 s, so uploads survive a content store that is down for minutes. */
-const FIRST_DELAY_MS = 5_000
-const GAVE_UP =
-  'This file could not be processed after several attempts. Upload it again or contact support.'
-
-interface RunJobOptions {
-  /** Lease duration in ms: a job whose holder sends no heartbeat for this long is taken over. */
-  readonly leaseMs: number
-  /** Interval of heartbeats and progress updates, in ms. */
-  readonly progressMs: number
-  /** The content's hash, if already known. */
-  readonly sha256?: string | undefined
-}
-
-/**
- * Runs a job: stores the content under its hash and derives the timeline in one transaction that also
- * sets the session to `ready`, so a session is never ready and partial. A failure is retried later, up
- * to five attempts; then the session is failed.
- */
-export async function runJob(
-  context: UploadContext,
-  job: DerivationJob,
-  options: RunJobOptions,
-): Promise<void> {
-  if (job.attempts > MAX_ATTEMPTS) {
-    await failUpload(context, job.tenantId, job.sessionId, GAVE_UP)
-    return
-  }
-  const heartbeat = startHeartbeat(context, job, options)
-  try {
-    await sealContent(context, job, options.sha256)
-    await inCopyTransaction(context.pool, async (client) => {
-      // A machine that disappears without closing its connection must not keep its locks.
-      await client.query("SET LOCAL idle_in_transaction_session_timeout = '60s'")
-      const onProgress = (progress: JobProgress) => {
-        heartbeat.progress = progress
-        if (heartbeat.lost) throw new LeaseLostError()
-      }
-      const { maxBytes } = context.limits
-      const derivedBy = await deriveSession(client, context.contents, job, onProgress, maxBytes)
-      await finishJob(client, job, derivedBy)
-    })
-  } catch (error) {
-    if (error instanceof LeaseLostError) return
-    if (error instanceof LogError) {
-      await failUpload(context, job.tenantId, job.sessionId, error.message)
-      return
-    }
-    context.onError(error)
-    if (job.attempts >= MAX_ATTEMPTS) {
-      await failUpload(context, job.tenantId, job.sessionId, GAVE_UP)
-    } else {
-      await postponeJob(context.pool, job, FIRST_DELAY_MS * 4 ** (job.attempts - 1))
-    }
-  } finally {
-    await heartbeat.stop()
-  }
-}
-
-interface Heartbeat {
-  progress: JobProgress | undefined
-  lost: boolean
-  stop(): Promise<void>
-}
-
-function startHeartbeat(
-  { pool }: UploadContext,
-  job: DerivationJob,
-  { leaseMs, progressMs }: RunJobOptions,
-): Heartbeat {
-  let beating = Promise.resolve()
-  let busy = false
-  const beat = async () => {
-    // A failed heartbeat doesn't end the job: the next one or the lease's expiry decides.
-    const held = await renewLease(pool, job, leaseMs, heartbeat.progress).catch(() => true)
-    if (!held) heartbeat.lost = true
-    busy = false
-  }
-  const timer = setInterval(() => {
-    if (busy) return
-    busy = true
-    beating = beat()
-  }, progressMs)
-  timer.unref()
-  const heartbeat: Heartbeat = {
-    progress: undefined,
-    lost: false,
-    async stop() {
-      clearInterval(timer)
-      await beating
-    },
-  }
-  return heartbeat
-}
 
 /** A session whose content is to be derived, claimed under a lease. */
 export interface DerivationJob {
@@ -216,7 +114,7 @@ export async function finishJob(
 }
 
 /** Releases a job for a retry after `delayMs`. */
-async function postponeJob(pool: Pool, job: DerivationJob, delayMs: number): Promise<void> {
+export async function postponeJob(pool: Pool, job: DerivationJob, delayMs: number): Promise<void> {
   await pool.query(
     `UPDATE session_uploads
      SET lease = NULL, due_at = now() + $4 * interval '1 millisecond', updated_at = now()

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { inTransaction } from '../../connections.ts'
 import { failUpload } from '../receive-content.ts'
 import type { UploadContext } from '../upload-state.ts'
-import { claimJob, runJob } from './jobs.ts'
+import { claimJob } from './jobs.ts'
+import { runJob } from './run-job.ts'
 import { forgetGarbage, lockContent } from './seal-content.ts'
 
 export interface SessionWorkerOptions {
