@@ -1,6 +1,7 @@
 /** The entry `@org/session-db/server`: everything an app's server needs. */
 
 export type { MessageStream, MessageStreamOptions } from './chat/message-stream.ts'
+export { type HistoryMessage, toModelMessages } from './chat/model-messages.ts'
 export { type ErrorCode, SessionDbError } from './errors.ts'
 export * from './legacy/index.ts'
 export * from './ops/index.ts'

@@ -221,6 +221,26 @@ export function folded({ untouched, lead, slots }: FoldState): StreamedContent {
   return { content: parts.map(textOf).join(''), parts }
 }
 
+const OPEN_STATES = [
+  'input-streaming',
+  'input-available',
+  'approval-requested',
+  'approval-responded',
+]
+
+/**
+ * Closes the tool calls that a message ended in: a model refuses a thread with a call that has no result. The
+ * function `session_db_closed_calls` is its twin, which runs when a stream fails, is stopped or abandoned.
+ */
+export function closedCalls(parts: readonly JsonValue[]): readonly JsonValue[] {
+  return parts.map((part) => {
+    if (!isObject(part) || typeof part.toolCallId !== 'string') return part
+    if (!OPEN_STATES.includes(String(part.state))) return part
+    const errorText = 'The answer ended before this tool call did.'
+    return { ...part, state: 'output-error', errorText }
+  })
+}
+
 /** Folds deltas into a message's content and parts. */
 export function foldDeltas(
   message: StreamedContent,

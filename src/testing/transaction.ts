@@ -3,6 +3,7 @@ import {
   type ChatMessageDeltaRow,
   type ChatThreadRow,
   type CollectionName,
+  closedCalls,
   foldDeltas,
   streamStateOf,
 } from '../schema/index.ts'
@@ -346,10 +347,11 @@ export function foldStream(
   if (row.status === 'streaming' && isSameWriter) return undefined
   const deltas = deltasOf(tables, old)
   const { content, parts } = foldDeltas(old, deltas)
+  const ended = JSON.stringify(row.parts) === JSON.stringify(old.parts) ? parts : row.parts
   const last = deltas.at(-1)
   return {
     content: row.content === old.content ? content : row.content,
-    parts: JSON.stringify(row.parts) === JSON.stringify(old.parts) ? parts : row.parts,
+    parts: row.status === 'error' ? closedCalls(ended) : ended,
     metadata: metadataAfter(row, last === undefined ? undefined : last.seq + 1, old),
   }
 }

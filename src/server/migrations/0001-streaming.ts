@@ -57,6 +57,16 @@ CREATE FUNCTION session_db_text_of_parts(parts jsonb) RETURNS text LANGUAGE sql 
   WHERE part->'type' = '"text"' AND jsonb_typeof(part->'text') = 'string'
 $$;
 
+-- A model refuses a thread with a tool call that has no result. Twin: closedCalls in schema/streamed-message.ts.
+CREATE FUNCTION session_db_closed_calls(parts jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+  SELECT coalesce(jsonb_agg(
+    CASE WHEN jsonb_typeof(part) = 'object' AND jsonb_typeof(part->'toolCallId') = 'string'
+      AND part->>'state' IN ('input-streaming', 'input-available', 'approval-requested', 'approval-responded')
+    THEN part || '{"state": "output-error", "errorText": "The answer ended before this tool call did."}'
+    ELSE part END ORDER BY n), '[]')
+  FROM jsonb_array_elements(parts) WITH ORDINALITY AS there (part, n)
+$$;
+
 CREATE FUNCTION session_db_fold_deltas() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   next_seq integer := session_db_stream_from(OLD.metadata);
@@ -92,6 +102,10 @@ BEGIN
       NEW.parts := built;
     END IF;
     DELETE FROM chat_message_deltas WHERE tenant_id = OLD.tenant_id AND message_id = OLD.id;
+  END IF;
+
+  IF NEW.status = 'error' THEN
+    NEW.parts := session_db_closed_calls(NEW.parts);
   END IF;
 
   IF NEW.status = 'complete' THEN

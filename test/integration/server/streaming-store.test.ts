@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import {
+  closedCalls,
   foldDeltas,
   type JsonValue,
   type MessageDelta,
@@ -212,6 +213,32 @@ describe('the end of a stream', () => {
     }
     await timeOf(10)
     expect(await timeOf(10_000)).toBeLessThan(5_000)
+  })
+
+  test('closes open tool calls if the message fails, also in the mock', async () => {
+    const call = (toolCallId: string, state: string) => ({ type: 'tool-a', toolCallId, state })
+    const states = ['input-streaming', 'approval-requested', 'approval-responded', 'output-denied']
+    const parts = [
+      { type: 'text', text: 'Hm' },
+      ...states.map((state) => call(state, state)),
+      { type: 'dynamic-tool', toolName: 'b', toolCallId: 'c', state: 'input-available', input: 1 },
+      { type: 'tool-a', state: 'input-available' },
+    ]
+    const deltas = parts.map((set, at) => ({ delta: '', part: { at, set } }))
+    await fixture.write(ada, append(0, ...deltas))
+    await fixture.write(ada, update({ status: 'error' }))
+    const stored = await message()
+    expect(stored).toMatchObject({ parts: closedCalls(parts) })
+    const isClosed = (part: { state?: string }) => part.state === 'output-error'
+    expect(((stored?.parts ?? []) as { state?: string }[]).map(isClosed)).toEqual([
+      false,
+      true,
+      true,
+      true,
+      false,
+      true,
+      false,
+    ])
   })
 
   test('keeps values that the update sets', async () => {

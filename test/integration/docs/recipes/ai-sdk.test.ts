@@ -1,7 +1,9 @@
-import { convertToModelMessages, streamText, type UIMessage } from 'ai'
+import { convertToModelMessages, streamText } from 'ai'
+import { Pool } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { toModelMessages } from '../../../../src/chat/model-messages.ts'
 import { createId } from '../../../../src/collections/index.ts'
-import { type ChatMessage, type Principal, toUIMessage } from '../../../../src/schema/index.ts'
+import type { ChatMessage, Principal } from '../../../../src/schema/index.ts'
 import {
   createSessionStore,
   type SessionStore,
@@ -13,13 +15,16 @@ import { finished, modelSaying, said } from '../model.ts'
 
 let app: AppServer
 let store: SessionStore
+let pool: Pool
 
 beforeAll(async () => {
   app = await startAppServer()
-  store = createSessionStore({ database: app.databaseUrl })
+  pool = new Pool({ connectionString: app.databaseUrl })
+  store = createSessionStore({ database: pool })
 })
 afterAll(async () => {
   await store.close()
+  await pool.end()
   await app.close()
 })
 
@@ -32,30 +37,30 @@ test('docs/recipes/ai-sdk.md', async () => {
   await db.actions.createThread({ id: threadId, sessionId, mode: 'session', title: 'T' }).committed
 
   async function answer(principal: Principal, threadId: string, history: readonly ChatMessage[]) {
-    const messages = await convertToModelMessages(history.map(toUIMessage) as UIMessage[])
+    const messages = await toModelMessages(history, convertToModelMessages)
     const result = streamText({ model, messages })
     const stream = await streamMessage(store, principal, { threadId, role: 'assistant' })
     await stream.pipe(result.toUIMessageStream())
     return stream.id
   }
 
-  async function historyOf(principal: Principal, ids: readonly string[]): Promise<ChatMessage[]> {
-    const messages = await Promise.all(ids.map((id) => store.readMessage(principal, id)))
-    return messages.filter((message) => message !== undefined)
+  async function historyOf({ tenantId, userId }: Principal, threadId: string) {
+    const { rows } = await pool.query<{ id: string }>(
+      'SELECT id FROM chat_messages WHERE tenant_id = $1 AND thread_id = $2 ORDER BY position',
+      [tenantId, threadId],
+    )
+    const read = rows.map(({ id }) => store.readMessage({ tenantId, userId }, id))
+    return (await Promise.all(read)).filter((message) => message !== undefined)
   }
 
-  async function ask(content: string): Promise<string[]> {
-    const { messages } = db.thread({ id: threadId, sessionId })
-    await messages.preload()
-    const question = db.actions.appendMessage({ threadId, role: 'user', content })
-    await question.committed
-    return messages.toArray.sort((a, b) => a.position - b.position).map(({ id }) => id)
+  async function ask(content: string): Promise<void> {
+    await db.actions.appendMessage({ threadId, role: 'user', content }).committed
   }
 
-  const ids = await ask('What is the time?')
+  await ask('What is the time?')
   const eve = app.principal('globex/eve')
-  expect(await historyOf(eve, ids)).toEqual([])
-  const answered = await answer(ann, threadId, await historyOf(ann, ids))
+  expect(await historyOf(eve, threadId)).toEqual([])
+  const answered = await answer(ann, threadId, await historyOf(ann, threadId))
   expect(model.doStreamCalls[0]?.prompt).toEqual([
     { role: 'user', content: [{ type: 'text', text: 'What is the time?' }] },
   ])
