@@ -1,10 +1,10 @@
-import { sendBatch } from '../writes/adapter.ts'
+import { sendBatch, sendBatches } from '../writes/adapter.ts'
 import { withRetries } from '../writes/with-retries.ts'
 import type { CommitContext } from './actions/commit-batch.ts'
 import { registerContext } from './actions/context.ts'
 import { createNativeMutations } from './actions/native-mutations.ts'
 import { createActions } from './actions/session-actions.ts'
-import { createWriteOrder } from './actions/write-order.ts'
+import { createWriteQueue } from './actions/write-queue.ts'
 import { type AppShapes, createAppShapes, type GetAppShape } from './app-shapes.ts'
 import { UNKNOWN } from './optimistic/optimistic-rows.ts'
 import { connectOutbox } from './outbox/outbox.ts'
@@ -60,11 +60,14 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
   const adapter = connection.writes(options.writeAdapter)
   const retrying =
     options.writeRetries === false ? adapter : withRetries(adapter, options.writeRetries)
+  const queue = createWriteQueue({
+    send: (batch) => sendBatch(retrying, batch),
+    ...(adapter.sendAll && { sendAll: (batches) => sendBatches(adapter, batches) }),
+  })
   const writing: CommitContext = {
     live: liveSources(sources),
     identity,
-    send: (batch) => sendBatch(retrying, batch),
-    order: createWriteOrder(),
+    send: queue.submit,
     syncTimeoutMs,
     onError,
   }

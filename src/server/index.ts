@@ -33,5 +33,6 @@ export {
   type BatchWriter,
   createWriteHandler,
   runWrite,
+  runWrites,
   type WriteHandlerOptions,
 } from './write-handler.ts'

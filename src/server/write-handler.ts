@@ -39,6 +39,32 @@ export async function runWrite(
   }
 }
 
+/**
+ * Applies several batches in order, each as its own transaction, and returns their outcomes. A refused batch
+ * does not stop the next. Never throws, so a server function can return the outcomes as they are.
+ *
+ * @param batches The client's batches, not yet validated; at most 500.
+ * @param options.onError As in `runWrite`.
+ */
+export async function runWrites(
+  store: BatchWriter,
+  principal: Principal,
+  batches: readonly WriteBatchInput[],
+  options: Parameters<typeof runWrite>[3] = {},
+): Promise<WriteOutcome[]> {
+  const outcomes: WriteOutcome[] = []
+  for (const [index, batch] of batches.entries()) {
+    const outcome =
+      index < MAX_BATCHES
+        ? await runWrite(store, principal, batch, options)
+        : toWriteFailure(new SessionDbError('too_large', `Send at most ${MAX_BATCHES} batches.`))
+    outcomes.push(outcome)
+  }
+  return outcomes
+}
+
+const MAX_BATCHES = 500
+
 const DEFAULT_MAX_BODY_BYTES = 8 * 1024 * 1024
 
 export interface WriteHandlerOptions {
@@ -58,7 +84,7 @@ export interface WriteHandlerOptions {
 
 /**
  * Creates a handler for write batches sent as JSON over POST, the counterpart of
- * `createHttpWriteAdapter`. It responds with the result, or with `{ error: { code, message, details? } }`
+ * `createHttpWriteAdapter`. A list of batches is answered with the list of their outcomes. It responds with the result, or with `{ error: { code, message, details? } }`
  * and the status of the code. A body with another content type gets 415, because a form of another
  * site can't send JSON. The handler never rejects.
  *
@@ -76,10 +102,15 @@ export function createWriteHandler(
     const principal = await requirePrincipal(authenticate, request, (error) =>
       reportError(error, onError),
     )
-    const batch = (await readJsonBody(request, maxBodyBytes)) as WriteBatchInput
+    const body = await readJsonBody(request, maxBodyBytes)
+    const headers = { 'cache-control': 'no-store' }
+    if (Array.isArray(body)) {
+      return Response.json(await runWrites(store, principal, body, { onError }), { headers })
+    }
+    const batch = body as WriteBatchInput
     const outcome = await runWrite(store, principal, batch, { onError })
     const status = 'error' in outcome ? errorStatus[outcome.error.code] : 200
-    return Response.json(outcome, { status, headers: { 'cache-control': 'no-store' } })
+    return Response.json(outcome, { status, headers })
   }
 
   return async (request) => {

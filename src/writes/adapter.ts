@@ -1,6 +1,11 @@
 import type { WriteBatchInput } from './batch.ts'
 import { fromWriteFailure, SessionDbError, toSessionDbError } from './errors.ts'
-import { type WriteOutcome, type WriteResult, writeOutcomeSchema } from './result.ts'
+import {
+  type WriteOutcome,
+  type WriteResult,
+  writeOutcomeSchema,
+  writeOutcomesSchema,
+} from './result.ts'
 
 /**
  * Sends a batch to the server. Usually it calls a server function. It resolves to the server's result or
@@ -9,10 +14,23 @@ import { type WriteOutcome, type WriteResult, writeOutcomeSchema } from './resul
  * @example
  * const writeAdapter: WriteAdapter = (batch) => writeBatch({ data: batch })
  */
-export type WriteAdapter = (
-  batch: WriteBatchInput,
-  options?: WriteAdapterOptions,
-) => Promise<WriteOutcome>
+export interface WriteAdapter {
+  (batch: WriteBatchInput, options?: WriteAdapterOptions): Promise<WriteOutcome>
+  /**
+   * Sends several batches in one request and returns their outcomes in order. Bursts of writes use it if it
+   * exists. The server must apply the batches in order, each as its own transaction: `runWrites` does.
+   *
+   * @example
+   * const writeAdapter: WriteAdapter = Object.assign(
+   *   (batch: WriteBatchInput) => writeBatch({ data: batch }),
+   *   { sendAll: (batches: readonly WriteBatchInput[]) => writeBatches({ data: batches }) },
+   * )
+   */
+  readonly sendAll?: (
+    batches: readonly WriteBatchInput[],
+    options?: WriteAdapterOptions,
+  ) => Promise<readonly WriteOutcome[]>
+}
 
 /** Options that the caller passes to an adapter. A plain server function may ignore them. */
 export interface WriteAdapterOptions {
@@ -38,6 +56,32 @@ export async function sendBatch(
   }
   if ('error' in outcome.data) throw fromWriteFailure(outcome.data)
   return outcome.data
+}
+
+/**
+ * Sends several batches in one request.
+ *
+ * @returns for each batch its result or the server's reason for refusing it
+ * @throws SessionDbError when the request as a whole failed, `invalid` when the server takes no list of batches
+ */
+export async function sendBatches(
+  { sendAll }: WriteAdapter,
+  batches: readonly WriteBatchInput[],
+): Promise<readonly (WriteResult | SessionDbError)[]> {
+  let answer: unknown
+  try {
+    answer = await sendAll?.(batches)
+  } catch (error) {
+    throw toSessionDbError(error, 'The writes did not reach the server.')
+  }
+  const outcomes = writeOutcomesSchema.safeParse(answer)
+  if (!outcomes.success || outcomes.data.length !== batches.length) {
+    throw new SessionDbError(
+      'invalid',
+      'sendAll did not return one outcome per batch. Return what runWrites returns.',
+    )
+  }
+  return outcomes.data.map((outcome) => ('error' in outcome ? fromWriteFailure(outcome) : outcome))
 }
 
 async function callAdapter(adapter: WriteAdapter, batch: WriteBatchInput): Promise<WriteOutcome> {

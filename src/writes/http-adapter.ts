@@ -1,6 +1,8 @@
 import { codeOfStatus, type ErrorCode, SessionDbError } from '../errors.ts'
-import type { WriteAdapter } from './adapter.ts'
-import { type WriteOutcome, writeOutcomeSchema } from './result.ts'
+import type { WriteAdapter, WriteAdapterOptions } from './adapter.ts'
+import type { WriteBatchInput } from './batch.ts'
+import { fromWriteFailure } from './errors.ts'
+import { type WriteOutcome, writeOutcomeSchema, writeOutcomesSchema } from './result.ts'
 import { retryAfterMs } from './retry-after.ts'
 import { createSignIn, type RefreshSignIn, type RequestHeaders, resolveHeaders } from './sign-in.ts'
 
@@ -63,15 +65,33 @@ export function createHttpWriteAdapter(options: HttpWriteAdapterOptions): WriteA
     }
   }
 
-  return async (batch, { signal, headers } = {}) => {
+  async function send(
+    value: unknown,
+    { signal, headers }: WriteAdapterOptions = {},
+  ): Promise<Response> {
     signal?.throwIfAborted()
-    const body = JSON.stringify(batch)
-    const response =
-      headers === undefined
-        ? await signIn.keep(() => post(body, signal, signIn.headers()))
-        : await post(body, signal, headers)
-    return readOutcome(response, url)
+    const body = JSON.stringify(value)
+    if (headers !== undefined) return post(body, signal, headers)
+    return signIn.keep(() => post(body, signal, signIn.headers()))
   }
+
+  return Object.assign(
+    (async (batch, more) => readOutcome(await send(batch, more), url)) satisfies WriteAdapter,
+    {
+      async sendAll(batches: readonly WriteBatchInput[], more?: WriteAdapterOptions) {
+        const response = await send(batches, more)
+        if (!response.ok) throw failureIn(await readOutcome(response, url), url)
+        const outcomes = writeOutcomesSchema.safeParse(parseJson(await response.text()))
+        if (outcomes.success) return outcomes.data
+        throw new SessionDbError('invalid', `${url} did not answer a list of batches with a list.`)
+      },
+    },
+  )
+}
+
+function failureIn(outcome: WriteOutcome, url: string): SessionDbError {
+  if ('error' in outcome) return fromWriteFailure(outcome)
+  return new SessionDbError('invalid', `${url} did not answer a list of batches with a list.`)
 }
 
 /** Reads the whole body, so that a connection that breaks halfway rejects here. */

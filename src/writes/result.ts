@@ -30,3 +30,6 @@ export type WriteResult = z.output<typeof writeResultSchema>
 export const writeOutcomeSchema = /* @__PURE__ */ (() =>
   z.union([writeResultSchema, writeFailureSchema]))()
 export type WriteOutcome = z.output<typeof writeOutcomeSchema>
+
+/** The outcomes of several batches, in order. */
+export const writeOutcomesSchema = /* @__PURE__ */ (() => z.array(writeOutcomeSchema))()

@@ -8,15 +8,13 @@ import type { WriterIdentity } from '../optimistic/optimistic-rows.ts'
 import type { LiveSources } from '../sources.ts'
 import { type ExpectedRow, untilShown } from '../sync/confirm-write.ts'
 import type { SyncStream } from '../sync/sync-stream.ts'
-import type { WriteOrder } from './write-order.ts'
 
 /** The dependencies of committing a batch. */
 export interface CommitContext {
   readonly live: LiveSources
   readonly identity: WriterIdentity
-  /** Sends a batch, with retries. */
+  /** Sends a batch after earlier ones that concern the same rows, with retries. */
   readonly send: (batch: WriteBatchInput) => Promise<WriteResult>
-  readonly order: WriteOrder
   /** Commits batches through the outbox instead, if the app uses one. */
   readonly outbox?: { commit: CommitThroughOutbox }
   /** How long an answered write may take to come back through the stream, in ms. */
@@ -79,7 +77,7 @@ async function settle(
   const shown = showBatch(context, batch, hints)
   let result: WriteResult
   try {
-    result = await context.order.run(batch.mutations, () => context.send(batch))
+    result = await context.send(batch)
   } catch (error) {
     shown.overlay.drop()
     throw error

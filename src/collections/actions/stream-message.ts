@@ -49,13 +49,13 @@ export function streamMessage(db: WithContext, message: NewStreamedMessage): Mes
   const begun = commitBatch(context, [{ collection: 'chatMessages', type: 'insert', value }], {
     sessionOfThread: new Map(sessions),
   })
-  const write = writeInOrder(context)
+  const { send } = context
   return createMessageStream({
     id,
     writer,
     metadata,
     // With an outbox the message may wait for the network, and its deltas must wait for the message.
-    write: context.outbox === undefined ? write : afterInsert(begun, write),
+    write: context.outbox === undefined ? send : afterInsert(begun, send),
     refused: refusalOf(begun),
     options: given({ flushMs, heartbeatMs, retryForMs }),
   })
@@ -83,16 +83,12 @@ export async function resumeMessage(
       // The synced row replaces the optimistic one just after the promise resolves.
       await new Promise((resolve) => setTimeout(resolve))
     },
-    write: writeInOrder(context),
+    write: context.send,
     options,
   })
 }
 
 type WriteBatch = (batch: WriteBatchInput) => Promise<WriteResult>
-
-function writeInOrder({ order, send }: CommitContext): WriteBatch {
-  return (batch) => order.run(batch.mutations, () => send(batch))
-}
 
 function afterInsert({ committed }: PendingWrite, write: WriteBatch): WriteBatch {
   const settled = committed.catch(() => undefined)

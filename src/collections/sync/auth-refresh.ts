@@ -1,5 +1,6 @@
 import { SessionDbError } from '../../errors.ts'
-import type { WriteAdapter } from '../../writes/adapter.ts'
+import type { WriteAdapter, WriteAdapterOptions } from '../../writes/adapter.ts'
+import type { WriteBatchInput } from '../../writes/batch.ts'
 import {
   createSignIn,
   type RefreshSignIn,
@@ -52,7 +53,7 @@ export function createAuthRefresh(options: {
     },
     writes(adapter) {
       if (options.onUnauthenticated === undefined) return adapter
-      return async (batch, adapterOptions) => {
+      const write: WriteAdapter = async (batch, adapterOptions) => {
         const since = signIn.refreshes()
         const attempt = () => adapter(batch, { ...adapterOptions, headers: signIn.headers() })
         try {
@@ -65,6 +66,13 @@ export function createAuthRefresh(options: {
           throw error
         }
       }
+      const { sendAll } = adapter
+      if (sendAll === undefined) return write
+      // Refused batches are sent again one by one, which refreshes the sign-in.
+      return Object.assign(write, {
+        sendAll: (batches: readonly WriteBatchInput[], more?: WriteAdapterOptions) =>
+          sendAll(batches, { ...more, headers: signIn.headers() }),
+      })
     },
     reset: signIn.reset,
   }

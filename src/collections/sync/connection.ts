@@ -72,11 +72,18 @@ export function createConnection(
     network,
     writes(adapter) {
       const write = auth.writes(adapter)
-      return async (batch, adapterOptions) => {
-        const outcome = await write(batch, adapterOptions)
+      const { sendAll } = write
+      const noting = async <Answer>(answer: Promise<Answer>) => {
+        const outcome = await answer
         network.answered()
         return outcome
       }
+      return Object.assign(
+        ((batch, more) => noting(write(batch, more))) satisfies WriteAdapter,
+        sendAll && {
+          sendAll: ((batches, more) => noting(sendAll(batches, more))) satisfies typeof sendAll,
+        },
+      )
     },
     signOut(tellOthers) {
       isSignedOut = true

@@ -2,9 +2,10 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import * as z from 'zod/mini'
 import { createId, type SessionCollections } from '../../../src/collections/index.ts'
 import { chatMessageSchema, chatThreadSchema, sessionSchema } from '../../../src/schema/index.ts'
+import { createHttpWriteAdapter } from '../../../src/writes/index.ts'
 import { eventually } from '../../support/eventually.ts'
 import { record } from '../../support/record-changes.ts'
-import { type AppServer, startAppServer } from './app-server.ts'
+import { type AppServer, startAppServer, USER_HEADER } from './app-server.ts'
 import { openAs } from './open-as.ts'
 
 let app: AppServer
@@ -77,6 +78,34 @@ describe('a write', () => {
       Array.from({ length: 60 }, (_, index) => [index + 1, `${index}`]),
     )
     expect(events.filter((event) => event.startsWith('delete'))).toEqual([])
+  })
+
+  test('of 500 messages in one turn takes few requests and reaches another client in order', async () => {
+    const count = 500
+    let requests = 0
+    const send = createHttpWriteAdapter({
+      url: `${app.url}/api/write`,
+      headers: { [USER_HEADER]: 'acme/ada' },
+      fetchClient: (input, init) => {
+        requests += 1
+        return fetch(input, init)
+      },
+    })
+    const db = openAs(app, 'acme/ada', { writeAdapter: send })
+    const { sessionId, threadId } = await newThread(db)
+    const { messages } = openAs(app, 'acme/ada').thread({ id: threadId, sessionId })
+    await messages.preload()
+    requests = 0
+    const writes = Array.from({ length: count }, (_, index) =>
+      db.actions.appendMessage({ threadId, role: 'user', content: `${index}` }),
+    )
+    await eventually(() => expect(messages.size).toBe(count))
+    await Promise.all(writes.map(({ committed }) => committed))
+    expect(requests).toBeLessThanOrEqual(20)
+    const inOrder = messages.toArray.sort((a, b) => a.position - b.position)
+    expect(inOrder.map(({ content }) => content)).toEqual(
+      Array.from({ length: count }, (_, index) => `${index}`),
+    )
   })
 
   test('to several collections is one transaction, confirmed by all of them', async () => {

@@ -5,7 +5,7 @@ import {
   runWrite,
   type WriteHandlerOptions,
 } from '../../../src/server/write-handler.ts'
-import { sendBatch } from '../../../src/writes/adapter.ts'
+import { sendBatch, sendBatches } from '../../../src/writes/adapter.ts'
 import { parseWriteBatch, type WriteBatchInput } from '../../../src/writes/batch.ts'
 import { SessionDbError } from '../../../src/writes/errors.ts'
 import { createHttpWriteAdapter } from '../../../src/writes/http-adapter.ts'
@@ -255,4 +255,36 @@ test('failures go to the console unless onError is given, refusals do not', asyn
   )
   expect(written.mock.calls).toEqual([[boom], [down]])
   written.mockRestore()
+})
+
+describe('a list of batches', () => {
+  test('is applied in order and answered with one outcome each', async () => {
+    await start()
+    const batches = ['b1', 'b2', 'b3'].map((id) => ({ ...batch, id }))
+    const answers = await sendBatches(createHttpWriteAdapter({ url: app.url }), [
+      batches[0] as WriteBatchInput,
+      { id: 'bad', mutations: [] },
+      batches[2] as WriteBatchInput,
+    ])
+    expect(answers).toEqual([result, expect.any(SessionDbError), result])
+    expect(answers[1]).toMatchObject({ code: 'invalid' })
+    expect(written.map((each) => each.batch.id)).toEqual(['b1', 'b3'])
+  })
+
+  test('of more than 500 is refused from the 501st on', async () => {
+    await start()
+    const batches = Array.from({ length: 502 }, (_, n) => ({ ...batch, id: `b${n}` }))
+    const answers = await sendBatches(createHttpWriteAdapter({ url: app.url }), batches)
+    expect(written).toHaveLength(500)
+    expect(answers.slice(500)).toMatchObject([{ code: 'too_large' }, { code: 'too_large' }])
+  })
+
+  test('needs a principal', async () => {
+    await start({ authenticate: () => null })
+    const adapter = createHttpWriteAdapter({ url: app.url })
+    await expect(sendBatches(adapter, [batch, batch])).rejects.toMatchObject({
+      code: 'unauthenticated',
+    })
+    expect(written).toEqual([])
+  })
 })
