@@ -35,7 +35,7 @@ function openStream(limits: WriteLimits = defaultLimits, flushMs = 0) {
     metadata: {},
     options: { flushMs },
     async write(batch): Promise<WriteResult> {
-      const { mutations } = parseWriteBatch(JSON.parse(JSON.stringify(batch)))
+      const { mutations } = parseWriteBatch(batch)
       checkLimits(mutations, JSON.stringify(mutations), limits)
       for (const mutation of mutations) apply(mutation)
       return { batchId: batch.id, txid: 1, mutations: [] }
