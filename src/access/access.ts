@@ -3,6 +3,7 @@ import type { chatMessageInsertSchema, chatMessageUpdateSchema } from '../schema
 import type { chatThreadInsertSchema, chatThreadUpdateSchema } from '../schema/chat-thread.ts'
 import type { Principal } from '../schema/principal.ts'
 import type { sessionInsertSchema, sessionUpdateSchema } from '../schema/session.ts'
+import type { sessionGrantInsertSchema, sessionGrantUpdateSchema } from '../schema/session-grant.ts'
 import type {
   timelineEventInsertSchema,
   timelineEventUpdateSchema,
@@ -22,6 +23,8 @@ export interface SessionAccess<P extends Principal = Principal> {
   readonly audiences: (principal: P) => readonly string[]
   /** Returns the condition for a session to be visible through one of the principal's audiences. */
   readonly see: (principal: P, audience: string) => Condition
+  /** Returns the condition for a session whose grants the principal may list. */
+  readonly seeGrants: (principal: P) => Condition
   readonly writes: WriteRules<P>
 }
 
@@ -32,7 +35,7 @@ export interface SqlCondition {
 
 /**
  * Returns the condition for a write. Columns are those of the session; those of the written row and of its
- * thread have the prefix `event.`, `thread.` or `message.`, except in inserts, whose values are in `row`.
+ * thread have the prefix `share.` (a grant), `event.`, `thread.` or `message.`, except in inserts, whose values are in `row`.
  *
  * @param row the values of an insert, the changes of an update, nothing for a delete
  */
@@ -55,6 +58,11 @@ export interface WriteRules<P extends Principal = Principal> {
     z.output<typeof sessionInsertSchema>,
     z.output<typeof sessionUpdateSchema>
   >
+  readonly sessionGrants: CollectionRules<
+    P,
+    z.output<typeof sessionGrantInsertSchema>,
+    z.output<typeof sessionGrantUpdateSchema>
+  >
   readonly timelineEvents: CollectionRules<
     P,
     z.output<typeof timelineEventInsertSchema>,
@@ -76,6 +84,7 @@ export interface WriteRules<P extends Principal = Principal> {
 export interface AccessOptions<P extends Principal = Principal> {
   readonly audiences?: SessionAccess<P>['audiences']
   readonly see?: SessionAccess<P>['see']
+  readonly seeGrants?: SessionAccess<P>['seeGrants']
   readonly writes?: {
     readonly [Name in keyof WriteRules<P>]?: Partial<WriteRules<P>[Name]>
   }
@@ -84,10 +93,17 @@ export interface AccessOptions<P extends Principal = Principal> {
 const always = () => where.and()
 const owns = ({ userId }: Principal) => where.eq('owner_id', userId)
 
+/** Returns a principal's grantees, the widest first: the tenant, its groups, the user. */
+export function granteesOf({ userId, groups = [] }: Principal): readonly string[] {
+  return ['tenant', ...groups, `user:${userId}`]
+}
+
 /**
- * Creates an access rule from the default one. By default users see the sessions they own and those
- * shared with their tenant, and chat in both. A session and its timeline are changed by the owner, a
- * thread by its creator or the session's owner, a message by its author or the session's owner.
+ * Creates an access rule from the default one. By default a principal sees the sessions it owns and those
+ * that are shared with it: with its tenant, one of its groups, or the user. The role of that grant decides
+ * the rest. A viewer sees a session. A member also creates threads and messages in it, and changes its own.
+ * An editor also changes the session, its timeline, and everyone's threads and messages. The owner also
+ * shares and deletes the session.
  *
  * @example
  * const access = createAccess({
@@ -99,28 +115,59 @@ const owns = ({ userId }: Principal) => where.eq('owner_id', userId)
 export function createAccess<P extends Principal = Principal>(
   options: AccessOptions<P> = {},
 ): SessionAccess<P> {
-  const { writes = {} } = options
-  const ownerOnly = { insert: owns, update: owns, delete: owns }
+  const { audiences = granteesOf, see = (_, audience) => where.contains('audiences', audience) } =
+    options
   return {
-    audiences: options.audiences ?? (({ userId }) => ['tenant', `user:${userId}`]),
-    see:
-      options.see ??
-      ((principal, audience) =>
-        audience === 'tenant' ? where.eq('visibility', 'tenant') : owns(principal)),
-    writes: {
-      sessions: { ...ownerOnly, insert: always, ...writes.sessions },
-      timelineEvents: { ...ownerOnly, ...writes.timelineEvents },
-      chatThreads: { ...ownerOr('thread.created_by'), ...writes.chatThreads },
-      chatMessages: { ...ownerOr('message.author_id'), ...writes.chatMessages },
-    },
+    audiences,
+    see,
+    seeGrants: options.seeGrants ?? ((principal) => hasRole('editors', audiences(principal))),
+    writes: createRules(audiences, options.writes ?? {}),
   }
 }
 
-/** Inserts by everyone who sees the session, changes by its owner and the user in `column`. */
-function ownerOr(column: string) {
-  const rule = (principal: Principal) =>
-    where.or(owns(principal), where.eq(column, principal.userId))
-  return { insert: always, update: rule, delete: rule }
+function hasRole(column: 'members' | 'editors', grantees: readonly string[]): Condition {
+  return where.or(...grantees.map((grantee) => where.contains(column, grantee)))
+}
+
+function createRules<P extends Principal>(
+  audiences: SessionAccess<P>['audiences'],
+  replaced: NonNullable<AccessOptions<P>['writes']>,
+): WriteRules<P> {
+  const isMember = (principal: P) => hasRole('members', audiences(principal))
+  const isEditor = (principal: P) => hasRole('editors', audiences(principal))
+  const ownRow = (column: string) => {
+    const rule = (principal: P) =>
+      where.or(
+        isEditor(principal),
+        where.and(where.eq(column, principal.userId), isMember(principal)),
+      )
+    return { insert: isMember, update: rule, delete: rule }
+  }
+  return {
+    sessions: {
+      insert: always,
+      update: (principal, { ownerId, visibility }) =>
+        ownerId === undefined && visibility === undefined ? isEditor(principal) : owns(principal),
+      delete: owns,
+      ...replaced.sessions,
+    },
+    sessionGrants: {
+      insert: owns,
+      update: owns,
+      // A user may leave a session.
+      delete: (principal) =>
+        where.or(owns(principal), where.eq('share.grantee', `user:${principal.userId}`)),
+      ...replaced.sessionGrants,
+    },
+    timelineEvents: {
+      insert: isEditor,
+      update: isEditor,
+      delete: isEditor,
+      ...replaced.timelineEvents,
+    },
+    chatThreads: { ...ownRow('thread.created_by'), ...replaced.chatThreads },
+    chatMessages: { ...ownRow('message.author_id'), ...replaced.chatMessages },
+  }
 }
 
 /** The default access rule. */

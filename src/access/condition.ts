@@ -75,7 +75,7 @@ export function toWhereClause(condition: Condition): WhereClause {
       case 'isNull':
         return `${name} IS NULL`
       case 'contains':
-        return `${name} @> ${parameter(node.column, arrayLiteral(node.value))}`
+        return `${name} @> ${parameter(node.column, arrayLiteral([node.value]))}`
       case 'inList': {
         if (node.values.length === 0) return 'FALSE'
         return `${name} IN (${node.values.map((value) => parameter(node.column, value)).join(', ')})`
@@ -101,8 +101,9 @@ function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
 
-function arrayLiteral(element: string): string {
-  return `{"${element.replaceAll(/["\\]/g, '\\$&')}"}`
+/** Prints a text array as a Postgres literal. */
+export function arrayLiteral(elements: readonly string[]): string {
+  return `{${elements.map((element) => `"${element.replaceAll(/["\\]/g, '\\$&')}"`).join(',')}}`
 }
 
 /** A row as Postgres prints it: text by column name, NULL as null. */

@@ -2,6 +2,7 @@ import type { SessionDbError } from '../errors.ts'
 import type { ChatMessage } from '../schema/chat-message.ts'
 import type { ChatThread } from '../schema/chat-thread.ts'
 import type { Session, SessionInsert } from '../schema/session.ts'
+import type { SessionGrant } from '../schema/session-grant.ts'
 import type { TimelineEvent } from '../schema/timeline-event.ts'
 import type { WriteAdapter } from '../writes/adapter.ts'
 import type { RefreshSignIn } from '../writes/sign-in.ts'
@@ -88,6 +89,7 @@ export interface SessionCollectionsOptions<Shapes extends AppShapes = NoShapes> 
 /** Mutation handlers by table of the library and by name of the app's own shapes. */
 export type MutationHandlers<Shapes extends AppShapes = NoShapes> = {
   readonly sessions?: CollectionHandlers<Session>
+  readonly sessionGrants?: CollectionHandlers<SessionGrant>
   readonly timelineEvents?: CollectionHandlers<TimelineEvent>
   readonly chatThreads?: CollectionHandlers<ChatThread>
   readonly chatMessages?: CollectionHandlers<ChatMessage>

@@ -1,6 +1,7 @@
 import type { ChatMessage, ChatMessageInsert } from '../schema/chat-message.ts'
 import type { ChatThread, ChatThreadInsert } from '../schema/chat-thread.ts'
 import type { Session } from '../schema/session.ts'
+import type { SessionGrant, SessionGrantInsert } from '../schema/session-grant.ts'
 import type { CollectionName } from '../schema/tables.ts'
 import type { TimelineEvent, TimelineEventInsert } from '../schema/timeline-event.ts'
 import type { sessionShapes } from '../shapes/session-shapes.ts'
@@ -28,6 +29,8 @@ export interface SessionScope {
   readonly timeline: RowCollection<TimelineEvent, InsertOf<TimelineEventInsert, 'sessionId'>>
   readonly threads: RowCollection<ChatThread, InsertOf<ChatThreadInsert, 'sessionId'>>
   readonly messages: RowCollection<ChatMessage, InsertOf<ChatMessageInsert>>
+  /** The users and groups that the session is shared with; empty for those who may not change it. */
+  readonly grants: RowCollection<SessionGrant, InsertOf<SessionGrantInsert, 'sessionId'>>
 }
 
 /** Identifies a thread and its session. A thread's row is one. */
@@ -44,6 +47,7 @@ export interface SessionSources {
   readonly timeline: SyncedCollection<TimelineEvent>
   readonly threads: SyncedCollection<ChatThread>
   readonly messages: SyncedCollection<ChatMessage>
+  readonly grants: SyncedCollection<SessionGrant>
 }
 
 /** The collections of one thread, with their streams. */
@@ -68,6 +72,7 @@ export interface Sources {
 /** The tables of the shapes that collections hold. */
 const TABLES = {
   sessions: 'sessions',
+  'session-grants': 'sessionGrants',
   'session-timeline': 'timelineEvents',
   'session-threads': 'chatThreads',
   'session-messages': 'chatMessages',
@@ -116,12 +121,14 @@ export function createSources(
       const timeline = make<TimelineEvent>('session-timeline', { sessionId }, onLive)
       const threads = make<ChatThread>('session-threads', { sessionId }, onLive)
       const messages = make<ChatMessage>('session-messages', { sessionId }, onLive, overlayStreams)
+      const grants = make<SessionGrant>('session-grants', { sessionId }, onLive)
       const scope = {
         timeline: timeline.collection,
         threads: threads.collection,
         messages: messages.collection,
+        grants: grants.collection,
       }
-      return { scope, timeline, threads, messages }
+      return { scope, timeline, threads, messages, grants }
     }),
     byThread: createScopeRegistry((key, onLive) => {
       const { id: threadId, sessionId } = JSON.parse(key) as ThreadRef
@@ -152,6 +159,7 @@ export function threadKey({ id, sessionId }: ThreadRef): string {
 /** The collections that sync now, by content: the only ones a write may touch. */
 export interface LiveSources {
   sessions(): SyncedCollection<Session>[]
+  grants(sessionId?: string): SyncedCollection<SessionGrant>[]
   timelines(sessionId?: string): SyncedCollection<TimelineEvent>[]
   threads(sessionId?: string): SyncedCollection<ChatThread>[]
   messages(): SyncedCollection<ChatMessage>[]
@@ -162,6 +170,7 @@ export interface LiveSources {
 export function liveSources({ sessions, bySession, byThread }: Sources): LiveSources {
   return {
     sessions: () => onlyLive([sessions]),
+    grants: (sessionId) => onlyLive(bySession.live(sessionId).map(({ grants }) => grants)),
     timelines: (sessionId) => onlyLive(bySession.live(sessionId).map(({ timeline }) => timeline)),
     threads: (sessionId) => onlyLive(bySession.live(sessionId).map(({ threads }) => threads)),
     messages: () =>

@@ -3,6 +3,7 @@ import type { JsonValue } from './fields.ts'
 /** The JavaScript type of each Postgres type in the browser. Types are spelled as `format_type` prints them. */
 interface ColumnValues {
   text: string
+  'text[]': readonly string[]
   uuid: string
   boolean: boolean
   smallint: number
@@ -20,8 +21,13 @@ interface ColumnValues {
 /** A Postgres type, spelled as `format_type` prints it. */
 export type ColumnType = keyof ColumnValues
 
-/** When a client may set a column: never, only in an insert, or in inserts and updates. */
-export type ColumnWritable = 'never' | 'insert' | 'always'
+/** When a client may set a column: never, only in an insert, only in an update, or in both. */
+export type ColumnWritable = 'never' | 'insert' | 'update' | 'always'
+
+/** Returns whether an insert may set the column. */
+export function isInsertable({ writable }: Pick<ColumnDefinition, 'writable'>): boolean {
+  return writable === 'insert' || writable === 'always'
+}
 
 /** A column in the database and in the sync stream. */
 export interface ColumnDefinition<

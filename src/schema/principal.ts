@@ -5,4 +5,6 @@
 export interface Principal {
   readonly tenantId: string
   readonly userId: string
+  /** Further grantees of the principal, such as `team:t1`; see `SessionGrant`. */
+  readonly groups?: readonly string[]
 }

@@ -57,6 +57,9 @@ export const sessionRowSchema = /* @__PURE__ */ (() =>
     id: idField,
     ownerId: idField,
     visibility: sessionVisibilitySchema,
+    audiences: z.array(textField),
+    members: z.array(textField),
+    editors: z.array(textField),
     title: titleField,
     status: sessionStatusSchema,
     statusReason: z.nullable(textField),
@@ -88,7 +91,13 @@ export type SessionRow = z.output<typeof sessionRowSchema>
 
 /** A session in the browser: the row without server-only columns. */
 export const sessionSchema = /* @__PURE__ */ (() =>
-  z.omit(sessionRowSchema, { contentRef: true, contentSha256: true }))()
+  z.omit(sessionRowSchema, {
+    audiences: true,
+    members: true,
+    editors: true,
+    contentRef: true,
+    contentSha256: true,
+  }))()
 
 export type Session = z.output<typeof sessionSchema>
 
@@ -114,9 +123,10 @@ export const sessionInsertSchema = z.strictObject({
   ...changeable,
 })
 
-/** The fields of a session that its owner may change. */
+/** The fields of a session that a user may change; owner and visibility only its owner. */
 export const sessionUpdateSchema = z.strictObject({
   title: z.optional(titleField),
+  ownerId: z.optional(idField),
   ...changeable,
 })
 
@@ -127,8 +137,12 @@ export const sessionColumns = /* @__PURE__ */ (() =>
   ({
     tenantId: column('tenant_id', 'text'),
     id: column('id', 'text', { writable: 'insert' }),
-    ownerId: column('owner_id', 'text'),
+    ownerId: column('owner_id', 'text', { writable: 'update' }),
     visibility: column('visibility', 'text', { default: "'private'::text", writable: 'always' }),
+    // Kept by the database from `session_grants`. They tell who else may look, so they aren't synced.
+    audiences: column('audiences', 'text[]', { default: "'{}'::text[]", synced: false }),
+    members: column('members', 'text[]', { default: "'{}'::text[]", synced: false }),
+    editors: column('editors', 'text[]', { default: "'{}'::text[]", synced: false }),
     title: column('title', 'text', { writable: 'always' }),
     status: column('status', 'text', { default: "'pending'::text" }),
     statusReason: column('status_reason', 'text', { nullable: true }),

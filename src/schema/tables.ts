@@ -1,12 +1,14 @@
 import { chatMessageColumns } from './chat-message.ts'
 import { chatThreadColumns } from './chat-thread.ts'
 import { sessionColumns } from './session.ts'
+import { sessionGrantColumns } from './session-grant.ts'
 import { chatMessageDeltaColumns } from './streamed-message.ts'
 import { timelineEventColumns } from './timeline-event.ts'
 
 /** The four replicated collections by their name in code, with table name and columns. */
 export const tables = {
   sessions: { name: 'sessions', columns: sessionColumns },
+  sessionGrants: { name: 'session_grants', columns: sessionGrantColumns },
   timelineEvents: { name: 'timeline_events', columns: timelineEventColumns },
   chatThreads: { name: 'chat_threads', columns: chatThreadColumns },
   chatMessages: { name: 'chat_messages', columns: chatMessageColumns },

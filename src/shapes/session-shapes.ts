@@ -7,6 +7,7 @@ import { chatThreadColumns } from '../schema/chat-thread.ts'
 import { idField } from '../schema/fields.ts'
 import type { Principal } from '../schema/principal.ts'
 import { sessionColumns } from '../schema/session.ts'
+import { sessionGrantColumns } from '../schema/session-grant.ts'
 import { chatMessageDeltaColumns } from '../schema/streamed-message.ts'
 import { timelineEventColumns } from '../schema/timeline-event.ts'
 import { defineShape } from './define-shape.ts'
@@ -60,6 +61,19 @@ export function createSessionShapes<P extends Principal = Principal>(access: Ses
       table: 'sessions',
       columns: sessionColumns,
       rows: visibleSessions,
+    }),
+    /** Who a session is shared with, for those who may know. */
+    'session-grants': defineShape({
+      table: 'session_grants',
+      columns: sessionGrantColumns,
+      params: bySession,
+      rows: (principal: P, { sessionId }) => {
+        const listed = where.and(where.eq('id', sessionId), access.seeGrants(principal))
+        return where.and(
+          where.eq('session_id', sessionId),
+          where.inArray('session_id', { table: 'sessions', select: 'id', where: listed }),
+        )
+      },
     }),
     'session-timeline': defineShape({
       table: 'timeline_events',

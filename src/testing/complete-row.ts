@@ -7,6 +7,7 @@ import {
   chatThreadRowSchema,
   type Principal,
   tables as schemaTables,
+  sessionGrantRowSchema,
   sessionRowSchema,
   timelineEventRowSchema,
 } from '../schema/index.ts'
@@ -17,6 +18,7 @@ import type { Transaction } from './transaction.ts'
 
 const rowSchemas: { readonly [Name in CollectionName]: z.ZodMiniType<Rows[Name]> } = {
   sessions: sessionRowSchema,
+  sessionGrants: sessionGrantRowSchema,
   timelineEvents: timelineEventRowSchema,
   chatThreads: chatThreadRowSchema,
   chatMessages: chatMessageRowSchema,
@@ -24,6 +26,7 @@ const rowSchemas: { readonly [Name in CollectionName]: z.ZodMiniType<Rows[Name]>
 
 const idPrefixes: Readonly<Record<CollectionName, string>> = {
   sessions: 'session',
+  sessionGrants: 'grant',
   timelineEvents: 'event',
   chatThreads: 'thread',
   chatMessages: 'message',
@@ -83,6 +86,7 @@ function defaultValue({ default: expression, type }: ColumnDefinition, now: Date
   if (expression === null) return null
   if (expression === 'now()') return now
   const text = /^'(.*)'::/.exec(expression)?.[1] ?? expression
+  if (type === 'text[]') return []
   return type === 'text' ? text : JSON.parse(text)
 }
 
@@ -99,6 +103,8 @@ function plausible(
   switch (collection) {
     case 'sessions':
       return { ownerId: userId, title: `Session ${id}` }
+    case 'sessionGrants':
+      return { createdBy: userId, grantee: 'tenant', role: 'member' }
     case 'timelineEvents': {
       const session = { tenantId, id: (row as RowInput<'timelineEvents'>).sessionId ?? '' }
       const events = childrenOf<'timelineEvents'>(tables.timelineEvents, session)

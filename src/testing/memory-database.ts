@@ -57,6 +57,7 @@ const LSN_STEP = 168n
 
 const wireTypes: Readonly<Record<ColumnType, string>> = {
   text: 'text',
+  'text[]': 'text[]',
   uuid: 'uuid',
   boolean: 'bool',
   smallint: 'int2',

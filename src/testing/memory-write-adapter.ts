@@ -251,6 +251,7 @@ function findTarget(
 
 const ALIASES: Readonly<Record<Mutation['collection'], string>> = {
   sessions: 'session',
+  sessionGrants: 'share',
   timelineEvents: 'event',
   chatThreads: 'thread',
   chatMessages: 'message',

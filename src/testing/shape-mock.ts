@@ -203,9 +203,7 @@ export function createShapeMock<P extends Principal = Principal>(
     ],
     insert: (collection, row = {}) =>
       write((transaction) => {
-        const stored = completeRow(transaction, collection, row, principal)
-        transaction.insert(collection, stored)
-        return stored
+        return transaction.insert(collection, completeRow(transaction, collection, row, principal))
       }),
     update: (collection, id, changes) =>
       write((transaction) => {

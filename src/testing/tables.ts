@@ -3,6 +3,7 @@ import type {
   ChatMessageRow,
   ChatThreadRow,
   CollectionName,
+  SessionGrant,
   SessionRow,
   TimelineEventRow,
 } from '../schema/index.ts'
@@ -10,6 +11,7 @@ import type {
 /** The row type of each collection, with all columns of the database. */
 export interface Rows {
   readonly sessions: SessionRow
+  readonly sessionGrants: SessionGrant
   readonly timelineEvents: TimelineEventRow
   readonly chatThreads: ChatThreadRow
   readonly chatMessages: ChatMessageRow
@@ -60,6 +62,7 @@ export function keyOf(row: { readonly tenantId: string; readonly id: string }): 
 export function emptyTables(): Tables {
   return {
     sessions: new Map(),
+    sessionGrants: new Map(),
     timelineEvents: new Map(),
     chatThreads: new Map(),
     chatMessages: new Map(),
@@ -71,6 +74,7 @@ export function emptyTables(): Tables {
 export function copyTables(tables: Tables): Tables {
   return {
     sessions: new Map(tables.sessions),
+    sessionGrants: new Map(tables.sessionGrants),
     timelineEvents: new Map(tables.timelineEvents),
     chatThreads: new Map(tables.chatThreads),
     chatMessages: new Map(tables.chatMessages),
@@ -78,7 +82,7 @@ export function copyTables(tables: Tables): Tables {
   }
 }
 
-type SessionChild = 'timelineEvents' | 'chatThreads'
+type SessionChild = 'sessionGrants' | 'timelineEvents' | 'chatThreads'
 
 /** Returns a session's rows in a table. */
 export function childrenOf<Name extends SessionChild>(

@@ -8,6 +8,7 @@ import {
   streamStateOf,
 } from '../schema/index.ts'
 import type { AppRow } from './app-tables.ts'
+import { derivedAccess } from './session-access.ts'
 import {
   childrenOf,
   deltaKeyOf,
@@ -41,7 +42,7 @@ export interface Transaction {
   readonly now: Date
   readonly tables: Tables
   readonly changes: readonly (RowChange | AppRowChange)[]
-  insert<Name extends CollectionName>(collection: Name, row: Rows[Name]): void
+  insert<Name extends CollectionName>(collection: Name, row: Rows[Name]): Rows[Name]
   update<Name extends CollectionName>(
     collection: Name,
     old: Rows[Name],
@@ -85,11 +86,45 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
     }
   }
 
-  function insert<Name extends CollectionName>(collection: Name, row: Rows[Name]): void {
+  function insert<Name extends CollectionName>(collection: Name, given: Rows[Name]): Rows[Name] {
+    const row = withAccess(collection, given)
     if (collection === 'chatThreads') archiveOthers(row as ChatThreadRow)
     checkInsert(tables, collection, row)
     record(collection, undefined, row)
+    if (collection === 'sessions') followVisibility(row as Rows['sessions'])
+    if (collection === 'sessionGrants') followGrants(row as Rows['sessionGrants'])
     if (collection === 'chatMessages') counters.inserted(row as Rows['chatMessages'])
+    return row
+  }
+
+  function withAccess<Name extends CollectionName>(collection: Name, row: Rows[Name]): Rows[Name] {
+    if (collection !== 'sessions') return row
+    return { ...row, ...derivedAccess(tables, row as Rows['sessions']) }
+  }
+
+  /** The grant to `tenant` and the visibility of a session follow each other. */
+  function followVisibility(session: Rows['sessions']): void {
+    const grants = childrenOf<'sessionGrants'>(tables.sessionGrants, session)
+    const grant = grants.find(({ grantee }) => grantee === 'tenant')
+    const { tenantId, id: sessionId, ownerId, visibility } = session
+    if (visibility === 'private' && grant !== undefined) remove('sessionGrants', grant)
+    if (visibility === 'private' || grant !== undefined) return
+    const granted = { grantee: 'tenant', role: 'member', createdBy: ownerId } as const
+    const times = { version: 1, createdAt: now, updatedAt: now }
+    insert('sessionGrants', { tenantId, id: crypto.randomUUID(), sessionId, ...granted, ...times })
+  }
+
+  function followGrants({ tenantId, sessionId }: Rows['sessionGrants']): void {
+    const session = tables.sessions.get(keyOf({ tenantId, id: sessionId }))
+    if (session === undefined) return
+    const grants = childrenOf<'sessionGrants'>(tables.sessionGrants, session)
+    const isShared = grants.some(({ grantee }) => grantee === 'tenant')
+    const visibility = isShared ? ('tenant' as const) : ('private' as const)
+    const changes = { visibility, ...derivedAccess(tables, { ...session, visibility }) }
+    const isSame = Object.entries(changes).every(
+      ([name, value]) => JSON.stringify(Reflect.get(session, name)) === JSON.stringify(value),
+    )
+    if (!isSame) update('sessions', session, changes)
   }
 
   function update<Name extends CollectionName>(
@@ -97,11 +132,14 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
     old: Rows[Name],
     given: Partial<Rows[Name]>,
   ): Rows[Name] {
-    const row = touched(old, { ...old, ...given, ...folded(collection, old, given) })
+    const changed = { ...old, ...given, ...folded(collection, old, given) }
+    const row = touched(old, withAccess(collection, changed))
     if (collection === 'chatThreads' && (old as ChatThreadRow).status !== 'active') {
       archiveOthers(row as ChatThreadRow)
     }
     record(collection, old, row)
+    if (collection === 'sessions') followVisibility(row as Rows['sessions'])
+    if (collection === 'sessionGrants') followGrants(row as Rows['sessionGrants'])
     if (collection === 'chatMessages') {
       counters.updated(old as Rows['chatMessages'], row as Rows['chatMessages'])
     }
@@ -145,6 +183,7 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
 
   function remove<Name extends CollectionName>(collection: Name, row: Rows[Name]): void {
     record(collection, row, undefined)
+    if (collection === 'sessionGrants') followGrants(row as Rows['sessionGrants'])
     if (collection === 'chatMessages') removeDeltas(row as Rows['chatMessages'])
     if (collection === 'sessions') removeChildren(row as Rows['sessions'])
     if (collection === 'chatThreads') removeMessages([row as ChatThreadRow])
@@ -154,6 +193,9 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
   function removeChildren(session: Rows['sessions']): void {
     for (const event of childrenOf<'timelineEvents'>(tables.timelineEvents, session)) {
       record('timelineEvents', event, undefined)
+    }
+    for (const grant of childrenOf<'sessionGrants'>(tables.sessionGrants, session)) {
+      record('sessionGrants', grant, undefined)
     }
     const threads = childrenOf<'chatThreads'>(tables.chatThreads, session)
     for (const thread of threads) record('chatThreads', thread, undefined)
@@ -209,7 +251,17 @@ export function checkInsert<Name extends CollectionName>(
   }
   if (collection === 'timelineEvents') checkEvent(tables, row as Rows['timelineEvents'])
   if (collection === 'chatThreads') parentSession(tables, collection, row as Rows['chatThreads'])
+  if (collection === 'sessionGrants') checkGrant(tables, row as Rows['sessionGrants'])
   if (collection === 'chatMessages') checkMessage(tables, row as Rows['chatMessages'])
+}
+
+function checkGrant(tables: Tables, grant: Rows['sessionGrants']): void {
+  const session = parentSession(tables, 'sessionGrants', grant)
+  const others = childrenOf<'sessionGrants'>(tables.sessionGrants, session)
+  if (others.some(({ grantee }) => grantee === grant.grantee)) {
+    const message = `'${grant.grantee}' has a role in session '${session.id}' already. Change that one.`
+    throw violation('id', 'sessionGrants', grant, message)
+  }
 }
 
 function checkEvent(tables: Tables, event: Rows['timelineEvents']): void {

@@ -20,7 +20,18 @@ export function rowText(columns: ColumnMap, row: object): RowText {
 function valueText(type: ColumnType, value: unknown): string | null {
   if (value === null || value === undefined) return null
   if (type === 'jsonb') return jsonbText(value as JsonValue)
+  if (type === 'text[]') return arrayText(value as readonly string[])
   return value instanceof Date ? timestamptzText(value) : String(value)
+}
+
+/** A text array as Postgres prints it. */
+function arrayText(elements: readonly string[]): string {
+  const texts = elements.map((element) =>
+    element === '' || /[\s{},"\\]|^null$/i.test(element)
+      ? `"${element.replaceAll(/["\\]/g, '\\$&')}"`
+      : element,
+  )
+  return `{${texts.join(',')}}`
 }
 
 /** Prints a time as Postgres does in UTC, without trailing zeros in the fraction. */

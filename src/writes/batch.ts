@@ -3,6 +3,7 @@ import { chatMessageInsertSchema, chatMessageUpdateSchema } from '../schema/chat
 import { chatThreadInsertSchema, chatThreadUpdateSchema } from '../schema/chat-thread.ts'
 import { idField, integerField, textField } from '../schema/fields.ts'
 import { sessionInsertSchema, sessionUpdateSchema } from '../schema/session.ts'
+import { sessionGrantInsertSchema, sessionGrantUpdateSchema } from '../schema/session-grant.ts'
 import { partEditSchema } from '../schema/streamed-message.ts'
 import type { CollectionName } from '../schema/tables.ts'
 import { timelineEventInsertSchema, timelineEventUpdateSchema } from '../schema/timeline-event.ts'
@@ -59,6 +60,7 @@ const appendSchema = z.strictObject({
 /** A change to one row. An insert has the new row's id in `value`. */
 const mutationSchema = z.discriminatedUnion('collection', [
   mutationSchemas('sessions', sessionInsertSchema, sessionUpdateSchema, version),
+  mutationSchemas('sessionGrants', sessionGrantInsertSchema, sessionGrantUpdateSchema, version),
   mutationSchemas(
     'timelineEvents',
     timelineEventInsertSchema,

@@ -3,7 +3,13 @@ import { writeFailureSchema } from './errors.ts'
 
 const appliedMutationSchema = /* @__PURE__ */ (() =>
   z.object({
-    collection: z.enum(['sessions', 'timelineEvents', 'chatThreads', 'chatMessages']),
+    collection: z.enum([
+      'sessions',
+      'sessionGrants',
+      'timelineEvents',
+      'chatThreads',
+      'chatMessages',
+    ]),
     type: z.enum(['insert', 'update', 'delete', 'append']),
     id: z.string(),
     /** The row's version after the write; null for deletes and for rows without a version. */

@@ -9,6 +9,7 @@ import { SessionDbError } from '../../errors.ts'
 import { chatMessageInsertSchema, chatMessageUpdateSchema } from '../../schema/chat-message.ts'
 import { chatThreadInsertSchema, chatThreadUpdateSchema } from '../../schema/chat-thread.ts'
 import { sessionInsertSchema, sessionUpdateSchema } from '../../schema/session.ts'
+import { sessionGrantInsertSchema, sessionGrantUpdateSchema } from '../../schema/session-grant.ts'
 import {
   timelineEventInsertSchema,
   timelineEventUpdateSchema,
@@ -69,6 +70,7 @@ type AnyHandlers = CollectionHandlers<Record<string, unknown>>
 
 const SCHEMAS = {
   sessions: { insert: sessionInsertSchema, update: sessionUpdateSchema },
+  sessionGrants: { insert: sessionGrantInsertSchema, update: sessionGrantUpdateSchema },
   timelineEvents: { insert: timelineEventInsertSchema, update: timelineEventUpdateSchema },
   chatThreads: { insert: chatThreadInsertSchema, update: chatThreadUpdateSchema },
   chatMessages: { insert: chatMessageInsertSchema, update: chatMessageUpdateSchema },

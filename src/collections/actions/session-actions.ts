@@ -1,6 +1,7 @@
 import type { ChatMessageInsert, ChatMessageUpdate } from '../../schema/chat-message.ts'
 import type { ChatThreadInsert } from '../../schema/chat-thread.ts'
 import type { SessionInsert, SessionUpdate } from '../../schema/session.ts'
+import type { GrantRole } from '../../schema/session-grant.ts'
 import type { MutationInput } from '../../writes/batch.ts'
 import { createId } from '../create-id.ts'
 import {
@@ -45,6 +46,17 @@ export interface SessionActions {
   archiveSession(id: string, guard?: WriteGuard): PendingRowWrite
   /** Deletes a session with its timeline, threads and messages. */
   deleteSession(id: string, guard?: WriteGuard): PendingRowWrite
+  /**
+   * Shares a session with a user (`user:ann`), a group (`team:t1`) or everyone in the tenant (`tenant`).
+   * `db.session(id).grants` lists the grants.
+   */
+  shareSession(sessionId: string, grantee: string, role?: GrantRole): PendingRowWrite
+  /** Changes the role of a grant. */
+  changeRole(grantId: string, role: GrantRole, guard?: WriteGuard): PendingRowWrite
+  /** Revokes a grant. A user may also revoke its own, and so leave the session. */
+  unshareSession(grantId: string, guard?: WriteGuard): PendingRowWrite
+  /** Makes another user the owner of a session. The previous owner keeps no access of its own. */
+  transferSession(id: string, ownerId: string, guard?: WriteGuard): PendingRowWrite
   /** Creates a thread. Unless its status says otherwise, it replaces the active one of its mode. */
   createThread(thread: NewRow<ChatThreadInsert>): PendingRowWrite
   renameThread(id: string, title: string, guard?: WriteGuard): PendingRowWrite
@@ -88,6 +100,15 @@ export function createActions(context: CommitContext): SessionActions {
     archiveSession: (id, guard) =>
       updateSession(id, { archivedAt: new Date().toISOString() }, guard),
     deleteSession: (id, guard) => row(id, { collection: 'sessions', type: 'delete', id, ...guard }),
+    shareSession(sessionId, grantee, role = 'member') {
+      const value = { id: createId(), sessionId, grantee, role }
+      return row(value.id, { collection: 'sessionGrants', type: 'insert', value })
+    },
+    changeRole: (id, role, guard) =>
+      row(id, { collection: 'sessionGrants', type: 'update', id, changes: { role }, ...guard }),
+    unshareSession: (id, guard) =>
+      row(id, { collection: 'sessionGrants', type: 'delete', id, ...guard }),
+    transferSession: (id, ownerId, guard) => updateSession(id, { ownerId }, guard),
     createThread(thread) {
       const id = thread.id ?? createId()
       return row(id, { collection: 'chatThreads', type: 'insert', value: { ...thread, id } })

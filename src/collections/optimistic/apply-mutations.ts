@@ -6,6 +6,7 @@ import type { SyncStream } from '../sync/sync-stream.ts'
 import type { SyncedCollection, SyncedRow } from '../sync/synced-collection.ts'
 import {
   given,
+  newGrant,
   newMessage,
   newSession,
   newThread,
@@ -78,6 +79,8 @@ function apply(
   switch (mutation.collection) {
     case 'sessions':
       return { own: applySession(mutation, context) }
+    case 'sessionGrants':
+      return { own: applyGrant(mutation, context) }
     case 'timelineEvents':
       return { own: applyTimelineEvent(mutation, context) }
     case 'chatThreads':
@@ -94,6 +97,8 @@ export function newRow(mutation: MutationInput, context: ApplyContext): Record<s
   switch (mutation.collection) {
     case 'sessions':
       return { ...newSession(mutation.value, identity, now) }
+    case 'sessionGrants':
+      return { ...newGrant(mutation.value, identity, now) }
     case 'timelineEvents':
       return { ...newTimelineEvent(mutation.value, identity, now) }
     case 'chatThreads':
@@ -107,6 +112,12 @@ function applySession(mutation: Of<'sessions'>, { live, identity, now }: ApplyCo
   const sources = live.sessions()
   if (mutation.type !== 'insert') return changeRow(sources, mutation, now)
   return insertRow(sources, newSession(mutation.value, identity, now))
+}
+
+function applyGrant(mutation: Of<'sessionGrants'>, { live, identity, now }: ApplyContext): Touched {
+  if (mutation.type !== 'insert') return changeRow(live.grants(), mutation, now)
+  const row = newGrant(mutation.value, identity, now)
+  return insertRow(live.grants(row.sessionId), row)
 }
 
 function applyTimelineEvent(

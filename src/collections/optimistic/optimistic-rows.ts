@@ -1,6 +1,7 @@
 import type { ChatMessage } from '../../schema/chat-message.ts'
 import type { ChatThread } from '../../schema/chat-thread.ts'
 import type { Session } from '../../schema/session.ts'
+import type { SessionGrant } from '../../schema/session-grant.ts'
 import type { TimelineEvent } from '../../schema/timeline-event.ts'
 import type { MutationInput } from '../../writes/batch.ts'
 
@@ -52,6 +53,15 @@ export function newSession(
     updatedAt: now,
     ...given(value),
   }
+}
+
+/** Returns the grant that the database will make of this insert. */
+export function newGrant(
+  value: Inserted<'sessionGrants'>,
+  { tenantId, userId }: WriterIdentity,
+  now: Date,
+): SessionGrant {
+  return { tenantId, createdBy: userId, version: 1, createdAt: now, updatedAt: now, ...value }
 }
 
 /** Returns the timeline event that the database will make of this insert. */

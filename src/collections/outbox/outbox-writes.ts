@@ -115,6 +115,7 @@ function only(source: SyncStream, live: LiveSources): LiveSources {
     sources.filter((other) => (other as SyncStream) === source)
   return {
     sessions: () => one(live.sessions()),
+    grants: (sessionId) => one(live.grants(sessionId)),
     timelines: (sessionId) => one(live.timelines(sessionId)),
     threads: (sessionId) => one(live.threads(sessionId)),
     messages: () => one(live.messages()),

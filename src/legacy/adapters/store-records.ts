@@ -117,7 +117,7 @@ export const isoTime = (column: string) =>
   `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 
 /** SQL for the sessions `s` that the principal (`$1`, `$2`) may see. */
-export const VISIBLE = "s.tenant_id = $1 AND (s.owner_id = $2 OR s.visibility = 'tenant')"
+export const VISIBLE = "s.tenant_id = $1 AND s.audiences && ARRAY['tenant', 'user:' || $2::text]"
 
 /** Leaves out empty columns: the old records had no nulls. */
 export function withoutNulls<Row extends object>(row: Row): Row {

@@ -109,7 +109,7 @@ async function exportInto(
 /** Rows as JSON without the tenant, so that they can be restored into a tenant of another name. */
 async function rowsSql(
   client: ClientBase,
-  { table, order, userRows }: ExportedTable,
+  { table, order, tenantRows, userRows }: ExportedTable,
   tenantId: string,
   userId: string | undefined,
 ): Promise<string> {
@@ -118,7 +118,8 @@ async function rowsSql(
   const left = `'{${['tenant_id', 'shown', ...columns.generated].join(',')}}'::text[]`
   const rows =
     userId === undefined
-      ? `SELECT r.*, '{}'::jsonb AS shown FROM ${table} r WHERE r.tenant_id = ${tenant}`
+      ? (tenantRows?.(tenant) ??
+        `SELECT r.*, '{}'::jsonb AS shown FROM ${table} r WHERE r.tenant_id = ${tenant}`)
       : userRows(tenant, client.escapeLiteral(userId))
   const sorted = order.map(
     (column) => `r.${column}${columns.text.has(column) ? ' COLLATE "C"' : ''}`,

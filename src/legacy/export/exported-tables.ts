@@ -13,13 +13,21 @@ export interface ExportedTable {
    * of the user's rows that belong to others are exported without their titles and metadata.
    */
   readonly userRows: (tenant: string, u: string) => string
+  /** SQL for the rows of a tenant. Default: all. */
+  readonly tenantRows?: (tenant: string) => string
 }
+
+/** The part of a session's derived columns that follows from its owner and visibility. */
+const ownGrantees = (column: string) => `to_jsonb(ARRAY(
+  SELECT g FROM unnest(r.${column}) g WHERE g IN ('tenant', 'user:' || r.owner_id)))`
 
 /** Replaces the values of another user's session. */
 const REDUCED_SESSION = `jsonb_build_object(
   'title', 'Session of another user', 'original_name', NULL, 'source_path', NULL,
   'repo_label', NULL, 'repo', NULL, 'workspace_root', NULL, 'content_ref', NULL,
-  'content_sha256', NULL, 'content_bytes', NULL, 'event_count', 0, 'metadata', '{}'::jsonb)`
+  'content_sha256', NULL, 'content_bytes', NULL, 'event_count', 0, 'metadata', '{}'::jsonb,
+  'audiences', ${ownGrantees('audiences')}, 'members', ${ownGrantees('members')},
+  'editors', ${ownGrantees('editors')})`
 
 const REDUCED_THREAD = `jsonb_build_object('title', 'Thread of another user', 'metadata', '{}'::jsonb)`
 
@@ -38,6 +46,20 @@ export const exportedTables: readonly ExportedTable[] = [
           AND t.session_id = r.id AND t.created_by = ${u})
         OR EXISTS (SELECT FROM chat_messages m WHERE m.tenant_id = r.tenant_id
           AND m.session_id = r.id AND m.author_id = ${u}))`,
+  },
+  {
+    // Without the grants to the tenant, which follow from their sessions' own columns.
+    table: 'session_grants',
+    file: 'session-grants.ndjson',
+    key: ['id'],
+    order: ['session_id', 'id'],
+    tenantRows: (tenant) => `
+      SELECT r.*, '{}'::jsonb AS shown FROM session_grants r
+      WHERE r.tenant_id = ${tenant} AND r.grantee <> 'tenant'`,
+    userRows: (tenant, u) => `
+      SELECT r.*, '{}'::jsonb AS shown FROM session_grants r
+      JOIN sessions s ON s.tenant_id = r.tenant_id AND s.id = r.session_id
+      WHERE r.tenant_id = ${tenant} AND s.owner_id = ${u} AND r.grantee <> 'tenant'`,
   },
   {
     table: 'timeline_events',

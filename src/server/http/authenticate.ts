@@ -1,5 +1,6 @@
 import { idField, MAX_ID_LENGTH } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
+import { granteeField } from '../../schema/session-grant.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 
 /**
@@ -30,7 +31,9 @@ export async function requirePrincipal<P extends Principal>(
   const principal = await callAuthenticate(authenticate, request, onError)
   if (principal && isPrincipal(principal)) return principal
   if (principal) {
-    onError(new TypeError('authenticate returned a principal without a tenantId or a userId'))
+    onError(
+      new TypeError('authenticate returned a principal without a valid tenantId, userId or groups'),
+    )
   }
   throw new SessionDbError('unauthenticated', 'Sign in, then try again.')
 }
@@ -63,7 +66,8 @@ export function checkPrincipal(principal: Principal): void {
 }
 
 function isPrincipal(principal: Principal | null | undefined): boolean {
-  return (
-    idField.safeParse(principal?.tenantId).success && idField.safeParse(principal?.userId).success
-  )
+  if (!idField.safeParse(principal?.tenantId).success) return false
+  if (!idField.safeParse(principal?.userId).success) return false
+  const groups = principal?.groups ?? []
+  return Array.isArray(groups) && groups.every((group) => granteeField.safeParse(group).success)
 }

@@ -17,6 +17,10 @@ CREATE TABLE sessions (
   id text NOT NULL CHECK (char_length(id) BETWEEN 1 AND 128),
   owner_id text NOT NULL CHECK (char_length(owner_id) BETWEEN 1 AND 128),
   visibility text NOT NULL DEFAULT 'private' CHECK (visibility IN ('private', 'tenant')),
+  -- Kept by triggers; see 0001-access.ts.
+  audiences text[] NOT NULL DEFAULT '{}',
+  members text[] NOT NULL DEFAULT '{}',
+  editors text[] NOT NULL DEFAULT '{}',
   title text NOT NULL CHECK (char_length(title) BETWEEN 1 AND 1000),
   status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'ready', 'failed')),
   status_reason text,
@@ -50,6 +54,7 @@ ALTER TABLE sessions REPLICA IDENTITY FULL;
 CREATE INDEX sessions_owner_idx ON sessions (owner_id, tenant_id, created_at);
 CREATE INDEX sessions_shared_idx ON sessions (tenant_id, created_at)
   WHERE visibility = 'tenant';
+CREATE INDEX sessions_audiences_idx ON sessions USING gin (audiences);
 CREATE INDEX sessions_content_idx ON sessions (content_ref, tenant_id)
   WHERE content_ref IS NOT NULL;
 

@@ -1,3 +1,4 @@
+import { access } from './0001-access.ts'
 import { streaming } from './0001-streaming.ts'
 import { tables } from './0001-tables.ts'
 import { triggers } from './0001-triggers.ts'
@@ -12,5 +13,5 @@ export interface Migration {
 
 /** All migrations in the order they are applied. Add new ones; released ones never change. */
 export const migrations: readonly Migration[] = [
-  { name: '0001-initial', sql: [tables, triggers, streaming].join('\n') },
+  { name: '0001-initial', sql: [tables, triggers, access, streaming].join('\n') },
 ]

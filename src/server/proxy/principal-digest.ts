@@ -11,15 +11,16 @@ const cache = new Map<string, string>()
 
 /**
  * Creates the digest of principals. It is the same on every instance and does not reveal the
- * principal. Browsers compare it so that responses for one principal never serve another. With a
- * fingerprint it has two parts: `USER.RIGHTS`.
+ * principal. Browsers compare it so that responses for one principal never serve another. With
+ * groups or a fingerprint it has two parts: `USER.RIGHTS`.
  */
 export function principalDigest<P extends Principal>(fingerprint?: Fingerprint<P>): DigestOf<P> {
   return async (principal) => {
-    const { tenantId, userId } = principal
+    const { tenantId, userId, groups = [] } = principal
     const user = await digest(`principal ${JSON.stringify([tenantId, userId])}`)
-    if (fingerprint === undefined) return user
-    const rights = JSON.stringify([tenantId, userId, fingerprint(principal)])
+    if (fingerprint === undefined && groups.length === 0) return user
+    const own = [...groups].sort()
+    const rights = JSON.stringify([tenantId, userId, own, fingerprint?.(principal)])
     return `${user}.${await digest(`rights ${rights}`)}`
   }
 }

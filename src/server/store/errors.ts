@@ -181,6 +181,7 @@ function deed({ type, collection }: Mutation): string {
 
 const ROW_NAMES = {
   sessions: 'session',
+  sessionGrants: 'grant',
   timelineEvents: 'event',
   chatThreads: 'thread',
   chatMessages: 'message',

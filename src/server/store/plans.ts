@@ -3,6 +3,7 @@ import {
   type ColumnDefinition,
   type ColumnMap,
   chatMessageColumns,
+  isInsertable,
   PREVIEW_LENGTH,
   STREAM_EPOCH_MS,
   tables,
@@ -135,7 +136,7 @@ function planInsert(
     values.push(`${parameter('user')}::text`)
   }
   // A new thread archives the active one, whose trigger locks the session for an update.
-  const lock = collection === 'chatThreads' ? UPDATE_LOCK : SHARE_LOCK
+  const lock = changesSession(collection) || collection === 'chatThreads' ? UPDATE_LOCK : SHARE_LOCK
   const fromSession =
     collection === 'sessions'
       ? ''
@@ -158,12 +159,13 @@ function planInsert(
 
 const AUTHOR_COLUMNS: Partial<Record<CollectionName, string>> = {
   sessions: 'owner_id',
+  sessionGrants: 'created_by',
   chatThreads: 'created_by',
 }
 
 /** Sets every column an insert may set, so that all inserts into a table share one text. */
 function insertedColumns(columns: ColumnMap, parameter: Parameter) {
-  const inserted = Object.entries(columns).filter(([, { writable }]) => writable !== 'never')
+  const inserted = Object.entries(columns).filter(([, column]) => isInsertable(column))
   return {
     names: inserted.map(([, { name }]) => quoted(name)),
     values: inserted.map(([property, definition]) =>
@@ -193,9 +195,7 @@ function quoted(name: string): string {
  * Postgres can't remove the old versions of a row, so n updates would scan O(n²) of them.
  */
 function planNewMessages({ parameter, see, permitted }: PlanContext): Plan {
-  const inserted = Object.values<ColumnDefinition>(chatMessageColumns).filter(
-    ({ writable }) => writable !== 'never',
-  )
+  const inserted = Object.values<ColumnDefinition>(chatMessageColumns).filter(isInsertable)
   const declared = inserted.map(({ name, type }) => `${quoted(name)} ${type}`)
   const values = inserted.map((column) => orDefault(`target.${quoted(column.name)}`, column))
   return {
@@ -333,7 +333,8 @@ function planUpdate(
     ? [`version = ${alias}.version + 1`, 'updated_at = now()']
     : ['derived_by = NULL']
   const activates = collection === 'chatThreads' && properties.includes('status')
-  const locks = locksFor(permitted, activates ? UPDATE_LOCK : SHARE_LOCK)
+  const lock = changesSession(collection) || activates ? UPDATE_LOCK : SHARE_LOCK
+  const locks = locksFor(permitted, lock)
   return {
     target: `target AS MATERIALIZED (
       SELECT (${permitted}) IS TRUE AS permitted, ${version} AS current_version,
@@ -364,11 +365,12 @@ function differs(
 /** Plans a delete. Foreign keys cascade it to the row's children. */
 function planDelete({ parameter, see, permitted }: PlanContext, collection: CollectionName): Plan {
   const alias = ALIASES[collection]
+  const locks = locksFor(permitted, changesSession(collection) ? UPDATE_LOCK : SHARE_LOCK)
   return {
     target: `target AS MATERIALIZED (
       SELECT (${permitted}) IS TRUE AS permitted, ${versionOf(collection)} AS current_version,
         true AS changes, ${alias}.id AS result_id, NULL::integer AS result_version
-      FROM ${withParents(collection, see, locksFor(permitted))}
+      FROM ${withParents(collection, see, locks)}
       WHERE ${isVisibleRow(collection, parameter, see, permitted)}
       FOR UPDATE OF ${alias})`,
     admitted: isExpectedVersion(parameter),
@@ -426,6 +428,7 @@ function planAppend({ parameter, see, permitted }: PlanContext): Plan {
 /** The row names that policies and plans use. */
 const ALIASES: Readonly<Record<CollectionName, string>> = {
   sessions: 'session',
+  sessionGrants: 'share',
   timelineEvents: 'event',
   chatThreads: 'thread',
   chatMessages: 'message',
@@ -457,6 +460,11 @@ const UPDATE_LOCK: SessionLock = {
   queue: `EXISTS (SELECT FROM pg_advisory_xact_lock(${SESSION_LOCK_KEY}))`,
   row: 'FOR NO KEY UPDATE',
 }
+/** A trigger updates the session of a grant (migrations/0001-access.ts). */
+function changesSession(collection: CollectionName): boolean {
+  return collection === 'sessionGrants'
+}
+
 const NO_LOCK: SessionLock = { queue: 'true', row: '' }
 
 /** The locks on a row's parents. */

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import { isSqlCondition, type SessionAccess, seesSession, writeRule } from '../../access/access.ts'
-import type { Condition } from '../../access/condition.ts'
+import { arrayLiteral, type Condition } from '../../access/condition.ts'
 import { withinTenant } from '../../access/within-tenant.ts'
 import type { CollectionName, Principal } from '../../schema/index.ts'
 import type { Mutation } from '../../writes/batch.ts'
@@ -45,6 +45,12 @@ function print(node: Condition, alias: string | undefined): RawBuilder<boolean> 
   switch (node.kind) {
     case 'and':
     case 'or': {
+      const overlap = overlapOf(node)
+      if (overlap !== undefined) {
+        // One parameter, so that the statement is the same for any number of groups.
+        const literal = arrayLiteral(overlap.values)
+        return sql`${columnOf(overlap.column, alias)} && ${literal}::text::text[]`
+      }
       const parts = node.conditions.map((part) => print(part, alias))
       if (parts.length === 0) return node.kind === 'and' ? sql`true` : sql`false`
       return sql`(${sql.join(parts, node.kind === 'and' ? sql` AND ` : sql` OR `)})`
@@ -68,7 +74,7 @@ function printLeaf(
     case 'isNull':
       return sql`${column} IS NULL`
     case 'contains':
-      return sql`${column} @> ARRAY[${node.value}]`
+      return sql`${column} @> ${arrayLiteral([node.value])}::text::text[]`
     case 'inList':
       return node.values.length === 0 ? sql`false` : sql`${column} IN (${sql.join(node.values)})`
     case 'inSubquery': {
@@ -77,6 +83,17 @@ function printLeaf(
         WHERE ${print(where, undefined)})`
     }
   }
+}
+
+/** Recognises `contains` of several values by one column. */
+function overlapOf({ kind, conditions }: Extract<Condition, { kind: 'and' | 'or' }>) {
+  const [first] = conditions
+  if (kind !== 'or' || first?.kind !== 'contains') return undefined
+  const { column } = first
+  const values = conditions.flatMap((part) =>
+    part.kind === 'contains' && part.column === column ? [part.value] : [],
+  )
+  return values.length === conditions.length ? { column, values } : undefined
 }
 
 function columnOf(name: string, alias: string | undefined): RawBuilder<unknown> {

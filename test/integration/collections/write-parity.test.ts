@@ -42,7 +42,10 @@ type Answer =
 /** How a scenario's writes are made. */
 type Road = 'action' | 'native mutation' | 'transaction'
 
-type Actions = Omit<SessionActions, 'archiveThread'>
+type Actions = Omit<
+  SessionActions,
+  'archiveThread' | 'shareSession' | 'changeRole' | 'unshareSession' | 'transferSession'
+>
 
 interface Device {
   readonly db: SessionCollections
@@ -290,11 +293,13 @@ function nativeActions(db: SessionCollections, road: Road): Actions {
         ? db.sessions
         : collection === 'timelineEvents'
           ? db.session('s1').timeline
-          : collection === 'chatThreads'
-            ? db.session(type === 'insert' ? mutation.value.sessionId : 's1').threads
-            : db.session(
-                (type === 'insert' && sessionOfThread.get(mutation.value.threadId)) || 's1',
-              ).messages
+          : collection === 'sessionGrants'
+            ? db.session('s1').grants
+            : collection === 'chatThreads'
+              ? db.session(type === 'insert' ? mutation.value.sessionId : 's1').threads
+              : db.session(
+                  (type === 'insert' && sessionOfThread.get(mutation.value.threadId)) || 's1',
+                ).messages
     const rows = own as unknown as RowCollection<{ id: string }, object>
     if (type === 'delete') return rows.delete(mutation.id, config)
     if (type === 'update') {

@@ -15,6 +15,12 @@ const entities: Record<schema.CollectionName, EntityDescription> = {
     insert: schema.sessionInsertSchema,
     update: schema.sessionUpdateSchema,
   },
+  sessionGrants: {
+    columns: schema.sessionGrantColumns,
+    row: schema.sessionGrantRowSchema,
+    insert: schema.sessionGrantInsertSchema,
+    update: schema.sessionGrantUpdateSchema,
+  },
   timelineEvents: {
     columns: schema.timelineEventColumns,
     row: schema.timelineEventRowSchema,

@@ -44,6 +44,7 @@ describe('migrate', () => {
       'session_content_garbage',
       'session_contents',
       'session_db_migrations',
+      'session_grants',
       'session_uploads',
       'sessions',
       'timeline_events',

@@ -73,7 +73,7 @@ function insertDrift({ columns, insert }: EntityDescription): string[] {
 }
 
 function updateDrift({ columns, update }: EntityDescription): string[] {
-  const writable = writableKeys(columns, ['always'])
+  const writable = writableKeys(columns, ['update', 'always'])
   return [
     ...sameSet('the update schema', Object.keys(update.shape), 'updatable columns', writable),
     ...fields(update, columns).flatMap(([property, field, definition]) => {
@@ -106,11 +106,21 @@ function writableKeys(columns: ColumnMap, when: readonly string[]): string[] {
 
 /** One value of each JavaScript type, to find out which of them a zod type accepts. */
 const samples: Record<string, unknown[]> = {
-  text: ['x', ...'private ready upload codex session active user complete message'.split(' ')],
+  text: [
+    'x',
+    ...'private ready upload codex session active user complete message tenant member'.split(' '),
+  ],
   integer: [1],
   bigint: [1],
   jsonb: [{}, []],
   'timestamp with time zone': [new Date(0)],
+}
+
+/** The samples that the zod type of a column accepts, where they aren't those of its own type. */
+const EQUIVALENT: Record<string, string[]> = {
+  integer: ['integer', 'bigint'],
+  bigint: ['integer', 'bigint'],
+  'text[]': ['jsonb'],
 }
 
 /** A value outside of the column type's range. */
@@ -120,7 +130,7 @@ function typeDrift(property: string, field: z.core.$ZodType, { type }: ColumnDef
   const taken = Object.keys(samples).filter((category) =>
     samples[category]?.some((sample) => accepts(field, sample)),
   )
-  const expected = type === 'integer' || type === 'bigint' ? ['integer', 'bigint'] : [type]
+  const expected = EQUIVALENT[type] ?? [type]
   const problems =
     taken.join() === expected.join() ? [] : [`${property}: takes ${taken.join()}, is ${type}`]
   if (type in excessive && accepts(field, excessive[type])) {

@@ -35,6 +35,7 @@ const keyOf = (tenant: string, id: string) => JSON.stringify([tenant, id])
 export function createOracle() {
   let tables: Tables = {
     sessions: new Map(),
+    sessionGrants: new Map(),
     timelineEvents: new Map(),
     chatThreads: new Map(),
     chatMessages: new Map(),
@@ -71,6 +72,7 @@ export function createOracle() {
 function copy(tables: Tables): Tables {
   return {
     sessions: new Map(tables.sessions),
+    sessionGrants: new Map(tables.sessionGrants),
     timelineEvents: new Map(tables.timelineEvents),
     chatThreads: new Map(tables.chatThreads),
     chatMessages: new Map(tables.chatMessages),
@@ -129,6 +131,8 @@ function insert(
     return { changed: true, mutation: done }
   }
   switch (mutation.collection) {
+    case 'sessionGrants':
+      throw new Error('The oracle does not know grants.')
     case 'sessions':
       return add({ ...row, session: id, values: { visibility: 'private', ...rest } })
     case 'timelineEvents': {

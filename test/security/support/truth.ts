@@ -11,6 +11,10 @@ const hiddenColumns = [
   'last_position',
   'secret_note',
   'derived_by',
+  'more_words',
+  'audiences',
+  'members',
+  'editors',
 ]
 
 interface Rule {
@@ -24,8 +28,14 @@ interface Rule {
   readonly hidden?: readonly string[]
 }
 
-const visible = `EXISTS (SELECT FROM sessions s WHERE s.tenant_id = $1 AND s.id = t.session_id
-  AND (s.owner_id = $2 OR s.visibility = 'tenant'))`
+/** The principal owns session `s`, or has one of these roles in it. */
+const has = (roles: string) => `(s.owner_id = $2 OR EXISTS (
+  SELECT FROM session_grants g WHERE g.tenant_id = s.tenant_id AND g.session_id = s.id
+    AND g.role IN (${roles}) AND (g.grantee IN ('tenant', 'user:' || $2)
+      OR ($3::boolean AND g.grantee = 'team:admins'))))`
+const inSession = (condition: string) =>
+  `EXISTS (SELECT FROM sessions s WHERE s.tenant_id = $1 AND s.id = t.session_id AND ${condition})`
+const visible = inSession(has("'viewer', 'member', 'editor'"))
 const unused = (...numbers: number[]) => numbers.map((n) => ` AND $${n}::text IS NOT NULL`).join('')
 
 /** The access rule as SQL, written independently of the registry. */
@@ -33,7 +43,12 @@ export const rules: Readonly<Record<string, Rule>> = {
   sessions: {
     table: 'sessions',
     param: null,
-    where: `(t.owner_id = $2 OR t.visibility = 'tenant')${unused(3, 4)}`,
+    where: `${has("'viewer', 'member', 'editor'").replaceAll('s.', 't.')}${unused(4)}`,
+  },
+  'session-grants': {
+    table: 'session_grants',
+    param: 'sessionId',
+    where: `t.session_id = $4 AND ${inSession(has("'editor'"))}`,
   },
   'session-timeline': child('timeline_events', 'session_id', 'sessionId'),
   'session-timeline-window': {
@@ -66,7 +81,7 @@ export const rules: Readonly<Record<string, Rule>> = {
 }
 
 function child(table: string, column: string, param: Rule['param'], more = ''): Rule {
-  return { table, param, where: `t.${column} = $4 AND ${visible}${unused(3)} ${more}` }
+  return { table, param, where: `t.${column} = $4 AND ${visible} ${more}` }
 }
 
 /** The SQL reference. Results are cached, so the data must not change. */

@@ -61,7 +61,13 @@ export const signedIn = ({ tenantId, userId, isAdmin }: AppPrincipal) => ({
 
 export function principalOf(request: Request): AppPrincipal | null {
   const [tenantId, userId, role] = request.headers.get(USER_HEADER)?.split('/') ?? []
-  return tenantId && userId ? { tenantId, userId, isAdmin: role === 'admin' } : null
+  return tenantId && userId
+    ? { tenantId, userId, isAdmin: role === 'admin', ...groupsOf(role) }
+    : null
+}
+
+function groupsOf(role: string | undefined) {
+  return role === 'admin' ? { groups: ['team:admins'] } : {}
 }
 
 async function fill(pool: Pool): Promise<void> {
@@ -72,6 +78,10 @@ async function fill(pool: Pool): Promise<void> {
       (1, 'ann', 'private', 'tenant'), (2, 'ann', 'tenant', 'private'),
       (3, 'bob', 'private', 'tenant'), (4, 'bob', 'tenant', 'private')
     ) AS s(n, u, v, w);
+    INSERT INTO session_grants (tenant_id, id, session_id, grantee, role, created_by) VALUES
+      ('t1', 'g1', 's1', 'team:admins', 'editor', 'ann'),
+      ('t1', 'g3', 's3', 'user:eve', 'viewer', 'bob'),
+      ('t2', 'g4', 's4', 'user:ann', 'editor', 'bob');
     INSERT INTO chat_threads (tenant_id, id, session_id, created_by, mode, title)
     SELECT tenant_id, 'th-' || id, id, owner_id, 'session', '«' || tenant_id || '/th-' || id || '»'
     FROM sessions;

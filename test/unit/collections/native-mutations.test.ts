@@ -136,7 +136,9 @@ describe('update', () => {
 
   test('refuses columns that are fixed or not the client’s', async () => {
     const { db, writes, messages } = await openThread()
-    expect(() => db.sessions.update('s1', set({ ownerId: 'bob' }))).toThrow(/ownerId cannot be set/)
+    expect(() => db.sessions.update('s1', set({ source: 'import' }))).toThrow(
+      /source cannot be set/,
+    )
     expect(() => messages.update('m1', set({ threadId: 'th2' }))).toThrow(/threadId cannot be set/)
     expect(() => db.sessions.update('s1', set({ title: '' }))).toThrow(SchemaValidationError)
     expect(writes).toEqual([])

@@ -60,13 +60,13 @@ describe('a shape request', () => {
       log: 'full',
       table: 'chat_messages',
       where:
-        '"tenant_id" = $1 AND "session_id" = $2 AND "thread_id" = $3 AND "session_id" IN (SELECT "id" FROM "sessions" WHERE ("tenant_id" = $1 AND "id" = $4 AND ("visibility" = $5 OR "owner_id" = $6)))',
+        '"tenant_id" = $1 AND "session_id" = $2 AND "thread_id" = $3 AND "session_id" IN (SELECT "id" FROM "sessions" WHERE ("tenant_id" = $1 AND "id" = $4 AND ("audiences" @> $5 OR "audiences" @> $6)))',
       'params[1]': 't1',
       'params[2]': 's1',
       'params[3]': 'th1',
       'params[4]': 's1',
-      'params[5]': 'tenant',
-      'params[6]': 'ann',
+      'params[5]': '{"tenant"}',
+      'params[6]': '{"user:ann"}',
     })
     expect(columns?.split(',')).toContain('client_message_id')
     expect(queryable_columns).toBe(columns)

@@ -16,8 +16,8 @@ describe('resolveShape', () => {
   test('sessions: own ones and those shared with the tenant', () => {
     expect(resolved('sessions', {})).toMatchObject({
       table: 'sessions',
-      where: '"tenant_id" = $1 AND ("visibility" = $2 OR "owner_id" = $3)',
-      params: ['acme', 'tenant', 'ann'],
+      where: '"tenant_id" = $1 AND ("audiences" @> $2 OR "audiences" @> $3)',
+      params: ['acme', '{"tenant"}', '{"user:ann"}'],
     })
   })
 
@@ -26,8 +26,8 @@ describe('resolveShape', () => {
       table: 'chat_messages',
       where:
         '"tenant_id" = $1 AND "session_id" = $2 AND "thread_id" = $3 AND "session_id" IN (SELECT "id" FROM "sessions" WHERE ' +
-        '("tenant_id" = $1 AND "id" = $4 AND ("visibility" = $5 OR "owner_id" = $6)))',
-      params: ['acme', 's1', 't1', 's1', 'tenant', 'ann'],
+        '("tenant_id" = $1 AND "id" = $4 AND ("audiences" @> $5 OR "audiences" @> $6)))',
+      params: ['acme', 's1', 't1', 's1', '{"tenant"}', '{"user:ann"}'],
     })
   })
 
@@ -80,7 +80,13 @@ describe('resolveShape', () => {
         )
         if (isRefusal(shape)) return
         expect(shape.where).toBe(plain.where)
-        expect(shape.params).toEqual([tenantId, sessionId, sessionId, 'tenant', userId])
+        expect(shape.params).toEqual([
+          tenantId,
+          sessionId,
+          sessionId,
+          '{"tenant"}',
+          `{"user:${userId.replaceAll(/["\\]/g, '\\$&')}"}`,
+        ])
       }),
     )
   })

@@ -121,7 +121,8 @@ function visible(mock: ShapeMock, { tenantId, userId }: Principal) {
 function sorted(rows: readonly object[]) {
   const known = rows.map((row) => {
     const entries = Object.entries(row).filter(
-      ([name]) => !/^\$|^content(Ref|Sha256)$|^lastPos|^derivedBy$/.test(name),
+      ([name]) =>
+        !/^\$|^content(Ref|Sha256)$|^lastPos|^derivedBy$|^(audiences|members|editors)$/.test(name),
     )
     return Object.fromEntries(entries) as { readonly id: string }
   })
