@@ -52,6 +52,8 @@ export const chatMessageDeltaRowSchema = /* @__PURE__ */ (() =>
     delta: textField,
     part: z.nullable(storedEditField),
     createdAt: z.date(),
+    /** UTF-8 bytes of the message including this delta. */
+    totalBytes: integerField,
   }))()
 
 export type ChatMessageDeltaRow = z.output<typeof chatMessageDeltaRowSchema>
@@ -75,6 +77,7 @@ export const chatMessageDeltaColumns = /* @__PURE__ */ (() =>
       default: 'now()',
       synced: false,
     }),
+    totalBytes: column('total_bytes', 'integer', { default: '0', synced: false }),
   }) as const satisfies ColumnMap<keyof ChatMessageDeltaRow>)()
 
 /** The length of a stream epoch, in ms. */

@@ -325,6 +325,7 @@ export function appendDeltas(
       delta,
       part,
       createdAt: transaction.now,
+      totalBytes: 0,
     })
   }
   return { collection, type, id, version }

@@ -6,19 +6,28 @@ const bytesOf = (text: string) => encoder.encode(text).length
 
 /** Limits of a write. */
 export interface WriteLimits {
-  /** UTF-8 bytes of the `content` and `parts` (as JSON) that one message mutation carries. */
+  /** UTF-8 bytes of the `content`, and of `parts` and `metadata` as JSON, in one message mutation. */
   readonly maxMessageBytes: number
   /** UTF-8 bytes of a batch's mutations as JSON. */
   readonly maxBatchBytes: number
   /** Mutations in one batch; at most 500. */
   readonly maxMutations: number
+  /** UTF-8 bytes of a streamed message in total: its content, parts, metadata and deltas. */
+  readonly maxStreamedBytes: number
+  /** Deltas of a message between its start, or a resume, and its end. */
+  readonly maxStreamedDeltas: number
 }
 
 export const defaultLimits: WriteLimits = {
   maxMessageBytes: 1024 * 1024,
   maxBatchBytes: 8 * 1024 * 1024,
   maxMutations: MAX_MUTATIONS,
+  maxStreamedBytes: 8 * 1024 * 1024,
+  maxStreamedDeltas: 20_000,
 }
+
+/** The limits that a batch is checked against before it reaches the database. */
+type BatchLimits = Pick<WriteLimits, 'maxMessageBytes' | 'maxBatchBytes' | 'maxMutations'>
 
 /**
  * Checks a validated batch against the limits.
@@ -29,7 +38,7 @@ export const defaultLimits: WriteLimits = {
 export function checkLimits(
   mutations: readonly Mutation[],
   json: string,
-  limits: WriteLimits,
+  limits: BatchLimits,
 ): void {
   check('The batch', 'maxMutations', mutations.length, limits, 'mutations')
   // Most batches are small enough to skip counting: a UTF-16 unit takes at most three bytes in UTF-8, and a
@@ -45,16 +54,20 @@ export function checkLimits(
 function messageBytes(mutation: Mutation): number {
   if (mutation.collection !== 'chatMessages' || mutation.type === 'delete') return 0
   if (mutation.type === 'append') return bytesOf(JSON.stringify(mutation.deltas))
-  const { content, parts } = mutation.type === 'insert' ? mutation.value : mutation.changes
-  const text = content === undefined ? 0 : bytesOf(content)
-  return parts === undefined ? text : text + bytesOf(JSON.stringify(parts))
+  const {
+    content = '',
+    parts,
+    metadata,
+  } = mutation.type === 'insert' ? mutation.value : mutation.changes
+  const json = [parts, metadata].map((value) => (value === undefined ? '' : JSON.stringify(value)))
+  return bytesOf(content + json.join(''))
 }
 
 function check(
   where: string,
-  name: keyof WriteLimits,
+  name: keyof BatchLimits,
   size: number,
-  limits: WriteLimits,
+  limits: BatchLimits,
   unit: string,
   more: object = {},
 ): void {

@@ -172,6 +172,8 @@ CREATE TABLE chat_message_deltas (
   delta text NOT NULL,
   part jsonb CHECK (jsonb_typeof(part) = 'object'),
   created_at timestamptz NOT NULL DEFAULT now(),
+  -- The size of the message including this delta, so that an append checks the limit in constant time.
+  total_bytes integer NOT NULL DEFAULT 0 CHECK (total_bytes >= 0),
   CONSTRAINT chat_message_deltas_pkey PRIMARY KEY (tenant_id, message_id, seq),
   CONSTRAINT chat_message_deltas_message_fkey FOREIGN KEY (tenant_id, message_id)
     REFERENCES chat_messages (tenant_id, id) ON DELETE CASCADE

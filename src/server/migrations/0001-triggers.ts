@@ -135,11 +135,11 @@ CREATE TRIGGER chat_messages_updated AFTER UPDATE ON chat_messages
 
 -- Aborts the transaction of a refused batch. Statements that were pipelined after the refused one then
 -- don't run, and its locks are released with the rollback.
-CREATE FUNCTION session_db_refuse(permitted boolean, current_version integer) RETURNS boolean
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION session_db_refuse(permitted boolean, current_version integer, exceeded text)
+RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-  RAISE EXCEPTION 'session-db refused a batch' USING ERRCODE = 'SDB01',
-    DETAIL = json_build_object('permitted', permitted, 'current', current_version)::text;
+  RAISE EXCEPTION 'session-db refused a batch' USING ERRCODE = 'SDB01', DETAIL = json_build_object(
+    'permitted', permitted, 'current', current_version, 'exceeded', exceeded)::text;
 END $$;
 
 -- A content is deleted with the last session that refers to it, in the same transaction. One in another

@@ -5,6 +5,7 @@ import { type Batch, claimBatch, earlierResult, storeResult } from './applied-ba
 import { collect, type Driver, type DriverConnection, plainQuery, rollBack } from './drivers.ts'
 import { isBatchTaken, isTaken, isWorthRetrying, refusal, refusedOutcome } from './errors.ts'
 import { isNewMessage, type NewMessage } from './plans.ts'
+import type { Query } from './prepared-statements.ts'
 import {
   appliedMessage,
   type BatchRow,
@@ -17,6 +18,7 @@ import {
 export interface ApplyContext<P extends Principal> {
   readonly driver: Driver
   readonly statements: Statements<P>
+  readonly statementTimeoutMs: number
 }
 
 /**
@@ -105,8 +107,6 @@ async function applyNewMessage<P extends Principal>(
   }
 }
 
-// The level is set explicitly: with a stricter default, waits for other batches would end in failures.
-const BEGIN = plainQuery('BEGIN ISOLATION LEVEL READ COMMITTED')
 const COMMIT = plainQuery('COMMIT')
 const ROLLBACK = plainQuery('ROLLBACK')
 
@@ -123,12 +123,15 @@ async function applySeveral<P extends Principal>(
 
 /** Returns undefined when the batch id was claimed before. */
 async function inTransaction<P extends Principal>(
-  { driver, statements }: ApplyContext<P>,
+  { driver, statements, statementTimeoutMs }: ApplyContext<P>,
   batch: Batch<P>,
 ): Promise<WriteResult | undefined> {
+  // The level is set explicitly: with a stricter default, waits for other batches would end in failures.
+  const begin = plainQuery(`BEGIN ISOLATION LEVEL READ COMMITTED;
+    SET LOCAL statement_timeout = ${statementTimeoutMs}`)
   const outcome = await driver.connect(async (connection) => {
     try {
-      return { result: await claimAndApply(connection, statements, batch) }
+      return { result: await claimAndApply(connection, statements, batch, begin) }
     } catch (failure) {
       // A connection that can't roll back is broken. Throwing here closes it, which rolls back too.
       if (!(await rollBack(connection))) throw failure
@@ -143,8 +146,9 @@ async function claimAndApply<P extends Principal>(
   connection: DriverConnection,
   statements: Statements<P>,
   batch: Batch<P>,
+  begin: Query,
 ): Promise<WriteResult | undefined> {
-  const [, claimed] = await collect(connection, [BEGIN, claimBatch(batch)])
+  const [, claimed] = await collect(connection, [begin, claimBatch(batch)])
   if (claimed?.length !== 1) {
     await collect(connection, [ROLLBACK])
     return undefined

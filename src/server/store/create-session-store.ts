@@ -43,8 +43,17 @@ export interface SessionStoreOptions<P extends Principal = Principal> {
   readonly prepare?: boolean
   /** The access rule, from `createAccess`. Give the same one to the shapes. */
   readonly access?: SessionAccess<P>
-  /** Defaults: 1 MiB per message, 8 MiB and 500 mutations per batch. */
+  /**
+   * Defaults: 1 MiB per message in a batch, 8 MiB and 500 mutations per batch; 8 MiB and 20,000 deltas
+   * per streamed message.
+   */
   readonly limits?: Partial<WriteLimits>
+  /**
+   * Postgres cancels statements that run longer, in ms; 0 for no limit. Default 60,000. It applies to all
+   * statements on the store's own connections, and to batches of several mutations on a client passed as
+   * `database`: set `statement_timeout` there for the others.
+   */
+  readonly statementTimeoutMs?: number
   /**
    * Where the bytes of sessions are stored. Default: in the database. The first of several stores takes
    * new contents, and the others stay readable.
@@ -127,11 +136,14 @@ export interface SessionStore<P extends Principal = Principal> extends SessionUp
 export function createSessionStore<P extends Principal = Principal>(
   options: SessionStoreOptions<P>,
 ): SessionStore<P> {
-  const { access = defaultAccess, onError = console.error } = options
+  const { access = defaultAccess, onError = console.error, statementTimeoutMs = 60_000 } = options
   const policy = createPolicy<P>(access)
-  const { driver, pool, close } = openDatabase(options.database, { prepare: options.prepare })
+  const { driver, pool, close } = openDatabase(options.database, {
+    prepare: options.prepare,
+    statementTimeoutMs,
+  })
   const limits = { ...defaultLimits, ...options.limits }
-  const statements = createStatements<P>(policy)
+  const statements = createStatements<P>(policy, limits)
   const preparer = createPreparer()
   const reading = { pool, policy, preparer }
   const store: Omit<SessionStore<P>, keyof SessionUploads> = {
@@ -142,7 +154,7 @@ export function createSessionStore<P extends Principal = Principal>(
       checkLimits(mutations, json, limits)
       const batch = { principal, id, hash: hashOf(json), mutations }
       try {
-        return await applyBatch({ driver, statements }, batch)
+        return await applyBatch({ driver, statements, statementTimeoutMs }, batch)
       } catch (error) {
         throw fromDatabaseError(error)
       }

@@ -95,10 +95,14 @@ interface Preparation {
 /** Postgres's codes for a prepared statement that is missing or exists already. */
 const PREPARED_ERRORS = new Set(['26000', '42P05'])
 
+function isUnprepared(error: unknown): boolean {
+  const code = Reflect.get(Object(error), 'code')
+  return typeof code === 'string' && PREPARED_ERRORS.has(code)
+}
+
 /** Turns preparing off after an error of a pooler. Returns whether the statement can be retried. */
 function withoutPreparing(preparation: Preparation, error: unknown): boolean {
-  const code = Reflect.get(Object(error), 'code')
-  if (typeof code !== 'string' || !PREPARED_ERRORS.has(code)) return false
+  if (!isUnprepared(error)) return false
   preparation.enabled = false
   return true
 }
@@ -108,16 +112,17 @@ function withoutPreparing(preparation: Preparation, error: unknown): boolean {
  * because an app may have another copy of the package.
  *
  * @param options.prepare False to send all statements unprepared.
+ * @param options.statementTimeoutMs The timeout of statements on connections that are opened here.
  * @throws SessionDbError `invalid` for a malformed connection string, or an unknown kind of client.
  */
 export function openDatabase(
   database: StoreDatabase,
-  options: { readonly prepare?: boolean | undefined } = {},
+  options: { readonly prepare?: boolean | undefined; readonly statementTimeoutMs: number },
 ): OpenedDatabase {
   const preparation: Preparation = { enabled: options.prepare ?? true }
   if (typeof database === 'string' || database === undefined) {
     checkDatabaseUrl(database)
-    const pool = createPool(database)
+    const pool = createPool(database, options.statementTimeoutMs)
     return { ...openPg(pool, preparation), close: () => pool.end() }
   }
   const close = async () => {}
@@ -163,22 +168,40 @@ function openPg(pool: Pool, preparation: Preparation): Pick<OpenedDatabase, 'dri
 
 /** Runs statements on a pool of `pg`. One with `pipeline: true` sends several in one round trip. */
 function createPgDriver(pool: Pool): Driver {
-  return {
-    run: async (query) => (await pool.query(toConfig(query))).rows,
-    async connect(work) {
-      const client = await pool.connect()
-      client.on('error', ignoreBreak)
-      let broken = true
-      try {
-        const result = await work({ send: (queries) => sendOverPg(client, queries) })
-        broken = false
-        return result
-      } finally {
-        client.off('error', ignoreBreak)
-        client.release(broken)
-      }
-    },
+  async function hold<T>(
+    work: (client: PoolClient) => Promise<T>,
+    isHarmless: (error: unknown) => boolean,
+  ): Promise<T> {
+    const client = await pool.connect()
+    client.on('error', ignoreBreak)
+    let broken = false
+    try {
+      return await work(client)
+    } catch (error) {
+      broken = !isHarmless(error)
+      throw error
+    } finally {
+      client.off('error', ignoreBreak)
+      client.release(broken)
+    }
   }
+  // pool.query would close the connection after any error, also after a refused write.
+  const run = (query: Query): Promise<Rows> =>
+    hold(async (client) => (await client.query(toConfig(query))).rows, isRefused)
+  return {
+    run: (query) =>
+      run(query).catch((error) => (isUnprepared(error) ? run(query) : Promise.reject(error))),
+    connect: (work) =>
+      hold(
+        (client) => work({ send: (queries) => sendOverPg(client, queries) }),
+        () => false,
+      ),
+  }
+}
+
+/** Returns whether Postgres refused a statement and the connection still works. */
+function isRefused(error: unknown): boolean {
+  return error instanceof Error && Reflect.get(error, 'severity') === 'ERROR'
 }
 
 /**
@@ -256,10 +279,10 @@ async function* inOrder(answers: readonly PromiseLike<Rows>[]): AsyncGenerator<R
  * @returns The methods of a pool used here: `query`, `connect` and `end`. They fail with `unavailable`
  *   when `pg` is not installed.
  */
-function createPool(connectionString: string): Pool {
+function createPool(connectionString: string, statementTimeoutMs: number): Pool {
   let opening: Promise<Pool> | undefined
   const opened = () => {
-    opening ??= openPool(connectionString)
+    opening ??= openPool(connectionString, statementTimeoutMs)
     return opening
   }
   const pool = {
@@ -273,14 +296,18 @@ function createPool(connectionString: string): Pool {
   return pool as unknown as Pool
 }
 
-async function openPool(connectionString: string): Promise<Pool> {
+async function openPool(connectionString: string, statementTimeoutMs: number): Promise<Pool> {
   const { Pool } = await import('pg').catch(refuseMissing)
   const pool = new Pool({ connectionString, pipeline: true })
   // The pool replaces an idle connection that breaks. Without a listener it would end the process.
   pool.on('error', ignoreBreak)
   // A connection that the server ends while it is handed out briefly has neither the pool's listener
   // nor ours.
-  pool.on('connect', (client) => client.on('error', ignoreBreak))
+  pool.on('connect', (client) => {
+    client.on('error', ignoreBreak)
+    // Sent before the first statement, without waiting. A startup parameter would fail on PgBouncer.
+    client.query(`SET statement_timeout = ${statementTimeoutMs}`).catch(ignoreBreak)
+  })
   return pool
 }
 

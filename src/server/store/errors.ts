@@ -9,6 +9,7 @@ const UNIQUE_VIOLATION = '23505'
 const UNDEFINED_TABLE = '42P01'
 /** Errors of prepared statements behind a pooler. The driver no longer prepares on the next attempt. */
 const UNPREPARED = new Set(['26000', '42P05'])
+const QUERY_CANCELED = '57014'
 const UNDEFINED_COLUMN = '42703'
 
 /** Races that the next attempt decides, because it sees what the other transaction committed. */
@@ -58,6 +59,13 @@ export function fromDatabaseError(cause: unknown): SessionDbError {
     return new SessionDbError(
       'invalid',
       'The database cannot store a value in this batch: it is out of range or malformed. Check its numbers, dates and texts.',
+      { cause },
+    )
+  }
+  if (code === QUERY_CANCELED) {
+    return new SessionDbError(
+      'too_large',
+      'The database took too long for this write and cancelled it. Send it in smaller batches.',
       { cause },
     )
   }
@@ -123,6 +131,8 @@ export interface MutationOutcome {
   readonly permitted: boolean | null
   /** The row's version before the write. */
   readonly current: number | null
+  /** The name of the limit in `WriteLimits` that the write would exceed. */
+  readonly exceeded?: string | null
 }
 
 const REFUSED = 'SDB01'
@@ -140,7 +150,7 @@ export function refusedOutcome(error: unknown): MutationOutcome | undefined {
 export function refusal(
   mutation: Mutation,
   index: number,
-  { permitted, current: currentVersion }: MutationOutcome,
+  { permitted, current: currentVersion, exceeded }: MutationOutcome,
 ): SessionDbError {
   const where = `mutations[${index}]`
   const details = { mutation: index, collection: mutation.collection }
@@ -150,6 +160,12 @@ export function refusal(
   if (!permitted) {
     const message = `${where}: You don't have permission to ${deed(mutation)}.`
     return new SessionDbError('forbidden', message, { details })
+  }
+  if (typeof exceeded === 'string') {
+    const message =
+      `${where}: The streamed message would exceed its limit (${exceeded}). ` +
+      'End it, and continue in another message.'
+    return new SessionDbError('too_large', message, { details: { ...details, name: exceeded } })
   }
   if (mutation.type === 'append') {
     const message =

@@ -28,6 +28,8 @@ export interface Plan {
   readonly target: string
   /** Condition on `target` for the write to happen. */
   readonly admitted: string
+  /** The name of the limit in `WriteLimits` that the write would exceed, or NULL. */
+  readonly exceeded?: string
   /** INSERT, UPDATE or DELETE that writes only if `target` and `admitted` have a row. */
   readonly write: string
   /** A second write in the same statement. */
@@ -391,36 +393,54 @@ function planDelete({ parameter, see, permitted }: PlanContext, collection: Coll
 function planAppend({ parameter, see, permitted }: PlanContext): Plan {
   const given = `
     SELECT ${parameter('seq')}::integer + n::integer - 1 AS seq, value->>'delta' AS delta,
-      value->'part' AS part
+      value->'part' AS part, sum(octet_length(value->>'delta')
+        + coalesce(octet_length((value->'part')::text), 0)) OVER (ORDER BY n) AS bytes
     FROM jsonb_array_elements(${parameter('deltas')}::text::jsonb) WITH ORDINALITY AS given (value, n)`
+  const from = `coalesce(session_db_stream_from(message.metadata), 0)`
   return {
     target: `target AS MATERIALIZED (
       SELECT (${permitted}) IS TRUE AS permitted, NULL::integer AS current_version,
         message.status = 'streaming'
           AND message.metadata->'stream'->>'writer' = ${parameter('writer')}::text
           AND (stored.same = ${parameter('count')}::integer
-            OR (stored.same = 0 AND ${parameter('seq')}::integer = coalesce(stored.next,
-              session_db_stream_from(message.metadata), 0))) AS is_next,
+            OR (stored.same = 0 AND ${parameter('seq')}::integer = coalesce(last.seq + 1, ${from})))
+          AS is_next,
+        CASE
+          WHEN stored.same > 0 THEN NULL
+          WHEN size.bytes + stored.bytes > ${parameter('maxStreamedBytes')}::bigint
+            THEN 'maxStreamedBytes'
+          WHEN ${parameter('seq')}::integer + ${parameter('count')}::integer - ${from}
+            > ${parameter('maxStreamedDeltas')}::integer THEN 'maxStreamedDeltas'
+        END AS exceeded, size.bytes,
         stored.same = 0 AS changes, message.id AS result_id, message.version AS result_version,
         message.session_id,
         floor(extract(epoch FROM message.created_at) * 1000 / ${STREAM_EPOCH_MS})::bigint::text
           AS epoch
       FROM ${withParents('chatMessages', see, locksFor(permitted))}
+      LEFT JOIN LATERAL (
+        SELECT d.seq, d.total_bytes FROM chat_message_deltas d
+        WHERE d.tenant_id = message.tenant_id AND d.message_id = message.id
+        ORDER BY d.seq DESC LIMIT 1
+      ) AS last ON true
       CROSS JOIN LATERAL (
-        SELECT
-          (SELECT max(d.seq) + 1 FROM chat_message_deltas d
-            WHERE d.tenant_id = message.tenant_id AND d.message_id = message.id) AS next,
-          (SELECT count(*) FROM (${given}) AS g JOIN chat_message_deltas d
-            ON d.tenant_id = message.tenant_id AND d.message_id = message.id AND d.seq = g.seq
-              AND d.delta = g.delta AND d.part IS NOT DISTINCT FROM g.part) AS same
+        SELECT count(d.seq) AS same, max(g.bytes) AS bytes
+        FROM (${given}) AS g LEFT JOIN chat_message_deltas d
+          ON d.tenant_id = message.tenant_id AND d.message_id = message.id AND d.seq = g.seq
+            AND d.delta = g.delta AND d.part IS NOT DISTINCT FROM g.part
       ) AS stored
+      CROSS JOIN LATERAL (
+        SELECT coalesce(last.total_bytes, octet_length(message.content)
+          + octet_length(message.parts::text) + octet_length(message.metadata::text)) AS bytes
+      ) AS size
       WHERE ${isRow('chatMessages', parameter)}
       FOR SHARE OF message)`,
-    admitted: 'target.permitted AND target.is_next',
+    admitted: 'target.permitted AND target.is_next AND target.exceeded IS NULL',
+    exceeded: 'CASE WHEN target.is_next THEN target.exceeded END',
     write: `
-      INSERT INTO chat_message_deltas (tenant_id, message_id, seq, session_id, epoch, delta, part)
+      INSERT INTO chat_message_deltas
+        (tenant_id, message_id, seq, session_id, epoch, delta, part, total_bytes)
       SELECT ${parameter('tenant')}::text, target.result_id, g.seq, target.session_id, target.epoch,
-        g.delta, g.part
+        g.delta, g.part, target.bytes + g.bytes
       FROM target, admitted, (${given}) AS g WHERE target.changes`,
   }
 }

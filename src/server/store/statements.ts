@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Principal } from '../../schema/index.ts'
 import type { AppliedMutation, Mutation } from '../../writes/index.ts'
+import type { WriteLimits } from '../../writes/limits.ts'
 import { type Batch, batchValues } from './applied-batches.ts'
 import type { MutationOutcome } from './errors.ts'
 import {
@@ -70,7 +71,10 @@ const FORMS = { batch: batchStatement, step: stepStatement } as const
  * Creates the statements of a policy. Their texts depend on the kind of mutation, on the properties
  * that an update sets and on the policy's SQL, and are kept: building one takes longer than sending it.
  */
-export function createStatements<P extends Principal>(policy: SessionPolicy<P>): Statements<P> {
+export function createStatements<P extends Principal>(
+  policy: SessionPolicy<P>,
+  limits: WriteLimits,
+): Statements<P> {
   const kept = new Map<string, Statement>()
 
   function rulingOn(principal: P, mutation: Mutation, visible?: Fragment): Ruling {
@@ -110,7 +114,7 @@ export function createStatements<P extends Principal>(policy: SessionPolicy<P>):
     const properties = changedProperties(mutation)
     const kind = [form, mutation.collection, mutation.type, properties]
     const run = [mutation, ...more].filter(isNewMessage)
-    const values = { ...batchValues(batch), ...valuesOf(mutation, run) }
+    const values = { ...batchValues(batch), ...limits, ...valuesOf(mutation, run) }
     return bind(kind, ruling, values, (context) =>
       FORMS[form](planOf(context, mutation, properties), mutation, context.parameter),
     )
@@ -222,7 +226,8 @@ function stepStatement(plan: Plan): string {
     WITH ${plan.target},
     admitted AS MATERIALIZED (SELECT FROM target WHERE ${plan.admitted} LIMIT 1)${writes(plan)}
     SELECT CASE WHEN NOT EXISTS (SELECT FROM admitted)
-        THEN session_db_refuse(target.permitted, target.current_version) END AS refused,
+        THEN session_db_refuse(target.permitted, target.current_version, ${plan.exceeded ?? 'NULL'})
+        END AS refused,
       target.result_id AS id, target.result_version AS version,
       CASE WHEN target.changes THEN ${TXID}::text END AS txid
     FROM (VALUES (1)) AS one

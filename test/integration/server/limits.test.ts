@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createSessionStore } from '../../../src/server/store/index.ts'
 import type { MutationInput } from '../../../src/writes/index.ts'
 import {
   ada,
@@ -125,6 +126,19 @@ describe('rejects an invalid batch', () => {
     expect(refused.message).not.toMatch(/275760|date\/time field/)
     expect(await byDefault.rows("SELECT FROM sessions WHERE id = 'far'")).toEqual([])
   })
+})
+
+test.each([1, 2])('cancels a write of %s mutations after the statement timeout', async (count) => {
+  const store = createSessionStore({ database: byDefault.url, statementTimeoutMs: 100 })
+  await byDefault.rows(`
+    CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN PERFORM pg_sleep(3); RETURN NEW; END $$;
+    CREATE TRIGGER slow BEFORE INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION slow()`)
+  const mutations = Array.from({ length: count }, (_, n) => insertSession(`slow-${count}-${n}`))
+  const refused = await refusalOf(store.write(ada, { id: `slow-${count}`, mutations }))
+  await byDefault.rows('DROP FUNCTION slow CASCADE')
+  await store.close()
+  expect(refused.code).toBe('too_large')
 })
 
 test('stores texts that look like SQL unchanged', async () => {

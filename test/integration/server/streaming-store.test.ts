@@ -7,6 +7,8 @@ import {
   type MessageDelta,
   type PartEdit,
 } from '../../../src/schema/index.ts'
+import { createSessionStore } from '../../../src/server/store/index.ts'
+import { markAbandonedMessages } from '../../../src/server/streaming/index.ts'
 import type { MutationInput } from '../../../src/writes/index.ts'
 import { eventually } from '../../support/eventually.ts'
 import { cases, fc } from '../../support/property.ts'
@@ -167,6 +169,31 @@ describe('an append', () => {
     expect(await message()).toMatchObject({ content: 'a', status: 'complete' })
   })
 
+  test.each([
+    ['maxStreamedBytes', { maxStreamedBytes: 1_000 }, 'x'.repeat(100)],
+    ['maxStreamedDeltas', { maxStreamedDeltas: 8 }, 'x'],
+  ])('that would exceed %s is refused, also after a resume', async (name, limits, delta) => {
+    const store = createSessionStore({ database: fixture.pool, limits })
+    const write = (...mutations: MutationInput[]) =>
+      store.write(ada, { id: randomUUID(), mutations })
+    const pair = [delta, { delta: '', part: { at: 1, set: { type: 'step-start' } } }]
+    let seq = 0
+    const fill = async () => {
+      for (; seq < 100; seq += 2) await write(append(seq, ...pair))
+    }
+    expect(await refusalOf(fill())).toMatchObject({ code: 'too_large', details: { name } })
+    expect(seq).toBeGreaterThanOrEqual(8)
+    expect(seq).toBeLessThan(20)
+    // Accepted deltas are stored, may be sent again, and the message can be ended and resumed.
+    expect(await deltaCount()).toBe(seq)
+    expect((await write(append(seq - 2, ...pair))).txid).toBeNull()
+    await write(update({ status: 'error' }))
+    await write(update({ status: 'streaming', metadata: { stream: { writer: 'w1', from: seq } } }))
+    const resumed = write(append(seq, delta))
+    if (name === 'maxStreamedDeltas') await resumed
+    else expect(await refusalOf(resumed)).toMatchObject({ code: 'too_large' })
+  })
+
   test('is deleted with its message', async () => {
     await fixture.write(ada, append(0, 'a'))
     await fixture.write(ada, { collection: 'sessions', type: 'delete', id: 's' })
@@ -273,6 +300,27 @@ describe('the end of a stream', () => {
     await fixture.rows(`UPDATE chat_messages SET metadata = '{"stream": [1]}'`)
     await fixture.write(ada, update({ status: 'error' }))
     expect(await message()).toMatchObject({ content: 'a', metadata: { stream: { from: 1 } } })
+  })
+})
+
+describe('markAbandonedMessages', () => {
+  test('reports and skips a message that fails, and marks the others', async () => {
+    await fixture.write(ada, streaming('poisoned'), streaming('fine'))
+    await fixture.rows(`UPDATE chat_messages SET updated_at = now() - interval '1 hour'`)
+    await fixture.rows(`
+      CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'poisoned' USING ERRCODE = '54000'; END $$;
+      CREATE TRIGGER poison BEFORE UPDATE ON chat_messages
+        FOR EACH ROW WHEN (OLD.id = 'poisoned') EXECUTE FUNCTION poison()`)
+    const errors: unknown[] = []
+    const run = () =>
+      markAbandonedMessages({ database: fixture.pool, onError: (error) => errors.push(error) })
+    const marked = await run()
+    expect(marked.map(({ id }) => id).sort()).toEqual(['fine', 'm'])
+    expect(errors).toMatchObject([{ code: '54000' }])
+    expect(await run()).toEqual([])
+    expect(errors).toHaveLength(1)
+    await fixture.rows('DROP FUNCTION poison CASCADE')
   })
 })
 
