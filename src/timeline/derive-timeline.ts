@@ -69,18 +69,20 @@ async function* readBatches(
   const breathe = createBreather()
   for await (const slice of slices) {
     for (const batch of reading.write(slice)) {
-      yield batch
+      if (batch !== undefined) yield batch
       await breathe()
     }
     await breathe()
   }
   for (const batch of reading.end()) {
-    yield batch
+    if (batch !== undefined) yield batch
     await breathe()
   }
   onEnd(reading.summary())
 }
 
+/** Lines that are read before the event loop may turn. */
+const LINES_PER_TURN = 200
 /** Time a derivation may keep the event loop before it lets others run, in ms. */
 const TURN_MS = 10
 
@@ -123,10 +125,10 @@ export interface EventAmendment extends Readonly<Amendment['set']> {
 
 /** The state of reading one log with one parser: bytes in, batches of events out. */
 interface LogReading {
-  /** Reads bytes and yields the batches they complete. */
-  write(bytes: Uint8Array): Generator<DerivedBatch>
+  /** Reads bytes and yields the batches they complete, and undefined where the caller may pause. */
+  write(bytes: Uint8Array): Generator<DerivedBatch | undefined>
   /** Ends the log and yields the remaining events. */
-  end(): Generator<DerivedBatch>
+  end(): Generator<DerivedBatch | undefined>
   summary(): TimelineSummary
 }
 
@@ -235,8 +237,9 @@ function createLogReading(parser: TimelineParser, batchEvents: number): LogReadi
     )
   }
 
-  function* push(lines: readonly LogLine[]): Generator<DerivedBatch> {
-    for (const next of lines) {
+  function* push(lines: readonly LogLine[]): Generator<DerivedBatch | undefined> {
+    for (const [index, next] of lines.entries()) {
+      if (index % LINES_PER_TURN === LINES_PER_TURN - 1) yield undefined
       line = next.number
       const isBlank = !isInsideLine && !next.continues && next.text.trim() === ''
       isInsideLine = next.continues
@@ -324,13 +327,15 @@ function createCallLinks(): CallLinks {
 
 const START_BYTES = 256 * 1024
 const START_VALUES = 20
-/** Chunks are read in slices of this size, so that a large one doesn't become one long string. */
-const SLICE_BYTES = 64 * 1024
+/** Chunks are read in slices of this size: between two, the event loop may turn. */
+const SLICE_BYTES = 16 * 1024
+/** Lines in which format detection looks for values. */
+const START_LINES = 200
 
 /** The start of a log and the whole log. */
 interface OpenedLog {
   readonly start: LogStart
-  /** The whole log, in slices of at most 64 KiB. */
+  /** The whole log, in slices of at most 16 KiB. */
   readonly slices: AsyncIterable<Uint8Array>
 }
 
@@ -360,7 +365,7 @@ function logStart(bytes: Uint8Array, isWhole: boolean): LogStart {
   const lines = splitter.write(bytes)
   if (isWhole) lines.push(...splitter.end())
   const values: unknown[] = []
-  for (const { text } of lines) {
+  for (const { text } of lines.slice(0, START_LINES)) {
     if (values.length >= START_VALUES) break
     for (const part of readJsonLine(text)) if ('value' in part) values.push(part.value)
   }
