@@ -55,6 +55,11 @@ export function refusalOf(head: Uint8Array): string | undefined {
 
 const EXPORT = 'Upload the log that the agent wrote, as JSON, JSON Lines or text.'
 
+/** Returns true for content whose bytes are the text itself, neither compressed nor in UTF-16. */
+export function isPlainText(head: Uint8Array): boolean {
+  return compressionOf(head) === undefined && utf16Of(head) === undefined
+}
+
 /**
  * Reads a log as UTF-8: gzip and zstd are unpacked, UTF-16 is transcoded.
  *

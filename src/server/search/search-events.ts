@@ -62,9 +62,9 @@ export interface EventHits {
   readonly nextCursor: string | null
 }
 
-interface SearchContext<User extends Principal> {
+interface SearchContext<P extends Principal> {
   readonly pool: Pool
-  readonly policy: SessionPolicy<User>
+  readonly policy: SessionPolicy<P>
   readonly preparer: Preparer
 }
 
@@ -78,9 +78,9 @@ interface HitRow extends Omit<EventHit, 'snippet'> {
  *
  * @throws SessionDbError `invalid` for a malformed search or cursor.
  */
-export async function searchEvents<User extends Principal>(
-  context: SearchContext<User>,
-  principal: User,
+export async function searchEvents<P extends Principal>(
+  context: SearchContext<P>,
+  principal: P,
   search: EventSearch,
 ): Promise<EventHits> {
   checkPrincipal(principal)
@@ -105,9 +105,9 @@ export async function searchEvents<User extends Principal>(
  * Builds the statement. Snippets are the expensive part, so they are made for the page only. The
  * lexemes of tenant and session narrow the index scan; the columns decide.
  */
-function searchStatement<User extends Principal>(
-  { policy }: SearchContext<User>,
-  principal: User,
+function searchStatement<P extends Principal>(
+  { policy }: SearchContext<P>,
+  principal: P,
   search: z.output<typeof searchSchema>,
 ): RawBuilder<HitRow> {
   const { tenantId } = principal

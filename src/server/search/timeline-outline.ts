@@ -43,9 +43,9 @@ export interface TimelineFacets {
   readonly tools: readonly TimelineFacet[]
 }
 
-interface OutlineContext<User extends Principal> {
+interface OutlineContext<P extends Principal> {
   readonly pool: Pool
-  readonly policy: SessionPolicy<User>
+  readonly policy: SessionPolicy<P>
   readonly preparer: Preparer
 }
 
@@ -60,9 +60,9 @@ const outlineSchema = z.extend(timelineFilterSchema, {
  *
  * @throws SessionDbError `invalid` for a malformed filter.
  */
-export async function outlineTimeline<User extends Principal>(
-  context: OutlineContext<User>,
-  principal: User,
+export async function outlineTimeline<P extends Principal>(
+  context: OutlineContext<P>,
+  principal: P,
   request: OutlineRequest,
 ): Promise<TimelineOutline> {
   checkPrincipal(principal)
@@ -91,9 +91,9 @@ export async function outlineTimeline<User extends Principal>(
 }
 
 /** Counts the values a session's events can be filtered by. */
-export async function timelineFacets<User extends Principal>(
-  context: OutlineContext<User>,
-  principal: User,
+export async function timelineFacets<P extends Principal>(
+  context: OutlineContext<P>,
+  principal: P,
   sessionId: string,
 ): Promise<TimelineFacets> {
   checkPrincipal(principal)
@@ -123,9 +123,9 @@ interface Count {
  * the word index of `searchEvents` can't find; a trigram index would make every insert slower. The scan
  * is bounded by the session: its events are read by their index.
  */
-function visibleEvents<User extends Principal>(
-  { policy }: OutlineContext<User>,
-  principal: User,
+function visibleEvents<P extends Principal>(
+  { policy }: OutlineContext<P>,
+  principal: P,
   sessionId: string,
   filter: z.output<typeof timelineFilterSchema>,
 ): RawBuilder<unknown> {

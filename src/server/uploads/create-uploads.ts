@@ -12,6 +12,7 @@ import type { ByteRange } from './content/content-store.ts'
 import { claimJob } from './derivation/jobs.ts'
 import { runJob } from './derivation/run-job.ts'
 import { type SessionWorker, type SessionWorkerOptions, startWorker } from './derivation/worker.ts'
+import { readEvent, type WholeEvent } from './read-event.ts'
 import {
   beginUpload,
   checkSize,
@@ -30,7 +31,7 @@ export interface NewUpload extends SessionInsert {
 }
 
 /** The upload methods of a session store. Every call applies the store's policy. */
-export interface SessionUploads<User extends Principal = Principal> {
+export interface SessionUploads<P extends Principal = Principal> {
   /**
    * Creates a session that waits for its content. Calling it again with the same id resumes the
    * upload; a failed session restarts.
@@ -41,7 +42,7 @@ export interface SessionUploads<User extends Principal = Principal> {
    * await store.createSession(principal, { id: 's1', title: 'run.jsonl', originalName: 'run.jsonl' })
    * await store.uploadContent(principal, 's1', createReadStream('run.jsonl'))
    */
-  createSession(principal: User, session: NewUpload): Promise<UploadState>
+  createSession(principal: P, session: NewUpload): Promise<UploadState>
   /**
    * Stores the content, or the next part of it, and derives the timeline when the content is
    * complete: at the last announced byte, else at the end of the stream. A small content is ready
@@ -53,49 +54,59 @@ export interface SessionUploads<User extends Principal = Principal> {
    * received so far are kept, and the upload can resume at `uploadState(…).receivedBytes`.
    */
   uploadContent(
-    principal: User,
+    principal: P,
     sessionId: string,
     content: AsyncIterable<Uint8Array>,
     options?: { readonly offset?: number },
   ): Promise<UploadState>
   /** Reads the state of an upload. */
-  uploadState(principal: User, sessionId: string): Promise<UploadState>
+  uploadState(principal: P, sessionId: string): Promise<UploadState>
   /** Aborts an upload and deletes its session. Throws `conflict` for a session that is ready. */
-  abortUpload(principal: User, sessionId: string): Promise<void>
+  abortUpload(principal: P, sessionId: string): Promise<void>
   /**
    * Derives the timeline again in the background, for example with a newer parser. Derived events
    * are replaced where they differ; the app's own events stay. Until then the session is unchanged.
    *
    * @throws SessionDbError `conflict` when the session has no content.
    */
-  deriveAgain(principal: User, sessionId: string): Promise<UploadState>
+  deriveAgain(principal: P, sessionId: string): Promise<UploadState>
   /**
    * Opens a session's content, or a range of it, as it was uploaded.
    *
    * @throws SessionDbError `not_found` when there is no content or the principal may not see it.
    */
-  openContent(principal: User, sessionId: string, range?: ByteRange): Promise<SessionContent>
+  openContent(principal: P, sessionId: string, range?: ByteRange): Promise<SessionContent>
+  /**
+   * Reads an event whole: its text without the limit of 4,000 characters, and the lines of the log
+   * that it was derived from.
+   *
+   * @param seq place of the event in the session
+   * @throws SessionDbError `not_found` when there is no such event or the principal may not see it.
+   * @example
+   * const { text, raw } = await store.readEvent(principal, 's1', 42)
+   */
+  readEvent(principal: P, sessionId: string, seq: number): Promise<WholeEvent>
   /** Starts a background worker in this process. Every app needs at least one. */
   startWorker(options?: SessionWorkerOptions): SessionWorker
 }
 
-interface BatchStore<User extends Principal> {
-  write(principal: User, batch: unknown): Promise<WriteResult>
+interface BatchStore<P extends Principal> {
+  write(principal: P, batch: unknown): Promise<WriteResult>
 }
 
 const LEASE_MS = 30_000
 
 /** Creates the upload methods of a session store. */
-export function createUploads<User extends Principal>(
-  context: UploadContext<User>,
-  store: BatchStore<User>,
-): SessionUploads<User> {
+export function createUploads<P extends Principal>(
+  context: UploadContext<P>,
+  store: BatchStore<P>,
+): SessionUploads<P> {
   const workers = new Set<{ wake(): void }>()
   const jobContext = context as unknown as UploadContext
 
   /** Derives a small content here; a large one is left to a worker. */
   async function derive(
-    principal: User,
+    principal: P,
     sessionId: string,
     bytes: number,
     sha256: string | undefined,
@@ -110,7 +121,7 @@ export function createUploads<User extends Principal>(
     if (job !== undefined) await runJob(jobContext, job, options)
   }
 
-  async function create(principal: User, { totalBytes, ...session }: NewUpload) {
+  async function create(principal: P, { totalBytes, ...session }: NewUpload) {
     const size = z.nullable(countField).safeParse(totalBytes ?? null)
     if (!size.success) {
       throw new SessionDbError('invalid', 'totalBytes must be a non-negative integer.')
@@ -124,7 +135,7 @@ export function createUploads<User extends Principal>(
   }
 
   async function receive(
-    principal: User,
+    principal: P,
     sessionId: string,
     content: AsyncIterable<Uint8Array>,
     offset: number | undefined,
@@ -153,11 +164,11 @@ export function createUploads<User extends Principal>(
     throw new SessionDbError('invalid', now.statusReason ?? 'The file could not be read.')
   }
 
-  async function state(principal: User, sessionId: string): Promise<UploadState> {
+  async function state(principal: P, sessionId: string): Promise<UploadState> {
     return toState(await readUpload(context, principal, sessionId, { mayWrite: false }))
   }
 
-  async function abort(principal: User, sessionId: string): Promise<void> {
+  async function abort(principal: P, sessionId: string): Promise<void> {
     const { status } = await readUpload(context, principal, sessionId, { mayWrite: true })
     if (status === 'ready') {
       throw new SessionDbError('conflict', 'This session is ready. To remove it, delete it.')
@@ -166,7 +177,7 @@ export function createUploads<User extends Principal>(
     await store.write(principal, { id: randomUUID(), mutations: [mutation] })
   }
 
-  async function deriveAgain(principal: User, sessionId: string): Promise<UploadState> {
+  async function deriveAgain(principal: P, sessionId: string): Promise<UploadState> {
     await readUpload(context, principal, sessionId, { mayWrite: true })
     await queueDerivation(context, principal, sessionId)
     for (const worker of workers) worker.wake()
@@ -183,6 +194,8 @@ export function createUploads<User extends Principal>(
       guard(principal, () => deriveAgain(principal, sessionId)),
     openContent: (principal, sessionId, range) =>
       guard(principal, () => openContent(context, principal, sessionId, range ?? {})),
+    readEvent: (principal, sessionId, seq) =>
+      guard(principal, () => readEvent(context, principal, sessionId, seq)),
     startWorker(options) {
       const worker = startWorker(jobContext, options)
       workers.add(worker)
@@ -216,9 +229,9 @@ export interface SessionContent {
 }
 
 /** Opens the content of a session that the principal may see, without reading it yet. */
-export async function openContent<User extends Principal>(
-  context: UploadContext<User>,
-  principal: User,
+export async function openContent<P extends Principal>(
+  context: UploadContext<P>,
+  principal: P,
   sessionId: string,
   range: ByteRange,
 ): Promise<SessionContent> {

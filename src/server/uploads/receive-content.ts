@@ -22,9 +22,9 @@ import { mayChange, readUpload, type UploadRow } from './upload-state.ts'
  * @throws SessionDbError `conflict` when the session already has its content or another size was
  * announced; `too_large`, `not_found`, `forbidden`.
  */
-export async function beginUpload<User extends Principal>(
-  context: UploadContext<User>,
-  principal: User,
+export async function beginUpload<P extends Principal>(
+  context: UploadContext<P>,
+  principal: P,
   sessionId: string,
   totalBytes: number | null,
 ): Promise<UploadRow> {
@@ -110,9 +110,9 @@ interface Received {
  * offset to resume at), `too_large`, `invalid` for more bytes than announced; errors of the stream are
  * rethrown.
  */
-export async function receiveContent<User extends Principal>(
-  context: UploadContext<User>,
-  principal: User,
+export async function receiveContent<P extends Principal>(
+  context: UploadContext<P>,
+  principal: P,
   upload: UploadRow,
   content: AsyncIterable<Uint8Array>,
 ): Promise<Received> {
@@ -166,9 +166,9 @@ async function checkHead<P extends Principal>(
   throw new SessionDbError('invalid', refusal)
 }
 
-async function checkRoom<User extends Principal>(
-  context: UploadContext<User>,
-  principal: User,
+async function checkRoom<P extends Principal>(
+  context: UploadContext<P>,
+  principal: P,
   { sessionId, totalBytes }: UploadRow,
   bytes: number,
 ): Promise<void> {
@@ -184,9 +184,9 @@ async function checkRoom<User extends Principal>(
   checkSize(context, bytes)
 }
 
-async function append<User extends Principal>(
-  context: UploadContext<User>,
-  principal: User,
+async function append<P extends Principal>(
+  context: UploadContext<P>,
+  principal: P,
   { sessionId, draftId, totalBytes }: UploadRow,
   start: number,
   end: number,

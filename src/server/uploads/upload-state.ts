@@ -21,9 +21,9 @@ export const defaultUploadLimits: UploadLimits = {
 }
 
 /** Dependencies of every step of an upload. */
-export interface UploadContext<User extends Principal = Principal> {
+export interface UploadContext<P extends Principal = Principal> {
   readonly pool: Pool
-  readonly policy: SessionPolicy<User>
+  readonly policy: SessionPolicy<P>
   readonly preparer: Preparer
   readonly contents: ContentStores
   readonly limits: UploadLimits
@@ -59,9 +59,9 @@ export interface UploadRow extends UploadState {
  * @throws SessionDbError `not_found` when the principal may not see the session, `forbidden` when they
  * may not change it.
  */
-export async function readUpload<User extends Principal>(
-  context: UploadContext<User>,
-  principal: User,
+export async function readUpload<P extends Principal>(
+  context: UploadContext<P>,
+  principal: P,
   sessionId: string,
   { mayWrite }: { readonly mayWrite: boolean },
 ): Promise<UploadRow> {
@@ -92,9 +92,9 @@ export async function readUpload<User extends Principal>(
 }
 
 /** Returns the condition for uploading a session's content: permission to change the session. */
-export function mayChange<User extends Principal>(
-  { policy }: UploadContext<User>,
-  principal: User,
+export function mayChange<P extends Principal>(
+  { policy }: UploadContext<P>,
+  principal: P,
   id: string,
 ): RawBuilder<boolean> {
   return policy.permits(principal, { collection: 'sessions', type: 'update', id, changes: {} })

@@ -4,7 +4,7 @@ import type { SessionContent } from '../create-uploads.ts'
 
 const HEADERS = {
   'content-type': 'text/plain; charset=utf-8',
-  // User content: a browser must not render it as a page of the app.
+  // P content: a browser must not render it as a page of the app.
   'content-disposition': 'attachment',
   'x-content-type-options': 'nosniff',
   'content-security-policy': "default-src 'none'; sandbox",

@@ -21,7 +21,7 @@ const TUS_HEADERS = { 'tus-resumable': TUS_VERSION, 'cache-control': 'no-store' 
 export interface UploadHandlerOptions {
   readonly store: Pick<
     SessionUploads,
-    'createSession' | 'uploadContent' | 'uploadState' | 'abortUpload' | 'openContent'
+    'createSession' | 'uploadContent' | 'uploadState' | 'abortUpload' | 'openContent' | 'readEvent'
   >
   /** Returns the principal of a request. Nothing, or an exception, is answered with 401. */
   readonly authenticate: Authenticate
@@ -41,7 +41,8 @@ export interface UploadHandlerOptions {
  *   object, or `filename`) and returns its `Location`,
  * - `PATCH base/id` appends at `Upload-Offset`; `HEAD base/id` returns the offset to resume at,
  * - `DELETE base/id` aborts the upload,
- * - `GET base/id` returns the state as JSON, `GET base/id/content` the file or a range of it.
+ * - `GET base/id` returns the state as JSON, `GET base/id/content` the file or a range of it,
+ *   `GET base/id/events/seq` an event with its whole text.
  *
  * Errors are typed JSON, as in the other handlers. The handler never rejects.
  *
@@ -63,9 +64,10 @@ export function createUploadHandler(
     if (request.method === 'OPTIONS') return described()
     requireOwnOrigin(request, options.allowedOrigins ?? [])
     const principal = await requirePrincipal(options.authenticate, request, report)
-    const { id, content } = place
+    const { id, content, seq } = place
     if (id === undefined) return create(request, principal)
     if (content) return download(request, principal, id)
+    if (seq !== undefined) return readEvent(request, principal, id, seq)
     switch (request.method) {
       case 'PATCH':
         return receive(request, principal, id)
@@ -80,10 +82,13 @@ export function createUploadHandler(
     return refuse(405, 'Use GET, HEAD, PATCH or DELETE for an upload.')
   }
 
-  function placeOf(path: string): { id?: string; content?: true } | undefined {
+  function placeOf(path: string): { id?: string; content?: true; seq?: number } | undefined {
     if (path !== basePath && !path.startsWith(`${basePath}/`)) return undefined
     const [id, content, ...more] = path.slice(basePath.length + 1).split('/')
     if (id === undefined || id === '') return {}
+    if (content === 'events' && more.length === 1 && /^\d{1,10}$/.test(more[0] ?? '')) {
+      return { id: decode(id), seq: Number(more[0]) }
+    }
     if (more.length > 0 || (content !== undefined && content !== 'content')) return undefined
     return { id: decode(id), ...(content === undefined ? {} : { content: true }) }
   }
@@ -104,6 +109,17 @@ export function createUploadHandler(
     const offset = byteCount(request.headers, 'Upload-Offset')
     const state = await store.uploadContent(principal, id, request.body ?? nothing(), { offset })
     return stateHeaders(state, 204)
+  }
+
+  async function readEvent(
+    request: Request,
+    principal: Principal,
+    id: string,
+    seq: number,
+  ): Promise<Response> {
+    if (request.method !== 'GET') return refuse(405, 'Use GET for an event.')
+    const headers = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
+    return Response.json(await store.readEvent(principal, id, seq), { headers })
   }
 
   async function download(request: Request, principal: Principal, id: string): Promise<Response> {
