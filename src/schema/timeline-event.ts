@@ -109,6 +109,8 @@ export interface TimelineFilter {
   readonly until?: Date
   /** Text that the title or the text contains, ignoring case. */
   readonly text?: string
+  /** False leaves out events that a view may fold; see `fold`. Default: true. */
+  readonly folded?: boolean
 }
 
 /** A list of 1 to `length` texts of at most 200 characters. */
@@ -125,6 +127,7 @@ export const timelineFilterSchema = /* @__PURE__ */ (() =>
     from: z.optional(z.date()),
     until: z.optional(z.date()),
     text: z.optional(textField.check(z.maxLength(1_000))),
+    folded: z.optional(z.boolean()),
   }))()
 
 /** Returns a LIKE pattern that matches every text containing `text` literally. */

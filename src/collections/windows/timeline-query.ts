@@ -1,4 +1,13 @@
-import { BasicIndex, gte, type InitialQueryBuilder, ilike, inArray, lt, or } from '@tanstack/db'
+import {
+  BasicIndex,
+  gte,
+  type InitialQueryBuilder,
+  ilike,
+  inArray,
+  isNull,
+  lt,
+  or,
+} from '@tanstack/db'
 import {
   containsPattern,
   type TimelineEvent,
@@ -26,7 +35,7 @@ function ensureIndex(timeline: RowCollection<TimelineEvent>, field: Filtered): v
  * useLiveQuery(timelineQuery(db.session(id).timeline, { kinds: ['tool_call'] }), [id])
  */
 export function timelineQuery(timeline: RowCollection<TimelineEvent>, filter: TimelineFilter = {}) {
-  const { kinds, roles, tools, from, until, text } = filter
+  const { kinds, roles, tools, from, until, text, folded } = filter
   if (kinds) ensureIndex(timeline, 'kind')
   if (roles) ensureIndex(timeline, 'role')
   if (tools) ensureIndex(timeline, 'toolName')
@@ -37,6 +46,7 @@ export function timelineQuery(timeline: RowCollection<TimelineEvent>, filter: Ti
     if (tools) query = query.where(({ event }) => inArray(event.toolName, [...tools]))
     if (from) query = query.where(({ event }) => gte(event.occurredAt, from))
     if (until) query = query.where(({ event }) => lt(event.occurredAt, until))
+    if (folded === false) query = query.where(({ event }) => isNull(event.fold))
     if (text) {
       const pattern = containsPattern(text)
       query = query.where(({ event }) =>

@@ -25,6 +25,7 @@ const searchSchema = z.strictObject({
   from: z.optional(z.date()),
   until: z.optional(z.date()),
   limit: z._default(z.int().check(z.minimum(1), z.maximum(100)), 20),
+  folded: z.optional(z.boolean()),
   cursor: z.optional(z.string().check(z.maxLength(1_000))),
 })
 
@@ -130,6 +131,7 @@ function searchStatement<P extends Principal>(
       search.from,
       (from) => sql`event.occurred_at >= ${from.toISOString()}::timestamptz`,
     ),
+    ...(search.folded === false ? [sql`event.fold IS NULL`] : []),
     ...optional(search.until, (end) => sql`event.occurred_at < ${end.toISOString()}::timestamptz`),
   ]
   const page = after

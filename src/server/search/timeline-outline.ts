@@ -129,7 +129,7 @@ function visibleEvents<P extends Principal>(
   sessionId: string,
   filter: z.output<typeof timelineFilterSchema>,
 ): RawBuilder<unknown> {
-  const { kinds, roles, tools, from, until, text } = filter
+  const { kinds, roles, tools, from, until, text, folded } = filter
   const pattern = text && containsPattern(text)
   const conditions = [
     sql`event.tenant_id = ${principal.tenantId}`,
@@ -140,6 +140,7 @@ function visibleEvents<P extends Principal>(
     ...(tools ? [sql`event.tool_name = ANY (${tools}::text[])`] : []),
     ...(from ? [sql`event.occurred_at >= ${from.toISOString()}::timestamptz`] : []),
     ...(until ? [sql`event.occurred_at < ${until.toISOString()}::timestamptz`] : []),
+    ...(folded === false ? [sql`event.fold IS NULL`] : []),
     ...(pattern ? [sql`(event.title ILIKE ${pattern} OR event.text ILIKE ${pattern})`] : []),
   ]
   return sql`

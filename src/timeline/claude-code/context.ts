@@ -8,7 +8,12 @@ export const CLAUDE_CONTEXT: ContextRules = {
     ...['user-memory-input', 'task-notification', 'new-diagnostics', 'fork-boilerplate'],
     ...['environment_context', 'session-*', 'persisted-output', 'tick', 'channel', 'mcp-*'],
   ],
-  starts: ['Caveat:', '[Image: source:', '[SYSTEM NOTIFICATION'],
+  starts: [
+    'Caveat:',
+    '[Image: source:',
+    '[SYSTEM NOTIFICATION',
+    'Read the output file to retrieve the result:',
+  ],
 }
 
 /** Commands of the program itself: they don't start a turn of the conversation. */

@@ -74,6 +74,10 @@ test('runs the guide: upload a file, read its timeline', async () => {
 
   expect(Buffer.concat(shown.splice(0).flat() as Buffer[])).toHaveLength(1_000)
 
+  const { text, raw } = await store.readEvent(principal, 's1', 0)
+
+  expect(raw).toContain(String(text))
+
   await store.deriveAgain(principal, 's1')
 
   const db = openAs(app, 'acme/ada', { headers: { [USER_HEADER]: 'acme/ada' } })

@@ -87,6 +87,15 @@ describe('readEvent', () => {
   })
 })
 
+test('leaves out folded events of an outline and a search', async () => {
+  const id = await upload(readFileSync(join(cases, 'claude-branches-queue-duplicates.jsonl')))
+  const folded = { sessionId: id, folded: false }
+  const all = await store.outlineTimeline(ada, { sessionId: id })
+  const shown = await store.outlineTimeline(ada, folded)
+  expect(all.count - shown.count).toBe(6)
+  expect((await store.searchEvents(ada, { ...folded, query: 'abandoned' })).hits).toEqual([])
+})
+
 describe('an upload of what is no log', () => {
   test.each([
     ['sqlite-database.db', 'This is a SQLite database, not a session log.'],
