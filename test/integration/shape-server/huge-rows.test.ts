@@ -43,19 +43,27 @@ test.runIf(isDeep)(
     const [handle, otherHandle] = [await handleOf('items'), await handleOf('others')]
     await fixture.sql.query(`INSERT INTO items VALUES (2, repeat('x', ${530 * 2 ** 20}))`)
     await fixture.sql.query('INSERT INTO others VALUES (7)')
-    await until('the shape has ended', async () => {
-      const query = { table: 'items', handle, offset: '0_inf' }
-      return (await fixture.get(query)).status === 409
-    })
+    await until(
+      'the shape has ended',
+      async () => {
+        const query = { table: 'items', handle, offset: '0_inf' }
+        return (await fixture.get(query)).status === 409
+      },
+      240_000,
+    )
     const refused = await join('items')
     expect([refused.status, JSON.parse(refused.text).message]).toEqual([
       500,
       expect.stringContaining('row is too large'),
     ])
-    await until('the other shape goes on', async () => {
-      const query = { table: 'others', handle: otherHandle, offset: '0_inf' }
-      return (await (await fixture.get(query)).text()).includes('"7"')
-    })
+    await until(
+      'the other shape goes on',
+      async () => {
+        const query = { table: 'others', handle: otherHandle, offset: '0_inf' }
+        return (await (await fixture.get(query)).text()).includes('"7"')
+      },
+      240_000,
+    )
     await fixture.sql.query('DELETE FROM items WHERE id = 2')
     await until(
       'the table is served again',
@@ -64,5 +72,5 @@ test.runIf(isDeep)(
     )
     expect((await join('items')).text).toContain('small')
   },
-  300_000,
+  900_000,
 )
