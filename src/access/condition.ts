@@ -1,8 +1,8 @@
 import { parseTimestamp } from '../schema/parse-timestamp.ts'
 
 /**
- * Which rows a shape holds, as data: made by `where`, printed as SQL for Electric by `toWhereClause` and
- * evaluated on rows in memory by `matches`, so that the two agree. Columns have their database names; values
+ * A condition on rows, as data. `where` creates it, `toWhereClause` prints it as SQL for Electric, and `matches`
+ * evaluates it on rows in memory; a property test holds that the two agree. Columns have their database names; values
  * are the texts that Postgres reads.
  */
 export type Condition =

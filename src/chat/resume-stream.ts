@@ -10,21 +10,21 @@ import {
   type MessageStreamOptions,
 } from './message-stream.ts'
 
-/** Whose stream is taken over, and by what means. */
+/** A stream to take over, and the means to do it. */
 export interface Resumption {
   readonly id: string
-  /** The message as it is at that time. @throws SessionDbError `not_found` */
+  /** Reads the message as it is now. @throws SessionDbError `not_found` */
   readonly read: () => ChatMessage | Promise<ChatMessage>
-  /** Writes what makes the stream ours; what was streamed before is read after it. */
+  /** Writes the update that makes this writer the stream's. The deltas of the previous writer are folded by then. */
   readonly take: (mutation: MutationInput) => Promise<unknown>
   readonly write: (batch: WriteBatchInput) => Promise<WriteResult>
   readonly options: MessageStreamOptions
 }
 
 /**
- * Takes over the stream of a message, and goes on after what is stored of it.
+ * Takes over the stream of a message and continues after its stored content.
  *
- * @throws SessionDbError `conflict` when it is complete, or somebody else took it at the same time
+ * @throws SessionDbError `conflict` if the message is complete or another writer took it over concurrently
  */
 export async function resumeStream(resumption: Resumption): Promise<MessageStream> {
   const { id, read, take, write, options } = resumption
@@ -39,7 +39,7 @@ export async function resumeStream(resumption: Resumption): Promise<MessageStrea
   const changes = { status: 'streaming', metadata: { ...metadata, stream } } as const
   const { version: expectedVersion } = message
   await take({ collection: 'chatMessages', type: 'update', id, changes, expectedVersion })
-  // What the writer before this one had streamed is part of the message only now.
+  // Taking over has folded the previous writer's deltas into the message.
   const taken = await read()
   return createMessageStream({
     id,

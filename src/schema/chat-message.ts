@@ -9,8 +9,8 @@ import {
   textField,
 } from './fields.ts'
 
-export const chatMessageRoleSchema = z.enum(['system', 'user', 'assistant', 'tool'])
-export const chatMessageStatusSchema = z.enum(['streaming', 'complete', 'error'])
+const chatMessageRoleSchema = z.enum(['system', 'user', 'assistant', 'tool'])
+const chatMessageStatusSchema = z.enum(['streaming', 'complete', 'error'])
 
 /**
  * A row of `chat_messages`. The database assigns `position`, which orders a thread (1, 2, 3 …). `parts` are

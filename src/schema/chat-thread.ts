@@ -10,8 +10,8 @@ import {
   titleField,
 } from './fields.ts'
 
-export const chatThreadModeSchema = z.enum(['session', 'general'])
-export const chatThreadStatusSchema = z.enum(['active', 'archived'])
+const chatThreadModeSchema = z.enum(['session', 'general'])
+const chatThreadStatusSchema = z.enum(['active', 'archived'])
 
 /** A row of `chat_threads`. The database maintains counts and preview. */
 export const chatThreadRowSchema = /* @__PURE__ */ (() =>

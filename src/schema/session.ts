@@ -12,7 +12,7 @@ import {
 
 export const sessionVisibilitySchema = z.enum(['private', 'tenant'])
 export const sessionStatusSchema = z.enum(['pending', 'ready', 'failed'])
-export const sessionSourceSchema = z.enum(['upload', 'bundled', 'external', 'import'])
+const sessionSourceSchema = z.enum(['upload', 'bundled', 'external', 'import'])
 
 /** Name of the format of a session's log: that of its parser, or any other of up to 100 characters. */
 export const sessionFormatSchema = /* @__PURE__ */ (() =>

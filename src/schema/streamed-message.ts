@@ -140,9 +140,8 @@ export interface UIMessageLike {
 }
 
 /**
- * Turns a message into an AI SDK `UIMessage`. One that is nothing but text has no parts of its own:
- * its content becomes the one text part. The role `tool`, which the SDK does not have, becomes
- * `assistant`.
+ * Converts a message to an AI SDK `UIMessage`. A message without parts gets its content as a text part. The
+ * role `tool`, which the SDK doesn't have, becomes `assistant`.
  *
  * @example
  * const messages = rows.map(toUIMessage)

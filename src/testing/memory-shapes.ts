@@ -144,7 +144,7 @@ export type MemoryFeed = (transaction: CommittedTransaction) => void
  * const feed = startMemoryFeed(shape, log, source)
  * feed({ txid: 7, lsn: 42n, changes: [{ table: 'sessions', old: undefined, row }] })
  */
-export function startMemoryFeed(shape: FeedShape, log: ShapeLog, source: RowSource): MemoryFeed {
+function startMemoryFeed(shape: FeedShape, log: ShapeLog, source: RowSource): MemoryFeed {
   const { message } = shape
   const writeRow = createRowWriter(message)
   const form = conditionForm(shape.condition)

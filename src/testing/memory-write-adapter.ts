@@ -290,7 +290,7 @@ function ruleFor(access: SessionAccess, principal: Principal, mutation: Mutation
 type Append = Extract<Mutation, { type: 'append' }>
 
 /** Returns true if the deltas come from the message's writer and are the next ones, or already stored. */
-export function mayAppend(tables: Tables, { tenantId }: Principal, mutation: Append): boolean {
+function mayAppend(tables: Tables, { tenantId }: Principal, mutation: Append): boolean {
   const message = tables.chatMessages.get(keyOf({ tenantId, id: mutation.id }))
   if (message?.status !== 'streaming') return false
   const { writer, from = 0 } = streamStateOf(message.metadata)
@@ -302,7 +302,7 @@ export function mayAppend(tables: Tables, { tenantId }: Principal, mutation: App
 }
 
 /** Stores deltas that `mayAppend` accepts, unless they are already stored. */
-export function appendDeltas(
+function appendDeltas(
   transaction: Transaction,
   { tenantId }: Principal,
   mutation: Append,

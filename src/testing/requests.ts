@@ -128,7 +128,7 @@ export function createRequests(): Requests {
  *
  * @param ms resolves immediately, without a timer, if 0
  */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
+function pause(ms: number, signal: AbortSignal): Promise<void> {
   if (ms <= 0 || signal.aborted) return Promise.resolve()
   return new Promise((resolve) => {
     const done = () => {

@@ -218,7 +218,7 @@ function conjunction(parts: readonly number[][][]): number[][] {
 }
 
 /** The tables that a condition's subqueries read, at any depth. */
-export function subqueryTables(condition: Condition): string[] {
+function subqueryTables(condition: Condition): string[] {
   switch (condition.kind) {
     case 'and':
     case 'or':

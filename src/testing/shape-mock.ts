@@ -289,7 +289,7 @@ const STORED = ['electric_expired_shapes', 'electric_up_to_date_tracker']
  * Clears the Electric client's localStorage. Its in-memory cache of expired handles can't be cleared, which is
  * harmless because handles are never reused.
  */
-export function clearClientStorage(): void {
+function clearClientStorage(): void {
   const { localStorage } = globalThis as { localStorage?: Storage }
   for (const key of STORED) localStorage?.removeItem(key)
 }

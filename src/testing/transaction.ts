@@ -241,7 +241,7 @@ export class ConstraintViolation extends Error {
  *
  * @throws ConstraintViolation
  */
-export function checkInsert<Name extends CollectionName>(
+function checkInsert<Name extends CollectionName>(
   tables: Tables,
   collection: Name,
   row: Rows[Name],
@@ -329,7 +329,7 @@ export interface MessageCounters {
  * @example
  * createMessageCounters(tables, updateThread).inserted(message)
  */
-export function createMessageCounters(tables: Tables, updateThread: UpdateThread): MessageCounters {
+function createMessageCounters(tables: Tables, updateThread: UpdateThread): MessageCounters {
   const threadOf = ({ tenantId, threadId }: Message) =>
     tables.chatThreads.get(keyOf({ tenantId, id: threadId }))
 
@@ -389,11 +389,7 @@ function differs(one: Counters, other: Counters): boolean {
  *
  * @returns undefined if the stream continues
  */
-export function foldStream(
-  tables: Tables,
-  old: Message,
-  row: Message,
-): Partial<Message> | undefined {
+function foldStream(tables: Tables, old: Message, row: Message): Partial<Message> | undefined {
   if (old.status !== 'streaming') return undefined
   const isSameWriter = streamStateOf(old.metadata).writer === streamStateOf(row.metadata).writer
   if (row.status === 'streaming' && isSameWriter) return undefined

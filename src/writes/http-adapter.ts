@@ -117,7 +117,7 @@ function unanswered(url: string, timeoutMs: number | undefined, cause: unknown):
  * @throws SessionDbError with the code for the HTTP status if the response isn't the write handler's but, for
  * example, an HTML page of a gateway; `details` has `status` and `contentType`
  */
-export async function readOutcome(response: Response, url: string): Promise<WriteOutcome> {
+async function readOutcome(response: Response, url: string): Promise<WriteOutcome> {
   const waitMs = retryAfterMs(response.headers.get('retry-after'))
   const wait = waitMs === undefined ? {} : { retryAfterMs: waitMs }
   const outcome = writeOutcomeSchema.safeParse(parseJson(await response.text()))
