@@ -1,3 +1,4 @@
+import type { ChatMessage } from '../schema/chat-message.ts'
 import type { Principal } from '../schema/principal.ts'
 import type { WriteBatchInput } from '../writes/batch.ts'
 import { errorStatus, SessionDbError, toWriteFailure } from '../writes/errors.ts'
@@ -8,17 +9,30 @@ import { isJsonRequest, readJsonBody } from './http/json-body.ts'
 import { hidesItsCause, reportError } from './http/report-error.ts'
 import { requireOwnOrigin } from './http/request-origin.ts'
 
+export interface WriteOptions {
+  /**
+   * The roles of messages that the batch may insert, change and append to; all by default. The write
+   * handler and `runWrite` pass `['user']`: what a browser writes as `system` or `tool` would be an
+   * instruction to the model.
+   */
+  readonly messageRoles?: readonly ChatMessage['role'][] | undefined
+}
+
 /** The part of a session store that applies batches. */
 export interface BatchWriter {
-  write(principal: Principal, batch: WriteBatchInput): Promise<WriteResult>
+  write(principal: Principal, batch: WriteBatchInput, options?: WriteOptions): Promise<WriteResult>
+}
+
+export interface RunWriteOptions extends WriteOptions {
+  /** Called with errors the client only sees as `unavailable`. Default `console.error`. */
+  readonly onError?: ((error: unknown) => void) | undefined
 }
 
 /**
  * Applies a batch and never throws, so a server function can return the outcome as it is.
  *
  * @param batch The client's batch, not yet validated.
- * @param options.onError Called with errors the client only sees as `unavailable`. Default
- * `console.error`.
+ * @param options.messageRoles The roles of messages that the client may write. Default `['user']`.
  * @example
  * const write = createServerFn({ method: 'POST' })
  *   .validator((batch: WriteBatchInput) => batch)
@@ -29,12 +43,12 @@ export async function runWrite(
   store: BatchWriter,
   principal: Principal,
   batch: WriteBatchInput,
-  options: { readonly onError?: ((error: unknown) => void) | undefined } = {},
+  { onError, messageRoles = ['user'] }: RunWriteOptions = {},
 ): Promise<WriteOutcome> {
   try {
-    return await store.write(principal, batch)
+    return await store.write(principal, batch, { messageRoles })
   } catch (error) {
-    if (hidesItsCause(error)) reportError(error, options.onError)
+    if (hidesItsCause(error)) reportError(error, onError)
     return toWriteFailure(error)
   }
 }
@@ -44,13 +58,13 @@ export async function runWrite(
  * does not stop the next. Never throws, so a server function can return the outcomes as they are.
  *
  * @param batches The client's batches, not yet validated; at most 500.
- * @param options.onError As in `runWrite`.
+ * @param options As in `runWrite`.
  */
 export async function runWrites(
   store: BatchWriter,
   principal: Principal,
   batches: readonly WriteBatchInput[],
-  options: Parameters<typeof runWrite>[3] = {},
+  options: RunWriteOptions = {},
 ): Promise<WriteOutcome[]> {
   const outcomes: WriteOutcome[] = []
   for (const [index, batch] of batches.entries()) {
@@ -73,6 +87,11 @@ export interface WriteHandlerOptions {
   readonly authenticate: Authenticate
   /** Maximum size of a body in bytes. Default 8 MiB. */
   readonly maxBodyBytes?: number
+  /**
+   * The roles of messages that clients may insert, change and append to. Default `['user']`: `assistant`,
+   * `system` and `tool` messages come from the server.
+   */
+  readonly messageRoles?: readonly ChatMessage['role'][]
   /** Origins that may write besides the app's own, such as `https://app.example`. */
   readonly allowedOrigins?: readonly string[]
   /**
@@ -96,6 +115,7 @@ export function createWriteHandler(
   options: WriteHandlerOptions,
 ): (request: Request) => Promise<Response> {
   const { store, authenticate, maxBodyBytes = DEFAULT_MAX_BODY_BYTES, onError } = options
+  const writeOptions = { onError, messageRoles: options.messageRoles }
 
   async function apply(request: Request): Promise<Response> {
     requireOwnOrigin(request, options.allowedOrigins ?? [])
@@ -105,10 +125,10 @@ export function createWriteHandler(
     const body = await readJsonBody(request, maxBodyBytes)
     const headers = { 'cache-control': 'no-store' }
     if (Array.isArray(body)) {
-      return Response.json(await runWrites(store, principal, body, { onError }), { headers })
+      return Response.json(await runWrites(store, principal, body, writeOptions), { headers })
     }
     const batch = body as WriteBatchInput
-    const outcome = await runWrite(store, principal, batch, { onError })
+    const outcome = await runWrite(store, principal, batch, writeOptions)
     const status = 'error' in outcome ? errorStatus[outcome.error.code] : 200
     return Response.json(outcome, { status, headers })
   }

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { Principal } from '../../schema/index.ts'
+import type { ChatMessage, Principal } from '../../schema/index.ts'
 import type { Mutation, WriteResult } from '../../writes/index.ts'
 import type { Driver } from './drivers.ts'
 import { reusedBatchIdError } from './errors.ts'
@@ -18,6 +18,8 @@ export interface Batch<P extends Principal> {
   /** A fingerprint of the mutations. */
   readonly hash: string
   readonly mutations: readonly Mutation[]
+  /** The roles of messages that the batch may insert, change and append to. Default: all. */
+  readonly messageRoles?: readonly ChatMessage['role'][] | undefined
 }
 
 /** Hashes a batch's mutations as JSON. Validation has put their properties into one order. */

@@ -16,6 +16,7 @@ import type { ContentStore } from '../uploads/content/content-store.ts'
 import { createContentStores } from '../uploads/content/postgres-content-store.ts'
 import { createUploads, type SessionUploads } from '../uploads/create-uploads.ts'
 import { defaultUploadLimits, type UploadLimits } from '../uploads/upload-state.ts'
+import type { WriteOptions } from '../write-handler.ts'
 import { hashOf } from './applied-batches.ts'
 import { applyBatch } from './apply.ts'
 import { openDatabase, type StoreDatabase } from './drivers.ts'
@@ -93,7 +94,7 @@ export interface SessionStore<P extends Principal = Principal> extends SessionUp
    *   { id: uuidv7(), mutations: [{ collection: 'sessions', type: 'delete', id: 's1' }] },
    * )
    */
-  write(principal: P, batch: unknown): Promise<WriteResult>
+  write(principal: P, batch: unknown, options?: WriteOptions): Promise<WriteResult>
   /**
    * Reads a message, including the deltas streamed so far.
    *
@@ -147,12 +148,12 @@ export function createSessionStore<P extends Principal = Principal>(
   const preparer = createPreparer()
   const reading = { pool, policy, preparer }
   const store: Omit<SessionStore<P>, keyof SessionUploads> = {
-    async write(principal, input) {
+    async write(principal, input, { messageRoles } = {}) {
       checkPrincipal(principal)
       const { id, mutations } = parseWriteBatch(input)
       const json = JSON.stringify(mutations)
       checkLimits(mutations, json, limits)
-      const batch = { principal, id, hash: hashOf(json), mutations }
+      const batch = { principal, id, hash: hashOf(json), mutations, messageRoles }
       try {
         return await applyBatch({ driver, statements, statementTimeoutMs }, batch)
       } catch (error) {

@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { Principal } from '../../schema/index.ts'
 import type { AppliedMutation, Mutation } from '../../writes/index.ts'
 import type { WriteLimits } from '../../writes/limits.ts'
@@ -64,6 +64,7 @@ interface Ruling {
 
 // A new session has no parent that would have to be visible.
 const SEE_ALWAYS = compileFragment(sql`true`)
+const NOBODY = sql<boolean>`false`
 
 const FORMS = { batch: batchStatement, step: stepStatement } as const
 
@@ -77,10 +78,23 @@ export function createStatements<P extends Principal>(
 ): Statements<P> {
   const kept = new Map<string, Statement>()
 
-  function rulingOn(principal: P, mutation: Mutation, visible?: Fragment): Ruling {
+  /** The rule for a mutation, and the roles that its batch is limited to. */
+  function permissionFor(
+    { principal, messageRoles: roles }: Batch<P>,
+    mutation: Mutation,
+  ): RawBuilder<boolean> {
+    const rule = policy.permits(principal, mutation)
+    if (roles === undefined || mutation.collection !== 'chatMessages') return rule
+    if (mutation.type === 'delete') return rule
+    if (mutation.type === 'insert') return roles.includes(mutation.value.role) ? rule : NOBODY
+    return roles.length === 0 ? NOBODY : sql`(${rule}) AND message.role IN (${sql.join(roles)})`
+  }
+
+  function rulingOn(batch: Batch<P>, mutation: Mutation, visible?: Fragment): Ruling {
+    const { principal } = batch
     const isNewSession = mutation.collection === 'sessions' && mutation.type === 'insert'
     const see = isNewSession ? SEE_ALWAYS : (visible ?? compileFragment(policy.see(principal)))
-    const permitted = compileFragment(policy.permits(principal, mutation), see.parameters.length)
+    const permitted = compileFragment(permissionFor(batch, mutation), see.parameters.length)
     return { see, permitted }
   }
 
@@ -122,12 +136,12 @@ export function createStatements<P extends Principal>(
 
   return {
     batch(batch, mutation) {
-      return planned('batch', batch, rulingOn(batch.principal, mutation), [mutation])
+      return planned('batch', batch, rulingOn(batch, mutation), [mutation])
     },
     newMessage(batch, mutation) {
       const result = JSON.stringify({ batchId: batch.id, mutations: [appliedMessage(mutation)] })
       const values = { ...batchValues(batch), ...valuesOf(mutation), result }
-      const ruling = rulingOn(batch.principal, mutation)
+      const ruling = rulingOn(batch, mutation)
       return bind(['new message'], ruling, values, newMessageStatement)
     },
     steps(batch) {
@@ -135,7 +149,7 @@ export function createStatements<P extends Principal>(
       const visible = compileFragment(policy.see(principal))
       const ruled = mutations.map((mutation) => ({
         mutation,
-        ruling: rulingOn(principal, mutation, visible),
+        ruling: rulingOn(batch, mutation, visible),
       }))
       return groupRuns(ruled).map(([first, ...more]) => {
         const step = [first.mutation, ...more.map(({ mutation }) => mutation)] as const

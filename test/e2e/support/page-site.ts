@@ -40,7 +40,11 @@ export async function startPageSite(
   await migrate({ database: stack.databaseUrl })
   const store = createSessionStore({ database: stack.databaseUrl })
   const shape = createShapeProxy({ electricUrl: stack.electricUrl, authenticate })
-  const write = createWriteHandler({ store, authenticate })
+  const write = createWriteHandler({
+    store,
+    authenticate,
+    messageRoles: ['user', 'assistant', 'system', 'tool'],
+  })
   const code = await bundleScript(script)
   const server = await serve(async (request) => {
     const { pathname } = new URL(request.url)

@@ -61,7 +61,11 @@ export async function startAppServer(ownDatabaseUrl?: string): Promise<AppServer
     authenticate,
     ...(secret === undefined ? {} : { secret }),
   })
-  const serveWrite = createWriteHandler({ store, authenticate })
+  const serveWrite = createWriteHandler({
+    store,
+    authenticate,
+    messageRoles: ['user', 'assistant', 'system', 'tool'],
+  })
   const server = await serve((request) =>
     new URL(request.url).pathname.startsWith('/api/shapes/')
       ? serveShape(request)
