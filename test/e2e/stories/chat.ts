@@ -186,7 +186,7 @@ function evidenceBatch(threadId: string) {
   const value = {
     id: `evidence-${threadId}`,
     threadId,
-    role: 'assistant',
+    role: 'user',
     content: 'It failed.',
     metadata: { evidence: [{ title: 'The exit code', quote: 'npm ERR! code 2', seq: 3 }] },
   }

@@ -7,4 +7,7 @@ import { signedIn } from './signed-in'
 export const writeBatch = createServerFn({ method: 'POST' })
   .middleware([signedIn])
   .validator((batch: WriteBatchInput) => parseWriteBatch(batch))
-  .handler(({ data: batch, context }) => store.write(context.principal, batch))
+  // Answers of the assistant are written by the server alone.
+  .handler(({ data: batch, context }) =>
+    store.write(context.principal, batch, { messageRoles: ['user'] }),
+  )
