@@ -214,7 +214,7 @@ function draftSdkPart(part: JsonRecord, type: string, id: unknown): EventDraft[]
 }
 
 /** Returns the part of a call that a person would look for: its command, file or prompt. */
-export function inputText(input: unknown): string | undefined {
+function inputText(input: unknown): string | undefined {
   if (typeof input === 'string') return input
   if (!isRecord(input)) return undefined
   const { command, cmd, file_path: path, path: file, pattern, url, query, prompt } = input

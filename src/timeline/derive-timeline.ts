@@ -340,7 +340,7 @@ interface OpenedLog {
 }
 
 /** Reads as much of a log as format detection needs. */
-export async function openLog(bytes: AsyncIterable<Uint8Array>): Promise<OpenedLog> {
+async function openLog(bytes: AsyncIterable<Uint8Array>): Promise<OpenedLog> {
   const chunks = bytes[Symbol.asyncIterator]()
   const head: Uint8Array[] = []
   let size = 0

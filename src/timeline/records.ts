@@ -97,7 +97,7 @@ function isMessageList(value: unknown): boolean {
 type Drafter = (value: unknown) => Iterable<EventDraft | Amendment>
 
 /** Gives events without time that of the event before. */
-export function inheritTime(draftsOfValue: Drafter): Drafter {
+function inheritTime(draftsOfValue: Drafter): Drafter {
   let lastTime: unknown
   return function* (value) {
     for (const output of draftsOfValue(value)) {

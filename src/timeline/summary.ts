@@ -143,7 +143,7 @@ const WORKTREES = /^\.?(.*?)[._-]*worktrees?$/i
  * the repository is named by the folder that has the worktrees: `app/.claude/worktrees/12`,
  * `app__worktrees/fix-login`. A worktree that contains the repository's folder is named by that.
  */
-export function repositoryFolder(path: string): string | undefined {
+function repositoryFolder(path: string): string | undefined {
   const parts = path.split(/[/\\]/).filter((part) => part !== '')
   const at = parts.findLastIndex((part) => WORKTREES.test(part))
   if (at < 0 || at === parts.length - 1 || at < parts.length - 2) return parts.at(-1)

@@ -229,7 +229,7 @@ export interface SessionContent {
 }
 
 /** Opens the content of a session that the principal may see, without reading it yet. */
-export async function openContent<P extends Principal>(
+async function openContent<P extends Principal>(
   context: UploadContext<P>,
   principal: P,
   sessionId: string,

@@ -65,7 +65,7 @@ function* draftSubAgent(
 }
 
 /** Returns the text of a prompt that was typed while the agent was working. */
-export function queuedPrompt({ attachment, origin }: JsonRecord): string | undefined {
+function queuedPrompt({ attachment, origin }: JsonRecord): string | undefined {
   if (!isRecord(attachment) || attachment.type !== 'queued_command') return undefined
   const { commandMode: mode, prompt } = attachment
   const from = origin ?? attachment.origin

@@ -239,7 +239,7 @@ function diffOf(path: string, change: unknown): string {
 }
 
 /** Drafts a file change from its diff, with the numbers of added and removed lines. */
-export function draftFileChange(
+function draftFileChange(
   callId: unknown,
   paths: readonly unknown[],
   diff: string,

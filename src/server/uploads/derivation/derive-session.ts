@@ -148,7 +148,7 @@ export interface BatchStore<Prepared> {
  * statement, so a process that hangs in between counts as idle in transaction. Errors are thrown after
  * the pending store has settled.
  */
-export async function storeBatches<Prepared>(
+async function storeBatches<Prepared>(
   timeline: DerivedTimeline,
   { prepare, store }: BatchStore<Prepared>,
 ): Promise<void> {
