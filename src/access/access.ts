@@ -94,7 +94,7 @@ const always = () => where.and()
 const owns = ({ userId }: Principal) => where.eq('owner_id', userId)
 
 /** Returns a principal's grantees, the widest first: the tenant, its groups, the user. */
-export function granteesOf({ userId, groups = [] }: Principal): readonly string[] {
+function granteesOf({ userId, groups = [] }: Principal): readonly string[] {
   return ['tenant', ...groups, `user:${userId}`]
 }
 

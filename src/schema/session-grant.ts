@@ -45,7 +45,6 @@ export const sessionGrantInsertSchema = z.strictObject({
 export const sessionGrantUpdateSchema = z.strictObject({ role: z.optional(grantRoleSchema) })
 
 export type SessionGrantInsert = z.input<typeof sessionGrantInsertSchema>
-export type SessionGrantUpdate = z.input<typeof sessionGrantUpdateSchema>
 
 export const sessionGrantColumns = /* @__PURE__ */ (() =>
   ({
