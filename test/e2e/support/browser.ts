@@ -74,6 +74,6 @@ export function watchConsole(page: Page, complaints: string[] = []): string[] {
   page.on('console', (message) => {
     if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
   })
-  page.on('pageerror', (error) => complaints.push(String(error)))
+  page.on('pageerror', (error) => complaints.push(String(error.stack ?? error)))
   return complaints
 }
