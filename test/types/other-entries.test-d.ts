@@ -44,10 +44,10 @@ describe('@org/session-db/dev', () => {
   })
 
   test('createShapeServer', () => {
-    const options = { databaseUrl: 'postgres://db.test/app' }
+    const options = { database: 'postgres://db.test/app' }
     expectTypeOf(createShapeServer(options)).resolves.toEqualTypeOf<ShapeServer>()
-    // @ts-expect-error an URL, not a pool: it replicates
-    createShapeServer({ database: database })
+    // @ts-expect-error a URL, not a pool: it opens a replication connection
+    createShapeServer({ database })
   })
 })
 

@@ -5,7 +5,7 @@ import { formatNames, type SessionListSearch, statusNames } from '#/lib/session-
 import { useRepos } from './use-sessions'
 
 const options = <Key extends string>(names: Record<Key, string>) =>
-  (Object.keys(names) as Key[]).map((value) => ({ value, label: names[value] }))
+  (Object.entries(names) as [Key, string][]).map(([value, label]) => ({ value, label }))
 
 /** The filters of the list. They are in the URL, so that reloads and shared links keep them. */
 export function SessionFilters() {
