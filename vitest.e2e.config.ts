@@ -6,9 +6,8 @@ export default defineConfig({
     globalSetup: ['test/e2e/support/build-app.ts'],
     testTimeout: 180_000,
     hookTimeout: 180_000,
-    // Each file has its own demo and browser. Most of their time is spent waiting for long polls to
-    // end, so two files share two cores well.
-    maxWorkers: 2,
+    // One file at a time: a browser and the servers of two demos are more than two cores can serve.
+    fileParallelism: false,
     expect: { poll: { timeout: 60_000 } },
   },
 })
