@@ -141,6 +141,7 @@ function createLogReading(parser: TimelineParser, batchEvents: number): LogReadi
   const counts = { bytes: 0, blankLines: 0, unparseable: 0 }
   let line = 1
   let isInsideLine = false
+  let unfinishedLine: number | undefined
   let seq = 0
   /** Events that were not returned yet; the first `released` of them are already complete. */
   let held: { event: DerivedEvent; readonly size: number; readonly moreWords?: string }[] = []
@@ -158,7 +159,9 @@ function createLogReading(parser: TimelineParser, batchEvents: number): LogReadi
   function add(draft: EventDraft): void {
     if (seq >= MAX_EVENTS) throw new LogError(TOO_MANY_EVENTS)
     const from = draft.line ?? line
-    const bytes = splitter.rangeOf(from, draft.endLine ?? from)
+    const to = draft.endLine ?? from
+    // A line of several pieces ends where the last one does, which is not known while it is read.
+    const bytes = to === unfinishedLine ? undefined : splitter.rangeOf(from, to)
     const parentSeq = links.link(draft, seq)
     const finished = finishEvent(draft, { seq, parentSeq, line: from, bytes })
     if (draft.unparseable === true) counts.unparseable += 1
@@ -243,6 +246,7 @@ function createLogReading(parser: TimelineParser, batchEvents: number): LogReadi
       line = next.number
       const isBlank = !isInsideLine && !next.continues && next.text.trim() === ''
       isInsideLine = next.continues
+      unfinishedLine = next.continues ? next.number : undefined
       if (isBlank) counts.blankLines += 1
       else yield* addAll(run.push(next))
     }

@@ -28,7 +28,7 @@ export interface LineSplitter {
   readonly count: number
   /** Empty lines among them, which are not returned. */
   readonly emptyLines: number
-  /** Returns the byte range of recent lines, line endings included. */
+  /** Returns the byte range of recent complete lines, line endings included. */
   rangeOf(line: number, endLine: number): readonly [start: number, end: number] | undefined
 }
 
@@ -120,8 +120,9 @@ export function createLineSplitter(
       return emptyLines
     },
     rangeOf(line, endLine) {
-      if (line <= number - REMEMBERED_LINES || line > endLine || endLine > number) return undefined
-      const end = endLine < number ? starts[(endLine + 1) % REMEMBERED_LINES] : position
+      // The end of a line that is still being read would depend on how the bytes are chunked.
+      if (line <= number - REMEMBERED_LINES || line > endLine || endLine >= number) return undefined
+      const end = starts[(endLine + 1) % REMEMBERED_LINES]
       return [line === 1 ? 0 : (starts[line % REMEMBERED_LINES] ?? 0), end ?? position]
     },
   }

@@ -12,6 +12,7 @@ const hiddenColumns = [
   'secret_note',
   'derived_by',
   'more_words',
+  'total_bytes',
   'audiences',
   'members',
   'editors',

@@ -4,7 +4,7 @@ import type { Principal } from '../../../src/schema/index.ts'
 import { createMemoryWriteAdapter, type ShapeMock } from '../../../src/testing/index.ts'
 import { anySending, type Sending } from '../../integration/server/random-batches.ts'
 import { eventually } from '../../support/eventually.ts'
-import { fc } from '../../support/property.ts'
+import { cases, fc } from '../../support/property.ts'
 import { openMock } from './support/open-mock.ts'
 
 const users: Readonly<Record<string, Principal>> = {
@@ -74,7 +74,7 @@ test('every browser has exactly the rows its user may see, after any writes', as
         await eventually(() => expect(held(db)).toEqual(visible(mock, principal)), 5)
       }
     }),
-    { numRuns: 150 },
+    { numRuns: cases(50, 500) },
   )
 })
 

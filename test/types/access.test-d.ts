@@ -1,0 +1,51 @@
+import {
+  type SessionAccess as BrowserAccess,
+  createAccess as createBrowserAccess,
+  createSessionShapes as createBrowserShapes,
+  type MessageStream,
+  type SessionCollections,
+  streamMessage,
+} from '@org/session-db'
+import {
+  createAccess as createProxyAccess,
+  createSessionShapes as createProxyShapes,
+} from '@org/session-db/proxy'
+import {
+  createAccess,
+  createSessionShapes,
+  LogError,
+  type Principal,
+  runWrites,
+  type SessionAccess,
+  type SessionStore,
+  toModelMessages,
+  userSessionId,
+  type WriteOutcome,
+} from '@org/session-db/server'
+import { expectTypeOf, test } from 'vitest'
+
+declare const db: SessionCollections
+declare const store: SessionStore
+declare const principal: Principal
+
+test('createAccess and createSessionShapes', () => {
+  expectTypeOf(createAccess()).toEqualTypeOf<SessionAccess<Principal>>()
+  expectTypeOf(createBrowserAccess()).toEqualTypeOf<BrowserAccess<Principal>>()
+  expectTypeOf(createSessionShapes(createAccess()).sessions.table).toEqualTypeOf<string>()
+  createBrowserShapes(createBrowserAccess())
+  createProxyShapes(createProxyAccess())
+  // @ts-expect-error the rule is missing
+  createSessionShapes()
+})
+
+test('streamMessage', () => {
+  const message = { threadId: 't1', sessionId: 's1', role: 'assistant' } as const
+  expectTypeOf(streamMessage(db, message)).toEqualTypeOf<MessageStream>()
+})
+
+test('runWrites, toModelMessages, userSessionId and LogError', () => {
+  expectTypeOf(runWrites(store, principal, [])).resolves.toEqualTypeOf<WriteOutcome[]>()
+  expectTypeOf(toModelMessages([], () => 'model')).resolves.toEqualTypeOf<string>()
+  expectTypeOf(userSessionId('s', 'u')).toEqualTypeOf<string>()
+  expectTypeOf(LogError).toBeConstructibleWith('not a log')
+})
