@@ -88,6 +88,7 @@ async function writeEverything({ pool }: World): Promise<void> {
     UPDATE chat_threads SET metadata = jsonb_build_object('x', ${mark('tenant_id', 'id')});
     UPDATE chat_messages SET metadata = jsonb_build_object('x', ${mark('tenant_id', 'id')});
     UPDATE chat_message_deltas SET delta = ${mark('tenant_id', 'message_id', 'seq::text')};
+    UPDATE session_grants SET created_at = created_at + interval '1 second';
     UPDATE projects SET name = ${mark('tenant_id', 'id')}, budget = budget + 1`)
 }
 
