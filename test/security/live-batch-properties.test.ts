@@ -79,6 +79,8 @@ afterAll(() => world?.close())
 async function writeEverything({ pool }: World): Promise<void> {
   const mark = (...parts: string[]) => `'«' || ${parts.join(` || '/' || `)} || '/anew»'`
   await pool.query(`
+    -- Before the next statement adds grants: a row has one change, which is its final one.
+    UPDATE session_grants SET created_at = created_at + interval '1 second';
     UPDATE sessions SET repo_label = ${mark('tenant_id', 'id')},
       visibility = CASE tenant_id || id WHEN 't1s1' THEN 'tenant' ELSE visibility END;
     INSERT INTO sessions (tenant_id, id, owner_id, title)
@@ -88,7 +90,6 @@ async function writeEverything({ pool }: World): Promise<void> {
     UPDATE chat_threads SET metadata = jsonb_build_object('x', ${mark('tenant_id', 'id')});
     UPDATE chat_messages SET metadata = jsonb_build_object('x', ${mark('tenant_id', 'id')});
     UPDATE chat_message_deltas SET delta = ${mark('tenant_id', 'message_id', 'seq::text')};
-    UPDATE session_grants SET created_at = created_at + interval '1 second';
     UPDATE projects SET name = ${mark('tenant_id', 'id')}, budget = budget + 1`)
 }
 
