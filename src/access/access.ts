@@ -107,7 +107,7 @@ function granteesOf({ userId, groups = [] }: Principal): readonly string[] {
  *
  * @example
  * const access = createAccess({
- *   writes: { chatMessages: { delete: () => where.or() } }, // nobody deletes messages
+ *   writes: { chatMessages: { delete: () => where.or() } }, // messages are never deleted
  * })
  * createSessionStore({ database, access })
  * createShapeProxy({ electricUrl, authenticate, shapes: createSessionShapes(access) })

@@ -48,7 +48,7 @@ export type JsonLinePart = { readonly value: unknown } | { readonly broken: stri
  * readJsonLine('{"a":1}{"b":2}') // [{ value: { a: 1 } }, { value: { b: 2 } }]
  */
 export function readJsonLine(text: string): JsonLinePart[] {
-  // Most text that is no JSON is told by its first character, without the cost of an exception.
+  // The first character rules most other text out, without the cost of an exception.
   if (!/^\s*[[{"\-\dtfn]/.test(text)) return [{ broken: text }]
   if (isSuspicious(text) && isTooDeep(text)) return [{ broken: text }]
   const value = parseJson(text)

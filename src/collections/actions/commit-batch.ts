@@ -24,7 +24,7 @@ export interface CommitContext {
 
 export type { Origin }
 
-/** What the caller knows about a batch. */
+/** The caller's part of a batch. */
 export interface BatchHints {
   /** The sessions of threads. */
   readonly sessionOfThread: ReadonlyMap<string, string>

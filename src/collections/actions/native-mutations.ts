@@ -29,7 +29,7 @@ import { type CommitContext, commitBatch, type Origin } from './commit-batch.ts'
 // biome-ignore lint/suspicious/noConfusingVoidType: most handlers that wrap the default return nothing.
 export type HandlerResult = { readonly txid: number } | { readonly txids: readonly number[] } | void
 
-/** What a mutation handler is called with. */
+/** The argument of a mutation handler. */
 export interface HandlerParams<Row extends object> {
   /** TanStack DB's transaction, with the mutations to persist. */
   readonly transaction: TransactionWithMutations<Row>

@@ -62,7 +62,7 @@ export function createWriteQueue({ send, sendAll }: WriteQueueSenders): WriteQue
     waiting = rest
     if (ready.length === 0) return
     void start(ready)
-    // What did not fit may be unrelated to what has just been sent.
+    // The writes that did not fit may be unrelated to those just sent.
     flush()
   }
 

@@ -524,7 +524,7 @@ export function withParents(
 }
 
 /**
- * Joins a row's session if the principal can see it, so that nobody locks a session they can't see.
+ * Joins a row's session if the principal can see it, so that a principal can't lock a session it can't see.
  * OFFSET 0 keeps the planner from joining on `tenant_id` alone, which looks just as selective to it
  * until the tables have been analyzed for the first time.
  */
