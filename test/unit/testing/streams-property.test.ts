@@ -74,7 +74,7 @@ test('every browser has exactly the rows its user may see, after any writes', as
         await eventually(() => expect(held(db)).toEqual(visible(mock, principal)), 5)
       }
     }),
-    { numRuns: cases(50, 500) },
+    { numRuns: cases(150, 1_000) },
   )
 })
 

@@ -40,7 +40,7 @@ const inputs: [name: string, log: () => string | Uint8Array][] = [
   ['4 MiB of line feeds', () => Buffer.alloc(4 * MEBIBYTE, '\n')],
   ['MiBs of short lines', () => Buffer.alloc(MEBIBYTE, 'x\n')],
   ['MiBs of empty objects', () => Buffer.alloc(MEBIBYTE, '{}\n')],
-  ['a million brackets', () => `${'['.repeat(MEBIBYTE)}${']'.repeat(MEBIBYTE)}`],
+  ['millions of brackets', () => `${'['.repeat(3 * MEBIBYTE)}${']'.repeat(3 * MEBIBYTE)}`],
   [
     'a million nested objects',
     () => `${header}${'{"a":'.repeat(MEBIBYTE)}1${'}'.repeat(MEBIBYTE)}`,
@@ -73,8 +73,8 @@ test.each(inputs)('lets others run while it derives %s', { timeout: 120_000 }, a
   expect(bytes).toBe(log.length)
   expect(turns.at(-1)).toBeLessThan(ONCE_MS)
   expect(turns.filter((turn) => turn >= MOST_MS).length).toBeLessThanOrEqual(1)
-  // More than one piece of work, unless all of it is quick.
-  if ((turns.at(-1) ?? 0) >= MOST_MS) expect(turns.length).toBeGreaterThanOrEqual(2)
+  // More than one piece of work, whatever the time each takes.
+  expect(turns.length).toBeGreaterThanOrEqual(2)
 })
 
 test('turns the event loop many times for many lines', { timeout: 60_000 }, async () => {
