@@ -3,6 +3,7 @@ import type { Pool, PoolClient, QueryConfig } from 'pg'
 import { SessionDbError } from '../../errors.ts'
 import { ignoreBreak } from '../connections.ts'
 import { checkDatabaseUrl } from '../database-failure.ts'
+import { isUnprepared, retryUnprepared } from './errors.ts'
 import type { Query } from './prepared-statements.ts'
 
 /** Rows as objects. Statements name their columns in lower case, which all drivers keep. */
@@ -90,14 +91,6 @@ export interface OpenedDatabase {
  */
 interface Preparation {
   enabled: boolean
-}
-
-/** Postgres's codes for a prepared statement that is missing or exists already. */
-const PREPARED_ERRORS = new Set(['26000', '42P05'])
-
-function isUnprepared(error: unknown): boolean {
-  const code = Reflect.get(Object(error), 'code')
-  return typeof code === 'string' && PREPARED_ERRORS.has(code)
 }
 
 /** Turns preparing off after an error of a pooler. Returns whether the statement can be retried. */
@@ -189,8 +182,7 @@ function createPgDriver(pool: Pool): Driver {
   const run = (query: Query): Promise<Rows> =>
     hold(async (client) => (await client.query(toConfig(query))).rows, isRefused)
   return {
-    run: (query) =>
-      run(query).catch((error) => (isUnprepared(error) ? run(query) : Promise.reject(error))),
+    run: (query) => retryUnprepared(() => run(query)),
     connect: (work) =>
       hold(
         (client) => work({ send: (queries) => sendOverPg(client, queries) }),

@@ -7,7 +7,7 @@ const DEADLOCK_DETECTED = '40P01'
 const FOREIGN_KEY_VIOLATION = '23503'
 const UNIQUE_VIOLATION = '23505'
 const UNDEFINED_TABLE = '42P01'
-/** Errors of prepared statements behind a pooler. The driver no longer prepares on the next attempt. */
+/** Errors of prepared statements behind a pooler: one is missing, or exists already. */
 const UNPREPARED = new Set(['26000', '42P05'])
 const QUERY_CANCELED = '57014'
 const UNDEFINED_COLUMN = '42703'
@@ -21,6 +21,24 @@ const RACED_CONSTRAINTS = new Set([
   'chat_messages_client_message_id_key',
   'chat_messages_position_key',
 ])
+
+/**
+ * Returns whether a pooler gave a prepared statement to a connection that doesn't have it, or has it
+ * already. The driver no longer prepares on the next attempt.
+ */
+export function isUnprepared(error: unknown): boolean {
+  return UNPREPARED.has(readFailure(error).code)
+}
+
+/** Repeats `work` once after such an error. */
+export async function retryUnprepared<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!isUnprepared(error)) throw error
+    return work()
+  }
+}
 
 /** Returns whether an immediate retry of the same batch may succeed. `attempt` counts from 1. */
 export function isWorthRetrying(error: unknown, attempt: number): boolean {

@@ -1,9 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
+import type { ClientBase } from 'pg'
 import type { Principal } from '../../schema/principal.ts'
 import { HEAD_BYTES, refusalOf } from '../../timeline/content.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { inTransaction } from '../connections.ts'
+import { retryUnprepared } from '../store/errors.ts'
 import {
   CHUNK_BYTES,
   CHUNKS_PER_STATEMENT,
@@ -38,7 +40,7 @@ export async function beginUpload<P extends Principal>(
       { details: { status: upload.status } },
     )
   }
-  await inTransaction(context.pool, async (client) => {
+  await inPreparedTransaction(context, async (client) => {
     const { tenantId } = principal
     const admitted = context.preparer.prepare(sql`
       UPDATE sessions AS session
@@ -193,7 +195,7 @@ async function append<P extends Principal>(
   chunks: readonly ChunkRow[],
 ): Promise<void> {
   const { tenantId } = principal
-  const grown = await inTransaction(context.pool, async (client) => {
+  const grown = await inPreparedTransaction(context, async (client) => {
     const grow = context.preparer.prepare(sql`
       UPDATE session_contents AS draft SET bytes = ${end}
       FROM sessions AS session
@@ -218,6 +220,14 @@ async function append<P extends Principal>(
   if (grown) return
   const now = await readUpload(context, principal, sessionId, { mayWrite: true })
   throw wrongOffset(now.receivedBytes, start)
+}
+
+/** Runs `work`, which can be repeated, in a transaction with prepared statements. */
+function inPreparedTransaction<T>(
+  { pool }: Pick<UploadContext, 'pool'>,
+  work: (client: ClientBase) => Promise<T>,
+): Promise<T> {
+  return retryUnprepared(() => inTransaction(pool, work))
 }
 
 /** Creates the error for bytes that don't start where the draft ends. */

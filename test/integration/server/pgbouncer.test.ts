@@ -1,3 +1,4 @@
+import { Pool, type PoolClient, type QueryConfig } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { runRetention } from '../../../src/ops/index.ts'
 import { createSessionStore, migrate } from '../../../src/server/index.ts'
@@ -102,6 +103,20 @@ describe.runIf(hasPgBouncer)('behind PgBouncer in transaction mode', () => {
     await close()
   })
 
+  // A pooler may reject any of them, and preparing is off after the first: so a store for each.
+  test.each([1, 2, 3])('an upload survives its rejected prepared statement %i', async (nth) => {
+    const pool = new Pool({ connectionString: database.url, max: 3 })
+    const store = createSessionStore({ database: rejectsPrepared(pool, nth) })
+    const id = `rejected-${nth}`
+    await store.createSession(ada, { id, title: 'A', originalName: 'a.jsonl' })
+    const parts = async function* () {
+      yield new TextEncoder().encode('{"type":"other"}\n')
+    }
+    expect((await store.uploadContent(ada, id, parts())).status).toBe('ready')
+    await store.close()
+    await pool.end()
+  })
+
   test('retention runs repeatedly and leaves no lock', async () => {
     const run = () => runRetention({ database: pooler.url, policy: { default: '90d' } })
     for (let time = 0; time < 6; time += 1) await run()
@@ -113,3 +128,35 @@ describe.runIf(hasPgBouncer)('behind PgBouncer in transaction mode', () => {
     expect(locks).toEqual([])
   })
 })
+
+/** Wraps a pool that rejects the nth prepared statement within a transaction, as a pooler would. */
+function rejectsPrepared(pool: Pool, nth: number): Pool {
+  let prepared = 0
+  const reject = (client: PoolClient): PoolClient => {
+    let isInTransaction = false
+    return new Proxy(client, {
+      get(target, property) {
+        const value: unknown = Reflect.get(target, property, target)
+        if (typeof value !== 'function') return value
+        if (property !== 'query') return value.bind(target)
+        return (query: string | QueryConfig, ...rest: unknown[]) => {
+          const { text, name } = typeof query === 'string' ? { text: query } : query
+          if (/^(BEGIN|COMMIT|ROLLBACK)/.test(text)) isInTransaction = text.startsWith('BEGIN')
+          if (isInTransaction && name !== undefined) prepared += 1
+          if (isInTransaction && name !== undefined && prepared === nth) {
+            const details = { code: '42P05', severity: 'ERROR' }
+            return Promise.reject(Object.assign(new Error('exists already'), details))
+          }
+          return Reflect.apply(value, target, [query, ...rest])
+        }
+      },
+    })
+  }
+  return new Proxy(pool, {
+    get(target, property) {
+      if (property === 'connect') return async () => reject(await target.connect())
+      const value: unknown = Reflect.get(target, property, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}

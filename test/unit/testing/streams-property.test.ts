@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest'
 import type { SessionCollections } from '../../../src/collections/index.ts'
+import { chatMessageColumns } from '../../../src/schema/chat-message.ts'
+import { chatThreadColumns } from '../../../src/schema/chat-thread.ts'
+import type { ColumnMap } from '../../../src/schema/columns.ts'
 import type { Principal } from '../../../src/schema/index.ts'
+import { sessionColumns } from '../../../src/schema/session.ts'
+import { timelineEventColumns } from '../../../src/schema/timeline-event.ts'
 import { createMemoryWriteAdapter, type ShapeMock } from '../../../src/testing/index.ts'
 import { anySending, type Sending } from '../../integration/server/random-batches.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -93,10 +98,10 @@ async function write(mock: ShapeMock, { principal, mutations }: Sending): Promis
 function held(db: SessionCollections) {
   const { threads, messages, timeline } = db.session('s1')
   return {
-    sessions: sorted(db.sessions.toArray),
-    threads: sorted(threads.toArray),
-    messages: sorted(messages.toArray),
-    timeline: sorted(timeline.toArray),
+    sessions: sorted(db.sessions.toArray, sessionColumns),
+    threads: sorted(threads.toArray, chatThreadColumns),
+    messages: sorted(messages.toArray, chatMessageColumns),
+    timeline: sorted(timeline.toArray, timelineEventColumns),
   }
 }
 
@@ -110,20 +115,17 @@ function visible(mock: ShapeMock, { tenantId, userId }: Principal) {
     rows: readonly Row[],
   ) => rows.filter((row) => isOpen && row.tenantId === tenantId && row.sessionId === 's1')
   return {
-    sessions: sorted(own),
-    threads: sorted(inSession(mock.rows('chatThreads'))),
-    messages: sorted(inSession(mock.rows('chatMessages'))),
-    timeline: sorted(inSession(mock.rows('timelineEvents'))),
+    sessions: sorted(own, sessionColumns),
+    threads: sorted(inSession(mock.rows('chatThreads')), chatThreadColumns),
+    messages: sorted(inSession(mock.rows('chatMessages')), chatMessageColumns),
+    timeline: sorted(inSession(mock.rows('timelineEvents')), timelineEventColumns),
   }
 }
 
-/** Comparable rows: by id, without what is not of the database or never leaves it. */
-function sorted(rows: readonly object[]) {
+/** Comparable rows: by id, with the columns that reach a browser. */
+function sorted(rows: readonly object[], columns: ColumnMap) {
   const known = rows.map((row) => {
-    const entries = Object.entries(row).filter(
-      ([name]) =>
-        !/^\$|^content(Ref|Sha256)$|^lastPos|^derivedBy$|^(audiences|members|editors)$/.test(name),
-    )
+    const entries = Object.entries(row).filter(([name]) => columns[name]?.synced)
     return Object.fromEntries(entries) as { readonly id: string }
   })
   return known.sort((one, other) => (one.id < other.id ? -1 : 1))

@@ -29,8 +29,8 @@ export async function insertChunks(
   { tenantId, contentId }: ContentId,
   chunks: readonly ChunkRow[],
 ): Promise<void> {
+  // Not prepared: a pooler could reject it, and a content that is read once can't be stored again.
   await client.query({
-    name: 'session_db_insert_chunks',
     text: `
       INSERT INTO session_content_chunks (tenant_id, content_id, start, bytes, codec, data)
       SELECT $1, $2, c.* FROM unnest($3::bigint[], $4::int[], $5::text[], $6::bytea[]) AS c`,
