@@ -31,6 +31,7 @@ export type {
   TimelineEventInsert,
   TimelineEventUpdate,
   TimelineFilter,
+  WholeEvent,
 } from './schema/timeline-event.ts'
 export * from './shapes/index.ts'
 export type { WriteAdapter, WriteAdapterOptions } from './writes/adapter.ts'

@@ -26,6 +26,7 @@ export {
   timelineEventKindSchema,
   toUIMessage,
   type UIMessageLike,
+  type WholeEvent,
 } from './schema/index.ts'
 export * from './server/index.ts'
 export * from './shapes/index.ts'

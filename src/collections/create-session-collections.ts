@@ -54,7 +54,16 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
     network: connection.network,
   }
   const native = createNativeMutations(() => context, options.handlers ?? {})
-  const sources = createSources(streams, native.ofTable, (source) => outbox?.writes.show(source))
+  const uploads = {
+    request: connection.request,
+    ...(options.uploadUrl === undefined ? {} : { uploadUrl: options.uploadUrl }),
+  }
+  const sources = createSources(
+    streams,
+    native.ofTable,
+    (source) => outbox?.writes.show(source),
+    uploads,
+  )
   const appShapes = createAppShapes(options.shapes ?? {}, sources.prefix, streams, native.ofShape)
 
   const adapter = connection.writes(options.writeAdapter)
@@ -77,10 +86,7 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
   const context = {
     ...writing,
     ...(outbox && { outbox: outbox.writes }),
-    uploads: {
-      request: connection.request,
-      ...(options.uploadUrl === undefined ? {} : { uploadUrl: options.uploadUrl }),
-    },
+    uploads,
   }
 
   /** Returns the streams that may hold rows or have stopped. Sessions stay in view after a sign-out. */

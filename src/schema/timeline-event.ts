@@ -49,6 +49,27 @@ export const timelineEventSchema = /* @__PURE__ */ (() =>
 
 export type TimelineEvent = z.output<typeof timelineEventSchema>
 
+/** An event with its whole text and the part of the log that it was derived from. */
+export interface WholeEvent
+  extends Pick<
+    TimelineEvent,
+    | 'id'
+    | 'sessionId'
+    | 'seq'
+    | 'kind'
+    | 'role'
+    | 'occurredAt'
+    | 'title'
+    | 'toolName'
+    | 'callId'
+    | 'data'
+  > {
+  /** The text without the limit of 4,000 characters. */
+  readonly text: string | null
+  /** The lines of the log; null for events that the app wrote. */
+  readonly raw: string | null
+}
+
 /** The fields that a session's owner may set in a new event. */
 export const timelineEventInsertSchema = z.strictObject({
   id: idField,

@@ -18,6 +18,7 @@ import {
   type TimelineView,
   timelineQuery,
   uploadSession,
+  type WholeEvent,
   type WriteAdapter,
 } from '@org/session-db'
 import {
@@ -77,6 +78,7 @@ describe('createSessionCollections', () => {
     expectTypeOf(db.session('s1').timeline).toExtend<RowCollection<TimelineEvent>>()
     expectTypeOf(db.session('s1').threads).toExtend<RowCollection<ChatThread>>()
     expectTypeOf(db.session('s1').messages).toExtend<RowCollection<ChatMessage>>()
+    expectTypeOf(db.session('s1').event(0)).resolves.toEqualTypeOf<WholeEvent>()
     expectTypeOf(db.thread({ id: 't1', sessionId: 's1' }).messages).toExtend<
       RowCollection<ChatMessage>
     >()

@@ -1,6 +1,6 @@
-import { codeOfStatus, SessionDbError } from '../../errors.ts'
+import { SessionDbError } from '../../errors.ts'
 import { type Session, type SessionInsert, sessionStatusSchema } from '../../schema/session.ts'
-import { fromWriteFailure, writeFailureSchema } from '../../writes/errors.ts'
+import { failureOf, uploadBase } from './upload-failure.ts'
 
 /** Where uploads go, and how. */
 export interface UploadRoute {
@@ -27,12 +27,7 @@ export interface UploadRequests {
 
 /** @throws SessionDbError `invalid` when the route has no URL. */
 export function createUploadRequests({ uploadUrl, request }: UploadRoute): UploadRequests {
-  if (uploadUrl === undefined) {
-    const message =
-      'uploadUrl is missing. Pass the URL of the app’s upload route to createSessionCollections.'
-    throw new SessionDbError('invalid', message)
-  }
-  const base = uploadUrl.replace(/\/+$/, '')
+  const base = uploadBase(uploadUrl)
   const urlOf = (id: string) => `${base}/${encodeURIComponent(id)}`
 
   async function send(url: string, init: RequestInit): Promise<Response> {
@@ -91,19 +86,6 @@ function stateOf({ headers }: Response): UploadState {
     'invalid',
     'The answer from uploadUrl is not that of an upload handler. Check the route.',
   )
-}
-
-async function failureOf(response: Response): Promise<SessionDbError> {
-  const body: unknown = await response.json().catch(() => undefined)
-  const failure = writeFailureSchema.safeParse(body)
-  if (failure.success) return fromWriteFailure(failure.data)
-  const { status } = response
-  if (status === 413) {
-    const message = 'A proxy refused a chunk of the file as too large. Set a smaller partBytes.'
-    return new SessionDbError('too_large', message)
-  }
-  const code = codeOfStatus(status) ?? (status >= 500 ? 'unavailable' : 'invalid')
-  return new SessionDbError(code, `The upload route answered ${status}.`)
 }
 
 /** Encodes text of any script in base64, byte by byte: a call takes a limited number of arguments. */

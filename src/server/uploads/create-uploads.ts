@@ -4,6 +4,7 @@ import * as z from 'zod/mini'
 import { countField } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
 import type { SessionInsert } from '../../schema/session.ts'
+import type { WholeEvent } from '../../schema/timeline-event.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import type { WriteResult } from '../../writes/result.ts'
 import { checkPrincipal } from '../http/authenticate.ts'
@@ -12,7 +13,7 @@ import type { ByteRange } from './content/content-store.ts'
 import { claimJob } from './derivation/jobs.ts'
 import { runJob } from './derivation/run-job.ts'
 import { type SessionWorker, type SessionWorkerOptions, startWorker } from './derivation/worker.ts'
-import { readEvent, type WholeEvent } from './read-event.ts'
+import { readEvent } from './read-event.ts'
 import {
   beginUpload,
   checkSize,

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { countField } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
-import type { TimelineEventRow } from '../../schema/timeline-event.ts'
+import type { TimelineEventRow, WholeEvent } from '../../schema/timeline-event.ts'
 import { HEAD_BYTES, isPlainText, readLog } from '../../timeline/content.ts'
 import type { EventDraft } from '../../timeline/events.ts'
 import { storableText } from '../../timeline/events.ts'
@@ -9,27 +9,6 @@ import { isRecord, parseJson, readJsonLine } from '../../timeline/json.ts'
 import { timelineParsers } from '../../timeline/parsers.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import type { UploadContext } from './upload-state.ts'
-
-/** An event with its whole text and the part of the log that it was derived from. */
-export interface WholeEvent
-  extends Pick<
-    TimelineEventRow,
-    | 'id'
-    | 'sessionId'
-    | 'seq'
-    | 'kind'
-    | 'role'
-    | 'occurredAt'
-    | 'title'
-    | 'toolName'
-    | 'callId'
-    | 'data'
-  > {
-  /** The text without the limit of 4,000 characters. */
-  readonly text: string | null
-  /** The lines of the log; null for events that the app wrote. */
-  readonly raw: string | null
-}
 
 interface EventRow extends Omit<WholeEvent, 'raw'> {
   readonly contentRef: string | null

@@ -80,7 +80,11 @@ test('runs the guide: upload a file, read its timeline', async () => {
 
   await store.deriveAgain(principal, 's1')
 
-  const db = openAs(app, 'acme/ada', { headers: { [USER_HEADER]: 'acme/ada' } })
+  const db = openAs(app, 'acme/ada', { headers: { [USER_HEADER]: 'acme/ada' }, uploadUrl })
+  const whole = await db.session('s1').event(0)
+
+  expect(whole.raw).toBe(raw)
+
   const view = db.timelineView('s1')
   await view.show(0, 200)
   const rows = createLiveQueryCollection((q) =>

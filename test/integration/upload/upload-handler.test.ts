@@ -234,6 +234,30 @@ describe('the route', () => {
     expect(shared.status).toBe(404)
   })
 
+  test('returns an event whole, to those who may see its session', async () => {
+    const long = `start ${'word '.repeat(2_000)}end`
+    const { db } = openDb('ada')
+    const { id, uploaded } = uploadSession(db, { file: fileOf(codexLog(3, long)) })
+    await uploaded
+    const event = await db.session(id).event(1)
+    expect(event).toMatchObject({ sessionId: id, seq: 1, role: 'user', text: `${long} number 0` })
+    expect(event.occurredAt).toEqual(new Date('2026-01-01T00:00:01Z'))
+    expect(event.raw).toContain('response_item')
+    const missing = { code: 'not_found' }
+    await expect(db.session(id).event(99)).rejects.toMatchObject(missing)
+    await expect(openDb('bob').db.session(id).event(1)).rejects.toMatchObject(missing)
+    const response = await fetch(url(`/${id}/events/1`), { headers: as('ada') })
+    expect(response.headers.get('cache-control')).toBe('no-store')
+    const answers = [
+      fetch(url(`/${id}/events/-1`), { headers: as('ada') }),
+      fetch(url(`/${id}/events/9999999999`), { headers: as('ada') }),
+      fetch(url(`/${id}/events/1`), { headers: as('ada'), method: 'DELETE' }),
+      fetch(url(`/${id}/events/1`), { headers: as('nobody') }),
+    ]
+    const statuses = (await Promise.all(answers)).map(({ status }) => status)
+    expect(statuses).toEqual([404, 400, 405, 401])
+  })
+
   test.each([
     ['nobody', 401, { method: 'POST', headers: { 'upload-length': '1' } }],
     ['ada', 400, { method: 'POST' }],
