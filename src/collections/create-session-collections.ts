@@ -120,7 +120,7 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
       await untilShown(txid, expected, { timeoutMs: syncTimeoutMs, graceMs: 0 }, () => {})
     },
     mutationFn: native.persistTransaction,
-    actions: createActions(context),
+    actions: createActions(context, (sessionId) => sources.bySession.get(sessionId).scope.grants),
     status: (collection) => streamOf(collection).status,
     restart() {
       connection.restart()

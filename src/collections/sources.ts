@@ -31,7 +31,10 @@ export interface SessionScope {
   readonly timeline: RowCollection<TimelineEvent, InsertOf<TimelineEventInsert, 'sessionId'>>
   readonly threads: RowCollection<ChatThread, InsertOf<ChatThreadInsert, 'sessionId'>>
   readonly messages: RowCollection<ChatMessage, InsertOf<ChatMessageInsert>>
-  /** The users and groups that the session is shared with; empty for those who may not change it. */
+  /**
+   * The grants of the session: all of them for its owner and editors. Others see their own, which tell
+   * them their role and whether they can leave.
+   */
   readonly grants: RowCollection<SessionGrant, InsertOf<SessionGrantInsert, 'sessionId'>>
   /**
    * Fetches an event whole: its text without the limit of 4,000 characters, and the lines of the log

@@ -6,6 +6,7 @@ export {
   type WriteRule,
 } from '../access/access.ts'
 export type { Condition } from '../access/condition.ts'
+export { createLinkToken, type LinkToken, linkGrantees } from '../access/link.ts'
 export * as where from '../access/where.ts'
 export {
   type AnyShape,

@@ -62,7 +62,7 @@ export function createSessionShapes<P extends Principal = Principal>(access: Ses
       columns: sessionColumns,
       rows: visibleSessions,
     }),
-    /** Who a session is shared with, for those who may know. */
+    /** The grants of a session: all of them if the principal may list them, otherwise its own. */
     'session-grants': defineShape({
       table: 'session_grants',
       columns: sessionGrantColumns,
@@ -71,7 +71,10 @@ export function createSessionShapes<P extends Principal = Principal>(access: Ses
         const listed = where.and(where.eq('id', sessionId), access.seeGrants(principal))
         return where.and(
           where.eq('session_id', sessionId),
-          where.inArray('session_id', { table: 'sessions', select: 'id', where: listed }),
+          where.or(
+            where.inArray('grantee', access.audiences(principal)),
+            where.inArray('session_id', { table: 'sessions', select: 'id', where: listed }),
+          ),
         )
       },
     }),

@@ -2,6 +2,9 @@ import {
   type SessionAccess as BrowserAccess,
   createAccess as createBrowserAccess,
   createSessionShapes as createBrowserShapes,
+  createLinkToken,
+  type LinkToken,
+  linkGrantees,
   type MessageStream,
   type SessionCollections,
   streamMessage,
@@ -36,6 +39,14 @@ test('createAccess and createSessionShapes', () => {
   createProxyShapes(createProxyAccess())
   // @ts-expect-error the rule is missing
   createSessionShapes()
+})
+
+test('createLinkToken and linkGrantees', () => {
+  expectTypeOf(createLinkToken).returns.resolves.toEqualTypeOf<LinkToken>()
+  expectTypeOf(linkGrantees).parameters.toEqualTypeOf<[readonly string[]]>()
+  expectTypeOf(linkGrantees([])).resolves.toEqualTypeOf<string[]>()
+  // @ts-expect-error a list of tokens
+  linkGrantees('token')
 })
 
 test('streamMessage', () => {

@@ -60,8 +60,9 @@ export function commitBatch(
   context: CommitContext,
   mutations: readonly MutationInput[],
   hints: BatchHints = NO_HINTS,
+  id: string = uuidv7(),
 ): PendingWrite {
-  const batch: WriteBatchInput = { id: uuidv7(), mutations: [...mutations] }
+  const batch: WriteBatchInput = { id, mutations: [...mutations] }
   const committed = context.outbox?.commit(batch, hints) ?? settle(context, batch, hints)
   committed.catch(context.onError)
   return { batchId: batch.id, committed }

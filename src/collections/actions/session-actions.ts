@@ -1,3 +1,4 @@
+import { SessionDbError } from '../../errors.ts'
 import type { ChatMessageInsert, ChatMessageUpdate } from '../../schema/chat-message.ts'
 import type { ChatThreadInsert } from '../../schema/chat-thread.ts'
 import type { SessionInsert, SessionUpdate } from '../../schema/session.ts'
@@ -53,8 +54,13 @@ export interface SessionActions {
   shareSession(sessionId: string, grantee: string, role?: GrantRole): PendingRowWrite
   /** Changes the role of a grant. */
   changeRole(grantId: string, role: GrantRole, guard?: WriteGuard): PendingRowWrite
-  /** Revokes a grant. A user may also revoke its own, and so leave the session. */
+  /** Revokes a grant. */
   unshareSession(grantId: string, guard?: WriteGuard): PendingRowWrite
+  /**
+   * Gives up the user's own grant. Sessions that are also shared with its tenant or a group stay visible.
+   * Fails with `not_found` when the user has no grant of its own; an owner transfers the session first.
+   */
+  leaveSession(sessionId: string): PendingWrite
   /** Makes another user the owner of a session. The previous owner keeps no access of its own. */
   transferSession(id: string, ownerId: string, guard?: WriteGuard): PendingRowWrite
   /** Creates a thread. Unless its status says otherwise, it replaces the active one of its mode. */
@@ -81,8 +87,15 @@ export interface SessionActions {
   write(mutations: readonly MutationInput[]): PendingWrite
 }
 
-/** Creates the actions over one set of collections. */
-export function createActions(context: CommitContext): SessionActions {
+/**
+ * Creates the actions over one set of collections.
+ *
+ * @param grantsOf returns the grants of a session that the user may see
+ */
+export function createActions(
+  context: CommitContext,
+  grantsOf: (sessionId: string) => GrantList,
+): SessionActions {
   const row = (id: string, mutation: MutationInput, hints?: BatchHints): PendingRowWrite => ({
     id,
     ...commitBatch(context, [mutation], hints),
@@ -108,6 +121,15 @@ export function createActions(context: CommitContext): SessionActions {
       row(id, { collection: 'sessionGrants', type: 'update', id, changes: { role }, ...guard }),
     unshareSession: (id, guard) =>
       row(id, { collection: 'sessionGrants', type: 'delete', id, ...guard }),
+    leaveSession(sessionId) {
+      const batchId = createId()
+      const committed = findOwnGrant(context, grantsOf(sessionId)).then((id) => {
+        const mutation: MutationInput = { collection: 'sessionGrants', type: 'delete', id }
+        return commitBatch(context, [mutation], undefined, batchId).committed
+      })
+      committed.catch(() => {})
+      return { batchId, committed }
+    },
     transferSession: (id, ownerId, guard) => updateSession(id, { ownerId }, guard),
     createThread(thread) {
       const id = thread.id ?? createId()
@@ -135,6 +157,26 @@ export function createActions(context: CommitContext): SessionActions {
       row(id, { collection: 'chatMessages', type: 'delete', id, ...guard }),
     write: (mutations) => commitBatch(context, mutations),
   }
+}
+
+/** The loaded grants of a session. */
+interface GrantList {
+  toArrayWhenReady(): Promise<readonly { readonly id: string; readonly grantee: string }[]>
+}
+
+async function findOwnGrant(
+  { identity, onError }: CommitContext,
+  grants: GrantList,
+): Promise<string> {
+  const grantee = `user:${identity.userId}`
+  const own = (await grants.toArrayWhenReady()).find((grant) => grant.grantee === grantee)
+  if (own !== undefined) return own.id
+  const error = new SessionDbError(
+    'not_found',
+    'This session is not shared with you by name, so you cannot leave it.',
+  )
+  onError(error)
+  throw error
 }
 
 function threadStatus(

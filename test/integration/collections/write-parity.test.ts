@@ -44,7 +44,12 @@ type Road = 'action' | 'native mutation' | 'transaction'
 
 type Actions = Omit<
   SessionActions,
-  'archiveThread' | 'shareSession' | 'changeRole' | 'unshareSession' | 'transferSession'
+  | 'archiveThread'
+  | 'shareSession'
+  | 'changeRole'
+  | 'unshareSession'
+  | 'leaveSession'
+  | 'transferSession'
 >
 
 interface Device {

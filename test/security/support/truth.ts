@@ -49,7 +49,8 @@ export const rules: Readonly<Record<string, Rule>> = {
   'session-grants': {
     table: 'session_grants',
     param: 'sessionId',
-    where: `t.session_id = $4 AND ${inSession(has("'editor'"))}`,
+    where: `t.session_id = $4 AND (t.grantee IN ('tenant', 'user:' || $2)
+      OR ($3::boolean AND t.grantee = 'team:admins') OR ${inSession(has("'editor'"))})`,
   },
   'session-timeline': child('timeline_events', 'session_id', 'sessionId'),
   'session-timeline-window': {
