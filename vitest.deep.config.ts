@@ -1,7 +1,16 @@
 import { mergeConfig } from 'vitest/config'
 import usual from './vitest.config.ts'
+import browser from './vitest.e2e.config.ts'
 
-// The same tests with many more cases each (`cases` in test/support/property.ts). Takes hours.
+// The same tests with many more cases each (`cases` in test/support/property.ts), and the browser stories
+// that are too long for each change. Takes hours.
 process.env.DEEP = '1'
 
-export default mergeConfig(usual, { test: { testTimeout: 7_200_000, hookTimeout: 600_000 } })
+export default mergeConfig(usual, {
+  test: {
+    testTimeout: 7_200_000,
+    hookTimeout: 600_000,
+    // After all others, because a browser and its servers need both processors.
+    projects: [mergeConfig(browser, { test: { name: 'e2e', sequence: { groupOrder: 1 } } })],
+  },
+})

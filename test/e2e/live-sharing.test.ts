@@ -1,5 +1,6 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { isDeep } from '../support/property.ts'
 import { type Site, sessions, startSite } from './live-sharing/site.ts'
 import { launchBrowser, newContext } from './support/browser.ts'
 
@@ -116,23 +117,26 @@ describe(`${TABS} tabs of four live shapes, in one profile over HTTP/1.1`, {
     expect(site.live.most).toBeLessThanOrEqual(2)
   })
 
-  test('stall without sharing: six connections cannot hold forty-eight polls', async () => {
-    const pages = await openTabs('off')
-    // All pages have loaded as far as they can; a page that is still loading reads the write in its snapshot.
-    const patience = Math.min(60_000, Math.max(10_000, 2 * loadMs))
-    const loaded = expect.poll(() => countLive(pages), { timeout: patience }).toBe(TABS)
-    const isLoaded = await Promise.resolve(loaded).then(
-      () => true,
-      () => false,
-    )
-    await site.addMessage('to few')
-    // Several times what all of them need with sharing; an idle poll is held for 20 s.
-    const seeing = await countAfter(3_000, () => countSeeing(pages, 'to few'))
-    console.info(
-      `without sharing: ${isLoaded ? 'loaded' : `not even loaded in ${Math.round(patience / 1_000)} s`}, ${seeing} of ${TABS} tabs saw the write in 3 s`,
-    )
-    expect(seeing).toBeLessThan(TABS)
-  })
+  test.runIf(isDeep)(
+    'stall without sharing: six connections cannot hold forty-eight polls',
+    async () => {
+      const pages = await openTabs('off')
+      // All pages have loaded as far as they can; a page that is still loading reads the write in its snapshot.
+      const patience = Math.min(60_000, Math.max(10_000, 2 * loadMs))
+      const loaded = expect.poll(() => countLive(pages), { timeout: patience }).toBe(TABS)
+      const isLoaded = await Promise.resolve(loaded).then(
+        () => true,
+        () => false,
+      )
+      await site.addMessage('to few')
+      // Several times what all of them need with sharing; an idle poll is held for 20 s.
+      const seeing = await countAfter(3_000, () => countSeeing(pages, 'to few'))
+      console.info(
+        `without sharing: ${isLoaded ? 'loaded' : `not even loaded in ${Math.round(patience / 1_000)} s`}, ${seeing} of ${TABS} tabs saw the write in 3 s`,
+      )
+      expect(seeing).toBeLessThan(TABS)
+    },
+  )
 
   test('go on when the leading tab is closed', async () => {
     const pages = await openLiveTabs()
@@ -153,18 +157,21 @@ describe(`${TABS} tabs of four live shapes, in one profile over HTTP/1.1`, {
     await allSee(without(pages, elected), 'after the crash')
   })
 
-  test('go on when the leading tab is frozen, which catches up after it thaws', async () => {
-    const pages = await openLiveTabs()
-    const elected = await electedOf(pages)
-    const devtools = await profile.newCDPSession(elected)
-    await devtools.send('Page.setWebLifecycleState', { state: 'frozen' })
-    await site.addMessage('while frozen')
-    await allSee(without(pages, elected), 'while frozen')
-    await devtools.send('Page.setWebLifecycleState', { state: 'active' })
-    await allSee(pages, 'while frozen')
-  })
+  test.runIf(isDeep)(
+    'go on when the leading tab is frozen, which catches up after it thaws',
+    async () => {
+      const pages = await openLiveTabs()
+      const elected = await electedOf(pages)
+      const devtools = await profile.newCDPSession(elected)
+      await devtools.send('Page.setWebLifecycleState', { state: 'frozen' })
+      await site.addMessage('while frozen')
+      await allSee(without(pages, elected), 'while frozen')
+      await devtools.send('Page.setWebLifecycleState', { state: 'active' })
+      await allSee(pages, 'while frozen')
+    },
+  )
 
-  test('go on when the leading tab hangs, which catches up afterwards', async () => {
+  test.runIf(isDeep)('go on when the leading tab hangs, which catches up afterwards', async () => {
     const pages = await openLiveTabs()
     const elected = await electedOf(pages)
     const hanging = elected.evaluate(() => {
@@ -189,31 +196,35 @@ describe(`${TABS} tabs of four live shapes, in one profile over HTTP/1.1`, {
   })
 })
 
-test('leaving sessions leaves no listener and no poll behind', {
-  timeout: SLOW,
-}, async () => {
-  profile = await newContext(browser)
-  await profile.addCookies([{ name: 'user', value: 'ann', url: site.url }])
-  const page = await profile.newPage()
-  await page.goto(`${site.url}/?session=s0&keep=20`)
-  await expect.poll(() => countLive([page])).toBe(1)
-  const devtools = await profile.newCDPSession(page)
-  const visitAll = async () => {
-    for (const session of sessions.slice(1)) {
-      await page.evaluate((id) => (window as unknown as TestPage).testPage.visit(id), session)
+test.runIf(isDeep)(
+  'leaving sessions leaves no listener and no poll behind',
+  {
+    timeout: SLOW,
+  },
+  async () => {
+    profile = await newContext(browser)
+    await profile.addCookies([{ name: 'user', value: 'ann', url: site.url }])
+    const page = await profile.newPage()
+    await page.goto(`${site.url}/?session=s0&keep=20`)
+    await expect.poll(() => countLive([page])).toBe(1)
+    const devtools = await profile.newCDPSession(page)
+    const visitAll = async () => {
+      for (const session of sessions.slice(1)) {
+        await page.evaluate((id) => (window as unknown as TestPage).testPage.visit(id), session)
+      }
+      await devtools.send('HeapProfiler.collectGarbage')
+      return (await devtools.send('Memory.getDOMCounters')).jsEventListeners
     }
-    await devtools.send('HeapProfiler.collectGarbage')
-    return (await devtools.send('Memory.getDOMCounters')).jsEventListeners
-  }
-  await visitAll()
-  const before = await visitAll()
-  for (let round = 0; round < 4; round += 1) await visitAll()
-  const after = await visitAll()
-  console.info(`${before} listeners after 22 visits, ${after} after 77`)
-  expect(after).toBeLessThan(before + 30)
-  expect(site.live.open).toBeLessThanOrEqual(2)
-  await expect.poll(() => countLive([page])).toBe(1)
-})
+    await visitAll()
+    const before = await visitAll()
+    for (let round = 0; round < 4; round += 1) await visitAll()
+    const after = await visitAll()
+    console.info(`${before} listeners after 22 visits, ${after} after 77`)
+    expect(after).toBeLessThan(before + 30)
+    expect(site.live.open).toBeLessThanOrEqual(2)
+    await expect.poll(() => countLive([page])).toBe(1)
+  },
+)
 
 async function countAfter(ms: number, count: () => Promise<number>): Promise<number> {
   await new Promise((resolve) => setTimeout(resolve, ms))

@@ -1,5 +1,6 @@
 import type { Page, Request } from 'playwright-core'
 import { expect, test } from 'vitest'
+import { cases } from '../support/property.ts'
 import { createSession, messageTexts, openSession, sendMessage, setShared } from './support/app.ts'
 import { useDemo } from './support/demo-database.ts'
 import { killServers, openSockets } from './support/servers.ts'
@@ -7,7 +8,7 @@ import { useWindows } from './support/watch.ts'
 
 const NETWORK_IS_GONE =
   /Failed to load resource: (net::ERR_|the server responded with a status of 503)/
-const VISITS = 200
+const VISITS = cases(60, 400)
 
 const windows = useWindows()
 const used = useDemo({ instances: 2, env: { ECHO_TOKEN_MS: '60' } })

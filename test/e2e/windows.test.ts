@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Browser, Request } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { isDeep } from '../support/property.ts'
 import {
   conversation,
   createSession,
@@ -149,41 +150,45 @@ describe('two app instances, three users, two tenants', () => {
     await bob.page.getByTestId('message-list').getByText('For a moment only').waitFor()
   })
 
-  test('twelve tabs of one browser are all live, over two connections, and go on when some are closed', {
-    timeout: 120_000,
-  }, async () => {
-    const polls = new Set<Request>()
-    ann.context.on('request', (request) => {
-      if (request.url().endsWith('/_live')) polls.add(request)
-    })
-    ann.context.on('requestfinished', (request) => polls.delete(request))
-    ann.context.on('requestfailed', (request) => polls.delete(request))
+  test.runIf(isDeep)(
+    'twelve tabs of one browser are all live, over two connections, and go on when some are closed',
+    {
+      timeout: 120_000,
+    },
+    async () => {
+      const polls = new Set<Request>()
+      ann.context.on('request', (request) => {
+        if (request.url().endsWith('/_live')) polls.add(request)
+      })
+      ann.context.on('requestfinished', (request) => polls.delete(request))
+      ann.context.on('requestfailed', (request) => polls.delete(request))
 
-    const sessionId = await createSession(ann.page, 'In twelve tabs')
-    await setShared(ann.page, sessionId, true)
-    await openSession(bob.page, sessionId)
-    const tabs = [ann.page]
-    while (tabs.length < 12) {
-      const page = await ann.context.newPage()
-      watchConsole(page, ann.complaints)
-      await page.goto(ann.page.url())
-      await page.locator('[data-testid="sync-status"][data-state="synced"]').waitFor()
-      tabs.push(page)
-    }
-    const reachesAll = async (text: string) => {
-      await sendMessage(bob.page, text)
-      const arrivals = tabs.map((page) =>
-        page.getByTestId('message-list').getByText(text).waitFor(),
-      )
-      await Promise.all(arrivals)
-    }
-    await reachesAll('To all twelve')
-    // A new request overlaps for a moment with the one it replaces.
-    await expect.poll(() => polls.size > 0 && polls.size <= 2).toBe(true)
-    for (const page of tabs.splice(1, 6)) await page.close()
-    await reachesAll('To those that are left')
-    await Promise.all(tabs.splice(1).map((page) => page.close()))
-  })
+      const sessionId = await createSession(ann.page, 'In twelve tabs')
+      await setShared(ann.page, sessionId, true)
+      await openSession(bob.page, sessionId)
+      const tabs = [ann.page]
+      while (tabs.length < 12) {
+        const page = await ann.context.newPage()
+        watchConsole(page, ann.complaints)
+        await page.goto(ann.page.url())
+        await page.locator('[data-testid="sync-status"][data-state="synced"]').waitFor()
+        tabs.push(page)
+      }
+      const reachesAll = async (text: string) => {
+        await sendMessage(bob.page, text)
+        const arrivals = tabs.map((page) =>
+          page.getByTestId('message-list').getByText(text).waitFor(),
+        )
+        await Promise.all(arrivals)
+      }
+      await reachesAll('To all twelve')
+      // A new request overlaps for a moment with the one it replaces.
+      await expect.poll(() => polls.size > 0 && polls.size <= 2).toBe(true)
+      for (const page of tabs.splice(1, 6)) await page.close()
+      await reachesAll('To those that are left')
+      await Promise.all(tabs.splice(1).map((page) => page.close()))
+    },
+  )
 
   test('no window logged a console warning or error', () => {
     expect(ann.complaints).toEqual([])
