@@ -33,6 +33,9 @@ export interface SessionTotals {
   readonly activeMs?: number
 }
 
+/** Number of secrets that were masked before a session's content and events were stored, by kind. */
+export type SessionRedactions = Readonly<Record<string, number>>
+
 /** Progress of the server's work on a session's content. */
 export interface SessionProgress {
   /** `upload` while bytes arrive, `derive` while they are parsed into the timeline. */
@@ -49,6 +52,11 @@ export interface SessionProgress {
 const progressField = jsonObjectField as unknown as z.ZodMiniType<SessionProgress, SessionProgress>
 
 const totalsField = jsonObjectField as unknown as z.ZodMiniType<SessionTotals, SessionTotals>
+
+const redactionsField = jsonObjectField as unknown as z.ZodMiniType<
+  SessionRedactions,
+  SessionRedactions
+>
 
 /** A row of `sessions` with every column of the database. */
 export const sessionRowSchema = /* @__PURE__ */ (() =>
@@ -74,6 +82,7 @@ export const sessionRowSchema = /* @__PURE__ */ (() =>
     model: z.nullable(textField),
     agentVersion: z.nullable(textField),
     totals: z.nullable(totalsField),
+    redactions: z.nullable(redactionsField),
     contentRef: z.nullable(textField),
     contentSha256: z.nullable(textField),
     contentBytes: z.nullable(countField),
@@ -158,6 +167,7 @@ export const sessionColumns = /* @__PURE__ */ (() =>
     model: column('model', 'text', { nullable: true }),
     agentVersion: column('agent_version', 'text', { nullable: true }),
     totals: column('totals', 'jsonb', { nullable: true }),
+    redactions: column('redactions', 'jsonb', { nullable: true }),
     contentRef: column('content_ref', 'text', { nullable: true, synced: false }),
     contentSha256: column('content_sha256', 'text', { nullable: true, synced: false }),
     contentBytes: column('content_bytes', 'bigint', { nullable: true }),

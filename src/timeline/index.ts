@@ -16,5 +16,6 @@ export {
   type TimelineParserRun,
 } from './parser.ts'
 export { timelineParsers } from './parsers.ts'
+export { type FindSecrets, type FoundSecret, findSecrets } from './secrets.ts'
 export type { DeriveProgress, TimelineSummary } from './summary.ts'
 export type { TokenUsage } from './usage.ts'

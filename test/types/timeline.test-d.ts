@@ -2,6 +2,8 @@ import {
   type DerivedTimeline,
   defineTimelineParser,
   deriveTimeline,
+  type FindSecrets,
+  findSecrets,
   type IngestedSession,
   ingestSessionLog,
   type TimelineParser,
@@ -62,4 +64,9 @@ test('ingestSessionLog', () => {
   ingestSessionLog(pool, ann, { originalName: 'log.jsonl', stream: bytes })
   // @ts-expect-error where is it?
   ingestSessionLog(pool, ann, { originalName: 'log.jsonl' })
+})
+
+test('findSecrets', () => {
+  expectTypeOf(findSecrets).toExtend<FindSecrets>()
+  expectTypeOf(findSecrets('text')[0]?.kind).toEqualTypeOf<string | undefined>()
 })

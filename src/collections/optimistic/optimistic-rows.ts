@@ -42,6 +42,7 @@ export function newSession(
     model: null,
     agentVersion: null,
     totals: null,
+    redactions: null,
     contentBytes: null,
     eventCount: 0,
     startedAt: null,

@@ -37,6 +37,8 @@ CREATE TABLE sessions (
   agent_version text,
   -- Tokens, cost and time, as far as the log states them.
   totals jsonb CHECK (jsonb_typeof(totals) = 'object'),
+  -- Secrets that were masked before they were stored, by kind.
+  redactions jsonb CHECK (jsonb_typeof(redactions) = 'object'),
   content_ref text,
   content_sha256 text,
   content_bytes bigint CHECK (content_bytes >= 0),

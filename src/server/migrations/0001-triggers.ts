@@ -142,6 +142,17 @@ BEGIN
     'permitted', permitted, 'current', current_version, 'exceeded', exceeded)::text;
 END $$;
 
+-- Adds the counts of masked secrets.
+CREATE FUNCTION session_db_add_counts(counted jsonb, more jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT jsonb_object_agg(key, total) FROM (
+    SELECT key, sum(value::bigint) AS total FROM (
+      SELECT * FROM jsonb_each_text(coalesce(counted, '{}'))
+      UNION ALL SELECT * FROM jsonb_each_text(more)
+    ) AS counts GROUP BY key
+  ) AS totals
+$$;
+
 -- A content is deleted with the last session that refers to it, in the same transaction. One in another
 -- store is noted as garbage. Sessions that take a content hold the same lock, so a content can't be
 -- deleted while a session is being given it.

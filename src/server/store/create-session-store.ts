@@ -1,5 +1,6 @@
 import { defaultAccess, type SessionAccess } from '../../access/access.ts'
 import type { ChatMessage, Principal } from '../../schema/index.ts'
+import type { FindSecrets } from '../../timeline/secrets.ts'
 import { parseWriteBatch } from '../../writes/batch.ts'
 import { checkLimits, defaultLimits, type WriteLimits } from '../../writes/limits.ts'
 import type { WriteResult } from '../../writes/result.ts'
@@ -17,13 +18,14 @@ import { createContentStores } from '../uploads/content/postgres-content-store.t
 import { createUploads, type SessionUploads } from '../uploads/create-uploads.ts'
 import { defaultUploadLimits, type UploadLimits } from '../uploads/upload-state.ts'
 import type { WriteOptions } from '../write-handler.ts'
-import { hashOf } from './applied-batches.ts'
+import { earlierResult, hashOf } from './applied-batches.ts'
 import { applyBatch } from './apply.ts'
 import { openDatabase, type StoreDatabase } from './drivers.ts'
 import { fromDatabaseError } from './errors.ts'
 import { createPolicy } from './policy.ts'
 import { createPreparer } from './prepared-statements.ts'
 import { readMessage } from './read-message.ts'
+import { countRedactions, redactEvents } from './redact-events.ts'
 import { createStatements } from './statements.ts'
 
 export interface SessionStoreOptions<P extends Principal = Principal> {
@@ -60,6 +62,11 @@ export interface SessionStoreOptions<P extends Principal = Principal> {
    * new contents, and the others stay readable.
    */
   readonly contents?: ContentStore | readonly ContentStore[]
+  /**
+   * Finds secrets in logs and in timeline events. They are masked before they are stored, and counted in
+   * the session's `redactions`. `findSecrets` finds common ones. Default: nothing is masked.
+   */
+  readonly redact?: FindSecrets
   /** Defaults: 512 MiB per upload, and timelines of up to 4 MiB derived immediately. */
   readonly uploads?: Partial<UploadLimits>
   /**
@@ -150,12 +157,17 @@ export function createSessionStore<P extends Principal = Principal>(
   const store: Omit<SessionStore<P>, keyof SessionUploads> = {
     async write(principal, input, { messageRoles } = {}) {
       checkPrincipal(principal)
-      const { id, mutations } = parseWriteBatch(input)
+      const parsed = parseWriteBatch(input)
+      const { id } = parsed
+      const { mutations, redactions } = await redactEvents(options.redact, parsed.mutations)
       const json = JSON.stringify(mutations)
       checkLimits(mutations, json, limits)
       const batch = { principal, id, hash: hashOf(json), mutations, messageRoles }
       try {
-        return await applyBatch({ driver, statements, statementTimeoutMs }, batch)
+        const isNew = redactions.length > 0 && (await earlierResult(driver, batch)) === undefined
+        const result = await applyBatch({ driver, statements, statementTimeoutMs }, batch)
+        if (isNew) await countRedactions(driver, principal, redactions)
+        return result
       } catch (error) {
         throw fromDatabaseError(error)
       }
@@ -177,6 +189,7 @@ export function createSessionStore<P extends Principal = Principal>(
     ...reading,
     contents: createContentStores(pool, options.contents),
     limits: { ...defaultUploadLimits, ...options.uploads },
+    redact: options.redact,
     onError,
   }
   return { ...createUploads(uploads, store), ...store }

@@ -4,13 +4,15 @@ import type { ClientBase, Pool } from 'pg'
 import { idField, MAX_TITLE_LENGTH } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
 import { problemIn, validate } from '../../schema/validate.ts'
-import { LogError, refusalOf } from '../../timeline/content.ts'
+import { LogError, readLog, refusalOf } from '../../timeline/content.ts'
 import { storableText } from '../../timeline/events.ts'
+import type { FindSecrets } from '../../timeline/secrets.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { inCopyTransaction } from '../connections.ts'
 import { putContent } from './content/postgres-content-store.ts'
 import { deriveContent } from './derivation/derive-session.ts'
 import { lockContent } from './derivation/seal-content.ts'
+import { createRedaction, type RedactionCounts, redactStream } from './redact.ts'
 
 /** A log to create a session from: a file, or a stream of at most 64 MiB. */
 export type SessionLog = {
@@ -24,6 +26,8 @@ export type SessionLog = {
   readonly visibility?: 'private' | 'tenant'
   /** Default: `upload`. */
   readonly source?: 'upload' | 'bundled' | 'external'
+  /** Finds secrets to mask before the log is stored, such as `findSecrets`. Compressed logs are unpacked. */
+  readonly redact?: FindSecrets
 } & ({ readonly path: string } | { readonly stream: AsyncIterable<Uint8Array> })
 
 /** The session that a log became. */
@@ -81,6 +85,8 @@ function refuse(error: unknown): never {
 interface LogContent {
   readonly sha256: string
   readonly bytes: number
+  /** Masked secrets by kind; null when none were looked for. */
+  readonly redactions: RedactionCounts | null
   /** Reads the log from its start, without what was appended to the file since it was opened. */
   read(): AsyncIterable<Uint8Array>
 }
@@ -90,18 +96,18 @@ type NewSession = SessionLog & LogContent & { readonly sessionId: string }
 async function insertSession(
   client: ClientBase,
   { tenantId, userId }: Principal,
-  { sessionId, sha256, bytes, visibility, source, title, originalName }: NewSession,
+  { sessionId, sha256, bytes, redactions, visibility, source, title, originalName }: NewSession,
 ): Promise<boolean> {
   const name = storableText(originalName)
   const { rowCount } = await client.query(
     `INSERT INTO sessions (tenant_id, id, owner_id, visibility, title, source, original_name,
-       content_ref, content_sha256, content_bytes)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, 'pg:' || $8, $8, $9)
+       content_ref, content_sha256, content_bytes, redactions)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, 'pg:' || $8, $8, $9, nullif($10::jsonb, '{}'))
      ON CONFLICT DO NOTHING`,
     [
       ...[tenantId, sessionId, userId, visibility ?? 'private'],
       [...storableText(title || name || 'Session')].slice(0, MAX_TITLE_LENGTH).join(''),
-      ...[source ?? 'upload', name, sha256, bytes],
+      ...[source ?? 'upload', name, sha256, bytes, redactions],
     ],
   )
   return rowCount === 1
@@ -143,16 +149,30 @@ const MAX_STREAM_BYTES = 64 * 1024 * 1024
 
 async function openContent(log: SessionLog): Promise<LogContent> {
   if ('path' in log) {
-    const { path } = log
-    const measured = await measure(createReadStream(path))
-    const end = measured.bytes - 1
-    return { ...measured, read: () => (end < 0 ? nothing() : createReadStream(path, { end })) }
+    const { path, redact } = log
+    const { bytes } = await measure(createReadStream(path))
+    const read = () => (bytes === 0 ? nothing() : createReadStream(path, { end: bytes - 1 }))
+    return redactedContent(read, redact)
   }
   const chunks = await collect(log.stream)
   const read = async function* () {
     yield* chunks
   }
-  return { ...(await measure(read())), read }
+  return redactedContent(read, log.redact)
+}
+
+async function redactedContent(
+  read: () => AsyncIterable<Uint8Array>,
+  redact: FindSecrets | undefined,
+): Promise<LogContent> {
+  if (redact === undefined) return { ...(await measure(read())), redactions: null, read }
+  const masked = () => {
+    const redaction = createRedaction(redact)
+    return { redaction, bytes: redactStream(redaction, readLog(read())) }
+  }
+  const { redaction, bytes } = masked()
+  const measured = await measure(bytes).catch(refuse)
+  return { ...measured, redactions: redaction.takeCounts(), read: () => masked().bytes }
 }
 
 async function measure(

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import type { ClientBase } from 'pg'
 import type { Principal } from '../../schema/principal.ts'
-import { HEAD_BYTES, refusalOf } from '../../timeline/content.ts'
+import { HEAD_BYTES, isPlainText, refusalOf } from '../../timeline/content.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { inTransaction } from '../connections.ts'
 import { retryUnprepared } from '../store/errors.ts'
@@ -13,7 +13,9 @@ import {
   chunkBytes,
   compress,
   insertChunks,
+  readChunks,
 } from './content/chunks.ts'
+import { createRedaction, type RedactionCounts } from './redact.ts'
 import type { UploadContext } from './upload-state.ts'
 import { mayChange, readUpload, type UploadRow } from './upload-state.ts'
 
@@ -44,7 +46,7 @@ export async function beginUpload<P extends Principal>(
     const { tenantId } = principal
     const admitted = context.preparer.prepare(sql`
       UPDATE sessions AS session
-      SET status = 'pending', status_reason = NULL,
+      SET status = 'pending', status_reason = NULL, redactions = NULL,
         progress = jsonb_build_object('phase', 'upload', 'doneBytes', 0,
           'totalBytes', ${totalBytes}::bigint)
       WHERE session.tenant_id = ${tenantId} AND session.id = ${sessionId}
@@ -119,6 +121,7 @@ export async function receiveContent<P extends Principal>(
   content: AsyncIterable<Uint8Array>,
 ): Promise<Received> {
   const hash = upload.receivedBytes === 0 ? createHash('sha256') : undefined
+  const { bytes: safe, takeCounts } = await redacted(context, principal, upload, content)
   let start = upload.receivedBytes
   let position = start
   let chunks: ChunkRow[] = []
@@ -127,11 +130,17 @@ export async function receiveContent<P extends Principal>(
     if (chunks.length === 0) return
     const pending = chunks
     chunks = []
-    await append(context, principal, upload, start, position, pending)
+    await append(
+      context,
+      principal,
+      upload,
+      { start, end: position, chunks: pending },
+      takeCounts(),
+    )
     start = position
   }
   try {
-    for await (const bytes of chunkBytes(content, CHUNK_BYTES)) {
+    for await (const bytes of chunkBytes(safe, CHUNK_BYTES)) {
       await checkRoom(context, principal, upload, position + bytes.byteLength)
       if (position === 0) await checkHead(context, principal, upload, bytes)
       hash?.update(bytes)
@@ -153,6 +162,50 @@ export async function receiveContent<P extends Principal>(
   return { receivedBytes: position, sha256: hash?.digest('hex') }
 }
 
+/**
+ * Masks the secrets of a part of a content. A part that does not end the content keeps its last 16 Ki
+ * characters, which may be the start of a secret, and the client sends them again with the next part.
+ */
+async function redacted<P extends Principal>(
+  { pool, redact }: UploadContext<P>,
+  { tenantId }: P,
+  { receivedBytes, totalBytes, draftId }: UploadRow,
+  content: AsyncIterable<Uint8Array>,
+): Promise<{ bytes: AsyncIterable<Uint8Array>; takeCounts: () => RedactionCounts }> {
+  if (redact === undefined) return { bytes: content, takeCounts: () => ({}) }
+  const before: Uint8Array[] = []
+  const range = { start: Math.max(0, receivedBytes - CONTEXT_BYTES), end: receivedBytes }
+  if (receivedBytes > 0) {
+    const chunks = readChunks(pool, { tenantId, contentId: draftId ?? '' }, range)
+    for await (const bytes of chunks) before.push(bytes)
+  }
+  const redaction = createRedaction(redact, Buffer.concat(before))
+  async function* bytes(): AsyncGenerator<Uint8Array> {
+    let position = receivedBytes
+    let released = 0
+    for await (const part of content) {
+      position += part.byteLength
+      const safe = await redaction.write(part)
+      released += safe.byteLength
+      if (safe.byteLength > 0) yield safe
+    }
+    const isLast = totalBytes === null || position >= totalBytes
+    const rest = await (isLast ? redaction.end() : redaction.pause())
+    if (!isLast && released + rest.byteLength === 0 && position > receivedBytes) {
+      throw new SessionDbError('invalid', TOO_SHORT)
+    }
+    yield rest
+  }
+  return { bytes: bytes(), takeCounts: redaction.takeCounts }
+}
+
+/** Bytes before a part that the search for secrets sees again. */
+const CONTEXT_BYTES = 1024
+const TOO_SHORT =
+  'This server masks secrets before it stores a log, which needs parts of at least 64 KiB. Send larger parts.'
+const PACKED =
+  'This server masks secrets before it stores a log, which needs plain text in UTF-8. Unpack the file and upload the log inside.'
+
 /** Refuses files that can't be a log before they are stored. */
 async function checkHead<P extends Principal>(
   context: UploadContext<P>,
@@ -162,7 +215,8 @@ async function checkHead<P extends Principal>(
 ): Promise<void> {
   // Part of a head could be mistaken for something else: then the derivation decides.
   const isWhole = head.length >= HEAD_BYTES || totalBytes === null || totalBytes <= head.length
-  const refusal = isWhole ? refusalOf(head) : undefined
+  const isPacked = context.redact !== undefined && !isPlainText(head)
+  const refusal = isPacked ? PACKED : isWhole ? refusalOf(head) : undefined
   if (refusal === undefined) return
   await failUpload(context, tenantId, sessionId, refusal)
   throw new SessionDbError('invalid', refusal)
@@ -190,9 +244,8 @@ async function append<P extends Principal>(
   context: UploadContext<P>,
   principal: P,
   { sessionId, draftId, totalBytes }: UploadRow,
-  start: number,
-  end: number,
-  chunks: readonly ChunkRow[],
+  { start, end, chunks }: { start: number; end: number; chunks: readonly ChunkRow[] },
+  counts: RedactionCounts,
 ): Promise<void> {
   const { tenantId } = principal
   const grown = await inPreparedTransaction(context, async (client) => {
@@ -215,6 +268,13 @@ async function append<P extends Principal>(
         WHERE tenant_id = $1 AND id = $2 AND updated_at < now() - interval '1 second'`,
       values: [tenantId, sessionId, end, totalBytes],
     })
+    if (Object.keys(counts).length > 0) {
+      await client.query(
+        `UPDATE sessions SET redactions = session_db_add_counts(redactions, $3)
+         WHERE tenant_id = $1 AND id = $2`,
+        [tenantId, sessionId, counts],
+      )
+    }
     return true
   })
   if (grown) return

@@ -2,6 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 import type { Pool } from 'pg'
 import type { Principal } from '../../schema/principal.ts'
 import type { SessionRow } from '../../schema/session.ts'
+import type { FindSecrets } from '../../timeline/secrets.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import type { SessionPolicy } from '../store/policy.ts'
 import type { Preparer } from '../store/prepared-statements.ts'
@@ -27,6 +28,8 @@ export interface UploadContext<P extends Principal = Principal> {
   readonly preparer: Preparer
   readonly contents: ContentStores
   readonly limits: UploadLimits
+  /** Finds what is masked before it is stored. */
+  readonly redact?: FindSecrets | undefined
   /** Called with errors whose cause the user is not shown. */
   readonly onError: (error: unknown) => void
 }

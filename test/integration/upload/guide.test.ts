@@ -12,7 +12,7 @@ import {
   type WriteAdapter,
 } from '../../../src/index.ts'
 import { createS3ContentStore } from '../../../src/s3.ts'
-import { createSessionStore, createUploadHandler } from '../../../src/server.ts'
+import { createSessionStore, createUploadHandler, findSecrets } from '../../../src/server.ts'
 import { serve } from '../../unit/proxy/serve.ts'
 import { startAppServer, USER_HEADER } from '../collections/app-server.ts'
 import { openAs } from '../collections/open-as.ts'
@@ -175,5 +175,7 @@ test('creates the stores of the guide', async () => {
     }),
   })
 
-  await Promise.all([limited.close(), inS3.close()])
+  const masking = createSessionStore({ database: databaseUrl, redact: findSecrets })
+
+  await Promise.all([limited.close(), inS3.close(), masking.close()])
 })
