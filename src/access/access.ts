@@ -12,7 +12,7 @@ import type { Condition } from './condition.ts'
 import * as where from './where.ts'
 
 /**
- * Who may see and change what: one value for shapes, store, search, uploads and the mock.
+ * The rule for seeing and changing sessions: one value for shapes, store, search, uploads and the mock.
  *
  * An audience is a name through which a principal looks at sessions, such as `tenant` or `user:ann`.
  * Conditions are on a row of `sessions`; they are always confined to the principal's tenant. Everything
@@ -80,11 +80,27 @@ export interface WriteRules<P extends Principal = Principal> {
   >
 }
 
-/** The parts of the default rule that an app replaces. */
+/** The parts of the default rule that an app replaces. Conditions are on a row of `sessions`. */
 export interface AccessOptions<P extends Principal = Principal> {
+  /** Default: the tenant, the principal's groups and the user. */
   readonly audiences?: SessionAccess<P>['audiences']
+  /** Sessions that the principal sees through an audience. Default: those shared with it. */
   readonly see?: SessionAccess<P>['see']
+  /**
+   * Sessions in which the principal creates threads and messages, and changes its own, beside those that
+   * it may edit. Default: those in which it has the role `member`.
+   */
+  readonly chat?: (principal: P) => Condition
+  /**
+   * Sessions that the principal may change, with their timeline and everyone's messages, beside those that it
+   * may manage. Default: those in which it has the role `editor`.
+   */
+  readonly edit?: (principal: P) => Condition
+  /** Sessions that the principal may share, transfer and delete. Default: those that it owns. */
+  readonly manage?: (principal: P) => Condition
+  /** Default: those that the principal may edit. */
   readonly seeGrants?: SessionAccess<P>['seeGrants']
+  /** Rules for single writes, instead of those that follow from `chat`, `edit` and `manage`. */
   readonly writes?: {
     readonly [Name in keyof WriteRules<P>]?: Partial<WriteRules<P>[Name]>
   }
@@ -105,6 +121,7 @@ function granteesOf({ userId, groups = [] }: Principal): readonly string[] {
  * An editor also changes the session, its timeline, and everyone's threads and messages. The owner also
  * shares and deletes the session.
  *
+ * @param options the parts that an app replaces; `docs/recipes/own-access-tables.md` replaces all of them
  * @example
  * const access = createAccess({
  *   writes: { chatMessages: { delete: () => where.or() } }, // messages are never deleted
@@ -117,54 +134,55 @@ export function createAccess<P extends Principal = Principal>(
 ): SessionAccess<P> {
   const { audiences = granteesOf, see = (_, audience) => where.contains('audiences', audience) } =
     options
+  const { manage = owns } = options
+  const role = (column: 'members' | 'editors') => (principal: P) =>
+    where.or(...audiences(principal).map((grantee) => where.contains(column, grantee)))
+  // The columns `editors` and `members` contain the owner, and `members` the editors.
+  const { edit, chat } = options
+  const mayEdit =
+    edit || options.manage ? eitherOf(manage, edit ?? role('editors')) : role('editors')
+  const mayChat =
+    edit || chat || options.manage ? eitherOf(mayEdit, chat ?? role('members')) : role('members')
   return {
     audiences,
     see,
-    seeGrants: options.seeGrants ?? ((principal) => hasRole('editors', audiences(principal))),
-    writes: createRules(audiences, options.writes ?? {}),
+    seeGrants: options.seeGrants ?? mayEdit,
+    writes: createRules({ manage, edit: mayEdit, chat: mayChat }, options.writes ?? {}),
   }
 }
 
-function hasRole(column: 'members' | 'editors', grantees: readonly string[]): Condition {
-  return where.or(...grantees.map((grantee) => where.contains(column, grantee)))
+type SessionRule<P extends Principal> = (principal: P) => Condition
+
+function eitherOf<P extends Principal>(one: SessionRule<P>, other: SessionRule<P>): SessionRule<P> {
+  return (principal) => where.or(one(principal), other(principal))
 }
 
 function createRules<P extends Principal>(
-  audiences: SessionAccess<P>['audiences'],
+  { manage, edit, chat }: Readonly<Record<'manage' | 'edit' | 'chat', SessionRule<P>>>,
   replaced: NonNullable<AccessOptions<P>['writes']>,
 ): WriteRules<P> {
-  const isMember = (principal: P) => hasRole('members', audiences(principal))
-  const isEditor = (principal: P) => hasRole('editors', audiences(principal))
   const ownRow = (column: string) => {
     const rule = (principal: P) =>
-      where.or(
-        isEditor(principal),
-        where.and(where.eq(column, principal.userId), isMember(principal)),
-      )
-    return { insert: isMember, update: rule, delete: rule }
+      where.or(edit(principal), where.and(where.eq(column, principal.userId), chat(principal)))
+    return { insert: chat, update: rule, delete: rule }
   }
   return {
     sessions: {
       insert: always,
       update: (principal, { ownerId, visibility }) =>
-        ownerId === undefined && visibility === undefined ? isEditor(principal) : owns(principal),
-      delete: owns,
+        ownerId === undefined && visibility === undefined ? edit(principal) : manage(principal),
+      delete: manage,
       ...replaced.sessions,
     },
     sessionGrants: {
-      insert: owns,
-      update: owns,
+      insert: manage,
+      update: manage,
       // A user may leave a session.
       delete: (principal) =>
-        where.or(owns(principal), where.eq('share.grantee', `user:${principal.userId}`)),
+        where.or(manage(principal), where.eq('share.grantee', `user:${principal.userId}`)),
       ...replaced.sessionGrants,
     },
-    timelineEvents: {
-      insert: isEditor,
-      update: isEditor,
-      delete: isEditor,
-      ...replaced.timelineEvents,
-    },
+    timelineEvents: { insert: edit, update: edit, delete: edit, ...replaced.timelineEvents },
     chatThreads: { ...ownRow('thread.created_by'), ...replaced.chatThreads },
     chatMessages: { ...ownRow('message.author_id'), ...replaced.chatMessages },
   }
@@ -178,7 +196,9 @@ export function seesSession<P extends Principal>(
   access: SessionAccess<P>,
   principal: P,
 ): Condition {
-  return where.or(...access.audiences(principal).map((audience) => access.see(principal, audience)))
+  const seen = access.audiences(principal).map((audience) => access.see(principal, audience))
+  // A rule of an app may be the same for several audiences.
+  return where.or(...new Map(seen.map((each) => [JSON.stringify(each), each])).values())
 }
 
 /** A write as a rule is applied to it. `writes/batch.ts` has the full type. */

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini'
 import { defaultAccess, type SessionAccess, seesSession } from '../access/access.ts'
 import type { Condition } from '../access/condition.ts'
+import { confineSubqueries } from '../access/confined.ts'
 import * as where from '../access/where.ts'
 import { chatMessageColumns } from '../schema/chat-message.ts'
 import { chatThreadColumns } from '../schema/chat-thread.ts'
@@ -48,11 +49,10 @@ export function createSessionShapes<P extends Principal = Principal>(access: Ses
    * per live shape of the tenant for each session that is shared.
    */
   function visibleChildren(principal: P, sessionId: string, ...more: Condition[]): Condition {
-    const visible = where.and(where.eq('id', sessionId), visibleSessions(principal))
     return where.and(
       where.eq('session_id', sessionId),
       ...more,
-      where.inArray('session_id', { table: 'sessions', select: 'id', where: visible }),
+      inSession(sessionId, visibleSessions(principal)),
     )
   }
 
@@ -68,12 +68,11 @@ export function createSessionShapes<P extends Principal = Principal>(access: Ses
       columns: sessionGrantColumns,
       params: bySession,
       rows: (principal: P, { sessionId }) => {
-        const listed = where.and(where.eq('id', sessionId), access.seeGrants(principal))
         return where.and(
           where.eq('session_id', sessionId),
           where.or(
             where.inArray('grantee', access.audiences(principal)),
-            where.inArray('session_id', { table: 'sessions', select: 'id', where: listed }),
+            inSession(sessionId, access.seeGrants(principal)),
           ),
         )
       },
@@ -127,6 +126,13 @@ export function createSessionShapes<P extends Principal = Principal>(access: Ses
         visibleChildren(principal, sessionId, where.eq('epoch', epoch)),
     }),
   } as const
+}
+
+/** The row's session is this one, and the condition holds for it. */
+function inSession(sessionId: string, condition: Condition): Condition {
+  const confined = confineSubqueries(condition, 'id', sessionId)
+  const selected = where.and(where.eq('id', sessionId), confined)
+  return where.inArray('session_id', { table: 'sessions', select: 'id', where: selected })
 }
 
 /** This library's shapes under the default access rule. */

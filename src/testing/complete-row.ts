@@ -131,7 +131,9 @@ function plausible(
  */
 export function seedRows(database: MemoryDatabase, rows: RowInputs, principal: Principal): void {
   database.transaction((transaction) => {
-    insertAll(transaction, 'sessions', rows.sessions, principal)
+    const sessions = insertAll(transaction, 'sessions', rows.sessions, principal)
+    insertAll(transaction, 'sessionGrants', rows.sessionGrants, principal)
+    for (const session of sessions) restoreVersion(transaction, session)
     insertAll(transaction, 'timelineEvents', rows.timelineEvents, principal)
     const threads = insertAll(transaction, 'chatThreads', rows.chatThreads, principal)
     insertAll(transaction, 'chatMessages', rows.chatMessages, principal)
@@ -152,6 +154,15 @@ function insertAll<Name extends CollectionName>(
     transaction.insert(collection, row)
     return row
   })
+}
+
+/** Undoes the new version that the grants gave a session. */
+function restoreVersion(
+  { tables, load }: Transaction,
+  { tenantId, id, version, updatedAt }: Rows['sessions'],
+): void {
+  const shared = tables.sessions.get(keyOf({ tenantId, id }))
+  if (shared && shared.version !== version) load('sessions', { ...shared, version, updatedAt })
 }
 
 function restoreThread(

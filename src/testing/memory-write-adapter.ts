@@ -23,14 +23,14 @@ import {
 import { checkLimits, defaultLimits } from '../writes/limits.ts'
 import { completeRow } from './complete-row.ts'
 import type { MemoryDatabase } from './memory-database.ts'
-import { type AppliedBatches, databaseOf, defaultPrincipal, type ShapeMock } from './shape-mock.ts'
+import { type AppliedBatches, databaseOf, type ShapeMock } from './shape-mock.ts'
 import { deltaKeyOf, deltasOf, keyOf, type RowInput, type Rows, type Tables } from './tables.ts'
 import { ConstraintViolation, type Transaction } from './transaction.ts'
 import { jsonbText, rowText } from './wire-text.ts'
 
-export interface MemoryWriteAdapterOptions {
-  /** The principal that writes. Default `defaultPrincipal`. */
-  readonly principal?: Principal
+export interface MemoryWriteAdapterOptions<P extends Principal = Principal> {
+  /** The principal that writes. Default: the mock's. */
+  readonly principal?: P
 }
 
 /**
@@ -45,9 +45,9 @@ export interface MemoryWriteAdapterOptions {
  *   writeAdapter: createMemoryWriteAdapter(mock, { principal: { tenantId: 'acme', userId: 'ann' } }),
  * })
  */
-export function createMemoryWriteAdapter(
-  mock: ShapeMock,
-  { principal = defaultPrincipal }: MemoryWriteAdapterOptions = {},
+export function createMemoryWriteAdapter<P extends Principal = Principal>(
+  mock: ShapeMock<P>,
+  { principal = mock.principal }: MemoryWriteAdapterOptions<NoInfer<P>> = {},
 ): WriteAdapter {
   const { database, applied, access } = databaseOf(mock)
   const context = { database, access, principal }

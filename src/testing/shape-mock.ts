@@ -48,7 +48,9 @@ export interface ShapeMockOptions<P extends Principal = Principal> {
 export type ShapeName = string
 
 /** Shape streams for tests: rows in memory behind MSW handlers, with controls for faults. */
-export interface ShapeMock {
+export interface ShapeMock<P extends Principal = Principal> {
+  /** The principal of requests and writes, unless a test names another. */
+  readonly principal: P
   /** For `setupServer`, `setupWorker` or `server.use`. */
   readonly handlers: RequestHandler[]
   /** Inserts a row, with triggers and constraints. Returns it as stored. */
@@ -104,7 +106,7 @@ export interface ShapeMock {
   reset(): void
 }
 
-/** The default principal of the mock and of `createMemoryWriteAdapter`. */
+/** The default principal of the mock. */
 export const defaultPrincipal: Principal = { tenantId: 'tenant-1', userId: 'user-1' }
 
 const databases = new WeakMap<
@@ -136,7 +138,7 @@ export function databaseOf(mock: ShapeMock) {
  */
 export function createShapeMock<P extends Principal = Principal>(
   options: ShapeMockOptions<P>,
-): ShapeMock {
+): ShapeMock<P> {
   const { tables: firstRows = {}, appTables = {} } = options
   // An app with its own principal type also passes `principal`.
   const principal = options.principal ?? (defaultPrincipal as P)
@@ -197,7 +199,8 @@ export function createShapeMock<P extends Principal = Principal>(
     throw new SessionDbError('invalid', message)
   }
 
-  const mock: ShapeMock = {
+  const mock: ShapeMock<P> = {
+    principal,
     handlers: [
       http.all(`${options.electricUrl.replace(/\/+$/, '')}/*`, ({ request }) => serve(request)),
     ],

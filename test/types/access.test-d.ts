@@ -24,6 +24,7 @@ import {
   toModelMessages,
   userSessionId,
   type WriteOutcome,
+  where,
 } from '@org/session-db/server'
 import { expectTypeOf, test } from 'vitest'
 
@@ -31,10 +32,23 @@ declare const db: SessionCollections
 declare const store: SessionStore
 declare const principal: Principal
 
+interface AppPrincipal extends Principal {
+  readonly isAdmin: boolean
+}
+
 test('createAccess and createSessionShapes', () => {
   expectTypeOf(createAccess()).toEqualTypeOf<SessionAccess<Principal>>()
   expectTypeOf(createBrowserAccess()).toEqualTypeOf<BrowserAccess<Principal>>()
   expectTypeOf(createSessionShapes(createAccess()).sessions.table).toEqualTypeOf<string>()
+  const ofApp = createAccess<AppPrincipal>({
+    see: ({ isAdmin }) => (isAdmin ? where.and() : where.or()),
+    chat: ({ isAdmin }) => (isAdmin ? where.and() : where.or()),
+    edit: () => where.or(),
+    manage: ({ userId }) => where.eq('owner_id', userId),
+  })
+  expectTypeOf(ofApp).toEqualTypeOf<SessionAccess<AppPrincipal>>()
+  // @ts-expect-error the principal has no such property
+  createAccess({ see: ({ isAdmin }) => (isAdmin ? where.and() : where.or()) })
   createBrowserShapes(createBrowserAccess())
   createProxyShapes(createProxyAccess())
   // @ts-expect-error the rule is missing

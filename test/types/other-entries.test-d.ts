@@ -101,6 +101,12 @@ describe('@org/session-db/testing', () => {
 
   test('createMemoryWriteAdapter', () => {
     expectTypeOf(createMemoryWriteAdapter(mock)).toEqualTypeOf<WriteAdapter>()
+    const ofApp = createShapeMock({
+      electricUrl: 'http://app.test',
+      principal: { tenantId: 'acme', userId: 'ann', isAdmin: true },
+    })
+    // @ts-expect-error isAdmin is missing
+    createMemoryWriteAdapter(ofApp, { principal: { tenantId: 'acme', userId: 'ben' } })
     // @ts-expect-error whose tenant?
     createMemoryWriteAdapter(mock, { principal: { userId: 'ann' } })
   })
