@@ -5,6 +5,19 @@ process.env.SEED ??= String(Math.floor(Math.random() * 2 ** 31))
 if (process.env.VITEST_WORKER_ID === undefined)
   console.log(`Property tests: SEED=${process.env.SEED}`)
 
+/** Returns a project that runs on the newest TanStack DB; others have the one that Electric's collection pins. */
+export const onNewestDb = (name: string, include: string[], globalSetup: string[] = []) => ({
+  extends: true as const,
+  resolve: { alias: [{ find: /^@tanstack\/db$/, replacement: 'tanstack-db-newest' }] },
+  test: {
+    name,
+    include,
+    globalSetup,
+    // Only files that Vite transforms see the alias.
+    server: { deps: { inline: ['@tanstack/electric-db-collection'] } },
+  },
+})
+
 export default defineConfig({
   test: {
     testTimeout: 180_000,
@@ -22,6 +35,9 @@ export default defineConfig({
           globalSetup: ['test/support/global-setup.ts'],
         },
       },
+      onNewestDb('newest-db', [
+        'test/unit/collections/{actions,live-query,native-mutations,timeline-view}.test.ts',
+      ]),
     ],
   },
 })

@@ -1,5 +1,5 @@
 import { mergeConfig } from 'vitest/config'
-import usual from './vitest.config.ts'
+import usual, { onNewestDb } from './vitest.config.ts'
 import browser from './vitest.e2e.config.ts'
 
 // The same tests with many more cases each (`cases` in test/support/property.ts), and the browser stories
@@ -10,7 +10,14 @@ export default mergeConfig(usual, {
   test: {
     testTimeout: 7_200_000,
     hookTimeout: 600_000,
-    // After all others, because a browser and its servers need both processors.
-    projects: [mergeConfig(browser, { test: { name: 'e2e', sequence: { groupOrder: 1 } } })],
+    projects: [
+      onNewestDb(
+        'newest-db-deep',
+        ['test/{unit,integration}/collections/*.test.ts', 'test/unit/testing/*.test.ts'],
+        ['test/support/global-setup.ts'],
+      ),
+      // After all others, because a browser and its servers need both processors.
+      mergeConfig(browser, { test: { name: 'e2e', sequence: { groupOrder: 1 } } }),
+    ],
   },
 })

@@ -182,7 +182,7 @@ async function liveEvent(context: BenchContext): Promise<Comparison> {
     },
   })
   const write = (events: readonly TimelineEvent[]) => {
-    sync?.begin({ immediate: true })
+    sync?.begin()
     for (const value of events) sync?.write({ type: 'insert', value })
     sync?.commit()
   }

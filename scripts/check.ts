@@ -17,6 +17,10 @@ interface Check {
 const checks: readonly Check[] = [
   { name: 'build', command: ['npm', 'run', 'build', '--silent'] },
   { name: 'types', command: ['npx', 'tsc', '--noEmit'] },
+  {
+    name: 'types with the newest TanStack DB',
+    command: ['npx', 'tsc', '-p', 'tsconfig.newest-db.json'],
+  },
   { name: 'lint and format', command: ['npx', 'biome', 'check', '.'] },
   { name: 'unused code and dependencies', command: ['npx', 'knip', '--no-progress'] },
   { name: 'licences', command: ['node', 'scripts/licences.ts'] },

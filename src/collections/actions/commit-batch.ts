@@ -105,7 +105,28 @@ export function showBatch(
     touches = applyMutations(mutations, context, origins)
   })
   if (settled === undefined) return { overlay: { drop }, touches }
-  return { overlay: { drop: () => void settled.then(drop, drop) }, touches }
+  let repeated: OptimisticOverlay | undefined
+  let isDropped = false
+  settled.catch((error: unknown) => {
+    // TanStack DB rolls back, but the server has stored the rows: they stay until the stream brings them.
+    if (isDropped || (error as SessionDbError | undefined)?.code !== 'sync_timeout') return
+    repeated = showOptimistic(() => {
+      for (const origin of origins) if (origin.optimistic && origin.stream.isLive()) origin.repeat()
+    })
+  })
+  const dropAll = () => {
+    drop()
+    repeated?.drop()
+  }
+  return {
+    overlay: {
+      drop() {
+        isDropped = true
+        void settled.then(dropAll, dropAll)
+      },
+    },
+    touches,
+  }
 }
 
 /** After a timeout, optimistic rows stay this many times longer in case the stream catches up. */

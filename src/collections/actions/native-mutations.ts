@@ -23,6 +23,7 @@ import { given, UNKNOWN } from '../optimistic/optimistic-rows.ts'
 import { untilShown } from '../sync/confirm-write.ts'
 import { type SyncStream, streamOf, type TableRef } from '../sync/sync-stream.ts'
 import type { MutableOptions } from '../sync/synced-collection.ts'
+import { untilSettled } from '../sync/tanstack-versions.ts'
 import { type CommitContext, commitBatch, type Origin } from './commit-batch.ts'
 
 /** The transaction ids that a handler's server function returned, to wait for in the stream. */
@@ -99,7 +100,7 @@ export function createNativeMutations(context: () => CommitContext, handlers: ob
           : [],
       ),
     )
-    const settled = transaction.isPersisted.promise
+    const settled = untilSettled(transaction)
     const write = commitBatch(context(), mutations.map(toInput), {
       sessionOfThread,
       origins,
@@ -194,11 +195,20 @@ function noDefault({ shape }: SyncStream): SessionDbError {
   )
 }
 
-function originOf({ collection, original, modified, type, optimistic }: AnyMutation): Origin {
+function originOf(mutation: AnyMutation): Origin {
+  const { collection, original, modified, changes, type, optimistic } = mutation
+  const key = String(mutation.key)
   return {
     stream: streamOf(collection),
     row: type === 'delete' ? (original as Record<string, unknown>) : modified,
     optimistic,
+    repeat() {
+      const isThere = collection.has(key)
+      if (type === 'insert' && !isThere) collection.insert(modified)
+      if (type === 'update' && isThere)
+        collection.update(key, (row) => void Object.assign(row, changes))
+      if (type === 'delete' && isThere) collection.delete(key)
+    },
   }
 }
 

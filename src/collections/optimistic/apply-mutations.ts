@@ -39,6 +39,8 @@ export interface Origin {
   readonly row: Readonly<Record<string, unknown>>
   /** False if the caller wants the change to show only when it is synced. */
   readonly optimistic: boolean
+  /** Makes the change again after TanStack DB has rolled it back. Must run inside `showOptimistic`. */
+  repeat(): void
 }
 
 type Of<Name extends MutationInput['collection']> = Extract<MutationInput, { collection: Name }>

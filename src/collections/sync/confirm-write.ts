@@ -22,7 +22,7 @@ export interface ExpectedWrite {
  *
  * @param expected the rows to see, by stream
  * @throws SessionDbError `sync_timeout` after `timeoutMs`. The wait then goes on for `graceMs`, since the
- *   server has the write: `onShown` is called if the streams catch up, and not at all otherwise.
+ *   server has the write: `onShown` is called when the streams have caught up, or at its end.
  */
 export async function untilShown(
   txid: number,

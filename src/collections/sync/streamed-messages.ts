@@ -48,7 +48,7 @@ export const overlayStreams: CreateSyncOverlay = (params, options) => {
     }
     const changed = rows.grow(deltas)
     if (changed.length === 0) return
-    params.begin({ immediate: true })
+    params.begin()
     for (const row of changed) params.write({ type: 'update', value: { ...row } })
     params.commit()
   }
@@ -75,9 +75,9 @@ export const overlayStreams: CreateSyncOverlay = (params, options) => {
   return {
     params: {
       ...params,
-      begin(given) {
+      begin() {
         isOpen = true
-        params.begin(given)
+        params.begin()
       },
       write(message) {
         if (message.type === 'delete') {

@@ -23,6 +23,7 @@ import type { CreateSyncOverlay, SyncParams } from './streamed-messages.ts'
 import { createSyncEvidence, type StreamMessage, type SyncEvidence } from './sync-evidence.ts'
 import { createSyncStatus, upToDateNow, type WritableSyncStatus } from './sync-status.ts'
 import { registerStream, type SyncStream, type TableRef } from './sync-stream.ts'
+import { showWhilePending } from './tanstack-versions.ts'
 
 /** A row of any synced collection. */
 export interface SyncedRow {
@@ -148,26 +149,20 @@ interface Watched extends StreamWatch {
   readonly onLiveChange: (live: boolean) => void
 }
 
-/**
- * Observes a collection's stream from its start to its end.
- *
- * Synced rows are applied even while a write is pending (`immediate`). TanStack DB would hold them
- * back until no write is pending, so one slow write would freeze other users' changes in this
- * collection. The pending write's own rows stay on top either way.
- */
+/** Observes a collection's stream from its start to its end. */
 function watchSync(sync: SyncConfig<Row>, watched: Watched): SyncConfig<Row> {
   const { shape, status, evidence, stop, visibility, overlay } = watched
   return {
     ...sync,
-    sync(params) {
+    sync(given) {
+      const params = showWhilePending(given)
       const { collection } = params
       evidence.start()
       status.update({ status: 'loading', lastError: null, isUpToDate: false, isStopped: false })
       const stopListening = collection.on('status:change', (event) =>
         status.update({ status: event.status }),
       )
-      const begin = () => params.begin({ immediate: true })
-      const overlaid = overlay({ ...params, begin } as unknown as SyncParams)
+      const overlaid = overlay(params as unknown as SyncParams)
       const start = () => sync.sync(overlaid.params as unknown as typeof params)
       const running = startStream(start, shape, status)
       watched.onLiveChange(true)
@@ -188,7 +183,7 @@ function watchSync(sync: SyncConfig<Row>, watched: Watched): SyncConfig<Row> {
       }
       watched.offerRemoval(() => {
         end()
-        begin()
+        params.begin()
         params.truncate()
         params.commit()
       })

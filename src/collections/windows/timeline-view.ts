@@ -10,6 +10,7 @@ import {
   type WritableSyncStatus,
 } from '../sync/sync-status.ts'
 import type { RowCollection, SyncedCollection } from '../sync/synced-collection.ts'
+import { showWhilePending } from '../sync/tanstack-versions.ts'
 
 /** A view of a long timeline that loads only the ranges shown. */
 export interface TimelineView {
@@ -63,7 +64,7 @@ export function createTimelineView(
     gcTime: 0,
     sync: {
       sync(params) {
-        sync = params
+        sync = showWhilePending(params)
         params.markReady()
       },
     },
@@ -77,7 +78,7 @@ export function createTimelineView(
     const held = new Set<string>()
     const subscription = collection.subscribeChanges(
       (changes) => {
-        sync?.begin({ immediate: true })
+        sync?.begin()
         for (const { type, value } of changes) {
           const { id } = value
           if (type === 'delete') {
@@ -93,7 +94,7 @@ export function createTimelineView(
     )
     const drop = () => {
       if (windows.get(index) === window) windows.delete(index)
-      sync?.begin({ immediate: true })
+      sync?.begin()
       for (const key of held) sync?.write({ type: 'delete', key })
       sync?.commit()
       held.clear()

@@ -1,4 +1,8 @@
-import { createHttpWriteAdapter, createSessionCollections } from '../../../src/index.ts'
+import {
+  createHttpWriteAdapter,
+  createSessionCollections,
+  type RowCollection,
+} from '../../../src/index.ts'
 
 // A page with four live collections, bundled by the test. ?share=off gives each its own connection;
 // ?keep= is the gcTime of unused collections in ms.
@@ -22,7 +26,7 @@ const db = createSessionCollections({
 })
 const { timeline, threads, messages } = db.session(query.get('session') ?? 's0')
 const collections = { sessions: db.sessions, timeline, threads, messages }
-for (const collection of Object.values(collections)) {
+for (const collection of Object.values(collections) as unknown as RowCollection<object>[]) {
   collection.subscribeChanges(() => {}, { includeInitialState: true })
 }
 
@@ -32,7 +36,7 @@ Object.assign(window, {
     signOut: () => db.signOut(),
     /** Opens another session and leaves it; resolves when its collections are cleaned up. */
     async visit(sessionId: string) {
-      const visited = Object.values(db.session(sessionId))
+      const visited = Object.values(db.session(sessionId)) as unknown as RowCollection<object>[]
       const looks = visited.map((each) => each.subscribeChanges(() => {}))
       await Promise.all(visited.map((each) => each.preload()))
       for (const look of looks) look.unsubscribe()

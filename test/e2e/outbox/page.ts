@@ -21,9 +21,8 @@ const db = createSessionCollections({
   outbox,
 })
 const { threads, messages } = db.session('s1')
-for (const collection of [threads, messages]) {
-  collection.subscribeChanges(() => {}, { includeInitialState: true })
-}
+threads.subscribeChanges(() => {}, { includeInitialState: true })
+messages.subscribeChanges(() => {}, { includeInitialState: true })
 
 Object.assign(window, {
   testPage: {
