@@ -1,12 +1,13 @@
 import type { ChatMessage } from '../schema/chat-message.ts'
 import type { Principal } from '../schema/principal.ts'
 import type { WriteBatchInput } from '../writes/batch.ts'
-import { errorStatus, SessionDbError, toWriteFailure } from '../writes/errors.ts'
+import { fromWriteFailure, SessionDbError, toWriteFailure } from '../writes/errors.ts'
 import type { WriteOutcome, WriteResult } from '../writes/result.ts'
 import { type Authenticate, requirePrincipal } from './http/authenticate.ts'
 import { failureResponse } from './http/failure-response.ts'
 import { isJsonRequest, readJsonBody } from './http/json-body.ts'
 import { hidesItsCause, reportError } from './http/report-error.ts'
+import type { RequestLimiters } from './http/request-limits.ts'
 import { requireOwnOrigin } from './http/request-origin.ts'
 
 export interface WriteOptions {
@@ -21,6 +22,8 @@ export interface WriteOptions {
 /** The part of a session store that applies batches. */
 export interface BatchWriter {
   write(principal: Principal, batch: WriteBatchInput, options?: WriteOptions): Promise<WriteResult>
+  /** Limits the writes of clients. Without it they are not limited. */
+  readonly limiters?: Pick<RequestLimiters, 'writes'>
 }
 
 export interface RunWriteOptions extends WriteOptions {
@@ -29,7 +32,8 @@ export interface RunWriteOptions extends WriteOptions {
 }
 
 /**
- * Applies a batch and never throws, so a server function can return the outcome as it is.
+ * Applies a client's batch and never throws, so a server function can return the outcome as it is. The
+ * store's `requestLimits` apply.
  *
  * @param batch The client's batch, not yet validated.
  * @param options.messageRoles The roles of messages that the client may write. Default `['user']`.
@@ -43,14 +47,10 @@ export async function runWrite(
   store: BatchWriter,
   principal: Principal,
   batch: WriteBatchInput,
-  { onError, messageRoles = ['user'] }: RunWriteOptions = {},
+  options: RunWriteOptions = {},
 ): Promise<WriteOutcome> {
-  try {
-    return await store.write(principal, batch, { messageRoles })
-  } catch (error) {
-    if (hidesItsCause(error)) reportError(error, onError)
-    return toWriteFailure(error)
-  }
+  const [outcome] = await runWrites(store, principal, [batch], options)
+  return outcome as WriteOutcome
 }
 
 /**
@@ -66,18 +66,73 @@ export async function runWrites(
   batches: readonly WriteBatchInput[],
   options: RunWriteOptions = {},
 ): Promise<WriteOutcome[]> {
+  let leave: (() => void) | undefined
+  try {
+    leave = await store.limiters?.writes.enter(principal)
+    spendBytes(store, principal, jsonLength(batches))
+    return await applyInOrder(store, principal, batches, options)
+  } catch (error) {
+    return batches.map(() => toWriteFailure(error))
+  } finally {
+    leave?.()
+  }
+}
+
+const MAX_BATCHES = 500
+
+const BYTES_PER_MUTATION = 4_096
+
+/** Counts a request by its size, because reading and parsing a large one takes time too. */
+function spendBytes(store: BatchWriter, principal: Principal, bytes: number): void {
+  store.limiters?.writes.spend(principal, bytes / BYTES_PER_MUTATION)
+}
+
+function jsonLength(value: unknown): number {
+  try {
+    return JSON.stringify(value).length
+  } catch {
+    // The store refuses values that are not JSON.
+    return 0
+  }
+}
+
+async function applyInOrder(
+  store: BatchWriter,
+  principal: Principal,
+  batches: readonly WriteBatchInput[],
+  options: RunWriteOptions,
+): Promise<WriteOutcome[]> {
   const outcomes: WriteOutcome[] = []
   for (const [index, batch] of batches.entries()) {
     const outcome =
       index < MAX_BATCHES
-        ? await runWrite(store, principal, batch, options)
+        ? await applyOne(store, principal, batch, options)
         : toWriteFailure(new SessionDbError('too_large', `Send at most ${MAX_BATCHES} batches.`))
     outcomes.push(outcome)
   }
   return outcomes
 }
 
-const MAX_BATCHES = 500
+async function applyOne(
+  store: BatchWriter,
+  principal: Principal,
+  batch: WriteBatchInput,
+  { onError, messageRoles = ['user'] }: RunWriteOptions,
+): Promise<WriteOutcome> {
+  try {
+    store.limiters?.writes.spend(principal, countMutations(batch))
+    return await store.write(principal, batch, { messageRoles })
+  } catch (error) {
+    if (hidesItsCause(error)) reportError(error, onError)
+    return toWriteFailure(error)
+  }
+}
+
+/** Counts the mutations of a batch that is not yet validated. */
+function countMutations(batch: unknown): number {
+  const mutations: unknown = Reflect.get(Object(batch), 'mutations')
+  return Array.isArray(mutations) ? Math.max(1, mutations.length) : 1
+}
 
 const DEFAULT_MAX_BODY_BYTES = 8 * 1024 * 1024
 
@@ -103,8 +158,9 @@ export interface WriteHandlerOptions {
 
 /**
  * Creates a handler for write batches sent as JSON over POST, the counterpart of
- * `createHttpWriteAdapter`. A list of batches is answered with the list of their outcomes. It responds with the result, or with `{ error: { code, message, details? } }`
- * and the status of the code. A body with another content type gets 415, because a form of another
+ * `createHttpWriteAdapter`. A list of batches is answered with the list of their outcomes. It responds
+ * with the result, or with `{ error: { code, message, details? } }` and the status of the code, 429 with
+ * Retry-After beyond the store's `requestLimits` included. A body with another content type gets 415, because a form of another
  * site can't send JSON. The handler never rejects.
  *
  * @example
@@ -122,15 +178,24 @@ export function createWriteHandler(
     const principal = await requirePrincipal(authenticate, request, (error) =>
       reportError(error, onError),
     )
-    const body = await readJsonBody(request, maxBodyBytes)
-    const headers = { 'cache-control': 'no-store' }
-    if (Array.isArray(body)) {
-      return Response.json(await runWrites(store, principal, body, writeOptions), { headers })
+    // Before the body is read, because reading one takes time too.
+    const leave = await store.limiters?.writes.enter(principal, request.signal)
+    try {
+      const onRead = (bytes: number) => spendBytes(store, principal, bytes)
+      return await answer(principal, await readJsonBody(request, maxBodyBytes, onRead))
+    } finally {
+      leave?.()
     }
-    const batch = body as WriteBatchInput
-    const outcome = await runWrite(store, principal, batch, writeOptions)
-    const status = 'error' in outcome ? errorStatus[outcome.error.code] : 200
-    return Response.json(outcome, { status, headers })
+  }
+
+  async function answer(principal: Principal, body: unknown): Promise<Response> {
+    const headers = { 'cache-control': 'no-store' }
+    const batches = (Array.isArray(body) ? body : [body]) as WriteBatchInput[]
+    const outcomes = await applyInOrder(store, principal, batches, writeOptions)
+    if (Array.isArray(body)) return Response.json(outcomes, { headers })
+    const outcome = outcomes[0] as WriteOutcome
+    if ('error' in outcome) return failureResponse(fromWriteFailure(outcome))
+    return Response.json(outcome, { headers })
   }
 
   return async (request) => {

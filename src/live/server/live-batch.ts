@@ -26,10 +26,13 @@ const OMITTED_HEADERS =
 
 /** The server's side of the batch endpoint. */
 export interface LiveBatchOptions {
-  /** Authenticates a batch and returns its principal's digest; rejects with the error to respond with. */
-  readonly identify: (request: Request) => Promise<string>
-  /** Serves a single shape request. Every poll of a batch goes through it, in every round. */
-  readonly serveShape: (request: Request) => Promise<Response>
+  /** Authenticates a batch; rejects with the error to respond with. */
+  readonly identify: (request: Request) => Promise<{
+    /** Digest of the principal. */
+    readonly digest: string
+    /** Serves a single shape request. Every poll of the batch goes through it, in every round. */
+    readonly serveShape: (request: Request) => Promise<Response>
+  }>
 }
 
 /** The response to a batch; `reason` is set for the log when the batch was refused as a whole. */
@@ -53,7 +56,7 @@ export function isLiveBatch(request: Request): boolean {
  */
 export async function answerLiveBatch(
   request: Request,
-  { identify, serveShape }: LiveBatchOptions,
+  { identify }: LiveBatchOptions,
 ): Promise<LiveBatchAnswer> {
   const { method } = request
   if (method === 'OPTIONS') {
@@ -65,9 +68,9 @@ export async function answerLiveBatch(
   // Checked before authentication: a form of another site can only send other types.
   if (!isJsonRequest(request)) return refuse(415, 'Send the batch as application/json.')
   try {
-    const principal = await identify(request)
+    const { digest, serveShape } = await identify(request)
     const polls = await readPolls(request)
-    return { response: servePolls(request, polls, principal, serveShape) }
+    return { response: servePolls(request, polls, digest, serveShape) }
   } catch (error) {
     const response = failureResponse(error)
     return error instanceof SessionDbError ? { response, reason: error.message } : { response }
@@ -78,7 +81,7 @@ function servePolls(
   request: Request,
   polls: readonly LivePoll[],
   principal: string,
-  serveShape: LiveBatchOptions['serveShape'],
+  serveShape: (request: Request) => Promise<Response>,
 ): Response {
   const frames = createFrameStream(request.signal)
   const deadline = new AbortController()

@@ -5,10 +5,16 @@ import { parseJsonText } from './json-text.ts'
  * Parses a request's body as JSON, and stops reading once it is too large.
  *
  * @param maxBytes maximum size of the body.
+ * @param onRead called with the size before the body is parsed; its exceptions are thrown.
  * @throws SessionDbError `too_large`, or `invalid` with the position of the first syntax error.
  */
-export async function readJsonBody(request: Request, maxBytes: number): Promise<unknown> {
+export async function readJsonBody(
+  request: Request,
+  maxBytes: number,
+  onRead?: (bytes: number) => void,
+): Promise<unknown> {
   const bytes = await readBytes(request, maxBytes)
+  onRead?.(bytes.byteLength)
   const parsed = parseJsonText(decode(bytes))
   if (parsed.ok) return parsed.value
   const { line, column } = parsed

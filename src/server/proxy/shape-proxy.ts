@@ -7,6 +7,8 @@ import { sessionShapes } from '../../shapes/session-shapes.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { type Authenticate, requirePrincipal } from '../http/authenticate.ts'
 import { failureResponse } from '../http/failure-response.ts'
+import { createLimiter, type RequestLimit } from '../http/limiter.ts'
+import { passOn } from '../http/pass-on.ts'
 import { reportError } from '../http/report-error.ts'
 import {
   logRequest,
@@ -18,7 +20,6 @@ import {
   startProgress,
 } from './access-log.ts'
 import { type Answer, answerFrom, answerWithoutUpstream } from './answer.ts'
-import { createLimiter, type ShapeLimits } from './limiter.ts'
 import { type Fingerprint, principalDigest } from './principal-digest.ts'
 import { readShapeQuery, shapeNameOf, unknownShape } from './request.ts'
 import { type ShapeSubset, subsetReader } from './subset/read-subset.ts'
@@ -31,6 +32,8 @@ import {
 } from './upstream.ts'
 
 const MAX_ETAG_LENGTH = 512
+
+const DEFAULT_LIMITS: RequestLimit = { maxConcurrent: 2_000, requestsPerSecond: 200, burst: 2_000 }
 
 /** Options of `createShapeProxy`. */
 export interface ShapeProxyOptions<P extends Principal = Principal> extends Upstream {
@@ -49,8 +52,11 @@ export interface ShapeProxyOptions<P extends Principal = Principal> extends Upst
    * depend on more of the principal. Only a digest of it leaves the server.
    */
   readonly fingerprint?: Fingerprint<P>
-  /** Limits per principal and instance. Default: none. */
-  readonly limits?: ShapeLimits
+  /**
+   * Limits per principal and instance; false for none. Each poll of a batch counts as a request. Default:
+   * 2,000 at a time, waiting live polls included; 200 per second after a burst of 2,000.
+   */
+  readonly limits?: RequestLimit | false
   /** Replaces `fetch` for requests to Electric, for example to use another connection pool. */
   readonly fetchClient?: typeof fetch
   /** Access log: called with every request and its timings. */
@@ -88,7 +94,7 @@ export function createShapeProxy<P extends Principal = Principal>(
   const shapes: ShapeRegistry<P> = options.shapes ?? sessionShapes
   const send = options.fetchClient ?? fetch
   const readSubset = subsetReader(options.subsets === true)
-  const limiter = createLimiter(options.limits)
+  const limiter = createLimiter(options.limits ?? DEFAULT_LIMITS)
   const digestOf = principalDigest(options.fingerprint)
   const report = faultReporter(options.onError)
   const allow = options.subsets === true ? 'GET, HEAD, POST, OPTIONS' : 'GET, HEAD, OPTIONS'
@@ -103,14 +109,28 @@ export function createShapeProxy<P extends Principal = Principal>(
     return principal
   }
 
-  async function answer(request: Request, progress: RequestProgress): Promise<Answer> {
+  /** @param counted The principal of the batch that a poll belongs to: it is refused before it is authenticated. */
+  async function answer(
+    request: Request,
+    progress: RequestProgress,
+    counted: P | undefined,
+  ): Promise<Answer> {
     const { method } = request
     if (method === 'OPTIONS') {
       return { response: new Response(null, { status: 204, headers: { allow } }) }
     }
     if (!allow.split(', ').includes(method)) return { response: methodNotAllowed(allow) }
-    const principal = await identify(request, progress)
-    return limiter.run(principal, request.signal, () => answerShape(principal, request, progress))
+    const known = counted ?? (await identify(request, progress))
+    limiter.spend(known)
+    const leave = await limiter.enter(known)
+    try {
+      const principal = counted === undefined ? known : await identify(request, progress)
+      const { response, ...rest } = await answerShape(principal, request, progress)
+      return { ...rest, response: watchEnd(response, request.signal, leave) }
+    } catch (error) {
+      leave()
+      throw error
+    }
   }
 
   async function answerShape(
@@ -150,9 +170,9 @@ export function createShapeProxy<P extends Principal = Principal>(
     }
   }
 
-  async function serveShape(request: Request): Promise<Response> {
+  async function serveShape(request: Request, counted?: P): Promise<Response> {
     const progress = startProgress(request.method)
-    const { response, reason, fault } = await answer(request, progress).catch(answerError)
+    const { response, reason, fault } = await answer(request, progress, counted).catch(answerError)
     if (fault !== undefined) report(reason ?? '', fault)
     if (progress.digest !== null) response.headers.set(PRINCIPAL_HEADER, progress.digest)
     logRequest(options.logger, progress, response.status, reason)
@@ -164,8 +184,14 @@ export function createShapeProxy<P extends Principal = Principal>(
     const progress = startProgress(request.method)
     progress.live = true
     const { response, reason = 'unexpected error' } = await answerLiveBatch(request, {
-      serveShape,
-      identify: async () => digestOf(await identify(request, progress)),
+      async identify() {
+        const principal = await identify(request, progress)
+        limiter.spend(principal)
+        return {
+          digest: await digestOf(principal),
+          serveShape: (poll) => serveShape(poll, principal),
+        }
+      },
     })
     if (!response.ok) {
       logRequest(
@@ -179,6 +205,22 @@ export function createShapeProxy<P extends Principal = Principal>(
   }
 
   return (request) => (isLiveBatch(request) ? serveLiveBatch(request) : serveShape(request))
+}
+
+/** Calls `onEnd` once: when the body was read, failed or was cancelled, or the client disconnected. */
+function watchEnd(response: Response, client: AbortSignal, onEnd: () => void): Response {
+  const end = () => {
+    client.removeEventListener('abort', end)
+    onEnd()
+  }
+  if (response.body === null || client.aborted) {
+    end()
+    return response
+  }
+  client.addEventListener('abort', end)
+  const body = new ReadableStream(passOn(response.body, { onEnd: end }))
+  const { status, headers } = response
+  return new Response(body, { status, headers })
 }
 
 /** A subset is sent as a body even when it came in the query, so it is neither cut off nor logged. */
@@ -210,7 +252,10 @@ function methodNotAllowed(allow: string): Response {
 }
 
 function answerError(error: unknown): Answer {
-  if (error instanceof SessionDbError) return { response: failureResponse(error) }
+  if (error instanceof SessionDbError) {
+    const isLimit = error.code === 'rate_limited'
+    return { response: failureResponse(error), ...(isLimit && { reason: error.message }) }
+  }
   const reason = `unexpected: ${describeError(error)}`
   return { response: failureResponse(error), reason, fault: error }
 }

@@ -5,6 +5,11 @@ import { parseWriteBatch } from '../../writes/batch.ts'
 import { checkLimits, defaultLimits, type WriteLimits } from '../../writes/limits.ts'
 import type { WriteResult } from '../../writes/result.ts'
 import { checkPrincipal } from '../http/authenticate.ts'
+import {
+  createRequestLimiters,
+  type RequestLimiters,
+  type RequestLimits,
+} from '../http/request-limits.ts'
 import { type EventHits, type EventSearch, searchEvents } from '../search/search-events.ts'
 import {
   type OutlineRequest,
@@ -52,6 +57,12 @@ export interface SessionStoreOptions<P extends Principal = Principal> {
    */
   readonly limits?: Partial<WriteLimits>
   /**
+   * Limits of the requests of one principal in this process; false for none. Beyond them requests are
+   * refused with `rate_limited`, before the database is touched. Defaults: 200 mutations, 10 searches, and
+   * 20 requests each of uploads and of contents per second.
+   */
+  readonly requestLimits?: Partial<RequestLimits> | false
+  /**
    * Postgres cancels statements that run longer, in ms; 0 for no limit. Default 60,000. It applies to all
    * statements on the store's own connections, and to batches of several mutations on a client passed as
    * `database`: set `statement_timeout` there for the others.
@@ -78,6 +89,12 @@ export interface SessionStoreOptions<P extends Principal = Principal> {
 
 /** Changes and reads rows on behalf of users. */
 export interface SessionStore<P extends Principal = Principal> extends SessionUploads<P> {
+  /**
+   * The limits of `requestLimits`. The store applies them to searches, uploads and contents, and
+   * `runWrite` and `createWriteHandler` to the writes of clients. `write` itself is not limited, because
+   * the server writes with it too.
+   */
+  readonly limiters: RequestLimiters
   /**
    * Applies a batch in one transaction, exactly once.
    *
@@ -153,7 +170,13 @@ export function createSessionStore<P extends Principal = Principal>(
   const limits = { ...defaultLimits, ...options.limits }
   const statements = createStatements<P>(policy, limits)
   const preparer = createPreparer()
-  const reading = { pool, policy, preparer }
+  const limiters = createRequestLimiters(options.requestLimits)
+  const reading = { pool, policy, preparer, limiters }
+  /** Runs a search when it is the principal's turn. */
+  const search = <Result>(principal: P, work: () => Promise<Result>) => {
+    checkPrincipal(principal)
+    return limiters.searches.run(principal, work)
+  }
   const store: Omit<SessionStore<P>, keyof SessionUploads> = {
     async write(principal, input, { messageRoles } = {}) {
       checkPrincipal(principal)
@@ -180,9 +203,13 @@ export function createSessionStore<P extends Principal = Principal>(
         throw fromDatabaseError(error)
       }
     },
-    searchEvents: (principal, search) => searchEvents(reading, principal, search),
-    outlineTimeline: (principal, request) => outlineTimeline(reading, principal, request),
-    timelineFacets: (principal, sessionId) => timelineFacets(reading, principal, sessionId),
+    limiters,
+    searchEvents: async (principal, query) =>
+      search(principal, () => searchEvents(reading, principal, query)),
+    outlineTimeline: async (principal, request) =>
+      search(principal, () => outlineTimeline(reading, principal, request)),
+    timelineFacets: async (principal, sessionId) =>
+      search(principal, () => timelineFacets(reading, principal, sessionId)),
     close,
   }
   const uploads = {

@@ -1,5 +1,7 @@
 export { sql } from 'kysely'
 export type { WriteLimits } from '../../writes/limits.ts'
+export type { Limiter, RequestLimit } from '../http/limiter.ts'
+export type { RequestLimiters, RequestLimits } from '../http/request-limits.ts'
 export {
   createSessionStore,
   type SessionStore,

@@ -102,6 +102,7 @@ export function createUploads<P extends Principal>(
   context: UploadContext<P>,
   store: BatchStore<P>,
 ): SessionUploads<P> {
+  const { uploads, contents } = context.limiters
   const workers = new Set<{ wake(): void }>()
   const jobContext = context as unknown as UploadContext
 
@@ -185,18 +186,33 @@ export function createUploads<P extends Principal>(
     return state(principal, sessionId)
   }
 
+  /** Runs a step that is counted but need not wait while files are received. */
+  function quick<Result>(principal: P, work: () => Promise<Result>): Promise<Result> {
+    return guard(principal, async () => {
+      uploads.spend(principal)
+      return work()
+    })
+  }
+
   return {
-    createSession: (principal, session) => guard(principal, () => create(principal, session)),
+    createSession: (principal, session) => quick(principal, () => create(principal, session)),
     uploadContent: (principal, sessionId, content, { offset } = {}) =>
-      guard(principal, () => receive(principal, sessionId, content, offset)),
-    uploadState: (principal, sessionId) => guard(principal, () => state(principal, sessionId)),
-    abortUpload: (principal, sessionId) => guard(principal, () => abort(principal, sessionId)),
+      guard(principal, () =>
+        uploads.run(principal, () => receive(principal, sessionId, content, offset)),
+      ),
+    uploadState: (principal, sessionId) => quick(principal, () => state(principal, sessionId)),
+    abortUpload: (principal, sessionId) => quick(principal, () => abort(principal, sessionId)),
     deriveAgain: (principal, sessionId) =>
-      guard(principal, () => deriveAgain(principal, sessionId)),
+      quick(principal, () => deriveAgain(principal, sessionId)),
     openContent: (principal, sessionId, range) =>
-      guard(principal, () => openContent(context, principal, sessionId, range ?? {})),
+      guard(principal, async () => {
+        contents.spend(principal)
+        return openContent(context, principal, sessionId, range ?? {})
+      }),
     readEvent: (principal, sessionId, seq) =>
-      guard(principal, () => readEvent(context, principal, sessionId, seq)),
+      guard(principal, () =>
+        contents.run(principal, () => readEvent(context, principal, sessionId, seq)),
+      ),
     startWorker(options) {
       const worker = startWorker(jobContext, options)
       workers.add(worker)
@@ -254,6 +270,25 @@ async function openContent<P extends Principal>(
     totalBytes: Number(row.content_bytes),
     sha256: row.content_sha256 ?? key.sha256,
     originalName: row.original_name ?? null,
-    body: store.get(key, range),
+    body: inTurn(context, principal, store.get(key, range)),
+  }
+}
+
+/** Reads each chunk when it is the principal's turn, so that slow downloads don't block other reads. */
+async function* inTurn<P extends Principal>(
+  { limiters }: UploadContext<P>,
+  principal: P,
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  const iterator = chunks[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const leave = await limiters.contents.enter(principal)
+      const { done, value } = await iterator.next().finally(leave)
+      if (done) return
+      yield value
+    }
+  } finally {
+    await iterator.return?.()
   }
 }

@@ -4,6 +4,7 @@ import type { Principal } from '../../schema/principal.ts'
 import type { SessionRow } from '../../schema/session.ts'
 import type { FindSecrets } from '../../timeline/secrets.ts'
 import { SessionDbError } from '../../writes/errors.ts'
+import type { RequestLimiters } from '../http/request-limits.ts'
 import type { SessionPolicy } from '../store/policy.ts'
 import type { Preparer } from '../store/prepared-statements.ts'
 import type { ContentStores } from './content/postgres-content-store.ts'
@@ -27,6 +28,7 @@ export interface UploadContext<P extends Principal = Principal> {
   readonly policy: SessionPolicy<P>
   readonly preparer: Preparer
   readonly contents: ContentStores
+  readonly limiters: RequestLimiters
   readonly limits: UploadLimits
   /** Finds what is masked before it is stored. */
   readonly redact?: FindSecrets | undefined

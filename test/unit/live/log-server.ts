@@ -78,10 +78,11 @@ export async function startLogServer({ longPollMs = 20_000 } = {}): Promise<LogS
 
   async function serveBatch(request: Request): Promise<Response> {
     const { response } = await answerLiveBatch(request, {
-      serveShape,
       identify: async ({ headers }) => {
         const authorization = headers.get('authorization') ?? ''
-        if (authorization.startsWith('user')) return digestOf(principalOf(authorization))
+        if (authorization.startsWith('user')) {
+          return { digest: await digestOf(principalOf(authorization)), serveShape }
+        }
         throw new SessionDbError('unauthenticated', 'Sign in.')
       },
     })

@@ -66,3 +66,38 @@ test('limits the request rate after a burst', async () => {
 test('throws for a limit that is not a positive number', () => {
   expect(() => limited({ maxConcurrent: 0 })).toThrow(/limits.maxConcurrent/)
 })
+
+test('a batch counts as the polls that it carries, before they are authenticated', async () => {
+  let authentications = 0
+  const proxy = createShapeProxy({
+    electricUrl: 'http://electric.test',
+    authenticate: () => {
+      authentications += 1
+      return { tenantId: 't1', userId: 'ann' }
+    },
+    limits: { requestsPerSecond: 1, burst: 30 },
+    fetchClient: async () => Response.json([]),
+  })
+  const polls = Array.from({ length: 200 }, (_, n) => ({
+    shape: 'sessions',
+    query: `live=true&offset=0_0&handle=h${n}&audience=user:ann`,
+  }))
+  const post = async () => {
+    const response = await proxy(
+      new Request('http://app.test/_live', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ polls }),
+      }),
+    )
+    const body = await response.text()
+    return { status: response.status, refusals: body.split('rate_limited').length - 1 }
+  }
+  const first = await post()
+  expect(first).toEqual({ status: 200, refusals: 171 })
+  const statuses = []
+  for (let n = 1; n < 20; n++) statuses.push((await post()).status)
+  expect(new Set(statuses)).toEqual(new Set([429]))
+  // One for each batch, and one for each poll that was served.
+  expect(authentications).toBe(20 + 29)
+})

@@ -1,0 +1,132 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  createUploadHandler,
+  createWriteHandler,
+  runWrite,
+  runWrites,
+  type SessionStore,
+} from '../../../src/server/index.ts'
+import {
+  ada,
+  bob,
+  insertEvent,
+  insertSession,
+  type StoreFixture,
+  startStore,
+} from './store-fixture.ts'
+
+const LIMIT = { maxConcurrent: 1, maxWaiting: 1, requestsPerSecond: 0.01, burst: 10 }
+
+let fixture: StoreFixture
+let store: SessionStore
+
+beforeAll(async () => {
+  fixture = await startStore({
+    requestLimits: { writes: LIMIT, searches: LIMIT, uploads: LIMIT, contents: LIMIT },
+  })
+  store = fixture.store
+  await fixture.write(ada, insertSession('s'))
+})
+afterAll(() => fixture.close())
+
+const batch = (...mutations: object[]) => ({ id: randomUUID(), mutations }) as never
+const user = () => ({ tenantId: 'acme', userId: randomUUID() })
+
+/** Repeats a call until it is refused, at most 20 times. Returns the number of successes. */
+async function untilRefused(call: () => Promise<unknown>): Promise<number> {
+  for (let n = 0; n < 20; n++) {
+    try {
+      await call()
+    } catch (error) {
+      if ((error as { code?: string }).code === 'rate_limited') return n
+    }
+  }
+  return 20
+}
+
+describe('refuses a principal beyond its limit, and no other', () => {
+  test.each<[string, (principal: typeof ada) => Promise<unknown>]>([
+    ['searches', (principal) => store.searchEvents(principal, { query: 'x' })],
+    ['outlines', (principal) => store.outlineTimeline(principal, { sessionId: 's' })],
+    ['facets', (principal) => store.timelineFacets(principal, 's')],
+    ['uploads', (principal) => store.uploadState(principal, 's')],
+    ['new uploads', (principal) => store.createSession(principal, { id: 'u', title: 'u' })],
+    ['bytes', async (principal) => store.uploadContent(principal, 's', (async function* () {})())],
+    ['contents', (principal) => store.openContent(principal, 's')],
+    ['events', (principal) => store.readEvent(principal, 's', 0)],
+  ])('%s', async (_, call) => {
+    const [one, other] = [user(), user()]
+    expect(await untilRefused(() => call(one))).toBe(10)
+    expect(await untilRefused(() => call(other))).toBe(10)
+  })
+})
+
+test('a batch counts as its mutations, and batches beyond the limit are refused one by one', async () => {
+  const principal = user()
+  const many = (n: number) => batch(...Array.from({ length: n }, () => insertSession(randomUUID())))
+  const outcomes = await runWrites(store, principal, [many(8), many(8), many(1)])
+  expect(outcomes.map((outcome) => ('error' in outcome ? outcome.error.code : 'ok'))).toEqual([
+    'ok',
+    'ok',
+    'rate_limited',
+  ])
+  expect(await runWrite(store, principal, many(1))).toMatchObject({
+    error: { code: 'rate_limited', details: { retryAfterMs: expect.any(Number) } },
+  })
+})
+
+test('a large body counts even when it is refused', async () => {
+  const serve = createWriteHandler({ store, authenticate: () => ada })
+  const post = (body: string) =>
+    serve(
+      new Request('http://app.test/', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body,
+      }),
+    )
+  expect((await post('x'.repeat(100_000))).status).toBe(400)
+  const refused = await post(JSON.stringify(batch(insertSession('never'))))
+  expect(refused.status).toBe(429)
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(1_000)
+  expect(await fixture.rows("SELECT FROM sessions WHERE id = 'never'")).toEqual([])
+})
+
+test('the upload handler answers 429 with Retry-After', async () => {
+  const principal = user()
+  const serve = createUploadHandler({ store, authenticate: () => principal })
+  const get = () => serve(new Request('http://app.test/api/uploads/s'))
+  for (let n = 0; n < 10; n++) expect((await get()).status).toBe(404)
+  const refused = await get()
+  expect(refused.status).toBe(429)
+  expect(refused.headers.get('retry-after')).toBe('100')
+})
+
+test('the server may write without limit', async () => {
+  const events = Array.from({ length: 30 }, (_, n) => insertEvent('s', n))
+  for (const event of events) await fixture.write(ada, event)
+})
+
+test('concurrent batches of one principal wait for each other, and further ones are refused', async () => {
+  const { store, close, pool, untilBlocked } = await startStore({
+    requestLimits: { writes: { maxConcurrent: 2, maxWaiting: 3 } },
+  })
+  await store.write(ada, batch(insertSession('held')))
+  const holder = await pool.connect()
+  await holder.query("BEGIN; SELECT FROM sessions WHERE id = 'held' FOR UPDATE")
+  const writes = Array.from({ length: 40 }, (_, n) =>
+    runWrite(store, ada, batch(insertEvent('held', n))),
+  )
+  await untilBlocked()
+  expect(await runWrite(store, bob, batch(insertSession('free')))).toMatchObject({
+    txid: expect.any(Number),
+  })
+  await holder.query('ROLLBACK')
+  holder.release()
+  const outcomes = await Promise.all(writes)
+  const codes = outcomes.map((outcome) => ('error' in outcome ? outcome.error.code : 'ok'))
+  expect(codes.filter((code) => code === 'ok')).toHaveLength(5)
+  expect(codes.filter((code) => code === 'rate_limited')).toHaveLength(35)
+  await close()
+})
