@@ -59,11 +59,11 @@ interface Samples {
 async function measure({ rounds, note }: BenchContext, roundTripMs: number): Promise<Samples> {
   return withPostgres(async ({ url }) => {
     await migrate({ database: url })
-    const store = createSessionStore({ database: url })
+    const store = createSessionStore({ database: url, requestLimits: false })
     const shapeServer = await createShapeServer({ database: url })
     const { url: electricUrl } = await shapeServer.listen()
     const authenticate = () => principal
-    const shapes = createShapeProxy({ electricUrl, authenticate })
+    const shapes = createShapeProxy({ electricUrl, authenticate, limits: false })
     const writes = createWriteHandler({ store, authenticate })
     const app = await serve(async (request) => {
       await delay(roundTripMs / 2)

@@ -200,7 +200,9 @@ async function updateAll(postgres: BenchPostgres, store: SessionStore) {
 async function openViewer(databaseUrl: string) {
   const shapeServer = await createShapeServer({ database: databaseUrl })
   const { url: electricUrl } = await shapeServer.listen()
-  const app = await serve(createShapeProxy({ electricUrl, authenticate: () => principal }))
+  const app = await serve(
+    createShapeProxy({ electricUrl, authenticate: () => principal, limits: false }),
+  )
   const bodies: Promise<Bytes>[] = []
   const db = createSessionCollections({
     electricUrl: `${app.url}/api/shapes`,

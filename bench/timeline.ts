@@ -52,6 +52,7 @@ async function run(context: BenchContext): Promise<Comparison[]> {
     const proxy = createShapeProxy({
       electricUrl: shapes.url,
       authenticate: () => ({ tenantId: 'acme', userId: 'ada' }),
+      limits: false,
     })
     const server = await serveHandler(proxy)
     const electricUrl = `${server.url}/shapes`

@@ -9,7 +9,11 @@ const { databaseUrl, lines, outputLength } = JSON.parse(
 const megabytes = (bytes: number) => Math.round(bytes / 1e6)
 const ada = { tenantId: 'acme', userId: 'ada' }
 
-const store = createSessionStore({ database: databaseUrl, uploads: { maxBytes: 1e9 } })
+const store = createSessionStore({
+  database: databaseUrl,
+  uploads: { maxBytes: 1e9 },
+  requestLimits: false,
+})
 const worker = store.startWorker({ pollMs: 50 })
 await ingest('warm-up', 2_000)
 globalThis.gc?.()

@@ -11,6 +11,7 @@ const app = await serve(
   createShapeProxy({
     electricUrl,
     authenticate: () => ({ tenantId: 'tenant-1', userId: 'user-1' }),
+    limits: false,
   }),
 )
 serveParent(app.url, async () => {

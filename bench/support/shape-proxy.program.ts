@@ -12,6 +12,7 @@ const server = serve({
     electricUrl,
     shapes: proxiedShapes,
     authenticate: () => ({ tenantId: 'tenant-1', userId: 'user-1' }),
+    limits: false,
   }),
 })
 await server.ready()

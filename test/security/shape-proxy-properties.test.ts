@@ -67,6 +67,7 @@ async function askedFor(who: Principal, requestUrl: string) {
     electricUrl: 'http://electric.test',
     secret: SECRET,
     authenticate: () => who,
+    limits: false,
     fetchClient: async (input) => {
       asked.push(new URL(String(input)))
       return new Response('[]')

@@ -26,6 +26,8 @@ test('createShapeProxy', () => {
     authenticate: () => null,
     logger: (entry) => expectTypeOf(entry).toEqualTypeOf<ShapeLogEntry>(),
   })
+  createShapeProxy({ electricUrl, authenticate, limits: false })
+  createShapeProxy({ electricUrl, authenticate, limits: { maxConcurrent: 9, maxWaiting: 9 } })
   // @ts-expect-error `authenticate` is required
   createShapeProxy({ electricUrl })
   createShapeProxy({

@@ -51,6 +51,11 @@ describe('createSessionStore', () => {
     createSessionStore({ database: new URL('postgres://db.test/app') })
     // @ts-expect-error no such limit
     createSessionStore({ database: pool, limits: { maxMessages: 1 } })
+    createSessionStore({ database: pool, requestLimits: false })
+    createSessionStore({ database: pool, requestLimits: { searches: { maxConcurrent: 1 } } })
+    // @ts-expect-error there is no such kind of request
+    createSessionStore({ database: pool, requestLimits: { queries: false } })
+    expectTypeOf(store.limiters.searches.run(ann, async () => 1)).toEqualTypeOf<Promise<number>>()
   })
 
   test('requires the principal type of its policy', () => {

@@ -148,7 +148,22 @@ export function createShapeProxy<P extends Principal = Principal>(
     } finally {
       markUpstreamEnd(progress)
     }
-    return answerFrom(upstream, { live: progress.live, isHead: request.method === 'HEAD' })
+    const answered = await answerFrom(upstream, {
+      live: progress.live,
+      isHead: request.method === 'HEAD',
+    })
+    if (!upstreamRequest.isEventStream) return answered
+    return { ...answered, response: whileAllowed(answered.response, () => isAllowed()) }
+
+    async function isAllowed(): Promise<boolean> {
+      const again = startProgress(request.method)
+      try {
+        const next = await resolveRequest(await identify(request, again), request, again)
+        return next.url === upstreamRequest.url
+      } catch {
+        return false
+      }
+    }
   }
 
   /** A separate function, so that its locals are not kept in memory while a live request waits. */
@@ -156,7 +171,7 @@ export function createShapeProxy<P extends Principal = Principal>(
     principal: P,
     request: Request,
     progress: RequestProgress,
-  ): Promise<UpstreamRequest> {
+  ): Promise<UpstreamRequest & { readonly isEventStream: boolean }> {
     const url = new URL(request.url)
     progress.shape = shapeNameOf(url)
     const query = readShapeQuery(url.search)
@@ -164,6 +179,7 @@ export function createShapeProxy<P extends Principal = Principal>(
     const subset = await readSubset(request, query, shape)
     progress.live = query.protocol.get('live') === 'true'
     return {
+      isEventStream: query.protocol.has('live_sse') || query.protocol.has('experimental_live_sse'),
       url: upstreamUrl(shape, query.protocol),
       ...methodAndBody(request, subset),
       signal: request.signal,
@@ -221,6 +237,25 @@ function watchEnd(response: Response, client: AbortSignal, onEnd: () => void): R
   const body = new ReadableStream(passOn(response.body, { onEnd: end }))
   const { status, headers } = response
   return new Response(body, { status, headers })
+}
+
+/**
+ * Passes on a stream of events as long as the client may still see the shape. It is checked before every
+ * chunk, as each poll would be: the engine itself keeps a stream open for a minute.
+ */
+function whileAllowed(response: Response, isAllowed: () => Promise<boolean>): Response {
+  if (response.body === null) return response
+  const reader = response.body.getReader()
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await reader.read()
+      if (!done && (await isAllowed())) return controller.enqueue(value)
+      await reader.cancel()
+      controller.close()
+    },
+    cancel: (reason) => reader.cancel(reason),
+  })
+  return new Response(body, { status: response.status, headers: response.headers })
 }
 
 /** A subset is sent as a body even when it came in the query, so it is neither cut off nor logged. */

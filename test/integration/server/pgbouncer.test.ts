@@ -29,6 +29,7 @@ describe.runIf(hasPgBouncer)('behind PgBouncer in transaction mode', () => {
         const { database: client, close } = openDatabase(driver, pooler.url)
         const store = createSessionStore({
           database: client,
+          requestLimits: false,
           ...(prepare !== undefined && { prepare }),
         })
         const prefix = `${driver}-${prepare}`

@@ -14,7 +14,7 @@ let fixture: StoreFixture
 let search: StoreFixture['store']['searchEvents']
 
 beforeAll(async () => {
-  fixture = await startStore()
+  fixture = await startStore({ requestLimits: false })
   search = fixture.store.searchEvents
   const at = (minute: number) => `2026-01-01T10:${String(minute).padStart(2, '0')}:00Z`
   await fixture.write(

@@ -10,7 +10,7 @@ let fixture: StoreFixture
 let pool: Pool
 
 beforeAll(async () => {
-  fixture = await startStore()
+  fixture = await startStore({ requestLimits: false })
   pool = createTestPool(fixture.url)
   // Of a table that is nothing but this session, reading all is best.
   const sessions = ['a', 'b', 'long', 'z']

@@ -29,7 +29,7 @@ const events = Array.from({ length: 60 }, (_, place) => Math.floor(place * 1.5))
 }))
 
 beforeAll(async () => {
-  fixture = await startStore()
+  fixture = await startStore({ requestLimits: false })
   await fixture.write(
     ada,
     insertSession('private'),

@@ -45,6 +45,7 @@ export async function createWorld({ longPollMs = 20_000 } = {}): Promise<World> 
         shapes: appShapes,
         subsets: true,
         authenticate: principalOf,
+        limits: false,
         ...options,
       }),
     async close() {

@@ -80,7 +80,7 @@ test('a batch counts as the polls that it carries, before they are authenticated
   })
   const polls = Array.from({ length: 200 }, (_, n) => ({
     shape: 'sessions',
-    query: `live=true&offset=0_0&handle=h${n}&audience=user:ann`,
+    query: `live=true&offset=0_0&handle=h${n}`,
   }))
   const post = async () => {
     const response = await proxy(
