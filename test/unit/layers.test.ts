@@ -33,7 +33,7 @@ const MAY_KNOW: Record<string, readonly string[]> = {
     'server/http',
   ],
   legacy: ['schema', 'writes', 'timeline', 'server', 'server/http'],
-  ops: ['schema', 'writes', 'server', 'server/http'],
+  ops: ['schema', 'access', 'shapes', 'writes', 'server', 'server/http'],
   // The mock answers through the real proxy, so that the two cannot disagree.
   testing: [
     'schema',

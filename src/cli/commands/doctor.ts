@@ -1,5 +1,8 @@
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { DoctorOptions, Finding } from '../../ops/index.ts'
+import type { ShapeRegistry } from '../../shapes/define-shape.ts'
 import { colorsFor } from '../colors.ts'
 import { formatFinding, summarizeFindings } from '../format-findings.ts'
 import { collect, databaseUrlOption } from '../options.ts'
@@ -20,6 +23,7 @@ interface CommandOptions
   readonly proxyUrl?: string
   readonly header?: readonly [string, string][]
   readonly table?: readonly string[]
+  readonly shapes?: string
   readonly strict?: true
   readonly json?: true
 }
@@ -43,6 +47,7 @@ export function doctorCommand(): Command {
     .option('--app-role <role>', 'the app’s role (default: session_db_app)')
     .option('--stream-id <id>', 'Electric’s ELECTRIC_REPLICATION_STREAM_ID (default: default)')
     .option('--table <table>', 'your own table that shapes read; repeatable', collect(String))
+    .option('--shapes <file>', 'module that exports the app’s shapes, as `shapes` or default')
     .option('--electric-metrics-url <url>', 'Electric’s Prometheus metrics')
     .option('--prometheus-url <url>', 'the Prometheus that scrapes them')
     .option('--directory <dir>', 'the app’s directory (default: the working directory)')
@@ -56,10 +61,10 @@ export function doctorCommand(): Command {
 }
 
 async function run(options: CommandOptions, command: Command): Promise<void> {
-  const { databaseUrl, proxyUrl, header, table, strict, json, ...rest } = options
-  if (!databaseUrl && !rest.electricUrl && !proxyUrl) {
+  const { databaseUrl, proxyUrl, header, table, shapes, strict, json, ...rest } = options
+  if (!databaseUrl && !rest.electricUrl && !proxyUrl && !shapes) {
     return command.error(
-      'nothing to check: set DATABASE_URL and ELECTRIC_URL, or pass --proxy-url; `session-db dev` prints both variables',
+      'nothing to check: set DATABASE_URL and ELECTRIC_URL, or pass --proxy-url or --shapes; `session-db dev` prints both variables',
     )
   }
   const { runDoctor } = await import('../../ops/index.ts')
@@ -67,6 +72,7 @@ async function run(options: CommandOptions, command: Command): Promise<void> {
     ...rest,
     database: databaseUrl,
     ...(table !== undefined && { extraTables: table }),
+    ...(shapes !== undefined && { shapes: await loadShapes(shapes, command) }),
     ...(proxyUrl !== undefined && {
       proxy: { url: proxyUrl, headers: header && Object.fromEntries(header) },
     }),
@@ -79,6 +85,22 @@ async function run(options: CommandOptions, command: Command): Promise<void> {
   }
   const failing = strict ? ['error', 'warning'] : ['error']
   if (findings.some(({ level }) => failing.includes(level))) process.exitCode = 1
+}
+
+/** Imports the app's shapes. Node runs modules in TypeScript from version 22.18 on. */
+async function loadShapes(file: string, command: Command): Promise<ShapeRegistry<never>> {
+  const url = pathToFileURL(resolve(file)).href
+  const loaded: { shapes?: unknown; default?: unknown } = await import(url).catch((error) =>
+    command.error(`cannot load ${file}: ${error instanceof Error ? error.message : error}`),
+  )
+  const shapes = loaded.shapes ?? loaded.default
+  if (isRegistry(shapes)) return shapes
+  return command.error(`${file} exports no shapes: export { name: defineShape(…) } as \`shapes\``)
+}
+
+function isRegistry(value: unknown): value is ShapeRegistry<never> {
+  if (typeof value !== 'object' || value === null) return false
+  return Object.values(value).every((shape) => typeof shape?.rows === 'function')
 }
 
 function printer(): (findings: readonly Finding[]) => void {

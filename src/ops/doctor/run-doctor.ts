@@ -2,6 +2,7 @@ import type { ClientBase } from 'pg'
 import { SessionDbError } from '../../errors.ts'
 import { withClient } from '../../server/connections.ts'
 import { checkDatabaseUrl } from '../../server/database-failure.ts'
+import type { ShapeRegistry } from '../../shapes/define-shape.ts'
 import { setupNames } from '../electric-setup/names.ts'
 import type { Finding } from '../finding.ts'
 import { checkSlot } from '../replication-slot.ts'
@@ -11,6 +12,7 @@ import { checkPackages } from './package-checks.ts'
 import { checkPrometheus } from './prometheus-checks.ts'
 import { checkProxy, type ProxyTarget } from './proxy-checks.ts'
 import { checkSetup } from './setup-checks.ts'
+import { checkShapes } from './shape-checks.ts'
 
 /** The parts of the stack to check. A part without its option is reported as skipped. */
 export interface DoctorOptions {
@@ -27,6 +29,10 @@ export interface DoctorOptions {
   readonly electricSecret?: string | undefined
   /** The app's shape route, and headers of a signed-in user. */
   readonly proxy?: ProxyTarget | undefined
+  /** The shapes that the app's proxy serves. */
+  readonly shapes?: ShapeRegistry<never> | undefined
+  /** Properties of the app's principal that its shapes need, beside tenant, user and groups. */
+  readonly principal?: Readonly<Record<string, unknown>> | undefined
   /** Electric's metrics URL. */
   readonly electricMetricsUrl?: string | undefined
   /** The Prometheus that scrapes Electric. */
@@ -40,8 +46,8 @@ export interface DoctorOptions {
 }
 
 /**
- * Checks Postgres, Electric, the app's shape route and the installed packages for known problems.
- * Changes nothing.
+ * Checks Postgres, Electric, the app's shape route, its shapes and the installed packages for known
+ * problems. Changes nothing.
  *
  * @returns one finding per check, in a fixed order. A failing check is a finding, never an exception.
  * @example
@@ -77,6 +83,10 @@ function checks(options: DoctorOptions): Check[] {
       proxy === undefined
         ? skipped('proxy-auth', 'pass --proxy-url to check the app’s shape route')
         : checkProxy(proxy),
+    async () =>
+      options.shapes === undefined
+        ? skipped('shapes', 'pass --shapes with the module of your shapes to check their cost')
+        : checkShapes(options.shapes, options.principal),
     () => checkPrometheus({ url: electricMetricsUrl, prometheusUrl }),
     () => checkPackages(options.directory ?? process.cwd()),
   ]

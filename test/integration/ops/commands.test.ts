@@ -76,6 +76,35 @@ describe('doctor', () => {
   })
 })
 
+test('doctor checks the cost of the shapes in a module', async () => {
+  const directory = await directories.create()
+  const file = join(directory, 'shapes.ts')
+  const library = JSON.stringify(join(import.meta.dirname, '../../../src/shapes/index.ts'))
+  await writeFile(
+    file,
+    `import { defineShape, where } from ${library}
+     const columns = { id: { name: 'id', type: 'text', synced: true } } as never
+     const of = (user: string) => ({ table: 'members', select: 'note_id', where: where.eq('user_id', user) })
+     export const shapes = {
+       notes: defineShape({ table: 'notes', columns, rows: ({ userId }) => where.inArray('id', of(userId)) }),
+     }`,
+  )
+  const { stdout } = await run('doctor', '--shapes', file, '--json')
+  expect(JSON.parse(stdout)).toContainEqual({
+    check: 'shape-audience',
+    level: 'warning',
+    message: expect.stringContaining("'notes' selects shared rows by the user"),
+    fix: expect.stringContaining('docs/own-shapes.md'),
+  })
+  const wrong = join(directory, 'wrong.ts')
+  await writeFile(wrong, 'export const shapes = 1')
+  const refused = await run('doctor', '--shapes', wrong)
+  expect([refused.code, refused.stderr]).toEqual([
+    2,
+    expect.stringContaining('wrong.ts exports no shapes'),
+  ])
+})
+
 test('doctor exits with 2 if there is nothing to check', async () => {
   const { code, stderr } = await runWith({ DATABASE_URL: undefined }, 'doctor')
   expect([code, stderr]).toEqual([2, expect.stringContaining('nothing to check: set DATABASE_URL')])
