@@ -6,6 +6,7 @@ import { doctorCommand } from './commands/doctor.ts'
 import { exportCommand } from './commands/export.ts'
 import { importCommand } from './commands/import.ts'
 import { migrateCommand } from './commands/migrate.ts'
+import { rederiveCommand } from './commands/rederive.ts'
 import { retentionCommand } from './commands/retention.ts'
 import { setupElectricCommand } from './commands/setup-electric.ts'
 import { reportFailure } from './failure.ts'
@@ -48,6 +49,7 @@ function createProgram(): Command {
     setupElectricCommand(),
     doctorCommand(),
     retentionCommand(),
+    rederiveCommand(),
   ]
   for (const command of commands) program.addCommand(command)
   for (const command of [program, ...program.commands]) {

@@ -21,6 +21,7 @@ export type {
   ContentStore,
 } from './uploads/content/content-store.ts'
 export type { NewUpload, SessionContent, SessionUploads } from './uploads/create-uploads.ts'
+export { type RederiveOptions, rederiveSessions } from './uploads/derivation/rederive.ts'
 export type { SessionWorker, SessionWorkerOptions } from './uploads/derivation/worker.ts'
 export { createUploadHandler, type UploadHandlerOptions } from './uploads/handler/upload-handler.ts'
 export {

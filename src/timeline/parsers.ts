@@ -26,6 +26,12 @@ export const timelineParsers: readonly TimelineParser[] = [
   textParser,
 ]
 
+/** Puts an app's own parsers before the built-in ones. One with the name of a built-in one replaces it. */
+export function withOwnParsers(own: readonly TimelineParser[] = []): readonly TimelineParser[] {
+  const names = new Set(own.map(({ name }) => name))
+  return [...own, ...timelineParsers.filter(({ name }) => !names.has(name))]
+}
+
 /**
  * Picks the parser with the highest confidence. Ties go to the first, no confidence at all to the last.
  *

@@ -5,6 +5,7 @@ import {
   planElectricSetup,
   type RetentionPolicy,
   type RetentionResult,
+  rederiveSessions,
   runDoctor,
   runRetention,
   scheduleRetention,
@@ -29,6 +30,14 @@ test('runDoctor', () => {
   expectTypeOf(runDoctor({ database: url, electricUrl: url })).resolves.toEqualTypeOf<Finding[]>()
   // @ts-expect-error the doctor opens its own connections, from a URL
   runDoctor({ database })
+})
+
+test('rederiveSessions', () => {
+  expectTypeOf(rederiveSessions({ database, tenantId: 'acme' })).resolves.toEqualTypeOf<{
+    sessions: number
+  }>()
+  // @ts-expect-error it needs a database
+  rederiveSessions({ tenantId: 'acme' })
 })
 
 test('runRetention and scheduleRetention', () => {

@@ -1,5 +1,7 @@
 import { defaultAccess, type SessionAccess } from '../../access/access.ts'
 import type { ChatMessage, Principal } from '../../schema/index.ts'
+import type { TimelineParser } from '../../timeline/parser.ts'
+import { withOwnParsers } from '../../timeline/parsers.ts'
 import type { FindSecrets } from '../../timeline/secrets.ts'
 import { parseWriteBatch } from '../../writes/batch.ts'
 import { checkLimits, defaultLimits, type WriteLimits } from '../../writes/limits.ts'
@@ -73,6 +75,11 @@ export interface SessionStoreOptions<P extends Principal = Principal> {
    * new contents, and the others stay readable.
    */
   readonly contents?: ContentStore | readonly ContentStore[]
+  /**
+   * The app's own parsers of logs, tried before the built-in ones. When a parser's version rises, the
+   * worker derives its timelines again. Give all processes the same ones.
+   */
+  readonly parsers?: readonly TimelineParser[]
   /**
    * Finds secrets in logs and in timeline events. They are masked before they are stored, and counted in
    * the session's `redactions`. `findSecrets` finds common ones. Default: nothing is masked.
@@ -216,6 +223,7 @@ export function createSessionStore<P extends Principal = Principal>(
     ...reading,
     contents: createContentStores(pool, options.contents),
     limits: { ...defaultUploadLimits, ...options.uploads },
+    parsers: withOwnParsers(options.parsers),
     redact: options.redact,
     onError,
   }

@@ -6,6 +6,8 @@ import type { Principal } from '../../schema/principal.ts'
 import { problemIn, validate } from '../../schema/validate.ts'
 import { LogError, readLog, refusalOf } from '../../timeline/content.ts'
 import { storableText } from '../../timeline/events.ts'
+import type { TimelineParser } from '../../timeline/parser.ts'
+import { withOwnParsers } from '../../timeline/parsers.ts'
 import type { FindSecrets } from '../../timeline/secrets.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { inCopyTransaction } from '../connections.ts'
@@ -26,6 +28,8 @@ export type SessionLog = {
   readonly visibility?: 'private' | 'tenant'
   /** Default: `upload`. */
   readonly source?: 'upload' | 'bundled' | 'external'
+  /** Own parsers, tried before the built-in ones. */
+  readonly parsers?: readonly TimelineParser[]
   /** Finds secrets to mask before the log is stored, such as `findSecrets`. Compressed logs are unpacked. */
   readonly redact?: FindSecrets
 } & ({ readonly path: string } | { readonly stream: AsyncIterable<Uint8Array> })
@@ -65,9 +69,9 @@ export async function ingestSessionLog(
     if (created) {
       await lockContent(client, tenantId, `pg:${key.sha256}`)
       await putContent(client, key, content)
-      const derivedBy = await deriveContent(client, { tenantId, sessionId }, content.read()).catch(
-        refuse,
-      )
+      const derivedBy = await deriveContent(client, { tenantId, sessionId }, content.read(), {
+        parsers: withOwnParsers(log.parsers),
+      }).catch(refuse)
       await client.query(
         `INSERT INTO session_uploads (tenant_id, session_id, state, total_bytes, derived_by)
          VALUES ($1, $2, 'done', $3, $4)`,

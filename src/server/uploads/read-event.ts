@@ -6,7 +6,7 @@ import { HEAD_BYTES, isPlainText, readLog } from '../../timeline/content.ts'
 import type { EventDraft } from '../../timeline/events.ts'
 import { storableText } from '../../timeline/events.ts'
 import { isRecord, parseJson, readJsonLine } from '../../timeline/json.ts'
-import { timelineParsers } from '../../timeline/parsers.ts'
+import type { TimelineParser } from '../../timeline/parser.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import type { UploadContext } from './upload-state.ts'
 
@@ -50,7 +50,10 @@ export async function readEvent<P extends Principal>(
   const { contentRef, format, ...event } = row
   const raw =
     contentRef === null ? null : await readLines(context, principal, contentRef, event.data)
-  return { ...event, raw, text: raw === null ? event.text : wholeText(event.text, raw, format) }
+  if (raw === null) return { ...event, raw }
+  const { parsers } = context
+  const parser = parsers.find((each) => each.format === format) ?? parsers.at(-1)
+  return { ...event, raw, text: wholeText(event.text, raw, parser) }
 }
 
 async function readLines<P extends Principal>(
@@ -92,13 +95,17 @@ async function* rangeOf(
 }
 
 /** Returns the text that a preview was cut from; the preview where the lines don't contain it. */
-function wholeText(preview: string | null, raw: string, format: string): string | null {
+function wholeText(
+  preview: string | null,
+  raw: string,
+  parser: TimelineParser | undefined,
+): string | null {
   const cut = /… \[(\d{1,12}) more characters\]$/.exec(preview ?? '')
   if (preview === null || cut === null) return preview
   const kept = preview.slice(0, cut.index)
   const length = kept.length + Number(cut[1])
   const isWhole = (text: string) => text.length === length && storableText(text).startsWith(kept)
-  for (const { text } of draftsOf(raw, format)) {
+  for (const { text } of draftsOf(raw, parser)) {
     if (text !== undefined && isWhole(text)) return storableText(text)
   }
   for (const part of readJsonLine(raw.trim().replace(/,$/, ''))) {
@@ -109,8 +116,7 @@ function wholeText(preview: string | null, raw: string, format: string): string 
 }
 
 /** Derives the lines again, alone and as the only message of a document. */
-function* draftsOf(raw: string, format: string): Generator<EventDraft> {
-  const parser = timelineParsers.find((each) => each.format === format) ?? timelineParsers.at(-1)
+function* draftsOf(raw: string, parser: TimelineParser | undefined): Generator<EventDraft> {
   const message = raw.trim().replace(/,$/, '')
   for (const text of [raw.trimEnd(), `{"messages":[${message}]}`, `[${message}]`]) {
     const run = parser?.create()

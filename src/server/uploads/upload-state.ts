@@ -2,6 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 import type { Pool } from 'pg'
 import type { Principal } from '../../schema/principal.ts'
 import type { SessionRow } from '../../schema/session.ts'
+import type { TimelineParser } from '../../timeline/parser.ts'
 import type { FindSecrets } from '../../timeline/secrets.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import type { RequestLimiters } from '../http/request-limits.ts'
@@ -30,6 +31,8 @@ export interface UploadContext<P extends Principal = Principal> {
   readonly contents: ContentStores
   readonly limiters: RequestLimiters
   readonly limits: UploadLimits
+  /** The parsers that derive timelines, the app's own first. */
+  readonly parsers: readonly TimelineParser[]
   /** Finds what is masked before it is stored. */
   readonly redact?: FindSecrets | undefined
   /** Called with errors whose cause the user is not shown. */

@@ -7,8 +7,10 @@ import {
   deriveTimeline,
   ingestSessionLog,
   migrate,
+  rederiveSessions,
   timelineParsers,
 } from '../../../src/server/index.ts'
+import { createSessionStore } from '../../../src/server/store/index.ts'
 import { freshDatabase } from '../../support/database.ts'
 
 const path = join(
@@ -73,6 +75,30 @@ test('docs/session-logs.md: a custom parser', async () => {
     }),
   })
   const chat = chunked('12:30:01 you> Fix the login\n\n12:30:02 bot> Done\n???\n')
+
+  const database = await freshDatabase()
+  onTestFinished(() => database.drop())
+  await migrate({ database: database.url })
+  const pool = new Pool({ connectionString: database.url })
+  onTestFinished(() => pool.end())
+  const databaseUrl = database.url
+
+  const store = createSessionStore({ database: databaseUrl, parsers: [chatParser] })
+
+  const principal = { tenantId: 'acme', userId: 'ada' }
+  await store.createSession(principal, { id: 's1', title: 'chat', originalName: 'chat' })
+  await store.uploadContent(principal, 's1', chunked('12:30:01 you> Fix it\n'))
+  expect(await store.readEvent(principal, 's1', 0)).toMatchObject({ role: 'user', text: 'Fix it' })
+  await store.close()
+
+  const { sessions } = await rederiveSessions({
+    database: pool,
+    tenantId: 'acme',
+    format: 'other',
+    all: true,
+  })
+
+  expect(sessions).toBe(0)
 
   const own = deriveTimeline(chat, { parsers: [chatParser, ...timelineParsers] })
 

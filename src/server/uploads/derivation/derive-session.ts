@@ -2,14 +2,13 @@ import type { ClientBase } from 'pg'
 import type { SessionTotals } from '../../../schema/session.ts'
 import type { DerivedBatch, DerivedTimeline } from '../../../timeline/derive-timeline.ts'
 import { deriveTimeline } from '../../../timeline/derive-timeline.ts'
+import type { TimelineParser } from '../../../timeline/parser.ts'
 import type { TimelineSummary } from '../../../timeline/summary.ts'
 import type { ContentStores } from '../content/postgres-content-store.ts'
 import { missingContent } from '../content/postgres-content-store.ts'
 import { openEventWriter } from './events.ts'
 import type { DerivationJob, JobProgress } from './jobs.ts'
-
-/** Raised by every change that derives other events from the same bytes. */
-const DERIVATION_VERSION = 'session-db/5'
+import { derivedByOf } from './stale.ts'
 
 interface SessionContent {
   readonly content_ref: string | null
@@ -22,15 +21,15 @@ interface SessionContent {
  * events and leaves the app's own.
  *
  * @param onProgress called for every chunk read; an error it throws ends the derivation
- * @param maxBytes largest size of a compressed content after unpacking
- * @returns the version stored with the events as `derived_by`
+ * @param options how content is read
+ * @returns the version stored as `derived_by`
  */
 export async function deriveSession(
   client: ClientBase,
   contents: ContentStores,
   { tenantId, sessionId }: DerivationJob,
   onProgress: (progress: JobProgress) => void,
-  maxBytes?: number,
+  options: DeriveOptions = {},
 ): Promise<string> {
   const { rows } = await client.query<SessionContent>(
     'SELECT content_ref, content_bytes FROM sessions WHERE tenant_id = $1 AND id = $2',
@@ -49,29 +48,35 @@ export async function deriveSession(
   const onEvents = (stored: number) => {
     events = stored
   }
-  return deriveContent(client, { tenantId, sessionId }, counted, { onEvents, maxBytes })
+  return deriveContent(client, { tenantId, sessionId }, counted, { ...options, onEvents })
+}
+
+/** How a content is read. */
+interface DeriveOptions {
+  /** Largest size of a compressed content after unpacking. */
+  readonly maxBytes?: number | undefined
+  /** Parsers to choose from. Default: the built-in ones. */
+  readonly parsers?: readonly TimelineParser[] | undefined
 }
 
 /**
  * Derives a session's timeline from bytes that the caller reads, wherever the content is stored.
  *
  * @param options.onEvents called with the number of events stored so far
- * @param options.maxBytes largest size of a compressed content after unpacking
  * @throws LogError for content that can't become a timeline.
  */
 export async function deriveContent(
   client: ClientBase,
   { tenantId, sessionId }: Pick<DerivationJob, 'tenantId' | 'sessionId'>,
   content: AsyncIterable<Uint8Array>,
-  options: {
-    readonly onEvents?: (stored: number) => void
-    readonly maxBytes?: number | undefined
-  } = {},
+  options: DeriveOptions & { readonly onEvents?: (stored: number) => void } = {},
 ): Promise<string> {
-  const derivedBy = DERIVATION_VERSION
-  const writer = await openEventWriter(client, { tenantId, sessionId, derivedBy })
-  const { maxBytes } = options
-  const timeline = deriveTimeline(content, maxBytes === undefined ? {} : { maxBytes })
+  const writer = await openEventWriter(client, { tenantId, sessionId, derivedBy: 'session-db' })
+  const { maxBytes, parsers } = options
+  const timeline = deriveTimeline(content, {
+    ...(maxBytes !== undefined && { maxBytes }),
+    ...(parsers !== undefined && { parsers }),
+  })
   await storeBatches(timeline, {
     prepare: (batch) => writer.prepare(batch),
     async store(lines, { amendments, progress }) {
@@ -82,7 +87,7 @@ export async function deriveContent(
   })
   await writer.end()
   await switchToReady(client, tenantId, sessionId, timeline.summary)
-  return derivedBy
+  return derivedByOf(timeline.summary.parser)
 }
 
 async function* countBytes(

@@ -39,7 +39,8 @@ export async function claimJob(
        SELECT tenant_id, session_id FROM session_uploads
        WHERE state = 'queued' AND due_at <= now()
          AND ($3::text IS NULL OR tenant_id = $3 AND session_id = $4)
-       ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED
+       -- A timeline that is derived again waits for those that have none.
+       ORDER BY derived_by IS NOT NULL, due_at LIMIT 1 FOR UPDATE SKIP LOCKED
      )
      UPDATE session_uploads job
      SET lease = $1, attempts = job.attempts + 1, updated_at = now(),

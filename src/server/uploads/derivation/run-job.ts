@@ -52,8 +52,10 @@ export async function runJob(
         heartbeat.progress = progress
         if (heartbeat.lost) throw new LeaseLostError()
       }
-      const { maxBytes } = context.limits
-      const derivedBy = await deriveSession(client, context.contents, job, onProgress, maxBytes)
+      const derivedBy = await deriveSession(client, context.contents, job, onProgress, {
+        maxBytes: context.limits.maxBytes,
+        parsers: context.parsers,
+      })
       await finishJob(client, job, derivedBy)
     })
   } catch (error) {

@@ -5,6 +5,7 @@ import type { UploadContext } from '../upload-state.ts'
 import { claimJob } from './jobs.ts'
 import { runJob } from './run-job.ts'
 import { forgetGarbage, lockContent } from './seal-content.ts'
+import { queueRederivations } from './stale.ts'
 
 export interface SessionWorkerOptions {
   /** Jobs processed in parallel. Default: 1. */
@@ -17,6 +18,11 @@ export interface SessionWorkerOptions {
   readonly progressMs?: number
   /** Interval of sweeps for unreferenced contents, in ms. Default: 60,000. */
   readonly sweepMs?: number
+  /**
+   * Derives timelines again that an older version of a parser has derived, after new uploads. Default:
+   * true; `session-db rederive` does the same on demand.
+   */
+  readonly rederive?: boolean
   /** An upload without progress for this long is failed, in ms. Default: one day. */
   readonly abandonedAfterMs?: number
 }
@@ -41,6 +47,7 @@ export function startWorker(
     progressMs = Math.min(1_000, leaseMs / 3),
     sweepMs = 60_000,
     abandonedAfterMs = DAY_MS,
+    rederive = true,
   } = options
   const stopping = new AbortController()
   const sleepers = new Set<() => void>()
@@ -66,8 +73,15 @@ export function startWorker(
   async function sweeper(): Promise<void> {
     while (!stopping.signal.aborted) {
       await sweep(context, { abandonedAfterMs }).catch(context.onError)
+      if (rederive) await queueStale().catch(context.onError)
       await pause(sweepMs)
     }
+  }
+
+  /** Queues few at a time, so that the queue stays short for `session-db rederive` and for people. */
+  async function queueStale(): Promise<void> {
+    const queued = await queueRederivations(context.pool, context.parsers, {}, BATCH)
+    if (queued.length > 0) wake()
   }
 
   function pause(milliseconds: number): Promise<void> {
@@ -103,6 +117,11 @@ const GRACE_MS = 60 * 60 * 1_000
 const ABANDONED = 'The upload was not finished in time. Upload the file again.'
 
 interface SweepOptions {
+  /**
+   * Derives timelines again that an older version of a parser has derived, after new uploads. Default:
+   * true; `session-db rederive` does the same on demand.
+   */
+  readonly rederive?: boolean
   /** An upload without progress for this long is failed, in ms. */
   readonly abandonedAfterMs: number
   /** Age of a garbage mark before the content is deleted, in ms. Default: one hour. */
