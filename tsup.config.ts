@@ -25,6 +25,7 @@ const browserFiles = {
   'create-id': 'src/collections/create-id.ts',
   'create-session-collections': 'src/collections/create-session-collections.ts',
   'create-outbox': 'src/collections/outbox/create-outbox.ts',
+  'create-persistence': 'src/collections/persistence/create-persistence.ts',
   'stream-message': 'src/collections/actions/stream-message.ts',
   'upload-session': 'src/collections/upload/upload-session.ts',
   'timeline-query': 'src/collections/windows/timeline-query.ts',

@@ -8,6 +8,7 @@ import { createWriteQueue } from './actions/write-queue.ts'
 import { type AppShapes, createAppShapes, type GetAppShape } from './app-shapes.ts'
 import { UNKNOWN } from './optimistic/optimistic-rows.ts'
 import { connectOutbox } from './outbox/outbox.ts'
+import { persistStream } from './persistence/persistence.ts'
 import type {
   NoShapes,
   SessionCollections,
@@ -52,6 +53,7 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
     running,
     fetchClient: connection.fetch,
     network: connection.network,
+    persist: options.persistence && persistStream(options.persistence),
   }
   const native = createNativeMutations(() => context, options.handlers ?? {})
   const uploads = {
@@ -97,6 +99,7 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
     outbox?.close()
     connection.signOut(tellOthers)
     await Promise.all(inUse().map((stream) => stream.empty()))
+    await options.persistence?.clear()
     connection.reset()
     options.onSignedOut?.()
   }

@@ -27,6 +27,8 @@ export type { WriterIdentity } from './optimistic/optimistic-rows.ts'
 export { createOutbox } from './outbox/create-outbox.ts'
 export type { Outbox, OutboxEntry, OutboxOptions, OutboxStatus } from './outbox/outbox.ts'
 export type { OutboxFailure } from './outbox/outbox-storage.ts'
+export { createPersistence } from './persistence/create-persistence.ts'
+export type { Persistence, PersistenceOptions } from './persistence/persistence.ts'
 export type {
   MutationHandlers,
   NoShapes,

@@ -12,6 +12,7 @@ import type { SessionActions } from './actions/session-actions.ts'
 import type { AppShapeName, AppShapeRow, AppShapes, GetAppShape } from './app-shapes.ts'
 import type { WriterIdentity } from './optimistic/optimistic-rows.ts'
 import type { Outbox } from './outbox/outbox.ts'
+import type { Persistence } from './persistence/persistence.ts'
 import type { InsertOf, SessionScope, ThreadRef, ThreadScope } from './sources.ts'
 import type { StreamOptions } from './sync/stream-options.ts'
 import type { SyncStatusStore } from './sync/sync-status.ts'
@@ -80,6 +81,8 @@ export interface SessionCollectionsOptions<Shapes extends AppShapes = NoShapes> 
   readonly onError?: (error: SessionDbError) => void
   /** Keeps writes on this device while the server cannot be reached: `createOutbox({ identity })`. */
   readonly outbox?: Outbox
+  /** Shows rows of the last visit immediately after a reload: `createPersistence({ identity })`. */
+  readonly persistence?: Persistence
   /** How long an answered write may take to come back through the stream, in ms. Default 10,000. */
   readonly syncTimeoutMs?: number
   /** How long a collection without subscribers keeps syncing, in ms. Default 300,000. */

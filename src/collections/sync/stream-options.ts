@@ -16,11 +16,23 @@ export interface StreamOptions {
   readonly fetchClient: typeof fetch
   readonly network: Network
   readonly gcTime?: number
+  /** Keeps the rows of streams on this device. */
+  readonly persist?: PersistStream | undefined
   /** The streams that run now, of every collection. */
   readonly running: Set<SyncStream>
   /** Called with every error that ends a stream. */
   readonly onError?: (error: SessionDbError) => void
 }
+
+/** Returns the fetch of a stream that starts with the rows on this device. */
+export type PersistStream = (stream: {
+  readonly source: ShapeSource
+  /** The table whose rows it holds, or the name of the app's own shape. */
+  readonly collection: string
+  readonly status: WritableSyncStatus
+  /** Fetches from the server. */
+  readonly send: typeof fetch
+}) => typeof fetch
 
 /** The shape that a collection holds. */
 export interface ShapeSource {
@@ -48,13 +60,20 @@ const parser = {
   int8: Number,
 }
 
-/** Returns the options of Electric's client for the stream of one shape. */
+/**
+ * Returns the options of Electric's client for the stream of one shape.
+ *
+ * @param collection the table whose rows it holds, or the name of the app's own shape
+ */
 export function streamOptions(
   source: ShapeSource,
   options: StreamOptions,
   { status, stop, visibility }: StreamWatch,
+  collection: string,
 ): ShapeStreamOptions {
   const shape = describeShape(source)
+  const send = options.fetchClient
+  const kept = options.persist?.({ source, collection, status, send }) ?? send
   return {
     // Read when the stream starts: a server that renders the page has no origin to resolve against.
     get url() {
@@ -62,7 +81,7 @@ export function streamOptions(
     },
     params: source.params as unknown as NonNullable<ShapeStreamOptions['params']>,
     ...(options.headers === undefined ? {} : { headers: options.headers }),
-    fetchClient: watchFetch(options.fetchClient, options.network, shape, status),
+    fetchClient: watchFetch(kept, options.network, shape, status),
     parser: parser as unknown as NonNullable<ShapeStreamOptions['parser']>,
     columnMapper: columnMapperOf(source.columns),
     warnOnHttp: false,
@@ -154,7 +173,7 @@ function watchFetch(
         next = catchUp
       })
       const { ok, status: code, headers, body } = response
-      if (next === url) {
+      if (next === url || !ok) {
         if (ok) noteProgress(response, status)
         // Other codes end the stream, and its onError reports them.
         else if (code >= 500 || code === 429) noteFailure(shape, `answered ${code}`, status)
@@ -162,7 +181,7 @@ function watchFetch(
       }
       body?.cancel().catch(() => undefined)
       const hasMore = headers.get('electric-offset') !== status.get().offset
-      if (ok && !hasMore) status.update(upToDateNow())
+      if (!hasMore) status.update(upToDateNow())
       next = url
     }
   }

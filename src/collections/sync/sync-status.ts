@@ -42,6 +42,8 @@ export interface WritableSyncStatus extends SyncStatusStore {
 export type SyncStatusChanges = Partial<Omit<SyncStatus, 'connection'>> & {
   /** True from an error that ends the stream until its restart. */
   readonly isStopped?: boolean
+  /** True while the rows come from the device and the server has not confirmed them. */
+  readonly isRestored?: boolean
 }
 
 /** Returns the changes for a collection that has just become up to date. */
@@ -64,15 +66,18 @@ export function createSyncStatus(): WritableSyncStatus {
   const listeners = new Set<() => void>()
   let current = INITIAL
   let stopped = false
+  let restored = false
   return {
     get: () => current,
     subscribe(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
-    update({ isStopped = stopped, ...changes }) {
+    update({ isStopped = stopped, isRestored = restored, ...changes }) {
       stopped = isStopped
-      const next = { ...current, ...changes }
+      restored = isRestored
+      // The log on the device ends up to date as of when it was stored.
+      const next = { ...current, ...(restored && changes.isUpToDate ? {} : changes) }
       current = { ...next, connection: connectionOf(next, stopped) }
       // A live query starts its collection while a component renders, and React forbids updating
       // other components during a render. So listeners are called afterwards.

@@ -89,7 +89,12 @@ export function createSyncedCollection<Synced extends object>(
     autoIndex: 'eager',
     defaultIndexType: BasicIndex,
     ...(options.gcTime === undefined ? {} : { gcTime: options.gcTime }),
-    shapeOptions: streamOptions(source, options, { status, stop, visibility }),
+    shapeOptions: streamOptions(
+      source,
+      options,
+      { status, stop, visibility },
+      table?.name ?? source.shape,
+    ),
   })
   const sync = watchSync(electric.sync as SyncConfig<Row>, {
     shape: describeShape(source),
@@ -158,7 +163,13 @@ function watchSync(sync: SyncConfig<Row>, watched: Watched): SyncConfig<Row> {
       const params = showWhilePending(given)
       const { collection } = params
       evidence.start()
-      status.update({ status: 'loading', lastError: null, isUpToDate: false, isStopped: false })
+      status.update({
+        status: 'loading',
+        lastError: null,
+        isUpToDate: false,
+        isStopped: false,
+        isRestored: false,
+      })
       const stopListening = collection.on('status:change', (event) =>
         status.update({ status: event.status }),
       )
