@@ -2,11 +2,14 @@ import {
   type ChatMessage,
   type ChatThread,
   createId,
+  createPersistence,
   createSessionCollections,
   type MessageStream,
   type PendingRowWrite,
   type PendingUpload,
   type PendingWrite,
+  type Persistence,
+  type PersistenceOptions,
   type RowCollection,
   resumeMessage,
   type Session,
@@ -42,6 +45,15 @@ describe('createSessionCollections', () => {
       electricUrl: string
       writeAdapter: WriteAdapter
     }>().toExtend<SessionCollectionsOptions>()
+  })
+
+  test('takes a persistence', () => {
+    const persistence = createPersistence({ identity: { tenantId: 't1', userId: 'ann' } })
+    expectTypeOf(createPersistence).parameter(0).toEqualTypeOf<PersistenceOptions>()
+    expectTypeOf(persistence).toEqualTypeOf<Persistence>()
+    createSessionCollections({ electricUrl: '/api/shapes', writeAdapter, persistence })
+    // @ts-expect-error names are in a list
+    createPersistence({ identity: { tenantId: 't1', userId: 'ann' }, collections: 'sessions' })
   })
 
   test('reports wrong options where they are', () => {
