@@ -120,7 +120,7 @@ test('rows of a session that is no longer shared leave the page after the reload
   await site.store.write(ann, {
     id: crypto.randomUUID(),
     mutations: [
-      { collection: 'sessions', type: 'update', id: 's1', value: { visibility: 'tenant' } },
+      { collection: 'sessions', type: 'update', id: 's1', changes: { visibility: 'tenant' } },
     ],
   })
   const other = await browser.newContext()
@@ -134,7 +134,7 @@ test('rows of a session that is no longer shared leave the page after the reload
   await site.store.write(ann, {
     id: crypto.randomUUID(),
     mutations: [
-      { collection: 'sessions', type: 'update', id: 's1', value: { visibility: 'private' } },
+      { collection: 'sessions', type: 'update', id: 's1', changes: { visibility: 'private' } },
     ],
   })
   await load(page, '?user=ben')

@@ -1,6 +1,10 @@
 import 'fake-indexeddb/auto'
 import { expect, onTestFinished, test } from 'vitest'
-import { createOutbox, createSessionCollections } from '../../../src/collections/index.ts'
+import {
+  createOutbox,
+  createPersistence,
+  createSessionCollections,
+} from '../../../src/collections/index.ts'
 import type { WriteAdapter } from '../../../src/writes/index.ts'
 import { eventually } from '../../support/eventually.ts'
 
@@ -32,4 +36,24 @@ test('docs/offline.md', async () => {
     else await outbox.discard(batch.id)
   }
   expect(await outbox.entries()).toEqual([])
+})
+
+test('docs/offline.md: a reload without a wait', async () => {
+  const electricUrl = 'http://127.0.0.1:9/api/shapes'
+  const writeAdapter: WriteAdapter = async () => Promise.reject(new TypeError('offline'))
+  const identity = { tenantId: 'acme', userId: 'ann' }
+  const outbox = createOutbox({ identity })
+
+  const collections = ['sessions', 'chatThreads', 'chatMessages']
+  const persistence = createPersistence({ identity, collections })
+  const db = createSessionCollections({
+    electricUrl,
+    writeAdapter,
+    identity,
+    outbox,
+    persistence,
+  })
+  onTestFinished(() => db.cleanup())
+  expect(db.sessions.size).toBe(0)
+  await db.signOut()
 })
