@@ -1,4 +1,5 @@
 export type * from './chat/index.ts'
+export * from './chat/thread-path.ts'
 export * from './collections/actions/stream-message.ts'
 export * from './collections/create-id.ts'
 export * from './collections/create-session-collections.ts'

@@ -2,6 +2,7 @@
 
 export type { MessageStream, MessageStreamOptions } from './chat/message-stream.ts'
 export { type HistoryMessage, toModelMessages } from './chat/model-messages.ts'
+export * from './chat/thread-path.ts'
 export { type ErrorCode, SessionDbError } from './errors.ts'
 export * from './legacy/index.ts'
 export * from './ops/index.ts'

@@ -14,7 +14,8 @@ const chatMessageStatusSchema = z.enum(['streaming', 'complete', 'error'])
 
 /**
  * A row of `chat_messages`. The database assigns `position`, which orders a thread (1, 2, 3 …). `parts` are
- * AI SDK `UIMessage` parts.
+ * AI SDK `UIMessage` parts. `parentId` is the message that this one follows, of the same thread, or null for a
+ * first message. Messages with the same parent are alternatives, one of which the thread shows.
  */
 export const chatMessageRowSchema = /* @__PURE__ */ (() =>
   z.strictObject({
@@ -50,6 +51,7 @@ export const chatMessageInsertSchema = z.strictObject({
   role: chatMessageRoleSchema,
   content: textField,
   parts: z.optional(jsonArrayField),
+  /** The message it follows; null starts a branch of the whole thread. Default: the thread's head. */
   parentId: z.optional(z.nullable(idField)),
   clientMessageId: z.optional(z.nullable(idField)),
   status: z.optional(chatMessageStatusSchema),

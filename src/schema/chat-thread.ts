@@ -13,7 +13,11 @@ import {
 const chatThreadModeSchema = z.enum(['session', 'general'])
 const chatThreadStatusSchema = z.enum(['active', 'archived'])
 
-/** A row of `chat_threads`. The database maintains counts and preview. */
+/**
+ * A row of `chat_threads`. The database maintains counts and preview. `headId` is the last message of the branch
+ * that the thread shows: a new message follows it and becomes the head. `lastPosition` is the highest `position`
+ * that a message of the thread has had.
+ */
 export const chatThreadRowSchema = /* @__PURE__ */ (() =>
   z.strictObject({
     tenantId: idField,
@@ -27,6 +31,8 @@ export const chatThreadRowSchema = /* @__PURE__ */ (() =>
     lastPosition: countField,
     lastMessageAt: z.nullable(z.date()),
     lastMessagePreview: z.nullable(previewField),
+    headId: z.nullable(idField),
+    previousHeadId: z.nullable(idField),
     metadata: jsonObjectField,
     version: integerField,
     createdAt: z.date(),
@@ -35,9 +41,9 @@ export const chatThreadRowSchema = /* @__PURE__ */ (() =>
 
 export type ChatThreadRow = z.output<typeof chatThreadRowSchema>
 
-/** A thread in the browser: the row without the server's position counter. */
+/** A thread in the browser. */
 export const chatThreadSchema = /* @__PURE__ */ (() =>
-  z.omit(chatThreadRowSchema, { lastPosition: true }))()
+  z.omit(chatThreadRowSchema, { previousHeadId: true }))()
 
 export type ChatThread = z.output<typeof chatThreadSchema>
 
@@ -55,6 +61,8 @@ export const chatThreadInsertSchema = z.strictObject({
 export const chatThreadUpdateSchema = z.strictObject({
   title: z.optional(titleField),
   status: z.optional(chatThreadStatusSchema),
+  /** Shows another branch: the message it ends with. Null shows none; the next message then starts a new one. */
+  headId: z.optional(z.nullable(idField)),
   metadata: z.optional(jsonObjectField),
 })
 
@@ -71,9 +79,12 @@ export const chatThreadColumns = /* @__PURE__ */ (() =>
     title: column('title', 'text', { writable: 'always' }),
     status: column('status', 'text', { default: "'active'::text", writable: 'always' }),
     messageCount: column('message_count', 'integer', { default: '0' }),
-    lastPosition: column('last_position', 'bigint', { default: '0', synced: false }),
+    lastPosition: column('last_position', 'bigint', { default: '0' }),
     lastMessageAt: column('last_message_at', 'timestamp with time zone', { nullable: true }),
     lastMessagePreview: column('last_message_preview', 'text', { nullable: true }),
+    headId: column('head_id', 'text', { nullable: true, writable: 'update' }),
+    // The head before the last new message: that message's parent, for the statement that adds it.
+    previousHeadId: column('previous_head_id', 'text', { nullable: true, synced: false }),
     metadata: column('metadata', 'jsonb', { default: "'{}'::jsonb", writable: 'always' }),
     version: column('version', 'integer', { default: '1' }),
     createdAt: column('created_at', 'timestamp with time zone', { default: 'now()' }),

@@ -118,7 +118,8 @@ function plausible(
       const position = (thread?.lastPosition ?? 0) + 1
       const content = `Message ${id}`
       const sessionId = thread?.sessionId ?? 'unknown'
-      return { authorId: userId, role: 'user', content, position, sessionId }
+      const parentId = thread?.headId ?? null
+      return { authorId: userId, role: 'user', content, position, sessionId, parentId }
     }
   }
 }
@@ -172,8 +173,8 @@ function restoreThread(
 ): void {
   const counted = tables.chatThreads.get(keyOf({ tenantId, id }))
   if (counted === undefined) return
-  const { messageCount, lastPosition, lastMessageAt, lastMessagePreview } = given
-  const counters = { messageCount, lastPosition, lastMessageAt, lastMessagePreview }
+  const { messageCount, lastPosition, lastMessageAt, lastMessagePreview, headId } = given
+  const counters = { messageCount, lastPosition, lastMessageAt, lastMessagePreview, headId }
   const said = Object.fromEntries(
     Object.entries(counters).filter(([, value]) => value !== undefined),
   )

@@ -110,6 +110,8 @@ function applyMutation(
   if (permitted !== true || !isExpected(transaction, principal, mutation, currentVersion)) {
     throw refusal(mutation, index, { permitted, current: currentVersion })
   }
+  const problem = missingMessage(transaction, principal, mutation)
+  if (problem !== undefined) throw refusal(mutation, index, { permitted, current: null, problem })
   switch (mutation.type) {
     case 'insert':
       return insert(transaction, principal, mutation)
@@ -150,10 +152,30 @@ function insert(
   return { collection, type, id: row.id, version: 'version' in row ? row.version : null }
 }
 
-/** Finds the thread's message that was already stored under the same `clientMessageId`. */
-function storedTwin(
+/** Returns the property that refers to a message which the thread doesn't have. */
+function missingMessage(
   { tables }: Transaction,
   { tenantId }: Principal,
+  mutation: Mutation,
+): string | undefined {
+  const isThere = (threadId: string, id: string) =>
+    tables.chatMessages.get(keyOf({ tenantId, id }))?.threadId === threadId
+  if (mutation.collection === 'chatMessages' && mutation.type === 'insert') {
+    const { threadId, parentId } = mutation.value
+    if (storedTwin({ tables }, { tenantId }, mutation) !== undefined) return undefined
+    return parentId == null || isThere(threadId, parentId) ? undefined : 'parentId'
+  }
+  if (mutation.collection === 'chatThreads' && mutation.type === 'update') {
+    const { headId } = mutation.changes
+    return headId == null || isThere(mutation.id, headId) ? undefined : 'headId'
+  }
+  return undefined
+}
+
+/** Finds the thread's message that was already stored under the same `clientMessageId`. */
+function storedTwin(
+  { tables }: Pick<Transaction, 'tables'>,
+  { tenantId }: Pick<Principal, 'tenantId'>,
   mutation: Extract<Mutation, { type: 'insert' }>,
 ): Rows['chatMessages'] | undefined {
   if (mutation.collection !== 'chatMessages') return undefined

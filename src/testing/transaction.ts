@@ -187,7 +187,18 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
     if (collection === 'chatMessages') removeDeltas(row as Rows['chatMessages'])
     if (collection === 'sessions') removeChildren(row as Rows['sessions'])
     if (collection === 'chatThreads') removeMessages([row as ChatThreadRow])
-    if (collection === 'chatMessages') counters.deleted(row as Rows['chatMessages'])
+    if (collection === 'chatMessages') {
+      attachFollowers(row as Rows['chatMessages'])
+      counters.deleted(row as Rows['chatMessages'])
+    }
+  }
+
+  /** The messages that followed a deleted one follow its parent. */
+  function attachFollowers({ tenantId, id, parentId }: Rows['chatMessages']): void {
+    for (const message of tables.chatMessages.values()) {
+      if (message.tenantId !== tenantId || message.parentId !== id) continue
+      update('chatMessages', message, { parentId })
+    }
   }
 
   function removeChildren(session: Rows['sessions']): void {
@@ -341,6 +352,8 @@ function createMessageCounters(tables: Tables, updateThread: UpdateThread): Mess
       const counted = updateThread(thread, {
         messageCount: thread.messageCount + 1,
         lastPosition: Math.max(thread.lastPosition, message.position),
+        headId: message.id,
+        previousHeadId: thread.headId,
         ...(isNewest ? lastMessage(message) : {}),
       })
       if (isNewest) return
@@ -363,8 +376,13 @@ function createMessageCounters(tables: Tables, updateThread: UpdateThread): Mess
     deleted(message) {
       const thread = threadOf(message)
       if (thread === undefined) return
-      const newest = lastMessage(messagesOf(tables, thread).at(-1))
-      updateThread(thread, { messageCount: thread.messageCount - 1, ...newest })
+      const newest = messagesOf(tables, thread).at(-1)
+      const head = thread.headId === message.id ? message.parentId : thread.headId
+      updateThread(thread, {
+        messageCount: thread.messageCount - 1,
+        headId: head ?? newest?.id ?? null,
+        ...lastMessage(newest),
+      })
     },
   }
 }

@@ -1,5 +1,9 @@
 import { SessionDbError } from '../../errors.ts'
-import type { ChatMessageInsert, ChatMessageUpdate } from '../../schema/chat-message.ts'
+import type {
+  ChatMessage,
+  ChatMessageInsert,
+  ChatMessageUpdate,
+} from '../../schema/chat-message.ts'
 import type { ChatThreadInsert } from '../../schema/chat-thread.ts'
 import type { SessionInsert, SessionUpdate } from '../../schema/session.ts'
 import type { GrantRole } from '../../schema/session-grant.ts'
@@ -73,6 +77,19 @@ export interface SessionActions {
   deleteThread(id: string, guard?: WriteGuard): PendingRowWrite
   appendMessage(message: NewMessage): PendingRowWrite
   updateMessage(id: string, changes: ChatMessageUpdate, guard?: WriteGuard): PendingRowWrite
+  /**
+   * Puts another version beside a message, and shows it: both stay, and so do the messages that followed the first.
+   * Answer the new one as you answer a new message.
+   *
+   * @example
+   * const { id } = db.actions.editMessage(message, { content: 'A better question' })
+   */
+  editMessage(
+    message: Pick<ChatMessage, 'threadId' | 'sessionId' | 'parentId' | 'role'>,
+    changes: Omit<NewMessage, 'threadId' | 'sessionId' | 'parentId' | 'role'>,
+  ): PendingRowWrite
+  /** Shows the branch of a thread that ends with this message (`branchEnd`), to everyone. */
+  switchBranch(threadId: string, headId: string, guard?: WriteGuard): PendingRowWrite
   deleteMessage(id: string, guard?: WriteGuard): PendingRowWrite
   /**
    * Writes several changes as one transaction: all or none.
@@ -103,6 +120,17 @@ export function createActions(
 
   const updateSession: SessionActions['updateSession'] = (id, changes, guard) =>
     row(id, { collection: 'sessions', type: 'update', id, changes, ...guard })
+
+  const appendMessage: SessionActions['appendMessage'] = ({ sessionId, ...message }) => {
+    const id = message.id ?? createId()
+    const mutation: MutationInput = {
+      collection: 'chatMessages',
+      type: 'insert',
+      value: { ...message, id },
+    }
+    if (sessionId === undefined) return row(id, mutation)
+    return row(id, mutation, { sessionOfThread: new Map([[message.threadId, sessionId]]) })
+  }
 
   return {
     createSession(session) {
@@ -141,16 +169,11 @@ export function createActions(
     activateThread: (id, guard) => row(id, threadStatus(id, 'active', guard)),
     deleteThread: (id, guard) =>
       row(id, { collection: 'chatThreads', type: 'delete', id, ...guard }),
-    appendMessage({ sessionId, ...message }) {
-      const id = message.id ?? createId()
-      const mutation: MutationInput = {
-        collection: 'chatMessages',
-        type: 'insert',
-        value: { ...message, id },
-      }
-      if (sessionId === undefined) return row(id, mutation)
-      return row(id, mutation, { sessionOfThread: new Map([[message.threadId, sessionId]]) })
-    },
+    appendMessage,
+    editMessage: ({ threadId, sessionId, parentId, role }, changes) =>
+      appendMessage({ ...changes, threadId, sessionId, parentId, role }),
+    switchBranch: (id, headId, guard) =>
+      row(id, { collection: 'chatThreads', type: 'update', id, changes: { headId }, ...guard }),
     updateMessage: (id, changes, guard) =>
       row(id, { collection: 'chatMessages', type: 'update', id, changes, ...guard }),
     deleteMessage: (id, guard) =>

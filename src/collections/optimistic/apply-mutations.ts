@@ -168,11 +168,14 @@ type MessageValue = Extract<Of<'chatMessages'>, { type: 'insert' }>['value']
 function newMessageRow(value: MessageValue, context: ApplyContext): ChatMessage {
   const sessionId = sessionOf(value.threadId, context)
   const sources = context.live.messagesOf(value.threadId, sessionId)
-  const last = messagesIn(sources, value.threadId).reduce(
-    (most, { position }) => Math.max(most, position),
-    0,
+  const last = messagesIn(sources, value.threadId).reduce<ChatMessage | undefined>(
+    (newest, message) => (message.position > (newest?.position ?? 0) ? message : newest),
+    undefined,
   )
-  return newMessage(value, { sessionId, position: last + 1 }, context.identity, context.now)
+  const thread = find(context.live.threads(), value.threadId)
+  const position = Math.max(last?.position ?? 0, thread?.lastPosition ?? 0) + 1
+  const parentId = (thread === undefined ? last?.id : thread.headId) ?? null
+  return newMessage(value, { sessionId, position, parentId }, context.identity, context.now)
 }
 
 function applyMessage(
@@ -188,6 +191,8 @@ function applyMessage(
     const row = find(sources, id) ?? newMessageRow(mutation.value, context)
     const along = changeThread(threadId, context, (thread) => ({
       messageCount: thread.messageCount + 1,
+      lastPosition: Math.max(thread.lastPosition, row.position),
+      headId: id,
       lastMessageAt: now,
       lastMessagePreview: previewOf(content),
     }))
@@ -200,10 +205,19 @@ function applyMessage(
   const known = find(sources, mutation.id) ?? original
   const own = changeRow(sources, mutation, now)
   if (known === undefined) return { own }
-  const along = changeThread(known.threadId, context, ({ messageCount }) => ({
+  // The messages that followed it follow its parent.
+  const followers = sources.filter(({ collection }) => {
+    const children = [...collection.values()].filter(({ parentId }) => parentId === known.id)
+    for (const { id } of children) {
+      collection.update(id, (row) => Object.assign(row, { parentId: known.parentId }))
+    }
+    return children.length > 0
+  })
+  const along = changeThread(known.threadId, context, ({ messageCount, headId }) => ({
     messageCount: Math.max(0, messageCount - 1),
+    headId: headId === known.id ? known.parentId : headId,
   }))
-  return { own, along }
+  return { own, along: [...along, ...followers.filter((source) => !own.includes(source))] }
 }
 
 function changeThread(

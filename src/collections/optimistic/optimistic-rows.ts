@@ -98,8 +98,10 @@ export function newThread(
     createdBy: identity.userId,
     status: 'active',
     messageCount: 0,
+    lastPosition: 0,
     lastMessageAt: null,
     lastMessagePreview: null,
+    headId: null,
     metadata: {},
     version: 1,
     createdAt: now,
@@ -111,7 +113,11 @@ export function newThread(
 /** Returns the message that the database will make of this insert, at a guessed position. */
 export function newMessage(
   value: Inserted<'chatMessages'>,
-  place: { readonly sessionId: string | undefined; readonly position: number },
+  place: {
+    readonly sessionId: string | undefined
+    readonly position: number
+    readonly parentId: string | null
+  },
   identity: WriterIdentity,
   now: Date,
 ): ChatMessage {
@@ -120,7 +126,7 @@ export function newMessage(
     sessionId: place.sessionId ?? UNKNOWN,
     authorId: identity.userId,
     parts: [],
-    parentId: null,
+    parentId: place.parentId,
     clientMessageId: null,
     status: 'complete',
     position: place.position,

@@ -10,7 +10,8 @@ export interface ExportedTable {
   readonly order: readonly string[]
   /**
    * SQL for the rows of one user (`u`), with a column `shown` of values that replace the row's: parents
-   * of the user's rows that belong to others are exported without their titles and metadata.
+   * of the user's rows that belong to others are exported without their titles and metadata, and a message
+   * that follows another user's follows the user's previous one.
    */
   readonly userRows: (tenant: string, u: string) => string
   /** SQL for the rows of a tenant. Default: all. */
@@ -79,11 +80,13 @@ export const exportedTables: readonly ExportedTable[] = [
     userRows: (tenant, u) => `
       SELECT r.*, CASE WHEN r.created_by = ${u} THEN '{}' ELSE ${REDUCED_THREAD} END ||
         jsonb_build_object('message_count', coalesce(own.count, 0),
-          'last_message_at', own.at, 'last_message_preview', own.preview) AS shown
+          'last_message_at', own.at, 'last_message_preview', own.preview, 'previous_head_id', NULL,
+          'head_id', CASE WHEN r.head_id = ANY (own.ids) THEN r.head_id ELSE own.ids[1] END) AS shown
       FROM chat_threads r
       LEFT JOIN LATERAL (
         SELECT count(*), (array_agg(m.created_at ORDER BY m.position DESC))[1] AS at,
-          (array_agg(left(m.content, 280) ORDER BY m.position DESC))[1] AS preview
+          (array_agg(left(m.content, 280) ORDER BY m.position DESC))[1] AS preview,
+          array_agg(m.id ORDER BY m.position DESC) AS ids
         FROM chat_messages m WHERE m.tenant_id = r.tenant_id AND m.thread_id = r.id
           AND m.author_id = ${u}
       ) own ON true
@@ -95,7 +98,15 @@ export const exportedTables: readonly ExportedTable[] = [
     key: ['id'],
     order: ['thread_id', 'position'],
     userRows: (tenant, u) => `
-      SELECT r.*, '{}'::jsonb AS shown FROM chat_messages r
+      SELECT r.*, CASE WHEN r.parent_id IS NULL OR parent.author_id = ${u} THEN '{}'::jsonb
+        ELSE jsonb_build_object('parent_id', (
+          SELECT p.id FROM chat_messages p
+          WHERE p.tenant_id = r.tenant_id AND p.thread_id = r.thread_id AND p.author_id = ${u}
+            AND p.position < r.position
+          ORDER BY p.position DESC LIMIT 1)) END AS shown
+      FROM chat_messages r
+      LEFT JOIN chat_messages parent
+        ON parent.tenant_id = r.tenant_id AND parent.id = r.parent_id
       WHERE r.tenant_id = ${tenant} AND r.author_id = ${u}`,
   },
   {

@@ -110,6 +110,7 @@ async function restore(
     onProgress?.({ stage: 'writing', file: exported.file, done, total })
     tables.push(restored)
   }
+  await client.query(attachSql(client.escapeLiteral(tenantId)))
   await client.query(recountSql(client.escapeLiteral(tenantId)))
   return {
     ok: tables.every(({ differing }) => differing === 0),
@@ -230,12 +231,26 @@ function restoreSql(
       AS "differingIds"`
 }
 
+/** Attaches messages whose parent was not restored to the message before them. */
+function attachSql(tenant: string): string {
+  return `
+  UPDATE chat_messages m SET parent_id = (
+    SELECT p.id FROM chat_messages p
+    WHERE p.tenant_id = m.tenant_id AND p.thread_id = m.thread_id AND p.position < m.position
+    ORDER BY p.position DESC LIMIT 1)
+  WHERE m.tenant_id = ${tenant} AND m.parent_id IS NOT NULL
+    AND m.id IN (SELECT row ->> 'id' FROM restored_chat_messages)
+    AND NOT EXISTS (SELECT FROM chat_messages p WHERE p.tenant_id = m.tenant_id
+      AND p.id = m.parent_id AND p.thread_id = m.thread_id)`
+}
+
 /** Recounts threads that existed and got more messages. */
 function recountSql(tenant: string): string {
   return `
   UPDATE chat_threads t SET message_count = c.count,
     last_position = greatest(t.last_position, c.last_position),
-    last_message_at = newest.created_at, last_message_preview = left(newest.content, 280)
+    last_message_at = newest.created_at, last_message_preview = left(newest.content, 280),
+    head_id = coalesce(t.head_id, newest.id)
   FROM (
     SELECT thread_id, count(*)::int AS count, max(position) AS last_position
     FROM chat_messages

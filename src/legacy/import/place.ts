@@ -103,7 +103,7 @@ function readKnown({ tenant, lock }: PlaceOptions): string {
       WHERE m.thread_id IS NULL)
   ORDER BY id ${locked};
   CREATE TEMP TABLE legacy_known_threads ON COMMIT DROP AS
-  SELECT id, session_id, mode, title, status, created_at, last_position FROM chat_threads
+  SELECT id, session_id, mode, title, status, created_at, last_position, head_id FROM chat_threads
   WHERE tenant_id = ${tenant} AND session_id IN (SELECT id FROM legacy_known_sessions)
   ORDER BY session_id, id ${locked};
   ANALYZE legacy_known_sessions, legacy_known_threads`
@@ -202,11 +202,13 @@ const PLAN_THREADS = `
   UNION ALL
   SELECT id, session_id, mode, title, metadata, created_at, updated_at, status FROM legacy_recovered;
   CREATE TEMP TABLE legacy_added ON COMMIT DROP AS
-  SELECT c.*, last.created_at AS last_message_at, last.preview
+  SELECT c.*, last.created_at AS last_message_at, last.preview, m.id AS head_id
   FROM (
     SELECT thread_id, count(*)::int AS added, max(position) AS last_position
     FROM legacy_placed WHERE position IS NOT NULL GROUP BY thread_id
   ) c
+  JOIN legacy_placed p ON p.thread_id = c.thread_id AND p.position = c.last_position
+  JOIN legacy_messages m ON m.n = p.n
   LEFT JOIN (
     SELECT DISTINCT ON (p.thread_id) p.thread_id, m.created_at, left(m.content, 280) AS preview
     FROM legacy_placed p JOIN legacy_messages m ON m.n = p.n

@@ -116,6 +116,9 @@ CREATE TABLE chat_threads (
   last_position bigint NOT NULL DEFAULT 0 CHECK (last_position >= 0),
   last_message_at timestamptz,
   last_message_preview text CHECK (char_length(last_message_preview) <= 280),
+  -- Messages of this thread; see 0001-triggers.ts. No foreign key: it would need an index here.
+  head_id text,
+  previous_head_id text,
   metadata jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(metadata) = 'object'),
   version integer NOT NULL DEFAULT 1 CHECK (version >= 1),
   created_at timestamptz NOT NULL DEFAULT now(),
@@ -158,6 +161,9 @@ ALTER TABLE chat_messages REPLICA IDENTITY FULL;
 CREATE UNIQUE INDEX chat_messages_client_message_id_key
   ON chat_messages (thread_id, tenant_id, client_message_id)
   WHERE client_message_id IS NOT NULL;
+-- Finds the messages that follow one: alternatives, and those to attach elsewhere when it is deleted.
+CREATE INDEX chat_messages_parent_idx ON chat_messages (parent_id, tenant_id)
+  WHERE parent_id IS NOT NULL;
 CREATE INDEX chat_messages_session_idx ON chat_messages (session_id, tenant_id, thread_id);
 CREATE INDEX chat_messages_time_idx ON chat_messages USING brin (created_at);
 CREATE INDEX chat_messages_streaming_idx ON chat_messages (updated_at) WHERE status = 'streaming';

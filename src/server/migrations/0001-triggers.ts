@@ -60,6 +60,63 @@ CREATE TRIGGER chat_threads_activate_on_update
   BEFORE UPDATE OF status, mode, session_id ON chat_threads
   FOR EACH ROW EXECUTE FUNCTION session_db_archive_active_thread();
 
+-- Branches. Every message but a first one has a parent in its thread, and a thread's head is one of its
+-- messages. The store's statements hold this for the messages they add (planNewMessages in
+-- store/plans.ts); for other inserts, a message without a parent follows the one before it.
+--
+-- The planner settings make the plan right that is cached while the table is still empty.
+CREATE FUNCTION session_db_message_before(in_tenant text, of_thread text, before bigint) RETURNS text
+LANGUAGE sql SET enable_seqscan = off SET enable_sort = off AS $$
+  SELECT id FROM chat_messages
+  WHERE tenant_id = in_tenant AND thread_id = of_thread AND position < before
+  ORDER BY position DESC LIMIT 1
+$$;
+
+CREATE FUNCTION session_db_follow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.parent_id IS NULL AND current_setting('session_db.counted', true) IS DISTINCT FROM 'on' THEN
+    NEW.parent_id := session_db_message_before(NEW.tenant_id, NEW.thread_id, NEW.position);
+  END IF;
+  RETURN NEW;
+END $$;
+
+CREATE TRIGGER chat_messages_follow BEFORE INSERT ON chat_messages
+  FOR EACH ROW EXECUTE FUNCTION session_db_follow();
+
+-- Attaches the messages that followed deleted ones to the nearest message before those that is left.
+--
+-- in_gone: the parents of the deleted messages of the thread, by id
+-- returns: the head of the thread, which moves in the same way
+CREATE FUNCTION session_db_detach(in_tenant text, of_thread text, in_gone jsonb)
+RETURNS text LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+  child record;
+  parent text;
+  head text;
+BEGIN
+  -- Locked first: a message that another transaction is adding is attached before or after this.
+  SELECT head_id INTO head FROM chat_threads
+    WHERE tenant_id = in_tenant AND id = of_thread FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
+  FOR child IN
+    SELECT m.id, m.parent_id FROM jsonb_object_keys(in_gone) AS gone (id)
+    JOIN chat_messages m ON m.tenant_id = in_tenant AND m.parent_id = gone.id
+    ORDER BY m.position
+  LOOP
+    parent := child.parent_id;
+    WHILE in_gone ? parent LOOP
+      parent := in_gone->>parent;
+    END LOOP;
+    UPDATE chat_messages SET parent_id = parent WHERE tenant_id = in_tenant AND id = child.id;
+  END LOOP;
+  WHILE in_gone ? head LOOP
+    head := in_gone->>head;
+  END LOOP;
+  RETURN head;
+END $$;
+
 -- A thread's counters follow its messages, once per statement, whatever its number of rows. The twin
 -- for the store's own inserts is countMessages in store/plans.ts.
 CREATE FUNCTION session_db_count_messages() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -68,14 +125,24 @@ BEGIN
     IF current_setting('session_db.counted', true) = 'on' THEN
       RETURN NULL;
     END IF;
+    IF EXISTS (
+      SELECT FROM new_rows added WHERE added.parent_id IS NOT NULL AND NOT EXISTS (
+        SELECT FROM chat_messages m WHERE m.tenant_id = added.tenant_id
+          AND m.id = added.parent_id AND m.thread_id = added.thread_id)
+    ) THEN
+      RAISE EXCEPTION 'parent_id of a message must be a message of its thread'
+        USING ERRCODE = 'foreign_key_violation';
+    END IF;
     PERFORM session_db_count_thread(tenant_id, thread_id, added) FROM (
       SELECT tenant_id, thread_id, count(*)::integer AS added FROM new_rows
       GROUP BY 1, 2 ORDER BY 1, 2
     ) AS changed;
   ELSIF TG_OP = 'DELETE' THEN
-    PERFORM session_db_count_thread(tenant_id, thread_id, -removed) FROM (
-      SELECT tenant_id, thread_id, count(*)::integer AS removed FROM old_rows
-      GROUP BY 1, 2 ORDER BY 1, 2
+    PERFORM session_db_count_thread(tenant_id, thread_id, -removed,
+      session_db_detach(tenant_id, thread_id, gone))
+    FROM (
+      SELECT tenant_id, thread_id, count(*)::integer AS removed, jsonb_object_agg(id, parent_id) AS gone
+      FROM old_rows GROUP BY 1, 2 ORDER BY 1, 2
     ) AS changed;
   ELSIF EXISTS (
     -- A message that is edited beyond its preview leaves its thread alone.
@@ -98,8 +165,11 @@ END $$;
 -- Changes a thread's count by a difference, which holds whatever other transactions added meanwhile.
 -- The newest message is read by a statement that starts after the thread is locked: an earlier snapshot
 -- could miss a message committed during the wait.
-CREATE FUNCTION session_db_count_thread(in_tenant text, of_thread text, difference integer)
-RETURNS void LANGUAGE plpgsql AS $$
+--
+-- head: the thread's head after messages were deleted
+CREATE FUNCTION session_db_count_thread(
+  in_tenant text, of_thread text, difference integer, head text DEFAULT NULL
+) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM FROM chat_threads WHERE tenant_id = in_tenant AND id = of_thread FOR NO KEY UPDATE;
   -- The thread was deleted together with its messages.
@@ -110,10 +180,12 @@ BEGIN
     message_count = thread.message_count + difference,
     last_position = greatest(thread.last_position, newest.position),
     last_message_at = newest.created_at,
-    last_message_preview = newest.preview
+    last_message_preview = newest.preview,
+    head_id = CASE WHEN difference > 0 THEN newest.id
+      WHEN difference < 0 THEN coalesce(head, newest.id) ELSE thread.head_id END
   FROM (VALUES (1)) AS one
   LEFT JOIN LATERAL (
-    SELECT m.position, m.created_at, left(m.content, 280) AS preview FROM chat_messages AS m
+    SELECT m.id, m.position, m.created_at, left(m.content, 280) AS preview FROM chat_messages AS m
     WHERE m.tenant_id = in_tenant AND m.thread_id = of_thread
     ORDER BY m.position DESC LIMIT 1
   ) AS newest ON true
@@ -135,11 +207,11 @@ CREATE TRIGGER chat_messages_updated AFTER UPDATE ON chat_messages
 
 -- Aborts the transaction of a refused batch. Statements that were pipelined after the refused one then
 -- don't run, and its locks are released with the rollback.
-CREATE FUNCTION session_db_refuse(permitted boolean, current_version integer, exceeded text)
+CREATE FUNCTION session_db_refuse(permitted boolean, current_version integer, problem text)
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
   RAISE EXCEPTION 'session-db refused a batch' USING ERRCODE = 'SDB01', DETAIL = json_build_object(
-    'permitted', permitted, 'current', current_version, 'exceeded', exceeded)::text;
+    'permitted', permitted, 'current', current_version, 'problem', problem)::text;
 END $$;
 
 -- Adds the counts of masked secrets.

@@ -75,7 +75,7 @@ async function applyOnce<P extends Principal>(
   mutation: Mutation,
 ): Promise<WriteResult> {
   const { driver, statements } = context
-  if (isNewMessage(mutation)) {
+  if (isNewMessage(mutation) && mutation.value.parentId === undefined) {
     const result = await applyNewMessage(context, batch, mutation)
     if (result !== undefined) return result
   }
@@ -86,7 +86,7 @@ async function applyOnce<P extends Principal>(
 }
 
 /**
- * Tries the fast statement for a new message.
+ * Tries the fast statement for a new message that follows the thread's head.
  *
  * @returns undefined when nothing was written. The general statement then finds out why.
  */

@@ -149,8 +149,8 @@ export interface MutationOutcome {
   readonly permitted: boolean | null
   /** The row's version before the write. */
   readonly current: number | null
-  /** The name of the limit in `WriteLimits` that the write would exceed. */
-  readonly exceeded?: string | null
+  /** The limit in `WriteLimits` that the write would exceed, or the property that refers to a missing message. */
+  readonly problem?: string | null
 }
 
 const REFUSED = 'SDB01'
@@ -168,7 +168,7 @@ export function refusedOutcome(error: unknown): MutationOutcome | undefined {
 export function refusal(
   mutation: Mutation,
   index: number,
-  { permitted, current: currentVersion, exceeded }: MutationOutcome,
+  { permitted, current: currentVersion, problem }: MutationOutcome,
 ): SessionDbError {
   const where = `mutations[${index}]`
   const details = { mutation: index, collection: mutation.collection }
@@ -179,11 +179,15 @@ export function refusal(
     const message = `${where}: You don't have permission to ${deed(mutation)}.`
     return new SessionDbError('forbidden', message, { details })
   }
-  if (typeof exceeded === 'string') {
+  if (problem === 'parentId' || problem === 'headId') {
+    const message = `${where}: ${problem} must be the id of a message in the same thread. It may have been deleted.`
+    return new SessionDbError('not_found', message, { details: { ...details, property: problem } })
+  }
+  if (typeof problem === 'string') {
     const message =
-      `${where}: The streamed message would exceed its limit (${exceeded}). ` +
+      `${where}: The streamed message would exceed its limit (${problem}). ` +
       'End it, and continue in another message.'
-    return new SessionDbError('too_large', message, { details: { ...details, name: exceeded } })
+    return new SessionDbError('too_large', message, { details: { ...details, name: problem } })
   }
   if (mutation.type === 'append') {
     const message =

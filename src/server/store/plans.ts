@@ -28,8 +28,8 @@ export interface Plan {
   readonly target: string
   /** Condition on `target` for the write to happen. */
   readonly admitted: string
-  /** The name of the limit in `WriteLimits` that the write would exceed, or NULL. */
-  readonly exceeded?: string
+  /** The reason against the write, for `refusal`: a limit of `WriteLimits`, a property of the row, or NULL. */
+  readonly problem?: string
   /** INSERT, UPDATE or DELETE that writes only if `target` and `admitted` have a row. */
   readonly write: string
   /** A second write in the same statement. */
@@ -65,7 +65,8 @@ export function valuesOf(mutation: Mutation, run: readonly NewMessage[] = []): V
   switch (mutation.type) {
     case 'insert': {
       const values = columnValues(mutation.collection, mutation.value)
-      return run.length === 0 ? values : { ...values, rows: rowsJson(run) }
+      if (run.length === 0) return values
+      return { ...values, rows: rowsJson(run), attached: run[0]?.value.parentId !== undefined }
     }
     case 'update':
       return {
@@ -193,26 +194,49 @@ function quoted(name: string): string {
  * position is read, so positions have no gaps or duplicates. A message whose `clientMessageId` the
  * thread already has is not stored again; the result names the stored one.
  *
+ * The first of them follows its `parentId` or the thread's head, and each other one the message before
+ * it. The last becomes the head. A parent is locked, so that it can't be deleted meanwhile.
+ *
  * All messages of a run are one statement with one update of the thread: within a transaction
  * Postgres can't remove the old versions of a row, so n updates would scan O(n²) of them.
  */
 function planNewMessages({ parameter, see, permitted }: PlanContext): Plan {
   const inserted = Object.values<ColumnDefinition>(chatMessageColumns).filter(isInsertable)
   const declared = inserted.map(({ name, type }) => `${quoted(name)} ${type}`)
-  const values = inserted.map((column) => orDefault(`target.${quoted(column.name)}`, column))
+  const values = inserted.map((column) =>
+    column.name === 'parent_id'
+      ? 'target.follows'
+      : orDefault(`target.${quoted(column.name)}`, column),
+  )
+  const attached = `${parameter('attached')}::boolean`
+  const parentId = `${parameter('parentId')}::text`
   return {
     target: `thread AS MATERIALIZED (
       SELECT (${permitted}) IS TRUE AS permitted, thread.session_id, thread.last_position,
-        ${COUNTED}
+        thread.head_id, ${COUNTED}
       FROM chat_threads AS thread ${joinSession('thread', see, SHARE_LOCK)}
       WHERE thread.tenant_id = ${parameter('tenant')}::text
         AND thread.id = ${parameter('threadId')}::text
       FOR NO KEY UPDATE OF thread
+    ), parent AS MATERIALIZED (
+      SELECT found.id FROM thread CROSS JOIN LATERAL (
+        SELECT message.id FROM chat_messages AS message
+        WHERE message.tenant_id = ${parameter('tenant')}::text AND message.id = ${parentId}
+          AND message.thread_id = ${parameter('threadId')}::text
+        OFFSET 0 FOR KEY SHARE
+      ) AS found
     ), target AS MATERIALIZED (
       SELECT thread.permitted, NULL::integer AS current_version, earlier.id IS NULL AS changes,
         coalesce(earlier.id, given.id) AS result_id, coalesce(earlier.version, 1) AS result_version,
         thread.session_id, thread.last_position
           + count(*) FILTER (WHERE earlier.id IS NULL) OVER (ORDER BY given.n) AS position,
+        coalesce(
+          lag(given.id) OVER (PARTITION BY earlier.id IS NULL ORDER BY given.n),
+          CASE WHEN ${attached} AND given.n = 1 THEN ${parentId} ELSE thread.head_id END
+        ) AS follows,
+        CASE WHEN ${attached} AND ${parentId} IS NOT NULL AND NOT EXISTS (SELECT FROM parent)
+          AND first_value(earlier.id) OVER (ORDER BY given.n) IS NULL THEN 'parentId'
+        END AS problem,
         given.*
       FROM thread
       CROSS JOIN jsonb_to_recordset(${parameter('rows')}::text::jsonb)
@@ -226,7 +250,8 @@ function planNewMessages({ parameter, see, permitted }: PlanContext): Plan {
         OFFSET 0
       ) AS earlier ON true
       ORDER BY given.n)`,
-    admitted: 'target.permitted',
+    admitted: 'target.permitted AND target.problem IS NULL',
+    problem: 'target.problem',
     write: `
       INSERT INTO chat_messages (tenant_id, session_id, author_id, position,
         ${inserted.map(({ name }) => quoted(name)).join(', ')})
@@ -234,9 +259,10 @@ function planNewMessages({ parameter, see, permitted }: PlanContext): Plan {
         target.position, ${values.join(', ')}
       FROM target, admitted WHERE target.changes ORDER BY target.n`,
     alsoWrite: `
-      UPDATE chat_threads AS thread SET ${countMessages('added.count', 'added.content')}
+      UPDATE chat_threads AS thread SET ${countMessages('added.count', 'added.content', 'added.id')}
       FROM (
-        SELECT count(*)::integer AS count, (array_agg(content ORDER BY n DESC))[1] AS content
+        SELECT count(*)::integer AS count, (array_agg(content ORDER BY n DESC))[1] AS content,
+          (array_agg(id ORDER BY n DESC))[1] AS id
         FROM target, admitted WHERE target.changes
       ) AS added
       WHERE thread.tenant_id = ${parameter('tenant')}::text
@@ -258,23 +284,26 @@ function rowsJson(run: readonly NewMessage[]): string {
 }
 
 /**
- * One new message as a whole batch, decided and written at the same time: the thread is counted up
+ * One new message after the thread's head as a whole batch, decided and written at the same time: the thread is counted up
  * where the principal may write, and everything else follows from the updated row. It saves an index
  * scan, a lock and half of a speculative insertion. It can't report why it wrote nothing, and it
  * fails when the batch id, the message id or the `clientMessageId` is taken.
  */
 export function newMessageStatement({ parameter, see, permitted }: PlanContext): string {
-  const { names, values } = insertedColumns(chatMessageColumns, parameter)
+  const { parentId: _, ...columns } = chatMessageColumns
+  const { names, values } = insertedColumns(columns, parameter)
+  const counted = countMessages('1', parameter('content'), `${parameter('id')}::text`)
   return `
     WITH counted AS (
-      UPDATE chat_threads AS thread SET ${countMessages('1', parameter('content'))}
+      UPDATE chat_threads AS thread SET ${counted}
       WHERE thread.tenant_id = ${parameter('tenant')}::text
         AND thread.id = ${parameter('threadId')}::text
         AND EXISTS (
           SELECT FROM sessions AS session
           WHERE session.tenant_id = thread.tenant_id AND session.id = thread.session_id
             AND (${see}) AND (${permitted}) AND ${SHARE_LOCK.queue} OFFSET 0 ${SHARE_LOCK.row})
-      RETURNING thread.session_id, thread.last_position AS position, ${COUNTED}
+      RETURNING thread.session_id, thread.last_position AS position,
+        thread.previous_head_id AS parent_id, ${COUNTED}
     ), claimed AS (
       INSERT INTO applied_batches (tenant_id, batch_id, user_id, request_hash, txid, result)
       SELECT ${parameter('tenant')}::text, ${parameter('batch')}::text, ${parameter('user')}::text,
@@ -282,9 +311,10 @@ export function newMessageStatement({ parameter, see, permitted }: PlanContext):
       FROM counted
       RETURNING txid
     ), written AS (
-      INSERT INTO chat_messages (tenant_id, session_id, author_id, position, ${names.join(', ')})
+      INSERT INTO chat_messages (tenant_id, session_id, author_id, position, parent_id,
+        ${names.join(', ')})
       SELECT ${parameter('tenant')}::text, counted.session_id, ${parameter('user')}::text,
-        counted.position, ${values.join(', ')}
+        counted.position, counted.parent_id, ${values.join(', ')}
       FROM counted
     )
     SELECT txid::text FROM claimed`
@@ -306,11 +336,13 @@ export const COUNTED = `set_config('session_db.counted', 'on', true)`
  *
  * @param count The number of new messages. The version goes up by as many.
  * @param content The content of the last one.
+ * @param id The id of the last one, which becomes the head.
  */
-function countMessages(count: string, content: string): string {
+function countMessages(count: string, content: string, id: string): string {
   return `message_count = thread.message_count + ${count},
     last_position = thread.last_position + ${count},
     last_message_at = now(), last_message_preview = left(${content}::text, ${PREVIEW_LENGTH}),
+    head_id = ${id}, previous_head_id = thread.head_id,
     version = thread.version + ${count}, updated_at = now()`
 }
 
@@ -337,19 +369,39 @@ function planUpdate(
   const activates = collection === 'chatThreads' && properties.includes('status')
   const lock = changesSession(collection) || activates ? UPDATE_LOCK : SHARE_LOCK
   const locks = locksFor(permitted, lock)
+  const movesHead = collection === 'chatThreads' && properties.includes('headId')
+  const head = movesHead ? joinHead(`${parameter('headId')}::text`) : NO_HEAD
   return {
     target: `target AS MATERIALIZED (
       SELECT (${permitted}) IS TRUE AS permitted, ${version} AS current_version,
+        ${head.problem} AS problem,
         ${isVersioned(collection) ? 'true' : differs(alias, changed, parameter)} AS changes,
         ${alias}.id AS result_id, ${version} + 1 AS result_version
-      FROM ${withParents(collection, see, locks)}
+      FROM ${withParents(collection, see, locks)}${head.join}
       WHERE ${isVisibleRow(collection, parameter, see, permitted)}
       FOR NO KEY UPDATE OF ${alias})`,
-    admitted: isExpectedVersion(parameter),
+    admitted: `${isExpectedVersion(parameter)} AND target.problem IS NULL`,
+    problem: 'target.problem',
     write: `
       UPDATE ${tables[collection].name} AS ${alias} SET ${[...always, ...assignments].join(', ')}
       FROM target, admitted
       WHERE ${isRow(collection, parameter)} AND target.changes`,
+  }
+}
+
+const NO_HEAD = { join: '', problem: 'NULL::text' }
+
+/** Locks the message that an update makes the head of a thread, so that it can't be deleted meanwhile. */
+function joinHead(headId: string): typeof NO_HEAD {
+  return {
+    join: `
+      LEFT JOIN LATERAL (
+        SELECT message.id FROM chat_messages AS message
+        WHERE message.tenant_id = thread.tenant_id AND message.id = ${headId}
+          AND message.thread_id = thread.id
+        OFFSET 0 FOR KEY SHARE
+      ) AS head ON true`,
+    problem: `CASE WHEN ${headId} IS NOT NULL AND head.id IS NULL THEN 'headId' END`,
   }
 }
 
@@ -364,10 +416,14 @@ function differs(
   return `ROW(${current.join(', ')}) IS DISTINCT FROM ROW(${next.join(', ')})`
 }
 
-/** Plans a delete. Foreign keys cascade it to the row's children. */
+/**
+ * Plans a delete. Foreign keys cascade it to the row's children. The thread of a message is locked before
+ * the message, as when messages are added: a trigger attaches the ones that followed it elsewhere.
+ */
 function planDelete({ parameter, see, permitted }: PlanContext, collection: CollectionName): Plan {
   const alias = ALIASES[collection]
-  const locks = locksFor(permitted, changesSession(collection) ? UPDATE_LOCK : SHARE_LOCK)
+  const session = changesSession(collection) ? UPDATE_LOCK : SHARE_LOCK
+  const locks = { session, thread: 'FOR NO KEY UPDATE' }
   return {
     target: `target AS MATERIALIZED (
       SELECT (${permitted}) IS TRUE AS permitted, ${versionOf(collection)} AS current_version,
@@ -411,7 +467,7 @@ function planAppend({ parameter, see, permitted }: PlanContext): Plan {
             THEN 'maxStreamedBytes'
           WHEN ${parameter('seq')}::integer + ${parameter('count')}::integer - ${from}
             > ${parameter('maxStreamedDeltas')}::integer THEN 'maxStreamedDeltas'
-        END AS exceeded, size.bytes,
+        END AS problem, size.bytes,
         stored.same = 0 AS changes, message.id AS result_id, message.version AS result_version,
         message.session_id,
         floor(extract(epoch FROM message.created_at) * 1000 / ${STREAM_EPOCH_MS})::bigint::text
@@ -434,8 +490,8 @@ function planAppend({ parameter, see, permitted }: PlanContext): Plan {
       ) AS size
       WHERE ${isRow('chatMessages', parameter)}
       FOR SHARE OF message)`,
-    admitted: 'target.permitted AND target.is_next AND target.exceeded IS NULL',
-    exceeded: 'CASE WHEN target.is_next THEN target.exceeded END',
+    admitted: 'target.permitted AND target.is_next AND target.problem IS NULL',
+    problem: 'CASE WHEN target.is_next THEN target.problem END',
     write: `
       INSERT INTO chat_message_deltas
         (tenant_id, message_id, seq, session_id, epoch, delta, part, total_bytes)
@@ -515,12 +571,13 @@ export function withParents(
   const row = `${tables[collection].name} AS ${alias}`
   if (collection === 'sessions') return row
   if (collection !== 'chatMessages') return `${row} ${joinSession(alias, see, locks.session)}`
-  return `${row}
+  // Every statement locks the session before the thread.
+  return `${row} ${joinSession(alias, see, locks.session)}
       CROSS JOIN LATERAL (
         SELECT * FROM chat_threads AS thread
-        WHERE thread.tenant_id = message.tenant_id AND thread.id = message.thread_id
+        WHERE thread.tenant_id = session.tenant_id AND thread.id = message.thread_id
         OFFSET 0 ${locks.thread}
-      ) AS thread ${joinSession(alias, see, locks.session)}`
+      ) AS thread`
 }
 
 /**

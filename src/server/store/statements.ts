@@ -186,6 +186,7 @@ function joins(run: readonly [Ruled, ...Ruled[]], next: Ruled): boolean {
   const { threadId, clientMessageId = null } = next.mutation.value
   return (
     first.mutation.value.threadId === threadId &&
+    followsLast(run, next.mutation) &&
     isSame(first.ruling.see, next.ruling.see) &&
     isSame(first.ruling.permitted, next.ruling.permitted) &&
     // The second message of an id has to find the first one stored.
@@ -195,6 +196,15 @@ function joins(run: readonly [Ruled, ...Ruled[]], next: Ruled): boolean {
           isNewMessage(mutation) && mutation.value.clientMessageId !== clientMessageId,
       ))
   )
+}
+
+/** Returns whether the message follows the run's last one, by default or by its `parentId`. */
+function followsLast(run: readonly Ruled[], { value: { parentId } }: NewMessage): boolean {
+  const last = run.at(-1)?.mutation
+  if (parentId === undefined) return true
+  if (last === undefined || !isNewMessage(last)) return false
+  // One with a `clientMessageId` may be stored already, under another id.
+  return last.value.id === parentId && last.value.clientMessageId == null
 }
 
 function isSame(one: Fragment, other: Fragment): boolean {
@@ -228,7 +238,8 @@ function batchStatement(plan: Plan, { collection, type }: Mutation, parameter: P
       ON CONFLICT DO NOTHING
       RETURNING result::text
     )${writes(plan)}
-    SELECT target.permitted, target.current_version AS current, admitted.result
+    SELECT target.permitted, target.current_version AS current, ${plan.problem ?? 'NULL::text'} AS problem,
+      admitted.result
     FROM (VALUES (1)) AS one
     LEFT JOIN target ON true
     LEFT JOIN admitted ON true`
@@ -240,7 +251,7 @@ function stepStatement(plan: Plan): string {
     WITH ${plan.target},
     admitted AS MATERIALIZED (SELECT FROM target WHERE ${plan.admitted} LIMIT 1)${writes(plan)}
     SELECT CASE WHEN NOT EXISTS (SELECT FROM admitted)
-        THEN session_db_refuse(target.permitted, target.current_version, ${plan.exceeded ?? 'NULL'})
+        THEN session_db_refuse(target.permitted, target.current_version, ${plan.problem ?? 'NULL::text'})
         END AS refused,
       target.result_id AS id, target.result_version AS version,
       CASE WHEN target.changes THEN ${TXID}::text END AS txid

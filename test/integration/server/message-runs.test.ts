@@ -67,7 +67,7 @@ const messages = fc.array(
       role: fc.constantFrom('user', 'assistant', 'tool', 'system'),
       content: storable,
       parts: fc.array(fc.record({ type: fc.constant('text'), text: storable, n: fc.integer() })),
-      parentId: fc.constantFrom('parent', null),
+      parent: fc.option(fc.nat(11), { nil: null }),
       clientMessageId: fc.constantFrom('c1', 'c2', null),
       status: fc.constantFrom('complete', 'error'),
       metadata: fc.record({ tag: storable, nothing: fc.constant(null) }),
@@ -83,7 +83,16 @@ describe('consecutive new messages in a batch', () => {
       fc.asyncProperty(messages, async (given) => {
         const [together, apart] = [await givenThread(), await givenThread()]
         const inserts = (threadId: string) =>
-          given.map((more, n) => insertMessage(threadId, `${threadId}-${n}`, more))
+          given.map(({ parent, ...more }, n) => {
+            // Others may be stored already, under another id.
+            const stored = given.slice(0, n).flatMap((message, at) => {
+              return message.clientMessageId == null ? [`${threadId}-${at}`] : []
+            })
+            const parentId =
+              parent === null ? null : (stored[(parent ?? 0) % stored.length] ?? null)
+            const follows = parent === undefined ? {} : { parentId }
+            return insertMessage(threadId, `${threadId}-${n}`, { ...more, ...follows })
+          })
         const withoutPrefix = (prefix: string, rows: object[]) =>
           JSON.parse(JSON.stringify(rows).replaceAll(`"${prefix}-`, '"'))
         const { mutations } = await fixture.write(ada, ...inserts(together))

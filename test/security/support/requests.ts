@@ -32,7 +32,7 @@ export const someId = fc.oneof(
 )
 
 const columns = ['tenant_id', 'id', 'title', 'owner_id', 'visibility', 'name', 'content', 'text']
-const hidden = ['content_ref', 'content_sha256', 'last_position', 'secret_note', 'xmin', 'ctid']
+const hidden = ['content_ref', 'content_sha256', 'previous_head_id', 'secret_note', 'xmin', 'ctid']
 const column = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom(...columns) },
   { weight: 2, arbitrary: fc.constantFrom(...hidden) },

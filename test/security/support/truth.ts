@@ -8,7 +8,7 @@ export type TextRow = Readonly<Record<string, string | null>>
 const hiddenColumns = [
   'content_ref',
   'content_sha256',
-  'last_position',
+  'previous_head_id',
   'secret_note',
   'derived_by',
   'more_words',

@@ -35,7 +35,7 @@ describe('resolveShape', () => {
     for (const [name, shape] of Object.entries(sessionShapes)) {
       const columns = syncedColumnNames(shape.columns)
       expect(columns, name).not.toContain('content_ref')
-      expect(columns, name).not.toContain('last_position')
+      expect(columns, name).not.toContain('previous_head_id')
       const id = name === 'session-deltas' ? 'message_id' : 'id'
       expect(columns.slice(0, 2), name).toEqual(['tenant_id', id])
     }

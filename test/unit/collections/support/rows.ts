@@ -25,7 +25,10 @@ export function thread(id: string, changes: Partial<ChatThread> = {}): ChatThrea
 
 export function message(id: string, changes: Partial<ChatMessage> = {}): ChatMessage {
   const value = { id, threadId: 'th1', role: 'user', content: `Message ${id}` } as const
-  return { ...newMessage(value, { sessionId: 's1', position: 1 }, ann, START), ...changes }
+  return {
+    ...newMessage(value, { sessionId: 's1', position: 1, parentId: null }, ann, START),
+    ...changes,
+  }
 }
 
 export function timelineEvent(seq: number): TimelineEvent {
