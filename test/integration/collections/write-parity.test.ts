@@ -50,6 +50,8 @@ type Actions = Omit<
   | 'unshareSession'
   | 'leaveSession'
   | 'transferSession'
+  | 'editMessage'
+  | 'switchBranch'
 >
 
 interface Device {
