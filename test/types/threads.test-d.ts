@@ -1,0 +1,17 @@
+import { expectTypeOf, test } from 'vitest'
+import {
+  branchEnd,
+  type ChatMessage,
+  type Siblings,
+  siblingsOf,
+  threadPath,
+} from '../../src/index.ts'
+
+declare const messages: ChatMessage[]
+declare const message: ChatMessage
+
+test('the branches of a thread', () => {
+  expectTypeOf(threadPath(messages, 'm1')).toEqualTypeOf<ChatMessage[]>()
+  expectTypeOf(siblingsOf(messages, message)).toEqualTypeOf<Siblings<ChatMessage>>()
+  expectTypeOf(branchEnd(messages, message)).toEqualTypeOf<ChatMessage>()
+})
