@@ -14,4 +14,6 @@ test('the branches of a thread', () => {
   expectTypeOf(threadPath(messages, 'm1')).toEqualTypeOf<ChatMessage[]>()
   expectTypeOf(siblingsOf(messages, message)).toEqualTypeOf<Siblings<ChatMessage>>()
   expectTypeOf(branchEnd(messages, message)).toEqualTypeOf<ChatMessage>()
+  // @ts-expect-error: a message without a position
+  threadPath([{ id: 'm1', parentId: null }])
 })
