@@ -25,7 +25,6 @@ const checks: readonly Check[] = [
   { name: 'unused code and dependencies', command: ['npx', 'knip', '--no-progress'] },
   { name: 'licences', command: ['node', 'scripts/licences.ts'] },
   { name: 'performance page', command: ['node', 'scripts/performance.ts'] },
-  { name: 'API reference', command: ['node', 'scripts/api-docs.ts'] },
   {
     name: 'types of the example',
     command: ['npm', 'run', 'typecheck', '--workspace', 'examples/start-app', '--silent'],
