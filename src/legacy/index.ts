@@ -1,13 +1,13 @@
+export type { LegacyStoresOptions } from './adapters/context.ts'
 export { createLegacyStores } from './adapters/legacy-stores.ts'
 export type { LegacyMessageInput } from './adapters/message-store.ts'
 export type {
   LegacyMessageRecord,
   LegacyRecords,
-  LegacyStoresOptions,
   LegacyThreadRecord,
   LegacyToolEventRecord,
   LegacyUploadRecord,
-} from './adapters/store-records.ts'
+} from './adapters/records.ts'
 export type { LegacyToolEventInput } from './adapters/tool-event-store.ts'
 export type { LegacySourceFileInput } from './adapters/upload-store.ts'
 export { type ExportOptions, exportData } from './export/export-data.ts'

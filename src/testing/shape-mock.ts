@@ -109,16 +109,27 @@ export interface ShapeMock<P extends Principal = Principal> {
 /** The default principal of the mock. */
 export const defaultPrincipal: Principal = { tenantId: 'tenant-1', userId: 'user-1' }
 
-const databases = new WeakMap<
-  ShapeMock,
-  { database: MemoryDatabase; applied: AppliedBatches; access: SessionAccess }
->()
+/** What is behind a mock. */
+export interface MockParts {
+  readonly database: MemoryDatabase
+  readonly access: SessionAccess
+  /** The applied batches by tenant and id, with their results. */
+  readonly applied: Map<string, { readonly request: string; readonly result: WriteResult }>
+  /** The uploads by tenant and session. */
+  readonly uploads: Map<string, MemoryUpload>
+}
 
-/** The applied batches by tenant and id, with their results. */
-export type AppliedBatches = Map<string, { readonly request: string; readonly result: WriteResult }>
+/** The upload of a session, whose content is `bytes` once it is complete. */
+export interface MemoryUpload {
+  readonly step: 'receiving' | 'done' | 'failed'
+  readonly totalBytes: number | null
+  readonly bytes: Uint8Array
+}
+
+const databases = new WeakMap<ShapeMock, MockParts>()
 
 /** Returns the database behind a mock. */
-export function databaseOf(mock: ShapeMock) {
+export function databaseOf(mock: ShapeMock): MockParts {
   const found = databases.get(mock)
   if (found) return found
   throw new SessionDbError('invalid', 'Expected a mock created by createShapeMock.')
@@ -145,7 +156,8 @@ export function createShapeMock<P extends Principal = Principal>(
   const access: SessionAccess<P> = options.access ?? defaultAccess
   const registry: ShapeRegistry<P> = options.shapes ?? createSessionShapes(access)
   checkTables(registry, appTables)
-  const applied: AppliedBatches = new Map()
+  const applied: MockParts['applied'] = new Map()
+  const uploads: MockParts['uploads'] = new Map()
   const requests = createRequests()
   const database = createMemoryDatabase(
     (transaction) => engine.shapes.publish(transaction),
@@ -248,13 +260,14 @@ export function createShapeMock<P extends Principal = Principal>(
       requests.cutAll(gone)
       engine.retire()
       applied.clear()
+      uploads.clear()
       database.clear()
       clearClientStorage()
       seed()
     },
   }
   // A principal of the mock's type is given to the adapter by the app's own test.
-  databases.set(mock, { database, applied, access: access as unknown as SessionAccess })
+  databases.set(mock, { database, applied, uploads, access: access as unknown as SessionAccess })
   return mock
 }
 

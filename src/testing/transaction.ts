@@ -348,27 +348,25 @@ function createMessageCounters(tables: Tables, updateThread: UpdateThread): Mess
     inserted(message) {
       const thread = threadOf(message)
       if (thread === undefined) return
-      const isNewest = message.position >= thread.lastPosition
-      const counted = updateThread(thread, {
+      updateThread(thread, {
         messageCount: thread.messageCount + 1,
         lastPosition: Math.max(thread.lastPosition, message.position),
         headId: message.id,
         previousHeadId: thread.headId,
-        ...(isNewest ? lastMessage(message) : {}),
+        ...lastMessage(messagesOf(tables, thread)),
       })
-      if (isNewest) return
-      const newest = lastMessage(messagesOf(tables, thread).at(-1))
-      if (differs(counted, newest)) updateThread(counted, newest)
     },
     updated(old, message) {
       const thread = threadOf(message)
       if (thread === undefined) return
       const isSame =
-        old.position === message.position && !differs(lastMessage(old), lastMessage(message))
+        old.position === message.position &&
+        old.role === message.role &&
+        !differs(lastMessage([old]), lastMessage([message]))
       if (isSame) return
-      const newest = messagesOf(tables, thread).at(-1)
-      const lastPosition = Math.max(thread.lastPosition, newest?.position ?? 0)
-      const changes = { lastPosition, ...lastMessage(newest) }
+      const messages = messagesOf(tables, thread)
+      const lastPosition = Math.max(thread.lastPosition, messages.at(-1)?.position ?? 0)
+      const changes = { lastPosition, ...lastMessage(messages) }
       if (lastPosition > thread.lastPosition || differs(thread, changes)) {
         updateThread(thread, changes)
       }
@@ -376,18 +374,20 @@ function createMessageCounters(tables: Tables, updateThread: UpdateThread): Mess
     deleted(message) {
       const thread = threadOf(message)
       if (thread === undefined) return
-      const newest = messagesOf(tables, thread).at(-1)
+      const messages = messagesOf(tables, thread)
       const head = thread.headId === message.id ? message.parentId : thread.headId
       updateThread(thread, {
         messageCount: thread.messageCount - 1,
-        headId: head ?? newest?.id ?? null,
-        ...lastMessage(newest),
+        headId: head ?? messages.at(-1)?.id ?? null,
+        ...lastMessage(messages),
       })
     },
   }
 }
 
-function lastMessage(message: Message | undefined) {
+/** Preview and time of a thread, which follow from its last message that is no tool call. */
+function lastMessage(messages: readonly Message[]) {
+  const message = messages.findLast(({ role }) => role !== 'tool')
   return {
     lastMessageAt: message?.createdAt ?? null,
     lastMessagePreview: message === undefined ? null : previewOf(message.content),

@@ -1,6 +1,3 @@
-import { PassThrough, Readable } from 'node:stream'
-import zlib from 'node:zlib'
-
 /** Bytes by which content is recognised. */
 export const HEAD_BYTES = 4_096
 /** Largest unpacked content, in bytes, unless given. */
@@ -95,6 +92,9 @@ async function* unpacked(
   content: AsyncIterable<Uint8Array>,
   compression: Compression,
 ): AsyncGenerator<Uint8Array> {
+  // Loaded here, so that bundles for a page that tests with the mock need no Node modules.
+  const { PassThrough, Readable } = process.getBuiltinModule('node:stream')
+  const zlib = process.getBuiltinModule('node:zlib')
   if (compression === 'zstd' && zlib.createZstdDecompress === undefined) {
     throw new LogError(
       'This file is compressed with zstd, which this server cannot read. Unpack it first.',

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../schema/fields.ts'
+import type { SessionTotals } from '../schema/session.ts'
 import type { DerivedEvent, TimelineEventKind } from './events.ts'
 import { boundedJson, boundedText, parseTime, storableText } from './events.ts'
 import type { SessionFacts, TimelineParser } from './parser.ts'
@@ -51,6 +52,18 @@ export interface TimelineSummary extends DeriveProgress {
   readonly wallMs: number | null
   /** Time without pauses of more than five minutes, in ms. */
   readonly activeMs: number | null
+}
+
+/** Returns the totals that a log states; null if it states none. */
+export function sessionTotals({
+  usage,
+  costUsd,
+  wallMs,
+  activeMs,
+}: TimelineSummary): SessionTotals | null {
+  const times = { costUsd, wallMs, activeMs }
+  const known = Object.entries({ ...usage, ...times }).filter(([, value]) => value !== null)
+  return known.length === 0 ? null : Object.fromEntries(known)
 }
 
 /** Aggregates the events of one log. */

@@ -68,7 +68,7 @@ describe('the source path of a session', () => {
     const secret = join(directory, 'secret')
     await writeFile(secret, 'secret')
     const store = createSessionStore({ database: pool })
-    const legacy = createLegacyStores({ store, database: pool, principal })
+    const legacy = createLegacyStores({ store, principal })
     const { id } = await legacy.saveSessionUpload('a.jsonl', '{}\n')
     await pool.query('UPDATE sessions SET source_path = $2 WHERE id = $1', [id, secret])
     await expect(legacy.refreshSessionUploadFromSource(id)).rejects.toMatchObject({

@@ -62,7 +62,7 @@ test('exportData and restoreExport', () => {
 
 describe('createLegacyStores', () => {
   test('returns the old records', () => {
-    const stores = createLegacyStores({ database, store, principal: ann })
+    const stores = createLegacyStores({ store, principal: ann })
     expectTypeOf(createLegacyStores).returns.toHaveProperty('listChatThreads')
     expectTypeOf(stores.listChatThreads('s1')).resolves.toEqualTypeOf<LegacyThreadRecord[]>()
     expectTypeOf(stores.appendChatMessage).returns.resolves.toEqualTypeOf<LegacyMessageRecord>()
@@ -74,7 +74,7 @@ describe('createLegacyStores', () => {
     // @ts-expect-error no such mode
     stores.listChatThreads('s1', 'private')
     // @ts-expect-error principal is missing
-    createLegacyStores({ database, store })
+    createLegacyStores({ store })
   })
 
   test("returns the app's own records", () => {
@@ -90,7 +90,7 @@ describe('createLegacyStores', () => {
       updatedAt: string
     }
     const stores = createLegacyStores<{ message: AppMessage }>({
-      ...{ database, store, principal: ann, fixedSessions: { 'session-default': 'user' } },
+      ...{ store, principal: ann, fixedSessions: { 'session-default': 'user' } },
     })
     const evidence: Evidence[] = [{ path: 'a.ts' }]
     const message = { sessionId: 's1', mode: 'session', role: 'user', content: 'x' } as const
@@ -102,7 +102,7 @@ describe('createLegacyStores', () => {
       draft.evidence = evidence
     })
     // @ts-expect-error no such scope
-    createLegacyStores({ database, store, principal: ann, fixedSessions: { x: 'world' } })
+    createLegacyStores({ store, principal: ann, fixedSessions: { x: 'world' } })
   })
 })
 

@@ -10,9 +10,10 @@ import {
 } from '@org/session-db/dev'
 import { createMetrics, type Metrics } from '@org/session-db/metrics'
 import { createS3ContentStore } from '@org/session-db/s3'
-import type { ContentStore, SessionStore } from '@org/session-db/server'
+import { type ContentStore, createLegacyStores, type SessionStore } from '@org/session-db/server'
 import {
   type ChatMessageRow,
+  createMemorySessionStore,
   createMemoryWriteAdapter,
   createShapeMock,
   type SessionRow,
@@ -97,6 +98,16 @@ describe('@org/session-db/testing', () => {
       // @ts-expect-error no such collection
       tables: { session: [] },
     })
+  })
+
+  test('createMemorySessionStore', () => {
+    expectTypeOf(createMemorySessionStore(mock)).toEqualTypeOf<SessionStore>()
+    createLegacyStores({
+      store: createMemorySessionStore(mock),
+      principal: { tenantId: 'acme', userId: 'ann' },
+    })
+    // @ts-expect-error a mock, not its options
+    createMemorySessionStore({ electricUrl: 'http://app.test' })
   })
 
   test('createMemoryWriteAdapter', () => {

@@ -185,7 +185,7 @@ function applyMessage(
 ): Applied {
   const { live, now } = context
   if (mutation.type === 'insert') {
-    const { id, threadId, content } = mutation.value
+    const { id, threadId, content, role } = mutation.value
     const sources = live.messagesOf(threadId, sessionOf(threadId, context))
     // A collection that shows the row already has guessed its position.
     const row = find(sources, id) ?? newMessageRow(mutation.value, context)
@@ -193,8 +193,7 @@ function applyMessage(
       messageCount: thread.messageCount + 1,
       lastPosition: Math.max(thread.lastPosition, row.position),
       headId: id,
-      lastMessageAt: now,
-      lastMessagePreview: previewOf(content),
+      ...(role !== 'tool' && { lastMessageAt: now, lastMessagePreview: previewOf(content) }),
     }))
     return { own: insertRow(sources, row), along }
   }

@@ -1,21 +1,24 @@
 import { randomUUID } from 'node:crypto'
 import type { JsonObject } from '../../schema/fields.ts'
 import { createSessionIds } from '../fixed-sessions.ts'
+import type { LegacyContext, LegacyStoresOptions } from './context.ts'
+import { LEGACY_ROWS, type WithLegacyRows } from './legacy-rows.ts'
 import { createMessageStore } from './message-store.ts'
-import type { LegacyContext, LegacyRecords, LegacyStoresOptions } from './store-records.ts'
+import type { LegacyRecords } from './records.ts'
+import { createSqlRows } from './sql-rows.ts'
 import { createThreadStore } from './thread-store.ts'
 import { createToolEventStore } from './tool-event-store.ts'
 import { createUploadStore } from './upload-store.ts'
 
 /**
  * Creates the functions that the old app's stores had, over the database: for an app that moves its
- * server first and its components later. Writes go through `store.write` and its policy; reads return
- * what the principal owns or what is shared with the tenant. All functions are asynchronous, and safe
- * when requests or several instances call them concurrently.
+ * server first and its components later. Writes go through `store.write`, and reads follow the same access
+ * rule. All functions are asynchronous, and safe when requests or several instances call them concurrently.
+ * Over `createMemorySessionStore` they work in tests without a database.
  *
  * @typeParam R the app's own record types, where they differ from `LegacyRecords`
  * @example
- * const { listChatThreads, appendChatMessage } = createLegacyStores({ store, database, principal })
+ * const { listChatThreads, appendChatMessage } = createLegacyStores({ store, principal })
  */
 export function createLegacyStores<R extends { [Name in keyof LegacyRecords]?: object } = object>(
   options: LegacyStoresOptions,
@@ -24,7 +27,9 @@ export function createLegacyStores<R extends { [Name in keyof LegacyRecords]?: o
   const ids = createSessionIds(options.fixedSessions ?? {}, principal.userId)
   const write = (...mutations: JsonObject[]) =>
     store.write(principal, { id: randomUUID(), mutations })
-  const context: LegacyContext = { ...options, ids, write }
+  const createRows = (store as Partial<WithLegacyRows>)[LEGACY_ROWS]
+  const rows = createRows?.(principal) ?? createSqlRows(store, principal)
+  const context: LegacyContext = { ...options, rows, ids, write }
   const { activeThreadId, ...threads } = createThreadStore<R>(context)
   return {
     ...threads,

@@ -1,15 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { SessionDbError } from '../../errors.ts'
-import type { JsonObject } from '../../schema/fields.ts'
 import type { LegacyMode } from '../import/records.ts'
-import {
-  isoTime,
-  type LegacyContext,
-  type LegacyMessageRecord,
-  type RecordsOf,
-  VISIBLE,
-  withoutNulls,
-} from './store-records.ts'
+import type { LegacyContext } from './context.ts'
+import type { MessageFilter, MessageRow } from './legacy-rows.ts'
+import { type LegacyMessageRecord, type RecordsOf, withoutNulls } from './records.ts'
 import { deleteRows, type ThreadStore } from './thread-store.ts'
 
 const MAX_ATTEMPTS = 20
@@ -28,55 +22,35 @@ export interface LegacyMessageInput {
   readonly threadId?: string | undefined
 }
 
-/** Messages without tool events, which have functions of their own. */
-const MESSAGES = `
-  SELECT m.id, m.session_id AS "sessionId", t.mode, m.thread_id AS "threadId", m.role, m.content,
-    m.client_message_id AS "clientMessageId", m.metadata -> 'misalignmentId' AS "misalignmentId",
-    m.metadata -> 'evidence' AS evidence, m.metadata -> 'contextEvents' AS "contextEvents",
-    ${isoTime('m.created_at')} AS "createdAt", ${isoTime('m.updated_at')} AS "updatedAt",
-    m.metadata, m.version
-  FROM chat_messages m
-  JOIN chat_threads t ON t.tenant_id = m.tenant_id AND t.id = m.thread_id
-  JOIN sessions s ON s.tenant_id = m.tenant_id AND s.id = m.session_id
-  WHERE ${VISIBLE} AND m.role <> 'tool'`
-
-interface MessageRow extends LegacyMessageRecord {
-  readonly metadata: JsonObject
-  readonly version: number
-}
-
 /** The old store of messages. */
 export function createMessageStore<R>(context: LegacyContext, threads: ThreadStore<R>) {
   type Message = RecordsOf<R>['message']
-  const { database, principal, ids, write } = context
+  const { rows, ids, write } = context
 
-  async function select(where: string, ...values: unknown[]): Promise<MessageRow[]> {
-    const { rows } = await database.query<MessageRow>(
-      `${MESSAGES} AND ${where} ORDER BY m.session_id, m.thread_id, m.position`,
-      [principal.tenantId, principal.userId, ...values],
-    )
-    return rows.map((row) => ({ ...row, sessionId: ids.original(row.sessionId) }))
+  async function select(filter: MessageFilter): Promise<MessageRow[]> {
+    const found = await rows.messages(filter)
+    return found.map((row) => ({ ...row, sessionId: ids.original(row.sessionId) }))
   }
 
   const toRecord = ({ metadata: _, version: __, ...row }: MessageRow) =>
     withoutNulls(row) as Message
 
   async function requireRow(id: string): Promise<MessageRow> {
-    const [found] = await select('m.id = $3', id)
+    const [found] = await select({ id })
     if (!found) throw new SessionDbError('not_found', `There is no chat message ${id}.`)
     return found
   }
 
   async function listChatMessagesByThread(threadId: string): Promise<Message[]> {
-    return (await select('m.thread_id = $3', threadId)).map(toRecord)
+    return (await select({ threadId })).map(toRecord)
   }
 
   async function deleteMessagesForThread(threadId: string): Promise<void> {
-    const rows = await select('m.thread_id = $3', threadId)
+    const found = await select({ threadId })
     await deleteRows(
       context,
       'chatMessages',
-      rows.map(({ id }) => id),
+      found.map(({ id }) => id),
     )
   }
 
@@ -88,8 +62,8 @@ export function createMessageStore<R>(context: LegacyContext, threads: ThreadSto
       threadId?: string,
     ): Promise<Message[]> {
       const thread = threadId || (await threads.activeThreadId(sessionId, mode))
-      const where = 'm.session_id = $3 AND t.mode = $4 AND m.thread_id = $5'
-      return (await select(where, ids.stored(sessionId), mode, thread)).map(toRecord)
+      const filter = { sessionId: ids.stored(sessionId), mode, threadId: thread }
+      return (await select(filter)).map(toRecord)
     },
     listChatMessagesByThread,
     /** Appends a message. If the thread has one with this `clientMessageId`, that one is returned. */
@@ -133,11 +107,11 @@ export function createMessageStore<R>(context: LegacyContext, threads: ThreadSto
     },
     /** Deletes the user's messages, and all messages in the sessions they own. */
     async clearChatMessages(): Promise<void> {
-      const rows = await select('(m.author_id = $2 OR s.owner_id = $2)')
+      const own = await select({ isOwn: true })
       await deleteRows(
         context,
         'chatMessages',
-        rows.map(({ id }) => id),
+        own.map(({ id }) => id),
       )
     },
     /** Reads all messages that the user may see. The old function returned a collection. */
@@ -145,8 +119,8 @@ export function createMessageStore<R>(context: LegacyContext, threads: ThreadSto
       readonly toArray: readonly Message[]
       get(id: string): Message | undefined
     }> {
-      const rows = await select('true')
-      const byId = new Map(rows.map((row) => [row.id, toRecord(row)]))
+      const all = await select({})
+      const byId = new Map(all.map((row) => [row.id, toRecord(row)]))
       return { toArray: [...byId.values()], get: (id) => byId.get(id) }
     },
   }

@@ -2,69 +2,32 @@ import { createHash, randomUUID } from 'node:crypto'
 import { SessionDbError } from '../../errors.ts'
 import type { JsonObject } from '../../schema/fields.ts'
 import { defaultThreadTitle, type LegacyMode, sessionTitle } from '../import/records.ts'
-import {
-  isoTime,
-  type LegacyContext,
-  type LegacyThreadRecord,
-  type RecordsOf,
-  VISIBLE,
-  withoutNulls,
-} from './store-records.ts'
+import type { LegacyContext } from './context.ts'
+import type { ThreadFilter } from './legacy-rows.ts'
+import { type LegacyThreadRecord, type RecordsOf, withoutNulls } from './records.ts'
 
 const MAX_ATTEMPTS = 20
 const MAX_CONFLICTS = 5
 const DELETES_PER_BATCH = 500
 
-/** Threads without their tool events, which the old app did not count as messages. */
-const THREADS = `
-  SELECT t.id, t.session_id AS "sessionId", t.mode, t.title, t.status,
-    t.message_count - tools.count AS "messageCount",
-    CASE WHEN tools.count = 0 THEN t.last_message_preview ELSE left(last.content, 280) END
-      AS "lastMessagePreview",
-    CASE WHEN tools.count = 0 THEN ${isoTime('t.last_message_at')} ELSE ${isoTime('last.created_at')}
-      END AS "lastMessageAt",
-    ${isoTime('t.created_at')} AS "createdAt", ${isoTime('t.updated_at')} AS "updatedAt"
-  FROM chat_threads t
-  JOIN sessions s ON s.tenant_id = t.tenant_id AND s.id = t.session_id
-  CROSS JOIN LATERAL (
-    SELECT count(*)::int AS count FROM chat_messages m
-    WHERE m.tenant_id = t.tenant_id AND m.thread_id = t.id AND m.role = 'tool'
-  ) tools
-  LEFT JOIN LATERAL (
-    SELECT m.content, m.created_at FROM chat_messages m
-    WHERE m.tenant_id = t.tenant_id AND m.thread_id = t.id AND m.role <> 'tool'
-    ORDER BY m.position DESC LIMIT 1
-  ) last ON tools.count > 0
-  WHERE ${VISIBLE}`
-
 /** The old store of threads. */
 export function createThreadStore<R>(context: LegacyContext) {
   type Thread = RecordsOf<R>['thread']
-  const { database, principal, ids, write } = context
-  const { tenantId, userId } = principal
+  const { rows, ids, write } = context
 
-  async function select(where: string, ...values: unknown[]): Promise<Thread[]> {
-    const { rows } = await database.query<LegacyThreadRecord>(`${THREADS} AND ${where}`, [
-      tenantId,
-      userId,
-      ...values,
-    ])
-    return rows.map((row) => {
-      const sessionId = ids.original(row.sessionId)
-      return withoutNulls({ ...row, sessionId }) as Thread
-    })
-  }
-
-  async function listChatThreads(sessionId: string, mode?: LegacyMode): Promise<Thread[]> {
-    return select(
-      't.session_id = $3 AND ($4::text IS NULL OR t.mode = $4) ORDER BY t.updated_at DESC, t.created_at DESC, t.id',
-      ids.stored(sessionId),
-      mode ?? null,
+  async function select(filter: ThreadFilter): Promise<Thread[]> {
+    const found = await rows.threads(filter)
+    return found.map(
+      (row) => withoutNulls({ ...row, sessionId: ids.original(row.sessionId) }) as Thread,
     )
   }
 
+  async function listChatThreads(sessionId: string, mode?: LegacyMode): Promise<Thread[]> {
+    return select({ sessionId: ids.stored(sessionId), mode })
+  }
+
   async function getChatThreadById(id: string): Promise<Thread | null> {
-    return (await select('t.id = $3', id))[0] ?? null
+    return (await select({ id }))[0] ?? null
   }
 
   async function requireThread(id: string): Promise<Thread> {
@@ -76,18 +39,14 @@ export function createThreadStore<R>(context: LegacyContext) {
   /** Creates the session of a chat if it is missing: the old app had chats without one. */
   async function ensureSession(sessionId: string): Promise<void> {
     const id = ids.stored(sessionId)
-    const isVisible = async () => {
-      const sql = `SELECT FROM sessions s WHERE ${VISIBLE} AND s.id = $3`
-      return (await database.query(sql, [tenantId, userId, id])).rowCount !== 0
-    }
-    if (await isVisible()) return
+    if (await rows.isVisible(id)) return
     const value = {
       ...{ id, title: sessionTitle(sessionId), metadata: { stub: true }, source: 'external' },
       visibility: ids.isShared(sessionId) ? 'tenant' : 'private',
     }
     // After a conflict another request has created it, or the id is another user's.
     await orConflict(() => write({ collection: 'sessions', type: 'insert', value }))
-    if (await isVisible()) return
+    if (await rows.isVisible(id)) return
     throw new SessionDbError(
       'forbidden',
       `The session ${id} belongs to another user. For an id in the app's code, set fixedSessions.`,
@@ -122,22 +81,17 @@ export function createThreadStore<R>(context: LegacyContext) {
     const stored = ids.stored(sessionId)
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       // One query for all threads: between two, another request could create one.
-      const { rows } = await database.query<{ id: string; isActive: boolean }>(
-        `SELECT t.id, t.status = 'active' AS "isActive" FROM chat_threads t
-         JOIN sessions s ON s.tenant_id = t.tenant_id AND s.id = t.session_id
-         WHERE ${VISIBLE} AND t.session_id = $3 AND t.mode = $4`,
-        [tenantId, userId, stored, mode],
-      )
-      const active = rows.find(({ isActive }) => isActive)
+      const threads = await rows.threadStates({ sessionId: stored, mode })
+      const active = threads.find(({ isActive }) => isActive)
       if (active !== undefined) return active.id
       await ensureSession(sessionId)
-      const taken = new Set(rows.map(({ id }) => id))
-      let number = rows.length + 1
+      const taken = new Set(threads.map(({ id }) => id))
+      let number = threads.length + 1
       // After deletions an older thread can have this number.
       while (taken.has(threadId(stored, mode, number))) number += 1
       const isTaken = attempt >= MAX_CONFLICTS
       const id = isTaken ? `thread_${randomUUID()}` : threadId(stored, mode, number)
-      await orConflict(() => insertThread(id, sessionId, mode, rows.length + 1))
+      await orConflict(() => insertThread(id, sessionId, mode, threads.length + 1))
     }
     throw new SessionDbError(
       'unavailable',

@@ -3,13 +3,9 @@ import { SessionDbError } from '../../errors.ts'
 import type { JsonObject } from '../../schema/fields.ts'
 import { storableObject } from '../import/record-fields.ts'
 import type { LegacyMode } from '../import/records.ts'
-import {
-  isoTime,
-  type LegacyContext,
-  type LegacyToolEventStatus,
-  type RecordsOf,
-  VISIBLE,
-} from './store-records.ts'
+import type { LegacyContext } from './context.ts'
+import type { MessageFilter, ToolRow } from './legacy-rows.ts'
+import type { LegacyToolEventStatus, RecordsOf } from './records.ts'
 import { deleteRows, type ThreadStore } from './thread-store.ts'
 
 /** The input of `appendChatToolEvent`. */
@@ -31,44 +27,21 @@ export interface LegacyToolEventInput {
   readonly contextEvents?: readonly object[] | undefined
 }
 
-/** A message of role `tool`: its only part is the call, the other fields are in its metadata. */
-interface ToolRow {
-  readonly id: string
-  readonly sessionId: string
-  readonly threadId: string
-  readonly toolName: string
-  readonly part: JsonObject
-  readonly metadata: JsonObject
-  readonly createdAt: string
-}
-
-const TOOL_EVENTS = `
-  SELECT m.id, m.session_id AS "sessionId", m.thread_id AS "threadId", m.content AS "toolName",
-    CASE WHEN jsonb_typeof(m.parts -> 0) = 'object' THEN m.parts -> 0 ELSE '{}' END AS part,
-    m.metadata, ${isoTime('m.created_at')} AS "createdAt"
-  FROM chat_messages m
-  JOIN sessions s ON s.tenant_id = m.tenant_id AND s.id = m.session_id
-  WHERE ${VISIBLE} AND m.role = 'tool'`
-
 /** The old store of tool events, which are stored as messages of role `tool`. */
 export function createToolEventStore<R>(
   context: LegacyContext,
   threads: Pick<ThreadStore<R>, 'activeThreadId'>,
 ) {
   type ToolEvent = RecordsOf<R>['toolEvent']
-  const { database, principal, ids, write } = context
+  const { rows, ids, write } = context
 
-  async function select(where: string, ...values: unknown[]): Promise<ToolRow[]> {
-    const { rows } = await database.query<ToolRow>(
-      `${TOOL_EVENTS} AND ${where}
-       ORDER BY coalesce(m.metadata ->> 'startedAt', ${isoTime('m.created_at')}), m.thread_id, m.position`,
-      [principal.tenantId, principal.userId, ...values],
-    )
-    return rows.map((row) => ({ ...row, sessionId: ids.original(row.sessionId) }))
+  async function select(filter: MessageFilter): Promise<ToolRow[]> {
+    const found = await rows.toolEvents(filter)
+    return found.map((row) => ({ ...row, sessionId: ids.original(row.sessionId) }))
   }
 
   async function requireRow(id: string): Promise<ToolRow> {
-    const [found] = await select('m.id = $3', id)
+    const [found] = await select({ id })
     if (!found) throw new SessionDbError('not_found', `There is no tool event ${id}.`)
     return found
   }
@@ -92,11 +65,11 @@ export function createToolEventStore<R>(
 
   return {
     async listChatToolEvents(sessionId: string): Promise<ToolEvent[]> {
-      const rows = await select('m.session_id = $3', ids.stored(sessionId))
-      return rows.map(toRecord) as ToolEvent[]
+      const found = await select({ sessionId: ids.stored(sessionId) })
+      return found.map(toRecord) as ToolEvent[]
     },
     async listChatToolEventsByThread(threadId: string): Promise<ToolEvent[]> {
-      return (await select('m.thread_id = $3', threadId)).map(toRecord) as ToolEvent[]
+      return (await select({ threadId })).map(toRecord) as ToolEvent[]
     },
     appendChatToolEvent,
     insertChatToolEvent: appendChatToolEvent,
@@ -121,14 +94,13 @@ export function createToolEventStore<R>(
     },
     /** Deletes the tool events of a session, or of all sessions that the user owns. */
     async clearChatToolEvents(sessionId?: string): Promise<void> {
-      const rows =
-        sessionId === undefined
-          ? await select('(m.author_id = $2 OR s.owner_id = $2)')
-          : await select('m.session_id = $3', ids.stored(sessionId))
+      const filter =
+        sessionId === undefined ? { isOwn: true as const } : { sessionId: ids.stored(sessionId) }
+      const found = await select(filter)
       await deleteRows(
         context,
         'chatMessages',
-        rows.map(({ id }) => id),
+        found.map(({ id }) => id),
       )
     },
   }

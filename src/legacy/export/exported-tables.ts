@@ -84,8 +84,10 @@ export const exportedTables: readonly ExportedTable[] = [
           'head_id', CASE WHEN r.head_id = ANY (own.ids) THEN r.head_id ELSE own.ids[1] END) AS shown
       FROM chat_threads r
       LEFT JOIN LATERAL (
-        SELECT count(*), (array_agg(m.created_at ORDER BY m.position DESC))[1] AS at,
-          (array_agg(left(m.content, 280) ORDER BY m.position DESC))[1] AS preview,
+        SELECT count(*), (array_agg(m.created_at ORDER BY m.position DESC)
+            FILTER (WHERE m.role <> 'tool'))[1] AS at,
+          (array_agg(left(m.content, 280) ORDER BY m.position DESC)
+            FILTER (WHERE m.role <> 'tool'))[1] AS preview,
           array_agg(m.id ORDER BY m.position DESC) AS ids
         FROM chat_messages m WHERE m.tenant_id = r.tenant_id AND m.thread_id = r.id
           AND m.author_id = ${u}

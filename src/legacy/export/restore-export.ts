@@ -249,7 +249,7 @@ function recountSql(tenant: string): string {
   return `
   UPDATE chat_threads t SET message_count = c.count,
     last_position = greatest(t.last_position, c.last_position),
-    last_message_at = newest.created_at, last_message_preview = left(newest.content, 280),
+    last_message_at = shown.created_at, last_message_preview = left(shown.content, 280),
     head_id = coalesce(t.head_id, newest.id)
   FROM (
     SELECT thread_id, count(*)::int AS count, max(position) AS last_position
@@ -260,5 +260,10 @@ function recountSql(tenant: string): string {
   ) c
   JOIN chat_messages newest ON newest.tenant_id = ${tenant} AND newest.thread_id = c.thread_id
     AND newest.position = c.last_position
+  LEFT JOIN LATERAL (
+    SELECT m.created_at, m.content FROM chat_messages m
+    WHERE m.tenant_id = ${tenant} AND m.thread_id = c.thread_id AND m.role <> 'tool'
+    ORDER BY m.position DESC LIMIT 1
+  ) shown ON true
   WHERE t.tenant_id = ${tenant} AND t.id = c.thread_id AND t.message_count <> c.count`
 }

@@ -146,9 +146,9 @@ BEGIN
     ) AS changed;
   ELSIF EXISTS (
     -- A message that is edited beyond its preview leaves its thread alone.
-    SELECT tenant_id, thread_id, position, created_at, left(content, 280) FROM new_rows
+    SELECT tenant_id, thread_id, position, created_at, role, left(content, 280) FROM new_rows
     EXCEPT
-    SELECT tenant_id, thread_id, position, created_at, left(content, 280) FROM old_rows
+    SELECT tenant_id, thread_id, position, created_at, role, left(content, 280) FROM old_rows
   ) THEN
     PERFORM session_db_count_thread(tenant_id, thread_id, difference) FROM (
       SELECT tenant_id, thread_id, sum(difference)::integer AS difference FROM (
@@ -163,6 +163,7 @@ BEGIN
 END $$;
 
 -- Changes a thread's count by a difference, which holds whatever other transactions added meanwhile.
+-- All messages count, but preview and time are those of the last one that is no tool call.
 -- The newest message is read by a statement that starts after the thread is locked: an earlier snapshot
 -- could miss a message committed during the wait.
 --
@@ -179,20 +180,25 @@ BEGIN
   UPDATE chat_threads AS thread SET
     message_count = thread.message_count + difference,
     last_position = greatest(thread.last_position, newest.position),
-    last_message_at = newest.created_at,
-    last_message_preview = newest.preview,
+    last_message_at = shown.created_at,
+    last_message_preview = shown.preview,
     head_id = CASE WHEN difference > 0 THEN newest.id
       WHEN difference < 0 THEN coalesce(head, newest.id) ELSE thread.head_id END
   FROM (VALUES (1)) AS one
   LEFT JOIN LATERAL (
-    SELECT m.id, m.position, m.created_at, left(m.content, 280) AS preview FROM chat_messages AS m
+    SELECT m.id, m.position FROM chat_messages AS m
     WHERE m.tenant_id = in_tenant AND m.thread_id = of_thread
     ORDER BY m.position DESC LIMIT 1
   ) AS newest ON true
+  LEFT JOIN LATERAL (
+    SELECT m.created_at, left(m.content, 280) AS preview FROM chat_messages AS m
+    WHERE m.tenant_id = in_tenant AND m.thread_id = of_thread AND m.role <> 'tool'
+    ORDER BY m.position DESC LIMIT 1
+  ) AS shown ON true
   WHERE thread.tenant_id = in_tenant AND thread.id = of_thread
     AND (difference <> 0 OR newest.position > thread.last_position
       OR (thread.last_message_at, thread.last_message_preview)
-        IS DISTINCT FROM (newest.created_at, newest.preview));
+        IS DISTINCT FROM (shown.created_at, shown.preview));
 END $$;
 
 CREATE TRIGGER chat_messages_inserted AFTER INSERT ON chat_messages

@@ -23,7 +23,11 @@ import {
 import type { ContentStore } from '../uploads/content/content-store.ts'
 import { createContentStores } from '../uploads/content/postgres-content-store.ts'
 import { createUploads, type SessionUploads } from '../uploads/create-uploads.ts'
-import { defaultUploadLimits, type UploadLimits } from '../uploads/upload-state.ts'
+import {
+  defaultUploadLimits,
+  type UploadContext,
+  type UploadLimits,
+} from '../uploads/upload-state.ts'
 import type { WriteOptions } from '../write-handler.ts'
 import { earlierResult, hashOf } from './applied-batches.ts'
 import { applyBatch } from './apply.ts'
@@ -34,6 +38,7 @@ import { createPreparer } from './prepared-statements.ts'
 import { readMessage } from './read-message.ts'
 import { countRedactions, redactEvents } from './redact-events.ts'
 import { createStatements } from './statements.ts'
+import { withParts } from './store-parts.ts'
 
 export interface SessionStoreOptions<P extends Principal = Principal> {
   /**
@@ -227,5 +232,6 @@ export function createSessionStore<P extends Principal = Principal>(
     redact: options.redact,
     onError,
   }
-  return { ...createUploads(uploads, store), ...store }
+  const parts = uploads as unknown as UploadContext
+  return withParts({ ...createUploads(uploads, store), ...store }, parts)
 }

@@ -261,8 +261,8 @@ function planNewMessages({ parameter, see, permitted }: PlanContext): Plan {
     alsoWrite: `
       UPDATE chat_threads AS thread SET ${countMessages('added.count', 'added.content', 'added.id')}
       FROM (
-        SELECT count(*)::integer AS count, (array_agg(content ORDER BY n DESC))[1] AS content,
-          (array_agg(id ORDER BY n DESC))[1] AS id
+        SELECT count(*)::integer AS count, (array_agg(id ORDER BY n DESC))[1] AS id,
+          (array_agg(content ORDER BY n DESC) FILTER (WHERE role <> 'tool'))[1] AS content
         FROM target, admitted WHERE target.changes
       ) AS added
       WHERE thread.tenant_id = ${parameter('tenant')}::text
@@ -292,7 +292,7 @@ function rowsJson(run: readonly NewMessage[]): string {
 export function newMessageStatement({ parameter, see, permitted }: PlanContext): string {
   const { parentId: _, ...columns } = chatMessageColumns
   const { names, values } = insertedColumns(columns, parameter)
-  const counted = countMessages('1', parameter('content'), `${parameter('id')}::text`)
+  const counted = countMessages('1', shownContent(parameter), `${parameter('id')}::text`)
   return `
     WITH counted AS (
       UPDATE chat_threads AS thread SET ${counted}
@@ -335,15 +335,21 @@ export const COUNTED = `set_config('session_db.counted', 'on', true)`
  * migrations/0001-triggers.ts.
  *
  * @param count The number of new messages. The version goes up by as many.
- * @param content The content of the last one.
+ * @param content The content of the last one that is no tool call; SQL NULL if all are.
  * @param id The id of the last one, which becomes the head.
  */
 function countMessages(count: string, content: string, id: string): string {
   return `message_count = thread.message_count + ${count},
     last_position = thread.last_position + ${count},
-    last_message_at = now(), last_message_preview = left(${content}::text, ${PREVIEW_LENGTH}),
+    last_message_at = CASE WHEN ${content} IS NULL THEN thread.last_message_at ELSE now() END,
+    last_message_preview = coalesce(left(${content}, ${PREVIEW_LENGTH}),
+      thread.last_message_preview),
     head_id = ${id}, previous_head_id = thread.head_id,
     version = thread.version + ${count}, updated_at = now()`
+}
+
+function shownContent(parameter: Parameter): string {
+  return `(CASE WHEN ${parameter('role')}::text <> 'tool' THEN ${parameter('content')}::text END)`
 }
 
 /**

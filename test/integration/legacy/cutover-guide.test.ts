@@ -65,7 +65,6 @@ test('the old functions work over the database, then the collections', async () 
   const request = new Request('http://app.test/')
   const { listChatThreads, appendChatMessage, saveSessionUpload } = createLegacyStores({
     store,
-    database: pool,
     principal: await authenticate(request),
   })
   const upload = await saveSessionUpload('run.jsonl', '{"type":"x"}\n')

@@ -9,15 +9,14 @@ import {
   importLegacySnapshots,
   userSessionId,
 } from '../../../src/legacy/index.ts'
-import { createSessionStore } from '../../../src/server/index.ts'
+import { createSessionStore, findSecrets } from '../../../src/server/index.ts'
 import { snapshotDir, useDatabase } from './legacy-fixture.ts'
 
 const database = useDatabase()
 type Options = Partial<Parameters<typeof createLegacyStores>[0]>
 const stores = (userId: string, tenantId = 'acme', options: Options = {}) =>
   createLegacyStores({
-    store: createSessionStore({ database: options.database ?? database.pool }),
-    database: database.pool,
+    store: createSessionStore({ database: database.pool }),
     principal: { tenantId, userId },
     ...options,
   })
@@ -88,7 +87,10 @@ describe('threads', () => {
   test('concurrent first requests to two instances create one', async () => {
     const second = new Pool({ connectionString: database.url })
     try {
-      const instances = [stores('ada'), stores('ada', 'acme', { database: second })]
+      const instances = [
+        stores('ada'),
+        stores('ada', 'acme', { store: createSessionStore({ database: second }) }),
+      ]
       for (const session of ['s-race', 's-race-2', 's-race-3']) {
         const found = await Promise.all(
           Array.from({ length: 10 }, (_, n) =>
@@ -157,7 +159,10 @@ describe('messages', () => {
   test('concurrent appends with one client id and no thread create one message', async () => {
     const second = new Pool({ connectionString: database.url })
     try {
-      const instances = [stores('ada'), stores('ada', 'acme', { database: second })]
+      const instances = [
+        stores('ada'),
+        stores('ada', 'acme', { store: createSessionStore({ database: second }) }),
+      ]
       const input = { sessionId: 's-once', mode: 'session', role: 'user', content: 'once' } as const
       const appended = await Promise.all(
         Array.from({ length: 10 }, (_, n) =>
@@ -332,6 +337,15 @@ describe('uploads', () => {
     expect(await ada.refreshSessionUploadFromSource(changed.id)).toMatchObject({ size: 9 })
     expect(await ada.getSessionUploadContent(changed.id)).toBe('refreshed')
     expect(await ada.listChatMessages(changed.id, 'session')).toEqual([message])
+  })
+
+  test('secrets are masked in replaced contents too', async () => {
+    const store = createSessionStore({ database: database.pool, redact: findSecrets })
+    const ada = stores('ada-redacts', 'acme', { store })
+    const { id } = await ada.saveSessionUpload('a.jsonl', '{"type":"x"}\n')
+    const token = `ghp_${'a1'.repeat(18)}`
+    await ada.replaceSessionUploadContent(id, `{"type":"x","token":"${token}"}\n`)
+    expect(await ada.getSessionUploadContent(id)).not.toContain(token)
   })
 
   test('clearing deletes them, and keeps the chats of their sessions', async () => {

@@ -51,7 +51,7 @@ const inserts: fc.Arbitrary<MutationInput>[] = [
     {
       id: message,
       threadId: thread,
-      role: fc.constant('user' as const),
+      role: fc.constantFrom('user', 'tool'),
       content,
       clientMessageId: fc.constantFrom('k1', 'k2'),
     },

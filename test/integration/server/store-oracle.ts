@@ -213,10 +213,9 @@ function recount(tables: Tables, message: Row, difference: -1 | 0 | 1): void {
   if (thread === undefined) return
   const messages = messagesOf(tables, thread)
   const newest = messages.at(-1)
+  const shown = messages.findLast(({ values }) => values.role !== 'tool')
   const preview =
-    newest === undefined
-      ? null
-      : [...String(newest.values.content)].slice(0, PREVIEW_LENGTH).join('')
+    shown === undefined ? null : [...String(shown.values.content)].slice(0, PREVIEW_LENGTH).join('')
   if (difference === 0 && preview === thread.values.preview) return
   const lastPosition = Math.max(
     Number(thread.values.lastPosition),

@@ -92,6 +92,20 @@ describe('counters stay correct after', () => {
     })
   })
 
+  test('tool calls, which count but give no preview', async () => {
+    await fixture.rows(`${INSERT} VALUES
+      ('acme', 'said', 't1', 's', 'ada', 'user', 'said', 1),
+      ('acme', 'tool', 't1', 's', 'ada', 'tool', 'read_file', 2)`)
+    await expectTrueCounters(fixture.pool)
+    const counted = { message_count: 2, last_position: 2, last_message_preview: 'said' }
+    expect(await thread('t1')).toMatchObject(counted)
+    await fixture.rows("UPDATE chat_messages SET role = 'assistant' WHERE id = 'tool'")
+    expect(await thread('t1')).toMatchObject({ last_message_preview: 'read_file' })
+    await fixture.rows("DELETE FROM chat_messages WHERE id = 'said'")
+    await fixture.rows("UPDATE chat_messages SET role = 'tool' WHERE id = 'tool'")
+    expect(await thread('t1')).toMatchObject({ message_count: 1, last_message_preview: null })
+  })
+
   test('deletes of all messages and of a thread', async () => {
     await fixture.rows(`${INSERT}
       SELECT 'acme', 'd' || n, 't' || (n % 2 + 1), 's', 'ada', 'user', n, n

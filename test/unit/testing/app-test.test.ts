@@ -5,7 +5,12 @@ import {
   type SessionCollectionsOptions,
   streamMessage,
 } from '../../../src/collections/index.ts'
-import { createMemoryWriteAdapter, createShapeMock } from '../../../src/testing/index.ts'
+import { createLegacyStores } from '../../../src/legacy/index.ts'
+import {
+  createMemorySessionStore,
+  createMemoryWriteAdapter,
+  createShapeMock,
+} from '../../../src/testing/index.ts'
 
 const electricUrl = 'http://app.test/api/shapes'
 const ann = { tenantId: 'acme', userId: 'ann' }
@@ -179,4 +184,15 @@ test('lets two users chat', async () => {
   forAnn.actions.appendMessage({ threadId: 't1', role: 'user', content: 'Hello' })
   const seenByBob = forBob.thread({ id: 't1', sessionId: 's1' }).messages
   await expect.poll(() => seenByBob.toArray[0]).toMatchObject({ authorId: 'ann' })
+})
+
+test('stores a repeated request once', async () => {
+  const store = createMemorySessionStore(mock)
+  const { appendChatMessage, listChatMessages } = createLegacyStores({ store, principal: ann })
+  const request = { sessionId: 's1', mode: 'session', role: 'user', content: 'Hello' } as const
+
+  await appendChatMessage({ ...request, threadId: 't1', clientMessageId: 'c1' })
+  await appendChatMessage({ ...request, threadId: 't1', clientMessageId: 'c1' })
+  const messages = await listChatMessages('s1', 'session', 't1')
+  expect(messages.map(({ content }) => content)).toEqual(['Why does it fail?', 'Hello'])
 })

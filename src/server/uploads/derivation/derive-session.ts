@@ -1,9 +1,8 @@
 import type { ClientBase } from 'pg'
-import type { SessionTotals } from '../../../schema/session.ts'
 import type { DerivedBatch, DerivedTimeline } from '../../../timeline/derive-timeline.ts'
 import { deriveTimeline } from '../../../timeline/derive-timeline.ts'
 import type { TimelineParser } from '../../../timeline/parser.ts'
-import type { TimelineSummary } from '../../../timeline/summary.ts'
+import { sessionTotals, type TimelineSummary } from '../../../timeline/summary.ts'
 import type { ContentStores } from '../content/postgres-content-store.ts'
 import { missingContent } from '../content/postgres-content-store.ts'
 import { openEventWriter } from './events.ts'
@@ -130,7 +129,7 @@ async function switchToReady(
       summary.repoLabel,
       summary.model,
       summary.agentVersion,
-      totalsOf(summary),
+      sessionTotals(summary),
       {
         agentSessionId: summary.agentSessionId,
         unparseableLines: summary.unparseable,
@@ -169,11 +168,4 @@ async function storeBatches<Prepared>(
   } finally {
     await pending
   }
-}
-
-/** Returns what the log states; null if it states nothing. */
-function totalsOf({ usage, costUsd, wallMs, activeMs }: TimelineSummary): SessionTotals | null {
-  const times = { costUsd, wallMs, activeMs }
-  const known = Object.entries({ ...usage, ...times }).filter(([, value]) => value !== null)
-  return known.length === 0 ? null : Object.fromEntries(known)
 }

@@ -49,7 +49,6 @@ const pool = new Pool({ connectionString: stack.databaseUrl })
 const store = createSessionStore({ database: pool })
 const { listChatThreads, appendChatMessage, saveSessionUpload } = createLegacyStores({
   store,
-  database: pool,
   principal,
 })
 const [{ id, sessionId } = { id: '', sessionId: '' }] = await listChatThreads('u1', 'session')

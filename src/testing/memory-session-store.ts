@@ -1,0 +1,80 @@
+import { SessionDbError } from '../errors.ts'
+import { LEGACY_ROWS, type WithLegacyRows } from '../legacy/adapters/legacy-rows.ts'
+import { foldDeltas, type Principal } from '../schema/index.ts'
+import { checkPrincipal } from '../server/http/authenticate.ts'
+import { createRequestLimiters } from '../server/http/request-limits.ts'
+import type { SessionStore } from '../server/store/create-session-store.ts'
+import { createMemoryLegacyRows } from './memory-legacy-rows.ts'
+import {
+  abortUpload,
+  createUpload,
+  deriveUploadAgain,
+  openUpload,
+  receiveUpload,
+  uploadState,
+} from './memory-uploads.ts'
+import { type MemoryContext, seesInMemory, writeInMemory } from './memory-writes.ts'
+import { databaseOf, type ShapeMock } from './shape-mock.ts'
+import { deltasOf, keyOf } from './tables.ts'
+
+/**
+ * Creates a session store over the mock's tables, for tests of server code without Postgres: the same
+ * access rule, the same results, the same errors as `createSessionStore`, and `createLegacyStores` works
+ * over it. Collections that read from the mock show what it writes.
+ *
+ * Timelines are derived before `uploadContent` resolves. `searchEvents`, `outlineTimeline`,
+ * `timelineFacets` and `readEvent` need a database and throw `invalid`.
+ *
+ * @param mock its rows, and its `access`
+ * @throws SessionDbError `invalid` if `mock` wasn't created by `createShapeMock`
+ * @example
+ * const store = createMemorySessionStore(createShapeMock({ electricUrl: 'http://app.test/api/shapes' }))
+ * await store.createSession(principal, { id: 's1', title: 'run.jsonl' })
+ */
+export function createMemorySessionStore<P extends Principal = Principal>(
+  mock: ShapeMock<P>,
+): SessionStore<P> {
+  const parts = databaseOf(mock)
+  function contextOf(principal: Principal): MemoryContext {
+    checkPrincipal(principal)
+    return { ...parts, principal }
+  }
+  const store: SessionStore<P> & WithLegacyRows = {
+    [LEGACY_ROWS]: (principal) => createMemoryLegacyRows(contextOf(principal)),
+    write: async (principal, batch, { messageRoles } = {}) =>
+      writeInMemory({ ...contextOf(principal), messageRoles }, batch),
+    async readMessage(principal, id) {
+      const context = contextOf(principal)
+      const { tenantId } = principal
+      const { tables } = context.database
+      const message = tables.chatMessages.get(keyOf({ tenantId, id }))
+      if (message === undefined) return undefined
+      const session = tables.sessions.get(keyOf({ tenantId, id: message.sessionId }))
+      if (session === undefined || !seesInMemory(context, session)) return undefined
+      return { ...message, ...foldDeltas(message, deltasOf(tables, message)) }
+    },
+    createSession: async (principal, session) => createUpload(contextOf(principal), session),
+    uploadContent: async (principal, sessionId, content, { offset } = {}) =>
+      receiveUpload(contextOf(principal), sessionId, content, offset),
+    uploadState: async (principal, sessionId) => uploadState(contextOf(principal), sessionId),
+    abortUpload: async (principal, sessionId) => abortUpload(contextOf(principal), sessionId),
+    deriveAgain: async (principal, sessionId) => deriveUploadAgain(contextOf(principal), sessionId),
+    openContent: async (principal, sessionId, range) =>
+      openUpload(contextOf(principal), sessionId, range),
+    readEvent: () => needsDatabase('readEvent'),
+    searchEvents: () => needsDatabase('searchEvents'),
+    outlineTimeline: () => needsDatabase('outlineTimeline'),
+    timelineFacets: () => needsDatabase('timelineFacets'),
+    limiters: createRequestLimiters(false),
+    startWorker: () => ({ stop: async () => {} }),
+    close: async () => {},
+  }
+  return store
+}
+
+async function needsDatabase(name: string): Promise<never> {
+  throw new SessionDbError(
+    'invalid',
+    `The store in memory has no ${name}. Test it with a database: \`npx session-db dev\` starts one.`,
+  )
+}
