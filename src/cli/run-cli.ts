@@ -9,6 +9,7 @@ import { migrateCommand } from './commands/migrate.ts'
 import { rederiveCommand } from './commands/rederive.ts'
 import { retentionCommand } from './commands/retention.ts'
 import { setupElectricCommand } from './commands/setup-electric.ts'
+import { watchCommand } from './commands/watch.ts'
 import { reportFailure } from './failure.ts'
 
 const USAGE_ERROR = 2
@@ -50,6 +51,7 @@ function createProgram(): Command {
     doctorCommand(),
     retentionCommand(),
     rederiveCommand(),
+    watchCommand(),
   ]
   for (const command of commands) program.addCommand(command)
   for (const command of [program, ...program.commands]) {

@@ -14,6 +14,7 @@ export type {
 } from './search/timeline-outline.ts'
 export * from './store/index.ts'
 export * from './streaming/index.ts'
+export type { AgentSession } from './uploads/agent-session.ts'
 export type {
   ByteRange,
   ContentKey,

@@ -41,6 +41,7 @@ export function newSession(
     workspaceRoot: null,
     model: null,
     agentVersion: null,
+    agentSessionId: null,
     totals: null,
     redactions: null,
     contentBytes: null,

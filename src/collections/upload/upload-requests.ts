@@ -15,11 +15,19 @@ export interface UploadState {
   /** Bytes stored. */
   readonly offset: number
   readonly status: Session['status']
+  /** The session that has the content. */
+  readonly sessionId: string | undefined
+}
+
+/** What is known of a file before it is sent. */
+export interface NewContent {
+  readonly totalBytes: number
+  readonly growing: boolean
 }
 
 /** The requests of the tus protocol that an upload consists of. Every failure is a `SessionDbError`. */
 export interface UploadRequests {
-  create(session: SessionInsert, totalBytes: number, signal: AbortSignal): Promise<UploadState>
+  create(session: SessionInsert, content: NewContent, signal: AbortSignal): Promise<UploadState>
   append(id: string, offset: number, bytes: Blob, signal: AbortSignal): Promise<UploadState>
   state(id: string, signal: AbortSignal): Promise<UploadState>
   remove(id: string): Promise<void>
@@ -43,13 +51,13 @@ export function createUploadRequests({ uploadUrl, request }: UploadRoute): Uploa
   }
 
   return {
-    create: async (session, totalBytes, signal) =>
+    create: async (session, { totalBytes, growing }, signal) =>
       stateOf(
         await send(base, {
           method: 'POST',
           headers: {
             'upload-length': String(totalBytes),
-            'upload-metadata': `session ${toBase64(JSON.stringify(session))}`,
+            'upload-metadata': `session ${toBase64(JSON.stringify(session))}${growing ? ',growing' : ''}`,
           },
           signal,
         }),
@@ -81,7 +89,11 @@ export function createUploadRequests({ uploadUrl, request }: UploadRoute): Uploa
 function stateOf({ headers }: Response): UploadState {
   const offset = Number(headers.get('upload-offset') ?? Number.NaN)
   const status = sessionStatusSchema.safeParse(headers.get('session-status'))
-  if (Number.isSafeInteger(offset) && status.success) return { offset, status: status.data }
+  const id = headers.get('session-id')
+  const sessionId = id === null ? undefined : decodeURIComponent(id)
+  if (Number.isSafeInteger(offset) && status.success) {
+    return { offset, status: status.data, sessionId }
+  }
   throw new SessionDbError(
     'invalid',
     'The answer from uploadUrl is not that of an upload handler. Check the route.',

@@ -27,6 +27,11 @@ export interface SessionUpload extends Omit<SessionInsert, 'id' | 'title'> {
   readonly title?: string
   /** Called with the progress after each chunk that the server has stored, and before each retry. */
   readonly onProgress?: (progress: UploadProgress) => void
+  /**
+   * The file is a log that may have been uploaded before, in an earlier state. If the user has a session
+   * of the same agent session, that session takes the file, and this one is deleted. Default: false.
+   */
+  readonly growing?: boolean
   /** Bytes per request, for proxies that allow only small bodies. Default 8 MiB. */
   readonly partBytes?: number
 }
@@ -37,10 +42,11 @@ export interface PendingUpload {
   readonly id: string
   /**
    * Resolves when the server has the whole file: with `ready`, or with `pending` while the timeline
-   * of a large one is still being derived, which the session's row shows. Rejects with a
+   * of a large one is still being derived, which the session's row shows. `sessionId` is set when an
+   * earlier session took a `growing` log. Rejects with a
    * `SessionDbError`: `conflict` after `abort`. It is safe to ignore.
    */
-  readonly uploaded: Promise<{ readonly status: Session['status'] }>
+  readonly uploaded: Promise<{ readonly status: Session['status']; readonly sessionId?: string }>
   /** Stops the upload and deletes what the server has stored of it. */
   abort(): Promise<void>
 }
@@ -81,8 +87,8 @@ async function sendFile(
   requests: UploadRequests,
   upload: SessionUpload & { readonly id: string },
   signal: AbortSignal,
-): Promise<{ readonly status: Session['status'] }> {
-  const { file, onProgress, partBytes = DEFAULT_PART_BYTES, ...session } = upload
+): Promise<{ readonly status: Session['status']; readonly sessionId?: string }> {
+  const { file, onProgress, partBytes = DEFAULT_PART_BYTES, growing = false, ...session } = upload
   const totalBytes = file.size
   const report = (uploadedBytes: number, retrying: boolean) =>
     onProgress?.({ uploadedBytes, totalBytes, retrying })
@@ -91,7 +97,9 @@ async function sendFile(
 
   let at = 0
   const attempt = createRetry(signal, () => report(at, true))
-  let state: UploadState = await attempt(() => requests.create(insert, totalBytes, signal))
+  let state: UploadState = await attempt(() =>
+    requests.create(insert, { totalBytes, growing }, signal),
+  )
   at = state.offset
   report(at, false)
   // An empty file, complete from the start, still takes one request to be declared complete.
@@ -112,14 +120,15 @@ async function sendFile(
     at = state.offset
     report(at, false)
   }
-  return { status: state.status }
+  const { status, sessionId = upload.id } = state
+  return sessionId === upload.id ? { status } : { status, sessionId }
 }
 
 /** A conflict means that an earlier request, assumed lost, has arrived after all. */
 function resumeAtServersOffset(error: unknown): UploadState {
   const offset = error instanceof SessionDbError ? error.details?.receivedBytes : undefined
   if (typeof offset !== 'number') throw error
-  return { offset, status: 'pending' }
+  return { offset, status: 'pending', sessionId: undefined }
 }
 
 const FIRST_DELAY_MS = 500

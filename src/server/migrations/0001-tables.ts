@@ -35,6 +35,8 @@ CREATE TABLE sessions (
   workspace_root text,
   model text,
   agent_version text,
+  -- The agent's own id of the session, by which a log that has grown is recognised.
+  agent_session_id text,
   -- Tokens, cost and time, as far as the log states them.
   totals jsonb CHECK (jsonb_typeof(totals) = 'object'),
   -- Secrets that were masked before they were stored, by kind.
@@ -59,6 +61,8 @@ CREATE INDEX sessions_shared_idx ON sessions (tenant_id, created_at)
 CREATE INDEX sessions_audiences_idx ON sessions USING gin (audiences);
 CREATE INDEX sessions_content_idx ON sessions (content_ref, tenant_id)
   WHERE content_ref IS NOT NULL;
+CREATE INDEX sessions_agent_idx ON sessions (agent_session_id, tenant_id)
+  WHERE agent_session_id IS NOT NULL;
 
 CREATE TABLE timeline_events (
   tenant_id text NOT NULL,
@@ -251,6 +255,8 @@ CREATE TABLE session_uploads (
   state text NOT NULL DEFAULT 'receiving'
     CHECK (state IN ('receiving', 'queued', 'done', 'failed')),
   total_bytes bigint CHECK (total_bytes >= 0),
+  -- The log joins the session that has an earlier state of it.
+  growing boolean NOT NULL DEFAULT false,
   derived_by text,
   attempts integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
   due_at timestamptz NOT NULL DEFAULT now(),

@@ -9,6 +9,7 @@ import { SessionDbError } from '../../writes/errors.ts'
 import type { WriteResult } from '../../writes/result.ts'
 import { checkPrincipal } from '../http/authenticate.ts'
 import { fromDatabaseError, isDatabaseError } from '../store/errors.ts'
+import { type AgentSession, checkAgentSession, findAgentSession } from './agent-session.ts'
 import type { ByteRange } from './content/content-store.ts'
 import { claimJob } from './derivation/jobs.ts'
 import { runJob } from './derivation/run-job.ts'
@@ -17,6 +18,7 @@ import { readEvent } from './read-event.ts'
 import {
   beginUpload,
   checkSize,
+  failUpload,
   queueDerivation,
   queueReceived,
   receiveContent,
@@ -29,6 +31,16 @@ import { readUpload, toState, type UploadState } from './upload-state.ts'
 export interface NewUpload extends SessionInsert {
   /** Size of the content in bytes. Required to resume after a broken connection. */
   readonly totalBytes?: number
+  /**
+   * The agent's own session that the content is a log of, if known. When the user has a session of it
+   * already, its content is replaced: events that the log added are added, and the `id` is not used.
+   */
+  readonly agentSession?: AgentSession
+  /**
+   * Looks for that session after the upload, by the id in the log. A log that has grown or was rewritten
+   * under the same name joins the earlier session, and this one is deleted. Default: false.
+   */
+  readonly growing?: boolean
 }
 
 /** The upload methods of a session store. Every call applies the store's policy. */
@@ -106,34 +118,49 @@ export function createUploads<P extends Principal>(
   const workers = new Set<{ wake(): void }>()
   const jobContext = context as unknown as UploadContext
 
-  /** Derives a small content here; a large one is left to a worker. */
+  /**
+   * Derives a small content here; a large one is left to a worker.
+   *
+   * @returns the session that has the content, which is another one if the log has grown
+   */
   async function derive(
     principal: P,
     sessionId: string,
     bytes: number,
     sha256: string | undefined,
-  ): Promise<void> {
+  ): Promise<string> {
     if (bytes > context.limits.deriveAtOnceBytes) {
       for (const worker of workers) worker.wake()
-      return
+      return sessionId
     }
     const which = { tenantId: principal.tenantId, sessionId }
     const job = await claimJob(context.pool, randomUUID(), LEASE_MS, which)
     const options = { leaseMs: LEASE_MS, progressMs: 1_000, sha256 }
-    if (job !== undefined) await runJob(jobContext, job, options)
+    return job === undefined ? sessionId : runJob(jobContext, job, options)
   }
 
-  async function create(principal: P, { totalBytes, ...session }: NewUpload) {
+  async function create(
+    principal: P,
+    { totalBytes, agentSession, growing, ...session }: NewUpload,
+  ): Promise<UploadState> {
     const size = z.nullable(countField).safeParse(totalBytes ?? null)
     if (!size.success) {
       throw new SessionDbError('invalid', 'totalBytes must be a non-negative integer.')
     }
     if (size.data !== null) checkSize(context, size.data)
+    if (agentSession !== undefined) {
+      const earlier = await findAgentSession(context, principal, checkAgentSession(agentSession))
+      if (earlier !== undefined) {
+        const replaced = { totalBytes: size.data, replace: true }
+        return toState(await beginUpload(context, principal, earlier, replaced))
+      }
+    }
     // The batch id follows from the session id, so creating the same session again is idempotent.
     const id = `create-${hash('sha256', String(session.id), 'hex')}`
     const insert = { collection: 'sessions', type: 'insert', value: session }
     await store.write(principal, { id, mutations: [insert] })
-    return toState(await beginUpload(context, principal, session.id, size.data))
+    const begun = { totalBytes: size.data, growing: growing === true }
+    return toState(await beginUpload(context, principal, session.id, begun))
   }
 
   async function receive(
@@ -145,7 +172,7 @@ export function createUploads<P extends Principal>(
     const begun = await readUpload(context, principal, sessionId, { mayWrite: true })
     const upload =
       begun.step === null || begun.step === 'failed'
-        ? await beginUpload(context, principal, sessionId, null)
+        ? await beginUpload(context, principal, sessionId, { totalBytes: null })
         : begun
     if (upload.step !== 'receiving') {
       if (offset === upload.receivedBytes) return toState(upload)
@@ -157,11 +184,12 @@ export function createUploads<P extends Principal>(
       throw wrongOffset(upload.receivedBytes, offset)
     }
     const { receivedBytes, sha256 } = await receiveContent(context, principal, upload, content)
+    let current = sessionId
     if (upload.totalBytes === null || receivedBytes === upload.totalBytes) {
       await queueReceived(context, principal, sessionId, receivedBytes)
-      await derive(principal, sessionId, receivedBytes, sha256)
+      current = await derive(principal, sessionId, receivedBytes, sha256)
     }
-    const now = await state(principal, sessionId)
+    const now = await state(principal, current)
     if (now.status !== 'failed') return now
     throw new SessionDbError('invalid', now.statusReason ?? 'The file could not be read.')
   }
@@ -171,7 +199,11 @@ export function createUploads<P extends Principal>(
   }
 
   async function abort(principal: P, sessionId: string): Promise<void> {
-    const { status } = await readUpload(context, principal, sessionId, { mayWrite: true })
+    const { status, step } = await readUpload(context, principal, sessionId, { mayWrite: true })
+    if (status === 'ready' && step === 'receiving') {
+      await failUpload(context, principal.tenantId, sessionId, 'The upload was aborted.')
+      return
+    }
     if (status === 'ready') {
       throw new SessionDbError('conflict', 'This session is ready. To remove it, delete it.')
     }

@@ -19,10 +19,19 @@ import { createRedaction, type RedactionCounts } from './redact.ts'
 import type { UploadContext } from './upload-state.ts'
 import { mayChange, readUpload, type UploadRow } from './upload-state.ts'
 
+/** What is known of a content before it arrives. */
+interface ExpectedContent {
+  /** Size of the content, if known. */
+  readonly totalBytes: number | null
+  /** Replaces the content that the session has. Until then, the session stays as it is. */
+  readonly replace?: boolean
+  /** The log joins the session that has an earlier state of it. */
+  readonly growing?: boolean
+}
+
 /**
  * Prepares a session to receive its content. An upload in progress is resumed; a failed one restarts.
  *
- * @param totalBytes size of the content, if known
  * @throws SessionDbError `conflict` when the session already has its content or another size was
  * announced; `too_large`, `not_found`, `forbidden`.
  */
@@ -30,12 +39,16 @@ export async function beginUpload<P extends Principal>(
   context: UploadContext<P>,
   principal: P,
   sessionId: string,
-  totalBytes: number | null,
+  { totalBytes, replace = false, growing = false }: ExpectedContent,
 ): Promise<UploadRow> {
   if (totalBytes !== null) checkSize(context, totalBytes)
   const upload = await readUpload(context, principal, sessionId, { mayWrite: true })
-  if (upload.step === 'receiving') return goesOn(upload, totalBytes)
-  if (upload.step === 'queued' || upload.step === 'done' || upload.status === 'ready') {
+  const isOther = replace && upload.totalBytes !== totalBytes
+  if (upload.step === 'receiving' && !isOther) return goesOn(upload, totalBytes)
+  if (
+    !replace &&
+    (upload.step === 'queued' || upload.step === 'done' || upload.status === 'ready')
+  ) {
     throw new SessionDbError(
       'conflict',
       'This session already has its content. Create another session for another file.',
@@ -46,21 +59,22 @@ export async function beginUpload<P extends Principal>(
     const { tenantId } = principal
     const admitted = context.preparer.prepare(sql`
       UPDATE sessions AS session
-      SET status = 'pending', status_reason = NULL, redactions = NULL,
-        progress = jsonb_build_object('phase', 'upload', 'doneBytes', 0,
+      SET status = CASE WHEN ${replace} AND status = 'ready' THEN status ELSE 'pending' END, status_reason = NULL,
+        redactions = NULL, progress = jsonb_build_object('phase', 'upload', 'doneBytes', 0,
           'totalBytes', ${totalBytes}::bigint)
       WHERE session.tenant_id = ${tenantId} AND session.id = ${sessionId}
-        AND session.status <> 'ready'
+        AND (session.status <> 'ready' OR ${replace})
         AND (${context.policy.see(principal)}) AND (${mayChange(context, principal, sessionId)})`)
     // Locks the session row: of two concurrent calls, the second finds the first one's upload.
     if ((await client.query(admitted)).rowCount !== 1) return
     const { rowCount } = await client.query(
-      `INSERT INTO session_uploads AS upload (tenant_id, session_id, total_bytes)
-       VALUES ($1, $2, $3)
+      `INSERT INTO session_uploads AS upload (tenant_id, session_id, total_bytes, growing)
+       VALUES ($1, $2, $3, $4)
        ON CONFLICT (tenant_id, session_id) DO UPDATE
-       SET state = 'receiving', total_bytes = $3, attempts = 0, lease = NULL, updated_at = now()
-       WHERE upload.state = 'failed'`,
-      [tenantId, sessionId, totalBytes],
+       SET state = 'receiving', total_bytes = $3, growing = $4, attempts = 0, lease = NULL,
+         updated_at = now()
+       WHERE upload.state = 'failed' OR $5`,
+      [tenantId, sessionId, totalBytes, growing, replace],
     )
     if (rowCount !== 1) return
     await client.query('DELETE FROM session_contents WHERE tenant_id = $1 AND draft_of = $2', [
@@ -311,22 +325,28 @@ export async function failUpload(
 ): Promise<void> {
   await pool.query(
     `WITH session AS MATERIALIZED (
-       SELECT tenant_id, id FROM sessions WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE
+       SELECT tenant_id, id, status FROM sessions WHERE tenant_id = $1 AND id = $2
+       FOR NO KEY UPDATE
      ), upload AS MATERIALIZED (
-       SELECT u.tenant_id, u.session_id, u.state FROM session
+       SELECT u.tenant_id, u.session_id, u.state, session.status = 'ready' AS ready FROM session
        JOIN session_uploads u ON u.tenant_id = session.tenant_id AND u.session_id = session.id
        WHERE u.state IN ('receiving', 'queued')
        FOR UPDATE OF u
      ), given_up AS (
-       UPDATE session_uploads u SET state = 'failed', lease = NULL, updated_at = now() FROM upload
-       WHERE u.tenant_id = upload.tenant_id AND u.session_id = upload.session_id
+       -- A session that was ready keeps the content and the timeline it had.
+       UPDATE session_uploads u SET lease = NULL, updated_at = now(),
+         state = CASE WHEN upload.ready AND upload.state = 'receiving' THEN 'done' ELSE 'failed' END
+       FROM upload WHERE u.tenant_id = upload.tenant_id AND u.session_id = upload.session_id
      ), draft AS (
        DELETE FROM session_contents c USING upload
        WHERE c.tenant_id = upload.tenant_id AND c.draft_of = upload.session_id
          AND upload.state = 'receiving'
      )
-     UPDATE sessions s SET status = 'failed', status_reason = $3, progress = NULL FROM upload
-     WHERE s.tenant_id = upload.tenant_id AND s.id = upload.session_id AND s.status = 'pending'`,
+     UPDATE sessions s SET progress = NULL,
+       status = CASE WHEN upload.ready THEN s.status ELSE 'failed' END,
+       status_reason = CASE WHEN upload.ready THEN s.status_reason ELSE $3 END
+     FROM upload WHERE s.tenant_id = upload.tenant_id AND s.id = upload.session_id
+       AND (s.status = 'pending' OR s.progress IS NOT NULL)`,
     [tenantId, sessionId, reason],
   )
 }

@@ -142,6 +142,12 @@ function confidenceIn(value: JsonRecord): number {
   return OWN_TYPES.has(value.type) && (hasSession || 'messageId' in value) ? 0.9 : 0
 }
 
+/** The log of a sub-agent has the id of its parent. */
+function ownId(sessionId: string, { isSidechain, agentId }: JsonRecord): string {
+  const isOwnLog = isSidechain === true && typeof agentId === 'string'
+  return isOwnLog && !sessionId.includes(agentId) ? `${sessionId}/${agentId}` : sessionId
+}
+
 interface FactReader {
   (line: JsonRecord): void
   /** Chooses the title after the last line. */
@@ -173,7 +179,7 @@ function createFactReader(facts: SessionFacts): FactReader {
   function read(line: JsonRecord): void {
     const { type, message, data } = line
     const sessionId = line.sessionId ?? line.session_id
-    if (typeof sessionId === 'string') facts.agentSessionId ??= sessionId
+    if (typeof sessionId === 'string') facts.agentSessionId ??= ownId(sessionId, line)
     if (typeof line.cwd === 'string') facts.workspaceRoot ??= line.cwd
     if (typeof line.version === 'string') facts.agentVersion = line.version
     if (typeof line.gitBranch === 'string' && line.gitBranch !== '') {

@@ -62,6 +62,11 @@ test('runs the guide: upload a file, read its timeline', async () => {
 
     expect(status).toBe('ready')
     expect(shown.splice(0).at(-1)).toEqual([file.size, file.size, false])
+
+    const again = uploadSession(db, { file, growing: true })
+    const { sessionId = again.id } = await again.uploaded
+
+    expect(sessionId).toBe(upload.id)
   }
 
   await store.createSession(principal, { id: 's1', title: 'run.jsonl', originalName: 'run.jsonl' })

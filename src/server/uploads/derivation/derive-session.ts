@@ -115,7 +115,7 @@ async function switchToReady(
        started_at = coalesce($5, started_at), ended_at = coalesce($6, ended_at),
        workspace_root = coalesce(workspace_root, $7), repo = coalesce(repo, $8),
        repo_label = coalesce(repo_label, $9), model = $10, agent_version = $11, totals = $12,
-       metadata = metadata || $13
+       agent_session_id = $14, metadata = metadata || $13
      WHERE tenant_id = $1 AND id = $2`,
     [
       tenantId,
@@ -135,6 +135,7 @@ async function switchToReady(
         unparseableLines: summary.unparseable,
         parser: summary.parser,
       },
+      summary.agentSessionId,
     ],
   )
 }

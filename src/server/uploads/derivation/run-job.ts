@@ -12,6 +12,7 @@ import {
   renewLease,
 } from './jobs.ts'
 import { sealContent } from './seal-content.ts'
+import { recordDerivation, uniteWithEarlier } from './unite.ts'
 
 const MAX_ATTEMPTS = 5
 /** Retries after 5, 20, 80 and 320 s, so uploads survive a content store that is down for minutes. */
@@ -32,37 +33,45 @@ interface RunJobOptions {
  * Runs a job: stores the content under its hash and derives the timeline in one transaction that also
  * sets the session to `ready`, so a session is never ready and partial. A failure is retried later, up
  * to five attempts; then the session is failed.
+ *
+ * @returns the session that has the content: another one when the log has grown
  */
 export async function runJob(
   context: UploadContext,
   job: DerivationJob,
   options: RunJobOptions,
-): Promise<void> {
+): Promise<string> {
   if (job.attempts > MAX_ATTEMPTS) {
     await failUpload(context, job.tenantId, job.sessionId, GAVE_UP)
-    return
+    return job.sessionId
   }
   const heartbeat = startHeartbeat(context, job, options)
   try {
     await sealContent(context, job, options.sha256)
-    await inCopyTransaction(context.pool, async (client) => {
+    return await inCopyTransaction(context.pool, async (client) => {
       // A machine that disappears without closing its connection must not keep its locks.
       await client.query("SET LOCAL idle_in_transaction_session_timeout = '60s'")
       const onProgress = (progress: JobProgress) => {
         heartbeat.progress = progress
         if (heartbeat.lost) throw new LeaseLostError()
       }
-      const derivedBy = await deriveSession(client, context.contents, job, onProgress, {
+      const target = await uniteWithEarlier(client, context, job)
+      if (target.isCurrent) return target.sessionId
+      const { sessionId } = target
+      const place = { ...job, sessionId }
+      const derivedBy = await deriveSession(client, context.contents, place, onProgress, {
         maxBytes: context.limits.maxBytes,
         parsers: context.parsers,
       })
-      await finishJob(client, job, derivedBy)
+      if (sessionId === job.sessionId) await finishJob(client, job, derivedBy)
+      else await recordDerivation(client, place, derivedBy)
+      return sessionId
     })
   } catch (error) {
-    if (error instanceof LeaseLostError) return
+    if (error instanceof LeaseLostError) return job.sessionId
     if (error instanceof LogError) {
       await failUpload(context, job.tenantId, job.sessionId, error.message)
-      return
+      return job.sessionId
     }
     context.onError(error)
     if (job.attempts >= MAX_ATTEMPTS) {
@@ -70,6 +79,7 @@ export async function runJob(
     } else {
       await postponeJob(context.pool, job, FIRST_DELAY_MS * 4 ** (job.attempts - 1))
     }
+    return job.sessionId
   } finally {
     await heartbeat.stop()
   }

@@ -26,7 +26,11 @@ export async function sealContent(
 ): Promise<void> {
   const draft = await findDraft(pool, job)
   if (draft === undefined) return
-  const key = { tenantId: job.tenantId, sha256: sha256 ?? (await hashOf(pool, draft)) }
+  const key = { tenantId: job.tenantId, sha256: sha256 ?? (await hashOf(readChunks(pool, draft))) }
+  if (await isOlderCopy({ pool, contents }, job, draft, key.sha256)) {
+    await pool.query(DELETE_DRAFT, [draft.tenantId, draft.contentId])
+    return
+  }
   const { current: store, postgres } = contents
   const ref = contentRef(store, key)
   if (store === postgres) {
@@ -47,11 +51,7 @@ export async function sealContent(
       // Swept in between, because the last other session with this content was deleted: store it again.
       if ((await store.stat(key)) === undefined) return false
       await refer(client, job, key, ref, draft.bytes)
-      const values = [draft.tenantId, draft.contentId]
-      await client.query(
-        'DELETE FROM session_contents WHERE tenant_id = $1 AND id = $2 AND draft_of IS NOT NULL',
-        values,
-      )
+      await client.query(DELETE_DRAFT, [draft.tenantId, draft.contentId])
       await forgetGarbage(client, key.tenantId, ref)
       return true
     })
@@ -70,9 +70,31 @@ async function findDraft(
   return row && { tenantId, contentId: row.id, bytes: Number(row.bytes) }
 }
 
-async function hashOf(pool: SealContext['pool'], draft: Draft): Promise<string> {
+const DELETE_DRAFT =
+  'DELETE FROM session_contents WHERE tenant_id = $1 AND id = $2 AND draft_of IS NOT NULL'
+
+/** Returns true for a draft that is the start of the content that the session has: a log of earlier. */
+async function isOlderCopy(
+  { pool, contents }: SealContext,
+  { tenantId, sessionId }: DerivationJob,
+  draft: Draft,
+  sha256: string,
+): Promise<boolean> {
+  const { rows } = await pool.query<{ content_ref: string }>(
+    `SELECT content_ref FROM sessions
+     WHERE tenant_id = $1 AND id = $2 AND content_ref IS NOT NULL AND content_bytes > $3`,
+    [tenantId, sessionId, draft.bytes],
+  )
+  const ref = rows[0]?.content_ref
+  if (ref === undefined) return false
+  const { store, key } = contents.locate(tenantId, ref)
+  return (await hashOf(store.get(key, { start: 0, end: draft.bytes }))) === sha256
+}
+
+/** Returns the SHA-256 of a content, in hex. */
+export async function hashOf(content: AsyncIterable<Uint8Array>): Promise<string> {
   const hash = createHash('sha256')
-  for await (const bytes of readChunks(pool, draft)) hash.update(bytes)
+  for await (const bytes of content) hash.update(bytes)
   return hash.digest('hex')
 }
 

@@ -7,7 +7,8 @@ import { failureResponse } from '../../http/failure-response.ts'
 import { parseJsonText } from '../../http/json-text.ts'
 import { hidesItsCause, reportError } from '../../http/report-error.ts'
 import { requireOwnOrigin } from '../../http/request-origin.ts'
-import type { SessionUploads } from '../create-uploads.ts'
+import type { AgentSession } from '../agent-session.ts'
+import type { NewUpload, SessionUploads } from '../create-uploads.ts'
 import type { UploadState } from '../upload-state.ts'
 import { contentResponse } from './content-response.ts'
 
@@ -38,7 +39,8 @@ export interface UploadHandlerOptions {
  * for `uploadSession` and any tus client:
  *
  * - `POST base` creates a session from `Upload-Length` and `Upload-Metadata` (either `session`, a JSON
- *   object, or `filename`) and returns its `Location`,
+ *   object, or `filename`; also `agent-session` or `growing`, for logs that grow) and returns its
+ *   `Location`,
  * - `PATCH base/id` appends at `Upload-Offset`; `HEAD base/id` returns the offset to resume at,
  * - `DELETE base/id` aborts the upload,
  * - `GET base/id` returns the state as JSON, `GET base/id/content` the file or a range of it,
@@ -96,8 +98,8 @@ export function createUploadHandler(
   async function create(request: Request, principal: Principal): Promise<Response> {
     if (request.method !== 'POST') return refuse(405, 'Use POST to create an upload.')
     const totalBytes = byteCount(request.headers, 'Upload-Length')
-    const session = sessionOf(parseUploadMetadata(request.headers.get('upload-metadata')))
-    const state = await store.createSession(principal, { ...session, totalBytes })
+    const metadata = parseUploadMetadata(request.headers.get('upload-metadata'))
+    const state = await store.createSession(principal, { ...newUpload(metadata), totalBytes })
     const location = `${basePath}/${encodeURIComponent(state.sessionId)}`
     return stateHeaders(state, 201, { location })
   }
@@ -139,19 +141,33 @@ export function createUploadHandler(
   }
 }
 
-/** Reads the session to create from `Upload-Metadata`. */
+/** Reads the upload to create from `Upload-Metadata`. */
+function newUpload(metadata: ReadonlyMap<string, string>): NewUpload {
+  const agentSession = metadata.get('agent-session')
+  return {
+    ...sessionOf(metadata),
+    ...(metadata.has('growing') && { growing: true }),
+    // The store checks it.
+    ...(agentSession !== undefined && {
+      agentSession: jsonObject('agent-session', agentSession) as unknown as AgentSession,
+    }),
+  }
+}
+
 function sessionOf(metadata: ReadonlyMap<string, string>): SessionInsert {
   const json = metadata.get('session')
   if (json === undefined) {
     const originalName = metadata.get('filename') || 'Session'
     return { id: uuidv7(), title: originalName.slice(0, 500), originalName }
   }
+  // The store checks every field.
+  return jsonObject('session', json) as unknown as SessionInsert
+}
+
+function jsonObject(name: string, json: string): object {
   const parsed = parseJsonText(json)
-  if (parsed.ok && typeof parsed.value === 'object' && parsed.value !== null) {
-    // The store checks every field.
-    return parsed.value as SessionInsert
-  }
-  throw new SessionDbError('invalid', 'Upload-Metadata: `session` must be a JSON object.')
+  if (parsed.ok && typeof parsed.value === 'object' && parsed.value !== null) return parsed.value
+  throw new SessionDbError('invalid', `Upload-Metadata: \`${name}\` must be a JSON object.`)
 }
 
 function stateHeaders(
@@ -164,6 +180,7 @@ function stateHeaders(
     'upload-offset': String(state.receivedBytes),
     ...(state.totalBytes === null ? {} : { 'upload-length': String(state.totalBytes) }),
     'session-status': state.status,
+    'session-id': encodeURIComponent(state.sessionId),
     ...more,
   }
   return new Response(null, { status, headers })
