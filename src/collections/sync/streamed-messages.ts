@@ -33,9 +33,13 @@ export type CreateSyncOverlay = (
  * while a message of the collection streams, so an idle collection costs one shape, not two.
  */
 export const overlayStreams: CreateSyncOverlay = (params, options) => {
-  const rows = createStreamedRows((id) => {
-    return params.collection.get(id) as unknown as ChatMessage | undefined
-  })
+  // Rows of the open transaction, which the collection doesn't have yet: a log that is read later
+  // has a message's insert and the update that resumes its stream in one transaction.
+  const uncommitted = new Map<string, RowValue>()
+  const rows = createStreamedRows((id) => ({
+    ...(params.collection.get(id) as unknown as ChatMessage | undefined),
+    ...uncommitted.get(id),
+  }))
   const streams = new Map<string, DeltaStream>()
   let isOpen = false
   let waiting: StreamedDelta[] = []
@@ -81,18 +85,24 @@ export const overlayStreams: CreateSyncOverlay = (params, options) => {
       },
       write(message) {
         if (message.type === 'delete') {
-          rows.remove(String('key' in message ? message.key : message.value.id))
+          const id = String('key' in message ? message.key : message.value.id)
+          rows.remove(id)
+          uncommitted.delete(id)
           params.write(message)
         } else {
-          params.write({ ...message, value: rows.take(message.value as { readonly id: string }) })
+          const value = message.value as RowValue
+          params.write({ ...message, value: rows.take(value) })
+          uncommitted.set(value.id, { ...uncommitted.get(value.id), ...value })
         }
       },
       truncate() {
         rows.clear()
+        uncommitted.clear()
         params.truncate()
       },
       commit(signal) {
         isOpen = false
+        uncommitted.clear()
         const applied = params.commit(signal)
         follow()
         if (waiting.length > 0) show(waiting.splice(0))
@@ -184,9 +194,9 @@ interface GrownRow extends StreamedContent {
 /**
  * Creates the set of streaming messages of one collection, built from two shapes.
  *
- * @param rowOf returns the collection's row, for an update that restarts a stream
+ * @param rowOf returns the shape's row so far, for an update that restarts a stream
  */
-function createStreamedRows(rowOf: (id: string) => ChatMessage | undefined) {
+function createStreamedRows(rowOf: (id: string) => Partial<ChatMessage>) {
   const rows = new Map<string, StreamedRow>()
   // Kept until no message streams: the two shapes are read apart, so a delta may overtake its
   // message, and a message whose shape starts over is rebuilt from its deltas.
