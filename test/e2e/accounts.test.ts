@@ -72,6 +72,21 @@ test('signs up, out and in again, and reports a wrong password', async () => {
   await page.getByTestId(`session-${sessionId}`).waitFor()
 })
 
+test('pages allow only their own scripts, and no other site to frame them', async () => {
+  const response = await fetch(`${used.demo.url}/sign-in`)
+  const policy = response.headers.get('content-security-policy') ?? ''
+  const nonce = /script-src 'self' 'nonce-([^']{20,})'/.exec(policy)?.[1]
+  expect(policy).toContain("default-src 'self'")
+  expect(policy).toContain("frame-ancestors 'none'")
+  expect(response.headers.get('x-content-type-options')).toBe('nosniff')
+  expect(response.headers.get('referrer-policy')).toBe('strict-origin-when-cross-origin')
+  const scripts = (await response.text()).match(/<script\b[^>]*>/g) ?? []
+  expect(scripts.length).toBeGreaterThan(0)
+  for (const script of scripts) expect(script).toContain(`nonce="${nonce}"`)
+  const again = await fetch(`${used.demo.url}/sign-in`)
+  expect(again.headers.get('content-security-policy')).not.toBe(policy)
+})
+
 test('refuses a taken and an invalid email address with a reason', async () => {
   const { page } = await windows.openEmpty()
   windows.allow(/422/)

@@ -1,11 +1,15 @@
 import { createRouter } from '@tanstack/react-router'
+import { getGlobalStartContext } from '@tanstack/react-start'
 import { ErrorScreen, NotFoundScreen } from './components/screens'
 import { routeTree } from './routeTree.gen'
 
 /** TanStack Start calls this once per request on the server and once in the browser. */
 export function getRouter() {
+  // In the browser there is no context, and the router reads the nonce from the page.
+  const nonce = getGlobalStartContext()?.nonce
   return createRouter({
     routeTree,
+    ...(nonce !== undefined && { ssr: { nonce } }),
     scrollRestoration: true,
     defaultErrorComponent: ErrorScreen,
     defaultNotFoundComponent: NotFoundScreen,

@@ -1,4 +1,5 @@
-import { parseWriteBatch, type WriteBatchInput } from '@org/session-db'
+import { fromWriteFailure, parseWriteBatch, type WriteBatchInput } from '@org/session-db'
+import { runWrite } from '@org/session-db/server'
 import { createServerFn } from '@tanstack/react-start'
 import { store } from './session-db.server'
 import { signedIn } from './signed-in'
@@ -7,7 +8,9 @@ import { signedIn } from './signed-in'
 export const writeBatch = createServerFn({ method: 'POST' })
   .middleware([signedIn])
   .validator((batch: WriteBatchInput) => parseWriteBatch(batch))
-  // Answers of the assistant are written by the server alone.
-  .handler(({ data: batch, context }) =>
-    store.write(context.principal, batch, { messageRoles: ['user'] }),
-  )
+  // Limits the user's writes, and their messages to the role `user`.
+  .handler(async ({ data: batch, context }) => {
+    const outcome = await runWrite(store, context.principal, batch)
+    if ('error' in outcome) throw fromWriteFailure(outcome)
+    return outcome
+  })

@@ -1,4 +1,5 @@
 import { v7 as uuidv7 } from 'uuid'
+import { MAX_TITLE_LENGTH } from '../../../schema/fields.ts'
 import type { Principal } from '../../../schema/principal.ts'
 import type { SessionInsert } from '../../../schema/session.ts'
 import { SessionDbError } from '../../../writes/errors.ts'
@@ -158,7 +159,8 @@ function sessionOf(metadata: ReadonlyMap<string, string>): SessionInsert {
   const json = metadata.get('session')
   if (json === undefined) {
     const originalName = metadata.get('filename') || 'Session'
-    return { id: uuidv7(), title: originalName.slice(0, 500), originalName }
+    const title = [...originalName].slice(0, MAX_TITLE_LENGTH).join('')
+    return { id: uuidv7(), title, originalName }
   }
   // The store checks every field.
   return jsonObject('session', json) as unknown as SessionInsert
