@@ -71,7 +71,8 @@ let messages = 0
 /** Opens the workloads, each with its own pool of `connections`. */
 export function openWriteWorkloads(databaseUrl: string, connections: number): WriteWorkloads {
   const pool = (more: object = {}) => {
-    const size = { max: connections, min: connections }
+    // All with a time limit, so that the store need not set one with each statement.
+    const size = { max: connections, min: connections, statement_timeout: 60_000 }
     const made = new Pool({ connectionString: databaseUrl, ...size, ...more })
     // Connections that the stopping server closes are no failure of the benchmark.
     made.on('error', () => {})

@@ -4,6 +4,7 @@ import type { AppliedMutation, Mutation, WriteResult } from '../../writes/index.
 import { type Batch, claimBatch, earlierResult, storeResult } from './applied-batches.ts'
 import { collect, type Driver, type DriverConnection, plainQuery, rollBack } from './drivers.ts'
 import { isBatchTaken, isTaken, isWorthRetrying, refusal, refusedOutcome } from './errors.ts'
+import { beginLimited } from './pg-pool.ts'
 import { isNewMessage, type NewMessage } from './plans.ts'
 import type { Query } from './prepared-statements.ts'
 import {
@@ -127,8 +128,7 @@ async function inTransaction<P extends Principal>(
   batch: Batch<P>,
 ): Promise<WriteResult | undefined> {
   // The level is set explicitly: with a stricter default, waits for other batches would end in failures.
-  const begin = plainQuery(`BEGIN ISOLATION LEVEL READ COMMITTED;
-    SET LOCAL statement_timeout = ${statementTimeoutMs}`)
+  const begin = plainQuery(beginLimited(statementTimeoutMs, 'BEGIN ISOLATION LEVEL READ COMMITTED'))
   const outcome = await driver.connect(async (connection) => {
     try {
       return { result: await claimAndApply(connection, statements, batch, begin) }

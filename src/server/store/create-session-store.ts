@@ -44,7 +44,7 @@ export interface SessionStoreOptions<P extends Principal = Principal> {
   /**
    * A connection string, from which the store creates its own pool (install `pg`), or the app's
    * client: a `Pool` of `pg`, the `sql` of postgres.js, or a Kysely instance over any Postgres dialect.
-   * A batch of one mutation is one round trip with each of them. A batch of several is three round
+   * A batch of one mutation is one round trip, or three with Kysely. A batch of several is three round
    * trips with the store's own pool and with a pool created with `pipeline: true`, and four or five
    * with postgres.js. With the others it is one per mutation (or per run of new messages in a thread)
    * and four more. Uploads need `pg`.
@@ -70,9 +70,9 @@ export interface SessionStoreOptions<P extends Principal = Principal> {
    */
   readonly requestLimits?: Partial<RequestLimits> | false
   /**
-   * Postgres cancels statements that run longer, in ms; 0 for no limit. Default 60,000. It applies to all
-   * statements on the store's own connections, and to batches of several mutations on a client passed as
-   * `database`: set `statement_timeout` there for the others.
+   * Postgres cancels statements that run longer, in ms; 0 for no limit. Default 60,000. On a client passed as
+   * `database`, a single statement is sent in a transaction that sets the limit. To save that, set
+   * `statement_timeout` on the client: then its own limit applies.
    */
   readonly statementTimeoutMs?: number
   /**

