@@ -1,6 +1,12 @@
 import { getMigrations } from 'better-auth/db/migration'
 import pg from 'pg'
-import { DEMO_PASSWORD, demoEmail, demoUsers, type SeededUser } from '../src/lib/demo-users.ts'
+import {
+  DEMO_PASSWORD,
+  demoEmail,
+  demoTeams,
+  demoUsers,
+  type SeededUser,
+} from '../src/lib/demo-users.ts'
 import { AUTH_SCHEMA, createAuth } from '../src/server/auth-options.ts'
 
 /** Migrates the tables of users and organisations, and adds the demo's. */
@@ -17,6 +23,7 @@ export async function seedUsers(options: { databaseUrl: string; secret: string }
     const { adapter, password } = await auth.$context
     const hash = await password.hash(DEMO_PASSWORD)
     for (const user of demoUsers) await addUser(adapter, user, hash)
+    for (const team of demoTeams) await addTeam(adapter, team)
   } finally {
     await database.end()
     await client.end()
@@ -28,19 +35,15 @@ type Adapter = Awaited<ReturnType<typeof createAuth>['auth']['$context']>['adapt
 /** With readable ids, which signing up would not create. */
 async function addUser(adapter: Adapter, user: SeededUser, passwordHash: string): Promise<void> {
   const { id, name, tenantId, tenantName } = user
-  const now = new Date()
-  const add = async (model: string, id: string, data: Record<string, unknown>) => {
-    const where = [{ field: 'id', value: id }]
-    if (await adapter.findOne({ model, where })) return
-    await adapter.create({ model, data: { id, createdAt: now, ...data }, forceAllowId: true })
-  }
-  await add('user', id, { name, email: demoEmail(user), emailVerified: true, updatedAt: now })
+  const add = adder(adapter)
+  const updatedAt = new Date()
+  await add('user', id, { name, email: demoEmail(user), emailVerified: true, updatedAt })
   await add('account', `password-of-${id}`, {
     accountId: id,
     providerId: 'credential',
     userId: id,
     password: passwordHash,
-    updatedAt: now,
+    updatedAt,
   })
   await add('organization', tenantId, { name: tenantName, slug: tenantId })
   await add('member', `${id}-at-${tenantId}`, {
@@ -48,4 +51,22 @@ async function addUser(adapter: Adapter, user: SeededUser, passwordHash: string)
     organizationId: tenantId,
     role: demoUsers.find((other) => other.tenantId === tenantId) === user ? 'owner' : 'member',
   })
+}
+
+async function addTeam(adapter: Adapter, team: (typeof demoTeams)[number]): Promise<void> {
+  const { id, name, tenantId, members } = team
+  const add = adder(adapter)
+  await add('team', id, { name, organizationId: tenantId, updatedAt: new Date() })
+  for (const userId of members)
+    await add('teamMember', `${userId}-in-${id}`, { teamId: id, userId })
+}
+
+/** Adds rows that are not there yet. */
+function adder(adapter: Adapter) {
+  return async (model: string, id: string, data: Record<string, unknown>) => {
+    const where = [{ field: 'id', value: id }]
+    if (await adapter.findOne({ model, where })) return
+    const row = { id, createdAt: new Date(), ...data }
+    await adapter.create({ model, data: row, forceAllowId: true })
+  }
 }

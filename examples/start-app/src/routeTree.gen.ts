@@ -16,6 +16,7 @@ import { Route as AppIndexRouteImport } from './routes/_app.index'
 import { Route as ApiSplatRouteImport } from './routes/api/$'
 import { Route as ApiWriteRouteImport } from './routes/api/write'
 import { Route as JoinInvitationIdRouteImport } from './routes/join.$invitationId'
+import { Route as SharedSessionIdRouteImport } from './routes/shared.$sessionId'
 import { Route as AppSessionsSessionIdRouteImport } from './routes/_app.sessions.$sessionId'
 import { Route as ApiAuthSplatRouteImport } from './routes/api/auth.$'
 import { Route as ApiHealthSplatRouteImport } from './routes/api/health.$'
@@ -56,6 +57,11 @@ const JoinInvitationIdRoute = JoinInvitationIdRouteImport.update({
   path: '/join/$invitationId',
   getParentRoute: () => rootRouteImport,
 } as any)
+const SharedSessionIdRoute = SharedSessionIdRouteImport.update({
+  id: '/shared/$sessionId',
+  path: '/shared/$sessionId',
+  getParentRoute: () => rootRouteImport,
+} as any)
 const AppSessionsSessionIdRoute = AppSessionsSessionIdRouteImport.update({
   id: '/sessions/$sessionId',
   path: '/sessions/$sessionId',
@@ -89,6 +95,7 @@ export interface FileRoutesByFullPath {
   '/api/$': typeof ApiSplatRoute
   '/api/write': typeof ApiWriteRoute
   '/join/$invitationId': typeof JoinInvitationIdRoute
+  '/shared/$sessionId': typeof SharedSessionIdRoute
   '/sessions/$sessionId': typeof AppSessionsSessionIdRoute
   '/api/auth/$': typeof ApiAuthSplatRoute
   '/api/health/$': typeof ApiHealthSplatRoute
@@ -101,6 +108,7 @@ export interface FileRoutesByTo {
   '/api/$': typeof ApiSplatRoute
   '/api/write': typeof ApiWriteRoute
   '/join/$invitationId': typeof JoinInvitationIdRoute
+  '/shared/$sessionId': typeof SharedSessionIdRoute
   '/': typeof AppIndexRoute
   '/sessions/$sessionId': typeof AppSessionsSessionIdRoute
   '/api/auth/$': typeof ApiAuthSplatRoute
@@ -116,6 +124,7 @@ export interface FileRoutesById {
   '/api/$': typeof ApiSplatRoute
   '/api/write': typeof ApiWriteRoute
   '/join/$invitationId': typeof JoinInvitationIdRoute
+  '/shared/$sessionId': typeof SharedSessionIdRoute
   '/_app/': typeof AppIndexRoute
   '/_app/sessions/$sessionId': typeof AppSessionsSessionIdRoute
   '/api/auth/$': typeof ApiAuthSplatRoute
@@ -132,6 +141,7 @@ export interface FileRouteTypes {
     | '/api/$'
     | '/api/write'
     | '/join/$invitationId'
+    | '/shared/$sessionId'
     | '/sessions/$sessionId'
     | '/api/auth/$'
     | '/api/health/$'
@@ -144,6 +154,7 @@ export interface FileRouteTypes {
     | '/api/$'
     | '/api/write'
     | '/join/$invitationId'
+    | '/shared/$sessionId'
     | '/'
     | '/sessions/$sessionId'
     | '/api/auth/$'
@@ -158,6 +169,7 @@ export interface FileRouteTypes {
     | '/api/$'
     | '/api/write'
     | '/join/$invitationId'
+    | '/shared/$sessionId'
     | '/_app/'
     | '/_app/sessions/$sessionId'
     | '/api/auth/$'
@@ -173,6 +185,7 @@ export interface RootRouteChildren {
   ApiSplatRoute: typeof ApiSplatRoute
   ApiWriteRoute: typeof ApiWriteRoute
   JoinInvitationIdRoute: typeof JoinInvitationIdRoute
+  SharedSessionIdRoute: typeof SharedSessionIdRoute
   ApiAuthSplatRoute: typeof ApiAuthSplatRoute
   ApiHealthSplatRoute: typeof ApiHealthSplatRoute
   ApiShapesSplatRoute: typeof ApiShapesSplatRoute
@@ -228,6 +241,13 @@ declare module '@tanstack/react-router' {
       path: '/join/$invitationId'
       fullPath: '/join/$invitationId'
       preLoaderRoute: typeof JoinInvitationIdRouteImport
+      parentRoute: typeof rootRouteImport
+    }
+    '/shared/$sessionId': {
+      id: '/shared/$sessionId'
+      path: '/shared/$sessionId'
+      fullPath: '/shared/$sessionId'
+      preLoaderRoute: typeof SharedSessionIdRouteImport
       parentRoute: typeof rootRouteImport
     }
     '/_app/sessions/$sessionId': {
@@ -287,6 +307,7 @@ const rootRouteChildren: RootRouteChildren = {
   ApiSplatRoute: ApiSplatRoute,
   ApiWriteRoute: ApiWriteRoute,
   JoinInvitationIdRoute: JoinInvitationIdRoute,
+  SharedSessionIdRoute: SharedSessionIdRoute,
   ApiAuthSplatRoute: ApiAuthSplatRoute,
   ApiHealthSplatRoute: ApiHealthSplatRoute,
   ApiShapesSplatRoute: ApiShapesSplatRoute,

@@ -9,6 +9,7 @@ import { ChatDock } from './chat/chat-dock'
 import { ReferencesProvider } from './references'
 import { Notice, Skeleton } from './screens'
 import { useSessionDb } from './session-db'
+import { LeaveButton } from './sessions/leave-button'
 import { SessionMenu } from './sessions/session-menu'
 import { Timeline } from './timeline/timeline'
 import { Segmented } from './ui/segmented'
@@ -128,7 +129,11 @@ function SessionHeader({ session }: { session: Session }) {
           <span className="truncate">{facts.join(' · ')}</span>
         </p>
       </div>
-      {session.ownerId === user.id && <SessionMenu session={session} />}
+      {session.ownerId === user.id ? (
+        <SessionMenu session={session} />
+      ) : (
+        <LeaveButton session={session} />
+      )}
     </div>
   )
 }

@@ -10,4 +10,6 @@ export interface AppUser {
   readonly organizations: readonly { readonly id: string; readonly name: string }[]
   /** The members of this organisation by id. */
   readonly members: Readonly<Record<string, string>>
+  /** The teams of this organisation. */
+  readonly teams: readonly { readonly id: string; readonly name: string }[]
 }

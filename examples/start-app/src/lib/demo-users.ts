@@ -13,6 +13,11 @@ export const demoUsers: readonly SeededUser[] = [
   { id: 'eve', name: 'Eve', tenantId: 'globex', tenantName: 'Globex' },
 ]
 
+/** Teams of the demo's organisations. */
+export const demoTeams = [
+  { id: 'acme-support', name: 'Support', tenantId: 'acme', members: ['bob'] },
+] as const
+
 /** The e-mail address of a demo user, which receives no mail. */
 export function demoEmail({ id }: Pick<SeededUser, 'id'>): string {
   return `${id}@demo.example`

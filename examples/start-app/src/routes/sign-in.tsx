@@ -47,8 +47,9 @@ function SignIn() {
       <AuthForm
         action="Sign in"
         submit={({ email = '', password = '' }) => authClient.signIn.email({ email, password })}
-        // Loads a new page, so that nothing of the previous user stays in memory.
-        onDone={() => window.location.assign(ownPath(next))}
+        // Loads a new page, so that nothing of the previous user stays in memory. The fragment may be
+        // the token of a link.
+        onDone={() => window.location.assign(ownPath(next) + window.location.hash)}
       >
         <Field name="email" label="E-mail" type="email" autoComplete="username" />
         <Field name="password" label="Password" type="password" autoComplete="current-password" />

@@ -1,6 +1,6 @@
 import { setResponseHeader } from '@tanstack/react-start/server'
 import type { AppUser } from '#/lib/app-user'
-import { auth, type Membership, membershipsOf, namesOfMembers } from './auth.server'
+import { auth, type Membership, membershipsOf, namesOfMembers, teamsOf } from './auth.server'
 
 /**
  * Returns the user of a session for the pages. Every page load calls this, which keeps a session in
@@ -28,6 +28,7 @@ export async function findAppUser(requestHeaders: Headers): Promise<AppUser | nu
     tenantName: active.name,
     organizations: organizations.map(({ id, name }) => ({ id, name })),
     members: await namesOfMembers(active.id),
+    teams: await teamsOf(active.id),
   }
 }
 

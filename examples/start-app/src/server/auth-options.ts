@@ -40,7 +40,12 @@ export function createAuth({ databaseUrl, secret, url }: AuthSettings) {
       customRules: { '/sign-in/*': PASSWORD_TRIES, '/sign-up/*': PASSWORD_TRIES },
     },
     // The organisation's rows in this app's tables would remain.
-    plugins: [organization({ disableOrganizationDeletion: true })],
+    plugins: [
+      organization({
+        disableOrganizationDeletion: true,
+        teams: { enabled: true, defaultTeam: { enabled: false } },
+      }),
+    ],
     // Set by scripts/serve.ts; clients can't set it.
     advanced: { ipAddress: { ipAddressHeaders: ['x-client-ip'] } },
     telemetry: { enabled: false },

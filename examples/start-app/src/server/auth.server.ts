@@ -3,6 +3,7 @@ import { SessionDbError } from '@org/session-db'
 import { ORGANIZATION_HEADER } from '#/lib/organization'
 import { createAuth } from './auth-options'
 import { required } from './database.server'
+import { linksIn } from './links.server'
 
 /** How long an ended session or membership may still be accepted, in ms. */
 export const REVOCATION_MS = 5_000
@@ -40,6 +41,21 @@ export async function namesOfMembers(organizationId: string): Promise<Record<str
     [organizationId],
   )
   return Object.fromEntries(rows.map(({ id, name }) => [id, name]))
+}
+
+/** A team of an organisation. */
+export interface Team {
+  readonly id: string
+  readonly name: string
+}
+
+/** Returns the teams of an organisation. */
+export async function teamsOf(organizationId: string): Promise<Team[]> {
+  const { rows } = await database.query<Team>(
+    'SELECT id, name FROM team WHERE "organizationId" = $1 ORDER BY name',
+    [organizationId],
+  )
+  return rows
 }
 
 interface Remembered {
@@ -91,11 +107,18 @@ async function findPrincipal(cookies: string): Promise<Principal | undefined> {
     const found = await auth.api.getSession({ headers, query: { disableRefresh: true } })
     const organizationId = found?.session.activeOrganizationId
     if (!found || !organizationId) return undefined
-    const { rowCount } = await database.query(
-      'SELECT FROM member WHERE "userId" = $1 AND "organizationId" = $2',
+    const { rows } = await database.query<{ teams: string[] }>(
+      `SELECT ARRAY(
+         SELECT 'team:' || t.id FROM "teamMember" m JOIN team t ON t.id = m."teamId"
+         WHERE m."userId" = $1 AND t."organizationId" = $2
+       ) AS teams
+       FROM member WHERE "userId" = $1 AND "organizationId" = $2`,
       [found.user.id, organizationId],
     )
-    return rowCount ? { tenantId: organizationId, userId: found.user.id } : undefined
+    const [member] = rows
+    if (member === undefined) return undefined
+    const groups = [...member.teams, ...(await linksIn(cookies))]
+    return { tenantId: organizationId, userId: found.user.id, groups }
   } catch (cause) {
     console.error('Cannot read sessions:', cause)
     const message = 'The server cannot check your sign-in. Try again in a moment.'

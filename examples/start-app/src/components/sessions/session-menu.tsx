@@ -1,12 +1,22 @@
 import type { Session } from '@org/session-db'
 import { useNavigate } from '@tanstack/react-router'
-import { Archive, ArchiveRestore, Download, Lock, Pencil, Trash2, Users } from 'lucide-react'
+import {
+  Archive,
+  ArchiveRestore,
+  Download,
+  Lock,
+  Pencil,
+  Trash2,
+  UserPlus,
+  Users,
+} from 'lucide-react'
 import { useState } from 'react'
 import { useReport, useSessionDb } from '#/components/session-db'
 import { TitleDialog } from '#/components/ui/dialog'
 import { Menu, MenuItem, MenuSeparator } from '#/components/ui/menu'
 import { MoreButton } from '#/components/ui/more-button'
 import { useRemovals } from '#/components/undo'
+import { ShareDialog } from './share-dialog'
 
 /** The menu of a session for its owner. */
 export function SessionMenu({ session }: { session: Session }) {
@@ -14,7 +24,7 @@ export function SessionMenu({ session }: { session: Session }) {
   const report = useReport()
   const { remove } = useRemovals()
   const navigate = useNavigate()
-  const [renaming, setRenaming] = useState(false)
+  const [dialog, setDialog] = useState<'rename' | 'share' | null>(null)
   const { id, title } = session
   const archived = session.archivedAt !== null
   const shared = session.visibility === 'tenant'
@@ -32,8 +42,11 @@ export function SessionMenu({ session }: { session: Session }) {
   return (
     <>
       <Menu trigger={<MoreButton aria-label="Session actions" data-testid="session-menu" />}>
-        <MenuItem data-testid="rename-session" onSelect={() => setRenaming(true)}>
+        <MenuItem data-testid="rename-session" onSelect={() => setDialog('rename')}>
           <Pencil /> Rename
+        </MenuItem>
+        <MenuItem data-testid="open-sharing" onSelect={() => setDialog('share')}>
+          <UserPlus /> Share with people and teams
         </MenuItem>
         <MenuItem
           data-testid="share-session"
@@ -70,13 +83,14 @@ export function SessionMenu({ session }: { session: Session }) {
           <Trash2 /> Delete
         </MenuItem>
       </Menu>
-      {renaming && (
+      {dialog === 'share' && <ShareDialog session={session} onClose={() => setDialog(null)} />}
+      {dialog === 'rename' && (
         <TitleDialog
           title="Rename session"
           description="Everyone who sees the session sees its new title."
           initial={title}
           action="Save"
-          onClose={() => setRenaming(false)}
+          onClose={() => setDialog(null)}
           onSubmit={(next) =>
             report('The session was not renamed', db.actions.updateSession(id, { title: next }))
           }
