@@ -17,17 +17,22 @@ import type {
 import { createSources, liveSources, threadKey } from './sources.ts'
 import { untilShown } from './sync/confirm-write.ts'
 import { createConnection } from './sync/connection.ts'
+import { createInitialRows, isServerOf } from './sync/initial-rows.ts'
 import { requireOneTanStackDb } from './sync/one-tanstack-db.ts'
 import { type SyncStream, streamOf } from './sync/sync-stream.ts'
 import { warnInDevelopment } from './warn-in-development.ts'
 import { createTimelineView } from './windows/timeline-view.ts'
 
+/** How long a server holds the rows of a page that it renders, in ms. */
+const SERVER_GC_MS = 1_000
+
 /**
  * Creates the live collections of one signed-in user, and the actions that change them. Nothing is
  * fetched until a collection is subscribed to or preloaded.
  *
- * @throws SessionDbError `invalid` when two copies of `@tanstack/db` are installed. A relative
- *   `electricUrl` outside a page fails when a collection starts to sync.
+ * On a server that renders the page, collections show `initialRows` and start no streams.
+ *
+ * @throws SessionDbError `invalid` when two copies of `@tanstack/db` are installed
  * @example
  * const db = createSessionCollections({
  *   electricUrl: '/api/shapes',
@@ -47,12 +52,16 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
   })
   const onError = options.onError ?? warnInDevelopment()
   const running = new Set<SyncStream>()
+  const isServer = options.ssr ?? isServerOf(options.electricUrl)
   const streams = {
     ...options,
     onError,
     running,
     fetchClient: connection.fetch,
     network: connection.network,
+    initialRows: createInitialRows(options.initialRows ?? [], isServer),
+    // A rendered page is not cleaned up, so its rows would stay in the server's memory.
+    ...(isServer && { gcTime: SERVER_GC_MS }),
     persist: options.persistence && persistStream(options.persistence),
   }
   const native = createNativeMutations(() => context, options.handlers ?? {})
@@ -84,7 +93,9 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
   }
   // The outbox retries by itself.
   const outbox =
-    options.outbox && connectOutbox(options.outbox, (batch) => sendBatch(adapter, batch), writing)
+    isServer || options.outbox === undefined
+      ? undefined
+      : connectOutbox(options.outbox, (batch) => sendBatch(adapter, batch), writing)
   const context = {
     ...writing,
     ...(outbox && { outbox: outbox.writes }),

@@ -4,6 +4,7 @@ import type { ChatThread } from '../schema/chat-thread.ts'
 import type { Session, SessionInsert } from '../schema/session.ts'
 import type { SessionGrant } from '../schema/session-grant.ts'
 import type { TimelineEvent } from '../schema/timeline-event.ts'
+import type { ShapeRows } from '../shapes/shape-rows.ts'
 import type { WriteAdapter } from '../writes/adapter.ts'
 import type { RefreshSignIn } from '../writes/sign-in.ts'
 import type { WriteRetryOptions } from '../writes/with-retries.ts'
@@ -83,6 +84,16 @@ export interface SessionCollectionsOptions<Shapes extends AppShapes = NoShapes> 
   readonly outbox?: Outbox
   /** Shows rows of the last visit immediately after a reload: `createPersistence({ identity })`. */
   readonly persistence?: Persistence
+  /**
+   * Rows to start collections with, read on the server by `store.readRows`: the page has them in its
+   * HTML and from the first render on. The streams replace them when they have caught up.
+   */
+  readonly initialRows?: readonly ShapeRows[]
+  /**
+   * True while the page is rendered on a server: no stream is started and nothing is sent. Default: true
+   * where a relative `electricUrl` can't be resolved, as there is no page.
+   */
+  readonly ssr?: boolean
   /** How long an answered write may take to come back through the stream, in ms. Default 10,000. */
   readonly syncTimeoutMs?: number
   /** How long a collection without subscribers keeps syncing, in ms. Default 300,000. */

@@ -17,3 +17,4 @@ export {
   type ShapeRegistry,
 } from './define-shape.ts'
 export { createSessionShapes, sessionShapes } from './session-shapes.ts'
+export type { ShapeRows } from './shape-rows.ts'

@@ -1,3 +1,4 @@
+import type { Session, ShapeRows } from '@org/session-db'
 import type { ContentStore } from '@org/session-db/server'
 import {
   type AbandonedMessage,
@@ -70,6 +71,10 @@ describe('createSessionStore', () => {
   test('writes and reads for a principal', () => {
     expectTypeOf(store.write(ann, batch)).resolves.toEqualTypeOf<WriteResult>()
     expectTypeOf(store.readMessage(ann, 'm1')).resolves.toEqualTypeOf<ChatMessage | undefined>()
+    const rows = store.readRows(ann, { shape: 'sessions', orderBy: 'createdAt', limit: 50 })
+    expectTypeOf(rows).resolves.toExtend<ShapeRows<Pick<Session, 'id' | 'createdAt'>>>()
+    // @ts-expect-error it is not synced
+    store.readRows(ann, { shape: 'sessions', orderBy: 'contentRef' })
     expectTypeOf(store.searchEvents(ann, { query: 'x' })).resolves.toEqualTypeOf<EventHits>()
     expectTypeOf(store.outlineTimeline).returns.resolves.toEqualTypeOf<TimelineOutline>()
     expectTypeOf(store.timelineFacets(ann, 's1')).resolves.toEqualTypeOf<TimelineFacets>()

@@ -38,11 +38,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const storage = openOutboxStorage(name)
   const answers = createOutboxAnswers(storage)
   const wakeUp = createWakeUp(FIRST_DELAY_MS)
-  // Some runtimes that render on a server have no BroadcastChannel, and no other tabs either.
-  const Channel: typeof BroadcastChannel | undefined = globalThis.BroadcastChannel
-  const channel = Channel && new Channel(name)
-  // In Node an open channel would keep the process alive.
-  ;(channel as { unref?: () => void } | undefined)?.unref?.()
+  let channel: BroadcastChannel | undefined
   const listeners = new Set<() => void>()
   let status: OutboxStatus = { waiting: 0, failed: 0, lastError: null }
 
@@ -88,9 +84,18 @@ export function createOutbox(options: OutboxOptions): Outbox {
     wakeUp.now()
   }
 
-  channel?.addEventListener('message', ({ data }: MessageEvent) => apply(data as Notice))
+  /** Opened with the first collections: a server that renders a page has none to connect. */
+  function openChannel(): void {
+    // Some runtimes have no BroadcastChannel, and no other tabs either.
+    const Channel: typeof BroadcastChannel | undefined = globalThis.BroadcastChannel
+    channel ??= Channel && new Channel(name)
+    // In Node an open channel would keep the process alive.
+    ;(channel as { unref?: () => void } | undefined)?.unref?.()
+    channel?.addEventListener('message', ({ data }: MessageEvent) => apply(data as Notice))
+  }
 
   const connect: ConnectOutbox = (write, context) => {
+    if (channel === undefined) openChannel()
     const end = new AbortController()
     const { signal } = end
     const page = globalThis as Partial<Pick<EventTarget, 'addEventListener'>>

@@ -122,8 +122,10 @@ export function createPersistence(options: PersistenceOptions): Persistence {
       const { searchParams } = new URL(String(input))
       const from = offsetOf(searchParams, init)
       if (from === undefined) return send(input, init)
-      // Once per start of the stream, which may have to start over later.
-      if (from === START && status.get().offset === null) {
+      // Once per start of the stream, which may have to start over later. A collection that is ready
+      // shows newer rows, which the server has rendered.
+      const { offset, status: state } = status.get()
+      if (from === START && offset === null && state !== 'ready') {
         const stored = await restore(searchParams.get('expired_handle'))
         if (stored !== undefined) return stored
       }

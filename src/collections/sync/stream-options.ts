@@ -16,12 +16,21 @@ export interface StreamOptions {
   readonly fetchClient: typeof fetch
   readonly network: Network
   readonly gcTime?: number
+  readonly initialRows?: InitialRows
   /** Keeps the rows of streams on this device. */
   readonly persist?: PersistStream | undefined
   /** The streams that run now, of every collection. */
   readonly running: Set<SyncStream>
   /** Called with every error that ends a stream. */
   readonly onError?: (error: SessionDbError) => void
+}
+
+/** The rows that collections start with. */
+export interface InitialRows {
+  /** True if the page is being rendered on a server: collections show these rows and start no stream. */
+  readonly isServer: boolean
+  /** Returns a collection's rows. In a browser only once: they are outdated when it starts again. */
+  take(source: ShapeSource): readonly object[] | undefined
 }
 
 /** Returns the fetch of a stream that starts with the rows on this device. */
@@ -106,7 +115,7 @@ export function streamOptions(
 }
 
 /** Returns name and parameters of a shape, for messages. */
-export function describeShape({ shape, params }: ShapeSource): string {
+export function describeShape({ shape, params }: Pick<ShapeSource, 'shape' | 'params'>): string {
   const query = new URLSearchParams(params).toString()
   return query === '' ? shape : `${shape}?${query}`
 }

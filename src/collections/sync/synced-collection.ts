@@ -9,6 +9,7 @@ import {
   type UtilsRecord,
 } from '@tanstack/db'
 import { electricCollectionOptions } from '@tanstack/electric-db-collection'
+import { showInitialRows } from './initial-rows.ts'
 import { createPageVisibility } from './page-visibility.ts'
 import { toStreamError } from './stream-error.ts'
 import {
@@ -103,6 +104,8 @@ export function createSyncedCollection<Synced extends object>(
     stop,
     visibility,
     overlay: (params) => overlay(params, options),
+    initialRows: () => options.initialRows?.take(source),
+    isServer: options.initialRows?.isServer ?? false,
     offerRemoval: (remove) => (removeRows = remove),
     onLiveChange(live) {
       if (live) options.running.add(synced)
@@ -149,6 +152,9 @@ interface Watched extends StreamWatch {
   readonly shape: string
   readonly evidence: SyncEvidence
   readonly overlay: (params: SyncParams) => ReturnType<CreateSyncOverlay>
+  /** Called at each start. */
+  readonly initialRows: () => readonly object[] | undefined
+  readonly isServer: boolean
   /** Called at each start with the function that ends the stream and removes all rows. */
   readonly offerRemoval: (remove: () => void) => void
   readonly onLiveChange: (live: boolean) => void
@@ -156,12 +162,18 @@ interface Watched extends StreamWatch {
 
 /** Observes a collection's stream from its start to its end. */
 function watchSync(sync: SyncConfig<Row>, watched: Watched): SyncConfig<Row> {
-  const { shape, status, evidence, stop, visibility, overlay } = watched
+  const { shape, status, evidence, stop, visibility, overlay, isServer } = watched
   return {
     ...sync,
     sync(given) {
       const params = showWhilePending(given)
       const { collection } = params
+      const rows = watched.initialRows()
+      if (isServer) {
+        showInitialRows(params as unknown as SyncParams, rows ?? [])
+        status.update({ status: 'ready' })
+        return { cleanup: () => status.update(ENDED) }
+      }
       evidence.start()
       status.update({
         status: 'loading',
@@ -173,7 +185,8 @@ function watchSync(sync: SyncConfig<Row>, watched: Watched): SyncConfig<Row> {
       const stopListening = collection.on('status:change', (event) =>
         status.update({ status: event.status }),
       )
-      const overlaid = overlay(params as unknown as SyncParams)
+      const seeded = rows && showInitialRows(params as unknown as SyncParams, rows)
+      const overlaid = overlay(seeded ?? (params as unknown as SyncParams))
       const start = () => sync.sync(overlaid.params as unknown as typeof params)
       const running = startStream(start, shape, status)
       watched.onLiveChange(true)

@@ -1,5 +1,7 @@
 import { defaultAccess, type SessionAccess } from '../../access/access.ts'
+import type { RowOf } from '../../schema/columns.ts'
 import type { ChatMessage, Principal } from '../../schema/index.ts'
+import type { ShapeRows } from '../../shapes/shape-rows.ts'
 import type { TimelineParser } from '../../timeline/parser.ts'
 import { withOwnParsers } from '../../timeline/parsers.ts'
 import type { FindSecrets } from '../../timeline/secrets.ts'
@@ -36,6 +38,7 @@ import { fromDatabaseError } from './errors.ts'
 import { createPolicy } from './policy.ts'
 import { createPreparer } from './prepared-statements.ts'
 import { readMessage } from './read-message.ts'
+import { type ReadRowsRequest, readRows, type SessionShapes } from './read-rows.ts'
 import { countRedactions, redactEvents } from './redact-events.ts'
 import { createStatements } from './statements.ts'
 import { withParts } from './store-parts.ts'
@@ -138,6 +141,23 @@ export interface SessionStore<P extends Principal = Principal> extends SessionUp
    */
   readMessage(principal: P, id: string): Promise<ChatMessage | undefined>
   /**
+   * Reads the first rows of one of the library's shapes, under the same access rule, for a page that is
+   * rendered on the server. Pass the result to `initialRows` of `createSessionCollections`.
+   *
+   * @throws SessionDbError `invalid` for unknown names, parameters or limits; `unavailable`.
+   * @example
+   * const rows = await store.readRows(principal, {
+   *   shape: 'sessions',
+   *   orderBy: 'createdAt',
+   *   descending: true,
+   *   limit: 50,
+   * })
+   */
+  readRows<Name extends keyof SessionShapes>(
+    principal: P,
+    request: ReadRowsRequest<Name>,
+  ): Promise<ShapeRows<RowOf<SessionShapes[Name]['columns']>>>
+  /**
    * Searches the timeline events of all sessions that the principal may see. The best match is first.
    *
    * @throws SessionDbError `invalid` for a malformed search or cursor; `unavailable`.
@@ -211,6 +231,14 @@ export function createSessionStore<P extends Principal = Principal>(
       checkPrincipal(principal)
       try {
         return await readMessage(driver, policy, principal, id)
+      } catch (error) {
+        throw fromDatabaseError(error)
+      }
+    },
+    async readRows(principal, request) {
+      checkPrincipal(principal)
+      try {
+        return await readRows(driver, access, principal, request)
       } catch (error) {
         throw fromDatabaseError(error)
       }

@@ -8,3 +8,4 @@ export {
   type SessionStoreOptions,
 } from './create-session-store.ts'
 export type { StoreDatabase } from './drivers.ts'
+export type { ReadRowsRequest } from './read-rows.ts'

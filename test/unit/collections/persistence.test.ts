@@ -212,6 +212,21 @@ describe('rows are thrown away', () => {
   })
 })
 
+test('rows that the server has rendered are newer than those on the device', async () => {
+  const profile = createProfile()
+  await visit(profile)
+  const rows = [session('s1', { title: 'Rendered' })]
+  const page = profile.openPage({}, { initialRows: [{ shape: 'sessions', params: {}, rows }] })
+  profile.shapes.seed('sessions', rows)
+  const shown: string[][] = []
+  const changes = page.db.sessions.subscribeChanges(() => shown.push(titles(page)), {
+    includeInitialState: true,
+  })
+  await eventually(() => expect(page.db.status(page.db.sessions).get().isUpToDate).toBe(true))
+  expect(shown.flat()).not.toContain('One')
+  changes.unsubscribe()
+})
+
 test('an expired sign-in keeps the rows', async () => {
   const profile = createProfile()
   await visit(profile)
