@@ -23,7 +23,7 @@ import { deltasOf, keyOf } from './tables.ts'
  * over it. Collections that read from the mock show what it writes.
  *
  * Timelines are derived before `uploadContent` resolves. `searchEvents`, `outlineTimeline`,
- * `timelineFacets` and `readEvent` need a database and throw `invalid`.
+ * `timelineFacets`, `readEvent` and `readRows` need a database and throw `invalid`.
  *
  * @param mock its rows, and its `access`
  * @throws SessionDbError `invalid` if `mock` wasn't created by `createShapeMock`
@@ -62,6 +62,7 @@ export function createMemorySessionStore<P extends Principal = Principal>(
     openContent: async (principal, sessionId, range) =>
       openUpload(contextOf(principal), sessionId, range),
     readEvent: () => needsDatabase('readEvent'),
+    readRows: () => needsDatabase('readRows'),
     searchEvents: () => needsDatabase('searchEvents'),
     outlineTimeline: () => needsDatabase('outlineTimeline'),
     timelineFacets: () => needsDatabase('timelineFacets'),
