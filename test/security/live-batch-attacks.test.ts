@@ -319,7 +319,7 @@ describe('principals', () => {
       }),
       { numRuns: cases(20, 300) },
     )
-  }, 120_000)
+  })
 })
 
 test('no refusal contains the secret, the engine or the principal', async () => {

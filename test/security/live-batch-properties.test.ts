@@ -68,7 +68,7 @@ beforeAll(async () => {
   await writeEverything(world)
   const { serve, places } = proxyOf('honest')
   await newsEverywhere(world, serve, places)
-}, 300_000)
+})
 
 afterAll(() => world?.close())
 

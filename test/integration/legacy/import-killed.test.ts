@@ -17,7 +17,7 @@ import { query } from '../../support/query.ts'
 const root = join(import.meta.dirname, '../../..')
 const MESSAGES = 2_000
 const UPLOADS = 3
-const KILLS = cases(3, 8)
+const KILLS = cases(1, 12)
 
 const directories = temporaryDirectories()
 let data: string
@@ -166,4 +166,4 @@ test(`kill -9 at random points (seed ${SEED}): nothing is half imported, and the
     })
     await database.drop()
   }
-}, 600_000)
+})

@@ -14,7 +14,7 @@ import { legacyFiles } from './random-files.ts'
 
 const database = useDatabase()
 const writeFiles = useDirectories()
-const numRuns = cases(15, 120)
+const numRuns = cases(6, 120)
 
 let tenants = 0
 
@@ -129,7 +129,7 @@ test('any files: the rows match an independent reading of the files, and the res
     expect(await database.everyRow()).toEqual(before)
   })
   await fc.assert(property, { numRuns })
-}, 600_000)
+})
 
 test('any later edits, additions and renames are left alone', async () => {
   const edits = fc.record({
@@ -180,7 +180,7 @@ test('any later edits, additions and renames are left alone', async () => {
     },
   )
   await fc.assert(property, { numRuns: Math.ceil(numRuns / 3) })
-}, 600_000)
+})
 
 test('a file truncated anywhere: nothing is imported without salvage, every complete record with it', async () => {
   const property = fc.asyncProperty(
@@ -214,7 +214,7 @@ test('a file truncated anywhere: nothing is imported without salvage, every comp
     },
   )
   await fc.assert(property, { numRuns: Math.ceil(numRuns / 3) })
-}, 600_000)
+})
 
 /** How the quarantine stores the rest of a file: as text, or as base64 if it is not UTF-8. */
 function keptText(rest: Buffer): object {

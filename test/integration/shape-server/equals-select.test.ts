@@ -5,7 +5,7 @@ import { freshDatabase, type TestDatabase } from '../../support/database.ts'
 import { cases, fc } from '../../support/property.ts'
 import { createMaterializedClient, type MaterializedClient } from './materialized-client.ts'
 
-const runs = cases(500, 10_000)
+const runs = cases(250, 10_000)
 
 const visible = "SELECT id FROM sessions WHERE owner = 'ann' OR visibility = 'tenant'"
 const shapes: readonly { table: string; where?: string; replica?: string }[] = [

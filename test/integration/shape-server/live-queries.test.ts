@@ -14,7 +14,7 @@ import {
   write,
 } from './live-questions.ts'
 
-const runs = cases(60, 1_000)
+const runs = cases(30, 1_000)
 const patience = { timeout: 20_000, interval: 5 }
 
 const active = 'SELECT id FROM authors WHERE active'
@@ -175,4 +175,4 @@ test('live queries that come and go hold what SELECT returns, in every sync mode
     { numRuns: runs, endOnFailure: true },
   )
   expect(fixture.trouble).toEqual([])
-}, 240_000)
+})

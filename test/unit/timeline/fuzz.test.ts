@@ -10,7 +10,7 @@ import { chunked } from './derive-log.ts'
 import { expectStorable } from './expect-storable.ts'
 import { mutatedLog } from './mutated-log.ts'
 
-const numRuns = cases(1_000, 100_000)
+const numRuns = cases(500, 100_000)
 
 async function derive(bytes: Uint8Array, chunk: number, parsers: readonly TimelineParser[]) {
   const timeline = deriveTimeline(chunked(bytes, chunk), { parsers, batchEvents: 50 })
