@@ -2,10 +2,18 @@ import { expectTypeOf, test } from 'vitest'
 import {
   branchEnd,
   type ChatMessage,
+  type Principal,
   type Siblings,
   siblingsOf,
   threadPath,
 } from '../../src/index.ts'
+import type {
+  ForkedThread,
+  SessionList,
+  SessionStore,
+  ThreadList,
+  ThreadPage,
+} from '../../src/server.ts'
 
 declare const messages: ChatMessage[]
 declare const message: ChatMessage
@@ -16,4 +24,21 @@ test('the branches of a thread', () => {
   expectTypeOf(branchEnd(messages, message)).toEqualTypeOf<ChatMessage>()
   // @ts-expect-error: a message without a position
   threadPath([{ id: 'm1', parentId: null }])
+})
+
+declare const store: SessionStore
+declare const principal: Principal
+
+test('reading threads on the server', () => {
+  expectTypeOf(store.readThread(principal, 't1', { last: 50 })).resolves.toEqualTypeOf<
+    ThreadPage | undefined
+  >()
+  expectTypeOf(store.threadMessages(principal, 't1')).toEqualTypeOf<AsyncIterable<ChatMessage>>()
+  expectTypeOf(store.listThreads(principal)).resolves.toEqualTypeOf<ThreadList>()
+  expectTypeOf(store.listSessions(principal)).resolves.toEqualTypeOf<SessionList>()
+  expectTypeOf(
+    store.forkThread(principal, { threadId: 't1', messageId: 'm1' }),
+  ).resolves.toEqualTypeOf<ForkedThread>()
+  // @ts-expect-error: there is no such option
+  store.readThread(principal, 't1', { first: 50 })
 })

@@ -168,6 +168,8 @@ CREATE UNIQUE INDEX chat_messages_client_message_id_key
 -- Finds the messages that follow one: alternatives, and those to attach elsewhere when it is deleted.
 CREATE INDEX chat_messages_parent_idx ON chat_messages (parent_id, tenant_id)
   WHERE parent_id IS NOT NULL;
+CREATE INDEX chat_messages_first_idx ON chat_messages (thread_id, tenant_id)
+  WHERE parent_id IS NULL;
 CREATE INDEX chat_messages_session_idx ON chat_messages (session_id, tenant_id, thread_id);
 CREATE INDEX chat_messages_time_idx ON chat_messages USING brin (created_at);
 CREATE INDEX chat_messages_streaming_idx ON chat_messages (updated_at) WHERE status = 'streaming';

@@ -35,10 +35,24 @@ import { earlierResult, hashOf } from './applied-batches.ts'
 import { applyBatch } from './apply.ts'
 import { openDatabase, type StoreDatabase } from './drivers.ts'
 import { fromDatabaseError } from './errors.ts'
+import { type ForkedThread, forkThread, type ThreadFork } from './fork-thread.ts'
 import { createPolicy } from './policy.ts'
 import { createPreparer } from './prepared-statements.ts'
-import { readMessage } from './read-message.ts'
 import { type ReadRowsRequest, readRows, type SessionShapes } from './read-rows.ts'
+import {
+  listSessions,
+  listThreads,
+  type Reading,
+  readMessage,
+  readThread,
+  type SessionList,
+  type SessionListRequest,
+  type ThreadList,
+  type ThreadListRequest,
+  type ThreadPage,
+  type ThreadRequest,
+  threadMessages,
+} from './reading.ts'
 import { countRedactions, redactEvents } from './redact-events.ts'
 import { createStatements } from './statements.ts'
 import { withParts } from './store-parts.ts'
@@ -158,6 +172,62 @@ export interface SessionStore<P extends Principal = Principal> extends SessionUp
     request: ReadRowsRequest<Name>,
   ): Promise<ShapeRows<RowOf<SessionShapes[Name]['columns']>>>
   /**
+   * Reads the last messages of a thread, on the branch that it shows or another one. A page costs the same in a
+   * thread of any length.
+   *
+   * @param request.last the number of messages, 1 to 1,000. Default 100.
+   * @param request.before the `before` of the previous page, for older messages
+   * @param request.branch the id of the last message of another branch. Default: the thread's head.
+   * @returns undefined when the principal can see no such thread.
+   * @throws SessionDbError `not_found` when `before` or `branch` is no message of the thread; `invalid`;
+   * `unavailable`.
+   * @example
+   * const page = await store.readThread(principal, threadId, { last: 50 })
+   */
+  readThread(principal: P, id: string, request?: ThreadRequest): Promise<ThreadPage | undefined>
+  /**
+   * Reads a branch from its first message to its last, for a thread of any length: messages are read in pages
+   * as they are consumed. Ends immediately when the principal can see no such thread.
+   *
+   * @param request.branch the id of the branch's last message. Default: the thread's head.
+   * @throws SessionDbError like `readThread`
+   * @example
+   * for await (const message of store.threadMessages(principal, threadId)) await mail.add(message)
+   */
+  threadMessages(
+    principal: P,
+    id: string,
+    request?: Pick<ThreadRequest, 'branch'>,
+  ): AsyncIterable<ChatMessage>
+  /**
+   * Lists threads by their last activity, the latest first: of one session, or of all that the principal may see.
+   *
+   * @param request.limit 1 to 200. Default 50.
+   * @throws SessionDbError `invalid` for a malformed cursor or limit; `unavailable`.
+   * @example
+   * const { threads, nextCursor } = await store.listThreads(principal, { sessionId })
+   */
+  listThreads(principal: P, request?: ThreadListRequest): Promise<ThreadList>
+  /**
+   * Lists the sessions that the principal may see, the last changed first.
+   *
+   * @param request.limit 1 to 200. Default 50.
+   * @throws SessionDbError `invalid` for a malformed cursor or limit; `unavailable`.
+   * @example
+   * const { sessions, nextCursor } = await store.listSessions(principal, { archived: false })
+   */
+  listSessions(principal: P, request?: SessionListRequest): Promise<SessionList>
+  /**
+   * Copies the branch that ends with a message into a new thread of the same session, which becomes the active
+   * one of its mode. The copies have ids of their own and keep their authors and times.
+   *
+   * @throws SessionDbError `not_found`; `forbidden` when the principal may not add threads; `conflict` when the
+   * message is still growing, or the id is taken; `invalid`; `unavailable`.
+   * @example
+   * const { id } = await store.forkThread(principal, { threadId, messageId })
+   */
+  forkThread(principal: P, fork: ThreadFork): Promise<ForkedThread>
+  /**
    * Searches the timeline events of all sessions that the principal may see. The best match is first.
    *
    * @throws SessionDbError `invalid` for a malformed search or cursor; `unavailable`.
@@ -209,6 +279,16 @@ export function createSessionStore<P extends Principal = Principal>(
     checkPrincipal(principal)
     return limiters.searches.run(principal, work)
   }
+
+  async function whileReading<T>(principal: P, work: (rows: Reading<P>) => Promise<T>): Promise<T> {
+    checkPrincipal(principal)
+    try {
+      return await work({ driver, policy })
+    } catch (error) {
+      throw fromDatabaseError(error)
+    }
+  }
+
   const store: Omit<SessionStore<P>, keyof SessionUploads> = {
     async write(principal, input, { messageRoles } = {}) {
       checkPrincipal(principal)
@@ -227,22 +307,26 @@ export function createSessionStore<P extends Principal = Principal>(
         throw fromDatabaseError(error)
       }
     },
-    async readMessage(principal, id) {
+    readMessage: (principal, id) =>
+      whileReading(principal, (rows) => readMessage(rows, principal, id)),
+    readThread: (principal, id, request = {}) =>
+      whileReading(principal, (rows) => readThread(rows, principal, id, request)),
+    async *threadMessages(principal, id, request = {}) {
       checkPrincipal(principal)
       try {
-        return await readMessage(driver, policy, principal, id)
+        yield* threadMessages({ driver, policy }, principal, id, request)
       } catch (error) {
         throw fromDatabaseError(error)
       }
     },
-    async readRows(principal, request) {
-      checkPrincipal(principal)
-      try {
-        return await readRows(driver, access, principal, request)
-      } catch (error) {
-        throw fromDatabaseError(error)
-      }
-    },
+    readRows: (principal, request) =>
+      whileReading(principal, () => readRows(driver, access, principal, request)),
+    listThreads: (principal, request = {}) =>
+      whileReading(principal, (rows) => listThreads(rows, principal, request)),
+    listSessions: (principal, request = {}) =>
+      whileReading(principal, (rows) => listSessions(rows, principal, request)),
+    forkThread: (principal, fork) =>
+      whileReading(principal, (rows) => forkThread(rows, principal, fork)),
     limiters,
     searchEvents: async (principal, query) =>
       search(principal, () => searchEvents(reading, principal, query)),

@@ -8,4 +8,13 @@ export {
   type SessionStoreOptions,
 } from './create-session-store.ts'
 export type { StoreDatabase } from './drivers.ts'
+export type { ForkedThread, ThreadFork } from './fork-thread.ts'
 export type { ReadRowsRequest } from './read-rows.ts'
+export type {
+  SessionList,
+  SessionListRequest,
+  ThreadList,
+  ThreadListRequest,
+  ThreadPage,
+  ThreadRequest,
+} from './reading.ts'

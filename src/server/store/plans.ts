@@ -538,7 +538,7 @@ const SHARE_LOCK: SessionLock = {
   row: 'FOR SHARE',
 }
 /** For statements that change the session, or lock it for an update in a trigger. */
-const UPDATE_LOCK: SessionLock = {
+export const UPDATE_LOCK: SessionLock = {
   queue: `EXISTS (SELECT FROM pg_advisory_xact_lock(${SESSION_LOCK_KEY}))`,
   row: 'FOR NO KEY UPDATE',
 }

@@ -29,6 +29,7 @@ const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
     'test/integration/docs/native-mutations.test.ts',
     'test/integration/docs/writes.test.ts',
   ],
+  'threads.md': ['test/integration/docs/threads.test.ts'],
   'uploads.md': ['test/integration/upload/guide.test.ts'],
 }
 

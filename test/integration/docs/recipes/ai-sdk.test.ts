@@ -1,5 +1,4 @@
 import { convertToModelMessages, streamText } from 'ai'
-import { Pool } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { toModelMessages } from '../../../../src/chat/model-messages.ts'
 import { createId } from '../../../../src/collections/index.ts'
@@ -15,16 +14,13 @@ import { finished, modelSaying, said } from '../model.ts'
 
 let app: AppServer
 let store: SessionStore
-let pool: Pool
 
 beforeAll(async () => {
   app = await startAppServer()
-  pool = new Pool({ connectionString: app.databaseUrl })
-  store = createSessionStore({ database: pool })
+  store = createSessionStore({ database: app.databaseUrl })
 })
 afterAll(async () => {
   await store.close()
-  await pool.end()
   await app.close()
 })
 
@@ -44,13 +40,9 @@ test('docs/recipes/ai-sdk.md', async () => {
     return stream.id
   }
 
-  async function historyOf({ tenantId, userId }: Principal, threadId: string) {
-    const { rows } = await pool.query<{ id: string }>(
-      'SELECT id FROM chat_messages WHERE tenant_id = $1 AND thread_id = $2 ORDER BY position',
-      [tenantId, threadId],
-    )
-    const read = rows.map(({ id }) => store.readMessage({ tenantId, userId }, id))
-    return (await Promise.all(read)).filter((message) => message !== undefined)
+  async function historyOf(principal: Principal, threadId: string, questionId: string) {
+    const page = await store.readThread(principal, threadId, { branch: questionId, last: 200 })
+    return page?.messages ?? []
   }
 
   async function ask(content: string): Promise<void> {
@@ -58,9 +50,11 @@ test('docs/recipes/ai-sdk.md', async () => {
   }
 
   await ask('What is the time?')
+  const { threads: listed } = await store.listThreads(ann)
+  const questionId = listed[0]?.headId ?? ''
   const eve = app.principal('globex/eve')
-  expect(await historyOf(eve, threadId)).toEqual([])
-  const answered = await answer(ann, threadId, await historyOf(ann, threadId))
+  expect(await historyOf(eve, threadId, questionId)).toEqual([])
+  const answered = await answer(ann, threadId, await historyOf(ann, threadId, questionId))
   expect(model.doStreamCalls[0]?.prompt).toEqual([
     { role: 'user', content: [{ type: 'text', text: 'What is the time?' }] },
   ])

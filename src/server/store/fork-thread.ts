@@ -1,0 +1,104 @@
+import { sql } from 'kysely'
+import { v7 as uuidv7 } from 'uuid'
+import * as z from 'zod/mini'
+import { SessionDbError } from '../../errors.ts'
+import { idField, titleField } from '../../schema/fields.ts'
+import type { Principal } from '../../schema/principal.ts'
+import { problemIn, validate } from '../../schema/validate.ts'
+import { TXID, UPDATE_LOCK } from './plans.ts'
+import { compileFragment } from './prepared-statements.ts'
+import { type Reading, readThread } from './reading.ts'
+
+/** The branch to copy into a new thread. */
+export interface ThreadFork {
+  readonly threadId: string
+  /** The last message to copy. */
+  readonly messageId: string
+  /** The id of the new thread. Default: a UUIDv7. */
+  readonly id?: string
+  /** Default: the title of the thread. */
+  readonly title?: string
+}
+
+/** A thread that `forkThread` has created. */
+export interface ForkedThread {
+  readonly id: string
+  /** Await it on the session's threads: `db.confirm(threads, txid)`. */
+  readonly txid: number
+}
+
+const forkSchema = z.strictObject({
+  threadId: idField,
+  messageId: idField,
+  id: z.optional(idField),
+  title: z.optional(titleField),
+})
+
+/** Copies the branch that ends with a message into a new thread of the same session. */
+export async function forkThread<P extends Principal>(
+  reading: Reading<P>,
+  principal: P,
+  fork: ThreadFork,
+): Promise<ForkedThread> {
+  const parsed = validate(forkSchema, fork)
+  if (!parsed.success) throw new SessionDbError('invalid', problemIn(parsed.error, 'The fork'))
+  const { threadId, messageId, id = uuidv7(), title } = parsed.data
+  const { tenantId, userId } = principal
+  const source = await readThread(reading, principal, threadId, { last: 1, branch: messageId })
+  if (source === undefined) throw gone()
+  if (source.messages[0]?.status === 'streaming') {
+    throw new SessionDbError('conflict', 'This answer is still growing. Fork it when it has ended.')
+  }
+  const { sessionId, mode, metadata } = source.thread
+  const value = { id, sessionId, mode, title: title ?? source.thread.title, metadata }
+  const { policy, driver } = reading
+  const permitted = policy.permits(principal, { collection: 'chatThreads', type: 'insert', value })
+  const statement = sql`
+    WITH RECURSIVE target AS MATERIALIZED (
+      SELECT (${permitted}) IS TRUE AS permitted FROM sessions AS session
+      WHERE session.tenant_id = ${tenantId} AND session.id = ${sessionId}
+        AND (${policy.see(principal)}) AND ${sql.raw(`${UPDATE_LOCK.queue} ${UPDATE_LOCK.row}`)}
+    ), path AS (
+      SELECT m.id, m.parent_id, 1 AS n FROM target
+      JOIN chat_messages m ON m.tenant_id = ${tenantId} AND m.id = ${messageId}
+        AND m.thread_id = ${threadId}
+      WHERE target.permitted
+      UNION ALL
+      SELECT m.id, m.parent_id, path.n + 1 FROM path
+      JOIN chat_messages m ON m.tenant_id = ${tenantId} AND m.id = path.parent_id
+    ), copy AS MATERIALIZED (
+      SELECT id, gen_random_uuid()::text AS new_id, row_number() OVER (ORDER BY n DESC) AS position
+      FROM path
+    ), made AS (
+      INSERT INTO chat_threads (tenant_id, id, session_id, created_by, mode, title, metadata)
+      SELECT ${tenantId}, ${id}, ${sessionId}, ${userId}, ${mode}, ${value.title},
+        ${JSON.stringify(metadata)}::text::jsonb
+      WHERE EXISTS (SELECT FROM path)
+      RETURNING ${sql.raw(TXID)}::text AS txid
+    ), copied AS (
+      INSERT INTO chat_messages (tenant_id, id, thread_id, session_id, author_id, role, content, parts,
+        parent_id, status, position, metadata, created_at, updated_at)
+      SELECT ${tenantId}, copy.new_id, ${id}, ${sessionId}, m.author_id, m.role, m.content, m.parts,
+        lag(copy.new_id) OVER (ORDER BY copy.position), m.status, copy.position, m.metadata,
+        m.created_at, m.updated_at
+      FROM made CROSS JOIN copy JOIN chat_messages m ON m.tenant_id = ${tenantId} AND m.id = copy.id
+    )
+    SELECT target.permitted, made.txid FROM target LEFT JOIN made ON true`
+  const { sql: text, parameters: values } = compileFragment(statement)
+  const [row] = (await driver.run({ name: undefined, text, values })) as {
+    readonly permitted: boolean
+    readonly txid: string | null
+  }[]
+  if (row?.permitted === false) {
+    throw new SessionDbError('forbidden', "You don't have permission to add this thread.")
+  }
+  if (row === undefined || row.txid === null) throw gone()
+  return { id, txid: Number(row.txid) }
+}
+
+function gone(): SessionDbError {
+  return new SessionDbError(
+    'not_found',
+    'There is no such thread or message, or it is not shared with you.',
+  )
+}
