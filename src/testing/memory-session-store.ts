@@ -5,6 +5,7 @@ import { checkPrincipal } from '../server/http/authenticate.ts'
 import { createRequestLimiters } from '../server/http/request-limits.ts'
 import type { SessionStore } from '../server/store/create-session-store.ts'
 import { createMemoryLegacyRows } from './memory-legacy-rows.ts'
+import { readThreadInMemory } from './memory-threads.ts'
 import {
   abortUpload,
   createUpload,
@@ -23,7 +24,8 @@ import { deltasOf, keyOf } from './tables.ts'
  * over it. Collections that read from the mock show what it writes.
  *
  * Timelines are derived before `uploadContent` resolves. `searchEvents`, `outlineTimeline`,
- * `timelineFacets`, `readEvent` and `readRows` need a database and throw `invalid`.
+ * `timelineFacets`, `readEvent`, `readRows`, `listThreads`, `listSessions` and `forkThread` need a
+ * database and throw `invalid`.
  *
  * @param mock its rows, and its `access`
  * @throws SessionDbError `invalid` if `mock` wasn't created by `createShapeMock`
@@ -53,6 +55,15 @@ export function createMemorySessionStore<P extends Principal = Principal>(
       if (session === undefined || !seesInMemory(context, session)) return undefined
       return { ...message, ...foldDeltas(message, deltasOf(tables, message)) }
     },
+    readThread: async (principal, id, request = {}) =>
+      readThreadInMemory(contextOf(principal), id, request),
+    async *threadMessages(principal, id, { branch } = {}) {
+      const request = { last: Number.MAX_SAFE_INTEGER, ...(branch !== undefined && { branch }) }
+      yield* readThreadInMemory(contextOf(principal), id, request)?.messages ?? []
+    },
+    listThreads: () => needsDatabase('listThreads'),
+    listSessions: () => needsDatabase('listSessions'),
+    forkThread: () => needsDatabase('forkThread'),
     createSession: async (principal, session) => createUpload(contextOf(principal), session),
     uploadContent: async (principal, sessionId, content, { offset } = {}) =>
       receiveUpload(contextOf(principal), sessionId, content, offset),
