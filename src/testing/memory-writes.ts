@@ -19,7 +19,7 @@ import {
   parseWriteBatch,
   type WriteResult,
 } from '../writes/index.ts'
-import { checkLimits, defaultLimits } from '../writes/limits.ts'
+import { checkLimits, defaultLimits, type WriteLimits } from '../writes/limits.ts'
 import { completeRow } from './complete-row.ts'
 import type { MockParts } from './shape-mock.ts'
 import { deltaKeyOf, deltasOf, keyOf, type RowInput, type Rows, type Tables } from './tables.ts'
@@ -31,6 +31,8 @@ export interface MemoryContext extends MockParts {
   readonly principal: Principal
   /** The roles of messages that the caller may insert, change and append to. Default: all. */
   readonly messageRoles?: readonly ChatMessage['role'][] | undefined
+  /** Default: those of the store. */
+  readonly limits?: Partial<WriteLimits> | undefined
 }
 
 /**
@@ -52,7 +54,7 @@ function applyBatch(context: MemoryContext, batch: unknown): WriteResult {
   const { applied, database, principal } = context
   const { id, mutations } = parseWriteBatch(batch)
   const json = JSON.stringify(mutations)
-  checkLimits(mutations, json, defaultLimits)
+  checkLimits(mutations, json, limitsOf(context))
   const key = JSON.stringify([principal.tenantId, principal.userId, id])
   // Deltas are deduplicated by their numbers, not by the batch id.
   const isAppend = mutations.length === 1 && mutations[0]?.type === 'append'
@@ -86,7 +88,9 @@ function applyMutation(
   if (permitted !== true || !isExpected(transaction, principal, mutation, currentVersion)) {
     throw refusal(mutation, index, { permitted, current: currentVersion })
   }
-  const problem = missingMessage(transaction, principal, mutation)
+  const problem =
+    exceededLimit(transaction, context, mutation) ??
+    missingMessage(transaction, principal, mutation)
   if (problem !== undefined) throw refusal(mutation, index, { permitted, current: null, problem })
   switch (mutation.type) {
     case 'insert':
@@ -101,6 +105,87 @@ function applyMutation(
     case 'append':
       return appendDeltas(transaction, principal, mutation)
   }
+}
+
+function limitsOf({ limits }: MemoryContext): WriteLimits {
+  return { ...defaultLimits, ...limits }
+}
+
+/** Returns the name of the limit that a permitted mutation would exceed. Twin of the plans in server/store. */
+function exceededLimit(
+  { tables }: Transaction,
+  context: MemoryContext,
+  mutation: Mutation,
+): keyof WriteLimits | undefined {
+  const { tenantId, userId } = context.principal
+  const limits = limitsOf(context)
+  if (mutation.type === 'append') return exceededByDeltas(tables, context, mutation)
+  if (mutation.collection === 'chatThreads' && mutation.type === 'insert') {
+    const { sessionId } = mutation.value
+    const own = [...tables.chatThreads.values()].filter(
+      (row) => row.tenantId === tenantId && row.sessionId === sessionId && row.createdBy === userId,
+    )
+    return own.length >= limits.maxThreads ? 'maxThreads' : undefined
+  }
+  if (mutation.collection === 'sessionGrants' && mutation.type === 'insert') {
+    const { sessionId } = mutation.value
+    const grants = [...tables.sessionGrants.values()].filter(
+      (row) => row.tenantId === tenantId && row.sessionId === sessionId,
+    )
+    return grants.length >= limits.maxGrants ? 'maxGrants' : undefined
+  }
+  if (mutation.collection !== 'chatMessages' || mutation.type === 'delete') return undefined
+  const row =
+    mutation.type === 'update'
+      ? tables.chatMessages.get(keyOf({ tenantId, id: mutation.id }))
+      : { ...mutation.value, authorId: userId, status: undefined }
+  const status = mutation.type === 'update' ? mutation.changes.status : mutation.value.status
+  if (row === undefined || status !== 'streaming' || row.status === 'streaming') return undefined
+  const streams = [...tables.chatMessages.values()].filter(
+    (other) =>
+      other.tenantId === tenantId &&
+      other.authorId === row.authorId &&
+      other.status === 'streaming',
+  )
+  if (row.authorId === userId && streams.length >= limits.maxStreamingMessages) {
+    return 'maxStreamingMessages'
+  }
+  const inThread = streams.filter(({ threadId }) => threadId === row.threadId)
+  return inThread.length >= limits.maxStreamingPerThread ? 'maxStreamingPerThread' : undefined
+}
+
+function exceededByDeltas(
+  tables: Tables,
+  context: MemoryContext,
+  mutation: Append,
+): keyof WriteLimits | undefined {
+  const { tenantId } = context.principal
+  const limits = limitsOf(context)
+  const message = tables.chatMessages.get(keyOf({ tenantId, id: mutation.id }))
+  if (message === undefined || storedAlready(tables, tenantId, mutation) > 0) return undefined
+  const bytes = mutation.deltas.reduce(
+    (total, delta) => total + bytesOfDelta(delta),
+    bytesOfMessage(tables, message),
+  )
+  if (bytes > limits.maxStreamedBytes) return 'maxStreamedBytes'
+  const { from = 0 } = streamStateOf(message.metadata)
+  const count = mutation.seq + mutation.deltas.length - from
+  return count > limits.maxStreamedDeltas ? 'maxStreamedDeltas' : undefined
+}
+
+const encoder = new TextEncoder()
+const bytesOf = (text: string | null) => (text === null ? 0 : encoder.encode(text).length)
+
+function bytesOfDelta({ delta, part }: Append['deltas'][number]): number {
+  return bytesOf(delta) + bytesOf(part === undefined ? null : jsonbText(part as JsonValue))
+}
+
+/** UTF-8 bytes of a message with its deltas, JSON as Postgres prints it. */
+function bytesOfMessage(tables: Tables, message: Rows['chatMessages']): number {
+  const last = deltasOf(tables, message).at(-1)
+  if (last !== undefined) return last.totalBytes
+  const { content, parts, metadata } = message
+  return bytesOf(content) + bytesOf(jsonbText(parts as JsonValue)) + bytesOf(jsonbText(metadata))
 }
 
 function isExpected(
@@ -333,7 +418,9 @@ function appendDeltas(
   if (storedAlready(transaction.tables, tenantId, mutation) > 0) {
     return { collection, type, id, version, unchanged: true }
   }
+  let totalBytes = bytesOfMessage(transaction.tables, message)
   for (const [index, { delta, part = null }] of mutation.deltas.entries()) {
+    totalBytes += bytesOfDelta({ delta, part: part ?? undefined })
     transaction.addDelta({
       tenantId,
       messageId: id,
@@ -343,7 +430,7 @@ function appendDeltas(
       delta,
       part,
       createdAt: transaction.now,
-      totalBytes: 0,
+      totalBytes,
     })
   }
   return { collection, type, id, version }

@@ -16,6 +16,14 @@ export interface WriteLimits {
   readonly maxStreamedBytes: number
   /** Deltas of a message between its start, or a resume, and its end. */
   readonly maxStreamedDeltas: number
+  /** Unfinished streamed messages of a principal. */
+  readonly maxStreamingMessages: number
+  /** Unfinished streamed messages of a principal in one thread. */
+  readonly maxStreamingPerThread: number
+  /** Threads that a principal has created in one session. */
+  readonly maxThreads: number
+  /** Grants of a session. */
+  readonly maxGrants: number
 }
 
 export const defaultLimits: WriteLimits = {
@@ -24,6 +32,10 @@ export const defaultLimits: WriteLimits = {
   maxMutations: MAX_MUTATIONS,
   maxStreamedBytes: 8 * 1024 * 1024,
   maxStreamedDeltas: 20_000,
+  maxStreamingMessages: 100,
+  maxStreamingPerThread: 20,
+  maxThreads: 1_000,
+  maxGrants: 500,
 }
 
 /** The limits that a batch is checked against before it reaches the database. */

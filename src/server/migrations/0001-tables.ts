@@ -173,6 +173,8 @@ CREATE INDEX chat_messages_first_idx ON chat_messages (thread_id, tenant_id)
 CREATE INDEX chat_messages_session_idx ON chat_messages (session_id, tenant_id, thread_id);
 CREATE INDEX chat_messages_time_idx ON chat_messages USING brin (created_at);
 CREATE INDEX chat_messages_streaming_idx ON chat_messages (updated_at) WHERE status = 'streaming';
+CREATE INDEX chat_messages_writer_idx ON chat_messages (author_id, tenant_id)
+  WHERE status = 'streaming';
 
 -- The pieces of messages that are being streamed; see 0001-streaming.ts. There is no index by session
 -- and epoch, which shapes select by: the table holds only the answers of the moment, and an index
@@ -257,6 +259,8 @@ CREATE TABLE session_uploads (
   state text NOT NULL DEFAULT 'receiving'
     CHECK (state IN ('receiving', 'queued', 'done', 'failed')),
   total_bytes bigint CHECK (total_bytes >= 0),
+  -- The user who uploads; null for imported sessions.
+  uploaded_by text,
   -- The log joins the session that has an earlier state of it.
   growing boolean NOT NULL DEFAULT false,
   derived_by text,
@@ -270,6 +274,8 @@ CREATE TABLE session_uploads (
     REFERENCES sessions (tenant_id, id) ON DELETE CASCADE
 ) WITH (fillfactor = 70);
 CREATE INDEX session_uploads_due_idx ON session_uploads (due_at) WHERE state = 'queued';
+CREATE INDEX session_uploads_user_idx ON session_uploads (uploaded_by, tenant_id)
+  WHERE state IN ('receiving', 'queued');
 CREATE INDEX session_uploads_receiving_idx ON session_uploads (updated_at)
   WHERE state = 'receiving';
 `

@@ -76,7 +76,7 @@ async function applyOnce<P extends Principal>(
   mutation: Mutation,
 ): Promise<WriteResult> {
   const { driver, statements } = context
-  if (isNewMessage(mutation) && mutation.value.parentId === undefined) {
+  if (isNewMessage(mutation) && isFast(mutation)) {
     const result = await applyNewMessage(context, batch, mutation)
     if (result !== undefined) return result
   }
@@ -84,6 +84,11 @@ async function applyOnce<P extends Principal>(
   if (row === undefined) throw new Error('The batch statement returned no row')
   if (row.result !== null) return JSON.parse(row.result) as WriteResult
   return (await earlierResult(driver, batch)) ?? Promise.reject(refusal(mutation, 0, row))
+}
+
+/** The fast statement neither looks for a parent nor counts unfinished messages. */
+function isFast({ value }: NewMessage): boolean {
+  return value.parentId === undefined && value.status !== 'streaming'
 }
 
 /**

@@ -183,12 +183,7 @@ export function refusal(
     const message = `${where}: ${problem} must be the id of a message in the same thread. It may have been deleted.`
     return new SessionDbError('not_found', message, { details: { ...details, property: problem } })
   }
-  if (typeof problem === 'string') {
-    const message =
-      `${where}: The streamed message would exceed its limit (${problem}). ` +
-      'End it, and continue in another message.'
-    return new SessionDbError('too_large', message, { details: { ...details, name: problem } })
-  }
+  if (typeof problem === 'string') return tooMany(where, problem, details)
   if (mutation.type === 'append') {
     const message =
       `${where}: The message no longer takes this delta: it has ended, another writer resumed it, ` +
@@ -201,6 +196,27 @@ export function refusal(
       'Read it again before you change it.',
     { details: { ...details, currentVersion } },
   )
+}
+
+/** Creates the error for a row that would exceed a limit of `WriteLimits`. */
+function tooMany(where: string, name: string, details: object): SessionDbError {
+  const isPassing = name === 'maxStreamingMessages' || name === 'maxStreamingPerThread'
+  const message = `${where}: ${EXCEEDED[name] ?? TOO_LONG} (${name})`
+  return new SessionDbError(isPassing ? 'rate_limited' : 'too_large', message, {
+    details: { ...details, name, ...(isPassing && { retryAfterMs: 5_000 }) },
+  })
+}
+
+const TOO_LONG =
+  'The streamed message would exceed its limit. End it, and continue in another message.'
+
+const EXCEEDED: Readonly<Record<string, string>> = {
+  maxStreamingMessages: 'You have too many unfinished messages. Wait until some have ended.',
+  maxStreamingPerThread:
+    'The thread has too many unfinished messages of its author. Wait until some have ended.',
+  maxThreads: 'You have too many threads in this session. Delete some first.',
+  maxGrants:
+    'The session is shared with too many grantees. Share it with a group, or remove some first.',
 }
 
 function missing(mutation: Mutation): string {

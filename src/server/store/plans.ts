@@ -9,6 +9,7 @@ import {
   tables,
 } from '../../schema/index.ts'
 import type { Mutation } from '../../writes/index.ts'
+import type { WriteLimits } from '../../writes/limits.ts'
 import type { MutationOf } from './policy.ts'
 import type { Parameter, Values } from './prepared-statements.ts'
 
@@ -66,7 +67,9 @@ export function valuesOf(mutation: Mutation, run: readonly NewMessage[] = []): V
     case 'insert': {
       const values = columnValues(mutation.collection, mutation.value)
       if (run.length === 0) return values
-      return { ...values, rows: rowsJson(run), attached: run[0]?.value.parentId !== undefined }
+      const streaming = run.filter(({ value }) => value.status === 'streaming').length
+      const attached = run[0]?.value.parentId !== undefined
+      return { ...values, rows: rowsJson(run), attached, streaming }
     }
     case 'update':
       return {
@@ -151,13 +154,57 @@ function planInsert(
     target: `target AS MATERIALIZED (
       SELECT (${permitted}) IS TRUE AS permitted, NULL::integer AS current_version,
         true AS changes, ${parameter('id')}::text AS result_id,
-        ${isVersioned(collection) ? '1' : 'NULL::integer'} AS result_version
+        ${isVersioned(collection) ? '1' : 'NULL::integer'} AS result_version,
+        ${tooManyRows(collection, parameter)} AS problem
       ${fromSession})`,
-    admitted: 'target.permitted',
+    admitted: 'target.permitted AND target.problem IS NULL',
+    problem: 'target.problem',
     write: `
       INSERT INTO ${tables[collection].name} (tenant_id, ${names.join(', ')})
       SELECT ${parameter('tenant')}::text, ${values.join(', ')} FROM target, admitted`,
   }
+}
+
+/** The limit that one more row would exceed, or NULL. The session is locked, so the count is exact. */
+function tooManyRows(collection: CollectionName, parameter: Parameter): string {
+  const limit = ROW_LIMITS[collection]
+  if (limit === undefined) return 'NULL::text'
+  const own =
+    collection === 'chatThreads' ? `AND other.created_by = ${parameter('user')}::text` : ''
+  return `CASE WHEN EXISTS (
+          SELECT FROM ${tables[collection].name} AS other
+          WHERE other.tenant_id = ${parameter('tenant')}::text
+            AND other.session_id = ${parameter('sessionId')}::text ${own}
+          OFFSET ${parameter(limit)}::bigint - 1) THEN '${limit}' END`
+}
+
+const ROW_LIMITS: Partial<Record<CollectionName, keyof WriteLimits>> = {
+  chatThreads: 'maxThreads',
+  sessionGrants: 'maxGrants',
+}
+
+/**
+ * The limit that more unfinished messages would exceed, or NULL.
+ *
+ * @param added SQL for the number of messages that will be unfinished.
+ * @param author SQL for the author of these messages.
+ * @param thread SQL for their thread.
+ */
+function tooManyStreams(
+  parameter: Parameter,
+  { added, author, thread }: Readonly<Record<'added' | 'author' | 'thread', string>>,
+): string {
+  return `(
+          SELECT CASE
+            WHEN ${author} = ${parameter('user')}::text
+              AND count(*) + ${added} > ${parameter('maxStreamingMessages')}::bigint
+              THEN 'maxStreamingMessages'
+            WHEN count(*) FILTER (WHERE other.thread_id = ${thread}) + ${added}
+              > ${parameter('maxStreamingPerThread')}::bigint THEN 'maxStreamingPerThread'
+          END
+          FROM chat_messages AS other
+          WHERE other.tenant_id = ${parameter('tenant')}::text AND other.author_id = ${author}
+            AND other.status = 'streaming')`
 }
 
 const AUTHOR_COLUMNS: Partial<Record<CollectionName, string>> = {
@@ -210,10 +257,14 @@ function planNewMessages({ parameter, see, permitted }: PlanContext): Plan {
   )
   const attached = `${parameter('attached')}::boolean`
   const parentId = `${parameter('parentId')}::text`
+  const added = `${parameter('streaming')}::integer`
+  const author = `${parameter('user')}::text`
   return {
     target: `thread AS MATERIALIZED (
       SELECT (${permitted}) IS TRUE AS permitted, thread.session_id, thread.last_position,
-        thread.head_id, ${COUNTED}
+        thread.head_id, ${COUNTED},
+        CASE WHEN ${added} > 0
+          THEN ${tooManyStreams(parameter, { added, author, thread: 'thread.id' })} END AS problem
       FROM chat_threads AS thread ${joinSession('thread', see, SHARE_LOCK)}
       WHERE thread.tenant_id = ${parameter('tenant')}::text
         AND thread.id = ${parameter('threadId')}::text
@@ -234,9 +285,10 @@ function planNewMessages({ parameter, see, permitted }: PlanContext): Plan {
           lag(given.id) OVER (PARTITION BY earlier.id IS NULL ORDER BY given.n),
           CASE WHEN ${attached} AND given.n = 1 THEN ${parentId} ELSE thread.head_id END
         ) AS follows,
-        CASE WHEN ${attached} AND ${parentId} IS NOT NULL AND NOT EXISTS (SELECT FROM parent)
-          AND first_value(earlier.id) OVER (ORDER BY given.n) IS NULL THEN 'parentId'
-        END AS problem,
+        coalesce(thread.problem,
+          CASE WHEN ${attached} AND ${parentId} IS NOT NULL AND NOT EXISTS (SELECT FROM parent)
+            AND first_value(earlier.id) OVER (ORDER BY given.n) IS NULL THEN 'parentId'
+          END) AS problem,
         given.*
       FROM thread
       CROSS JOIN jsonb_to_recordset(${parameter('rows')}::text::jsonb)
@@ -377,10 +429,12 @@ function planUpdate(
   const locks = locksFor(permitted, lock)
   const movesHead = collection === 'chatThreads' && properties.includes('headId')
   const head = movesHead ? joinHead(`${parameter('headId')}::text`) : NO_HEAD
+  const resumes = collection === 'chatMessages' && properties.includes('status')
+  const problem = resumes ? tooManyResumed(parameter) : head.problem
   return {
     target: `target AS MATERIALIZED (
       SELECT (${permitted}) IS TRUE AS permitted, ${version} AS current_version,
-        ${head.problem} AS problem,
+        ${problem} AS problem,
         ${isVersioned(collection) ? 'true' : differs(alias, changed, parameter)} AS changes,
         ${alias}.id AS result_id, ${version} + 1 AS result_version
       FROM ${withParents(collection, see, locks)}${head.join}
@@ -393,6 +447,13 @@ function planUpdate(
       FROM target, admitted
       WHERE ${isRow(collection, parameter)} AND target.changes`,
   }
+}
+
+/** The limit that a message would exceed that is unfinished after an update, or NULL. */
+function tooManyResumed(parameter: Parameter): string {
+  const streams = { added: '1', author: 'message.author_id', thread: 'message.thread_id' }
+  return `CASE WHEN ${parameter('status')}::text = 'streaming' AND message.status <> 'streaming'
+          THEN ${tooManyStreams(parameter, streams)} END`
 }
 
 const NO_HEAD = { join: '', problem: 'NULL::text' }

@@ -18,6 +18,7 @@ import { readEvent } from './read-event.ts'
 import {
   beginUpload,
   checkSize,
+  checkUnderWay,
   failUpload,
   queueDerivation,
   queueReceived,
@@ -155,6 +156,7 @@ export function createUploads<P extends Principal>(
         return toState(await beginUpload(context, principal, earlier, replaced))
       }
     }
+    await checkUnderWay(context, principal, String(session.id))
     // The batch id follows from the session id, so creating the same session again is idempotent.
     const id = `create-${hash('sha256', String(session.id), 'hex')}`
     const insert = { collection: 'sessions', type: 'insert', value: session }

@@ -55,8 +55,9 @@ export async function beginUpload<P extends Principal>(
       { details: { status: upload.status } },
     )
   }
+  await checkUnderWay(context, principal, sessionId)
   await inPreparedTransaction(context, async (client) => {
-    const { tenantId } = principal
+    const { tenantId, userId } = principal
     const admitted = context.preparer.prepare(sql`
       UPDATE sessions AS session
       SET status = CASE WHEN ${replace} AND status = 'ready' THEN status ELSE 'pending' END, status_reason = NULL,
@@ -68,13 +69,13 @@ export async function beginUpload<P extends Principal>(
     // Locks the session row: of two concurrent calls, the second finds the first one's upload.
     if ((await client.query(admitted)).rowCount !== 1) return
     const { rowCount } = await client.query(
-      `INSERT INTO session_uploads AS upload (tenant_id, session_id, total_bytes, growing)
-       VALUES ($1, $2, $3, $4)
+      `INSERT INTO session_uploads AS upload (tenant_id, session_id, total_bytes, growing, uploaded_by)
+       VALUES ($1, $2, $3, $4, $6)
        ON CONFLICT (tenant_id, session_id) DO UPDATE
-       SET state = 'receiving', total_bytes = $3, growing = $4, attempts = 0, lease = NULL,
-         updated_at = now()
+       SET state = 'receiving', total_bytes = $3, growing = $4, uploaded_by = $6, attempts = 0,
+         lease = NULL, updated_at = now()
        WHERE upload.state = 'failed' OR $5`,
-      [tenantId, sessionId, totalBytes, growing, replace],
+      [tenantId, sessionId, totalBytes, growing, replace, userId],
     )
     if (rowCount !== 1) return
     await client.query('DELETE FROM session_contents WHERE tenant_id = $1 AND draft_of = $2', [
@@ -96,6 +97,27 @@ function goesOn(upload: UploadRow, totalBytes: number | null): UploadRow {
     `This upload was started for a file of ${upload.totalBytes ?? 'unknown'} bytes, not ${totalBytes}. ` +
       'Resume with the same file, or abort the upload first.',
     { details: { totalBytes: upload.totalBytes } },
+  )
+}
+
+/** @throws SessionDbError `rate_limited` when the principal has too many other uploads under way. */
+export async function checkUnderWay<P extends Principal>(
+  { pool, limits }: Pick<UploadContext<P>, 'pool' | 'limits'>,
+  { tenantId, userId }: P,
+  sessionId: string,
+): Promise<void> {
+  const { rows } = await pool.query(
+    `SELECT FROM session_uploads
+     WHERE tenant_id = $1 AND uploaded_by = $2 AND session_id <> $3
+       AND state IN ('receiving', 'queued')
+     LIMIT 1 OFFSET $4::bigint - 1`,
+    [tenantId, userId, sessionId, limits.maxUnderWay],
+  )
+  if (rows.length === 0) return
+  throw new SessionDbError(
+    'rate_limited',
+    `You have ${limits.maxUnderWay} uploads under way (maxUnderWay). Wait until some are done, or abort some.`,
+    { details: { name: 'maxUnderWay', retryAfterMs: 5_000 } },
   )
 }
 

@@ -16,11 +16,14 @@ export interface UploadLimits {
   readonly maxBytes: number
   /** Contents up to this many bytes are derived before the upload is answered. Default: 4 MiB. */
   readonly deriveAtOnceBytes: number
+  /** Most uploads of a user that are received or wait for their timeline. Default: 50. */
+  readonly maxUnderWay: number
 }
 
 export const defaultUploadLimits: UploadLimits = {
   maxBytes: 512 * 1024 * 1024,
   deriveAtOnceBytes: 4 * 1024 * 1024,
+  maxUnderWay: 50,
 }
 
 /** Dependencies of every step of an upload. */
