@@ -112,6 +112,7 @@ describe('@org/session-db/testing', () => {
 
   test('createMemoryWriteAdapter', () => {
     expectTypeOf(createMemoryWriteAdapter(mock)).toEqualTypeOf<WriteAdapter>()
+    createMemoryWriteAdapter(mock, { messageRoles: ['user'], limits: { maxThreads: 2 } })
     const ofApp = createShapeMock({
       electricUrl: 'http://app.test',
       principal: { tenantId: 'acme', userId: 'ann', isAdmin: true },

@@ -76,7 +76,10 @@ test('rolls back a refused write', async () => {
 })
 
 test('shows a streamed answer in every window', async () => {
-  const db = openCollections()
+  const messageRoles = ['user', 'assistant'] as const
+  const db = openCollections({
+    writeAdapter: createMemoryWriteAdapter(mock, { principal: ann, messageRoles }),
+  })
   const { messages } = db.thread({ id: 't1', sessionId: 's1' })
   await messages.preload()
 
