@@ -16,6 +16,7 @@ import {
   type SyncedCollection,
   type SyncedRow,
 } from './sync/synced-collection.ts'
+import { trackTails } from './sync/thread-tails.ts'
 import { fetchEvent } from './upload/fetch-event.ts'
 import type { UploadRoute } from './upload/upload-requests.ts'
 
@@ -94,6 +95,10 @@ const TABLES = {
   'thread-messages': 'chatMessages',
 } as const satisfies Partial<Record<keyof typeof sessionShapes, CollectionName>>
 
+/** Messages grow while they stream, and new ones go to the end of their thread. */
+const overlayMessages: CreateSyncOverlay = (params, options) =>
+  overlayStreams(trackTails(params), options)
+
 let instances = 0
 
 /**
@@ -137,7 +142,7 @@ export function createSources(
     bySession: createScopeRegistry((sessionId, onLive) => {
       const timeline = make<TimelineEvent>('session-timeline', { sessionId }, onLive)
       const threads = make<ChatThread>('session-threads', { sessionId }, onLive)
-      const messages = make<ChatMessage>('session-messages', { sessionId }, onLive, overlayStreams)
+      const messages = make<ChatMessage>('session-messages', { sessionId }, onLive, overlayMessages)
       const grants = make<SessionGrant>('session-grants', { sessionId }, onLive)
       const scope = {
         timeline: timeline.collection,
@@ -151,7 +156,7 @@ export function createSources(
     byThread: createScopeRegistry((key, onLive) => {
       const { id: threadId, sessionId } = JSON.parse(key) as ThreadRef
       const params = { sessionId, threadId }
-      const messages = make<ChatMessage>('thread-messages', params, onLive, overlayStreams)
+      const messages = make<ChatMessage>('thread-messages', params, onLive, overlayMessages)
       return { threadId, scope: { messages: messages.collection }, messages }
     }),
     timelineWindow(sessionId, fromSeq, toSeq) {

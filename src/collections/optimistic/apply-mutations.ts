@@ -4,6 +4,7 @@ import type { MutationInput } from '../../writes/batch.ts'
 import type { LiveSources } from '../sources.ts'
 import type { SyncStream } from '../sync/sync-stream.ts'
 import type { SyncedCollection, SyncedRow } from '../sync/synced-collection.ts'
+import { tailOf } from '../sync/thread-tails.ts'
 import {
   given,
   newGrant,
@@ -168,10 +169,8 @@ type MessageValue = Extract<Of<'chatMessages'>, { type: 'insert' }>['value']
 function newMessageRow(value: MessageValue, context: ApplyContext): ChatMessage {
   const sessionId = sessionOf(value.threadId, context)
   const sources = context.live.messagesOf(value.threadId, sessionId)
-  const last = messagesIn(sources, value.threadId).reduce<ChatMessage | undefined>(
-    (newest, message) => (message.position > (newest?.position ?? 0) ? message : newest),
-    undefined,
-  )
+  const tails = sources.flatMap(({ collection }) => tailOf(collection, value.threadId) ?? [])
+  const last = tails.sort((one, other) => other.position - one.position)[0]
   const thread = find(context.live.threads(), value.threadId)
   const position = Math.max(last?.position ?? 0, thread?.lastPosition ?? 0) + 1
   const parentId = (thread === undefined ? last?.id : thread.headId) ?? null
@@ -235,16 +234,13 @@ function changeThread(
 function sessionOf(threadId: string, { live, sessionOfThread }: ApplyContext): string | undefined {
   const thread = find(live.threads(), threadId)
   if (thread !== undefined) return thread.sessionId
-  return sessionOfThread.get(threadId) ?? messagesIn(live.messages(), threadId)[0]?.sessionId
-}
-
-function messagesIn(
-  sources: readonly SyncedCollection<ChatMessage>[],
-  threadId: string,
-): ChatMessage[] {
-  return sources.flatMap(({ collection }) =>
-    [...collection.values()].filter((message) => message.threadId === threadId),
-  )
+  const given = sessionOfThread.get(threadId)
+  if (given !== undefined) return given
+  for (const { collection } of live.messages()) {
+    const tail = tailOf(collection, threadId)
+    if (tail !== undefined) return tail.sessionId
+  }
+  return undefined
 }
 
 /** Returns the row of this id from the first collection that has it. */

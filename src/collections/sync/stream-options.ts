@@ -129,10 +129,27 @@ export function describeShape({ shape, params }: Pick<ShapeSource, 'shape' | 'pa
 export function columnMapperOf(
   columns: ColumnMap | undefined,
 ): NonNullable<ShapeStreamOptions['columnMapper']> {
-  if (columns === undefined) return snakeCamelMapper()
+  if (columns === undefined) return camelCaseMapper
   return createColumnMapper(
     Object.fromEntries(Object.entries(columns).map(([property, { name }]) => [name, property])),
   )
+}
+
+/** Electric's own mapper converts each name in each row, which takes a tenth of a large snapshot's time. */
+const camelCaseMapper = /* @__PURE__ */ (() => {
+  const { decode, encode } = snakeCamelMapper()
+  return { decode: remembering(decode), encode: remembering(encode) }
+})()
+
+function remembering(convert: (name: string) => string): (name: string) => string {
+  const known = new Map<string, string>()
+  return (name) => {
+    const found = known.get(name)
+    if (found !== undefined) return found
+    const converted = convert(name)
+    known.set(name, converted)
+    return converted
+  }
 }
 
 /** Holds a stream that an error has stopped until it is restarted or over. */

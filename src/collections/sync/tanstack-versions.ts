@@ -27,3 +27,10 @@ export function untilSettled(transaction: {
 }): Promise<unknown> {
   return transaction.when?.('settled') ?? transaction.isPersisted.promise
 }
+
+/** Returns the inserted and updated rows that are not synced yet, without looking at the others. */
+export function optimisticRows<Row extends object>(collection: {
+  readonly _state: { readonly optimisticUpserts: ReadonlyMap<string, Row> }
+}): Iterable<Row> {
+  return collection._state.optimisticUpserts.values()
+}

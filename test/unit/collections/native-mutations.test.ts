@@ -68,6 +68,22 @@ describe('insert', () => {
     expect(db.sessions.size).toBe(1)
   })
 
+  test('takes the position after all synced and optimistic messages of its thread', async () => {
+    const { db, shapes, messages, inSession } = await openThread()
+    const later = [message('m2', { position: 2 }), message('o7', { threadId: 'th2', position: 7 })]
+    shapes.push(
+      'session-messages/s1',
+      later.map((row) => change('session-messages/s1', 'insert', row)),
+    )
+    await eventually(() => expect(inSession.size).toBe(3))
+    // This collection has not received m2 yet.
+    messages.insert({ id: 'a', role: 'user', content: 'a' })
+    messages.insert({ id: 'b', role: 'user', content: 'b' })
+    inSession.insert({ id: 'c', threadId: 'th2', role: 'user', content: 'c' })
+    expect(['a', 'b', 'c'].map((id) => inSession.get(id)?.position)).toEqual([3, 4, 8])
+    await db.cleanup()
+  })
+
   test('of several rows is one batch, with positions in order', async () => {
     const { writes, messages } = await openThread()
     messages.insert(['a', 'b'].map((id) => ({ id, role: 'user' as const, content: id })))
