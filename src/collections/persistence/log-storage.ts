@@ -36,7 +36,7 @@ export interface LogStorage {
 export const START = '-1'
 
 /** Change it with the synced columns of a table or what their values mean: older rows are deleted. */
-export const ROWS_VERSION = 1
+const ROWS_VERSION = 1
 
 const MAX_AGE_MS = 30 * 24 * 60 * 60 * 1_000
 

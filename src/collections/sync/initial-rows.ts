@@ -41,8 +41,9 @@ export function showInitialRows(params: SyncParams, rows: readonly object[]): Sy
   let isFirst = true
   return {
     ...params,
-    begin(options) {
-      params.begin(options)
+    // The newest TanStack DB has no options here.
+    begin(...options: Parameters<SyncParams['begin']>) {
+      params.begin(...options)
       if (isFirst) params.truncate()
       isFirst = false
     },

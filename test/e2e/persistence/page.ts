@@ -19,9 +19,8 @@ const db = createSessionCollections({
   persistence,
 })
 const { messages } = db.session('s1')
-for (const collection of [db.sessions, messages]) {
-  collection.subscribeChanges(() => {}, { includeInitialState: true })
-}
+db.sessions.subscribeChanges(() => {}, { includeInitialState: true })
+messages.subscribeChanges(() => {}, { includeInitialState: true })
 
 Object.assign(window, {
   testPage: {
