@@ -72,6 +72,9 @@ export function ShareDialog({ session, onClose }: ShareDialogProps) {
       </ul>
       <ShareForm session={session} taken={taken} />
       <LinkForm session={session} />
+      <div className="mt-4 flex justify-end">
+        <Button onClick={onClose}>Done</Button>
+      </div>
     </Dialog>
   )
 }
@@ -102,13 +105,16 @@ function ShareForm({ session, taken }: { session: Session; taken: ReadonlySet<st
       </option>
     ))
   return (
-    <form onSubmit={share} className="mt-4 flex items-center gap-2 border-t pt-4">
+    <form
+      onSubmit={share}
+      className="mt-4 flex flex-wrap items-center justify-end gap-2 border-t pt-4"
+    >
       <select
         aria-label="Person, team or everyone"
         data-testid="share-with"
         value={grantee}
         onChange={(event) => setGrantee(event.target.value)}
-        className="h-9 min-w-0 flex-1 rounded-lg border bg-background px-2.5 text-sm"
+        className="h-9 min-w-0 flex-1 basis-full rounded-lg border bg-background px-2.5 text-sm sm:basis-0"
       >
         <option value="">Add people or teams</option>
         <optgroup label="People">{options(people)}</optgroup>
