@@ -46,6 +46,13 @@ export function accessibilityStories(world: () => World): void {
       await page.getByTestId('new-session').click()
       await page.getByTestId('title-input').waitFor()
     },
+    'sharing a session': async (page) => {
+      await openAgentv(page)
+      if ((await page.getByTestId('session-menu').count()) === 0) return
+      await page.getByTestId('session-menu').click()
+      await page.getByTestId('open-sharing').click()
+      await page.getByTestId('create-link').waitFor()
+    },
     'a session that is not there': async (page) => {
       await page.goto(`${world().demo.url}/sessions/nothing-here`)
       await page.getByTestId('session-gone').waitFor()
