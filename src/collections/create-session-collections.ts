@@ -14,13 +14,20 @@ import type {
   SessionCollections,
   SessionCollectionsOptions,
 } from './session-collections.ts'
-import { createSources, liveSources, threadKey } from './sources.ts'
+import {
+  createSources,
+  liveSources,
+  type ThreadRef,
+  type ThreadScope,
+  threadKey,
+} from './sources.ts'
 import { untilShown } from './sync/confirm-write.ts'
 import { createConnection } from './sync/connection.ts'
 import { createInitialRows, isServerOf } from './sync/initial-rows.ts'
 import { requireOneTanStackDb } from './sync/one-tanstack-db.ts'
 import { type SyncStream, streamOf } from './sync/sync-stream.ts'
 import { warnInDevelopment } from './warn-in-development.ts'
+import type { ThreadWindowOptions } from './windows/thread-window.ts'
 import { createTimelineView } from './windows/timeline-view.ts'
 
 /** How long a server holds the rows of a page that it renders, in ms. */
@@ -118,10 +125,15 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
   const shape = (name: string, params: Readonly<Record<string, unknown>> = {}) =>
     appShapes.get(name, params).source.collection
 
+  function thread(of: ThreadRef, window?: ThreadWindowOptions): ThreadScope {
+    if (window === undefined) return sources.byThread.get(threadKey(of)).scope
+    return sources.byWindow.get(threadKey(of, window.last)).scope
+  }
+
   const db: SessionCollections<Shapes> = {
     sessions: sources.sessions.collection,
     session: (sessionId) => sources.bySession.get(sessionId).scope,
-    thread: (thread) => sources.byThread.get(threadKey(thread)).scope,
+    thread: thread as SessionCollections<Shapes>['thread'],
     timelineView: (sessionId, viewOptions) =>
       createTimelineView(
         (fromSeq, toSeq) => sources.timelineWindow(sessionId, fromSeq, toSeq),

@@ -35,7 +35,13 @@ export type {
   SessionCollections,
   SessionCollectionsOptions,
 } from './session-collections.ts'
-export type { InsertOf, SessionScope, ThreadRef, ThreadScope } from './sources.ts'
+export type {
+  InsertOf,
+  SessionScope,
+  ThreadRef,
+  ThreadScope,
+  ThreadWindowScope,
+} from './sources.ts'
 export type { SyncConnection, SyncStatus, SyncStatusStore } from './sync/sync-status.ts'
 export type { RowCollection } from './sync/synced-collection.ts'
 export {
@@ -44,5 +50,10 @@ export {
   type UploadProgress,
   uploadSession,
 } from './upload/upload-session.ts'
+export type {
+  ThreadWindow,
+  ThreadWindowOptions,
+  ThreadWindowState,
+} from './windows/thread-window.ts'
 export { timelineQuery } from './windows/timeline-query.ts'
 export type { TimelineView, TimelineViewOptions } from './windows/timeline-view.ts'

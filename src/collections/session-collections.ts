@@ -14,10 +14,17 @@ import type { AppShapeName, AppShapeRow, AppShapes, GetAppShape } from './app-sh
 import type { WriterIdentity } from './optimistic/optimistic-rows.ts'
 import type { Outbox } from './outbox/outbox.ts'
 import type { Persistence } from './persistence/persistence.ts'
-import type { InsertOf, SessionScope, ThreadRef, ThreadScope } from './sources.ts'
+import type {
+  InsertOf,
+  SessionScope,
+  ThreadRef,
+  ThreadScope,
+  ThreadWindowScope,
+} from './sources.ts'
 import type { StreamOptions } from './sync/stream-options.ts'
 import type { SyncStatusStore } from './sync/sync-status.ts'
 import type { RowCollection } from './sync/synced-collection.ts'
+import type { ThreadWindowOptions } from './windows/thread-window.ts'
 import type { TimelineView, TimelineViewOptions } from './windows/timeline-view.ts'
 
 /** The registry of an app without shapes of its own. */
@@ -124,6 +131,16 @@ export interface SessionCollections<Shapes extends AppShapes = NoShapes> {
    * const { messages } = db.thread({ id: threadId, sessionId })
    */
   thread(thread: ThreadRef): ThreadScope
+  /**
+   * Returns the window of a thread, which opens as fast for a thread of any length: it loads the last messages, and
+   * older ones on demand. The same object for the same thread and options, while held or syncing.
+   *
+   * @param options.last the number of messages to load first, at least
+   * @throws SessionDbError `invalid` for another `last` than a whole number of 1 or more
+   * @example
+   * const { messages, loadOlder } = db.thread({ id: threadId, sessionId }, { last: 50 })
+   */
+  thread(thread: ThreadRef, options: ThreadWindowOptions): ThreadWindowScope
   /**
    * Creates a view of a session's timeline that loads only the range shown, for sessions of any
    * length. Close it when it is no longer shown.

@@ -19,6 +19,11 @@ import {
 import { trackTails } from './sync/thread-tails.ts'
 import { fetchEvent } from './upload/fetch-event.ts'
 import type { UploadRoute } from './upload/upload-requests.ts'
+import {
+  createThreadWindow,
+  type ThreadWindow,
+  type ThreadWindowOptions,
+} from './windows/thread-window.ts'
 
 /** A new row of a collection: the id and the columns known from the collection may be left out. */
 export type InsertOf<Insert extends object, Known extends keyof Insert = never> = Omit<
@@ -57,6 +62,9 @@ export interface ThreadScope {
   readonly messages: RowCollection<ChatMessage, InsertOf<ChatMessageInsert, 'threadId'>>
 }
 
+/** A thread of which only part is loaded. */
+export interface ThreadWindowScope extends ThreadScope, ThreadWindow {}
+
 /** The collections of one session, with their streams. */
 export interface SessionSources {
   readonly scope: SessionScope
@@ -73,6 +81,11 @@ export interface ThreadSources {
   readonly messages: SyncedCollection<ChatMessage>
 }
 
+/** The window of one thread, with its streams. */
+export interface WindowSources extends ThreadSources {
+  readonly scope: ThreadWindowScope
+}
+
 /** All collections: the sessions, and those of each session and thread requested. */
 export interface Sources {
   /** The prefix of the ids of all collections. */
@@ -81,6 +94,8 @@ export interface Sources {
   readonly bySession: ScopeRegistry<SessionSources>
   /** By `threadKey`. */
   readonly byThread: ScopeRegistry<ThreadSources>
+  /** By `threadKey`. */
+  readonly byWindow: ScopeRegistry<WindowSources>
   /** Creates a collection of part of a session's timeline, which the caller must clean up. */
   timelineWindow(sessionId: string, fromSeq: number, toSeq: number): SyncedCollection<TimelineEvent>
 }
@@ -136,47 +151,90 @@ export function createSources(
 
   let windows = 0
 
+  /** Creates a collection that is cleaned up by its window. */
+  function part<Row extends SyncedRow>(
+    shape: string,
+    params: Readonly<Record<string, string>>,
+    overlay?: CreateSyncOverlay,
+  ): SyncedCollection<Row> {
+    windows += 1
+    const collectionId = `${prefix}/${shape}/${windows}`
+    return createSyncedCollection<Row>(
+      { collectionId, shape, params, key: ['id'] },
+      options,
+      undefined,
+      overlay,
+    )
+  }
+
+  const bySession: Sources['bySession'] = createScopeRegistry((sessionId, onLive) => {
+    const timeline = make<TimelineEvent>('session-timeline', { sessionId }, onLive)
+    const threads = make<ChatThread>('session-threads', { sessionId }, onLive)
+    const messages = make<ChatMessage>('session-messages', { sessionId }, onLive, overlayMessages)
+    const grants = make<SessionGrant>('session-grants', { sessionId }, onLive)
+    const scope = {
+      timeline: timeline.collection,
+      threads: threads.collection,
+      messages: messages.collection,
+      grants: grants.collection,
+      event: (seq: number) => fetchEvent(uploads, sessionId, seq),
+    }
+    return { scope, timeline, threads, messages, grants }
+  })
+
   return {
     prefix,
     sessions: make<Session>('sessions', {}),
-    bySession: createScopeRegistry((sessionId, onLive) => {
-      const timeline = make<TimelineEvent>('session-timeline', { sessionId }, onLive)
-      const threads = make<ChatThread>('session-threads', { sessionId }, onLive)
-      const messages = make<ChatMessage>('session-messages', { sessionId }, onLive, overlayMessages)
-      const grants = make<SessionGrant>('session-grants', { sessionId }, onLive)
-      const scope = {
-        timeline: timeline.collection,
-        threads: threads.collection,
-        messages: messages.collection,
-        grants: grants.collection,
-        event: (seq: number) => fetchEvent(uploads, sessionId, seq),
-      }
-      return { scope, timeline, threads, messages, grants }
-    }),
+    bySession,
     byThread: createScopeRegistry((key, onLive) => {
       const { id: threadId, sessionId } = JSON.parse(key) as ThreadRef
       const params = { sessionId, threadId }
       const messages = make<ChatMessage>('thread-messages', params, onLive, overlayMessages)
       return { threadId, scope: { messages: messages.collection }, messages }
     }),
-    timelineWindow(sessionId, fromSeq, toSeq) {
+    byWindow: createScopeRegistry((key, onLiveChange) => {
+      const { id: threadId, sessionId, last } = JSON.parse(key) as ThreadRef & ThreadWindowOptions
       windows += 1
-      return createSyncedCollection(
+      const params = { sessionId, threadId }
+      const table = { name: 'chatMessages', params } as const
+      const { messages, window } = createThreadWindow(
         {
-          collectionId: `${prefix}/session-timeline-window/${windows}`,
-          shape: 'session-timeline-window',
-          params: { sessionId, fromSeq: String(fromSeq), toSeq: String(toSeq) },
-          key: ['id'],
+          collectionId: `${prefix}/thread-window/${windows}`,
+          threadId,
+          table,
+          mutable: mutable(table),
+          ...(options.gcTime !== undefined && { gcTime: options.gcTime }),
+          threads: bySession.get(sessionId).threads,
+          openRange: (from, to) =>
+            part(
+              'thread-messages-window',
+              {
+                ...params,
+                fromPosition: String(from),
+                ...(to !== undefined && { toPosition: String(to) }),
+              },
+              overlayStreams,
+            ),
+          openMessage: (messageId) => part('thread-message', { ...params, messageId }),
+          onLiveChange,
         },
-        options,
+        { last },
       )
-    },
+      watchRows(messages, onRows)
+      return { threadId, scope: { ...window, messages: messages.collection }, messages }
+    }),
+    timelineWindow: (sessionId, fromSeq, toSeq) =>
+      part('session-timeline-window', {
+        sessionId,
+        fromSeq: String(fromSeq),
+        toSeq: String(toSeq),
+      }),
   }
 }
 
-/** Returns the key of a thread's collections. */
-export function threadKey({ id, sessionId }: ThreadRef): string {
-  return JSON.stringify({ id, sessionId })
+/** Returns the key of a thread's collections, or of a window of it. */
+export function threadKey({ id, sessionId }: ThreadRef, last?: number): string {
+  return JSON.stringify({ id, sessionId, last })
 }
 
 /** The collections that sync now, by content: the only ones a write may touch. */
@@ -190,17 +248,23 @@ export interface LiveSources {
 }
 
 /** Returns the live part of `sources`. */
-export function liveSources({ sessions, bySession, byThread }: Sources): LiveSources {
+export function liveSources({ sessions, bySession, byThread, byWindow }: Sources): LiveSources {
   return {
     sessions: () => onlyLive([sessions]),
     grants: (sessionId) => onlyLive(bySession.live(sessionId).map(({ grants }) => grants)),
     timelines: (sessionId) => onlyLive(bySession.live(sessionId).map(({ timeline }) => timeline)),
     threads: (sessionId) => onlyLive(bySession.live(sessionId).map(({ threads }) => threads)),
     messages: () =>
-      onlyLive([...bySession.live(), ...byThread.live()].map(({ messages }) => messages)),
+      onlyLive(
+        [...bySession.live(), ...byThread.live(), ...byWindow.live()].map(
+          ({ messages }) => messages,
+        ),
+      ),
     messagesOf(threadId, sessionId) {
       const ofSession = sessionId === undefined ? [] : bySession.live(sessionId)
-      const ofThread = byThread.live().filter((thread) => thread.threadId === threadId)
+      const ofThread = [...byThread.live(), ...byWindow.live()].filter(
+        (thread) => thread.threadId === threadId,
+      )
       return onlyLive([...ofSession, ...ofThread].map(({ messages }) => messages))
     },
   }

@@ -16,6 +16,9 @@ import { defineShape } from './define-shape.ts'
 /** The maximum number of events in one window of a timeline. */
 export const MAX_WINDOW_EVENTS = 10_000
 
+/** The maximum number of messages in one window of a thread. */
+const MAX_WINDOW_MESSAGES = 1_000
+
 const MAX_SEQ = 2_147_483_647
 
 const seqField = /* @__PURE__ */ (() =>
@@ -23,6 +26,11 @@ const seqField = /* @__PURE__ */ (() =>
 const byWindow = { sessionId: idField, fromSeq: seqField, toSeq: seqField }
 const bySession = { sessionId: idField }
 const byThread = { sessionId: idField, threadId: idField }
+const byPosition = /* @__PURE__ */ (() => ({
+  ...byThread,
+  fromPosition: seqField,
+  toPosition: z.optional(seqField),
+}))()
 const byEpoch = /* @__PURE__ */ (() => ({
   sessionId: idField,
   epoch: z.string().check(z.regex(/^\d{1,12}$/)),
@@ -32,6 +40,13 @@ function windowProblem({ fromSeq, toSeq }: { fromSeq: string; toSeq: string }): 
   const events = Number(toSeq) - Number(fromSeq)
   if (events > 0 && events <= MAX_WINDOW_EVENTS && Number(toSeq) <= MAX_SEQ) return undefined
   return `fromSeq and toSeq must be 1 to ${MAX_WINDOW_EVENTS} apart`
+}
+
+function rangeProblem(range: { fromPosition: string; toPosition?: string | undefined }) {
+  const { fromPosition, toPosition = String(Number(fromPosition) + 1) } = range
+  const messages = Number(toPosition) - Number(fromPosition)
+  if (messages > 0 && messages <= MAX_WINDOW_MESSAGES) return undefined
+  return `fromPosition and toPosition must be 1 to ${MAX_WINDOW_MESSAGES} apart`
 }
 
 /**
@@ -115,6 +130,34 @@ export function createSessionShapes<P extends Principal = Principal>(access: Ses
       params: byThread,
       rows: (principal: P, { sessionId, threadId }) =>
         visibleChildren(principal, sessionId, where.eq('thread_id', threadId)),
+    }),
+    /** Part of a thread: from `fromPosition` to before `toPosition`, or to the end. */
+    'thread-messages-window': defineShape({
+      table: 'chat_messages',
+      columns: chatMessageColumns,
+      params: byPosition,
+      checkParams: rangeProblem,
+      rows: (principal: P, { sessionId, threadId, fromPosition, toPosition }) =>
+        visibleChildren(
+          principal,
+          sessionId,
+          where.eq('thread_id', threadId),
+          where.gte('position', Number(fromPosition)),
+          ...(toPosition === undefined ? [] : [where.lt('position', Number(toPosition))]),
+        ),
+    }),
+    /** One message of a thread. */
+    'thread-message': defineShape({
+      table: 'chat_messages',
+      columns: chatMessageColumns,
+      params: { ...byThread, messageId: idField },
+      rows: (principal: P, { sessionId, threadId, messageId }) =>
+        visibleChildren(
+          principal,
+          sessionId,
+          where.eq('thread_id', threadId),
+          where.eq('id', messageId),
+        ),
     }),
     // The pieces of messages that are being streamed; a collection folds them into its messages.
     'session-deltas': defineShape({

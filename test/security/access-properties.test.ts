@@ -181,6 +181,10 @@ const CHILDREN = {
   'session-threads': (id: string) => [{ sessionId: id }, `t-${id}`] as const,
   'session-messages': (id: string) => [{ sessionId: id }, `m-${id}`] as const,
   'thread-messages': (id: string) => [{ sessionId: id, threadId: `t-${id}` }, `m-${id}`] as const,
+  'thread-messages-window': (id: string) =>
+    [{ sessionId: id, threadId: `t-${id}`, fromPosition: '0' }, `m-${id}`] as const,
+  'thread-message': (id: string) =>
+    [{ sessionId: id, threadId: `t-${id}`, messageId: `m-${id}` }, `m-${id}`] as const,
   'session-deltas': (id: string) => [{ sessionId: id, epoch: '5' }, `m-${id}`] as const,
 }
 

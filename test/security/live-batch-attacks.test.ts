@@ -101,10 +101,12 @@ const batch = (...polls: readonly (readonly [shape: string, query: string])[]) =
 
 const own = (name: string) => {
   const session = name === 'sessions' ? '' : '&sessionId=x'
-  const thread = name === 'thread-messages' ? '&threadId=x' : ''
+  const thread = name.startsWith('thread-') ? '&threadId=x' : ''
   const epoch = name === 'session-deltas' ? '&epoch=7' : ''
   const place = name === 'session-timeline-window' ? '&fromSeq=0&toSeq=9' : ''
-  return `${MINE}${session}${thread}${epoch}${place}`
+  const window = name === 'thread-messages-window' ? '&fromPosition=0' : ''
+  const message = name === 'thread-message' ? '&messageId=x' : ''
+  return `${MINE}${session}${thread}${epoch}${place}${window}${message}`
 }
 
 const forbidden = [

@@ -3,8 +3,11 @@ import {
   branchEnd,
   type ChatMessage,
   type Principal,
+  type SessionCollections,
   type Siblings,
   siblingsOf,
+  type ThreadWindow,
+  type ThreadWindowState,
   threadPath,
 } from '../../src/index.ts'
 import type {
@@ -41,4 +44,15 @@ test('reading threads on the server', () => {
   ).resolves.toEqualTypeOf<ForkedThread>()
   // @ts-expect-error: there is no such option
   store.readThread(principal, 't1', { first: 50 })
+})
+
+declare const db: SessionCollections
+
+test('the window of a thread', () => {
+  const window = db.thread({ id: 't1', sessionId: 's1' }, { last: 50 })
+  expectTypeOf(window).toExtend<ThreadWindow>()
+  expectTypeOf(window.loadMessage('m1')).resolves.toEqualTypeOf<ChatMessage | undefined>()
+  expectTypeOf(window.state.get()).toEqualTypeOf<ThreadWindowState>()
+  // @ts-expect-error: a window has a size
+  db.thread({ id: 't1', sessionId: 's1' }, {})
 })

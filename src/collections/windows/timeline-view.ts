@@ -155,7 +155,10 @@ interface Window {
 }
 
 /** Resolves when the collection holds its rows; rejects if the stream stops before. */
-function untilReady({ collection, status }: SyncedCollection<TimelineEvent>): Promise<void> {
+export function untilReady<Row extends object>({
+  collection,
+  status,
+}: SyncedCollection<Row>): Promise<void> {
   const ready = new Promise<void>((resolve, reject) => {
     const check = () => {
       const { lastError } = status.get()

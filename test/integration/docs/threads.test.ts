@@ -68,6 +68,19 @@ test('docs/threads.md', async () => {
   expect(lines).toEqual(['user: Q', 'user: More'])
 
   const messageId = questionId
+  const window = db.thread({ id: threadId, sessionId }, { last: 50 })
+  await window.messages.preload()
+  const added = await window.loadOlder()
+  const found = await window.loadMessage(messageId)
+  const { total, loaded, hasOlder } = window.state.get()
+  expect({ added, total, loaded, hasOlder }).toEqual({
+    added: 0,
+    total: 3,
+    loaded: 3,
+    hasOlder: false,
+  })
+  expect(found?.content).toBe('Q')
+
   const { threads } = await store.listThreads(principal, { sessionId, limit: 20 })
   const { id } = await store.forkThread(principal, { threadId, messageId, title: 'Another try' })
   expect(threads).toMatchObject([{ id: threadId }])

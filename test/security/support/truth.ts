@@ -60,6 +60,26 @@ export const rules: Readonly<Record<string, Rule>> = {
   'session-threads': child('chat_threads', 'session_id', 'sessionId'),
   'session-messages': child('chat_messages', 'session_id', 'sessionId'),
   // A thread `th-s1` belongs to session `s1`.
+  'thread-messages-window': {
+    ...child(
+      'chat_messages',
+      'thread_id',
+      'threadId',
+      `AND t.session_id = regexp_replace($4, '^th-', '') AND t.position >= 1 AND t.position < 3`,
+    ),
+    also: (threadId) =>
+      `sessionId=${encodeURIComponent(threadId.replace(/^th-/, '') || 'none')}&fromPosition=1&toPosition=3`,
+  },
+  'thread-message': {
+    ...child(
+      'chat_messages',
+      'thread_id',
+      'threadId',
+      `AND t.session_id = regexp_replace($4, '^th-', '') AND t.id = 'm-s1-1'`,
+    ),
+    also: (threadId) =>
+      `sessionId=${encodeURIComponent(threadId.replace(/^th-/, '') || 'none')}&messageId=m-s1-1`,
+  },
   'thread-messages': {
     ...child(
       'chat_messages',
