@@ -5,7 +5,16 @@ export type { ShapeLogEntry, ShapeLogger } from './proxy/access-log.ts'
 export { createShapeProxy } from './proxy/node-shape-proxy.ts'
 export type { Fingerprint } from './proxy/principal-digest.ts'
 export type { ShapeProxyOptions } from './proxy/shape-proxy.ts'
-export type { EventHit, EventHits, EventSearch, Snippet } from './search/search-events.ts'
+export type { Snippet } from './search/query.ts'
+export type {
+  EventHit,
+  EventHits,
+  EventSearch,
+  MessageHit,
+  SearchFacets,
+  SearchHits,
+  SessionSearch,
+} from './search/search.ts'
 export type {
   OutlineRequest,
   TimelineFacet,

@@ -23,7 +23,7 @@ import { deltasOf, keyOf } from './tables.ts'
  * access rule, the same results, the same errors as `createSessionStore`, and `createLegacyStores` works
  * over it. Collections that read from the mock show what it writes.
  *
- * Timelines are derived before `uploadContent` resolves. `searchEvents`, `outlineTimeline`,
+ * Timelines are derived before `uploadContent` resolves. `search`, `searchEvents`, `outlineTimeline`,
  * `timelineFacets`, `readEvent`, `readRows`, `listThreads`, `listSessions` and `forkThread` need a
  * database and throw `invalid`.
  *
@@ -74,6 +74,7 @@ export function createMemorySessionStore<P extends Principal = Principal>(
       openUpload(contextOf(principal), sessionId, range),
     readEvent: () => needsDatabase('readEvent'),
     readRows: () => needsDatabase('readRows'),
+    search: () => needsDatabase('search'),
     searchEvents: () => needsDatabase('searchEvents'),
     outlineTimeline: () => needsDatabase('outlineTimeline'),
     timelineFacets: () => needsDatabase('timelineFacets'),

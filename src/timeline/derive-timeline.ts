@@ -113,7 +113,7 @@ export interface DerivedBatch {
   readonly events: readonly DerivedEvent[]
   /** Changes to events of earlier batches. */
   readonly amendments: readonly EventAmendment[]
-  /** Words of texts beyond what an event keeps, by `seq`: for a search index. */
+  /** Words for a search index beside those of an event's text, by `seq`. */
   readonly moreWords: ReadonlyMap<number, string>
   readonly progress: DeriveProgress
 }

@@ -1,6 +1,7 @@
 import type * as z from 'zod/mini'
 import type { JsonObject, JsonValue } from '../schema/fields.ts'
 import type { timelineEventKindSchema } from '../schema/timeline-event.ts'
+import { searchWords } from './search-words.ts'
 
 export type TimelineEventKind = z.output<typeof timelineEventKindSchema>
 
@@ -78,7 +79,7 @@ const MAX_CALL_ID = 128
 interface FinishedEvent {
   readonly event: DerivedEvent
   readonly size: number
-  /** Words of the text beyond what the event keeps. */
+  /** Words for the search index beside those of the text; see `searchWords`. */
   readonly moreWords?: string
 }
 
@@ -122,35 +123,14 @@ export function finishEvent(
       : {}),
     ...(place.bytes === undefined ? {} : { bytes: [...place.bytes] }),
   }
-  const more = moreWords(draft.text)
+  const named = [draft.title, draft.toolName].filter((name) => typeof name === 'string').join(' ')
+  const words = [searchWords(named, named.length), searchWords(draft.text ?? '', PREVIEW_LIMIT)]
+  const more = storableText(words.filter((word) => word !== '').join(' '))
   return {
     event: { ...event, data },
     size: tally.kept + more.length,
     ...(more === '' ? {} : { moreWords: more }),
   }
-}
-
-/** Most text of the words beyond a preview, in UTF-16 code units. */
-const MORE_WORDS = 64_000
-/** Longer words are no words: base64, minified code. */
-const MAX_WORD = 200
-/** Text that is searched for words, in UTF-16 code units. */
-const SEARCHED = 2_000_000
-
-/** Returns the distinct words of a text after its preview. */
-function moreWords(text: string | undefined): string {
-  if (text === undefined || text.length <= PREVIEW_LIMIT) return ''
-  const words = new Set<string>()
-  let size = 0
-  // The preview may end within a word.
-  const rest = text.slice(PREVIEW_LIMIT - MAX_WORD, SEARCHED)
-  for (const [word] of rest.matchAll(/\S+/g)) {
-    if (word.length > MAX_WORD || words.has(word)) continue
-    size += word.length + 1
-    if (size > MORE_WORDS) break
-    words.add(word)
-  }
-  return storableText([...words].join(' '))
 }
 
 /** Kinds that are nothing without text. */

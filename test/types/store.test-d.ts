@@ -14,6 +14,7 @@ import {
   type Principal,
   resumeMessage,
   runWrite,
+  type SearchHits,
   type SessionContent,
   type SessionStore,
   type SessionWorker,
@@ -76,6 +77,7 @@ describe('createSessionStore', () => {
     // @ts-expect-error it is not synced
     store.readRows(ann, { shape: 'sessions', orderBy: 'contentRef' })
     expectTypeOf(store.searchEvents(ann, { query: 'x' })).resolves.toEqualTypeOf<EventHits>()
+    expectTypeOf(store.search(ann, { query: 'x' })).resolves.toEqualTypeOf<SearchHits>()
     expectTypeOf(store.outlineTimeline).returns.resolves.toEqualTypeOf<TimelineOutline>()
     expectTypeOf(store.timelineFacets(ann, 's1')).resolves.toEqualTypeOf<TimelineFacets>()
     expectTypeOf(store.close).returns.resolves.toBeVoid()

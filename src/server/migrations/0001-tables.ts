@@ -1,4 +1,32 @@
 /**
+ * Replaces punctuation by blanks, of which Postgres's own parser would make paths, hosts and tags. In the
+ * locale C it takes all other characters beyond ASCII for letters.
+ */
+const WORDS = (text: string) => `
+  CASE WHEN octet_length(${text}) = char_length(${text}) THEN ${BLANKS(text)}
+    ELSE translate(${BLANKS(text)}, '“”‘’„«»‹›—–…•·→←│─└├。、，．：；！？（）「」『』【】《》', '                                      ') END`
+
+const BLANKS = (text: string) =>
+  ['/', '.', '_', '-', '<', '@', ':', '\\', '+', '='].reduce(
+    (replaced, character) => `replace(${replaced}, '${character}', ' ')`,
+    text,
+  )
+
+/** The ends of identifiers, and the characters of scripts without spaces. The twin is `searchWords`. */
+const MORE_WORDS = (text: string) => `concat_ws(' ',
+  CASE WHEN ${text} ~ '[a-z0-9][A-Z]' THEN (
+    SELECT string_agg(substr(word, start), ' ')
+    FROM regexp_split_to_table(${text}, '[^A-Za-z0-9]+') AS word,
+      generate_series(2, least(length(word), 200)) AS start
+    WHERE word ~ '[a-z0-9][A-Z]' AND substr(word, start - 1, 2) ~ '[a-z0-9][A-Z]') END,
+  CASE WHEN octet_length(${text}) > char_length(${text}) THEN
+    regexp_replace(regexp_replace(${text}, '[^${UNSPACED}]+', '', 'g'), '(.)', '\\1 ', 'g') END)`
+
+/** The scripts of `UNSPACED` in timeline/search-words.ts. */
+const UNSPACED =
+  '\\u0E00-\\u0EFF\\u1000-\\u109F\\u1780-\\u17FF\\u2E80-\\u2FDF\\u3040-\\u30FF\\u3130-\\u318F\\u31F0-\\u31FF\\u3400-\\u4DBF\\u4E00-\\u9FFF\\uAC00-\\uD7AF\\uF900-\\uFAFF'
+
+/**
  * Tables, keys, checks and indexes.
  *
  * - Every key starts with `tenant_id`, and every foreign key is composite, so a child can't point into
@@ -81,7 +109,7 @@ CREATE TABLE timeline_events (
   -- Why a view may fold the event. Null for the conversation itself.
   fold text,
   data jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(data) = 'object'),
-  -- Words of the log's text beyond what the event keeps, for the search.
+  -- Words for the search beside those of the text. Null where only the text is known.
   more_words text,
   -- The parser that wrote the event. Null for events that a user wrote or changed.
   derived_by text,
@@ -94,16 +122,18 @@ CREATE TABLE timeline_events (
 ALTER TABLE timeline_events REPLICA IDENTITY FULL;
 CREATE INDEX timeline_events_time_idx ON timeline_events (session_id, tenant_id, occurred_at);
 
--- The words of an event. The first two lexemes keep a search of one tenant or session within the index,
--- however common its words are elsewhere. Words of a text never start with their control characters.
+-- The words of an event: those between punctuation, and more_words. The first two lexemes keep a search of
+-- one tenant or session within the index, however common its words are elsewhere. Words of a text never start
+-- with their control characters.
 CREATE FUNCTION session_db_event_document(
   tenant_id text, session_id text, title text, tool_name text, text text, more_words text
 ) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT array_to_tsvector(ARRAY[chr(2) || $1, chr(3) || $2])
-    || setweight(to_tsvector('pg_catalog.simple'::regconfig,
-         left(coalesce($3, '') || ' ' || coalesce($4, ''), 10000)), 'A')
-    || to_tsvector('pg_catalog.simple'::regconfig,
-         left(coalesce($5, ''), 100000) || ' ' || left(coalesce($6, ''), 100000))
+    || strip(to_tsvector('pg_catalog.simple'::regconfig, ${WORDS(
+      "left(concat_ws(' ', $3, $4, $5), 100000)",
+    )} || ' ' || left(CASE WHEN $6 IS NULL THEN ${MORE_WORDS(
+      "left(concat_ws(' ', $3, $4, $5), 20000)",
+    )} ELSE $6 END, 100000)))
 $$;
 CREATE INDEX timeline_events_document_idx ON timeline_events
   USING gin (session_db_event_document(tenant_id, session_id, title, tool_name, text, more_words));
@@ -170,6 +200,16 @@ CREATE INDEX chat_messages_parent_idx ON chat_messages (parent_id, tenant_id)
   WHERE parent_id IS NOT NULL;
 CREATE INDEX chat_messages_first_idx ON chat_messages (thread_id, tenant_id)
   WHERE parent_id IS NULL;
+-- The same for a message.
+CREATE FUNCTION session_db_message_document(
+  tenant_id text, session_id text, content text
+) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT array_to_tsvector(ARRAY[chr(2) || $1, chr(3) || $2])
+    || strip(to_tsvector('pg_catalog.simple'::regconfig,
+      ${WORDS('left($3, 100000)')} || ' ' || ${MORE_WORDS('left($3, 20000)')}))
+$$;
+CREATE INDEX chat_messages_document_idx ON chat_messages
+  USING gin (session_db_message_document(tenant_id, session_id, content));
 CREATE INDEX chat_messages_session_idx ON chat_messages (session_id, tenant_id, thread_id);
 CREATE INDEX chat_messages_time_idx ON chat_messages USING brin (created_at);
 CREATE INDEX chat_messages_streaming_idx ON chat_messages (updated_at) WHERE status = 'streaming';

@@ -14,7 +14,13 @@ import {
   type RequestLimiters,
   type RequestLimits,
 } from '../http/request-limits.ts'
-import { type EventHits, type EventSearch, searchEvents } from '../search/search-events.ts'
+import {
+  type EventHits,
+  type EventSearch,
+  type SearchHits,
+  type SessionSearch,
+  search,
+} from '../search/search.ts'
 import {
   type OutlineRequest,
   outlineTimeline,
@@ -228,7 +234,16 @@ export interface SessionStore<P extends Principal = Principal> extends SessionUp
    */
   forkThread(principal: P, fork: ThreadFork): Promise<ForkedThread>
   /**
-   * Searches the timeline events of all sessions that the principal may see. The best match is first.
+   * Searches the timeline events and chat messages of all sessions that the principal may see. The best
+   * match is first: messages before tools, recent before old.
+   *
+   * @throws SessionDbError `invalid` for a malformed search or cursor; `unavailable`.
+   * @example
+   * const { hits, facets } = await store.search(principal, { query: 'getUser "exit code" -test' })
+   */
+  search(principal: P, search: SessionSearch): Promise<SearchHits>
+  /**
+   * Searches the timeline events only.
    *
    * @throws SessionDbError `invalid` for a malformed search or cursor; `unavailable`.
    * @example
@@ -275,7 +290,7 @@ export function createSessionStore<P extends Principal = Principal>(
   const limiters = createRequestLimiters(options.requestLimits)
   const reading = { pool, policy, preparer, limiters }
   /** Runs a search when it is the principal's turn. */
-  const search = <Result>(principal: P, work: () => Promise<Result>) => {
+  const inTurn = <Result>(principal: P, work: () => Promise<Result>) => {
     checkPrincipal(principal)
     return limiters.searches.run(principal, work)
   }
@@ -328,12 +343,16 @@ export function createSessionStore<P extends Principal = Principal>(
     forkThread: (principal, fork) =>
       whileReading(principal, (rows) => forkThread(rows, principal, fork)),
     limiters,
-    searchEvents: async (principal, query) =>
-      search(principal, () => searchEvents(reading, principal, query)),
+    search: async (principal, query) => inTurn(principal, () => search(reading, principal, query)),
+    searchEvents: async (principal, query) => {
+      const events = { ...query, sources: ['event' as const] }
+      const found = await inTurn(principal, () => search(reading, principal, events))
+      return found as EventHits
+    },
     outlineTimeline: async (principal, request) =>
-      search(principal, () => outlineTimeline(reading, principal, request)),
+      inTurn(principal, () => outlineTimeline(reading, principal, request)),
     timelineFacets: async (principal, sessionId) =>
-      search(principal, () => timelineFacets(reading, principal, sessionId)),
+      inTurn(principal, () => timelineFacets(reading, principal, sessionId)),
     close,
   }
   const uploads = {

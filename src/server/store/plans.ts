@@ -375,6 +375,11 @@ export function newMessageStatement({ parameter, see, permitted }: PlanContext):
 /** The 32 bits of the transaction id that replication carries. */
 export const TXID = 'pg_current_xact_id()::xid::text::bigint'
 
+/** Words for the search are those of the text that an event had. */
+function hasOtherWords(properties: readonly string[]): boolean {
+  return ['title', 'text', 'toolName'].some((property) => properties.includes(property))
+}
+
 /**
  * Turns the counting triggers off for this transaction, because the statement counts its new messages
  * itself (migrations/0001-triggers.ts). Counting in the statement costs half of what the trigger costs.
@@ -423,7 +428,7 @@ function planUpdate(
   // A parser no longer replaces an event once a user has changed it.
   const always = isVersioned(collection)
     ? [`version = ${alias}.version + 1`, 'updated_at = now()']
-    : ['derived_by = NULL']
+    : ['derived_by = NULL', ...(hasOtherWords(properties) ? ['more_words = NULL'] : [])]
   const activates = collection === 'chatThreads' && properties.includes('status')
   const lock = changesSession(collection) || activates ? UPDATE_LOCK : SHARE_LOCK
   const locks = locksFor(permitted, lock)

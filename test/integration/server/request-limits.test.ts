@@ -47,7 +47,8 @@ async function untilRefused(call: () => Promise<unknown>): Promise<number> {
 
 describe('refuses a principal beyond its limit, and no other', () => {
   test.each<[string, (principal: typeof ada) => Promise<unknown>]>([
-    ['searches', (principal) => store.searchEvents(principal, { query: 'x' })],
+    ['searches', (principal) => store.search(principal, { query: 'x' })],
+    ['searches of events', (principal) => store.searchEvents(principal, { query: 'x' })],
     ['outlines', (principal) => store.outlineTimeline(principal, { sessionId: 's' })],
     ['facets', (principal) => store.timelineFacets(principal, 's')],
     ['uploads', (principal) => store.uploadState(principal, 's')],

@@ -120,11 +120,9 @@ test('runs the guide: upload a file, read its timeline', async () => {
 
   expect({ outline, tools }).toEqual({ outline: { count: 0, ranges: [] }, tools: [] })
 
-  const found = await store.searchEvents(principal, {
-    query: '"exit code" tsc',
-    kinds: ['tool_result'],
-  })
-  for (const { sessionId, seq, snippet } of found.hits) show(sessionId, seq, snippet.text)
+  const found = await store.search(principal, { query: '"exit code" tsc', kinds: ['tool_result'] })
+  for (const { sessionId, source, id, snippet } of found.hits)
+    show(sessionId, source, id, snippet.text)
 
   expect(shown).toEqual([])
   await view.close()

@@ -44,13 +44,17 @@ const found = async (...args: Parameters<typeof search>) =>
   (await search(...args)).hits.map(({ sessionId, seq }) => `${sessionId}:${seq}`).sort()
 
 test('finds words in title, tool name and text of visible events only', async () => {
-  const all = ['private:1', 'shared:0', 'shared:1']
+  const all = ['private:0', 'private:1', 'shared:0', 'shared:1']
   expect(await found(ada, { query: 'compile' })).toEqual(all)
   expect(await found(bob, { query: 'COMPILE' })).toEqual(['shared:0', 'shared:1'])
   expect(await found(stranger, { query: 'compile' })).toEqual(['theirs:0'])
   expect(await found(ada, { query: '"exit code 2"' })).toEqual(['private:0'])
   expect(await found(ada, { query: 'compile.ts or please' })).toEqual(['private:0', 'shared:0'])
-  expect(await found(ada, { query: 'compile -npm' })).toEqual(['private:1', 'shared:0'])
+  expect(await found(ada, { query: 'compile -npm' })).toEqual([
+    'private:0',
+    'private:1',
+    'shared:0',
+  ])
   expect(await found(ada, { query: 'shell' })).toEqual(['shared:1'])
 })
 
@@ -64,7 +68,7 @@ test('finds nothing for an empty query or for the lexeme of another tenant', asy
 
 test('filters by session, kind, role, tool and time', async () => {
   const query = 'compile'
-  expect(await found(ada, { query, sessionId: 'private' })).toEqual(['private:1'])
+  expect(await found(ada, { query, sessionId: 'private' })).toEqual(['private:0', 'private:1'])
   expect(await found(bob, { query, sessionId: 'private' })).toEqual([])
   expect(await found(ada, { query, kinds: ['tool_call'] })).toEqual(['shared:1'])
   expect(await found(ada, { query, roles: ['user'] })).toEqual(['shared:0'])

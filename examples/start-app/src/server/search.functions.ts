@@ -1,15 +1,15 @@
-import type { EventSearch, OutlineRequest } from '@org/session-db/server'
+import type { OutlineRequest, SessionSearch } from '@org/session-db/server'
 import { createServerFn } from '@tanstack/react-start'
 import { store } from './session-db.server'
 import { signedIn } from './signed-in'
 
 // Queries for what is not in the browser. The store validates the input.
 
-/** Searches the events of all sessions that the user may see, best matches first. */
-export const searchEvents = createServerFn()
+/** Searches the events and messages of all sessions that the user may see, best matches first. */
+export const search = createServerFn()
   .middleware([signedIn])
-  .validator((search: EventSearch) => search)
-  .handler(({ data: search, context }) => store.searchEvents(context.principal, search))
+  .validator((search: SessionSearch) => search)
+  .handler(({ data: search, context }) => store.search(context.principal, search))
 
 /** Returns the positions of a session's events that match a filter. */
 export const outlineTimeline = createServerFn()

@@ -73,7 +73,7 @@ export async function openEventWriter(
     prepare: ({ events, moreWords }) =>
       eventLines(
         target,
-        events.map((event) => ({ ...place(event), moreWords: moreWords.get(event.seq) ?? null })),
+        events.map((event) => ({ ...place(event), moreWords: moreWords.get(event.seq) ?? '' })),
       ),
     write: (lines) => insertEvents(client, lines, replaces ? STAGING : undefined),
     async amend(amendments) {

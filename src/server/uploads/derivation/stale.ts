@@ -2,7 +2,7 @@ import type { ClientBase, Pool } from 'pg'
 import type { TimelineParser } from '../../../timeline/parser.ts'
 
 /** Raised by every change that derives other events from the same bytes, whatever the parser. */
-const DERIVATION_VERSION = 6
+const DERIVATION_VERSION = 7
 
 /** Returns the text that records by which version of which parser a timeline was derived. */
 export function derivedByOf({ name, version }: Pick<TimelineParser, 'name' | 'version'>): string {
@@ -19,7 +19,7 @@ export interface RederiveFilter {
   readonly all?: boolean | undefined
 }
 
-// `session-db/6 codex/4`: a parser that is not configured any more is never older than itself.
+// `session-db/7 codex/4`: a parser that is not configured any more is never older than itself.
 const IS_STALE = `
   (substring(upload.derived_by FROM '^session-db/(\\d{1,9})')::integer < ${DERIVATION_VERSION}
     OR substring(upload.derived_by FROM '/(\\d{1,9})$')::integer

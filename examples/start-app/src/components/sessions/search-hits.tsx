@@ -1,19 +1,19 @@
-import type { EventHit } from '@org/session-db/server'
+import type { EventHit, MessageHit } from '@org/session-db/server'
 import { Link } from '@tanstack/react-router'
 import { useEffect, useState } from 'react'
 import { Skeleton } from '#/components/screens'
 import { Highlighted } from '#/components/ui/highlighted'
-import { searchEvents } from '#/server/search.functions'
+import { search } from '#/server/search.functions'
 
-type Answer = { readonly hits: readonly EventHit[] } | { readonly failure: string }
+type Answer = { readonly hits: readonly (EventHit | MessageHit)[] } | { readonly failure: string }
 
-/** Matches in the timelines of all sessions. The server searches only what the user may see. */
+/** Matches in the timelines and chats of all sessions. The server searches only what the user may see. */
 export function SearchHits({ query }: { query: string }) {
   const [answer, setAnswer] = useState<(Answer & { readonly query: string }) | null>(null)
   useEffect(() => {
     const asking = new AbortController()
     const { signal } = asking
-    searchEvents({ data: { query, limit: 10 }, signal }).then(
+    search({ data: { query, limit: 10 }, signal }).then(
       ({ hits }) => setAnswer({ query, hits }),
       (error: Error) => signal.aborted || setAnswer({ query, failure: error.message }),
     )
@@ -22,22 +22,22 @@ export function SearchHits({ query }: { query: string }) {
   if (answer === null) return <Skeleton rows={2} />
   return (
     <section
-      aria-label="Found in timelines"
+      aria-label="Found in sessions"
       data-testid="search-hits"
       aria-busy={answer.query !== query}
       className="mt-4 border-t px-2 pt-3"
     >
-      <h3 className="px-2.5 text-xs font-medium text-muted-foreground">In timelines</h3>
+      <h3 className="px-2.5 text-xs font-medium text-muted-foreground">In sessions</h3>
       {'failure' in answer ? (
         <p className="px-2.5 py-2 text-xs text-danger">The search failed: {answer.failure}</p>
       ) : answer.hits.length === 0 ? (
         <p className="px-2.5 py-2 text-xs text-muted-foreground">
-          No event contains all these words.
+          Nothing contains all these words.
         </p>
       ) : (
         <ul className="mt-1">
           {answer.hits.map((hit) => (
-            <Hit key={`${hit.sessionId}:${hit.seq}`} hit={hit} />
+            <Hit key={`${hit.source}:${hit.id}`} hit={hit} />
           ))}
         </ul>
       )}
@@ -45,13 +45,13 @@ export function SearchHits({ query }: { query: string }) {
   )
 }
 
-function Hit({ hit }: { hit: EventHit }) {
+function Hit({ hit }: { hit: EventHit | MessageHit }) {
   return (
     <li className="relative rounded-lg px-2.5 py-2 hover:bg-muted">
       <Link
         to="/sessions/$sessionId"
         params={{ sessionId: hit.sessionId }}
-        search={(search) => ({ ...search, at: hit.seq })}
+        search={(current) => (hit.source === 'event' ? { ...current, at: hit.seq } : current)}
         className="block truncate text-[13px] font-medium after:absolute after:inset-0 after:rounded-lg focus-visible:outline-none focus-visible:after:outline-2 focus-visible:after:outline-accent"
       >
         {hit.sessionTitle}

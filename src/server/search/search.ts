@@ -1,0 +1,489 @@
+import { type RawBuilder, sql } from 'kysely'
+import type { Pool } from 'pg'
+import * as z from 'zod/mini'
+import type { ChatMessage } from '../../schema/chat-message.ts'
+import { idField, textField } from '../../schema/fields.ts'
+import type { Principal } from '../../schema/principal.ts'
+import {
+  listOfTexts,
+  type TimelineEventRow,
+  type TimelineFilter,
+  timelineEventKindSchema,
+} from '../../schema/timeline-event.ts'
+import { problemIn, validate } from '../../schema/validate.ts'
+import { SessionDbError } from '../../writes/errors.ts'
+import { checkPrincipal } from '../http/authenticate.ts'
+import { fromDatabaseError } from '../store/errors.ts'
+import type { SessionPolicy } from '../store/policy.ts'
+import type { Preparer } from '../store/prepared-statements.ts'
+import {
+  needsCheck,
+  parseQuery,
+  patternOf,
+  type Snippet,
+  snippetOf,
+  type TermGroup,
+  tsqueryOf,
+} from './query.ts'
+import type { TimelineFacet } from './timeline-outline.ts'
+
+const searchSchema = z.strictObject({
+  query: textField.check(z.maxLength(1_000)),
+  sessionId: z.optional(idField),
+  sources: z.optional(z.array(z.enum(['event', 'message'])).check(z.minLength(1), z.maxLength(2))),
+  kinds: z.optional(z.array(timelineEventKindSchema).check(z.minLength(1), z.maxLength(8))),
+  roles: z.optional(listOfTexts(20)),
+  tools: z.optional(listOfTexts(50)),
+  from: z.optional(z.date()),
+  until: z.optional(z.date()),
+  limit: z._default(z.int().check(z.minimum(1), z.maximum(100)), 20),
+  folded: z.optional(z.boolean()),
+  cursor: z.optional(z.string().check(z.maxLength(1_000))),
+})
+
+type Request = z.output<typeof searchSchema>
+
+/** A search over the timeline events and chat messages of sessions. */
+export interface SessionSearch extends Omit<TimelineFilter, 'text'> {
+  /**
+   * Words that must all occur, with `"a phrase"`, `or` and `-without`. Case-insensitive, without
+   * stemming. A word finds what starts with it, also within identifiers and paths: `user` finds
+   * `getUserById` and `src/user-list.ts`. Chinese, Japanese, Korean and Thai are found by any part.
+   */
+  readonly query: string
+  /** Searches one session. Default: every session the principal may see. */
+  readonly sessionId?: string
+  /** Searches only events, or only chat messages. Default: both. */
+  readonly sources?: readonly ('event' | 'message')[]
+  /** Hits per page, 1 to 100. Default: 20. */
+  readonly limit?: number
+  /** `nextCursor` of the previous page. */
+  readonly cursor?: string
+}
+
+interface Hit {
+  readonly sessionId: string
+  readonly sessionTitle: string
+  readonly id: string
+  /** Higher is better; only comparable within one search. */
+  readonly rank: number
+  readonly snippet: Snippet
+}
+
+/** An event that matches a search. */
+export interface EventHit
+  extends Hit,
+    Pick<TimelineEventRow, 'seq' | 'kind' | 'role' | 'occurredAt' | 'title' | 'toolName'> {
+  readonly source: 'event'
+}
+
+/** A chat message that matches a search. */
+export interface MessageHit
+  extends Hit,
+    Pick<ChatMessage, 'threadId' | 'role' | 'createdAt' | 'position'> {
+  readonly source: 'message'
+}
+
+/** Numbers of hits by the values a search can be narrowed to, most first. */
+export interface SearchFacets {
+  readonly sources: readonly TimelineFacet<'event' | 'message'>[]
+  readonly kinds: readonly TimelineFacet<TimelineEventRow['kind']>[]
+  readonly roles: readonly TimelineFacet[]
+  readonly tools: readonly TimelineFacet[]
+  /** Ids of sessions. */
+  readonly sessions: readonly TimelineFacet[]
+}
+
+/** A page of hits, best first. */
+export interface SearchHits {
+  readonly hits: readonly (EventHit | MessageHit)[]
+  /** Cursor of the next page; null on the last one. */
+  readonly nextCursor: string | null
+  readonly facets: SearchFacets
+  /** True when there are more matches than are ranked and counted: then those of the newest sessions are. */
+  readonly isPartial: boolean
+}
+
+/** A search over timeline events only. */
+export type EventSearch = Omit<SessionSearch, 'sources'>
+
+/** A page of events, best first. */
+export interface EventHits extends Omit<SearchHits, 'hits'> {
+  readonly hits: readonly EventHit[]
+}
+
+interface SearchContext<P extends Principal> {
+  readonly pool: Pool
+  readonly policy: SessionPolicy<P>
+  readonly preparer: Preparer
+}
+
+/** Matches of each source that are ranked. More are common words, of which the newest are ranked. */
+const MOST_RANKED = 1_000
+
+const NO_FACETS: SearchFacets = { sources: [], kinds: [], roles: [], tools: [], sessions: [] }
+
+/**
+ * Finds events and chat messages in all sessions the principal may see. The access rule is part of the
+ * statement.
+ *
+ * @throws SessionDbError `invalid` for a malformed search or cursor.
+ */
+export async function search<P extends Principal>(
+  context: SearchContext<P>,
+  principal: P,
+  input: SessionSearch,
+): Promise<SearchHits> {
+  checkPrincipal(principal)
+  const parsed = validate(searchSchema, input)
+  if (!parsed.success) {
+    throw new SessionDbError('invalid', problemIn(parsed.error, 'The search'))
+  }
+  const request = parsed.data
+  const after = request.cursor === undefined ? undefined : decodeCursor(request.cursor)
+  const groups = parseQuery(request.query)
+  if (groups.length === 0) {
+    return { hits: [], nextCursor: null, facets: NO_FACETS, isPartial: false }
+  }
+  const now = after?.now ?? Date.now()
+  const run = async (newest: Newest) => {
+    const statement = pageStatement({ context, principal, request, groups, newest, now, after })
+    const { rows } = await context.pool.query(context.preparer.prepare(statement))
+    return rows[0] as PageRow
+  }
+  try {
+    const isNewest = after?.newest ?? { event: false, message: false }
+    let page = await run(isNewest)
+    const newest = {
+      event: isNewest.event || page.events > MOST_RANKED,
+      message: isNewest.message || page.messages > MOST_RANKED,
+    }
+    const isPartial = newest.event || newest.message
+    if (isPartial && after === undefined) page = await run(newest)
+    const hits = page.hits.slice(0, request.limit)
+    const last = hits.at(-1)
+    const goesOn = page.hits.length > request.limit && last !== undefined
+    return {
+      hits: hits.map((hit) => toHit(hit, groups)),
+      nextCursor: goesOn ? encodeCursor({ ...positionOf(last), now, newest }) : null,
+      facets: facetsOf(page.facets ?? []),
+      isPartial,
+    }
+  } catch (error) {
+    throw fromDatabaseError(error)
+  }
+}
+
+/** Sources that are searched session by session, newest first, because their index finds too many. */
+interface Newest {
+  readonly event: boolean
+  readonly message: boolean
+}
+
+interface PageParts<P extends Principal> {
+  readonly context: SearchContext<P>
+  readonly principal: P
+  readonly request: Request
+  readonly groups: readonly TermGroup[]
+  readonly newest: Newest
+  readonly now: number
+  readonly after: Position | undefined
+}
+
+/** A hit as the statement returns it. */
+interface HitRow {
+  readonly source: 'event' | 'message'
+  readonly session_id: string
+  readonly session_title: string
+  readonly id: string
+  readonly place: number
+  readonly rank: number
+  readonly kind: TimelineEventRow['kind']
+  readonly role: string | null
+  readonly at: string | null
+  readonly title: string | null
+  readonly tool_name: string | null
+  readonly thread_id: string | null
+  readonly text: string | null
+  readonly more_words: string | null
+}
+
+interface PageRow {
+  readonly events: number
+  readonly messages: number
+  readonly hits: readonly HitRow[]
+  readonly facets: readonly { facet: keyof SearchFacets; value: string; count: number }[] | null
+}
+
+/** Texts are needed for the snippets of the page only, so they are read last. */
+function pageStatement<P extends Principal>(parts: PageParts<P>): RawBuilder<PageRow> {
+  const { request, after, now } = parts
+  const { tenantId } = parts.principal
+  const page = after
+    ? sql`WHERE (-rank, session_id, source, place) > (-${after.rank}::real, ${after.sessionId}::text,
+        ${after.source}::text, ${after.place}::bigint)`
+    : sql``
+  return sql`
+    WITH events AS MATERIALIZED (${eventMatches(parts)}),
+    messages AS MATERIALIZED (${messageMatches(parts)}),
+    ranked AS MATERIALIZED (
+      SELECT *, (${RANK} + 1 / (1 + greatest(0,
+        ${now}::float8 / 86400000 - extract(epoch FROM at) / 86400) / 30))::real AS rank
+      FROM (SELECT * FROM events UNION ALL SELECT * FROM messages) AS found
+    ), page AS (
+      SELECT * FROM ranked ${page} ORDER BY -rank, session_id, source, place LIMIT ${request.limit + 1}
+    )
+    SELECT (SELECT count(*)::integer FROM events) AS events,
+      (SELECT count(*)::integer FROM messages) AS messages,
+      (SELECT coalesce(json_agg(hit ORDER BY -hit.rank, hit.session_id, hit.source, hit.place), '[]')
+       FROM (
+         SELECT page.*, session.title AS session_title,
+           left(coalesce(event.text, message.content), 50000) AS text, event.more_words
+         FROM page
+         JOIN sessions AS session
+           ON session.tenant_id = ${tenantId} AND session.id = page.session_id
+         LEFT JOIN timeline_events AS event ON page.source = 'event'
+           AND event.tenant_id = ${tenantId} AND event.id = page.id
+         LEFT JOIN chat_messages AS message ON page.source = 'message'
+           AND message.tenant_id = ${tenantId} AND message.id = page.id
+       ) AS hit) AS hits,
+      (SELECT json_agg(counted) FROM (
+         SELECT facet, value, count(*)::integer AS count FROM ranked,
+           LATERAL (VALUES ('sources', source), ('kinds', kind), ('roles', role),
+             ('tools', tool_name), ('sessions', session_id)) AS facets (facet, value)
+         WHERE value IS NOT NULL GROUP BY 1, 2 ORDER BY 3 DESC, 2
+       ) AS counted) AS facets`
+}
+
+/** Words of people and agents come before their tools, and what a view folds last. */
+const RANK = sql`CASE WHEN fold IS NOT NULL THEN 0 WHEN kind = 'message' THEN 2
+  WHEN kind IN ('reasoning', 'tool_call', 'file_change') THEN 1 ELSE 0.5 END
+  + CASE WHEN titled THEN 0.5 ELSE 0 END`
+
+function eventMatches<P extends Principal>(parts: PageParts<P>): RawBuilder<unknown> {
+  const { request, newest, groups } = parts
+  const { kinds, roles, tools, from, until, folded } = request
+  const text = sql`concat_ws(' ', event.title, event.tool_name, event.text, event.more_words)`
+  const conditions = [
+    ...optional(kinds, (list) => sql`event.kind = ANY (${list}::text[])`),
+    ...optional(roles, (list) => sql`event.role = ANY (${list}::text[])`),
+    ...optional(tools, (list) => sql`event.tool_name = ANY (${list}::text[])`),
+    ...optional(from, (time) => sql`event.occurred_at >= ${time.toISOString()}::timestamptz`),
+    ...optional(until, (time) => sql`event.occurred_at < ${time.toISOString()}::timestamptz`),
+    ...(folded === false ? [sql`event.fold IS NULL`] : []),
+  ]
+  const titled = sql`coalesce(event.title ~* ${anyPattern(groups)}, false)`
+  const columns = sql`'event' AS source, event.session_id, event.id, event.seq::bigint AS place,
+    event.kind, event.role, event.occurred_at AS at, event.title, event.tool_name,
+    NULL::text AS thread_id, event.fold, ${titled} AS titled`
+  // The index decides for single words; a text that was cut may have the words of a phrase anywhere.
+  const isCut = sql`event.text LIKE '%more characters]'`
+  return matches(parts, {
+    isSearched: request.sources?.includes('event') ?? true,
+    isNewest: newest.event,
+    columns,
+    table: sql`timeline_events AS event`,
+    alias: 'event',
+    document: sql`session_db_event_document(event.tenant_id, event.session_id, event.title,
+      event.tool_name, event.text, event.more_words)`,
+    text,
+    conditions,
+    isCut,
+  })
+}
+
+function messageMatches<P extends Principal>(parts: PageParts<P>): RawBuilder<unknown> {
+  const { request, newest } = parts
+  const { kinds, roles, tools, from, until, sources } = request
+  const conditions = [
+    ...optional(roles, (list) => sql`message.role = ANY (${list}::text[])`),
+    ...optional(from, (time) => sql`message.created_at >= ${time.toISOString()}::timestamptz`),
+    ...optional(until, (time) => sql`message.created_at < ${time.toISOString()}::timestamptz`),
+  ]
+  const hasKind = kinds === undefined || kinds.includes('message')
+  return matches(parts, {
+    isSearched: hasKind && tools === undefined && (sources?.includes('message') ?? true),
+    isNewest: newest.message,
+    columns: sql`'message' AS source, message.session_id, message.id, message.position AS place,
+      'message' AS kind, message.role, message.created_at AS at, NULL::text AS title,
+      NULL::text AS tool_name, message.thread_id, NULL::text AS fold, false AS titled`,
+    table: sql`chat_messages AS message`,
+    alias: 'message',
+    document: sql`session_db_message_document(message.tenant_id, message.session_id, message.content)`,
+    text: sql`message.content`,
+    conditions,
+    isCut: sql`false`,
+  })
+}
+
+interface Searched {
+  readonly isSearched: boolean
+  readonly isNewest: boolean
+  readonly columns: RawBuilder<unknown>
+  readonly table: RawBuilder<unknown>
+  readonly alias: string
+  readonly document: RawBuilder<unknown>
+  readonly text: RawBuilder<unknown>
+  readonly conditions: readonly RawBuilder<unknown>[]
+  readonly isCut: RawBuilder<unknown>
+}
+
+/** The lexemes of tenant and session narrow the index scan; the columns decide. */
+function matches<P extends Principal>(
+  { context, principal, request, groups }: PageParts<P>,
+  { isSearched, isNewest, columns, table, alias, document, text, conditions, isCut }: Searched,
+): RawBuilder<unknown> {
+  const { tenantId } = principal
+  const row = (name: string) => sql.ref(`${alias}.${name}`)
+  const scope = [
+    sql`${row('tenant_id')} = ${tenantId}`,
+    ...optional(request.sessionId, (id) => sql`${row('session_id')} = ${id}`),
+    ...conditions,
+    ...(isSearched ? [] : [sql`false`]),
+  ]
+  const see = sql`(${context.policy.see(principal)})`
+  const session = sql`session.tenant_id = ${tenantId}`
+  if (!isNewest) {
+    const lexemes = [`'${quote(`\u0002${tenantId}`)}'`]
+    if (request.sessionId !== undefined) lexemes.push(`'${quote(`\u0003${request.sessionId}`)}'`)
+    const words = groups.map((group) => `(${tsqueryOf(group)})`).join(' | ')
+    const query = `${lexemes.join(' & ')} & (${words})`
+    return sql`
+      SELECT ${columns} FROM ${table}
+      JOIN sessions AS session ON ${session} AND session.id = ${row('session_id')}
+      WHERE ${sql.join([...scope, see], sql` AND `)} AND ${document} @@ ${query}::tsquery
+        AND (${sql.join(
+          groups.map((group) => exact(group, text, isCut, needsCheck)),
+          sql` OR `,
+        )})
+      LIMIT ${MOST_RANKED + 1}`
+  }
+  const found = groups.map((group) => exact(group, text, sql`false`, () => true))
+  return sql`
+    SELECT hit.* FROM (
+      SELECT session.id FROM sessions AS session WHERE ${session} AND ${see}
+      ORDER BY coalesce(session.ended_at, session.started_at, session.created_at) DESC, session.id
+    ) AS newest
+    CROSS JOIN LATERAL (
+      SELECT ${columns} FROM ${table}
+      WHERE ${row('session_id')} = newest.id AND ${sql.join(scope, sql` AND `)}
+        AND (${sql.join(found, sql` OR `)})
+    ) AS hit
+    LIMIT ${MOST_RANKED}`
+}
+
+/** Checks the terms of a group in the text itself. */
+function exact(
+  { all, none }: TermGroup,
+  text: RawBuilder<unknown>,
+  isCut: RawBuilder<unknown>,
+  isChecked: typeof needsCheck,
+): RawBuilder<unknown> {
+  const conditions = [
+    ...all.filter(isChecked).map((term) => sql`(${text} ~* ${patternOf(term)} OR ${isCut})`),
+    ...none.map((term) => sql`coalesce(${text}, '') !~* ${patternOf(term)}`),
+  ]
+  return conditions.length === 0 ? sql`true` : sql`(${sql.join(conditions, sql` AND `)})`
+}
+
+function anyPattern(groups: readonly TermGroup[]): string {
+  return groups.flatMap(({ all }) => all.map(patternOf)).join('|')
+}
+
+function quote(lexeme: string): string {
+  return lexeme.replaceAll('\\', '\\\\').replaceAll("'", "''")
+}
+
+function optional<Value>(
+  value: Value | undefined,
+  condition: (value: Value) => RawBuilder<unknown>,
+): RawBuilder<unknown>[] {
+  return value === undefined ? [] : [condition(value)]
+}
+
+function toHit(row: HitRow, groups: readonly TermGroup[]): EventHit | MessageHit {
+  const { session_id: sessionId, session_title: sessionTitle, id, rank } = row
+  const hit = { sessionId, sessionTitle, id, rank, snippet: bestSnippet(row, groups) }
+  const at = row.at === null ? null : new Date(row.at)
+  if (row.source === 'message') {
+    const {
+      role,
+      thread_id: threadId,
+      place: position,
+    } = row as HitRow & {
+      role: ChatMessage['role']
+      thread_id: string
+    }
+    return { ...hit, source: 'message', threadId, role, position, createdAt: at ?? new Date(0) }
+  }
+  const { place: seq, kind, role, title, tool_name: toolName } = row
+  return { ...hit, source: 'event', seq, kind, role, occurredAt: at, title, toolName }
+}
+
+/** Prefers the text to the title, and both to words beyond the text. */
+function bestSnippet(row: HitRow, groups: readonly TermGroup[]): Snippet {
+  const heading = [row.title, row.tool_name].filter((text) => text !== null).join(' ')
+  const text = row.text ?? ''
+  const snippets = [text, heading ? `${heading} ${text}` : '', row.more_words ?? '']
+    .filter((part) => part !== '')
+    .map((part) => snippetOf(part, groups))
+  return snippets.find(({ matches: found }) => found.length > 0) ?? snippets[0] ?? EMPTY
+}
+
+const EMPTY: Snippet = { text: '', matches: [] }
+
+function facetsOf(rows: NonNullable<PageRow['facets']>): SearchFacets {
+  const of = (name: keyof SearchFacets) =>
+    rows.flatMap(({ facet, value, count }) => (facet === name ? [{ value, count }] : []))
+  return {
+    sources: of('sources') as SearchFacets['sources'],
+    kinds: of('kinds') as SearchFacets['kinds'],
+    roles: of('roles'),
+    tools: of('tools'),
+    sessions: of('sessions'),
+  }
+}
+
+/** The last hit of a page, and what the search must repeat to go on after it. */
+interface Position {
+  readonly rank: number
+  readonly sessionId: string
+  readonly source: string
+  readonly place: number
+  /** The time from which recency is counted. */
+  readonly now: number
+  readonly newest: Newest
+}
+
+const cursorSchema = z.tuple([
+  z.number(),
+  z.string(),
+  z.enum(['event', 'message']),
+  z.int(),
+  z.int(),
+  z.boolean(),
+  z.boolean(),
+])
+
+function positionOf({ rank, session_id: sessionId, source, place }: HitRow) {
+  return { rank, sessionId, source, place }
+}
+
+/** Encodes a position as an opaque cursor. */
+function encodeCursor({ rank, sessionId, source, place, now, newest }: Position): string {
+  const values = [rank, sessionId, source, place, now, newest.event, newest.message]
+  return Buffer.from(JSON.stringify(values)).toString('base64url')
+}
+
+/** @throws SessionDbError `invalid` when the text is not a cursor. */
+function decodeCursor(cursor: string): Position {
+  try {
+    const text = Buffer.from(cursor, 'base64url').toString('utf8')
+    const [rank, sessionId, source, place, now, event, message] = cursorSchema.parse(
+      JSON.parse(text),
+    )
+    return { rank, sessionId, source, place, now, newest: { event, message } }
+  } catch {
+    throw new SessionDbError('invalid', 'cursor: Expected the nextCursor of a previous page.')
+  }
+}
