@@ -30,10 +30,18 @@ export interface LiveBatchOptions {
   readonly identify: (request: Request) => Promise<{
     /** Digest of the principal. */
     readonly digest: string
-    /** Serves a single shape request. Every poll of the batch goes through it, in every round. */
-    readonly serveShape: (request: Request) => Promise<Response>
+    /** Counts the batch as so many requests, or throws the error to respond with. */
+    readonly count?: (polls: number) => void
+    /**
+     * Serves a single shape request. Every poll of the batch goes through it, in every round.
+     *
+     * @param isCounted True in the first round.
+     */
+    readonly serveShape: ServeShape
   }>
 }
+
+type ServeShape = (request: Request, isCounted: boolean) => Promise<Response>
 
 /** The response to a batch; `reason` is set for the log when the batch was refused as a whole. */
 export interface LiveBatchAnswer {
@@ -68,8 +76,9 @@ export async function answerLiveBatch(
   // Checked before authentication: a form of another site can only send other types.
   if (!isJsonRequest(request)) return refuse(415, 'Send the batch as application/json.')
   try {
-    const { digest, serveShape } = await identify(request)
+    const { digest, count, serveShape } = await identify(request)
     const polls = await readPolls(request)
+    count?.(polls.length)
     return { response: servePolls(request, polls, digest, serveShape) }
   } catch (error) {
     const response = failureResponse(error)
@@ -81,7 +90,7 @@ function servePolls(
   request: Request,
   polls: readonly LivePoll[],
   principal: string,
-  serveShape: (request: Request) => Promise<Response>,
+  serveShape: ServeShape,
 ): Response {
   const frames = createFrameStream(request.signal)
   const deadline = new AbortController()
@@ -89,8 +98,8 @@ function servePolls(
   const { origin, pathname } = new URL(request.url)
   const url = `${origin}${pathname.slice(0, -LIVE_BATCH_NAME.length)}`
   const headers = singleRequestHeaders(request.headers)
-  const serve = ({ shape, query }: LivePoll, signal: AbortSignal) =>
-    serveShape(new Request(`${url}${shape}?${query}`, { headers, signal }))
+  const serve = ({ shape, query }: LivePoll, signal: AbortSignal, isFirst: boolean) =>
+    serveShape(new Request(`${url}${shape}?${query}`, { headers, signal }), isFirst)
 
   void frames.send(encodeJsonFrame(FRAME_TYPE.hello, 0, { principal }))
   const following = polls.map((poll, index) =>
@@ -159,7 +168,7 @@ async function readPolls(request: Request): Promise<readonly LivePoll[]> {
 }
 
 interface PollContext {
-  readonly serve: (poll: LivePoll, signal: AbortSignal) => Promise<Response>
+  readonly serve: (poll: LivePoll, signal: AbortSignal, isFirst: boolean) => Promise<Response>
   readonly frames: FrameStream
   /** Aborted when the batch should end: waiting polls are dropped, started responses are finished. */
   readonly deadline: AbortSignal
@@ -173,7 +182,7 @@ async function followPoll(context: PollContext, index: number, first: LivePoll):
   const { frames, deadline } = context
   let poll: LivePoll | undefined = first
   while (poll !== undefined && !deadline.aborted && !frames.signal.aborted) {
-    poll = await answerOnce(context, index, poll)
+    poll = await answerOnce(context, index, poll, poll === first)
   }
 }
 
@@ -182,6 +191,7 @@ async function answerOnce(
   { serve, frames, deadline }: PollContext,
   index: number,
   poll: LivePoll,
+  isFirst: boolean,
 ): Promise<LivePoll | undefined> {
   const aborter = new AbortController()
   const stop = () => aborter.abort()
@@ -189,7 +199,7 @@ async function answerOnce(
   frames.signal.addEventListener('abort', stop)
   try {
     const startedAt = performance.now()
-    const response = await serve(poll, aborter.signal)
+    const response = await serve(poll, aborter.signal, isFirst)
     deadline.removeEventListener('abort', stop)
     if (aborter.signal.aborted) {
       await response.body?.cancel()

@@ -18,6 +18,7 @@ export async function readJsonBody(
   const parsed = parseJsonText(decode(bytes))
   if (parsed.ok) return parsed.value
   const { line, column } = parsed
+  if (line === undefined) throw new SessionDbError('invalid', 'The body is not valid JSON.')
   const message = `The body is not valid JSON at line ${line}, column ${column}.`
   throw new SessionDbError('invalid', message, { details: { line, column } })
 }

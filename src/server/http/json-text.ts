@@ -5,18 +5,25 @@ export interface JsonProblem {
   readonly column: number
 }
 
+/** Longest text in which an error is located: it takes a microsecond per token. */
+const MAX_LOCATED = 256 * 1024
+
 /**
- * Parses JSON text without throwing.
+ * Parses JSON text without throwing. In texts of more than 256 KiB an error is not located, because that
+ * would take seconds: its position is undefined then.
  *
  * @example
  * parseJsonText('{"a": nope}') // { ok: false, line: 1, column: 7 }
  */
 export function parseJsonText(
   text: string,
-): { readonly ok: true; readonly value: unknown } | ({ readonly ok: false } & JsonProblem) {
+):
+  | { readonly ok: true; readonly value: unknown }
+  | ({ readonly ok: false } & Partial<JsonProblem>) {
   try {
     return { ok: true, value: JSON.parse(text) }
   } catch {
+    if (text.length > MAX_LOCATED) return { ok: false }
     const before = text.slice(0, locateJsonError(text))
     const lineStart = before.lastIndexOf('\n') + 1
     const line = before.split('\n').length

@@ -4,8 +4,8 @@ import { createLimiter, type Limiter, type RequestLimit } from './limiter.ts'
 export interface RequestLimits {
   /**
    * Write batches from clients. Each mutation counts as one request, and so does each 4 KiB of a body.
-   * Writes of the server, such as streamed answers, are not counted. Default: 3 at a time and 100 waiting;
-   * 200 mutations per second after a burst of 5,000.
+   * Writes of the server, such as streamed answers, are not counted. Default: 2 at a time and 100 waiting;
+   * 50 mutations per second after a burst of 1,000.
    */
   readonly writes: RequestLimit | false
   /** Searches, outlines and facets. Default: 2 at a time and 20 waiting; 10 per second after a burst of 50. */
@@ -17,11 +17,11 @@ export interface RequestLimits {
 }
 
 /**
- * The default limits. One principal uses at most 9 connections at a time, and a pool of `pg` has 10 by
+ * The default limits. One principal uses at most 8 connections at a time, and a pool of `pg` has 10 by
  * default.
  */
 const DEFAULTS: RequestLimits = {
-  writes: { maxConcurrent: 3, maxWaiting: 100, requestsPerSecond: 200, burst: 5_000 },
+  writes: { maxConcurrent: 2, maxWaiting: 100, requestsPerSecond: 50, burst: 1_000 },
   searches: { maxConcurrent: 2, maxWaiting: 20, requestsPerSecond: 10, burst: 50 },
   uploads: { maxConcurrent: 2, maxWaiting: 50, requestsPerSecond: 20, burst: 200 },
   contents: { maxConcurrent: 2, maxWaiting: 50, requestsPerSecond: 20, burst: 200 },

@@ -1,4 +1,4 @@
-import { PRINCIPAL_HEADER } from '../../live/protocol.ts'
+import { isLongPoll, PRINCIPAL_HEADER } from '../../live/protocol.ts'
 import { answerLiveBatch, isLiveBatch } from '../../live/server/live-batch.ts'
 import type { Principal } from '../../schema/principal.ts'
 import type { ShapeRegistry } from '../../shapes/define-shape.ts'
@@ -34,6 +34,8 @@ import {
 const MAX_ETAG_LENGTH = 512
 
 const DEFAULT_LIMITS: RequestLimit = { maxConcurrent: 2_000, requestsPerSecond: 200, burst: 2_000 }
+/** Requests of one principal for rows that are there already: further ones wait until one is answered. */
+const SNAPSHOT_LIMITS: RequestLimit = { maxConcurrent: 4, maxWaiting: 1_000 }
 
 /** Options of `createShapeProxy`. */
 export interface ShapeProxyOptions<P extends Principal = Principal> extends Upstream {
@@ -68,6 +70,13 @@ export interface ShapeProxyOptions<P extends Principal = Principal> extends Upst
   readonly onError?: (error: unknown) => void
 }
 
+/** The batch that a poll belongs to. */
+interface BatchOfPoll<P extends Principal> {
+  readonly principal: P
+  /** True when the batch has counted the poll. */
+  readonly isCounted: boolean
+}
+
 /**
  * Serves named shapes to browsers: authenticates, resolves the shape's name (the last segment of the
  * path) and its parameters to table, columns and condition, and streams Electric's response. It
@@ -95,6 +104,7 @@ export function createShapeProxy<P extends Principal = Principal>(
   const send = options.fetchClient ?? fetch
   const readSubset = subsetReader(options.subsets === true)
   const limiter = createLimiter(options.limits ?? DEFAULT_LIMITS)
+  const snapshots = createLimiter(options.limits === false ? false : SNAPSHOT_LIMITS)
   const digestOf = principalDigest(options.fingerprint)
   const report = faultReporter(options.onError)
   const allow = options.subsets === true ? 'GET, HEAD, POST, OPTIONS' : 'GET, HEAD, OPTIONS'
@@ -109,23 +119,27 @@ export function createShapeProxy<P extends Principal = Principal>(
     return principal
   }
 
-  /** @param counted The principal of the batch that a poll belongs to: it is refused before it is authenticated. */
   async function answer(
     request: Request,
     progress: RequestProgress,
-    counted: P | undefined,
+    batch: BatchOfPoll<P> | undefined,
   ): Promise<Answer> {
     const { method } = request
     if (method === 'OPTIONS') {
       return { response: new Response(null, { status: 204, headers: { allow } }) }
     }
     if (!allow.split(', ').includes(method)) return { response: methodNotAllowed(allow) }
-    const known = counted ?? (await identify(request, progress))
-    limiter.spend(known)
+    // A poll of a batch is refused before it is authenticated.
+    const known = batch?.principal ?? (await identify(request, progress))
+    if (batch?.isCounted !== true) limiter.spend(known)
     const leave = await limiter.enter(known)
     try {
-      const principal = counted === undefined ? known : await identify(request, progress)
-      const { response, ...rest } = await answerShape(principal, request, progress)
+      const principal = batch === undefined ? known : await identify(request, progress)
+      const serve = () => answerShape(principal, request, progress)
+      // The engine holds live requests at little cost. It reads the others from its disk.
+      const { response, ...rest } = isLongPoll(request.url)
+        ? await serve()
+        : await snapshots.run(principal, serve, { signal: request.signal })
       return { ...rest, response: watchEnd(response, request.signal, leave) }
     } catch (error) {
       leave()
@@ -186,9 +200,9 @@ export function createShapeProxy<P extends Principal = Principal>(
     }
   }
 
-  async function serveShape(request: Request, counted?: P): Promise<Response> {
+  async function serveShape(request: Request, batch?: BatchOfPoll<P>): Promise<Response> {
     const progress = startProgress(request.method)
-    const { response, reason, fault } = await answer(request, progress, counted).catch(answerError)
+    const { response, reason, fault } = await answer(request, progress, batch).catch(answerError)
     if (fault !== undefined) report(reason ?? '', fault)
     if (progress.digest !== null) response.headers.set(PRINCIPAL_HEADER, progress.digest)
     logRequest(options.logger, progress, response.status, reason)
@@ -202,10 +216,12 @@ export function createShapeProxy<P extends Principal = Principal>(
     const { response, reason = 'unexpected error' } = await answerLiveBatch(request, {
       async identify() {
         const principal = await identify(request, progress)
-        limiter.spend(principal)
+        // Refused before its body is read, if the principal has nothing left.
+        limiter.spend(principal, 0)
         return {
           digest: await digestOf(principal),
-          serveShape: (poll) => serveShape(poll, principal),
+          count: (polls) => limiter.spend(principal, polls),
+          serveShape: (poll, isCounted) => serveShape(poll, { principal, isCounted }),
         }
       },
     })

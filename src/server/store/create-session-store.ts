@@ -88,7 +88,7 @@ export interface SessionStoreOptions<P extends Principal = Principal> {
   readonly limits?: Partial<WriteLimits>
   /**
    * Limits of the requests of one principal in this process; false for none. Beyond them requests are
-   * refused with `rate_limited`, before the database is touched. Defaults: 200 mutations, 10 searches, and
+   * refused with `rate_limited`, before the database is touched. Defaults: 50 mutations, 10 searches, and
    * 20 requests each of uploads and of contents per second.
    */
   readonly requestLimits?: Partial<RequestLimits> | false
