@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { locateJsonError } from '../../../src/server/http/json-text.ts'
+import { locateJsonError, parseJsonText } from '../../../src/server/http/json-text.ts'
 import { cases, fc } from '../../support/property.ts'
 
 function isJson(text: string): boolean {
@@ -57,4 +57,9 @@ test('agrees with JSON.parse on the text before the error', () => {
     ),
     { numRuns: cases(500, 5_000) },
   )
+})
+
+test('an error in a large text is not located, because that takes seconds', () => {
+  const text = '[{"x":1},'.repeat(900_000)
+  expect(parseJsonText(text)).toEqual({ ok: false })
 })
