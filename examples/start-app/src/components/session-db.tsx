@@ -4,6 +4,7 @@ import {
   type Outbox,
   type PendingWrite,
   type SessionCollections,
+  type ShapeRows,
 } from '@org/session-db'
 import { createContext, type ReactNode, useCallback, useContext, useMemo, useState } from 'react'
 import type { AppUser } from '#/lib/app-user'
@@ -23,7 +24,7 @@ interface SessionDb {
 
 const SessionDbContext = createContext<SessionDb | null>(null)
 
-function open(user: AppUser): Omit<SessionDb, 'user'> {
+function open(user: AppUser, initialRows: readonly ShapeRows[]): Omit<SessionDb, 'user'> {
   const identity = { tenantId: user.tenantId, userId: user.id }
   const outbox = createOutbox({ identity })
   const db = createSessionCollections({
@@ -32,6 +33,7 @@ function open(user: AppUser): Omit<SessionDb, 'user'> {
     writeAdapter: (batch) => writeBatch({ data: batch }),
     identity,
     outbox,
+    initialRows,
     fetchClient: fetchForOrganization,
     onUnauthenticated: () => checkSignIn(user),
     // Signed out in this or another tab: loads a new page, so that nothing stays in memory.
@@ -42,10 +44,17 @@ function open(user: AppUser): Omit<SessionDb, 'user'> {
   return { db, outbox, own: createOwnWrites() }
 }
 
+interface ProviderProps {
+  user: AppUser
+  /** Rows that the server has read for the page's HTML. */
+  initialRows: readonly ShapeRows[]
+  children: ReactNode
+}
+
 /** Provides the signed-in user's live collections. */
-export function SessionDbProvider({ user, children }: { user: AppUser; children: ReactNode }) {
+export function SessionDbProvider({ user, initialRows, children }: ProviderProps) {
   showOrganization(user)
-  const [opened] = useState(() => open(user))
+  const [opened] = useState(() => open(user, initialRows))
   // Names of people and organisations may have changed. The user stays the same for the life of the
   // page.
   const value = useMemo(() => ({ ...opened, user }), [opened, user])

@@ -78,7 +78,7 @@ function useSyncStatus(): SyncStatus | undefined {
       },
     }
   }, [db, sessionId])
-  return useSyncExternalStore(store.subscribe, store.get)
+  return useSyncExternalStore(store.subscribe, store.get, store.get)
 }
 
 function subscribeToNetwork(listener: () => void) {
@@ -115,9 +115,17 @@ export function StreamNotice({ status }: { status: SyncStatusStore }) {
 export function SyncBadge() {
   const { outbox } = useSessionDb()
   const status = useSyncStatus()
-  const { waiting } = useSyncExternalStore(outbox.status.subscribe, outbox.status.get)
+  const { waiting } = useSyncExternalStore(
+    outbox.status.subscribe,
+    outbox.status.get,
+    outbox.status.get,
+  )
   // A stream only notices at the end of its long poll.
-  const isOnline = useSyncExternalStore(subscribeToNetwork, () => navigator.onLine)
+  const isOnline = useSyncExternalStore(
+    subscribeToNetwork,
+    () => navigator.onLine,
+    () => true,
+  )
   if (status === undefined) return null
   const isStopped = status.connection === 'stopped'
   const state = isOnline || isStopped ? stateOf(status) : 'offline'

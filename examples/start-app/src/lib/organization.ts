@@ -9,12 +9,18 @@ let shown: AppUser | undefined
 
 /** Called in the browser with the signed-in user, and again when names may have changed. */
 export function showOrganization(user: AppUser): void {
-  shown = user
+  // A server renders pages of many users at a time.
+  if (typeof window !== 'undefined') shown = user
 }
 
-/** Returns the name of a member of this organisation. */
+/** Returns the name of a member of the user's organisation. */
+export function memberName(user: AppUser | undefined, id: string): string {
+  return user?.members[id] ?? 'Somebody new'
+}
+
+/** Returns the name of a member of the page's organisation. */
 export function userName(id: string): string {
-  return shown?.members[id] ?? 'Somebody new'
+  return memberName(shown, id)
 }
 
 /** For every request of this page. */

@@ -6,11 +6,10 @@ import { SessionList } from '#/components/sessions/session-list'
 import { UploadsProvider } from '#/components/sessions/uploads'
 import { RemovalsProvider } from '#/components/undo'
 import { parseListSearch } from '#/lib/session-search'
+import { newestSessions } from '#/server/rows.functions'
 
-// The collections live in the browser, so this part is only rendered there. The server renders the
-// layout and checks the sign-in.
+// The server checks the sign-in and renders the layout with the newest sessions.
 export const Route = createFileRoute('/_app')({
-  ssr: 'data-only',
   validateSearch: parseListSearch,
   // The list's filters stay while sessions are opened.
   search: { middlewares: [retainSearchParams(['q', 'format', 'repo', 'status'])] },
@@ -21,14 +20,18 @@ export const Route = createFileRoute('/_app')({
     }
     return { user: context.user }
   },
+  // In the browser, the collections have the rows already.
+  loader: async () => (typeof window === 'undefined' ? [await newestSessions()] : []),
+  staleTime: Number.POSITIVE_INFINITY,
   pendingComponent: AppFrameSkeleton,
   component: App,
 })
 
 function App() {
   const { user } = Route.useRouteContext()
+  const initialRows = Route.useLoaderData()
   return (
-    <SessionDbProvider key={`${user.tenantId}/${user.id}`} user={user}>
+    <SessionDbProvider key={`${user.tenantId}/${user.id}`} user={user} initialRows={initialRows}>
       <RemovalsProvider>
         <UploadsProvider>
           <AppFrame header={<AppHeader />} list={<SessionList />}>

@@ -5,9 +5,10 @@ import { memo } from 'react'
 import { useReport, useSessionDb } from '#/components/session-db'
 import { Badge } from '#/components/ui/badge'
 import { Progress } from '#/components/ui/progress'
+import { ShortTime } from '#/components/ui/short-time'
 import { Switch } from '#/components/ui/switch'
-import { count, shortTime } from '#/lib/format'
-import { userName } from '#/lib/organization'
+import { count } from '#/lib/format'
+import { memberName } from '#/lib/organization'
 import { formatNames, isProcessing } from '#/lib/session-search'
 
 interface SessionItemProps {
@@ -44,16 +45,14 @@ export const SessionItem = memo(function SessionItem({ session, changed }: Sessi
           </Badge>
         )}
         <span className="min-w-0 flex-1 truncate">{session.repoLabel}</span>
-        <time dateTime={session.createdAt.toISOString()} className="shrink-0">
-          {shortTime(session.createdAt)}
-        </time>
+        <ShortTime date={session.createdAt} />
       </p>
       {isProcessing(session) && <Processing session={session} />}
       {own ? (
         <ShareSwitch session={session} />
       ) : (
         <p className="mt-1.5 flex items-center gap-1.5 text-xs text-muted-foreground">
-          <Users className="size-3.5" aria-hidden /> Shared by {userName(session.ownerId)}
+          <Users className="size-3.5" aria-hidden /> Shared by {memberName(user, session.ownerId)}
         </p>
       )}
     </li>

@@ -1,6 +1,6 @@
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { Archive, Inbox, Plus, SearchX, Upload } from 'lucide-react'
-import { useState } from 'react'
+import { useState, useSyncExternalStore } from 'react'
 import { Notice, Skeleton } from '#/components/screens'
 import { useReport, useSessionDb } from '#/components/session-db'
 import { Button } from '#/components/ui/button'
@@ -18,7 +18,7 @@ import { useSessions } from './use-sessions'
 export function SessionList() {
   const search = useSearch({ from: '/_app' })
   const { isReady, sessions, current, archived } = useSessions(search)
-  const changed = useChangedElsewhere(sessions, isReady)
+  const changed = useChangedElsewhere(sessions, useIsCaughtUp())
   const [opened, setOpened] = useState(false)
   const showsArchived = opened || search.status === 'archived'
   const filtered = Boolean(search.q || search.format || search.repo || search.status)
@@ -59,6 +59,17 @@ export function SessionList() {
         {search.q && <SearchHits query={search.q} />}
       </div>
     </>
+  )
+}
+
+/** Returns false while the list only has the rows of the server's HTML. */
+function useIsCaughtUp(): boolean {
+  const { db } = useSessionDb()
+  const status = db.status(db.sessions)
+  return useSyncExternalStore(
+    status.subscribe,
+    () => status.get().lastSyncedAt !== null,
+    () => false,
   )
 }
 
