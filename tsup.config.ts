@@ -18,6 +18,7 @@ const browserFiles = {
   columns: 'src/schema/columns.ts',
   'streamed-message': 'src/schema/streamed-message.ts',
   shapes: 'src/shapes/index.ts',
+  'thread-path': 'src/chat/thread-path.ts',
   batch: 'src/writes/batch.ts',
   errors: 'src/writes/errors.ts',
   'http-adapter': 'src/writes/http-adapter.ts',

@@ -1,8 +1,10 @@
 import { useParams } from '@tanstack/react-router'
-import type { ReactNode } from 'react'
+import { type ReactNode, useSyncExternalStore } from 'react'
 import { cn } from '#/lib/cn'
 import { Logo } from './logo'
 import { Skeleton } from './screens'
+
+const never = () => () => {}
 
 interface AppFrameProps {
   header: ReactNode
@@ -15,8 +17,14 @@ interface AppFrameProps {
  */
 export function AppFrame({ header, list, children }: AppFrameProps) {
   const { sessionId } = useParams({ strict: false })
+  const isLive = useSyncExternalStore(
+    never,
+    () => true,
+    () => false,
+  )
   return (
-    <div className="flex h-dvh flex-col">
+    // The HTML of the server takes no clicks until the page is live: they would be lost.
+    <div className="flex h-dvh flex-col" inert={!isLive}>
       <a
         href="#main"
         className="sr-only rounded-md bg-accent px-3 py-2 text-sm text-accent-foreground focus:not-sr-only focus:absolute focus:top-2 focus:left-2 focus:z-70"
