@@ -78,6 +78,14 @@ export default defineConfig([
   },
   {
     ...shared,
+    name: 'devtools',
+    entry: { devtools: 'src/devtools.ts' },
+    format: ['esm', 'cjs'],
+    platform: 'browser',
+    esbuildPlugins: [portableGuard, browserGuard],
+  },
+  {
+    ...shared,
     name: 'proxy',
     entry: { proxy: 'src/proxy.ts' },
     format: ['esm', 'cjs'],

@@ -6,6 +6,7 @@ import { createNativeMutations } from './actions/native-mutations.ts'
 import { createActions } from './actions/session-actions.ts'
 import { createWriteQueue } from './actions/write-queue.ts'
 import { type AppShapes, createAppShapes, type GetAppShape } from './app-shapes.ts'
+import { makeInspectable } from './inspect.ts'
 import { UNKNOWN } from './optimistic/optimistic-rows.ts'
 import { connectOutbox } from './outbox/outbox.ts'
 import { persistStream } from './persistence/persistence.ts'
@@ -91,10 +92,18 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
     send: (batch) => sendBatch(retrying, batch),
     ...(adapter.sendAll && { sendAll: (batches) => sendBatches(adapter, batches) }),
   })
+  let pendingBatches = 0
   const writing: CommitContext = {
     live: liveSources(sources),
     identity,
-    send: queue.submit,
+    async send(batch) {
+      pendingBatches += 1
+      try {
+        return await queue.submit(batch)
+      } finally {
+        pendingBatches -= 1
+      }
+    },
     syncTimeoutMs,
     onError,
   }
@@ -160,5 +169,11 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
     },
   }
   registerContext(db, context)
+  makeInspectable(db, {
+    streams: inUse,
+    pendingBatches: () => pendingBatches,
+    outbox: options.outbox,
+    live: connection.live,
+  })
   return db
 }

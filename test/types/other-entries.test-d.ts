@@ -8,6 +8,7 @@ import {
   startDevStack,
   startEmbeddedPostgres,
 } from '@org/session-db/dev'
+import { mountDevtools } from '@org/session-db/devtools'
 import { createMetrics, type Metrics } from '@org/session-db/metrics'
 import { createS3ContentStore } from '@org/session-db/s3'
 import { type ContentStore, createLegacyStores, type SessionStore } from '@org/session-db/server'
@@ -122,4 +123,10 @@ describe('@org/session-db/testing', () => {
     // @ts-expect-error whose tenant?
     createMemoryWriteAdapter(mock, { principal: { userId: 'ann' } })
   })
+})
+
+test('mountDevtools', () => {
+  expectTypeOf(mountDevtools({}, { open: true })).toEqualTypeOf<() => void>()
+  // @ts-expect-error no such option
+  mountDevtools({}, { opened: true })
 })

@@ -65,6 +65,7 @@ const MAY_KNOW: Record<string, readonly string[]> = {
     'legacy',
     'ops',
   ],
+  'devtools.ts': ['collections'],
   'metrics.ts': ['ops'],
 }
 

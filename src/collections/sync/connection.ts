@@ -1,3 +1,4 @@
+import type { LiveState } from '../../live/client/live-answer.ts'
 import { createLiveFetch } from '../../live/client/live-fetch.ts'
 import type { TabTools } from '../../live/client/tab-messages.ts'
 import type { TabTimes } from '../../live/client/tab-share.ts'
@@ -26,6 +27,8 @@ export interface Connection {
   readonly network: Network
   /** Wraps an adapter: a write refused with 401 is repeated after one refresh of the sign-in. */
   writes(adapter: WriteAdapter): WriteAdapter
+  /** Returns the state of the shared live connections. */
+  live(): LiveState
   /** Refuses every stream from now on, and if asked tells the other tabs. */
   signOut(tellOthers: boolean): void
   /** Lets streams through again. */
@@ -85,6 +88,7 @@ export function createConnection(
         },
       )
     },
+    live: live.state,
     signOut(tellOthers) {
       isSignedOut = true
       if (tellOthers) live.signOut()

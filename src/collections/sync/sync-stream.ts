@@ -20,6 +20,8 @@ export interface SyncStream {
   readonly table?: TableRef
   readonly evidence: SyncEvidence
   readonly status: SyncStatusStore
+  /** Returns the number of rows, optimistic ones included. */
+  rows(): number
   /** Returns true while the collection syncs, so that a write can be shown and confirmed in it. */
   isLive(): boolean
   /** Resumes a stream that an error has stopped, from where it was. */

@@ -127,6 +127,7 @@ export function createSyncedCollection<Synced extends object>(
     ...(table && { table }),
     evidence,
     status,
+    rows: () => collection.size,
     isLive: () => collection.status === 'loading' || collection.status === 'ready',
     restart: stop.restart,
     cleanup: () => collection.cleanup(),

@@ -7,8 +7,21 @@ export interface LiveAnswer {
   readonly body: Uint8Array<ArrayBuffer>
 }
 
+/** The shared connections of a tab. */
+export interface LiveState {
+  /** Open connections of this tab. */
+  readonly connections: number
+  /**
+   * Which tab holds them: this one for all tabs (`leads`), another one (`follows`), this one for itself
+   * (`alone`), or none (`idle`).
+   */
+  readonly role: 'leads' | 'follows' | 'alone' | 'idle'
+}
+
 /** Sends live polls over shared connections. */
 export interface LivePoller {
+  /** Returns the state of the connections, for the devtools. */
+  state?(): LiveState
   /**
    * Sends one poll.
    *

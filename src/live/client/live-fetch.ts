@@ -5,6 +5,7 @@ import {
   type LiveAnswer,
   type LivePoller,
   LiveSharingUnavailable,
+  type LiveState,
   toResponse,
 } from './live-answer.ts'
 import { createEndpointSupport, createLiveHub } from './live-hub.ts'
@@ -32,6 +33,8 @@ export interface LiveFetch {
   readonly fetch: typeof fetch
   /** Posts the sign-out to the same user's other tabs. */
   signOut(): void
+  /** Returns the state of the shared connections, for the devtools. */
+  state(): LiveState
   /** Closes all connections and forgets the principal. The next poll starts over. */
   reset(): void
 }
@@ -96,6 +99,7 @@ export function createLiveFetch(options: LiveFetchOptions): LiveFetch {
     const stopWatching = watchPageSleep(share.sleep, share.wake)
     return {
       poll: share.poll,
+      state: share.state,
       close() {
         stopWatching()
         share.close()
@@ -118,6 +122,7 @@ export function createLiveFetch(options: LiveFetchOptions): LiveFetch {
       listenForSignOut()
       return response
     },
+    state: () => shared?.poller.state?.() ?? { connections: 0, role: 'idle' },
     signOut: () => signOuts?.postMessage({ type: 'signed-out' }),
     reset() {
       shared?.poller.close()

@@ -172,6 +172,7 @@ export function createLiveHub(options: LiveHubOptions): LivePoller {
   }
 
   return {
+    state: () => ({ connections: links.size, role: links.size > 0 ? 'alone' : 'idle' }),
     async poll(poll: LivePoll, signal: AbortSignal): Promise<LiveAnswer> {
       signal.throwIfAborted()
       if (closed || !support.isLikely()) {

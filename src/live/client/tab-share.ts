@@ -11,6 +11,7 @@ import {
   type LiveAnswer,
   type LivePoller,
   LiveSharingUnavailable,
+  type LiveState,
 } from './live-answer.ts'
 import type { TabChannel, TabLocks, TabMessage, TabTools } from './tab-messages.ts'
 
@@ -36,6 +37,7 @@ export interface TabShareOptions {
 
 /** A poller that shares its connections with other tabs. */
 export interface TabShare extends LivePoller {
+  state(): LiveState
   /** Leaves, because the page freezes or goes into the back/forward cache. */
   sleep(): void
   /** Joins again and repeats waiting polls. */
@@ -180,6 +182,11 @@ export function createTabShare(options: TabShareOptions): TabShare {
       return waiting.wait(poll, signal, dispatch, (id) => {
         if (leading === undefined) membership?.all.postMessage({ type: 'cancel', from: self, id })
       })
+    },
+    state() {
+      const connections = leading?.poller.state?.().connections ?? 0
+      if (membership === undefined) return { connections, role: 'idle' }
+      return { connections, role: leading === undefined ? 'follows' : 'leads' }
     },
     sleep: leave,
     wake() {

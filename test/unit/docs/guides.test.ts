@@ -22,6 +22,7 @@ const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
   'recipes/bearer-token.md': ['test/integration/docs/recipes/bearer-token.test.ts'],
   'recipes/drizzle-and-prisma.md': ['test/integration/docs/recipes/drizzle.test.ts'],
   'recipes/own-access-tables.md': ['test/integration/docs/recipes/own-access-tables.test.ts'],
+  'recipes/server-rendering.md': ['test/integration/docs/recipes/server-rendering.test.ts'],
   'session-logs.md': ['test/integration/docs/session-logs.test.ts'],
   'shape-proxy.md': ['test/runtimes/app/worker.ts'],
   'testing.md': ['test/unit/testing/app-test.test.ts'],

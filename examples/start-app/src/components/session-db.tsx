@@ -6,7 +6,15 @@ import {
   type SessionCollections,
   type ShapeRows,
 } from '@org/session-db'
-import { createContext, type ReactNode, useCallback, useContext, useMemo, useState } from 'react'
+import {
+  createContext,
+  type ReactNode,
+  useCallback,
+  useContext,
+  useEffect,
+  useMemo,
+  useState,
+} from 'react'
 import type { AppUser } from '#/lib/app-user'
 import { fetchForOrganization, showOrganization } from '#/lib/organization'
 import { createOwnWrites, type OwnWrites } from '#/lib/own-writes'
@@ -55,6 +63,13 @@ interface ProviderProps {
 export function SessionDbProvider({ user, initialRows, children }: ProviderProps) {
   showOrganization(user)
   const [opened] = useState(() => open(user, initialRows))
+  useEffect(() => {
+    if (!import.meta.env.DEV) return
+    const mounting = import('@org/session-db/devtools').then(({ mountDevtools }) =>
+      mountDevtools(opened.db),
+    )
+    return () => void mounting.then((unmount) => unmount())
+  }, [opened])
   // Names of people and organisations may have changed. The user stays the same for the life of the
   // page.
   const value = useMemo(() => ({ ...opened, user }), [opened, user])

@@ -1,0 +1,20 @@
+import { mountDevtools } from '../../../src/devtools.ts'
+import {
+  createHttpWriteAdapter,
+  createOutbox,
+  createSessionCollections,
+} from '../../../src/index.ts'
+
+// A page with the devtools, bundled by the test.
+
+const identity = { tenantId: 't1', userId: 'ann' }
+const db = createSessionCollections({
+  electricUrl: '/api/shapes',
+  writeAdapter: createHttpWriteAdapter({ url: '/api/write' }),
+  identity,
+  outbox: createOutbox({ identity }),
+})
+for (const collection of [db.sessions, db.session('s1').threads]) {
+  collection.subscribeChanges(() => {}, { includeInitialState: true })
+}
+Object.assign(window, { unmount: mountDevtools(db) })
