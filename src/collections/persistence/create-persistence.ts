@@ -14,8 +14,8 @@ const MAX_CHUNKS = 50
 const MAX_READ_MS = 2_000
 
 /**
- * Codes with which the server refuses the rows, not the request. An expired sign-in (401) says nothing
- * about them.
+ * Codes with which the server refuses the rows, not the request. An expired sign-in (401) is
+ * no reason to delete them.
  */
 const REFUSALS = [400, 403, 404, 409]
 
@@ -108,7 +108,7 @@ export function createPersistence(options: PersistenceOptions): Persistence {
       }
     }
 
-    /** Folds a long log, or deletes it if that is impossible, so that the next page reads it anew. */
+    /** Folds a long log, or deletes it if that is impossible, so that the next page reads all rows. */
     async function shorten(log: readonly LogChunk[]): Promise<void> {
       const last = log.at(-1)
       if (last === undefined || log.length <= MAX_CHUNKS) return

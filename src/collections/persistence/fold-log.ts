@@ -9,8 +9,8 @@ interface Message {
  * changes.
  *
  * @param bodies responses of the shape server, oldest first
- * @returns undefined for a log whose rows moved in or out of the shape: only the tags of all rows
- *   together tell which of them remain
+ * @returns undefined for a log whose rows moved in or out of the shape: which of them remain
+ *   depends on the tags of all rows
  */
 export function foldLog(bodies: readonly string[]): string | undefined {
   const rows = new Map<string, Message>()
