@@ -23,7 +23,6 @@ const browserFiles = {
   errors: 'src/writes/errors.ts',
   'http-adapter': 'src/writes/http-adapter.ts',
   'with-retries': 'src/writes/with-retries.ts',
-  'thread-path': 'src/chat/thread-path.ts',
   'create-id': 'src/collections/create-id.ts',
   'create-session-collections': 'src/collections/create-session-collections.ts',
   'create-outbox': 'src/collections/outbox/create-outbox.ts',

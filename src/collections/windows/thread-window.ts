@@ -273,6 +273,7 @@ export function createThreadWindow(
     table,
     evidence: jointEvidence(ranges),
     status,
+    rows: () => collection.size,
     isLive: () => collection.status === 'loading' || collection.status === 'ready',
     restart() {
       for (const { source } of ranges) source.restart()
