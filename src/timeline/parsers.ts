@@ -1,3 +1,7 @@
+import { aiderParser } from './agents/aider.ts'
+import { chatgptParser } from './agents/chatgpt.ts'
+import { claudeAiParser } from './agents/claude-ai.ts'
+import { clineParser } from './agents/cline.ts'
 import { codexExecParser } from './agents/codex-exec.ts'
 import { copilotCliParser } from './agents/copilot-cli.ts'
 import { cursorParser } from './agents/cursor.ts'
@@ -23,6 +27,10 @@ export const timelineParsers: readonly TimelineParser[] = [
   opencodeParser,
   piParser,
   qwenCodeParser,
+  clineParser,
+  aiderParser,
+  chatgptParser,
+  claudeAiParser,
   textParser,
 ]
 

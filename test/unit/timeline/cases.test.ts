@@ -584,6 +584,168 @@ describe('other agents', () => {
     ['qwen-code.jsonl', 'qwen-code', 'Fix the login', [['ls', 'c']]],
   ]
 
+  test.each([
+    ['ui_messages.json', 1],
+    ['ui_messages.json, over several lines', 2],
+  ])('Cline: %s', async (_, indent) => {
+    const ts = 1_764_000_000_000
+    const messages = [
+      { ts, type: 'say', say: 'task', text: 'Fix the login', images: ['data:image/png;base64,AA'] },
+      {
+        ts: ts + 1,
+        type: 'say',
+        say: 'api_req_started',
+        text: '{"tokensIn":5,"tokensOut":2,"cost":0.5}',
+      },
+      { ts: ts + 2, type: 'say', say: 'reasoning', text: 'Hm' },
+      { ts: ts + 3, type: 'ask', ask: 'command', text: 'ls' },
+      { ts: ts + 4, type: 'say', say: 'command_output', text: 'a.ts' },
+      { ts: ts + 5, type: 'say', say: 'completion_result', text: 'Done' },
+    ]
+    const log = await deriveText(JSON.stringify(messages, null, indent - 1))
+    expect(log.summary).toMatchObject({
+      ...{ format: 'cline', title: 'Fix the login', costUsd: 0.5, unparseable: 0 },
+      usage: { inputTokens: 5, outputTokens: 2 },
+    })
+    expect(prompts(log)).toEqual(['Fix the login\n[image]'])
+    expect(calls(log)).toEqual([['command', null]])
+    expect(results(log)).toEqual([['a.ts', null]])
+    expect(answers(log)).toEqual(['Done'])
+    expect(log.events[0]?.occurredAt).toEqual(new Date(ts))
+  })
+
+  test('Cline: api_conversation_history.json', async () => {
+    const text = (...texts: string[]) => texts.map((each) => ({ type: 'text', text: each }))
+    const details = '<environment_details>\n# Files\n</environment_details>'
+    const log = await deriveText(
+      JSON.stringify([
+        { role: 'user', content: text('<task>\nFix the login\n</task>', details) },
+        { role: 'assistant', content: text('Looking') },
+        { role: 'user', content: text("[read_file for 'a.ts'] Result:\nx", details) },
+        { role: 'user', content: text('<feedback>\nand this\n</feedback>') },
+      ]),
+    )
+    expect(log.summary).toMatchObject({ format: 'cline', title: 'Fix the login' })
+    expect(prompts(log)).toEqual(['Fix the login', 'and this'])
+    expect(answers(log)).toEqual(['Looking'])
+    expect(contexts(log)).toHaveLength(2)
+    expect(log.events.find(({ kind }) => kind === 'tool_result')?.toolName).toBe('read_file')
+  })
+
+  test('Aider', async () => {
+    const log = await deriveText(`
+# aider chat started at 2026-01-02 03:04:05
+
+> Aider v0.86.1
+> Main model: gpt-5 with diff edit format
+> Git repo: .git with 3 files
+
+#### Fix the login
+#### and the logout
+
+Sure, here it is:
+
+\`\`\`ts
+#### not a prompt in an answer is read as one
+\`\`\`
+
+> Applied edit to login.ts
+`)
+    expect(log.summary).toMatchObject({
+      ...{ format: 'aider', title: 'Fix the login', model: 'gpt-5', agentVersion: '0.86.1' },
+      startedAt: new Date('2026-01-02T03:04:05Z'),
+    })
+    expect(prompts(log)[0]).toBe('Fix the login\nand the logout')
+    expect(answers(log)[0]).toBe('Sure, here it is:\n```ts')
+    expect(log.events.at(-1)).toMatchObject({ kind: 'system', text: 'Applied edit to login.ts' })
+  })
+
+  test('a ChatGPT export', async () => {
+    const node = (id: string, parent: string | null, time: number, message: object) => ({
+      id,
+      parent,
+      children: [],
+      message: {
+        id,
+        create_time: 1_764_000_000 + time,
+        recipient: 'all',
+        metadata: {},
+        ...message,
+      },
+    })
+    const say = (role: string, ...parts: unknown[]) => ({
+      author: { role },
+      content: { content_type: 'text', parts },
+    })
+    const conversation = {
+      ...{
+        title: 'Greeting',
+        create_time: 1_764_000_000,
+        current_node: 'd',
+        conversation_id: 'cg',
+      },
+      mapping: {
+        root: { id: 'root', parent: null, children: ['a'], message: null },
+        a: node('a', 'root', 1, say('user', 'Hello', { asset_pointer: 'file://x' })),
+        b: node('b', 'a', 2, say('assistant', 'An answer not taken')),
+        c: node('c', 'a', 3, {
+          ...say('assistant', 'search("x")'),
+          recipient: 'web',
+          metadata: { model_slug: 'gpt-5' },
+        }),
+        d: node('d', 'c', 4, say('assistant', 'Hi')),
+      },
+    }
+    for (const text of [JSON.stringify([conversation]), JSON.stringify([conversation], null, 2)]) {
+      const log = await deriveText(text)
+      expect(log.summary).toMatchObject({
+        ...{ format: 'chatgpt', title: 'Greeting', agentSessionId: 'cg', model: 'gpt-5' },
+      })
+      expect(prompts(log)).toEqual(['Hello\n[image]'])
+      expect(answers(log)).toEqual(['Hi'])
+      expect(calls(log)).toEqual([['web', null]])
+      expect(log.events.filter(({ fold }) => fold === 'abandoned')).toHaveLength(1)
+    }
+  })
+
+  test('a Claude.ai export', async () => {
+    const at = '2026-01-02T03:04:05.000000Z'
+    const conversation = {
+      ...{ uuid: 'ca', name: 'Greeting', created_at: at },
+      chat_messages: [
+        {
+          uuid: '1',
+          sender: 'human',
+          text: 'Hello',
+          content: [],
+          created_at: at,
+          files: [{ file_name: 'a.png' }],
+        },
+        {
+          ...{ uuid: '2', sender: 'assistant', text: '', created_at: at },
+          content: [
+            { type: 'thinking', thinking: 'Hm' },
+            { type: 'tool_use', id: 't', name: 'web_search', input: { q: 'x' } },
+            { type: 'text', text: 'Hi' },
+          ],
+        },
+      ],
+    }
+    for (const text of [JSON.stringify([conversation]), JSON.stringify([conversation], null, 2)]) {
+      const log = await deriveText(text)
+      expect(log.summary).toMatchObject({
+        format: 'claude-ai',
+        title: 'Greeting',
+        agentSessionId: 'ca',
+      })
+      expect(prompts(log)).toEqual(['Hello'])
+      expect(answers(log)).toEqual(['Hi'])
+      expect(calls(log)).toEqual([['web_search', 't']])
+      expect(log.events.filter(({ kind }) => kind === 'reasoning')).toHaveLength(1)
+      expect(log.events.find(({ role }) => role === 'user')?.data.files).toEqual(['a.png'])
+    }
+  })
+
   test.each(wholes)('%s', async (file, format, title, tools) => {
     const log = await derive(file)
     expect(log.summary).toMatchObject({ format, title, unparseable: 0 })
