@@ -132,6 +132,8 @@ export interface TimelineFilter {
   readonly text?: string
   /** False leaves out events that a view may fold; see `fold`. Default: true. */
   readonly folded?: boolean
+  /** False leaves out events of sub-agents, which a view may fold under the call that started them. Default: true. */
+  readonly agents?: boolean
 }
 
 /** A list of 1 to `length` texts of at most 200 characters. */
@@ -149,6 +151,7 @@ export const timelineFilterSchema = /* @__PURE__ */ (() =>
     until: z.optional(z.date()),
     text: z.optional(textField.check(z.maxLength(1_000))),
     folded: z.optional(z.boolean()),
+    agents: z.optional(z.boolean()),
   }))()
 
 /** Returns a LIKE pattern that matches every text containing `text` literally. */

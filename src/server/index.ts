@@ -16,6 +16,8 @@ export type {
   SessionSearch,
 } from './search/search.ts'
 export type {
+  OutlineAgent,
+  OutlineMark,
   OutlineRequest,
   TimelineFacet,
   TimelineFacets,

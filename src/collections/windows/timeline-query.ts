@@ -35,7 +35,7 @@ function ensureIndex(timeline: RowCollection<TimelineEvent>, field: Filtered): v
  * useLiveQuery(timelineQuery(db.session(id).timeline, { kinds: ['tool_call'] }), [id])
  */
 export function timelineQuery(timeline: RowCollection<TimelineEvent>, filter: TimelineFilter = {}) {
-  const { kinds, roles, tools, from, until, text, folded } = filter
+  const { kinds, roles, tools, from, until, text, folded, agents } = filter
   if (kinds) ensureIndex(timeline, 'kind')
   if (roles) ensureIndex(timeline, 'role')
   if (tools) ensureIndex(timeline, 'toolName')
@@ -47,6 +47,7 @@ export function timelineQuery(timeline: RowCollection<TimelineEvent>, filter: Ti
     if (from) query = query.where(({ event }) => gte(event.occurredAt, from))
     if (until) query = query.where(({ event }) => lt(event.occurredAt, until))
     if (folded === false) query = query.where(({ event }) => isNull(event.fold))
+    if (agents === false) query = query.fn.where(({ event }) => event.data.sidechain !== true)
     if (text) {
       const pattern = containsPattern(text)
       query = query.where(({ event }) =>

@@ -44,7 +44,7 @@ const searchSchema = z.strictObject({
 type Request = z.output<typeof searchSchema>
 
 /** A search over the timeline events and chat messages of sessions. */
-export interface SessionSearch extends Omit<TimelineFilter, 'text'> {
+export interface SessionSearch extends Omit<TimelineFilter, 'text' | 'agents'> {
   /**
    * Words that must all occur, with `"a phrase"`, `or` and `-without`. Case-insensitive, without
    * stemming. A word finds what starts with it, also within identifiers and paths: `user` finds
@@ -119,7 +119,7 @@ interface SearchContext<P extends Principal> {
 }
 
 /** Matches of each source that are ranked. More are common words, of which the newest are ranked. */
-const MOST_RANKED = 1_000
+const MOST_RANKED = 300
 
 const NO_FACETS: SearchFacets = { sources: [], kinds: [], roles: [], tools: [], sessions: [] }
 

@@ -21,6 +21,12 @@ export interface OutlineRequest extends TimelineFilter {
   readonly sessionId: string
   /** Returns only the first events. Default: all. */
   readonly limit?: number
+  /** Also returns where days start and pauses end, and the sub-agents. Default: false. */
+  readonly marks?: boolean
+  /** IANA time zone of the days. Default: `UTC`. */
+  readonly timeZone?: string
+  /** Shortest pause that is marked, in ms. Default: 30 minutes. */
+  readonly gapMs?: number
 }
 
 /** Places of the events that pass a filter, in the order of the session. */
@@ -28,6 +34,31 @@ export interface TimelineOutline {
   readonly count: number
   /** Seqs as [first, end); neighbours are merged, so a whole timeline is one range. */
   readonly ranges: readonly (readonly [first: number, end: number])[]
+  /** Events before which a day starts or a pause ends; only with `marks`. */
+  readonly marks?: readonly OutlineMark[]
+  /** Sub-agents whose events are in the session; only with `marks`. */
+  readonly agents?: readonly OutlineAgent[]
+}
+
+/** A place in time before an event. */
+export interface OutlineMark {
+  readonly seq: number
+  /** The day that starts, as `2026-01-31`; null if it goes on. */
+  readonly day: string | null
+  /** The pause before the event, in ms; null for a short one. */
+  readonly gapMs: number | null
+}
+
+/** A sub-agent, whose events a view may fold under the call that started it. */
+export interface OutlineAgent {
+  /** The agent's own id of it; null if it has none. */
+  readonly agentId: string | null
+  /** `seq` of the call that started it; null if it isn't known. */
+  readonly callSeq: number | null
+  readonly count: number
+  /** Its events are among [first, end), maybe between those of others. */
+  readonly first: number
+  readonly end: number
 }
 
 /** A value and the number of events that have it. */
@@ -52,6 +83,9 @@ interface OutlineContext<P extends Principal> {
 const outlineSchema = z.extend(timelineFilterSchema, {
   sessionId: idField,
   limit: z.optional(z.int().check(z.minimum(1))),
+  marks: z.optional(z.boolean()),
+  timeZone: z._default(z.string().check(z.refine(isTimeZone, 'is no time zone')), 'UTC'),
+  gapMs: z._default(z.number().check(z.minimum(0)), 30 * 60 * 1_000),
 })
 
 /**
@@ -84,10 +118,59 @@ export async function outlineTimeline<P extends Principal>(
       ) AS numbered
       GROUP BY island ORDER BY 1`,
   )
+  const more = parsed.data.marks === true ? await readMarks(context, principal, parsed.data) : {}
   return {
+    ...more,
     count: rows.reduce((sum, { first, end }) => sum + end - first, 0),
     ranges: rows.map(({ first, end }) => [first, end] as const),
   }
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }) !== undefined
+  } catch {
+    return false
+  }
+}
+
+/** Events without a time have no marks; the pause is that since the last event with a time. */
+async function readMarks<P extends Principal>(
+  context: OutlineContext<P>,
+  principal: P,
+  { sessionId, timeZone, gapMs, ...filter }: z.output<typeof outlineSchema>,
+): Promise<Required<Pick<TimelineOutline, 'marks' | 'agents'>>> {
+  const visible = visibleEvents(context, principal, sessionId, filter)
+  const marks = await run<OutlineMark>(
+    context,
+    sql`
+      SELECT seq, CASE WHEN day IS DISTINCT FROM lag(day) OVER places THEN day END AS day,
+        CASE WHEN gap >= ${gapMs}::float8 THEN gap END AS "gapMs"
+      FROM (
+        SELECT event.seq, to_char(event.occurred_at AT TIME ZONE ${timeZone}::text, 'YYYY-MM-DD') AS day,
+          extract(epoch FROM event.occurred_at - lag(event.occurred_at) OVER (ORDER BY event.seq))::float8
+            * 1000 AS gap
+        ${visible} AND event.occurred_at IS NOT NULL
+      ) AS timed
+      WINDOW places AS (ORDER BY seq)
+      ORDER BY seq`,
+  )
+  const agents = await run<OutlineAgent>(
+    context,
+    sql`
+      SELECT agent.id AS "agentId", agent.count, agent.first, agent.last + 1 AS "end",
+        call.seq AS "callSeq"
+      FROM (
+        SELECT event.data ->> 'agentId' AS id, count(*)::integer AS count, min(event.seq) AS first,
+          max(event.seq) AS last, (array_agg(event.parent_id ORDER BY event.seq))[1] AS parent
+        ${visible} AND event.data ->> 'sidechain' = 'true' GROUP BY 1
+      ) AS agent
+      LEFT JOIN timeline_events AS call
+        ON call.tenant_id = ${principal.tenantId} AND call.id = agent.parent
+          AND call.session_id = ${sessionId}
+      ORDER BY agent.first`,
+  )
+  return { marks: marks.filter(({ day, gapMs: gap }) => day !== null || gap !== null), agents }
 }
 
 /** Counts the values a session's events can be filtered by. */
@@ -129,7 +212,7 @@ function visibleEvents<P extends Principal>(
   sessionId: string,
   filter: z.output<typeof timelineFilterSchema>,
 ): RawBuilder<unknown> {
-  const { kinds, roles, tools, from, until, text, folded } = filter
+  const { kinds, roles, tools, from, until, text, folded, agents } = filter
   const pattern = text && containsPattern(text)
   const conditions = [
     sql`event.tenant_id = ${principal.tenantId}`,
@@ -141,6 +224,7 @@ function visibleEvents<P extends Principal>(
     ...(from ? [sql`event.occurred_at >= ${from.toISOString()}::timestamptz`] : []),
     ...(until ? [sql`event.occurred_at < ${until.toISOString()}::timestamptz`] : []),
     ...(folded === false ? [sql`event.fold IS NULL`] : []),
+    ...(agents === false ? [sql`event.data ->> 'sidechain' IS DISTINCT FROM 'true'`] : []),
     ...(pattern ? [sql`(event.title ILIKE ${pattern} OR event.text ILIKE ${pattern})`] : []),
   ]
   return sql`

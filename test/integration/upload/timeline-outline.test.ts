@@ -124,3 +124,41 @@ test('rejects a malformed filter', async () => {
   expect(await refusalOf(outline(ada, wrong))).toMatchObject({ code: 'invalid' })
   expect(await refusalOf(outline(ada, { sessionId: '' }))).toMatchObject({ code: 'invalid' })
 })
+
+test('marks days, pauses and sub-agents, which can be folded', async () => {
+  const call = { kind: 'tool_call', callId: 'c1', toolName: 'Task' }
+  const agent = { data: { sidechain: true, agentId: 'a1' }, parentId: 'event-day-1' }
+  const times = ['09:00', '09:10', '09:11', '10:30', null, '22:59', '23:30']
+  const more = [{}, call, agent, agent, {}, {}, {}]
+  await fixture.write(
+    ada,
+    insertSession('day'),
+    ...times.map((time, seq) =>
+      insertEvent('day', seq, {
+        id: `event-day-${seq}`,
+        occurredAt: time && `2026-01-01T${time}:00Z`,
+        ...more[seq],
+      }),
+    ),
+  )
+  const minute = 60_000
+  const request = { sessionId: 'day', marks: true, timeZone: 'Europe/Berlin', gapMs: 31 * minute }
+  expect(await outline(ada, request)).toEqual({
+    count: 7,
+    ranges: [[0, 7]],
+    marks: [
+      { seq: 0, day: '2026-01-01', gapMs: null },
+      { seq: 3, day: null, gapMs: 79 * minute },
+      { seq: 5, day: null, gapMs: 749 * minute },
+      { seq: 6, day: '2026-01-02', gapMs: 31 * minute },
+    ],
+    agents: [{ agentId: 'a1', callSeq: 1, count: 2, first: 2, end: 4 }],
+  })
+  expect((await outline(ada, { sessionId: 'day', agents: false })).ranges).toEqual([
+    [0, 2],
+    [4, 7],
+  ])
+  expect((await outline(bob, request)).marks).toEqual([])
+  const wrong = outline(ada, { ...request, timeZone: 'Mars/Base' })
+  expect(await refusalOf(wrong)).toMatchObject({ code: 'invalid' })
+})
