@@ -1,11 +1,14 @@
 /**
  * Scripts that write words without spaces: each of their characters is a word of its own for the search.
- * The twin in SQL is `session_db_more_words`.
+ * The twin in SQL is `MORE_WORDS` in server/migrations/0001-tables.ts.
  */
 export const UNSPACED =
   /[\u0E00-\u0EFF\u1000-\u109F\u1780-\u17FF\u2E80-\u2FDF\u3040-\u30FF\u3130-\u318F\u31F0-\u31FF\u3400-\u4DBF\u4E00-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF]/
 
 const ALL_UNSPACED = new RegExp(UNSPACED.source, 'g')
+const WORD = /[\p{L}\p{M}\p{N}]+/gu
+const BEYOND_ASCII = /[\u0080-\uFFFF]/
+const FOREIGN_PUNCTUATION = /[^\p{L}\p{M}\p{N}\0-\u007F]/u
 const CAMEL = /(?<=[a-z0-9])(?=[A-Z])/g
 /** Identifiers with a change from lower to upper case. */
 const IDENTIFIER = /[A-Za-z0-9]*[a-z0-9][A-Z][A-Za-z0-9]*/g
@@ -39,12 +42,19 @@ export function searchWords(text: string, stored: number): string {
   }
   if (UNSPACED.test(searched))
     for (const [character] of searched.matchAll(ALL_UNSPACED)) add(character)
+  // In the locale C, Postgres takes punctuation beyond ASCII for letters.
+  if (BEYOND_ASCII.test(searched)) {
+    for (const [chunk] of searched.matchAll(/\S+/g)) {
+      if (chunk.length > MAX_WORD || !FOREIGN_PUNCTUATION.test(chunk)) continue
+      for (const [piece] of chunk.matchAll(WORD)) add(piece)
+    }
+  }
   if (text.length > stored) {
     // The stored part may end within a word.
     for (const [word] of searched.slice(Math.max(0, stored - MAX_WORD)).matchAll(/\S+/g)) {
       add(word)
       if (word.length > MAX_WORD || /^[A-Za-z0-9]*$/.test(word)) continue
-      for (const [piece] of word.matchAll(/[\p{L}\p{M}\p{N}]+/gu)) add(piece)
+      for (const [piece] of word.matchAll(WORD)) add(piece)
     }
   }
   return [...words].join(' ')
@@ -53,5 +63,5 @@ export function searchWords(text: string, stored: number): string {
 /** Splits a text into the words of the search index, in lower case. */
 export function indexWords(text: string): string[] {
   const spaced = text.replaceAll(ALL_UNSPACED, ' $& ').toLowerCase()
-  return spaced.match(/[\p{L}\p{M}\p{N}]+/gu) ?? []
+  return spaced.match(WORD) ?? []
 }

@@ -1,30 +1,27 @@
-/**
- * Replaces punctuation by blanks, of which Postgres's own parser would make paths, hosts and tags. In the
- * locale C it takes all other characters beyond ASCII for letters.
- */
-const WORDS = (text: string) => `
-  CASE WHEN octet_length(${text}) = char_length(${text}) THEN ${BLANKS(text)}
-    ELSE translate(${BLANKS(text)}, '“”‘’„«»‹›—–…•·→←│─└├。、，．：；！？（）「」『』【】《》', '                                      ') END`
-
+/** Replaces punctuation by blanks, of which Postgres's own parser would make paths, hosts and tags. */
 const BLANKS = (text: string) =>
   ['/', '.', '_', '-', '<', '@', ':', '\\', '+', '='].reduce(
     (replaced, character) => `replace(${replaced}, '${character}', ' ')`,
     text,
   )
 
-/** The ends of identifiers, and the characters of scripts without spaces. The twin is `searchWords`. */
-const MORE_WORDS = (text: string) => `concat_ws(' ',
-  CASE WHEN ${text} ~ '[a-z0-9][A-Z]' THEN (
-    SELECT string_agg(substr(word, start), ' ')
-    FROM regexp_split_to_table(${text}, '[^A-Za-z0-9]+') AS word,
+/**
+ * Sets `more` to the words of `said` that the search needs beside those that Postgres finds: the ends of
+ * identifiers, the characters of scripts without spaces, and words beside punctuation beyond ASCII, which
+ * the locale C takes for letters. The twin is `searchWords`.
+ */
+const MORE_WORDS = `
+  IF said ~ '[a-z0-9][A-Z]' THEN
+    SELECT string_agg(substr(word, start), ' ') INTO more
+    FROM regexp_split_to_table(left(said, 20000), '[^A-Za-z0-9]+') AS word,
       generate_series(2, least(length(word), 200)) AS start
-    WHERE word ~ '[a-z0-9][A-Z]' AND substr(word, start - 1, 2) ~ '[a-z0-9][A-Z]') END,
-  CASE WHEN octet_length(${text}) > char_length(${text}) THEN
-    regexp_replace(regexp_replace(${text}, '[^${UNSPACED}]+', '', 'g'), '(.)', '\\1 ', 'g') END)`
-
-/** The scripts of `UNSPACED` in timeline/search-words.ts. */
-const UNSPACED =
-  '\\u0E00-\\u0EFF\\u1000-\\u109F\\u1780-\\u17FF\\u2E80-\\u2FDF\\u3040-\\u30FF\\u3130-\\u318F\\u31F0-\\u31FF\\u3400-\\u4DBF\\u4E00-\\u9FFF\\uAC00-\\uD7AF\\uF900-\\uFAFF'
+    WHERE word ~ '[a-z0-9][A-Z]' AND substr(word, start - 1, 2) ~ '[a-z0-9][A-Z]';
+  END IF;
+  IF octet_length(said) > char_length(said) THEN
+    more := concat_ws(' ', more,
+      regexp_replace(regexp_replace(left(said, 20000), '[^\\u0E00-\\u0EFF\\u1000-\\u109F\\u1780-\\u17FF\\u2E80-\\u2FDF\\u3040-\\u30FF\\u3130-\\u318F\\u31F0-\\u31FF\\u3400-\\u4DBF\\u4E00-\\u9FFF\\uAC00-\\uD7AF\\uF900-\\uFAFF]+', '', 'g'), '(.)', '\\1 ', 'g'),
+      translate(left(said, 20000), '“”‘’„«»‹›—–…•·→←│─└├。、，．：；！？（）「」『』【】《》', '                                      '));
+  END IF;`
 
 /**
  * Tables, keys, checks and indexes.
@@ -109,7 +106,7 @@ CREATE TABLE timeline_events (
   -- Why a view may fold the event. Null for the conversation itself.
   fold text,
   data jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(data) = 'object'),
-  -- Words for the search beside those of the text. Null where only the text is known.
+  -- Words for the search beside those of the text.
   more_words text,
   -- The parser that wrote the event. Null for events that a user wrote or changed.
   derived_by text,
@@ -124,17 +121,28 @@ CREATE INDEX timeline_events_time_idx ON timeline_events (session_id, tenant_id,
 
 -- The words of an event: those between punctuation, and more_words. The first two lexemes keep a search of
 -- one tenant or session within the index, however common its words are elsewhere. Words of a text never start
--- with their control characters.
+-- with their control characters. Postgres inlines the function, which makes it six times as fast.
 CREATE FUNCTION session_db_event_document(
   tenant_id text, session_id text, title text, tool_name text, text text, more_words text
 ) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT array_to_tsvector(ARRAY[chr(2) || $1, chr(3) || $2])
-    || strip(to_tsvector('pg_catalog.simple'::regconfig, ${WORDS(
-      "left(concat_ws(' ', $3, $4, $5), 100000)",
-    )} || ' ' || left(CASE WHEN $6 IS NULL THEN ${MORE_WORDS(
-      "left(concat_ws(' ', $3, $4, $5), 20000)",
-    )} ELSE $6 END, 100000)))
+    || to_tsvector('pg_catalog.simple'::regconfig, ${BLANKS(
+      "left(coalesce($3, '') || ' ' || coalesce($4, '') || ' ' || coalesce($5, ''), 100000)",
+    )} || ' ' || left(coalesce($6, ''), 100000))
 $$;
+-- The words of an event that was not derived. Derivation makes them faster.
+CREATE FUNCTION session_db_event_words() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  said text := left(concat_ws(' ', NEW.title, NEW.tool_name, NEW.text), 100000);
+  more text := '';
+BEGIN
+  ${MORE_WORDS}
+  NEW.more_words := coalesce(more, '');
+  RETURN NEW;
+END $$;
+CREATE TRIGGER timeline_events_words
+  BEFORE INSERT OR UPDATE OF title, text, tool_name, more_words ON timeline_events
+  FOR EACH ROW WHEN (NEW.more_words IS NULL) EXECUTE FUNCTION session_db_event_words();
 CREATE INDEX timeline_events_document_idx ON timeline_events
   USING gin (session_db_event_document(tenant_id, session_id, title, tool_name, text, more_words));
 
@@ -200,14 +208,19 @@ CREATE INDEX chat_messages_parent_idx ON chat_messages (parent_id, tenant_id)
   WHERE parent_id IS NOT NULL;
 CREATE INDEX chat_messages_first_idx ON chat_messages (thread_id, tenant_id)
   WHERE parent_id IS NULL;
--- The same for a message.
+-- The same for a message. It calls no other function of this schema: indexes are built without search_path.
 CREATE FUNCTION session_db_message_document(
   tenant_id text, session_id text, content text
-) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT array_to_tsvector(ARRAY[chr(2) || $1, chr(3) || $2])
-    || strip(to_tsvector('pg_catalog.simple'::regconfig,
-      ${WORDS('left($3, 100000)')} || ' ' || ${MORE_WORDS('left($3, 20000)')}))
-$$;
+) RETURNS tsvector LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+  said text := left(content, 100000);
+  more text := '';
+BEGIN
+  ${MORE_WORDS}
+  RETURN array_to_tsvector(ARRAY[chr(2) || tenant_id, chr(3) || session_id])
+    || to_tsvector('pg_catalog.simple'::regconfig,
+      ${BLANKS('said')} || ' ' || coalesce(more, ''));
+END $$;
 CREATE INDEX chat_messages_document_idx ON chat_messages
   USING gin (session_db_message_document(tenant_id, session_id, content));
 CREATE INDEX chat_messages_session_idx ON chat_messages (session_id, tenant_id, thread_id);
