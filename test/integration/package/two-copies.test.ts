@@ -55,7 +55,13 @@ test('refuses two copies of @tanstack/db with what to do, and accepts one', asyn
   const second = 'node_modules/@tanstack/electric-db-collection/node_modules/@tanstack/db'
   await cp(join(modules, '@tanstack/db'), join(project, second), { recursive: true })
   await symlink(join(modules, '@tanstack/db-ivm'), join(project, second, '../db-ivm'))
-  expect(await createCollections(project)).toMatch(
-    /^invalid There are two copies of @tanstack\/db: .*npm ls @tanstack\/db.*overrides.*dedupe/,
+  const refusal = await createCollections(project)
+  expect(refusal).toMatch(
+    /^invalid There are two copies of @tanstack\/db: .*overrides.*dedupe.*doctor/,
   )
+  const [, ours, theirs] = /uses (\S+), and \S+ uses (\S+)\. /.exec(refusal) ?? []
+  expect([ours, theirs]).toEqual([
+    expect.stringMatching(/\/node_modules\/@tanstack\/db$/),
+    expect.stringMatching(/\/electric-db-collection\/node_modules\/@tanstack\/db$/),
+  ])
 })
