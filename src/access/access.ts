@@ -201,6 +201,22 @@ export function seesSession<P extends Principal>(
   return where.or(...new Map(seen.map((each) => [JSON.stringify(each), each])).values())
 }
 
+/**
+ * Returns the audiences through which a principal sees different sessions, the widest first. A rule whose
+ * condition is the same for several audiences needs one shape for them, not one each.
+ */
+export function distinctAudiences<P extends Principal>(
+  access: SessionAccess<P>,
+  principal: P,
+): readonly string[] {
+  const seen = new Map<string, string>()
+  for (const audience of access.audiences(principal)) {
+    const condition = JSON.stringify(access.see(principal, audience))
+    if (!seen.has(condition)) seen.set(condition, audience)
+  }
+  return [...seen.values()]
+}
+
 /** A write as a rule is applied to it. `writes/batch.ts` has the full type. */
 interface Write {
   readonly collection: keyof WriteRules

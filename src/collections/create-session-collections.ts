@@ -57,6 +57,7 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
   const connection = createConnection(options, {
     onSignedOut: () => void leave(false),
     onBack: () => options.outbox?.flush(),
+    onRightsChanged: () => sources.sessions.refresh(),
   })
   const onError = options.onError ?? warnInDevelopment()
   const running = new Set<SyncStream>()
@@ -118,8 +119,11 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
     uploads,
   }
 
-  /** Returns the streams that may hold rows or have stopped. Sessions stay in view after a sign-out. */
-  const inUse = () => [...new Set([sources.sessions, ...running])]
+  /**
+   * Returns the streams that may hold rows or have stopped. Sessions stay in view after a sign-out; they come
+   * last, because collections of a session keep them syncing.
+   */
+  const inUse = () => [...running, sources.sessions]
 
   async function leave(tellOthers: boolean): Promise<void> {
     // Pending writes stay on the device until this user signs in again.

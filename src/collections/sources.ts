@@ -6,6 +6,8 @@ import type { CollectionName } from '../schema/tables.ts'
 import type { TimelineEvent, TimelineEventInsert, WholeEvent } from '../schema/timeline-event.ts'
 import type { sessionShapes } from '../shapes/session-shapes.ts'
 import { createScopeRegistry, type ScopeRegistry } from './scope-registry.ts'
+import { createAudienceRoute } from './sync/audience-route.ts'
+import { type AudienceUnion, createAudienceUnion } from './sync/audience-union.ts'
 import type { StreamOptions } from './sync/stream-options.ts'
 import { type CreateSyncOverlay, overlayStreams } from './sync/streamed-messages.ts'
 import type { SyncStream, TableRef } from './sync/sync-stream.ts'
@@ -90,7 +92,7 @@ export interface WindowSources extends ThreadSources {
 export interface Sources {
   /** The prefix of the ids of all collections. */
   readonly prefix: string
-  readonly sessions: SyncedCollection<Session>
+  readonly sessions: AudienceUnion<Session>
   readonly bySession: ScopeRegistry<SessionSources>
   /** By `threadKey`. */
   readonly byThread: ScopeRegistry<ThreadSources>
@@ -114,6 +116,9 @@ const TABLES = {
 const overlayMessages: CreateSyncOverlay = (params, options) =>
   overlayStreams(trackTails(params), options)
 
+/** The parameters of a shape of what is below a session. */
+type SessionParams = Readonly<Record<string, string>> & { readonly sessionId: string }
+
 let instances = 0
 
 /**
@@ -132,15 +137,31 @@ export function createSources(
   instances += 1
   const prefix = `session-db-${instances}`
 
+  const sessions = createAudienceUnion<Session>(
+    {
+      collectionId: `${prefix}/sessions`,
+      shape: 'sessions',
+      mutable: mutable({ name: TABLES.sessions, params: {} }),
+    },
+    options,
+  )
+  watchRows(sessions, onRows)
+
+  const routes = createScopeRegistry((sessionId) =>
+    createAudienceRoute(sessionId, sessions.audiences),
+  )
+
   const make = <Row extends SyncedRow>(
-    shape: keyof typeof TABLES,
-    params: Readonly<Record<string, string>>,
-    onLiveChange?: (live: boolean) => void,
+    shape: Exclude<keyof typeof TABLES, 'sessions'>,
+    params: SessionParams,
+    onLiveChange: (live: boolean) => void,
     overlay?: CreateSyncOverlay,
   ) => {
     const collectionId = [prefix, shape, ...Object.values(params)].join('/')
+    // Who sees which grants depends on the user, so that shape is each user's own.
+    const route = shape === 'session-grants' ? {} : { route: routes.get(params.sessionId) }
     const source: SyncedCollection<Row> = createSyncedCollection<Row>(
-      { collectionId, shape, params, key: ['id'], ...(onLiveChange && { onLiveChange }) },
+      { collectionId, shape, params, key: ['id'], onLiveChange, ...route },
       options,
       mutable({ name: TABLES[shape], params }),
       overlay,
@@ -154,13 +175,13 @@ export function createSources(
   /** Creates a collection that is cleaned up by its window. */
   function part<Row extends SyncedRow>(
     shape: string,
-    params: Readonly<Record<string, string>>,
+    params: SessionParams,
     overlay?: CreateSyncOverlay,
   ): SyncedCollection<Row> {
     windows += 1
     const collectionId = `${prefix}/${shape}/${windows}`
     return createSyncedCollection<Row>(
-      { collectionId, shape, params, key: ['id'] },
+      { collectionId, shape, params, key: ['id'], route: routes.get(params.sessionId) },
       options,
       undefined,
       overlay,
@@ -184,7 +205,7 @@ export function createSources(
 
   return {
     prefix,
-    sessions: make<Session>('sessions', {}),
+    sessions,
     bySession,
     byThread: createScopeRegistry((key, onLive) => {
       const { id: threadId, sessionId } = JSON.parse(key) as ThreadRef

@@ -19,6 +19,8 @@ export interface AnyShape<P extends Principal = Principal> {
   readonly key: readonly string[]
   readonly params: z.core.$ZodType<object>
   readonly tenantColumn: string | null
+  /** The values of the parameter `audience` that a principal may send, the widest first. */
+  readonly audiences?: (principal: P) => readonly string[]
   readonly rows: (principal: P, params: never) => Condition
 }
 
@@ -57,6 +59,12 @@ export interface ShapeOptions<
    * it. Default `tenant_id`; `null` for a table without tenants.
    */
   readonly tenantColumn?: string | null
+  /**
+   * Returns the values of the parameter `audience` that a principal may send; others are refused with
+   * `forbidden`. Everyone who looks through the same audience then shares one shape, if `rows` depends on
+   * nothing else of the principal.
+   */
+  readonly audiences?: (principal: P) => readonly string[]
   /**
    * Selects rows of the tenant; by default all of them. Authorisation belongs here, because the condition is
    * re-evaluated as the database changes.
@@ -109,6 +117,7 @@ export function defineShape<
     key,
     tenantColumn,
     params: paramSchema(fields, options.checkParams),
+    ...(options.audiences && { audiences: options.audiences }),
     rows: options.rows ?? (() => everyRow),
   }
 }

@@ -17,6 +17,7 @@ export interface ResolvedShape extends WhereClause {
 export type ShapeRefusal =
   | { readonly reason: 'unknown_shape'; readonly message: string }
   | { readonly reason: 'invalid_params'; readonly message: string }
+  | { readonly reason: 'forbidden'; readonly message: string }
 
 /**
  * Resolves a name and parameters to table, columns and where clause, confined to the principal's tenant. The
@@ -39,9 +40,22 @@ export function resolveShape<P extends Principal>(
   if (!parsed.success) {
     return { reason: 'invalid_params', message: problemIn(parsed.error, 'The query') }
   }
+  if (!mayLookThrough(definition, principal, parsed.data)) {
+    const message = 'You do not look through this audience. Ask for your audiences again.'
+    return { reason: 'forbidden', message }
+  }
   const condition = rowsOf(definition, principal, parsed.data)
   const columns = syncedColumnNames(definition.columns)
   return { table: definition.table, columns, condition, ...toWhereClause(condition) }
+}
+
+function mayLookThrough<P extends Principal>(
+  { audiences }: AnyShape<P>,
+  principal: P,
+  params: { readonly audience?: unknown },
+): boolean {
+  if (audiences === undefined || params.audience === undefined) return true
+  return audiences(principal).some((audience) => audience === params.audience)
 }
 
 function rowsOf<P extends Principal>(

@@ -1,5 +1,10 @@
 import * as z from 'zod/mini'
-import { defaultAccess, type SessionAccess, seesSession } from '../access/access.ts'
+import {
+  defaultAccess,
+  distinctAudiences,
+  type SessionAccess,
+  seesSession,
+} from '../access/access.ts'
 import type { Condition } from '../access/condition.ts'
 import { confineSubqueries } from '../access/confined.ts'
 import * as where from '../access/where.ts'
@@ -23,16 +28,22 @@ const MAX_SEQ = 2_147_483_647
 
 const seqField = /* @__PURE__ */ (() =>
   z.string().check(z.regex(/^(?:0|[1-9]\d{0,9})$/, 'must be a whole number')))()
-const byWindow = { sessionId: idField, fromSeq: seqField, toSeq: seqField }
-const bySession = { sessionId: idField }
-const byThread = { sessionId: idField, threadId: idField }
+/** The longest grantee that the database stores. */
+const MAX_AUDIENCE_LENGTH = 256
+
+const byAudience = /* @__PURE__ */ (() => ({
+  audience: z.optional(z.string().check(z.minLength(1), z.maxLength(MAX_AUDIENCE_LENGTH))),
+}))()
+const bySession = { ...byAudience, sessionId: idField }
+const byWindow = { ...bySession, fromSeq: seqField, toSeq: seqField }
+const byThread = { ...bySession, threadId: idField }
 const byPosition = /* @__PURE__ */ (() => ({
   ...byThread,
   fromPosition: seqField,
   toPosition: z.optional(seqField),
 }))()
 const byEpoch = /* @__PURE__ */ (() => ({
-  sessionId: idField,
+  ...bySession,
   epoch: z.string().check(z.regex(/^\d{1,12}$/)),
 }))()
 
@@ -52,22 +63,36 @@ function rangeProblem(range: { fromPosition: string; toPosition?: string | undef
 /**
  * Creates this library's shapes for an access rule, by the name in their URL.
  *
+ * With the parameter `audience` a shape has the rows that are visible through that audience, so everyone who
+ * looks through it shares the shape in the engine. Without it, a shape has the rows that the principal sees
+ * through any audience, and is its own.
+ *
  * @example
  * createShapeProxy({ electricUrl, authenticate, shapes: createSessionShapes(access) })
  */
 export function createSessionShapes<P extends Principal = Principal>(access: SessionAccess<P>) {
-  const visibleSessions = (principal: P) => seesSession(access, principal)
+  const audiences = (principal: P) => distinctAudiences(access, principal)
+
+  interface Seen {
+    readonly audience?: string | undefined
+  }
+  interface InSession extends Seen {
+    readonly sessionId: string
+  }
+
+  const visibleSessions = (principal: P, { audience }: Seen) =>
+    audience === undefined ? seesSession(access, principal) : access.see(principal, audience)
 
   /**
    * Rows of one session, while it is visible. The subquery is confined to that session: the engine
    * re-evaluates a shape when a row enters or leaves its subquery, so an unconfined one costs a query
    * per live shape of the tenant for each session that is shared.
    */
-  function visibleChildren(principal: P, sessionId: string, ...more: Condition[]): Condition {
+  function visibleChildren(principal: P, params: InSession, ...more: Condition[]): Condition {
     return where.and(
-      where.eq('session_id', sessionId),
+      where.eq('session_id', params.sessionId),
       ...more,
-      inSession(sessionId, visibleSessions(principal)),
+      inSession(params.sessionId, visibleSessions(principal, params)),
     )
   }
 
@@ -75,13 +100,18 @@ export function createSessionShapes<P extends Principal = Principal>(access: Ses
     sessions: defineShape({
       table: 'sessions',
       columns: sessionColumns,
+      params: byAudience,
+      audiences,
       rows: visibleSessions,
     }),
-    /** The grants of a session: all of them if the principal may list them, otherwise its own. */
+    /**
+     * The grants of a session: all of them if the principal may list them, otherwise its own. So each
+     * principal has its own shape.
+     */
     'session-grants': defineShape({
       table: 'session_grants',
       columns: sessionGrantColumns,
-      params: bySession,
+      params: { sessionId: idField },
       rows: (principal: P, { sessionId }) => {
         return where.and(
           where.eq('session_id', sessionId),
@@ -96,7 +126,8 @@ export function createSessionShapes<P extends Principal = Principal>(access: Ses
       table: 'timeline_events',
       columns: timelineEventColumns,
       params: bySession,
-      rows: (principal: P, { sessionId }) => visibleChildren(principal, sessionId),
+      audiences,
+      rows: (principal: P, params) => visibleChildren(principal, params),
     }),
     /** Part of a timeline: from `fromSeq` to before `toSeq`. */
     'session-timeline-window': defineShape({
@@ -104,32 +135,36 @@ export function createSessionShapes<P extends Principal = Principal>(access: Ses
       columns: timelineEventColumns,
       params: byWindow,
       checkParams: windowProblem,
-      rows: (principal: P, { sessionId, fromSeq, toSeq }) =>
+      audiences,
+      rows: (principal: P, params) =>
         visibleChildren(
           principal,
-          sessionId,
-          where.gte('seq', Number(fromSeq)),
-          where.lt('seq', Number(toSeq)),
+          params,
+          where.gte('seq', Number(params.fromSeq)),
+          where.lt('seq', Number(params.toSeq)),
         ),
     }),
     'session-threads': defineShape({
       table: 'chat_threads',
       columns: chatThreadColumns,
       params: bySession,
-      rows: (principal: P, { sessionId }) => visibleChildren(principal, sessionId),
+      audiences,
+      rows: (principal: P, params) => visibleChildren(principal, params),
     }),
     'session-messages': defineShape({
       table: 'chat_messages',
       columns: chatMessageColumns,
       params: bySession,
-      rows: (principal: P, { sessionId }) => visibleChildren(principal, sessionId),
+      audiences,
+      rows: (principal: P, params) => visibleChildren(principal, params),
     }),
     'thread-messages': defineShape({
       table: 'chat_messages',
       columns: chatMessageColumns,
       params: byThread,
-      rows: (principal: P, { sessionId, threadId }) =>
-        visibleChildren(principal, sessionId, where.eq('thread_id', threadId)),
+      audiences,
+      rows: (principal: P, params) =>
+        visibleChildren(principal, params, where.eq('thread_id', params.threadId)),
     }),
     /** Part of a thread: from `fromPosition` to before `toPosition`, or to the end. */
     'thread-messages-window': defineShape({
@@ -137,13 +172,16 @@ export function createSessionShapes<P extends Principal = Principal>(access: Ses
       columns: chatMessageColumns,
       params: byPosition,
       checkParams: rangeProblem,
-      rows: (principal: P, { sessionId, threadId, fromPosition, toPosition }) =>
+      audiences,
+      rows: (principal: P, params) =>
         visibleChildren(
           principal,
-          sessionId,
-          where.eq('thread_id', threadId),
-          where.gte('position', Number(fromPosition)),
-          ...(toPosition === undefined ? [] : [where.lt('position', Number(toPosition))]),
+          params,
+          where.eq('thread_id', params.threadId),
+          where.gte('position', Number(params.fromPosition)),
+          ...(params.toPosition === undefined
+            ? []
+            : [where.lt('position', Number(params.toPosition))]),
         ),
     }),
     /** One message of a thread. */
@@ -151,12 +189,13 @@ export function createSessionShapes<P extends Principal = Principal>(access: Ses
       table: 'chat_messages',
       columns: chatMessageColumns,
       params: { ...byThread, messageId: idField },
-      rows: (principal: P, { sessionId, threadId, messageId }) =>
+      audiences,
+      rows: (principal: P, params) =>
         visibleChildren(
           principal,
-          sessionId,
-          where.eq('thread_id', threadId),
-          where.eq('id', messageId),
+          params,
+          where.eq('thread_id', params.threadId),
+          where.eq('id', params.messageId),
         ),
     }),
     // The pieces of messages that are being streamed; a collection folds them into its messages.
@@ -165,8 +204,9 @@ export function createSessionShapes<P extends Principal = Principal>(access: Ses
       columns: chatMessageDeltaColumns,
       key: ['messageId', 'seq'],
       params: byEpoch,
-      rows: (principal: P, { sessionId, epoch }) =>
-        visibleChildren(principal, sessionId, where.eq('epoch', epoch)),
+      audiences,
+      rows: (principal: P, params) =>
+        visibleChildren(principal, params, where.eq('epoch', params.epoch)),
     }),
   } as const
 }

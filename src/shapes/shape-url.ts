@@ -1,5 +1,11 @@
 import { SessionDbError } from '../errors.ts'
 
+/**
+ * Last segment of the path that lists the audiences of the principal. No shape can have this name: theirs start
+ * with a letter.
+ */
+export const AUDIENCES_NAME = '_audiences'
+
 /** The subset of a page used here; absent outside a browser. */
 interface Page {
   readonly location?: { readonly origin: string }

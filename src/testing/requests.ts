@@ -1,4 +1,5 @@
 import { HttpResponse } from 'msw'
+import { AUDIENCES_NAME } from '../shapes/shape-url.ts'
 
 /** The response to the next request of a shape instead of rows. */
 export type Interruption =
@@ -51,6 +52,8 @@ export function createRequests(): Requests {
   }
 
   function takeInterruption(shape: string): Interruption | undefined {
+    // It is no shape, though it is requested beside them.
+    if (shape === AUDIENCES_NAME) return undefined
     const found = pending.find((entry) => (entry.shape ?? shape) === shape)
     pending = pending.filter((entry) => entry !== found)
     return found?.interruption

@@ -43,6 +43,8 @@ export interface ConnectionEvents {
   readonly onSignedOut: () => void
   /** Requests get through again. */
   readonly onBack?: () => void
+  /** The rights of the user have changed. */
+  readonly onRightsChanged?: () => void
 }
 
 /**
@@ -52,7 +54,7 @@ export interface ConnectionEvents {
  */
 export function createConnection(
   options: ConnectionOptions,
-  { onSignedOut, onBack }: ConnectionEvents,
+  { onSignedOut, onBack, onRightsChanged }: ConnectionEvents,
   tabs: { readonly tools?: TabTools | null; readonly times?: Partial<TabTimes> } = {},
 ): Connection {
   let isSignedOut = false
@@ -63,6 +65,7 @@ export function createConnection(
     share: options.shareLiveConnections ?? true,
     headers: auth.headers,
     onSignedOut,
+    ...(onRightsChanged && { onRightsChanged }),
     ...(options.fetchClient === undefined ? {} : { fetchClient: options.fetchClient }),
     ...(tabs.tools === undefined ? {} : { tabTools: tabs.tools }),
     ...(tabs.times === undefined ? {} : { tabTimes: tabs.times }),

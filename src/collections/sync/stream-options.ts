@@ -3,6 +3,7 @@ import { SessionDbError } from '../../errors.ts'
 import type { ColumnMap } from '../../schema/columns.ts'
 import { parseTimestamp } from '../../schema/parse-timestamp.ts'
 import { shapeUrl } from '../../shapes/shape-url.ts'
+import type { AudienceRoute } from './audience-route.ts'
 import type { Network } from './network.ts'
 import type { PageVisibility } from './page-visibility.ts'
 import { isHalfAnswer, toStreamError } from './stream-error.ts'
@@ -49,6 +50,8 @@ export interface ShapeSource {
   readonly collectionId: string
   readonly shape: string
   readonly params: Readonly<Record<string, string>>
+  /** Chooses the parameter `audience`, for a shape of what is below a session. */
+  readonly route?: AudienceRoute | undefined
   /** Columns of an app's own shape; the library's shapes use their column names in camel case. */
   readonly columns?: ColumnMap
   /** The properties that identify a row. */
@@ -88,9 +91,9 @@ export function streamOptions(
     get url() {
       return shapeUrl(options.electricUrl, source.shape)
     },
-    params: source.params as unknown as NonNullable<ShapeStreamOptions['params']>,
+    params: streamParams(source),
     ...(options.headers === undefined ? {} : { headers: options.headers }),
-    fetchClient: watchFetch(kept, options.network, shape, status),
+    fetchClient: watchFetch(streamFetch(source, kept), options.network, shape, status),
     parser: parser as unknown as NonNullable<ShapeStreamOptions['parser']>,
     columnMapper: columnMapperOf(source.columns),
     warnOnHttp: false,
@@ -112,6 +115,23 @@ export function streamOptions(
       return {}
     },
   }
+}
+
+/** Returns the parameters of a shape; the audience is chosen for each request. */
+export function streamParams({
+  params,
+  route,
+}: Pick<ShapeSource, 'params' | 'route'>): NonNullable<ShapeStreamOptions['params']> {
+  const all = route === undefined ? params : { ...params, audience: route.current }
+  return all as unknown as NonNullable<ShapeStreamOptions['params']>
+}
+
+/** Returns the fetch of a stream, which follows its route. */
+export function streamFetch(
+  { route }: Pick<ShapeSource, 'route'>,
+  send: typeof fetch,
+): typeof fetch {
+  return route?.wrap(send) ?? send
 }
 
 /** Returns name and parameters of a shape, for messages. */
@@ -221,7 +241,8 @@ function noteProgress({ headers }: Response, status: WritableSyncStatus): void {
   status.update({ handle, offset })
 }
 
-function noteFailure(shape: string, problem: string, status: WritableSyncStatus): void {
+/** Shows a failure in the status that the stream retries by itself. */
+export function noteFailure(shape: string, problem: string, status: WritableSyncStatus): void {
   const message = `The server of ${shape} ${problem}. The stream retries by itself.`
   const lastError = new SessionDbError('unavailable', message, { details: { shape } })
   status.update({ lastError, isUpToDate: false })

@@ -13,7 +13,13 @@ import {
 } from '../../schema/streamed-message.ts'
 import { shapeUrl } from '../../shapes/shape-url.ts'
 import { toStreamError } from './stream-error.ts'
-import { columnMapperOf, type StreamOptions } from './stream-options.ts'
+import {
+  columnMapperOf,
+  type ShapeSource,
+  type StreamOptions,
+  streamFetch,
+  streamParams,
+} from './stream-options.ts'
 
 /** The functions through which a stream writes into its collection. */
 export type SyncParams = Parameters<SyncConfig<Record<string, unknown>>['sync']>[0]
@@ -22,6 +28,7 @@ export type SyncParams = Parameters<SyncConfig<Record<string, unknown>>['sync']>
 export type CreateSyncOverlay = (
   params: SyncParams,
   options: StreamOptions,
+  source: ShapeSource,
 ) => {
   readonly params: SyncParams
   /** Called when syncing ends. */
@@ -32,7 +39,7 @@ export type CreateSyncOverlay = (
  * Shows a streaming message as its row plus the deltas that arrived since. Deltas are requested only
  * while a message of the collection streams, so an idle collection costs one shape, not two.
  */
-export const overlayStreams: CreateSyncOverlay = (params, options) => {
+export const overlayStreams: CreateSyncOverlay = (params, options, source) => {
   // Rows of the open transaction, which the collection doesn't have yet: a log that is read later
   // has a message's insert and the update that resumes its stream in one transaction.
   const uncommitted = new Map<string, RowValue>()
@@ -72,7 +79,8 @@ export const overlayStreams: CreateSyncOverlay = (params, options) => {
     }
     if (needed.size === 0) rows.forgetDeltas()
     for (const [key, place] of needed) {
-      if (!streams.has(key)) streams.set(key, openDeltaStream(place, options, show))
+      if (!streams.has(key))
+        streams.set(key, openDeltaStream({ params: place, route: source.route }, options, show))
     }
   }
 
@@ -129,6 +137,10 @@ interface DeltaStream {
   close(): void
 }
 
+interface DeltaSource extends Pick<ShapeSource, 'route'> {
+  readonly params: { readonly sessionId: string; readonly epoch: string }
+}
+
 const DELTAS_SHAPE = 'session-deltas'
 
 /**
@@ -137,23 +149,26 @@ const DELTAS_SHAPE = 'session-deltas'
  * @param onDeltas called with the deltas of each response
  */
 function openDeltaStream(
-  params: { readonly sessionId: string; readonly epoch: string },
+  source: DeltaSource,
   options: StreamOptions,
   onDeltas: (deltas: readonly StreamedDelta[]) => void,
 ): DeltaStream {
   const end = new AbortController()
+  const send = streamFetch(source, options.fetchClient)
   const stream = new ShapeStream({
     url: shapeUrl(options.electricUrl, DELTAS_SHAPE),
-    params: { ...params },
+    params: streamParams(source),
     ...(options.headers === undefined ? {} : { headers: options.headers }),
     fetchClient: (input, init) =>
-      options.network.untilAnswered(() => options.fetchClient(input, init), init?.signal),
+      options.network.untilAnswered(() => send(input, init), init?.signal),
     columnMapper: columnMapperOf(undefined),
     signal: end.signal,
     warnOnHttp: false,
     onError: (error) => {
       if (!end.signal.aborted) {
-        options.onError?.(toStreamError(error, `${DELTAS_SHAPE}?${new URLSearchParams(params)}`))
+        options.onError?.(
+          toStreamError(error, `${DELTAS_SHAPE}?${new URLSearchParams(source.params)}`),
+        )
       }
       // Returning nothing ends the stream. The message's own row still arrives when it is complete.
     },

@@ -18,7 +18,7 @@ export interface SyncStream {
   readonly shapeName: string
   /** The table whose rows it holds; undefined for an app's own shape. */
   readonly table?: TableRef
-  readonly evidence: SyncEvidence
+  readonly evidence: Pick<SyncEvidence, 'wait' | 'shown'>
   readonly status: SyncStatusStore
   /** Returns the number of rows, optimistic ones included. */
   rows(): number

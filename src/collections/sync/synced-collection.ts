@@ -84,6 +84,7 @@ export function createSyncedCollection<Synced extends object>(
   const stop = createStreamStop()
   const visibility = createPageVisibility()
   let removeRows = () => {}
+  let leaveRoute = () => {}
   const electric = electricCollectionOptions<Row>({
     id: source.collectionId,
     getKey: (row) => keyOf(row, source.key),
@@ -103,13 +104,18 @@ export function createSyncedCollection<Synced extends object>(
     evidence,
     stop,
     visibility,
-    overlay: (params) => overlay(params, options),
+    overlay: (params) => overlay(params, options, source),
     initialRows: () => options.initialRows?.take(source),
     isServer: options.initialRows?.isServer ?? false,
     offerRemoval: (remove) => (removeRows = remove),
     onLiveChange(live) {
-      if (live) options.running.add(synced)
-      else options.running.delete(synced)
+      if (live) {
+        leaveRoute = source.route?.enter() ?? (() => {})
+        options.running.add(synced)
+      } else {
+        leaveRoute()
+        options.running.delete(synced)
+      }
       source.onLiveChange?.(live)
     },
   })

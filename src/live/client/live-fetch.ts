@@ -23,6 +23,8 @@ export interface LiveFetchOptions {
   readonly headers: () => Promise<Record<string, string>>
   /** Called when the user has signed out in another tab. */
   readonly onSignedOut: () => void
+  /** Called when a response shows that the user's rights have changed. */
+  readonly onRightsChanged?: () => void
   /** Replaces the browser's tools for sharing across tabs; null shares within this tab only. */
   readonly tabTools?: TabTools | null
   readonly tabTimes?: Partial<TabTimes>
@@ -44,7 +46,7 @@ export interface LiveFetch {
  * profile. Everything else is sent directly, and so are live polls where sharing is not possible.
  */
 export function createLiveFetch(options: LiveFetchOptions): LiveFetch {
-  const pin = createPrincipalPin()
+  const pin = createPrincipalPin(options.onRightsChanged)
   const support = createEndpointSupport()
   const tools = (options.tabTools === undefined ? browserTabTools() : options.tabTools) ?? undefined
   let shared: { readonly principal: string | undefined; readonly poller: LivePoller } | undefined

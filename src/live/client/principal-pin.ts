@@ -22,8 +22,10 @@ export interface PrincipalPin {
 /**
  * Creates the pin. With cookie authentication another tab can sign in as another user at any time,
  * and this page's next request is then that user's.
+ *
+ * @param onRightsChanged called when a response shows that the same user's rights have changed
  */
-export function createPrincipalPin(): PrincipalPin {
+export function createPrincipalPin(onRightsChanged: () => void = () => {}): PrincipalPin {
   let pinned: string | undefined
   return {
     current: () => pinned,
@@ -33,7 +35,9 @@ export function createPrincipalPin(): PrincipalPin {
       if (principal === null) return response
       if (pinned === undefined || userOf(principal) === userOf(pinned)) {
         // Changed rights change the shapes' rows; the engine then answers must-refetch.
+        const hasChanged = pinned !== undefined && pinned !== principal
         pinned = principal
+        if (hasChanged) onRightsChanged()
         return response
       }
       void response.body?.cancel()

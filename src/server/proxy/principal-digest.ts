@@ -12,14 +12,21 @@ const cache = new Map<string, string>()
 /**
  * Creates the digest of principals. It is the same on every instance and does not reveal the
  * principal. Browsers compare it so that responses for one principal never serve another. With
- * groups or a fingerprint it has two parts: `USER.RIGHTS`.
+ * groups, other audiences or a fingerprint it has two parts: `USER.RIGHTS`.
+ *
+ * @param audiencesOf returns the audiences through which the principal looks
  */
-export function principalDigest<P extends Principal>(fingerprint?: Fingerprint<P>): DigestOf<P> {
+export function principalDigest<P extends Principal>(
+  fingerprint?: Fingerprint<P>,
+  audiencesOf: (principal: P) => readonly string[] = () => [],
+): DigestOf<P> {
   return async (principal) => {
     const { tenantId, userId, groups = [] } = principal
     const user = await digest(`principal ${JSON.stringify([tenantId, userId])}`)
-    if (fingerprint === undefined && groups.length === 0) return user
-    const own = [...groups].sort()
+    const everyones = ['tenant', `user:${userId}`]
+    const audiences = audiencesOf(principal).filter((audience) => !everyones.includes(audience))
+    const own = [...new Set([...groups, ...audiences])].sort()
+    if (fingerprint === undefined && own.length === 0) return user
     const rights = JSON.stringify([tenantId, userId, own, fingerprint?.(principal)])
     return `${user}.${await digest(`rights ${rights}`)}`
   }

@@ -4,6 +4,7 @@ import type { Principal } from '../../schema/principal.ts'
 import type { ShapeRegistry } from '../../shapes/define-shape.ts'
 import { isRefusal, type ResolvedShape, resolveShape } from '../../shapes/resolve-shape.ts'
 import { sessionShapes } from '../../shapes/session-shapes.ts'
+import { AUDIENCES_NAME } from '../../shapes/shape-url.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { type Authenticate, requirePrincipal } from '../http/authenticate.ts'
 import { failureResponse } from '../http/failure-response.ts'
@@ -81,7 +82,8 @@ interface BatchOfPoll<P extends Principal> {
  * Serves named shapes to browsers: authenticates, resolves the shape's name (the last segment of the
  * path) and its parameters to table, columns and condition, and streams Electric's response. It
  * needs no database and keeps no state between requests, so any number of instances can run. `POST
- * _live` beside the shapes serves many live requests over one connection.
+ * _live` beside the shapes serves many live requests over one connection, and `GET _audiences` lists
+ * the audiences through which the principal looks at sessions.
  *
  * Every refusal is a typed JSON response: 400, 401, 404, 405, 413, 429 with Retry-After, or 502 and
  * 503 with Retry-After when Electric is not available. The returned function never rejects.
@@ -105,9 +107,13 @@ export function createShapeProxy<P extends Principal = Principal>(
   const readSubset = subsetReader(options.subsets === true)
   const limiter = createLimiter(options.limits ?? DEFAULT_LIMITS)
   const snapshots = createLimiter(options.limits === false ? false : SNAPSHOT_LIMITS)
-  const digestOf = principalDigest(options.fingerprint)
+  const digestOf = principalDigest(options.fingerprint, audiencesOf)
   const report = faultReporter(options.onError)
   const allow = options.subsets === true ? 'GET, HEAD, POST, OPTIONS' : 'GET, HEAD, OPTIONS'
+
+  function audiencesOf(principal: P): readonly string[] {
+    return shapes.sessions?.audiences?.(principal) ?? []
+  }
 
   async function identify(request: Request, progress: RequestProgress): Promise<P> {
     const principal = await requirePrincipal(options.authenticate, request, (error) => {
@@ -137,9 +143,11 @@ export function createShapeProxy<P extends Principal = Principal>(
       const principal = batch === undefined ? known : await identify(request, progress)
       const serve = () => answerShape(principal, request, progress)
       // The engine holds live requests at little cost. It reads the others from its disk.
-      const { response, ...rest } = isLongPoll(request.url)
-        ? await serve()
-        : await snapshots.run(principal, serve, { signal: request.signal })
+      const { response, ...rest } = isAudienceList(request)
+        ? { response: listAudiences(audiencesOf(principal)) }
+        : isLongPoll(request.url)
+          ? await serve()
+          : await snapshots.run(principal, serve, { signal: request.signal })
       return { ...rest, response: watchEnd(response, request.signal, leave) }
     } catch (error) {
       leave()
@@ -294,7 +302,23 @@ function requireShape<P extends Principal>(
   const resolved = resolveShape(shapes, name, params, principal)
   if (!isRefusal(resolved)) return resolved
   if (resolved.reason === 'unknown_shape') throw unknownShape()
+  if (resolved.reason === 'forbidden') throw new SessionDbError('forbidden', resolved.message)
   throw new SessionDbError('invalid', resolved.message)
+}
+
+function isAudienceList({ method, url }: Request): boolean {
+  return method === 'GET' && new URL(url).pathname.endsWith(`/${AUDIENCES_NAME}`)
+}
+
+/** Tells a browser through which audiences it may look; it can't know the app's access rule. */
+function listAudiences(audiences: readonly string[]): Response {
+  const headers = {
+    'cache-control': 'private, no-store',
+    vary: 'Cookie, Authorization',
+    'access-control-expose-headers': PRINCIPAL_HEADER,
+    'x-content-type-options': 'nosniff',
+  }
+  return Response.json({ audiences }, { headers })
 }
 
 function methodNotAllowed(allow: string): Response {

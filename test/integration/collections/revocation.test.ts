@@ -157,7 +157,8 @@ describe('a sign-in that expires', () => {
     ])
     // What was there is not asked for again: streams go on from where they were.
     const snapshots = page.asked.filter(({ searchParams }) => searchParams.get('offset') === '-1')
-    expect(snapshots).toHaveLength(4)
+    // Sessions have two streams: those of the user and of the tenant.
+    expect(snapshots).toHaveLength(5)
     await eventually(() => {
       for (const each of page.collections)
         expect(page.db.status(each).get()).toMatchObject({ connection: 'live', lastError: null })

@@ -104,7 +104,8 @@ export function createHandDrivenShapes(): HandDrivenShapes {
     },
     fetch: async (input, init) => {
       const url = new URL(String(input))
-      if (url.pathname.endsWith('/_live')) return new Response(null, { status: 404 })
+      // Without a list of audiences, every shape is the principal's own.
+      if (/\/_(live|audiences)$/.test(url.pathname)) return new Response(null, { status: 404 })
       requests.push(url)
       const name = url.pathname.split('/').at(-1) ?? ''
       const own = name === 'thread-messages' ? ['threadId'] : ['sessionId', 'fromSeq']

@@ -1,0 +1,412 @@
+import { BasicIndex, createCollection, type SyncConfig } from '@tanstack/db'
+import type { SessionDbError } from '../../errors.ts'
+import { fetchAudiences } from './audience-list.ts'
+import type { Audience, AudiencesOf } from './audience-route.ts'
+import { type AudienceRow, type AudienceRows, createAudienceRows } from './audience-rows.ts'
+import { toStreamError } from './stream-error.ts'
+import { createStreamStop, noteFailure, type StreamOptions } from './stream-options.ts'
+import type { Shown } from './sync-evidence.ts'
+import { createSyncStatus, type SyncStatus, type SyncStatusChanges } from './sync-status.ts'
+import { registerStream } from './sync-stream.ts'
+import { showWhilePending } from './tanstack-versions.ts'
+import {
+  createSyncedCollection,
+  type MutableOptions,
+  type RowCollection,
+  type SyncedCollection,
+} from './synced-collection.ts'
+
+/** A collection that shows the rows of all audiences of the principal. */
+export interface AudienceUnion<Row extends AudienceRow> extends SyncedCollection<Row> {
+  readonly audiences: AudiencesOf
+  /** Requests the principal's audiences again, because its rights may have changed. */
+  refresh(): void
+}
+
+/** Options of `createAudienceUnion`. */
+export interface AudienceUnionOptions {
+  readonly collectionId: string
+  readonly shape: string
+  readonly mutable: MutableOptions
+  readonly holdMs?: number
+}
+
+type SyncFunctions = Parameters<SyncConfig<Record<string, unknown>>['sync']>[0]
+
+/** One sync of the union, from its start to its end. */
+interface Running<Row extends AudienceRow> {
+  readonly ended: AbortController
+  readonly rows: AudienceRows<Row>
+  /** The streams by audience, the widest first. */
+  streams: ReadonlyMap<Audience, SyncedCollection<Row>>
+  state: 'listing' | 'listed' | 'refused'
+  readonly params: SyncFunctions
+}
+
+/**
+ * Creates the collection of the rows that any audience of the principal shows. Each audience has its own shape,
+ * which everyone who looks through it shares, and its own stream; a row of several shows once.
+ */
+export function createAudienceUnion<Row extends AudienceRow>(
+  { collectionId, shape, mutable, holdMs }: AudienceUnionOptions,
+  options: StreamOptions,
+): AudienceUnion<Row> {
+  const status = createSyncStatus()
+  const stop = createStreamStop()
+  const watchers = new Map<string, Set<() => void>>()
+  const evidenceWaits = new Set<() => void>()
+  let running: Running<Row> | undefined
+  let end = () => {}
+
+  const isLive = () => collection.status === 'loading' || collection.status === 'ready'
+  const streamsOf = () => [...(running?.streams.values() ?? [])]
+
+  function start(given: SyncFunctions): () => void {
+    const params = showWhilePending(given)
+    const initial = options.initialRows?.take({ shape, params: {} }) as readonly Row[] | undefined
+    const rows = createAudienceRows<Row>({
+      write(changes) {
+        params.begin()
+        for (const change of changes) params.write(change as Parameters<typeof params.write>[0])
+        params.commit()
+      },
+      isShown: (id) => collection.has(id),
+      audienceCount: () => sync.streams.size,
+      onMoved(ids) {
+        for (const id of ids) for (const listener of watchers.get(id) ?? []) listener()
+      },
+      ...(holdMs === undefined ? {} : { holdMs }),
+    })
+    const ended = new AbortController()
+    const sync: Running<Row> = { ended, rows, streams: new Map(), state: 'listing', params }
+    if (initial !== undefined) {
+      rows.apply(
+        RENDERED,
+        initial.map((row) => ({ type: 'insert', row })),
+      )
+    }
+    if (options.initialRows?.isServer) {
+      params.markReady()
+      status.update({ status: 'ready' })
+      return () => status.update(ENDED)
+    }
+    running = sync
+    status.update(LOADING)
+    const stopListening = params.collection.on('status:change', (event) =>
+      status.update({ status: event.status }),
+    )
+    if (initial !== undefined) params.markReady()
+    void list(sync)
+    return () => {
+      if (ended.signal.aborted) return
+      ended.abort()
+      stopListening()
+      stop.end()
+      for (const stream of sync.streams.values()) void stream.cleanup()
+      rows.clear()
+      running = undefined
+      status.update(ENDED)
+      notifyAll()
+      for (const check of evidenceWaits) check()
+    }
+  }
+
+  /** Requests the audiences until the server lists them, and follows them. */
+  async function list(sync: Running<Row>): Promise<void> {
+    const { signal } = sync.ended
+    for (;;) {
+      try {
+        const audiences = await fetchAudiences(options, signal, (problem) => {
+          if (sync.state !== 'listed') noteFailure(shape, problem, status)
+        })
+        if (!signal.aborted) follow(sync, audiences)
+        return
+      } catch (error) {
+        // The streams report by themselves why they can't go on.
+        if (signal.aborted || sync.state === 'listed') return
+        const lastError = toStreamError(error, shape)
+        status.update({ lastError, isUpToDate: false, isStopped: true })
+        options.onError?.(lastError)
+        sync.params.markError(lastError)
+        sync.state = 'refused'
+        notifyAll()
+        if (!(await stop.untilRestart())) return
+        status.update({ lastError: null, isStopped: false })
+      }
+    }
+  }
+
+  /** Opens the streams of new audiences and closes those of others. */
+  function follow(sync: Running<Row>, audiences: readonly Audience[]): void {
+    const before = sync.streams
+    const kept = audiences.map(
+      (audience) => [audience, before.get(audience) ?? openStream(audience)] as const,
+    )
+    sync.streams = new Map(kept)
+    sync.state = 'listed'
+    for (const [audience, stream] of before) {
+      if (!sync.streams.has(audience)) close(sync, audience, stream)
+    }
+    for (const [audience, stream] of kept) {
+      if (!before.has(audience)) subscribe(sync, audience, stream)
+    }
+    for (const check of evidenceWaits) check()
+    report(sync)
+  }
+
+  function openStream(audience: Audience): SyncedCollection<Row> {
+    return createSyncedCollection<Row>(
+      {
+        collectionId:
+          audience === undefined ? `${collectionId}/all` : `${collectionId}/${audience}`,
+        shape,
+        params: audience === undefined ? {} : { audience },
+        key: ['id'],
+      },
+      { ...options, onError: (error) => reportOnce(audience, error) },
+    )
+  }
+
+  /** Calls `onError` once for an error that stops the streams of all audiences. */
+  function reportOnce(audience: Audience, error: SessionDbError): void {
+    // The principal has lost this audience.
+    if (audience !== undefined && error.code === 'forbidden') return
+    const stopped = streamsOf().filter(
+      (stream) => stream.status.get().lastError?.code === error.code,
+    )
+    if (stopped.length <= 1) options.onError?.(error)
+  }
+
+  function subscribe(sync: Running<Row>, audience: Audience, stream: SyncedCollection<Row>): void {
+    stream.status.subscribe(() => {
+      const { lastError, isUpToDate } = stream.status.get()
+      if (sync.streams.get(audience) !== stream) return
+      if (audience !== undefined && lastError?.code === 'forbidden' && !isUpToDate) {
+        sync.streams = new Map([...sync.streams].filter(([, other]) => other !== stream))
+        close(sync, audience, stream)
+        refresh()
+      }
+      report(sync)
+    })
+    stream.collection.subscribeChanges(
+      (changes) => {
+        if (sync.streams.get(audience) !== stream || sync.ended.signal.aborted) return
+        sync.rows.apply(
+          audience,
+          changes.map(({ type, key, value }) =>
+            type === 'delete' ? { type, id: String(key) } : { type, row: plainRow(value) },
+          ),
+        )
+      },
+      { includeInitialState: true },
+    )
+    stream.collection.onFirstReady(() => report(sync))
+  }
+
+  function close(sync: Running<Row>, audience: Audience, stream: SyncedCollection<Row>): void {
+    void stream.cleanup()
+    sync.rows.drop(audience)
+  }
+
+  /** Derives the union's state from its streams'. */
+  function report(sync: Running<Row>): void {
+    if (sync.ended.signal.aborted) return
+    const streams = [...sync.streams.values()]
+    const failed = streams.find((stream) => stream.collection.status === 'error')
+    if (failed === undefined) {
+      if (isComplete(sync) && collection.status !== 'ready') sync.params.markReady()
+    } else if (collection.status === 'loading') {
+      sync.params.markError(failed.status.get().lastError)
+    }
+    status.update(combined(streams.map((stream) => stream.status.get())))
+    if (!isComplete(sync)) return
+    sync.rows.drop(RENDERED)
+    notifyAll()
+  }
+
+  /** Returns true once no row can be missing because its audience is still loading. */
+  function isComplete({ state, streams }: Running<Row>): boolean {
+    const isDone = (stream: SyncedCollection<Row>) =>
+      stream.collection.status === 'ready' || stream.collection.status === 'error'
+    return state !== 'listing' && [...streams.values()].every(isDone)
+  }
+
+  function notifyAll(): void {
+    for (const listener of [...watchers.values()].flatMap((all) => [...all])) listener()
+  }
+
+  function refresh(): void {
+    if (running?.state === 'listed') void list(running)
+  }
+
+  function holders(id: string): readonly Audience[] {
+    const having = running?.rows.holders(id) ?? []
+    return [...(running?.streams.keys() ?? [])].filter((audience) => having.includes(audience))
+  }
+
+  function listen(id: string, listener: () => void): () => void {
+    const listeners = watchers.get(id) ?? new Set()
+    watchers.set(id, listeners.add(listener))
+    return () => {
+      listeners.delete(listener)
+      if (listeners.size === 0 && watchers.get(id) === listeners) watchers.delete(id)
+    }
+  }
+
+  const audiences: AudiencesOf = {
+    holders,
+    async find(id) {
+      // The views of one turn may start the union after the collections of one of its rows.
+      await Promise.resolve()
+      if (running === undefined) return undefined
+      return new Promise<Audience>((resolve) => {
+        const check = () => {
+          const known = holders(id)
+          if (known.length === 0 && running !== undefined && !isComplete(running)) return
+          unlisten()
+          resolve(known[0])
+        }
+        const unlisten = listen(id, check)
+        check()
+      })
+    },
+    watch(id, listener) {
+      const unlisten = listen(id, listener)
+      const kept = isLive() ? collection.subscribeChanges(() => {}) : undefined
+      return () => {
+        unlisten()
+        kept?.unsubscribe()
+      }
+    },
+  }
+
+  const evidence: SyncedCollection<Row>['evidence'] = {
+    get shown() {
+      return combinedEvidence(streamsOf().map((stream) => stream.evidence.shown))
+    },
+    wait(isDue, signal) {
+      const sync = running
+      if (sync === undefined) return Promise.resolve()
+      return new Promise((resolve) => {
+        const asked = new Set<SyncedCollection<Row>>()
+        const end = () => {
+          evidenceWaits.delete(askAll)
+          resolve()
+        }
+        const ask = async (stream: SyncedCollection<Row>) => {
+          asked.add(stream)
+          await stream.evidence.wait(isDue, signal)
+          if (!isDue(stream.evidence.shown)) return
+          await sync.rows.settled()
+          end()
+        }
+        const askAll = () => {
+          if (sync.ended.signal.aborted) end()
+          else for (const stream of streamsOf()) if (!asked.has(stream)) void ask(stream)
+        }
+        evidenceWaits.add(askAll)
+        signal?.addEventListener('abort', end)
+        askAll()
+      })
+    },
+  }
+
+  const { table, schema, handlers } = mutable
+  const config = {
+    id: collectionId,
+    getKey: (row: Record<string, unknown>) => String(row.id),
+    autoIndex: 'eager' as const,
+    defaultIndexType: BasicIndex,
+    ...(options.gcTime === undefined ? {} : { gcTime: options.gcTime }),
+    sync: {
+      rowUpdateMode: 'full' as const,
+      sync: (params: SyncFunctions) => {
+        end = start(params)
+        return { cleanup: end }
+      },
+    },
+    ...handlers,
+  }
+  const get = (id: string): Record<string, unknown> | undefined => collection.get(id)
+  const collection = createCollection({
+    ...config,
+    ...(schema && { schema: schema(get) }),
+  } as typeof config)
+  const union: AudienceUnion<Row> = {
+    collection: collection as unknown as RowCollection<Row>,
+    collectionId,
+    shape,
+    shapeName: shape,
+    ...(table && { table }),
+    evidence,
+    status,
+    audiences,
+    refresh,
+    isLive,
+    restart() {
+      stop.restart()
+      refresh()
+    },
+    cleanup: () => collection.cleanup(),
+    empty() {
+      const params = running?.params
+      end()
+      params?.begin()
+      params?.truncate()
+      params?.commit()
+      // As in a collection of one stream: live queries would warn if it were cleaned up.
+      return collection.subscriberCount > 0 ? Promise.resolve() : collection.cleanup()
+    },
+  }
+  registerStream(collection, union)
+  return union
+}
+
+/** Stands for the rows that the server has rendered, until the audiences have sent theirs. */
+const RENDERED = ' rendered'
+
+const LOADING = {
+  status: 'loading',
+  lastError: null,
+  isUpToDate: false,
+  isStopped: false,
+  isRestored: false,
+} as const
+
+const ENDED = {
+  status: 'cleaned-up',
+  isUpToDate: false,
+  isStopped: false,
+  handle: null,
+  offset: null,
+} as const
+
+/** Returns the row without the properties that TanStack DB adds to rows it emits. */
+function plainRow<Row extends object>(row: Row): Row {
+  const entries = Object.entries(row).filter(([name]) => !name.startsWith('$'))
+  return Object.fromEntries(entries) as Row
+}
+
+/** Returns the status of streams together; handle and offset are those of the widest audience. */
+function combined(streams: readonly SyncStatus[]): SyncStatusChanges {
+  const times = streams.map(({ lastSyncedAt }) => lastSyncedAt?.getTime() ?? 0)
+  const oldest = Math.min(...times)
+  return {
+    isRestored: streams.some(({ isRestored }) => isRestored),
+    isUpToDate: streams.length > 0 && streams.every(({ isUpToDate }) => isUpToDate),
+    isStopped: streams.some(({ connection }) => connection === 'stopped'),
+    lastError: streams.find(({ lastError }) => lastError !== null)?.lastError ?? null,
+    lastSyncedAt: streams.length > 0 && oldest > 0 ? new Date(oldest) : null,
+    handle: streams[0]?.handle ?? null,
+    offset: streams[0]?.offset ?? null,
+  }
+}
+
+/** Returns what any of the streams has shown. */
+function combinedEvidence(all: readonly Shown[]): Shown {
+  return {
+    txids: new Map(all.flatMap(({ txids }) => [...txids])),
+    versions: new Map(all.flatMap(({ versions }) => [...versions])),
+    snapshot: all.find(({ snapshot }) => snapshot !== undefined)?.snapshot,
+  }
+}
