@@ -1,4 +1,5 @@
 import { PRINCIPAL_HEADER } from '../../live/protocol.ts'
+import { AUDIENCES_NAME } from '../../shapes/shape-url.ts'
 import { unauthenticated } from '../../writes/errors.ts'
 import type { PersistStream } from '../sync/stream-options.ts'
 import { foldLog, joinLog } from './fold-log.ts'
@@ -41,7 +42,7 @@ export function createPersistence(options: PersistenceOptions): Persistence {
   }
   let clearings = 0
 
-  const persist: PersistStream = ({ source, collection, status, send }) => {
+  const wrapStream = ({ source, collection, status, send }: Parameters<PersistStream>[0]) => {
     if (!collections.includes(collection)) return send
     const shape = JSON.stringify([source.shape, Object.entries(source.params).sort()])
     const columns = Object.values(source.columns ?? {}).map((column) => column.name)
@@ -118,7 +119,7 @@ export function createPersistence(options: PersistenceOptions): Persistence {
       await (await storage())?.replace(shape, log, { ...last, from: START, body, schema })
     }
 
-    return async (input, init) => {
+    const wrapped: typeof fetch = async (input, init) => {
       const { searchParams } = new URL(String(input))
       const from = offsetOf(searchParams, init)
       if (from === undefined) return send(input, init)
@@ -152,6 +153,35 @@ export function createPersistence(options: PersistenceOptions): Persistence {
       }
       return response
     }
+    return wrapped
+  }
+
+  const audiences: PersistStream['audiences'] = {
+    async read() {
+      const log = await withinTime((async () => (await storage())?.read(AUDIENCES_NAME))())
+      const kept = log?.at(-1)
+      return kept && (JSON.parse(kept.body) as string[])
+    },
+    write(list) {
+      if (!collections.includes('sessions')) return
+      const before = clearings
+      void storage().then(
+        async (opened) => {
+          if (before !== clearings) return
+          await opened?.add(AUDIENCES_NAME, {
+            handle: AUDIENCES_NAME,
+            from: START,
+            to: START,
+            body: JSON.stringify(list),
+            schema: '{}',
+            principal: null,
+            isUpToDate: true,
+            storedAt: new Date(),
+          })
+        },
+        () => undefined,
+      )
+    },
   }
 
   return registerPersistence(
@@ -161,7 +191,7 @@ export function createPersistence(options: PersistenceOptions): Persistence {
         await (await storage())?.clear()
       },
     },
-    persist,
+    Object.assign(wrapStream, { audiences }),
   )
 }
 

@@ -8,13 +8,13 @@ import { createStreamStop, noteFailure, type StreamOptions } from './stream-opti
 import type { Shown } from './sync-evidence.ts'
 import { createSyncStatus, type SyncStatus, type SyncStatusChanges } from './sync-status.ts'
 import { registerStream } from './sync-stream.ts'
-import { showWhilePending } from './tanstack-versions.ts'
 import {
   createSyncedCollection,
   type MutableOptions,
   type RowCollection,
   type SyncedCollection,
 } from './synced-collection.ts'
+import { showWhilePending } from './tanstack-versions.ts'
 
 /** A collection that shows the rows of all audiences of the principal. */
 export interface AudienceUnion<Row extends AudienceRow> extends SyncedCollection<Row> {
@@ -51,6 +51,7 @@ export function createAudienceUnion<Row extends AudienceRow>(
   { collectionId, shape, mutable, holdMs }: AudienceUnionOptions,
   options: StreamOptions,
 ): AudienceUnion<Row> {
+  const all = { collectionId, shape, params: {}, key: ['id'] }
   const status = createSyncStatus()
   const stop = createStreamStop()
   const watchers = new Map<string, Set<() => void>>()
@@ -63,7 +64,7 @@ export function createAudienceUnion<Row extends AudienceRow>(
 
   function start(given: SyncFunctions): () => void {
     const params = showWhilePending(given)
-    const initial = options.initialRows?.take({ shape, params: {} }) as readonly Row[] | undefined
+    const initial = options.initialRows?.take(all) as readonly Row[] | undefined
     const rows = createAudienceRows<Row>({
       write(changes) {
         params.begin()
@@ -114,12 +115,23 @@ export function createAudienceUnion<Row extends AudienceRow>(
   /** Requests the audiences until the server lists them, and follows them. */
   async function list(sync: Running<Row>): Promise<void> {
     const { signal } = sync.ended
+    if (sync.state === 'listing') {
+      // Those of the last page, whose rows are on this device, until the server lists them.
+      const kept = await options.persist?.audiences.read()
+      if (kept !== undefined && sync.state === 'listing' && !signal.aborted) follow(sync, kept)
+    }
     for (;;) {
       try {
         const audiences = await fetchAudiences(options, signal, (problem) => {
-          if (sync.state !== 'listed') noteFailure(shape, problem, status)
+          if (sync.state === 'listed') return
+          noteFailure(shape, problem, status)
+          // The device may have rows of a server that doesn't list audiences.
+          if (options.persist !== undefined) follow(sync, [undefined])
         })
-        if (!signal.aborted) follow(sync, audiences)
+        if (signal.aborted) return
+        const named = audiences.filter((audience) => audience !== undefined)
+        if (named.length > 0) options.persist?.audiences.write(named)
+        follow(sync, audiences)
         return
       } catch (error) {
         // The streams report by themselves why they can't go on.
@@ -155,16 +167,14 @@ export function createAudienceUnion<Row extends AudienceRow>(
   }
 
   function openStream(audience: Audience): SyncedCollection<Row> {
-    return createSyncedCollection<Row>(
-      {
-        collectionId:
-          audience === undefined ? `${collectionId}/all` : `${collectionId}/${audience}`,
-        shape,
-        params: audience === undefined ? {} : { audience },
-        key: ['id'],
-      },
-      { ...options, onError: (error) => reportOnce(audience, error) },
-    )
+    const one =
+      audience === undefined
+        ? all
+        : { ...all, collectionId: `${collectionId}/${audience}`, params: { audience } }
+    return createSyncedCollection<Row>(one, {
+      ...options,
+      onError: (error) => reportOnce(audience, error),
+    })
   }
 
   /** Calls `onError` once for an error that stops the streams of all audiences. */
@@ -218,10 +228,9 @@ export function createAudienceUnion<Row extends AudienceRow>(
     } else if (collection.status === 'loading') {
       sync.params.markError(failed.status.get().lastError)
     }
+    if (isComplete(sync)) sync.rows.drop(RENDERED)
     status.update(combined(streams.map((stream) => stream.status.get())))
-    if (!isComplete(sync)) return
-    sync.rows.drop(RENDERED)
-    notifyAll()
+    if (isComplete(sync)) notifyAll()
   }
 
   /** Returns true once no row can be missing because its audience is still loading. */
@@ -370,7 +379,6 @@ const LOADING = {
   lastError: null,
   isUpToDate: false,
   isStopped: false,
-  isRestored: false,
 } as const
 
 const ENDED = {
@@ -392,7 +400,6 @@ function combined(streams: readonly SyncStatus[]): SyncStatusChanges {
   const times = streams.map(({ lastSyncedAt }) => lastSyncedAt?.getTime() ?? 0)
   const oldest = Math.min(...times)
   return {
-    isRestored: streams.some(({ isRestored }) => isRestored),
     isUpToDate: streams.length > 0 && streams.every(({ isUpToDate }) => isUpToDate),
     isStopped: streams.some(({ connection }) => connection === 'stopped'),
     lastError: streams.find(({ lastError }) => lastError !== null)?.lastError ?? null,

@@ -34,15 +34,23 @@ export interface InitialRows {
   take(source: ShapeSource): readonly object[] | undefined
 }
 
-/** Returns the fetch of a stream that starts with the rows on this device. */
-export type PersistStream = (stream: {
-  readonly source: ShapeSource
-  /** The table whose rows it holds, or the name of the app's own shape. */
-  readonly collection: string
-  readonly status: WritableSyncStatus
-  /** Fetches from the server. */
-  readonly send: typeof fetch
-}) => typeof fetch
+/** Keeps the rows of streams on this device. */
+export interface PersistStream {
+  /** Returns the fetch of a stream that starts with the rows on this device. */
+  (stream: {
+    readonly source: ShapeSource
+    /** The table whose rows it holds, or the name of the app's own shape. */
+    readonly collection: string
+    readonly status: WritableSyncStatus
+    /** Fetches from the server. */
+    readonly send: typeof fetch
+  }): typeof fetch
+  /** The audiences of the user, which tell a page without network whose rows to show. */
+  readonly audiences: {
+    read(): Promise<readonly string[] | undefined>
+    write(audiences: readonly string[]): void
+  }
+}
 
 /** The shape that a collection holds. */
 export interface ShapeSource {

@@ -82,6 +82,7 @@ describe('status', () => {
   test('rejects a relative URL outside a page with what to do', async () => {
     const db = createSessionCollections({
       electricUrl: '/api/shapes',
+      ssr: false,
       writeAdapter: () => Promise.reject(new Error('not used')),
     })
     await expect(db.sessions.preload()).rejects.toThrow(/Use an absolute URL/)
