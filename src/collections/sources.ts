@@ -113,8 +113,8 @@ const TABLES = {
 } as const satisfies Partial<Record<keyof typeof sessionShapes, CollectionName>>
 
 /** Messages grow while they stream, and new ones go to the end of their thread. */
-const overlayMessages: CreateSyncOverlay = (params, options) =>
-  overlayStreams(trackTails(params), options)
+const overlayMessages: CreateSyncOverlay = (params, options, source) =>
+  overlayStreams(trackTails(params), options, source)
 
 /** The parameters of a shape of what is below a session. */
 type SessionParams = Readonly<Record<string, string>> & { readonly sessionId: string }

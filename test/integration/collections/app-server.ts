@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createShapeServer } from '../../../src/dev/shape-server/index.ts'
+import { shareLiveRequests } from '../../../src/live/server/share-live-requests.ts'
 import type { Principal } from '../../../src/schema/index.ts'
 import {
   createSessionStore,
@@ -18,6 +19,10 @@ export interface AppServer {
   readonly databaseUrl: string
   /** Returns the principal that signs in as `tenant/user`. */
   principal(user: string): Principal
+  /** Sets the groups of `tenant/user` from now on. */
+  setGroups(user: string, groups: readonly string[]): void
+  /** Requests of the proxy to the engine, oldest first. */
+  readonly engineRequests: URL[]
   /** Ends a sign-in, such as `tenant/user;token`: requests with it get 401 from now on. */
   expire(signIn: string): void
   /** Accepts the sign-in again. */
@@ -51,14 +56,23 @@ export async function startAppServer(ownDatabaseUrl?: string): Promise<AppServer
   const store = createSessionStore({ database: databaseUrl })
   const principal = createPrincipals(randomUUID())
   const expired = new Set<string>()
+  const groupsOf = new Map<string, readonly string[]>()
+  const engineRequests: URL[] = []
   const authenticate = (request: Request) => {
     const signIn = request.headers.get(USER_HEADER)
     if (signIn === null || !signIn.includes('/') || expired.has(signIn)) return null
-    return principal(signIn.split(';')[0] ?? '')
+    const [user = ''] = signIn.split(';')
+    const groups = groupsOf.get(user)
+    return { ...principal(user), ...(groups && { groups }) }
   }
+  const shared = shareLiveRequests((input, init) => fetch(input, init))
   const serveShape = createShapeProxy({
     electricUrl,
     authenticate,
+    fetchClient: (input, init) => {
+      engineRequests.push(new URL(String(input)))
+      return shared(input, init)
+    },
     ...(secret === undefined ? {} : { secret }),
   })
   const serveWrite = createWriteHandler({
@@ -75,6 +89,8 @@ export async function startAppServer(ownDatabaseUrl?: string): Promise<AppServer
     url: server.url,
     databaseUrl,
     principal,
+    setGroups: (user, groups) => groupsOf.set(user, groups),
+    engineRequests,
     expire: (signIn) => expired.add(signIn),
     renew: (signIn) => expired.delete(signIn),
     sql: (statement, values) => query(databaseUrl, statement, values),
