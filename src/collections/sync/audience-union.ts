@@ -349,6 +349,7 @@ export function createAudienceUnion<Row extends AudienceRow>(
     ...(table && { table }),
     evidence,
     status,
+    rows: () => collection.size,
     audiences,
     refresh,
     isLive,
