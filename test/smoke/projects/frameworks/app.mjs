@@ -2,7 +2,19 @@ import assert from 'node:assert/strict'
 import { GlobalRegistrator } from '@happy-dom/global-registrator'
 
 // A live list in a page of happy-dom, where `navigator.locks` is null.
-const own = { Response, Request, Headers, fetch, AbortController, AbortSignal }
+// Node's own timers, because TanStack DB expects them to have `unref` where they are objects.
+const own = {
+  Response,
+  Request,
+  Headers,
+  fetch,
+  AbortController,
+  AbortSignal,
+  setTimeout,
+  clearTimeout,
+  setInterval,
+  clearInterval,
+}
 GlobalRegistrator.register({ url: 'http://app.test/' })
 Object.assign(globalThis, own)
 assert.equal(navigator.locks ?? null, null)
