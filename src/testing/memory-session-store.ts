@@ -42,7 +42,7 @@ export function createMemorySessionStore<P extends Principal = Principal>(
     return { ...parts, principal }
   }
   const store: SessionStore<P> & WithLegacyRows = {
-    [LEGACY_ROWS]: (principal) => createMemoryLegacyRows(contextOf(principal)),
+    [LEGACY_ROWS]: (principal) => createMemoryLegacyRows({ ...parts, principal }),
     write: async (principal, batch, { messageRoles } = {}) =>
       writeInMemory({ ...contextOf(principal), messageRoles }, batch),
     async readMessage(principal, id) {

@@ -7,9 +7,10 @@ import { temporaryDirectories } from '../support/directories.ts'
 import { readGuide } from '../support/guide.ts'
 import { packTarball } from '../support/package-tarball.ts'
 import { runInDirectories } from '../support/run-in-directories.ts'
+import { moveOrigin } from './origin.ts'
 
 const usage = `Usage: npm run smoke -- [project …] [--node 22,24,26]
-Installs the packed package into empty projects (esm, cjs, bare, vite, cutover, react, newest, vue, svelte, solid, start) and uses each entry.`
+Installs the packed package into empty projects (esm, cjs, bare, vite, cutover, react, newest, vue, svelte, solid, start, origin) and uses each entry.`
 
 const projects = join(import.meta.dirname, 'projects')
 const guide = join(import.meta.dirname, '../../docs/getting-started.md')
@@ -65,6 +66,7 @@ const installs: Readonly<Record<string, readonly string[]>> = {
   cutover: [...required, ...optional, 'vite', 'typescript', '@types/node', '@types/pg'],
   start: [],
   ...Object.fromEntries(Object.entries(frameworks).map(([name, own]) => [name, [...page, ...own]])),
+  origin: [],
 }
 
 /** Runs a project on one version of Node. */
@@ -88,6 +90,7 @@ const uses: Readonly<Record<string, (project: Project) => Promise<void>>> = {
     await run(directory, node, ['node_modules/vite/bin/vite.js', 'build'])
     await run(directory, node, ['app.mjs'])
   },
+  origin: ({ directory, node, tarball }) => moveOrigin({ directory, node, tarball }),
 }
 
 /** Builds the page of a framework and opens it in happy-dom. */
@@ -104,13 +107,16 @@ interface Project {
   readonly directory: string
   /** Path of the `node` program of the version under test. */
   readonly node: string
+  readonly tarball: string
 }
 
 const directories = temporaryDirectories()
 await runInDirectories(directories, { usage, help: values.help }, main)
 
 async function main(): Promise<void> {
-  const names = positionals.length > 0 ? positionals : Object.keys(uses)
+  // The move of an app needs Chromium and minutes: it runs when named, and in `npm run test:deep`.
+  const others = Object.keys(uses).filter((name) => name !== 'origin')
+  const names = positionals.length > 0 ? positionals : others
   const root = await directories.create()
   const tarball = await packTarball(root)
   await cp(join(projects, 'shared'), join(root, 'shared'), { recursive: true })
@@ -121,12 +127,14 @@ async function main(): Promise<void> {
     if (use === undefined) throw new Error(`There is no project "${name}". ${usage}`)
     const directory = join(root, name)
     await install(name, directory, tarball)
-    for (const [version, node] of nodes) {
-      failures += await report(`${name.padEnd(5)} Node ${version}`, use({ directory, node }))
+    // The move changes the app's directory.
+    for (const [version, node] of name === 'origin' ? nodes.slice(-1) : nodes) {
+      const project = { directory, node, tarball }
+      failures += await report(`${name.padEnd(5)} Node ${version}`, use(project))
     }
     const node = nodes.at(-1)?.[1] ?? process.execPath
-    if (existsSync(join(directory, 'tsconfig.json'))) {
-      failures += await report(`${name.padEnd(5)} types`, checkTypes({ directory, node }))
+    if (name !== 'origin' && existsSync(join(directory, 'tsconfig.json'))) {
+      failures += await report(`${name.padEnd(5)} types`, checkTypes({ directory, node, tarball }))
     }
   }
   if (failures > 0) process.exitCode = 1
@@ -181,6 +189,7 @@ async function installNodes(
 }
 
 async function install(name: string, directory: string, tarball: string): Promise<void> {
+  if (name === 'origin') return void (await mkdir(directory, { recursive: true }))
   await cp(join(projects, name in frameworks ? 'frameworks' : name), directory, { recursive: true })
   if (name === 'start') return await installGuide(directory, tarball)
   const chosen = name === 'newest' ? { ...versions, ...newest } : versions

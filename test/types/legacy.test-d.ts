@@ -17,8 +17,9 @@ import {
   type SessionStore,
   type UploadsReport,
 } from '@org/session-db/server'
-import { legacySnapshotGuard } from '@org/session-db/vite'
+import { debugPackage, legacySnapshotGuard } from '@org/session-db/vite'
 import type { Pool } from 'pg'
+import { defineConfig } from 'vite'
 import { describe, expectTypeOf, test } from 'vitest'
 
 declare const database: Pool
@@ -63,6 +64,7 @@ test('exportData and restoreExport', () => {
 describe('createLegacyStores', () => {
   test('returns the old records', () => {
     const stores = createLegacyStores({ store, principal: ann })
+    expectTypeOf(createLegacyStores({ store, principal: async () => ann })).toEqualTypeOf(stores)
     expectTypeOf(createLegacyStores).returns.toHaveProperty('listChatThreads')
     expectTypeOf(stores.listChatThreads('s1')).resolves.toEqualTypeOf<LegacyThreadRecord[]>()
     expectTypeOf(stores.appendChatMessage).returns.resolves.toEqualTypeOf<LegacyMessageRecord>()
@@ -110,6 +112,13 @@ test('guardLegacyFiles', () => {
   expectTypeOf(guardLegacyFiles({ refuse: true })).toEqualTypeOf<() => void>()
   // @ts-expect-error no such option
   guardLegacyFiles({ throw: true })
+})
+
+test('debugPackage', () => {
+  expectTypeOf(debugPackage()).toHaveProperty('config')
+  defineConfig({ plugins: [debugPackage()] })
+  // @ts-expect-error it has no options
+  debugPackage({ alias: 'debug' })
 })
 
 test('legacySnapshotGuard', () => {

@@ -50,7 +50,10 @@ export function doctorCommand(): Command {
     .option('--shapes <file>', 'module that exports the app’s shapes, as `shapes` or default')
     .option('--electric-metrics-url <url>', 'Electric’s Prometheus metrics')
     .option('--prometheus-url <url>', 'the Prometheus that scrapes them')
-    .option('--directory <dir>', 'the app’s directory (default: the working directory)')
+    .option(
+      '--directory <dir>',
+      'the app’s directory, whose packages are checked (default: the working directory)',
+    )
     .option('--strict', 'fail on warnings too')
     .option('--json', 'print one JSON line: [{ check, level, message, fix? }]')
     .addHelpText(
@@ -62,9 +65,9 @@ export function doctorCommand(): Command {
 
 async function run(options: CommandOptions, command: Command): Promise<void> {
   const { databaseUrl, proxyUrl, header, table, shapes, strict, json, ...rest } = options
-  if (!databaseUrl && !rest.electricUrl && !proxyUrl && !shapes) {
+  if (!databaseUrl && !rest.electricUrl && !proxyUrl && !shapes && !rest.directory) {
     return command.error(
-      'nothing to check: set DATABASE_URL and ELECTRIC_URL, or pass --proxy-url or --shapes; `session-db dev` prints both variables',
+      'nothing to check: set DATABASE_URL and ELECTRIC_URL, or pass --proxy-url, --shapes or --directory; `session-db dev` prints both variables',
     )
   }
   const { runDoctor } = await import('../../ops/index.ts')

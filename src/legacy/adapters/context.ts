@@ -5,11 +5,17 @@ import type { WriteResult } from '../../writes/result.ts'
 import type { FixedSessions, SessionIds } from '../fixed-sessions.ts'
 import type { LegacyRows } from './legacy-rows.ts'
 
+/** The caller of a request, or none. */
+type Caller = Principal | null | undefined
+
 export interface LegacyStoresOptions {
   /** The app's store, or in tests one from `createMemorySessionStore`. */
   readonly store: SessionStore
-  /** The caller: create the stores for each request. */
-  readonly principal: Principal
+  /**
+   * The caller, or a function that returns it and is called by each of the functions, such as
+   * `() => principalOf(getRequest())`. With it, an app creates the stores once, in a module. Without a caller they throw `unauthenticated`.
+   */
+  readonly principal: Principal | (() => Caller | Promise<Caller>)
   /** How session ids in the app's code are translated, such as `{ 'session-default': 'user' }`. */
   readonly fixedSessions?: FixedSessions
   /**
@@ -23,6 +29,7 @@ export interface LegacyStoresOptions {
 
 /** The options, and what the stores have in common. */
 export interface LegacyContext extends LegacyStoresOptions {
+  readonly principal: Principal
   readonly rows: LegacyRows
   readonly ids: SessionIds
   write(...mutations: JsonObject[]): Promise<WriteResult>

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { SessionDbError } from '../../errors.ts'
 import type { JsonObject } from '../../schema/fields.ts'
+import type { Principal } from '../../schema/principal.ts'
 import { createSessionIds } from '../fixed-sessions.ts'
 import type { LegacyContext, LegacyStoresOptions } from './context.ts'
 import { LEGACY_ROWS, type WithLegacyRows } from './legacy-rows.ts'
@@ -16,6 +18,7 @@ import { createUploadStore } from './upload-store.ts'
  * rule. All functions are asynchronous, and safe when requests or several instances call them concurrently.
  * Over `createMemorySessionStore` they work in tests without a database.
  *
+ * @param options the store, and the caller of the functions
  * @typeParam R the app's own record types, where they differ from `LegacyRecords`
  * @example
  * const { listChatThreads, appendChatMessage } = createLegacyStores({ store, principal })
@@ -23,13 +26,28 @@ import { createUploadStore } from './upload-store.ts'
 export function createLegacyStores<R extends { [Name in keyof LegacyRecords]?: object } = object>(
   options: LegacyStoresOptions,
 ) {
-  const { store, principal } = options
+  const { principal } = options
+  if (typeof principal !== 'function') return createStoresFor<R>(options, principal)
+  const names = Object.keys(createStoresFor<R>(options, { tenantId: '', userId: '' }))
+  const call = async (name: string, args: readonly unknown[]) => {
+    const caller = await principal()
+    if (!caller) throw new SessionDbError('unauthenticated', 'Sign in, then try again.')
+    return Reflect.get(createStoresFor<R>(options, caller), name)(...args)
+  }
+  return Object.fromEntries(
+    names.map((name) => [name, (...args: unknown[]) => call(name, args)]),
+  ) as unknown as ReturnType<typeof createStoresFor<R>>
+}
+
+/** Creates the functions for one caller. It does no work before they are called. */
+function createStoresFor<R>(options: LegacyStoresOptions, principal: Principal) {
+  const { store } = options
   const ids = createSessionIds(options.fixedSessions ?? {}, principal.userId)
   const write = (...mutations: JsonObject[]) =>
     store.write(principal, { id: randomUUID(), mutations })
   const createRows = (store as Partial<WithLegacyRows>)[LEGACY_ROWS]
   const rows = createRows?.(principal) ?? createSqlRows(store, principal)
-  const context: LegacyContext = { ...options, rows, ids, write }
+  const context: LegacyContext = { ...options, principal, rows, ids, write }
   const { activeThreadId, ...threads } = createThreadStore<R>(context)
   return {
     ...threads,

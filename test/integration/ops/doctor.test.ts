@@ -388,6 +388,34 @@ test('finds two copies of @tanstack/db and accepts one', async () => {
   })
 })
 
+test('names packages of an app that do not fit, before and after they are installed', async () => {
+  const directory = await directories.create()
+  const declare = (dependencies: Record<string, string>) =>
+    writeFile(join(directory, 'package.json'), JSON.stringify({ dependencies }))
+  await declare({
+    '@tanstack/db': '^0.5.15',
+    '@tanstack/query-db-collection': '^1.0.10',
+    '@tanstack/react-start': '1.140.0',
+    nitro: '3.0.1-alpha.1',
+  })
+  await writeFile(join(directory, 'vite.config.ts'), 'export default { plugins: [nitro()] }')
+  expect(await find('tanstack-versions', { directory })).toMatchObject({
+    level: 'error',
+    message: expect.stringContaining('@tanstack/db ^0.5.15, @tanstack/query-db-collection ^1.0.10'),
+    fix: expect.stringContaining('@tanstack/db@0.9.2 @tanstack/query-db-collection@1.2.15'),
+  })
+  expect(await find('start-validator', { directory })).toMatchObject({
+    message: expect.stringContaining('.inputValidator()'),
+  })
+  expect(await find('nitro-debug', { directory })).toMatchObject({ level: 'warning' })
+
+  await declare({ '@tanstack/db': '0.9.2', '@tanstack/react-start': '1.169.5', nitro: '^3.0.0' })
+  await writeFile(join(directory, 'vite.config.ts'), 'export default { plugins: [debugPackage()] }')
+  expect(await find('tanstack-versions', { directory })).toMatchObject({ level: 'ok' })
+  expect(await find('start-validator', { directory })).toBeUndefined()
+  expect(await find('nitro-debug', { directory })).toMatchObject({ level: 'ok' })
+})
+
 test('finds clock skew', async () => {
   const database = await servers[0]?.start().then(({ create }) => create())
   const options = { database: database?.url, ...database?.names }

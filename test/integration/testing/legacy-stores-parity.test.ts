@@ -136,6 +136,16 @@ const scenarios: Record<string, Scenario> = {
       await call('list', () => listChatThreads('session-default'))
     }
   },
+  async 'stores of a module, for the caller of each request'({ store, call }) {
+    let caller: Principal | undefined = ada
+    const stores = createLegacyStores({ store, principal: async () => caller })
+    await call('ada', () => stores.appendChatMessage({ ...place, role: 'user', content: 'Hi' }))
+    await call('ada', () => stores.listChatMessages(place.sessionId, 'session'))
+    caller = bob
+    await call('bob', async () => (await stores.getChatMessagesCollection()).toArray)
+    caller = undefined
+    await call('no one', () => stores.listChatThreads(place.sessionId))
+  },
   async 'first use by concurrent requests'({ as, call }) {
     const found = await Promise.all(
       Array.from({ length: 6 }, () => as(ada).getActiveChatThread('s-race', 'session')),

@@ -1,0 +1,24 @@
+import { resolve } from 'node:path'
+import { createFileRoute } from '@tanstack/react-router'
+import {
+  ensureSessionUploadForFile,
+  getSessionUploadContent,
+  listSessionUploadRecords,
+  refreshSessionUploadFromSource,
+} from '../../lib/session-uploads.server'
+
+// Refreshes the upload of a log from its file, as the session list does while it is open.
+export const Route = createFileRoute('/api/watch')({
+  server: {
+    handlers: {
+      GET: () => {
+        const absolutePath = resolve('logs/run.jsonl')
+        const file = { relativePath: 'run.jsonl', absolutePath, source: 'external' } as const
+        const { id } = ensureSessionUploadForFile(file)
+        const upload = refreshSessionUploadFromSource(id)
+        const content = getSessionUploadContent(id)
+        return Response.json({ upload, content, count: listSessionUploadRecords().length })
+      },
+    },
+  },
+})
