@@ -21,8 +21,6 @@ export interface AppServer {
   principal(user: string): Principal
   /** Sets the groups of `tenant/user` from now on. */
   setGroups(user: string, groups: readonly string[]): void
-  /** Requests of the proxy to the engine, oldest first. */
-  readonly engineRequests: URL[]
   /** Ends a sign-in, such as `tenant/user;token`: requests with it get 401 from now on. */
   expire(signIn: string): void
   /** Accepts the sign-in again. */
@@ -57,7 +55,6 @@ export async function startAppServer(ownDatabaseUrl?: string): Promise<AppServer
   const principal = createPrincipals(randomUUID())
   const expired = new Set<string>()
   const groupsOf = new Map<string, readonly string[]>()
-  const engineRequests: URL[] = []
   const authenticate = (request: Request) => {
     const signIn = request.headers.get(USER_HEADER)
     if (signIn === null || !signIn.includes('/') || expired.has(signIn)) return null
@@ -65,14 +62,10 @@ export async function startAppServer(ownDatabaseUrl?: string): Promise<AppServer
     const groups = groupsOf.get(user)
     return { ...principal(user), ...(groups && { groups }) }
   }
-  const shared = shareLiveRequests((input, init) => fetch(input, init))
   const serveShape = createShapeProxy({
     electricUrl,
     authenticate,
-    fetchClient: (input, init) => {
-      engineRequests.push(new URL(String(input)))
-      return shared(input, init)
-    },
+    fetchClient: shareLiveRequests((input, init) => fetch(input, init)),
     ...(secret === undefined ? {} : { secret }),
   })
   const serveWrite = createWriteHandler({
@@ -90,7 +83,6 @@ export async function startAppServer(ownDatabaseUrl?: string): Promise<AppServer
     databaseUrl,
     principal,
     setGroups: (user, groups) => groupsOf.set(user, groups),
-    engineRequests,
     expire: (signIn) => expired.add(signIn),
     renew: (signIn) => expired.delete(signIn),
     sql: (statement, values) => query(databaseUrl, statement, values),

@@ -13,9 +13,8 @@ beforeAll(async () => {
 })
 afterAll(() => app.close())
 
-/** A private session of ada's with one message, in a tenant of its own. */
-async function createPrivate() {
-  const tenant = crypto.randomUUID()
+/** A private session of ada's with one message, in a tenant of its own unless one is given. */
+async function createPrivate(tenant: string = crypto.randomUUID()) {
   const ada = openAs(app, `${tenant}/ada`)
   const { id: sessionId, committed } = ada.actions.createSession({ title: 'S' })
   await committed
@@ -158,4 +157,25 @@ test('150 principals who look at one session use one shape per collection', asyn
     ),
   )
   expect([...handles.values()].map(({ size }) => size)).toEqual([1, 1, 1, 1])
+})
+
+test('a change of one session answers no live request of another', async () => {
+  const { tenant, sessionId, share, say } = await createPrivate()
+  await share('tenant')
+  const other = await createPrivate(tenant)
+  const { db, asked } = openRecording(`${tenant}/bob`)
+  const { contents } = await watch(db, sessionId)
+  const polls = () =>
+    asked.filter(
+      ({ pathname, searchParams }) =>
+        pathname.endsWith('/session-messages') && searchParams.get('live') === 'true',
+    ).length
+  await eventually(() => expect(polls()).toBe(1))
+  const grant = await other.share('tenant')
+  await other.say('Elsewhere')
+  await other.unshare(grant)
+  await say('Second')
+  await eventually(() => expect(contents()).toEqual(['First', 'Second']))
+  // The log is in the order of commits: had the other session answered a request, another one would have followed.
+  await eventually(() => expect(polls()).toBe(2))
 })
