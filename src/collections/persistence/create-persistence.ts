@@ -40,6 +40,8 @@ export function createPersistence(options: PersistenceOptions): Persistence {
     opened ??= openLogStorage(name, identity, version).catch(() => undefined)
     return opened
   }
+  // Opened before the first stream asks for its rows; a server that renders a page has none.
+  if (globalThis.indexedDB !== undefined) void storage()
   let clearings = 0
 
   const wrapStream = ({ source, collection, status, send }: Parameters<PersistStream>[0]) => {

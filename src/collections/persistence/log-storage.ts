@@ -76,11 +76,16 @@ export async function openLogStorage(
     blocking: (_current, _blocked, event) => (event.target as IDBDatabase | null)?.close(),
   })
   const ofShape = (shape: string) => below(user, tenant, shape)
-  await deleteForeign(database, user)
+  let cleaning: Promise<void> | undefined
+  /** After the first read, which it would delay: IndexedDB runs a read after an earlier write. */
+  const cleanUp = () => {
+    cleaning ??= deleteForeign(database, user).catch(() => undefined)
+  }
 
   return {
     async read(shape) {
       const stored = await database.getAll('chunks', ofShape(shape))
+      cleanUp()
       const chunks = stored.filter((chunk) => chunk.version === version)
       const starts = chunks.filter(({ from }) => from === START)
       const newest = starts.sort((one, other) => Number(other.storedAt) - Number(one.storedAt))[0]
@@ -103,7 +108,10 @@ export async function openLogStorage(
       await transaction.done
     },
     delete: (shape) => database.delete('chunks', ofShape(shape)),
-    clear: () => database.clear('chunks'),
+    async clear() {
+      cleanUp()
+      await database.clear('chunks')
+    },
   }
 }
 
