@@ -76,10 +76,12 @@ export async function openLogStorage(
     blocking: (_current, _blocked, event) => (event.target as IDBDatabase | null)?.close(),
   })
   const ofShape = (shape: string) => below(user, tenant, shape)
-  let cleaning: Promise<void> | undefined
+  let isClean = false
   /** After the first read, which it would delay: IndexedDB runs a read after an earlier write. */
   const cleanUp = () => {
-    cleaning ??= deleteForeign(database, user).catch(() => undefined)
+    if (isClean) return
+    isClean = true
+    deleteForeign(database, user).catch(() => undefined)
   }
 
   return {
