@@ -22,6 +22,8 @@ Memory per waiting client is measured while other clients stay connected, in pro
 client that waits at the same position of a shape as others takes 16 kB, nearly all of it in Node's HTTP server, because
 one request to the engine serves all of them. A client that waits at its own position takes 26 kB, 6 of them for the
 connection to the engine.`,
+  reload:
+    'Time to the first rows after a reload in a real browser, with the rows of the last visit on the device, against reading them from the server.',
   scroll:
     'Frame times of the example app in a real browser while a session of 100,000 events is scrolled, fast from end to end and slowly with every event loaded, against scrolling an empty page.',
   'shape-clients':

@@ -1,10 +1,8 @@
 import { useParams } from '@tanstack/react-router'
-import { type ReactNode, useSyncExternalStore } from 'react'
+import type { ReactNode } from 'react'
 import { cn } from '#/lib/cn'
 import { Logo } from './logo'
 import { Skeleton } from './screens'
-
-const never = () => () => {}
 
 interface AppFrameProps {
   header: ReactNode
@@ -17,14 +15,8 @@ interface AppFrameProps {
  */
 export function AppFrame({ header, list, children }: AppFrameProps) {
   const { sessionId } = useParams({ strict: false })
-  const isLive = useSyncExternalStore(
-    never,
-    () => true,
-    () => false,
-  )
   return (
-    // The HTML of the server takes no clicks until the page is live: they would be lost.
-    <div className="flex h-dvh flex-col" inert={!isLive}>
+    <div className="flex h-dvh flex-col">
       <a
         href="#main"
         className="sr-only rounded-md bg-accent px-3 py-2 text-sm text-accent-foreground focus:not-sr-only focus:absolute focus:top-2 focus:left-2 focus:z-70"

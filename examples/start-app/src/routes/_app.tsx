@@ -8,8 +8,9 @@ import { RemovalsProvider } from '#/components/undo'
 import { parseListSearch } from '#/lib/session-search'
 import { newestSessions } from '#/server/rows.functions'
 
-// The server checks the sign-in and renders the layout with the newest sessions.
+// The server checks the sign-in, renders the layout, and sends the newest sessions with the HTML.
 export const Route = createFileRoute('/_app')({
+  ssr: 'data-only',
   validateSearch: parseListSearch,
   // The list's filters stay while sessions are opened.
   search: { middlewares: [retainSearchParams(['q', 'format', 'repo', 'status'])] },
