@@ -353,6 +353,7 @@ export function createAudienceUnion<Row extends AudienceRow>(
     audiences,
     refresh,
     isLive,
+    rows: () => collection.size,
     restart() {
       stop.restart()
       refresh()

@@ -5,7 +5,6 @@ import {
   type FoldState,
   foldDelta,
   folded,
-  type PartEdit,
   type StreamedContent,
   startFold,
   streamEpoch,
@@ -20,6 +19,7 @@ import {
   streamFetch,
   streamParams,
 } from './stream-options.ts'
+import { createTextPace, type DeltaPiece, type StreamedDelta } from './text-pace.ts'
 
 /** The functions through which a stream writes into its collection. */
 export type SyncParams = Parameters<SyncConfig<Record<string, unknown>>['sync']>[0]
@@ -49,9 +49,10 @@ export const overlayStreams: CreateSyncOverlay = (params, options, source) => {
   }))
   const streams = new Map<string, DeltaStream>()
   let isOpen = false
-  let waiting: StreamedDelta[] = []
+  let waiting: DeltaPiece[] = []
+  const pace = createTextPace((pieces) => show(pieces))
 
-  function show(deltas: readonly StreamedDelta[]): void {
+  function show(deltas: readonly DeltaPiece[]): void {
     // While the messages' own transaction is open, a write would become part of it.
     if (isOpen) {
       waiting = [...waiting, ...deltas]
@@ -62,6 +63,11 @@ export const overlayStreams: CreateSyncOverlay = (params, options, source) => {
     params.begin()
     for (const row of changed) params.write({ type: 'update', value: { ...row } })
     params.commit()
+  }
+
+  function receive(deltas: readonly StreamedDelta[]): void {
+    rows.keep(deltas)
+    pace.add(deltas)
   }
 
   /** Opens the delta streams that are needed and closes the others. */
@@ -80,7 +86,7 @@ export const overlayStreams: CreateSyncOverlay = (params, options, source) => {
     if (needed.size === 0) rows.forgetDeltas()
     for (const [key, place] of needed) {
       if (!streams.has(key))
-        streams.set(key, openDeltaStream({ params: place, route: source.route }, options, show))
+        streams.set(key, openDeltaStream({ params: place, route: source.route }, options, receive))
     }
   }
 
@@ -118,19 +124,13 @@ export const overlayStreams: CreateSyncOverlay = (params, options, source) => {
       },
     },
     stop() {
+      pace.stop()
       for (const stream of streams.values()) stream.close()
       streams.clear()
       rows.clear()
       rows.forgetDeltas()
     },
   }
-}
-
-interface StreamedDelta {
-  readonly messageId: string
-  readonly seq: number
-  readonly delta: string
-  readonly part: PartEdit | null
 }
 
 interface DeltaStream {
@@ -197,7 +197,7 @@ interface StreamedRow {
   /** Number of the next delta. */
   readonly next: number
   /** Deltas that arrived before the ones they follow. */
-  readonly early: ReadonlyMap<number, StreamedDelta>
+  readonly early: ReadonlyMap<number, DeltaPiece>
 }
 
 type RowValue = Partial<ChatMessage> & { readonly id: string }
@@ -250,14 +250,17 @@ function createStreamedRows(rowOf: (id: string) => Partial<ChatMessage>) {
     remove: (id: string) => void rows.delete(id),
     /** Forgets the rows, which the shape will send again. */
     clear: () => rows.clear(),
+    /** Keeps deltas, which belong to their message from now on. */
+    keep: (deltas: readonly StreamedDelta[]) => deltas.forEach(keep),
     /** Takes deltas and returns the messages that grew. */
-    grow(deltas: readonly StreamedDelta[]): GrownRow[] {
+    grow(deltas: readonly DeltaPiece[]): GrownRow[] {
       const touched = new Map<string, StreamedRow>()
       for (const delta of deltas) {
-        keep(delta)
         const row = rows.get(delta.messageId)
         if (row === undefined) continue
-        const next = grown(row, delta)
+        // A piece of a delta that is not the next one: the kept deltas have the whole text.
+        const isEarlyPiece = delta.hasMore !== undefined && delta.seq > row.next
+        const next = isEarlyPiece ? begin(row.base) : grown(row, delta)
         rows.set(delta.messageId, next)
         touched.set(delta.messageId, next)
       }
@@ -275,8 +278,9 @@ function isSameStream(one: ChatMessage, other: ChatMessage): boolean {
   )
 }
 
-function grown(row: StreamedRow, delta: StreamedDelta): StreamedRow {
+function grown(row: StreamedRow, delta: DeltaPiece): StreamedRow {
   if (delta.seq < row.next) return row
+  if (delta.hasMore && delta.seq === row.next) return { ...row, grown: foldDelta(row.grown, delta) }
   const early = new Map(row.early).set(delta.seq, delta)
   let [{ next, grown: content }, following] = [row, early.get(row.next)]
   while (following !== undefined) {

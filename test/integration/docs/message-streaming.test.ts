@@ -55,6 +55,20 @@ describe('docs/message-streaming.md', () => {
       status: 'complete',
     })
 
+    const asked = await streamMessage(store, principal, { threadId, role: 'assistant' })
+    const answerId = asked.id
+    asked.append('It is ')
+    await asked.flush()
+    const stopped = await resumeMessage(store, principal, answerId)
+    await stopped.fail({ code: 'aborted', message: 'Stopped.' })
+    asked.append('noon.')
+    await expect(asked.flush()).rejects.toMatchObject({ code: 'conflict' })
+    expect(await store.readMessage(principal, answerId)).toMatchObject({
+      content: 'It is ',
+      status: 'error',
+      metadata: { stream: { error: { code: 'aborted', message: 'Stopped.' } } },
+    })
+
     const lost = await streamMessage(store, principal, { threadId, role: 'assistant' })
     lost.append('Half of ')
     await lost.flush()
