@@ -353,7 +353,6 @@ export function createAudienceUnion<Row extends AudienceRow>(
     audiences,
     refresh,
     isLive,
-    rows: () => collection.size,
     restart() {
       stop.restart()
       refresh()
