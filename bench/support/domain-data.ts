@@ -1,4 +1,5 @@
 import type { Client } from 'pg'
+import type { Principal } from '../../src/schema/index.ts'
 import { migrate } from '../../src/server/migrations/migrate.ts'
 import { sessionShapes } from '../../src/shapes/index.ts'
 import { isRefusal, resolveShape } from '../../src/shapes/resolve-shape.ts'
@@ -37,13 +38,24 @@ export async function addMessage(database: Client, n: number): Promise<void> {
 
 /** The session's messages, as the proxy requests them from the engine for a user who may see them. */
 export function sessionMessagesQuery(): ShapeQuery {
-  const resolved = resolveShape(sessionShapes, 'session-messages', { sessionId }, principal)
+  return shapeQuery('session-messages', { sessionId }, principal)
+}
+
+/** One of the library's shapes, as the proxy requests it from the engine for a principal. */
+export function shapeQuery(
+  name: keyof typeof sessionShapes,
+  params: Readonly<Record<string, string>>,
+  of: Principal,
+): ShapeQuery {
+  const resolved = resolveShape(sessionShapes, name, params, of)
   if (isRefusal(resolved)) throw new Error(resolved.message)
-  const params = resolved.params.map((value, i) => [`params[${i + 1}]`, value])
+  const values = resolved.params.map((value, i) => [`params[${i + 1}]`, value])
+  const { ELECTRIC_SECRET: secret } = process.env
   return {
     table: resolved.table,
     columns: resolved.columns.join(','),
     where: resolved.where,
-    ...Object.fromEntries(params),
+    ...Object.fromEntries(values),
+    ...(secret && { secret }),
   }
 }

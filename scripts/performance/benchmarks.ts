@@ -1,5 +1,7 @@
 /** The question each benchmark answers, printed above its table. */
 export const BENCHMARKS: Readonly<Record<string, string>> = {
+  audience:
+    'A session with 150 viewers: opening it, a message, another session being shared meanwhile, revoking and sharing again, against a shape without access conditions. Also the list of 5,000 sessions for 100 users. Embedded shape server; `ELECTRIC_URL` and `DATABASE_URL` point it at a real engine.',
   import:
     'Imports a large legacy snapshot, with all checks and a report for each record, against a bare `COPY` of the same rows.',
   'import-memory': 'Peak memory of an import, against that of an import of a tenth of the size.',
