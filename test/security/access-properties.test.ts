@@ -136,39 +136,44 @@ async function principalOf(tenants: readonly [string, string], who: Member): Pro
 }
 
 /** 0 for nothing, 1 viewer, 2 member, 3 editor, 4 owner; from owners and grants alone. */
-async function ranksOf({ tenantId, userId, groups = [] }: Principal): Promise<Map<string, number>> {
+async function ranksOf(
+  { tenantId, userId }: Principal,
+  grantees: readonly string[],
+): Promise<Map<string, number>> {
   const rows = await fixture.rows<{ id: string; rank: number }>(
-    `SELECT s.id, CASE WHEN s.owner_id = $2 THEN 4 ELSE coalesce(max(
+    `SELECT s.id, CASE WHEN s.owner_id = $2 AND 'user:' || $2 = ANY ($3) THEN 4 ELSE coalesce(max(
        array_position(ARRAY['viewer', 'member', 'editor'], g.role)), 0) END AS rank
      FROM sessions s LEFT JOIN session_grants g
        ON g.tenant_id = s.tenant_id AND g.session_id = s.id AND g.grantee = ANY ($3)
      WHERE s.tenant_id = $1 GROUP BY s.id, s.owner_id`,
-    [tenantId, userId, ['tenant', `user:${userId}`, ...groups]],
+    [tenantId, userId, grantees],
   )
   return new Map(rows.map(({ id, rank }) => [id, rank]))
 }
 
 interface Asked {
   readonly name: string
+  /** The name of its rows in the result. Default: that of the shape. */
+  readonly as?: string
   readonly params: Readonly<Record<string, string>>
 }
 
 /** Runs the conditions of shapes, and returns the ids of each one's rows. */
 async function select(who: Principal, asked: readonly Asked[]): Promise<Map<string, string[]>> {
   const values: string[] = []
-  const parts = asked.map(({ name, params }) => {
+  const parts = asked.map(({ name, as = name, params }) => {
     const resolved = resolveShape(sessionShapes, name, params, who)
     if (isRefusal(resolved)) throw new Error(resolved.message)
     const key = name === 'session-deltas' ? 'message_id' : 'id'
     const where = resolved.where.replaceAll(/\$(\d+)/g, (_, n) => `$${values.length + Number(n)}`)
     values.push(...resolved.params)
-    return `SELECT '${name}' AS name, ${key} AS id FROM ${resolved.table} WHERE ${where}`
+    return `SELECT '${as}' AS name, ${key} AS id FROM ${resolved.table} WHERE ${where}`
   })
   const rows = await fixture.rows<{ name: string; id: string }>(
     `${parts.join(' UNION ALL ')} ORDER BY 1, 2`,
     values,
   )
-  const ids = new Map(asked.map(({ name }) => [name, [] as string[]]))
+  const ids = new Map(asked.map(({ name, as = name }) => [as, [] as string[]]))
   for (const { name, id } of rows) ids.get(name)?.push(id)
   return ids
 }
@@ -217,12 +222,20 @@ function update(id: string, changes: object): MutationInput {
   return { collection: 'sessions', type: 'update', id, changes, expectedVersion: 999 }
 }
 
-const pair = fc.record({ who: member, session, writes: fc.subarray([...WRITES], { maxLength: 3 }) })
+const pair = fc.record({
+  who: member,
+  session,
+  writes: fc.subarray([...WRITES], { maxLength: 3 }),
+  through: fc.nat(),
+})
 const world = fc.record({
   owners: fc.array(user, { minLength: SESSIONS, maxLength: SESSIONS }),
   moves: fc.array(move, { maxLength: 15 }),
   pairs: fc.array(pair, { minLength: PAIRS, maxLength: PAIRS }),
 })
+
+/** Everything that a principal may look through. */
+const granteesOf = ({ userId, groups = [] }: Principal) => ['tenant', ...groups, `user:${userId}`]
 
 const codeOf = (result: Promise<unknown>) =>
   result.then(
@@ -231,12 +244,26 @@ const codeOf = (result: Promise<unknown>) =>
   )
 
 /** Returns everything that a principal gets of a session, and its sessions. */
-async function observe(who: Principal, id: string, writes: readonly Write[]): Promise<object> {
+async function observe(
+  who: Principal,
+  id: string,
+  audience: string,
+  writes: readonly Write[],
+): Promise<object> {
   const { store } = fixture
+  const children = Object.entries(CHILDREN).map(([name, paramsOf]) => ({
+    name,
+    params: paramsOf(id)[0],
+  }))
+  const asked: Asked[] = [{ name: 'sessions', params: {} }, ...children]
   const shapes = select(who, [
-    { name: 'sessions', params: {} },
     { name: 'session-grants', params: { sessionId: id } },
-    ...Object.entries(CHILDREN).map(([name, paramsOf]) => ({ name, params: paramsOf(id)[0] })),
+    ...asked,
+    ...asked.map(({ name, params }) => ({
+      name,
+      as: `${name} through one audience`,
+      params: { ...params, audience },
+    })),
   ])
   const search = store.searchEvents(who, { query: 'needle', sessionId: id })
   const outline = store.outlineTimeline(who, { sessionId: id })
@@ -258,30 +285,37 @@ async function observe(who: Principal, id: string, writes: readonly Write[]): Pr
   }
 }
 
+function shapesOf(id: string, ranks: ReadonlyMap<string, number>, suffix: string): object {
+  const children = Object.entries(CHILDREN).map(([name, paramsOf]) => {
+    const [, row] = paramsOf(id)
+    return [`${name}${suffix}`, (ranks.get(id) ?? 0) > 0 ? [row] : []]
+  })
+  const sessions = [...ranks].flatMap(([other, given]) => (given > 0 ? [other] : [])).sort()
+  return { [`sessions${suffix}`]: sessions, ...Object.fromEntries(children) }
+}
+
 /** Returns the same from the principal's ranks. */
 async function expected(
   who: Principal,
   id: string,
   ranks: ReadonlyMap<string, number>,
+  audience: string,
   writes: readonly Write[],
 ): Promise<object> {
   const rank = ranks.get(id) ?? 0
+  const through = await ranksOf(who, [audience])
   const sees = rank > 0
   const grants = await fixture.rows<{ id: string; grantee: string }>(
     'SELECT id, grantee FROM session_grants WHERE tenant_id = $1 AND session_id = $2 ORDER BY id',
     [who.tenantId, id],
   )
-  const own = ['tenant', `user:${who.userId}`, ...(who.groups ?? [])]
+  const own = granteesOf(who)
   const listed = grants.filter((grant) => rank >= 3 || own.includes(grant.grantee))
-  const children = Object.entries(CHILDREN).map(([name, paramsOf]) => {
-    const [, row] = paramsOf(id)
-    return [name, sees ? [row] : []]
-  })
   return {
     shapes: {
-      sessions: [...ranks].flatMap(([other, given]) => (given > 0 ? [other] : [])).sort(),
       'session-grants': listed.map((grant) => grant.id),
-      ...Object.fromEntries(children),
+      ...shapesOf(id, ranks, ''),
+      ...shapesOf(id, through, ' through one audience'),
     },
     search: sees ? [`e-${id}`] : [],
     outline: sees ? 1 : 0,
@@ -301,13 +335,21 @@ test('everyone gets what owners and grants give them, and nothing else', async (
       if (moves.length > 0)
         await fixture.pool.query(moves.map((each) => sqlOf(tenants[0], each)).join(';'))
       await Promise.all(
-        pairs.map(async ({ who, session, writes }) => {
+        pairs.map(async ({ who, session, writes, through }) => {
           const principal = await principalOf(tenants, who)
-          const ranks = await ranksOf(principal)
+          const ranks = await ranksOf(principal, granteesOf(principal))
           const id = `s${session}`
-          expect(await observe(principal, id, writes)).toEqual(
-            await expected(principal, id, ranks, writes),
+          const own = granteesOf(principal)
+          const audience = own[through % own.length] ?? ''
+          expect(await observe(principal, id, audience, writes)).toEqual(
+            await expected(principal, id, ranks, audience, writes),
           )
+          const others = [...TEAMS, ...USERS.map((name) => `user:${name}`)]
+          for (const other of others.filter((name) => !own.includes(name))) {
+            const params = { sessionId: id, audience: other }
+            const asked = resolveShape(sessionShapes, 'session-messages', params, principal)
+            expect(asked).toMatchObject({ reason: 'forbidden' })
+          }
         }),
       )
     }),
