@@ -102,7 +102,7 @@ describe('@org/session-db/testing', () => {
   })
 
   test('createMemorySessionStore', () => {
-    expectTypeOf(createMemorySessionStore(mock)).toEqualTypeOf<SessionStore>()
+    expectTypeOf(createMemorySessionStore(mock).write).toEqualTypeOf<SessionStore['write']>()
     createLegacyStores({
       store: createMemorySessionStore(mock),
       principal: { tenantId: 'acme', userId: 'ann' },

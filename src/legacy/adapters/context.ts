@@ -5,12 +5,15 @@ import type { WriteResult } from '../../writes/result.ts'
 import type { FixedSessions, SessionIds } from '../fixed-sessions.ts'
 import type { LegacyRows } from './legacy-rows.ts'
 
+/** The methods of a store that the functions use: the types of two entries differ in others. */
+type LegacyStore = Pick<SessionStore, 'write' | 'createSession' | 'uploadContent' | 'openContent'>
+
 /** The caller of a request, or none. */
 type Caller = Principal | null | undefined
 
 export interface LegacyStoresOptions {
   /** The app's store, or in tests one from `createMemorySessionStore`. */
-  readonly store: SessionStore
+  readonly store: LegacyStore
   /**
    * The caller, or a function that returns it and is called by each of the functions, such as
    * `() => principalOf(getRequest())`. With it, an app creates the stores once, in a module. Without a caller they throw `unauthenticated`.

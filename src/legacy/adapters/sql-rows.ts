@@ -3,7 +3,6 @@ import { type RawBuilder, sql } from 'kysely'
 import { SessionDbError } from '../../errors.ts'
 import type { Principal } from '../../schema/principal.ts'
 import { inCopyTransaction } from '../../server/connections.ts'
-import type { SessionStore } from '../../server/store/index.ts'
 import { partsOf } from '../../server/store/store-parts.ts'
 import { deriveContent } from '../../server/uploads/derivation/derive-session.ts'
 import { createRedaction, type RedactionCounts, redactStream } from '../../server/uploads/redact.ts'
@@ -25,7 +24,7 @@ import type { LegacyThreadRecord } from './records.ts'
 type Condition = RawBuilder<unknown>
 
 /** The rows of the drop-in functions in Postgres, read with the store's connections and access rule. */
-export function createSqlRows(store: SessionStore, principal: Principal): LegacyRows {
+export function createSqlRows(store: object, principal: Principal): LegacyRows {
   const { pool, policy, preparer, contents, parsers, redact } = partsOf(store)
   const { tenantId, userId } = principal
   const isVisible = () =>
