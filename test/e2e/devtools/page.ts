@@ -14,7 +14,6 @@ const db = createSessionCollections({
   identity,
   outbox: createOutbox({ identity }),
 })
-for (const collection of [db.sessions, db.session('s1').threads]) {
-  collection.subscribeChanges(() => {}, { includeInitialState: true })
-}
+db.sessions.subscribeChanges(() => {}, { includeInitialState: true })
+db.session('s1').threads.subscribeChanges(() => {}, { includeInitialState: true })
 Object.assign(window, { unmount: mountDevtools(db) })
