@@ -2,6 +2,8 @@
 export const BENCHMARKS: Readonly<Record<string, string>> = {
   audience:
     'A session with 150 viewers: opening it, a message, another session being shared meanwhile, revoking and sharing again, against a shape without access conditions. Also the list of 5,000 sessions for 100 users. Embedded shape server; `ELECTRIC_URL` and `DATABASE_URL` point it at a real engine.',
+  client:
+    'Time and memory of the collections in a browser, against plain TanStack DB collections of the same rows.',
   import:
     'Imports a large legacy snapshot, with all checks and a report for each record, against a bare `COPY` of the same rows.',
   'import-memory': 'Peak memory of an import, against that of an import of a tenth of the size.',
@@ -28,6 +30,8 @@ connection to the engine.`,
     'Time to the first rows after a reload in a real browser, with the rows of the last visit on the device, against reading them from the server.',
   scroll:
     'Frame times of the example app in a real browser while a session of 100,000 events is scrolled, fast from end to end and slowly with every event loaded, against scrolling an empty page.',
+  search:
+    'Searches the events of a tenant, against a sequential scan with `ILIKE` and a plain `tsvector` index.',
   'shape-clients':
     'A thousand live clients of the embedded shape server, against a server that only holds requests and answers them from the replication stream.',
   'shape-live':
