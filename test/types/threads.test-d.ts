@@ -1,4 +1,3 @@
-import { expectTypeOf, test } from 'vitest'
 import {
   branchEnd,
   type ChatMessage,
@@ -9,14 +8,15 @@ import {
   type ThreadWindow,
   type ThreadWindowState,
   threadPath,
-} from '../../src/index.ts'
+} from '@org/session-db'
 import type {
   ForkedThread,
   SessionList,
   SessionStore,
   ThreadList,
   ThreadPage,
-} from '../../src/server.ts'
+} from '@org/session-db/server'
+import { expectTypeOf, test } from 'vitest'
 
 declare const messages: ChatMessage[]
 declare const message: ChatMessage
