@@ -348,14 +348,19 @@ function matches<P extends Principal>(
     if (request.sessionId !== undefined) lexemes.push(`'${quote(`\u0003${request.sessionId}`)}'`)
     const words = groups.map((group) => `(${tsqueryOf(group)})`).join(' | ')
     const query = `${lexemes.join(' & ')} & (${words})`
+    // Materialized, so that the limit doesn't tempt the planner to compute documents until enough match.
     return sql`
-      SELECT ${columns} FROM ${table}
+      SELECT ${columns} FROM (
+        WITH found AS MATERIALIZED (
+          SELECT ${sql.ref(alias)}.* FROM ${table}
+          WHERE ${sql.join(scope, sql` AND `)} AND ${document} @@ ${query}::tsquery
+        ) SELECT * FROM found
+      ) AS ${sql.ref(alias)}
       JOIN sessions AS session ON ${session} AND session.id = ${row('session_id')}
-      WHERE ${sql.join([...scope, see], sql` AND `)} AND ${document} @@ ${query}::tsquery
-        AND (${sql.join(
-          groups.map((group) => exact(group, text, isCut, needsCheck)),
-          sql` OR `,
-        )})
+      WHERE ${see} AND (${sql.join(
+        groups.map((group) => exact(group, text, isCut, needsCheck)),
+        sql` OR `,
+      )})
       LIMIT ${MOST_RANKED + 1}`
   }
   const found = groups.map((group) => exact(group, text, sql`false`, () => true))
