@@ -247,7 +247,7 @@ describe('when the database is unreachable', () => {
     const unreachable = createSessionStore({ database: 'postgresql://u:p@127.0.0.1:1/none' })
     const write = unreachable.write(ada, { id: 'b', mutations: [insertSession('x')] })
     const upload = unreachable.createSession(ada, { id: 'x', title: 'x' })
-    for (const refused of [await refusalOf(write), await refusalOf(upload)]) {
+    for (const refused of await Promise.all([refusalOf(write), refusalOf(upload)])) {
       expect(refused.code).toBe('unavailable')
       expect(refused.message).not.toContain('127.0.0.1')
     }

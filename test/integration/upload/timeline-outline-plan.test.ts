@@ -1,4 +1,4 @@
-import type { Pool, QueryConfig } from 'pg'
+import type { Pool, PoolClient, QueryConfig } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createSessionStore } from '../../../src/server/store/index.ts'
 import { ada, insertSession, type StoreFixture, startStore } from '../server/store-fixture.ts'
@@ -11,7 +11,8 @@ let pool: Pool
 
 beforeAll(async () => {
   fixture = await startStore({ requestLimits: false })
-  pool = createTestPool(fixture.url)
+  // With a limit of its own, the store sends its statements as they are.
+  pool = createTestPool(fixture.url, { statement_timeout: 60_000 })
   // Of a table that is nothing but this session, reading all is best.
   const sessions = ['a', 'b', 'long', 'z']
   await fixture.write(ada, ...sessions.map((id) => insertSession(id)))
@@ -45,22 +46,27 @@ interface PlanNode {
 /** The statement that the store sends, as Postgres carries it out. */
 async function planOf(work: (store: ReturnType<typeof createSessionStore>) => Promise<unknown>) {
   const sent: QueryConfig[] = []
-  const recording = new Proxy(pool, {
-    get(target, name) {
-      if (name === 'query') {
-        return (query: QueryConfig) => {
-          sent.push(query)
-          return target.query(query)
-        }
-      }
-      const value = Reflect.get(target, name)
-      return typeof value === 'function' ? value.bind(target) : value
-    },
-  })
+  const recordQueries = (client: PoolClient) =>
+    withMethod(client, 'query', (query: QueryConfig) => {
+      sent.push(query)
+      return client.query(query)
+    })
+  const recording = withMethod(pool, 'connect', async () => recordQueries(await pool.connect()))
   await work(createSessionStore({ database: recording }))
   const { text, values } = sent.find((query) => query.text.includes('timeline_events')) ?? {}
   const { rows } = await pool.query(`EXPLAIN (ANALYZE, FORMAT JSON) ${text}`, values)
   return nodesOf(rows[0]['QUERY PLAN'][0].Plan)
+}
+
+/** The object with one method replaced. */
+function withMethod<Target extends object>(target: Target, name: string, method: unknown): Target {
+  return new Proxy(target, {
+    get(_, property) {
+      if (property === name) return method
+      const value: unknown = Reflect.get(target, property)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
 }
 
 function nodesOf(node: PlanNode): PlanNode[] {
