@@ -26,7 +26,7 @@ test(
   async () => {
     const seen = await hunt(world, world.proxy(), CASES)
     expect(seen.whole).toBeGreaterThan(CASES / 10)
-    expect(seen.rows).toBeGreaterThan(CASES / 5)
+    expect(seen.rows).toBeGreaterThan(CASES / 8)
     expect(seen.subsets).toBeGreaterThan(CASES / 200)
     expect(seen.refused).toBeGreaterThan(CASES / 10)
   },
