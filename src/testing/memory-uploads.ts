@@ -99,12 +99,14 @@ export async function setContent(
       if (session !== undefined) transaction.update('sessions', session, values)
     })
   const events: DerivedEvent[] = []
+  const moreWords = new Map<number, string>()
   try {
     const refusal = refusalOf(bytes)
     if (refusal !== undefined) throw new LogError(refusal)
     const timeline = deriveTimeline(once(bytes), { batchEvents: Number.MAX_SAFE_INTEGER })
     for await (const batch of timeline) {
       events.push(...batch.events)
+      for (const [seq, words] of batch.moreWords) moreWords.set(seq, words)
       for (const { seq, ...set } of batch.amendments) {
         const index = events.findIndex((event) => event.seq === seq)
         const event = events[index]
@@ -112,13 +114,16 @@ export async function setContent(
       }
     }
     const content = await sha256Of(bytes)
-    const ids = new Map<number, string>()
-    for (const { seq } of events) ids.set(seq, await eventId(sessionId, seq))
+    const idOf = await eventIds(sessionId)
     uploads.set(key, { step: 'done', totalBytes: bytes.length, bytes })
     database.transaction((transaction) => {
       const session = transaction.tables.sessions.get(key)
       if (session === undefined) return
-      replaceEvents(transaction, session, events, ids)
+      const stored = events.map((event) => ({
+        ...event,
+        moreWords: moreWords.get(event.seq) ?? '',
+      }))
+      replaceEvents(transaction, session, stored, idOf)
       transaction.update('sessions', session, {
         ...changes,
         ...readyColumns({ ...session, ...changes }, timeline.summary),
@@ -157,12 +162,15 @@ function readyColumns(session: Session, summary: TimelineSummary): Partial<Sessi
   }
 }
 
-/** Replaces the derived events. Those of the app keep their places. */
+/**
+ * Replaces the derived events. Those of the app keep their places, and so do derived events that a user has
+ * changed, which the new derivation leaves out. Twin of server/uploads/derivation/events.ts.
+ */
 function replaceEvents(
   transaction: Transaction,
   session: Session,
-  events: readonly DerivedEvent[],
-  ids: ReadonlyMap<number, string>,
+  events: readonly (DerivedEvent & { readonly moreWords: string })[],
+  idOf: (seq: number) => string,
 ): void {
   const { tenantId, id: sessionId } = session
   const old = childrenOf<'timelineEvents'>(transaction.tables.timelineEvents, session)
@@ -170,17 +178,18 @@ function replaceEvents(
     if (event.derivedBy !== null) transaction.delete('timelineEvents', event)
   }
   const own = old.filter(({ derivedBy }) => derivedBy === null)
-  const taken = new Set(own.map(({ seq }) => seq))
+  const taken = new Set(own.filter(({ id, seq }) => id !== idOf(seq)).map(({ seq }) => seq))
+  const kept = new Set(own.map(({ id }) => id))
   const places = new Map<number, number>()
   let next = 0
   for (const { parentSeq, ...event } of events) {
     while (taken.has(next)) next += 1
     places.set(event.seq, next)
-    const parent = parentSeq === null ? undefined : ids.get(places.get(parentSeq) ?? parentSeq)
-    const id = ids.get(next) ?? `${sessionId}:${next}`
-    const rest = { moreWords: null, derivedBy: DERIVED_BY, createdAt: transaction.now }
-    const row = { ...event, ...rest, tenantId, sessionId, id, seq: next, parentId: parent ?? null }
-    transaction.insert('timelineEvents', row as Rows['timelineEvents'])
+    const id = idOf(next)
+    const parentId = parentSeq === null ? null : idOf(places.get(parentSeq) ?? parentSeq)
+    const rest = { derivedBy: DERIVED_BY, createdAt: transaction.now }
+    const row = { ...event, ...rest, tenantId, sessionId, id, seq: next, parentId }
+    if (!kept.has(id)) transaction.insert('timelineEvents', row as Rows['timelineEvents'])
     next += 1
   }
 }
@@ -300,10 +309,12 @@ function checkSize(bytes: number): void {
   throw new SessionDbError('too_large', message, { details: { limitBytes: MAX_BYTES } })
 }
 
-async function eventId(sessionId: string, seq: number): Promise<string> {
-  const id = `${sessionId}:${seq}`
-  if (id.length <= MAX_ID_LENGTH) return id
-  return `${await sha256Of(new TextEncoder().encode(sessionId))}:${seq}`
+async function eventIds(sessionId: string): Promise<(seq: number) => string> {
+  const hash = await sha256Of(new TextEncoder().encode(sessionId))
+  return (seq) => {
+    const id = `${sessionId}:${seq}`
+    return id.length <= MAX_ID_LENGTH ? id : `${hash}:${seq}`
+  }
 }
 
 /** SHA-256 in hex. */

@@ -270,8 +270,15 @@ function update(
   if (collection === 'timelineEvents' && !differs(collection, old, { ...old, ...changes })) {
     return { collection, type, id, version: null, unchanged: true }
   }
-  const row = transaction.update(collection, old, changes)
+  const row = transaction.update(collection, old, { ...changes, ...ownedBy(collection, changes) })
   return { collection, type, id, version: 'version' in row ? row.version : null }
+}
+
+/** A parser no longer replaces an event once a user has changed it. Twin of `planUpdate` in server/store. */
+function ownedBy(collection: Mutation['collection'], changes: object): object {
+  if (collection !== 'timelineEvents') return {}
+  const hasOtherWords = ['title', 'text', 'toolName'].some((property) => property in changes)
+  return { derivedBy: null, ...(hasOtherWords && { moreWords: null }) }
 }
 
 /** Timeline events have no version, so an update that changes nothing is skipped. */

@@ -7,6 +7,7 @@ import {
   foldDeltas,
   streamStateOf,
 } from '../schema/index.ts'
+import { searchWords } from '../timeline/search-words.ts'
 import type { AppRow } from './app-tables.ts'
 import { derivedAccess } from './session-access.ts'
 import {
@@ -87,7 +88,7 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
   }
 
   function insert<Name extends CollectionName>(collection: Name, given: Rows[Name]): Rows[Name] {
-    const row = withAccess(collection, given)
+    const row = withDerived(collection, given)
     if (collection === 'chatThreads') archiveOthers(row as ChatThreadRow)
     checkInsert(tables, collection, row)
     record(collection, undefined, row)
@@ -97,9 +98,16 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
     return row
   }
 
-  function withAccess<Name extends CollectionName>(collection: Name, row: Rows[Name]): Rows[Name] {
-    if (collection !== 'sessions') return row
-    return { ...row, ...derivedAccess(tables, row as Rows['sessions']) }
+  /** Sets the columns that follow from others: the access of a session, the search words of an event. */
+  function withDerived<Name extends CollectionName>(collection: Name, row: Rows[Name]): Rows[Name] {
+    if (collection === 'sessions') {
+      return { ...row, ...derivedAccess(tables, row as Rows['sessions']) }
+    }
+    if (collection !== 'timelineEvents') return row
+    const { title, toolName, text, moreWords } = row as Rows['timelineEvents']
+    if (moreWords !== null) return row
+    const words = [title, toolName, text].filter((part) => part !== null).join(' ')
+    return { ...row, moreWords: searchWords(words, words.length) }
   }
 
   /** The grant to `tenant` and the visibility of a session follow each other. */
@@ -133,7 +141,7 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
     given: Partial<Rows[Name]>,
   ): Rows[Name] {
     const changed = { ...old, ...given, ...folded(collection, old, given) }
-    const row = touched(old, withAccess(collection, changed))
+    const row = touched(old, withDerived(collection, changed))
     if (collection === 'chatThreads' && (old as ChatThreadRow).status !== 'active') {
       archiveOthers(row as ChatThreadRow)
     }

@@ -270,6 +270,32 @@ const scenarios: Record<string, Scenario> = {
     await call('list', () => stores.listSessionUploadRecords())
     await call('chats', () => stores.listChatMessages(saved.id, 'session'))
   },
+  async 'events that users change between derivations'({ store, as, call, events }) {
+    const stores = as(ada)
+    const { id } = await stores.saveSessionUpload('a.jsonl', log('First'))
+    const collection = 'timelineEvents'
+    const write = (batch: string, mutation: object) =>
+      call(batch, () =>
+        store.write(ada, { id: batch, mutations: [{ collection, ...mutation }] } as never),
+      )
+    const deriveAgain = async (text: string) => {
+      await call('replace', () => stores.replaceSessionUploadContent(id, log(text)))
+      await call('events', () => events(id))
+    }
+    const edit = (seq: number) => ({
+      type: 'update',
+      id: `${id}:${seq}`,
+      changes: { title: 'Mine' },
+    })
+    await write('edit', edit(1))
+    await deriveAgain('Second')
+    await write('edit all', edit(0))
+    await deriveAgain('Third')
+    const own = { id: 'own', sessionId: id, seq: 2, kind: 'other', title: 'getUserById' }
+    await write('insert', { type: 'insert', value: own })
+    await write('delete', { type: 'delete', id: `${id}:0` })
+    await deriveAgain('Fourth')
+  },
   async 'writes of browsers'({ store, call }) {
     const session = {
       collection: 'sessions',
@@ -318,7 +344,10 @@ describe.each([
   })
 })
 
-const EVENT = ['id', 'seq', 'kind', 'role', 'title', 'text', 'toolName', 'data'] as const
+const EVENT = [
+  ...(['id', 'seq', 'kind', 'role', 'title', 'text', 'toolName', 'callId', 'parentId'] as const),
+  ...(['fold', 'data', 'moreWords'] as const),
+]
 const SESSION = ['status', 'title', 'format', 'eventCount', 'model', 'totals', 'metadata'] as const
 
 async function eventsInPostgres(sessionId: string): Promise<unknown> {

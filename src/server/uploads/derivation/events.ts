@@ -45,19 +45,19 @@ interface EventWriter {
 
 /**
  * Opens a writer of a session's derived events in the caller's transaction. Each event gets the next
- * seq that no event of the app uses. If the session already has derived events, the new ones go to a
- * staging table first and only differences are written, so unchanged events keep their version.
+ * seq that no event of the app uses. If the session already has events, the new ones go to a staging table
+ * first and only differences are written, so unchanged events and those that a user has changed are kept.
  */
 export async function openEventWriter(
   client: ClientBase,
   target: EventsOrigin,
 ): Promise<EventWriter> {
-  const { rows } = await client.query<{ derived: boolean }>(
+  const { rows } = await client.query<{ found: boolean }>(
     `SELECT EXISTS (SELECT FROM timeline_events
-       WHERE tenant_id = $1 AND session_id = $2 AND derived_by IS NOT NULL) AS derived`,
+       WHERE tenant_id = $1 AND session_id = $2) AS found`,
     [target.tenantId, target.sessionId],
   )
-  const replaces = rows[0]?.derived === true
+  const replaces = rows[0]?.found === true
   if (replaces) await client.query(CREATE_STAGING)
   const taken = await takenPlaces(client, target)
   let seq = 0
