@@ -33,9 +33,10 @@ test('the panel shows every collection, its stream, the outbox and the leading t
   const panel = page.locator('session-db-devtools section')
   const row = (shape: string) => panel.getByRole('row').filter({ hasText: shape })
   await row('session-threads?sessionId=s1').filter({ hasText: 'live' }).waitFor()
-  await expect
-    .poll(() => row('sessions').first().textContent())
-    .toMatch(/live\s*ready, up to date\s*1/)
+  // The list is the union of one shape per audience.
+  const list = panel.getByRole('row').filter({ has: page.getByText('sessions', { exact: true }) })
+  await expect.poll(() => list.textContent()).toMatch(/live\s*ready, up to date\s*1/)
+  await row('sessions?audience=tenant').filter({ hasText: 'live' }).waitFor()
   await expect.poll(() => panel.textContent()).toContain('outbox: 0 waiting, 0 refused')
   await expect.poll(() => panel.textContent()).toMatch(/live: [12] connections, leads/)
 
@@ -48,7 +49,7 @@ test('the panel shows every collection, its stream, the outbox and the leading t
   isServing = false
   await page.reload()
   await page.getByRole('button', { name: 'session-db' }).click()
-  await expect.poll(() => row('sessions').first().textContent()).toContain('answered 503')
+  await expect.poll(() => list.textContent()).toContain('answered 503')
   await page.evaluate(() => (window as unknown as { unmount(): void }).unmount())
   expect(await page.locator('session-db-devtools').count()).toBe(0)
 })
