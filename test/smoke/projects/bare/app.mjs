@@ -15,7 +15,8 @@ const principal = authenticate()
 const executeQuery = async () => {
   throw new Error('the app’s own driver was called')
 }
-const own = createSessionStore({ database: { executeQuery, connection: () => ({}) } })
+const connection = () => ({ execute: (work) => work({ executeQuery }) })
+const own = createSessionStore({ database: { executeQuery, connection } })
 const value = { id: 's1', title: 'x' }
 const batch = { id: 'b1', mutations: [{ collection: 'sessions', type: 'insert', value }] }
 const refused = await own.write(principal, batch).catch((error) => error)
