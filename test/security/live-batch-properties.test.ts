@@ -9,13 +9,15 @@ import { createWorld, principalOf, type World } from './support/world.ts'
 
 /** A batch has about four polls, and a case about two batches. */
 const CASES = cases(100, 1_000)
+/** The rarest leak shows once in about 100 cases. */
+const ENOUGH_FOR_A_LEAK = 3_000
 const PATIENCE_MS = 1_800_000
 
 let world: World
 const proxies = new Map<string, { serve: ReturnType<World['proxy']>; places: Places }>()
 
-/** Proxies with one leak each. */
-const leaks = {
+/** Proxies whose shapes have one leak each. */
+const leakyShapes = {
   'a shape that forgets who owns a session': () =>
     world.proxy({
       shapes: {
@@ -35,6 +37,10 @@ const leaks = {
         }),
       },
     }),
+}
+
+/** Proxies of the right shapes with one leak each. */
+const leakyProxies = {
   'a sign-in that mixes up who asks at a time': () => {
     let last: ReturnType<typeof principalOf> = null
     return world.proxy({
@@ -56,17 +62,36 @@ const leaks = {
       },
     })
   },
+  'live requests of one audience that are one in all tenants': () => {
+    const asked = new Map<string, string>()
+    const send = shareLiveRequests((place, init) => fetch(asked.get(String(place)) ?? '', init))
+    return world.proxy({
+      fetchClient: (input, init) => {
+        const place = new URL(String(input))
+        const isOfOneAudience = place.searchParams.get('where')?.split('"audiences"').length === 2
+        if (!isOfOneAudience) return fetch(input, init)
+        for (const [name, value] of [...place.searchParams]) {
+          if (/^t\d$/.test(value) || /^(?:handle|offset)$/.test(name))
+            place.searchParams.delete(name)
+        }
+        asked.set(place.href, String(input))
+        return send(place, init)
+      },
+    })
+  },
 }
 
 beforeAll(async () => {
   world = await createWorld({ longPollMs: 20 })
-  const all = { honest: () => world.proxy(), ...leaks }
-  for (const [name, create] of Object.entries(all)) {
+  for (const [name, create] of Object.entries({ honest: () => world.proxy(), ...leakyShapes })) {
     const serve = create()
     proxies.set(name, { serve, places: await collectPlaces(serve) })
   }
-  await writeEverything(world)
   const { serve, places } = proxyOf('honest')
+  for (const [name, create] of Object.entries(leakyProxies)) {
+    proxies.set(name, { serve: create(), places })
+  }
+  await writeEverything(world)
   await newsEverywhere(world, serve, places)
 })
 
@@ -108,17 +133,21 @@ test(
     expect(seen.whole).toBeGreaterThan(CASES / 4)
     expect(seen.rows).toBeGreaterThan(CASES / 2)
     expect(seen.refusedPolls).toBeGreaterThan(CASES / 4)
+    expect(seen.throughAudience).toBeGreaterThan(CASES / 50)
+    expect(seen.forbidden).toBeGreaterThan(CASES / 10)
     expect(seen.refusedBatches).toBeGreaterThan(CASES / 20)
   },
   PATIENCE_MS,
 )
 
 describe('the hunt finds a planted leak', () => {
-  test.each(Object.keys(leaks))(
+  test.each(Object.keys({ ...leakyShapes, ...leakyProxies }))(
     '%s',
     async (name) => {
       const { serve, places } = proxyOf(name)
-      await expect(huntBatches(world, serve, places, 500)).rejects.toThrow(/Property failed/)
+      await expect(huntBatches(world, serve, places, ENOUGH_FOR_A_LEAK)).rejects.toThrow(
+        /Property failed/,
+      )
     },
     PATIENCE_MS,
   )

@@ -5,12 +5,12 @@ import { cases, fc } from '../support/property.ts'
 import { type AppPrincipal, appShapes } from './support/app-shapes.ts'
 import { hunt } from './support/hunt.ts'
 import { parameter, principal, shapeName, someId } from './support/requests.ts'
-import { MARKER, rules } from './support/truth.ts'
+import { grantees, MARKER, rules } from './support/truth.ts'
 import { createWorld, signedIn, type World } from './support/world.ts'
 
 const CASES = cases(500, 10_000)
 const PATIENCE_MS = 1_800_000
-/** The rarest leak shows once in 130 cases, so one hunt in 10^16 misses it. */
+/** The rarest leak shows once in about 250 cases, so one hunt in 10^8 misses it. */
 const ENOUGH_FOR_A_LEAK = 5_000
 
 let world: World
@@ -29,6 +29,9 @@ test(
     expect(seen.rows).toBeGreaterThan(CASES / 8)
     expect(seen.subsets).toBeGreaterThan(CASES / 200)
     expect(seen.refused).toBeGreaterThan(CASES / 10)
+    expect(seen.forbidden).toBeGreaterThan(CASES / 50)
+    expect(seen.throughAudience).toBeGreaterThan(CASES / 100)
+    expect(seen.lists).toBeGreaterThan(CASES / 200)
   },
   PATIENCE_MS,
 )
@@ -62,6 +65,32 @@ describe('the hunt finds a planted leak', () => {
         rows: (_principal, { sessionId }) => where.eq('session_id', sessionId),
       }),
     },
+    'children that are served through any audience': {
+      'session-timeline': { ...appShapes['session-timeline'], audiences: () => grantees },
+      'session-threads': { ...appShapes['session-threads'], audiences: () => grantees },
+      'session-messages': { ...appShapes['session-messages'], audiences: () => grantees },
+    },
+    'sessions that are served, and listed, through any audience': {
+      sessions: { ...appShapes.sessions, audiences: () => grantees },
+    },
+    'sessions that need not be shared with the audience': {
+      sessions: {
+        ...appShapes.sessions,
+        rows: (who: AppPrincipal, params: { audience?: string | undefined }) =>
+          params.audience === undefined ? appShapes.sessions.rows(who, params) : where.and(),
+      },
+    },
+    'children whose session need not be shared with the audience': {
+      'session-timeline': openToAudiences(appShapes['session-timeline']),
+      'session-threads': openToAudiences(appShapes['session-threads']),
+      'session-messages': openToAudiences(appShapes['session-messages']),
+    },
+    'an audience that shows what the principal sees through any of its own': {
+      sessions: {
+        ...appShapes.sessions,
+        rows: (who: AppPrincipal) => appShapes.sessions.rows(who, {}),
+      },
+    },
   }
 
   test.each(Object.entries(leaks))(
@@ -88,6 +117,19 @@ describe('the hunt finds a planted leak', () => {
   )
 })
 
+/** A shape of a session's rows that forgets to look at the session when it is given an audience. */
+function openToAudiences(
+  shape: (typeof appShapes)['session-timeline' | 'session-threads' | 'session-messages'],
+) {
+  return {
+    ...shape,
+    rows: (who: AppPrincipal, params: { sessionId: string; audience?: string | undefined }) =>
+      params.audience === undefined
+        ? shape.rows(who, params)
+        : where.eq('session_id', params.sessionId),
+  }
+}
+
 /** A response without the values that differ between any two shapes. */
 async function comparable(response: Response, id: string) {
   const text = (await response.text()).replaceAll(encodeURIComponent(id), '').replaceAll(id, '')
@@ -103,8 +145,14 @@ test(
   'responses for hidden rows equal those for rows that do not exist',
   async () => {
     const serve = world.proxy()
-    const ask = (who: AppPrincipal, shape: string, id: string, body: string | undefined) => {
-      const url = `http://app.test/${shape}?${parameter(shape, id)}&offset=-1`
+    const ask = (
+      who: AppPrincipal,
+      shape: string,
+      id: string,
+      audience: string | undefined,
+      body: string | undefined,
+    ) => {
+      const url = `http://app.test/${shape}?${parameter(shape, id, audience)}&offset=-1`
       const post = body === undefined ? {} : { method: 'POST', body }
       return serve(new Request(url, { headers: signedIn(who), ...post }))
     }
@@ -121,14 +169,17 @@ test(
       principal,
       shapeName,
       someId,
+      fc.constantFrom(undefined, ...grantees),
       subset,
-      async (who, shape, id, body) => {
+      async (who, shape, id, audience, body) => {
         fc.pre(rules[shape]?.param !== null)
-        fc.pre((await world.truth.rows(who, shape, id)).size === 0)
+        fc.pre((await world.truth.rows(who, shape, id, audience)).size === 0)
         const nowhere = 'z'.repeat(id.length)
         const [hidden, absent] = await Promise.all([
-          ask(who, shape, id, body).then((response) => comparable(response, id)),
-          ask(who, shape, nowhere, body).then((response) => comparable(response, nowhere)),
+          ask(who, shape, id, audience, body).then((response) => comparable(response, id)),
+          ask(who, shape, nowhere, audience, body).then((response) =>
+            comparable(response, nowhere),
+          ),
         ])
         expect(hidden).toEqual(absent)
         compared += 1

@@ -7,12 +7,12 @@ import type { AppPrincipal } from './app-shapes.ts'
 import { type BatchAttempt, batches, type Entry } from './batch-requests.ts'
 import { rowsIn } from './hunt.ts'
 import { parameter } from './requests.ts'
-import { MARKER, rules, type TextRow } from './truth.ts'
+import { granteesOf, MARKER, rules, type TextRow, takesAudience } from './truth.ts'
 import { SECRET, signedIn, type World } from './world.ts'
 
 type Serve = (request: Request) => Promise<Response>
 
-/** Places in logs from before the last writes, by principal and shape. */
+/** Places in logs from before the last writes, by principal and shape, or by tenant, audience and shape. */
 export type Places = ReadonlyMap<string, string>
 
 /** Counters, so that a hunt cannot pass without having seen anything. */
@@ -21,6 +21,10 @@ export interface BatchReport {
   rows: number
   whole: number
   refusedPolls: number
+  /** Polls that were refused for their audience. */
+  forbidden: number
+  /** Rows that were sent through an audience. */
+  throughAudience: number
   refusedBatches: number
 }
 
@@ -35,26 +39,41 @@ const ids: Readonly<Record<string, readonly string[]>> = {
   folderId: ['f0', 'f1'],
 }
 
-const placeKey = (who: AppPrincipal, shape: string, id: string) =>
-  JSON.stringify([who, shape, rules[shape]?.param ? id : ''])
+/** Everyone who looks through one audience continues from the same place. */
+const placeKey = (who: AppPrincipal, shape: string, id: string, audience?: string) => {
+  const isShared = audience !== undefined && granteesOf(who).includes(audience)
+  const looker = people.find(
+    (each) => each.tenantId === who.tenantId && granteesOf(each).includes(audience ?? ''),
+  )
+  return JSON.stringify([isShared ? looker : who, shape, rules[shape]?.param ? id : '', audience])
+}
 
-/** Requests every shape as every principal, to collect places to continue from. */
+/** Requests every shape as every principal and through every audience, to collect places to continue from. */
 export async function collectPlaces(serve: Serve): Promise<Places> {
   const places = new Map<string, string>()
   for (const who of people) {
     for (const [shape, { param }] of Object.entries(rules)) {
       for (const id of ids[param ?? ''] ?? ['']) {
-        const query = [parameter(shape, id), 'offset=-1'].filter(Boolean).join('&')
-        const url = `http://app.test/${shape}?${query}`
-        const { headers, body } = await serve(new Request(url, { headers: signedIn(who) }))
-        await body?.cancel()
-        const [handle, offset] = ['handle', 'offset'].map((name) => headers.get(`electric-${name}`))
-        places.set(placeKey(who, shape, id), `handle=${handle}&offset=${offset}`)
+        const own = takesAudience(shape) ? granteesOf(who) : []
+        for (const audience of [undefined, ...own]) {
+          const key = placeKey(who, shape, id, audience)
+          if (places.has(key)) continue
+          const query = [parameter(shape, id, audience), 'offset=-1'].filter(Boolean).join('&')
+          const url = `http://app.test/${shape}?${query}`
+          const { headers, body } = await serve(new Request(url, { headers: signedIn(who) }))
+          await body?.cancel()
+          const place = ['handle', 'offset'].map(
+            (name) => `${name}=${headers.get(`electric-${name}`)}`,
+          )
+          places.set(key, place.join('&'))
+        }
       }
     }
   }
   return places
 }
+
+type PlaceKey = readonly [AppPrincipal, string, string, string | null]
 
 /** Waits until the engine has replicated the last writes at every place. */
 export async function newsEverywhere(
@@ -62,16 +81,17 @@ export async function newsEverywhere(
   serve: Serve,
   places: Places,
 ): Promise<void> {
-  for (const [key, place] of places) {
-    const [who, shape, id] = JSON.parse(key) as [AppPrincipal, string, string]
-    if ((await truth.rows(who, shape, id)).size === 0) continue
-    const query = [parameter(shape, id), 'live=true', place].filter(Boolean).join('&')
+  const waits = [...places].map(async ([key, place]) => {
+    const [who, shape, id, audience] = JSON.parse(key) as PlaceKey
+    if ((await truth.rows(who, shape, id, audience)).size === 0) return
+    const own = parameter(shape, id, audience ?? undefined)
+    const url = `http://app.test/${shape}?${[own, 'live=true', place].filter(Boolean).join('&')}`
     for (let rows: TextRow[] = []; rows.length === 0; ) {
-      const url = `http://app.test/${shape}?${query}`
       const response = await serve(new Request(url, { headers: signedIn(who) }))
       rows = rowsIn(await response.text())
     }
-  }
+  })
+  await Promise.all(waits)
 }
 
 /**
@@ -87,7 +107,10 @@ export async function huntBatches(
   places: Places,
   cases: number,
 ): Promise<BatchReport> {
-  const report: BatchReport = { polls: 0, rows: 0, whole: 0, refusedPolls: 0, refusedBatches: 0 }
+  const report: BatchReport = {
+    ...{ polls: 0, rows: 0, whole: 0, throughAudience: 0 },
+    ...{ refusedPolls: 0, refusedBatches: 0, forbidden: 0 },
+  }
   const property = fc.asyncProperty(batches, async (given) => {
     const examined = given.map((batch) => examine(world, serve, places, batch, report))
     // Wait for all: none may still be running when the next case starts.
@@ -130,16 +153,25 @@ async function examine(
   expect(response.headers.get(PRINCIPAL_HEADER)).toBe(digest)
   for (const [index, { status, principal, rows }] of answersIn(bytes).entries()) {
     const entry = entries[index]
-    expect([200, 400, 404, 409, 502, 503]).toContain(status)
+    expect([200, 400, 403, 404, 409, 502, 503]).toContain(status)
     expect(principal, JSON.stringify(polls[index])).toBe(digest)
     report.polls += 1
+    const audience = entry?.kind === 'poll' ? entry.audience : undefined
+    const isOthers = audience !== undefined && !granteesOf(who).includes(audience)
+    if (status === 403) {
+      // The noise may contain another audience.
+      if (entry?.kind === 'poll' && entry.noise === '') expect(isOthers).toBe(true)
+      report.forbidden += 1
+    }
     if (status !== 200) {
       report.refusedPolls += 1
       expect(rows).toEqual([])
       continue
     }
     if (entry?.kind !== 'poll') throw new Error(`answered: ${JSON.stringify(polls[index])}`)
-    const expected = [...(await truth.rows(who, entry.shape, entry.id)).values()]
+    expect(isOthers, JSON.stringify(polls[index])).toBe(false)
+    const expected = [...(await truth.rows(who, entry.shape, entry.id, audience)).values()]
+    if (audience !== undefined) report.throughAudience += rows.length
     const left = new Set(expected)
     for (const row of rows) {
       const match = expected.find((candidate) => isPartOf(row, candidate))
@@ -156,10 +188,12 @@ async function examine(
 
 function toPoll(who: AppPrincipal, entry: Entry, places: Places): unknown {
   if (entry.kind === 'raw') return entry.value
-  const { shape, id, noise, stolen } = entry
-  const own = places.get(placeKey(who, shape, id)) ?? 'handle=1-1&offset=0_0'
+  const { shape, id, audience, noise, stolen } = entry
+  const own = places.get(placeKey(who, shape, id, audience)) ?? 'handle=1-1&offset=0_0'
   const place = stolen === undefined ? own : [...places.values()][stolen % places.size]
-  const query = [parameter(shape, id), 'live=true', place, noise].filter(Boolean).join('&')
+  const query = [parameter(shape, id, audience), 'live=true', place, noise]
+    .filter(Boolean)
+    .join('&')
   return { shape, query }
 }
 

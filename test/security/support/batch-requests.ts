@@ -1,6 +1,6 @@
 import { fc } from '../../support/property.ts'
 import type { AppPrincipal } from './app-shapes.ts'
-import { noise, parameter, principal, shapeName, someId } from './requests.ts'
+import { noise, place, principal, shapeName } from './requests.ts'
 
 /** One poll of a batch: honest, with forbidden extras, or malformed. */
 export type Entry =
@@ -8,6 +8,7 @@ export type Entry =
       readonly kind: 'poll'
       readonly shape: string
       readonly id: string
+      readonly audience: string | undefined
       readonly noise: string
       /** Owner of the place it continues from: the principal itself or another. */
       readonly stolen: number | undefined
@@ -20,25 +21,9 @@ export interface BatchAttempt {
   readonly entries: readonly Entry[]
 }
 
-const fitting = shapeName.chain((shape) =>
-  fc.record({ shape: fc.constant(shape), id: idFor(shape) }),
-)
-
-/** Mostly an id with rows in some tenant. */
-function idFor(shape: string): fc.Arbitrary<string> {
-  const own = parameter(shape, '')
-  const [of, count] = own.startsWith('threadId')
-    ? (['th-s', 4] as const)
-    : own.startsWith('folderId')
-      ? (['f', 1] as const)
-      : (['s', 4] as const)
-  const fits = fc.integer({ min: of === 'f' ? 0 : 1, max: count }).map((n) => `${of}${n}`)
-  return fc.oneof({ weight: 6, arbitrary: fits }, { weight: 1, arbitrary: someId })
-}
-
 const poll = fc
   .record({
-    place: fitting,
+    place,
     noise: fc.oneof({ weight: 3, arbitrary: fc.constant('') }, { weight: 1, arbitrary: noise }),
     stolen: fc.option(fc.nat(), { freq: 3 }),
   })
@@ -72,18 +57,21 @@ const raw = fc
   )
   .map((value): Entry => ({ kind: 'raw', value }))
 
-const batch: fc.Arbitrary<BatchAttempt> = fc.record({
-  who: principal,
-  entries: fc.oneof(
-    { weight: 6, arbitrary: fc.array(poll, { minLength: 1, maxLength: 6 }) },
-    {
-      weight: 1,
-      arbitrary: fc
-        .tuple(fc.array(poll, { maxLength: 3 }), raw)
-        .map(([polls, one]) => [...polls, one]),
-    },
-  ),
-})
+const entries: fc.Arbitrary<readonly Entry[]> = fc.oneof(
+  { weight: 6, arbitrary: fc.array(poll, { minLength: 1, maxLength: 6 }) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(fc.array(poll, { maxLength: 3 }), raw)
+      .map(([polls, one]) => [...polls, one]),
+  },
+)
+const batch: fc.Arbitrary<BatchAttempt> = fc.record({ who: principal, entries })
 
-/** Concurrent batches. */
-export const batches = fc.array(batch, { minLength: 1, maxLength: 3 })
+/** Concurrent batches. Principals who ask for the same show what they share and should not. */
+export const batches: fc.Arbitrary<readonly BatchAttempt[]> = fc.oneof(
+  fc.array(batch, { minLength: 1, maxLength: 3 }),
+  fc
+    .tuple(fc.array(principal, { minLength: 2, maxLength: 3 }), entries)
+    .map(([people, entries]) => people.map((who) => ({ who, entries }))),
+)

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import { fc } from '../../support/property.ts'
 import { type Attempt, attempt } from './requests.ts'
-import { keyOf, MARKER, rules, type TextRow } from './truth.ts'
+import { granteesOf, keyOf, MARKER, rules, type TextRow } from './truth.ts'
 import { SECRET, signedIn, type World } from './world.ts'
 
 type Serve = (request: Request) => Promise<Response>
@@ -16,6 +16,12 @@ export interface HuntReport {
   whole: number
   subsets: number
   refused: number
+  /** Refused for its audience. */
+  forbidden: number
+  /** Rows that were sent through an audience. */
+  throughAudience: number
+  /** Lists of audiences. */
+  lists: number
 }
 
 /**
@@ -24,7 +30,10 @@ export interface HuntReport {
  * @throws what fast-check throws: the smallest request found that leaks.
  */
 export async function hunt(world: World, serve: Serve, cases: number): Promise<HuntReport> {
-  const report: HuntReport = { answered: 0, rows: 0, whole: 0, subsets: 0, refused: 0 }
+  const report: HuntReport = {
+    ...{ answered: 0, rows: 0, whole: 0, subsets: 0, refused: 0 },
+    ...{ forbidden: 0, throughAudience: 0, lists: 0 },
+  }
   const places: Place[] = []
   const property = fc.asyncProperty(attempt, (given) =>
     examine(world, serve, given, places, report),
@@ -54,19 +63,32 @@ async function examine(
 
   expect(all).not.toContain(SECRET)
   expect(all).not.toContain(new URL(electricUrl).host)
-  expect([200, 400, 404, 405, 409, 413], text).toContain(response.status)
+  expect([200, 400, 403, 404, 405, 409, 413], text).toContain(response.status)
   const allowed = await truth.markers(who)
   for (const [mark] of all.matchAll(MARKER)) expect(allowed, url).toContain(mark)
+  const audience = new URL(url).searchParams.get('audience')
+  if (response.status === 403) {
+    expect(audience, url).not.toBeNull()
+    expect(granteesOf(who), url).not.toContain(audience)
+    report.forbidden += 1
+  }
   if (response.status !== 200) {
     report.refused += 1
     return
   }
   report.answered += 1
+  if (shape === '_audiences') {
+    expect(JSON.parse(text), url).toEqual({ audiences: granteesOf(who) })
+    report.lists += 1
+    return
+  }
+  if (audience !== null) expect(granteesOf(who), url).toContain(audience)
   remember(places, response)
   const rows = rowsIn(text)
   report.rows += rows.length
   if (text.startsWith('{')) report.subsets += 1
-  const expected = await truth.rows(who, shape, paramOf(shape, request.url))
+  if (audience !== null) report.throughAudience += rows.length
+  const expected = await truth.rows(who, shape, paramOf(shape, request.url), audience)
   expectOnly(rows, expected, url)
   if (isWhole(given) && method === 'GET') {
     expect(rows.map(keyOf).sort(), url).toEqual([...expected.keys()].sort())
@@ -76,7 +98,7 @@ async function examine(
 
 /** The first response of a small shape is complete. */
 function isWhole({ query, body, stolen }: Attempt): boolean {
-  return body === undefined && stolen === undefined && /^(\w+=[^&]*&){0,3}offset=-1$/.test(query)
+  return body === undefined && stolen === undefined && /^(\w+=[^&]*&){0,5}offset=-1$/.test(query)
 }
 
 function paramOf(shape: string, url: string): string {

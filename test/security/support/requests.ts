@@ -1,6 +1,6 @@
 import { fc } from '../../support/property.ts'
 import type { AppPrincipal } from './app-shapes.ts'
-import { rules } from './truth.ts'
+import { grantees, rules } from './truth.ts'
 
 /** One principal's request as text, not normalised. */
 export interface Attempt {
@@ -28,6 +28,20 @@ export const someId = fc.oneof(
   {
     weight: 2,
     arbitrary: fc.constantFrom("s1' OR '1'='1", '1=1) OR (1=1', '$1', '%', '*', 's1\u200b', 'ｓ1'),
+  },
+)
+
+/** An audience that is the principal's or not, an injection attempt, or none. */
+const audience: fc.Arbitrary<string | undefined> = fc.oneof(
+  { weight: 8, arbitrary: fc.constant(undefined) },
+  { weight: 4, arbitrary: fc.constant('tenant') },
+  { weight: 5, arbitrary: fc.constantFrom(...grantees) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      ...['', 'TENANT', 'tenant ', '{tenant}', 'tenant,user:bob', 'user:', 'team:%', '*'],
+      ...["tenant' OR '1'='1", '{"tenant","user:bob"}', '__proto__', 'x'.repeat(300)],
+    ),
   },
 )
 
@@ -142,6 +156,7 @@ const name = fc.constantFrom(
     'subset__order_by',
     'sessionId',
     'threadId',
+    'audience',
   ],
   ...['folderId', 'epoch', 'tenant_id', 'tenantId', '__proto__', 'constructor', '%73essionId'],
 )
@@ -180,24 +195,50 @@ export const noise = fc
   )
   .map((parts) => parts.join('&'))
 
-/** The shape's parameter, another one, or none. */
-export const parameter = (shape: string, id: string) => {
+/** The shape's parameters: its own, others that it needs, and the audience. */
+export const parameter = (shape: string, id: string, audience?: string) => {
   const { param = null, also } = rules[shape] ?? {}
-  return joined(param === null ? '' : `${param}=${encodeURIComponent(id)}`, also?.(id) ?? '')
+  return joined(
+    param === null ? '' : `${param}=${encodeURIComponent(id)}`,
+    also?.(id) ?? '',
+    audience === undefined ? '' : `audience=${encodeURIComponent(audience)}`,
+  )
+}
+
+/** A shape with an id that mostly has rows in some tenant, and an audience. */
+export const place = shapeName.chain((shape) =>
+  fc.record({ shape: fc.constant(shape), id: idFor(shape), audience }),
+)
+
+function idFor(shape: string): fc.Arbitrary<string> {
+  const own = parameter(shape, '')
+  const [of, count] = own.startsWith('threadId')
+    ? (['th-s', 4] as const)
+    : own.startsWith('folderId')
+      ? (['f', 1] as const)
+      : (['s', 4] as const)
+  const fits = fc.integer({ min: of === 'f' ? 0 : 1, max: count }).map((n) => `${of}${n}`)
+  return fc.oneof({ weight: 6, arbitrary: fits }, { weight: 1, arbitrary: someId })
 }
 
 /** Any request, honest ones included, which must be served completely. */
 export const attempt: fc.Arbitrary<Attempt> = fc
   .record({
     who: principal,
-    shape: fc.oneof(
-      { weight: 15, arbitrary: shapeName },
+    place: fc.oneof(
+      { weight: 15, arbitrary: place },
       {
-        weight: 1,
-        arbitrary: fc.constantFrom('__proto__', 'constructor', 'chat_messages', 'v1', 'Sessions'),
+        weight: 2,
+        arbitrary: fc.record({
+          shape: fc.oneof(
+            fc.constant('_audiences'),
+            fc.constantFrom('__proto__', 'constructor', 'chat_messages', 'v1', 'Sessions'),
+          ),
+          id: someId,
+          audience,
+        }),
       },
     ),
-    id: someId,
     kind: fc.oneof(
       { weight: 4, arbitrary: fc.constant('honest' as const) },
       { weight: 4, arbitrary: fc.constant('noise' as const) },
@@ -210,8 +251,8 @@ export const attempt: fc.Arbitrary<Attempt> = fc
     stolen: fc.nat(),
     method: fc.constantFrom('GET', 'GET', 'GET', 'HEAD', 'POST', 'DELETE', 'PUT'),
   })
-  .map(({ who, shape, id, kind, noise, body, stolen, method }) => {
-    const own = parameter(shape, id)
+  .map(({ who, place: { shape, id, audience }, kind, noise, body, stolen, method }) => {
+    const own = parameter(shape, id, audience)
     const base = { who, shape, method: 'GET', body: undefined, stolen: undefined }
     switch (kind) {
       case 'honest':

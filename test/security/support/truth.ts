@@ -21,7 +21,7 @@ const hiddenColumns = [
 interface Rule {
   readonly table: string
   readonly param: 'sessionId' | 'threadId' | 'folderId' | null
-  /** Condition on row `t`: $1 tenant, $2 user, $3 is admin, $4 the parameter. */
+  /** Condition on row `t`: $1 tenant, $2 user, $3 is admin, $4 the parameter, $5 the audience or null. */
   readonly where: string
   /** Required query parameters, beside the one of `param` with this value. */
   readonly also?: (value: string) => string
@@ -29,11 +29,14 @@ interface Rule {
   readonly hidden?: readonly string[]
 }
 
-/** The principal owns session `s`, or has one of these roles in it. */
-const has = (roles: string) => `(s.owner_id = $2 OR EXISTS (
-  SELECT FROM session_grants g WHERE g.tenant_id = s.tenant_id AND g.session_id = s.id
-    AND g.role IN (${roles}) AND (g.grantee IN ('tenant', 'user:' || $2)
-      OR ($3::boolean AND g.grantee = 'team:admins'))))`
+/** A grantee is one of the principal. */
+const isOwn = (grantee: string) =>
+  `(${grantee} IN ('tenant', 'user:' || $2) OR ($3::boolean AND ${grantee} = 'team:admins'))`
+/** The principal owns session `s`, or has one of these roles in it; through the audience, if there is one. */
+const has = (roles: string) => `(
+  (s.owner_id = $2 AND ($5::text IS NULL OR $5 = 'user:' || $2)) OR EXISTS (
+    SELECT FROM session_grants g WHERE g.tenant_id = s.tenant_id AND g.session_id = s.id
+      AND g.role IN (${roles}) AND ($5::text IS NULL OR g.grantee = $5) AND ${isOwn('g.grantee')}))`
 const inSession = (condition: string) =>
   `EXISTS (SELECT FROM sessions s WHERE s.tenant_id = $1 AND s.id = t.session_id AND ${condition})`
 const visible = inSession(has("'viewer', 'member', 'editor'"))
@@ -49,8 +52,7 @@ export const rules: Readonly<Record<string, Rule>> = {
   'session-grants': {
     table: 'session_grants',
     param: 'sessionId',
-    where: `t.session_id = $4 AND (t.grantee IN ('tenant', 'user:' || $2)
-      OR ($3::boolean AND t.grantee = 'team:admins') OR ${inSession(has("'editor'"))})`,
+    where: `t.session_id = $4 AND (${isOwn('t.grantee')} OR ${inSession(has("'editor'"))})`,
   },
   'session-timeline': child('timeline_events', 'session_id', 'sessionId'),
   'session-timeline-window': {
@@ -102,14 +104,36 @@ export const rules: Readonly<Record<string, Rule>> = {
   },
 }
 
+/** Every name that someone may be granted a session by. */
+export const grantees = [
+  ...['tenant', 'user:ann', 'user:bob', 'user:eve'],
+  // No principal belongs to the writers, who have a grant.
+  ...['team:admins', 'team:writers'],
+]
+
+/** The grantees of a principal, the widest first. */
+export function granteesOf({ userId, isAdmin }: AppPrincipal): readonly string[] {
+  return ['tenant', ...(isAdmin ? ['team:admins'] : []), `user:${userId}`]
+}
+
+/** Returns true for shapes with the parameter `audience`. */
+export function takesAudience(shape: string): boolean {
+  return Object.hasOwn(rules, shape) && !['session-grants', 'folder-projects'].includes(shape)
+}
+
 function child(table: string, column: string, param: Rule['param'], more = ''): Rule {
   return { table, param, where: `t.${column} = $4 AND ${visible} ${more}` }
 }
 
 /** The SQL reference. Results are cached, so the data must not change. */
 export interface Truth {
-  /** A principal's rows of a shape, by key. */
-  rows(who: AppPrincipal, shape: string, param: string): Promise<ReadonlyMap<string, TextRow>>
+  /** A principal's rows of a shape, by key; only those visible through the audience, if there is one. */
+  rows(
+    who: AppPrincipal,
+    shape: string,
+    param: string,
+    audience?: string | null,
+  ): Promise<ReadonlyMap<string, TextRow>>
   /** All markers a principal may see. */
   markers(who: AppPrincipal): Promise<ReadonlySet<string>>
 }
@@ -130,13 +154,19 @@ export function createTruth(pool: Pool): Truth {
     return rows.map(({ column_name }) => column_name)
   }
 
-  async function select(who: AppPrincipal, rule: Rule, param: string) {
+  async function select(
+    who: AppPrincipal,
+    rule: Rule,
+    param: string,
+    audience: string | null = null,
+  ) {
     const { table, where } = rule
     const columns = await columnsOf(rule)
     const texts = columns.map((name) => `t."${name}"::text AS "${name}"`)
     const { rows } = await pool.query<TextRow>(
-      `SELECT ${texts.join(', ')} FROM ${table} t WHERE t.tenant_id = $1 AND ${where}`,
-      [who.tenantId, who.userId, who.isAdmin, param],
+      `SELECT ${texts.join(', ')} FROM ${table} t
+       WHERE t.tenant_id = $1 AND ${where} AND ($5::text IS NULL OR ${isOwn('$5')})`,
+      [who.tenantId, who.userId, who.isAdmin, param, audience],
     )
     return new Map(rows.map((row) => [keyOf(row), row]))
   }
@@ -156,10 +186,11 @@ export function createTruth(pool: Pool): Truth {
   }
 
   return {
-    rows(who, shape, param) {
+    rows(who, shape, param, audience = null) {
       const rule = rules[shape]
       if (!rule) return Promise.resolve(new Map())
-      return remember(known, JSON.stringify([who, shape, param]), () => select(who, rule, param))
+      const key = JSON.stringify([who, shape, param, audience])
+      return remember(known, key, () => select(who, rule, param, audience))
     },
     markers: (who) => remember(knownMarkers, JSON.stringify(who), () => markersOf(who)),
   }

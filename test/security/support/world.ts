@@ -82,6 +82,7 @@ async function fill(pool: Pool): Promise<void> {
     INSERT INTO session_grants (tenant_id, id, session_id, grantee, role, created_by) VALUES
       ('t1', 'g1', 's1', 'team:admins', 'editor', 'ann'),
       ('t1', 'g3', 's3', 'user:eve', 'viewer', 'bob'),
+      ('t1', 'g5', 's3', 'team:writers', 'viewer', 'bob'),
       ('t2', 'g4', 's4', 'user:ann', 'editor', 'bob');
     INSERT INTO chat_threads (tenant_id, id, session_id, created_by, mode, title)
     SELECT tenant_id, 'th-' || id, id, owner_id, 'session', '«' || tenant_id || '/th-' || id || '»'
