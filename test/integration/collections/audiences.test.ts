@@ -179,3 +179,35 @@ test('a change of one session answers no live request of another', async () => {
   // The log is in the order of commits: had the other session answered a request, another one would have followed.
   await eventually(() => expect(polls()).toBe(2))
 })
+
+test('a principal with 50 groups is live over at most two connections', async () => {
+  const { tenant, sessionId, share } = await createPrivate()
+  const groups = Array.from({ length: 50 }, (_, index) => `team:${index}`)
+  await share('team:7')
+  app.setGroups(`${tenant}/bob`, groups)
+  let requests = 0
+  const live = new Set<AbortSignal>()
+  let most = 0
+  const db = openAs(app, `${tenant}/bob`, {
+    headers: { [USER_HEADER]: `${tenant}/bob` },
+    async fetchClient(input, init) {
+      requests += 1
+      if (!String(input).endsWith('/_live') || !init?.signal) return fetch(input, init)
+      const { signal } = init
+      const end = () => void live.delete(signal)
+      live.add(signal)
+      signal.addEventListener('abort', end)
+      most = Math.max(most, live.size)
+      const response = await fetch(input, init)
+      return new Response(response.body?.pipeThrough(new TransformStream({ flush: end })), response)
+    },
+  })
+  const started = performance.now()
+  await db.sessions.preload()
+  const ms = Math.round(performance.now() - started)
+  await share('team:8')
+  await eventually(() => expect(db.sessions.has(sessionId)).toBe(true))
+  await eventually(() => expect(live.size).toBeGreaterThan(0))
+  console.info(`52 audiences: ${requests} requests, ready after ${ms} ms`)
+  expect(most).toBeLessThanOrEqual(2)
+})
