@@ -16,7 +16,7 @@ const log = codexLog(EVENTS)
 let fixture: StoreFixture
 
 beforeAll(async () => {
-  fixture = await startStore({ uploads: { deriveAtOnceBytes: 0 } })
+  fixture = await startStore({ uploads: { deriveAtOnceBytes: 0 }, requestLimits: false })
 })
 
 afterAll(() => fixture.close())
