@@ -203,19 +203,13 @@ function applyMessage(
   const known = find(sources, mutation.id) ?? original
   const own = changeRow(sources, mutation, now)
   if (known === undefined) return { own }
-  // The messages that followed it follow its parent.
-  const followers = sources.filter(({ collection }) => {
-    const children = [...collection.values()].filter(({ parentId }) => parentId === known.id)
-    for (const { id } of children) {
-      collection.update(id, (row) => Object.assign(row, { parentId: known.parentId }))
-    }
-    return children.length > 0
-  })
+  // The messages that followed it are left to the stream: an optimistic update of one would bring it
+  // back when it is deleted too, and that write is confirmed first.
   const along = changeThread(known.threadId, context, ({ messageCount, headId }) => ({
     messageCount: Math.max(0, messageCount - 1),
     headId: headId === known.id ? known.parentId : headId,
   }))
-  return { own, along: [...along, ...followers.filter((source) => !own.includes(source))] }
+  return { own, along }
 }
 
 function changeThread(
