@@ -4,6 +4,11 @@ import * as server from '@org/session-db/server'
 import { expectTypeOf, test } from 'vitest'
 
 test('what both entries give is one and the same', () => {
+  expectTypeOf(server.branchEnd).toEqualTypeOf<typeof browser.branchEnd>()
+  expectTypeOf(server.createLinkToken).toEqualTypeOf<typeof browser.createLinkToken>()
+  expectTypeOf(server.linkGrantees).toEqualTypeOf<typeof browser.linkGrantees>()
+  expectTypeOf(server.siblingsOf).toEqualTypeOf<typeof browser.siblingsOf>()
+  expectTypeOf(server.threadPath).toEqualTypeOf<typeof browser.threadPath>()
   expectTypeOf(server.column('id', 'text')).toEqualTypeOf(browser.column('id', 'text'))
   expectTypeOf(server.defineShape).toEqualTypeOf<typeof browser.defineShape>()
   expectTypeOf(server.fromWriteFailure).toEqualTypeOf<typeof browser.fromWriteFailure>()
@@ -17,6 +22,8 @@ test('what both entries give is one and the same', () => {
 
 test('and so is what the proxy’s own entry gives', () => {
   expectTypeOf(proxy.column('id', 'text')).toEqualTypeOf(server.column('id', 'text'))
+  expectTypeOf(proxy.createLinkToken).toEqualTypeOf<typeof server.createLinkToken>()
+  expectTypeOf(proxy.linkGrantees).toEqualTypeOf<typeof server.linkGrantees>()
   expectTypeOf(proxy.createShapeProxy).toEqualTypeOf<typeof server.createShapeProxy>()
   expectTypeOf(proxy.defineShape).toEqualTypeOf<typeof server.defineShape>()
   expectTypeOf(proxy.SessionDbError).toEqualTypeOf<typeof server.SessionDbError>()
