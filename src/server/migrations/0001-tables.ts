@@ -8,7 +8,8 @@ const BLANKS = (text: string) =>
 /**
  * Sets `more` to the words of `said` that the search needs beside those that Postgres finds: the ends of
  * identifiers, the characters of scripts without spaces, and words beside punctuation beyond ASCII, which
- * the locale C takes for letters. The twin is `searchWords`.
+ * the locale C takes for letters: with common punctuation replaced, and the parts in ASCII beside any other.
+ * The twin is `searchWords`.
  */
 const MORE_WORDS = `
   IF said ~ '[a-z0-9][A-Z]' THEN
@@ -18,9 +19,11 @@ const MORE_WORDS = `
     WHERE word ~ '[a-z0-9][A-Z]' AND substr(word, start - 1, 2) ~ '[a-z0-9][A-Z]';
   END IF;
   IF octet_length(said) > char_length(said) THEN
+    -- Punctuation as blanks, and the Kelvin sign as the letter whose lower case it has.
+    plain := translate(left(said, 20000), '“”‘’„«»‹›—–…•·→←│─└├。、，．：；！？（）「」『』【】《》\u212A', '                                      K');
     more := concat_ws(' ', more,
       regexp_replace(regexp_replace(left(said, 20000), '[^\\u0E00-\\u0EFF\\u1000-\\u109F\\u1780-\\u17FF\\u2E80-\\u2FDF\\u3040-\\u30FF\\u3130-\\u318F\\u31F0-\\u31FF\\u3400-\\u4DBF\\u4E00-\\u9FFF\\uAC00-\\uD7AF\\uF900-\\uFAFF]+', '', 'g'), '(.)', '\\1 ', 'g'),
-      translate(left(said, 20000), '“”‘’„«»‹›—–…•·→←│─└├。、，．：；！？（）「」『』【】《》', '                                      '));
+      plain, ${BLANKS("regexp_replace(plain, '[^\\u0001-\\u007F]+', ' ', 'g')")});
   END IF;`
 
 /**
@@ -135,6 +138,7 @@ CREATE FUNCTION session_db_event_words() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   said text := left(concat_ws(' ', NEW.title, NEW.tool_name, NEW.text), 100000);
   more text := '';
+  plain text;
 BEGIN
   ${MORE_WORDS}
   NEW.more_words := coalesce(more, '');
@@ -215,6 +219,7 @@ CREATE FUNCTION session_db_message_document(
 DECLARE
   said text := left(content, 100000);
   more text := '';
+  plain text;
 BEGIN
   ${MORE_WORDS}
   RETURN array_to_tsvector(ARRAY[chr(2) || tenant_id, chr(3) || session_id])
