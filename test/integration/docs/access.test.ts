@@ -67,8 +67,8 @@ function start() {
 test('docs/access.md', async () => {
   const open = start()
   const [db, ben, cy] = [await open('ann'), await open('ben'), await open('cy')]
-  const { grants } = db.session(sessionId)
-  await grants.preload()
+  const shared = db.session(sessionId).grants
+  await shared.preload()
   const chatOfCy = () =>
     cy.actions.appendMessage({ threadId: 't1', role: 'user', content: 'Hi' }).committed.then(
       () => 'written',
@@ -77,7 +77,7 @@ test('docs/access.md', async () => {
 
   const { id: grantId } = db.actions.shareSession(sessionId, 'team:support', 'viewer')
   await expect.poll(() => cy.sessions.has(sessionId)).toBe(true)
-  expect([ben.sessions.size, grants.get(grantId)?.role]).toEqual([0, 'viewer'])
+  expect([ben.sessions.size, shared.get(grantId)?.role]).toEqual([0, 'viewer'])
   expect(await chatOfCy()).toBe('forbidden')
 
   db.actions.changeRole(grantId, 'member')
@@ -92,6 +92,8 @@ test('docs/access.md', async () => {
   const own = ben.session(sessionId).grants
   await own.preload()
   await expect.poll(() => own.toArray.map(({ grantee }) => grantee)).toEqual(['user:ben'])
+  const { grants } = db.session(sessionId)
+  await grants.preload()
   const roles = grants.toArray.map(({ grantee, role }) => `${grantee} is ${role}`)
   expect(roles).toEqual(['user:ben is viewer'])
 

@@ -24,7 +24,11 @@ const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
   'recipes/own-access-tables.md': ['test/integration/docs/recipes/own-access-tables.test.ts'],
   'recipes/server-rendering.md': ['test/integration/docs/recipes/server-rendering.test.ts'],
   'session-logs.md': ['test/integration/docs/session-logs.test.ts'],
-  'shape-proxy.md': ['test/runtimes/app/worker.ts'],
+  'shape-proxy.md': [
+    'test/runtimes/app/principal.ts',
+    'test/runtimes/app/shapes.ts',
+    'test/runtimes/app/worker.ts',
+  ],
   'testing.md': ['test/unit/testing/app-test.test.ts'],
   'writes.md': [
     'test/integration/docs/native-mutations.test.ts',
@@ -40,10 +44,30 @@ const FOLLOWED = ['getting-started.md']
 /** `npm run smoke -- origin` writes the files of this page, which are blocks below their paths. */
 const FILES_ARE_WRITTEN = ['cutover.md']
 
-/** Normalizes code: removes formatting and import paths. */
+/**
+ * Values that a reader's app has and a test makes in its own way: the lines that set them up are compiled by
+ * `pasted.test.ts`, and not expected in the tests.
+ */
+const SET_UP =
+  /^(?:declare .*|const (?:ann|api|ben|database|databaseUrl|db|electricUrl|engineUrl|identity|issuer|keys|lines|outbox|path|pool|principal|uploadUrl|url|writeAdapter)\b.*[^{([>])\n/gm
+
+/** Removes what is for the reader's file: its name, imports, exports and values of the app. */
+function withoutSetUp(code: string): string {
+  return code
+    .replaceAll(/(?:^|(?<=\s))\/\/ .*$/gm, '')
+    .replaceAll(/^import [^']*'[^']*'\n/gm, '')
+    .replaceAll(/^export (?!default)/gm, '')
+    .replaceAll(SET_UP, '')
+}
+
+/** Next's files in recipes/server-rendering.md: compiled, and not run. */
+const isOfNext = (code: string) => /^\/\/ app\//.test(code)
+
+/** Normalizes code: removes comments and formatting. */
 function bare(code: string): string {
   return code
-    .replaceAll(/from '[^']*'/g, 'from …')
+    .replaceAll(/(?:^|(?<=\s))\/\/ .*$/gm, '')
+    .replaceAll(/^export (?!default)/gm, '')
     .replaceAll(/[\s;]+/g, ' ')
     .replaceAll(/,? ([)}\]])/g, '$1')
     .replaceAll(/([({[]) /g, '$1')
@@ -55,7 +79,9 @@ async function examplesIn(guide: string): Promise<string[]> {
   const text = FILES_ARE_WRITTEN.includes(guide)
     ? whole.replaceAll(/^`[^`\n]+`:\n\n```.*?^```$/gms, '')
     : whole
-  return [...text.matchAll(/^```tsx?\n(.*?)^```/gms)].map(([, code = '']) => bare(code))
+  return [...text.matchAll(/^```tsx?\n(.*?)^```/gms)]
+    .filter(([, code = '']) => !isOfNext(code))
+    .map(([, code = '']) => bare(withoutSetUp(code)))
 }
 
 const guides = [...(await readdir(join(root, 'docs'), { recursive: true })), '../README.md'].filter(
