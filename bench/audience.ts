@@ -73,7 +73,7 @@ async function withEngine<T>(
   }
 }
 
-/** What viewers look at: a session, through the library's shape or through a plain one. */
+/** The session that viewers look at, through the library's shape or through a plain one. */
 interface Side {
   readonly sessionId: string
   queryOf(viewer: number): ShapeQuery

@@ -24,5 +24,5 @@ Object.assign(window, { firstRowsMs: performance.now() - startedAt, rows: db.ses
 const status = db.status(db.sessions)
 while (!status.get().isUpToDate)
   await new Promise((done) => status.subscribe(() => done(undefined)))
-// What the stream has received is stored after it is shown.
+// Received rows are stored after they are shown.
 setTimeout(() => Object.assign(window, { isStored: true }), 300)

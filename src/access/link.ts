@@ -13,7 +13,7 @@ const TOKEN = /^[A-Za-z0-9_-]{43}$/
 const MAX_TOKENS = 50
 
 /**
- * Creates the secret of a new link. Only its hash is stored, with the grant: whoever reads the database or
+ * Creates the secret of a new link. Only its hash is stored, with the grant: a reader of the database or
  * the list of grants can't open the link.
  *
  * @example

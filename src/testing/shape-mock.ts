@@ -109,7 +109,7 @@ export interface ShapeMock<P extends Principal = Principal> {
 /** The default principal of the mock. */
 export const defaultPrincipal: Principal = { tenantId: 'tenant-1', userId: 'user-1' }
 
-/** What is behind a mock. */
+/** The database of a mock, its access rule, and what was written beside the rows. */
 export interface MockParts {
   readonly database: MemoryDatabase
   readonly access: SessionAccess

@@ -20,7 +20,7 @@ test.each([
 ])('the example never leaves the app for %j', (next) => {
   const path = ownPath(next)
   expect(new URL(path, 'https://app.example/sign-in').host).toBe('app.example')
-  // What comes out stays where it is when it is parsed again.
+  // Parsing a returned path again changes nothing.
   expect(ownPath(path)).toBe(path)
 })
 

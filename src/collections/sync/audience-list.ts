@@ -1,11 +1,9 @@
 import { FetchError } from '@electric-sql/client'
 import { AUDIENCES_NAME, shapeUrl } from '../../shapes/shape-url.ts'
+import { retryAfterMs } from '../../writes/retry-after.ts'
 import type { Audience } from './audience-route.ts'
-import { pause } from './network.ts'
+import { growingPause, pause } from './network.ts'
 import type { StreamOptions } from './stream-options.ts'
-
-const FIRST_PAUSE_MS = 1_000
-const LONGEST_PAUSE_MS = 32_000
 
 /**
  * Requests the audiences through which the principal looks at sessions, the widest first. Only the server knows
@@ -31,14 +29,13 @@ export async function fetchAudiences(
     const answer: unknown = await response.json().catch(() => undefined)
     if (ok) return audiencesIn(answer)
     if (status === 404 || status === 405) return [undefined]
-    const answered = Object.fromEntries(response.headers)
     if (status < 500 && status !== 429) {
-      throw new FetchError(status, undefined, answer as object | undefined, answered, url)
+      const headers = Object.fromEntries(response.headers)
+      throw new FetchError(status, undefined, answer as object | undefined, headers, url)
     }
     onFailure(`answered ${status}`)
-    const wished = Number(answered['retry-after'] ?? 0) * 1_000
-    const ownPause = Math.random() * Math.min(FIRST_PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS)
-    await pause(Math.max(ownPause, wished), signal)
+    const wished = retryAfterMs(response.headers.get('retry-after')) ?? 0
+    await pause(Math.max(growingPause(failures), wished), signal)
     signal.throwIfAborted()
   }
 }

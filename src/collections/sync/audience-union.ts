@@ -1,17 +1,23 @@
-import { BasicIndex, createCollection, type SyncConfig } from '@tanstack/db'
+import type { SyncConfig } from '@tanstack/db'
 import type { SessionDbError } from '../../errors.ts'
 import { fetchAudiences } from './audience-list.ts'
 import type { Audience, AudiencesOf } from './audience-route.ts'
 import { type AudienceRow, type AudienceRows, createAudienceRows } from './audience-rows.ts'
 import { toStreamError } from './stream-error.ts'
 import { createStreamStop, noteFailure, type StreamOptions } from './stream-options.ts'
-import type { Shown } from './sync-evidence.ts'
-import { createSyncStatus, type SyncStatus, type SyncStatusChanges } from './sync-status.ts'
-import { registerStream } from './sync-stream.ts'
+import { combinedShown } from './sync-evidence.ts'
 import {
+  createSyncStatus,
+  ENDED,
+  LOADING,
+  type SyncStatus,
+  type SyncStatusChanges,
+} from './sync-status.ts'
+import {
+  assembleCollection,
+  cleanUpUnlessShown,
   createSyncedCollection,
   type MutableOptions,
-  type RowCollection,
   type SyncedCollection,
 } from './synced-collection.ts'
 import { showWhilePending } from './tanstack-versions.ts'
@@ -59,7 +65,6 @@ export function createAudienceUnion<Row extends AudienceRow>(
   let running: Running<Row> | undefined
   let end = () => {}
 
-  const isLive = () => collection.status === 'loading' || collection.status === 'ready'
   const streamsOf = () => [...(running?.streams.values() ?? [])]
 
   function start(given: SyncFunctions): () => void {
@@ -281,7 +286,7 @@ export function createAudienceUnion<Row extends AudienceRow>(
     },
     watch(id, listener) {
       const unlisten = listen(id, listener)
-      const kept = isLive() ? collection.subscribeChanges(() => {}) : undefined
+      const kept = base.isLive() ? collection.subscribeChanges(() => {}) : undefined
       return () => {
         unlisten()
         kept?.unsubscribe()
@@ -291,7 +296,7 @@ export function createAudienceUnion<Row extends AudienceRow>(
 
   const evidence: SyncedCollection<Row>['evidence'] = {
     get shown() {
-      return combinedEvidence(streamsOf().map((stream) => stream.evidence.shown))
+      return combinedShown(streamsOf().map((stream) => stream.evidence.shown))
     },
     wait(isDue, signal) {
       const sync = running
@@ -320,75 +325,46 @@ export function createAudienceUnion<Row extends AudienceRow>(
     },
   }
 
-  const { table, schema, handlers } = mutable
-  const config = {
-    id: collectionId,
-    getKey: (row: Record<string, unknown>) => String(row.id),
-    autoIndex: 'eager' as const,
-    defaultIndexType: BasicIndex,
-    ...(options.gcTime === undefined ? {} : { gcTime: options.gcTime }),
-    sync: {
-      rowUpdateMode: 'full' as const,
-      sync: (params: SyncFunctions) => {
-        end = start(params)
-        return { cleanup: end }
+  const base: SyncedCollection<Row> = assembleCollection(
+    {
+      id: collectionId,
+      getKey: (row: Row) => row.id,
+      sync: {
+        rowUpdateMode: 'full',
+        sync: (params: SyncFunctions) => {
+          end = start(params)
+          return { cleanup: end }
+        },
       },
     },
-    ...handlers,
-  }
-  const get = (id: string): Record<string, unknown> | undefined => collection.get(id)
-  const collection = createCollection({
-    ...config,
-    ...(schema && { schema: schema(get) }),
-  } as typeof config)
-  const union: AudienceUnion<Row> = {
-    collection: collection as unknown as RowCollection<Row>,
-    collectionId,
-    shape,
-    shapeName: shape,
-    ...(table && { table }),
-    evidence,
-    status,
-    rows: () => collection.size,
-    audiences,
-    refresh,
-    isLive,
-    restart() {
-      stop.restart()
-      refresh()
+    options.gcTime,
+    mutable,
+    {
+      collectionId,
+      shape,
+      shapeName: shape,
+      evidence,
+      status,
+      restart() {
+        stop.restart()
+        refresh()
+      },
+      empty() {
+        const params = running?.params
+        end()
+        params?.begin()
+        params?.truncate()
+        params?.commit()
+        return cleanUpUnlessShown(collection)
+      },
     },
-    cleanup: () => collection.cleanup(),
-    empty() {
-      const params = running?.params
-      end()
-      params?.begin()
-      params?.truncate()
-      params?.commit()
-      // As in a collection of one stream: live queries would warn if it were cleaned up.
-      return collection.subscriberCount > 0 ? Promise.resolve() : collection.cleanup()
-    },
-  }
-  registerStream(collection, union)
-  return union
+  )
+  const { collection } = base
+  return Object.assign(base, { audiences, refresh })
 }
 
 /** Stands for the rows that the server has rendered, until the audiences have sent theirs. */
 const RENDERED = ' rendered'
-
-const LOADING = {
-  status: 'loading',
-  lastError: null,
-  isUpToDate: false,
-  isStopped: false,
-} as const
-
-const ENDED = {
-  status: 'cleaned-up',
-  isUpToDate: false,
-  isStopped: false,
-  handle: null,
-  offset: null,
-} as const
 
 /** Returns the row without the properties that TanStack DB adds to rows it emits. */
 function plainRow<Row extends object>(row: Row): Row {
@@ -407,14 +383,5 @@ function combined(streams: readonly SyncStatus[]): SyncStatusChanges {
     lastSyncedAt: streams.length > 0 && oldest > 0 ? new Date(oldest) : null,
     handle: streams[0]?.handle ?? null,
     offset: streams[0]?.offset ?? null,
-  }
-}
-
-/** Returns what any of the streams has shown. */
-function combinedEvidence(all: readonly Shown[]): Shown {
-  return {
-    txids: new Map(all.flatMap(({ txids }) => [...txids])),
-    versions: new Map(all.flatMap(({ versions }) => [...versions])),
-    snapshot: all.find(({ snapshot }) => snapshot !== undefined)?.snapshot,
   }
 }

@@ -73,6 +73,11 @@ export function createNetwork(onBack: () => void = () => {}): Network {
 /** The pauses of Electric's client, with full jitter so that a recovering server is not overrun. */
 function pauseAfter(failures: number): number {
   if ((globalThis as Page).navigator?.onLine === false) return OFFLINE_PAUSE_MS
+  return growingPause(failures)
+}
+
+/** Returns a random pause in ms whose limit doubles with each failure. */
+export function growingPause(failures: number): number {
   return Math.random() * Math.min(FIRST_PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS)
 }
 

@@ -30,6 +30,15 @@ export interface Shown {
   readonly snapshot: StreamMessage['headers'] | undefined
 }
 
+/** Returns the evidence of several streams together. */
+export function combinedShown(all: readonly Shown[]): Shown {
+  return {
+    txids: new Map(all.flatMap(({ txids }) => [...txids])),
+    versions: new Map(all.flatMap(({ versions }) => [...versions])),
+    snapshot: all.find(({ snapshot }) => snapshot !== undefined)?.snapshot,
+  }
+}
+
 const REMEMBERED = 2_000
 
 interface Waiter {

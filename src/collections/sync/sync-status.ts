@@ -51,6 +51,24 @@ export function upToDateNow(): SyncStatusChanges {
   return { isUpToDate: true, lastSyncedAt: new Date(), lastError: null }
 }
 
+/** The changes with which syncing starts. */
+export const LOADING: SyncStatusChanges = {
+  status: 'loading',
+  lastError: null,
+  isUpToDate: false,
+  isStopped: false,
+  isRestored: false,
+}
+
+/** The changes with which syncing ends. */
+export const ENDED: SyncStatusChanges = {
+  status: 'cleaned-up',
+  isUpToDate: false,
+  isStopped: false,
+  handle: null,
+  offset: null,
+}
+
 const INITIAL: SyncStatus = {
   status: 'idle',
   connection: 'idle',

@@ -2,6 +2,7 @@ import type { Row } from '@electric-sql/client'
 import {
   BasicIndex,
   type Collection,
+  type CollectionConfig,
   createCollection,
   type NonSingleResult,
   type StandardSchema,
@@ -22,7 +23,13 @@ import {
 } from './stream-options.ts'
 import type { CreateSyncOverlay, SyncParams } from './streamed-messages.ts'
 import { createSyncEvidence, type StreamMessage, type SyncEvidence } from './sync-evidence.ts'
-import { createSyncStatus, upToDateNow, type WritableSyncStatus } from './sync-status.ts'
+import {
+  createSyncStatus,
+  ENDED,
+  LOADING,
+  upToDateNow,
+  type WritableSyncStatus,
+} from './sync-status.ts'
 import { registerStream, type SyncStream, type TableRef } from './sync-stream.ts'
 import { showWhilePending } from './tanstack-versions.ts'
 
@@ -76,7 +83,7 @@ export interface SyncedCollection<Synced extends object> extends SyncStream {
 export function createSyncedCollection<Synced extends object>(
   source: ShapeSource,
   options: StreamOptions,
-  { table, schema, handlers }: MutableOptions = { handlers: {} },
+  mutable: MutableOptions = { handlers: {} },
   overlay: CreateSyncOverlay = (params) => ({ params, stop() {} }),
 ): SyncedCollection<Synced> {
   const status = createSyncStatus()
@@ -88,14 +95,11 @@ export function createSyncedCollection<Synced extends object>(
   const electric = electricCollectionOptions<Row>({
     id: source.collectionId,
     getKey: (row) => keyOf(row, source.key),
-    autoIndex: 'eager',
-    defaultIndexType: BasicIndex,
-    ...(options.gcTime === undefined ? {} : { gcTime: options.gcTime }),
     shapeOptions: streamOptions(
       source,
       options,
       { status, stop, visibility },
-      table?.name ?? source.shape,
+      mutable.table?.name ?? source.shape,
     ),
   })
   const sync = watchSync(electric.sync as SyncConfig<Row>, {
@@ -119,33 +123,66 @@ export function createSyncedCollection<Synced extends object>(
       source.onLiveChange?.(live)
     },
   })
-  const config = { ...electric, sync, ...handlers }
-  const get = (id: string): Record<string, unknown> | undefined => collection.get(id)
+  const synced: SyncedCollection<Synced> = assembleCollection(
+    { ...electric, sync },
+    options.gcTime,
+    mutable,
+    {
+      collectionId: source.collectionId,
+      shape: describeShape(source),
+      shapeName: source.shape,
+      evidence,
+      status,
+      restart: stop.restart,
+      empty() {
+        removeRows()
+        return cleanUpUnlessShown(synced.collection)
+      },
+    },
+  )
+  return synced
+}
+
+/**
+ * Creates a collection that is writable through its handlers, and registers its stream.
+ *
+ * @param config how the collection syncs
+ */
+export function assembleCollection<Synced extends object>(
+  config: { readonly id?: string; readonly getKey: unknown; readonly sync: unknown },
+  gcTime: number | undefined,
+  { table, schema, handlers }: MutableOptions,
+  stream: Omit<SyncStream, 'table' | 'rows' | 'isLive' | 'cleanup'>,
+): SyncedCollection<Synced> {
+  const get = (id: string) => collection.get(id) as Record<string, unknown> | undefined
   const collection = createCollection({
     ...config,
+    autoIndex: 'eager',
+    defaultIndexType: BasicIndex,
+    ...(gcTime === undefined ? {} : { gcTime }),
+    ...handlers,
     ...(schema && { schema: schema(get) }),
-  } as typeof config)
+  } as unknown as CollectionConfig<Synced, string>) as unknown as RowCollection<Synced>
   const synced: SyncedCollection<Synced> = {
-    collection: collection as unknown as RowCollection<Synced>,
-    collectionId: source.collectionId,
-    shape: describeShape(source),
-    shapeName: source.shape,
+    ...stream,
+    collection,
     ...(table && { table }),
-    evidence,
-    status,
     rows: () => collection.size,
     isLive: () => collection.status === 'loading' || collection.status === 'ready',
-    restart: stop.restart,
     cleanup: () => collection.cleanup(),
-    empty() {
-      removeRows()
-      // Live queries would warn on the console if the collection they show were cleaned up.
-      // Without subscribers it is collected like any other.
-      return collection.subscriberCount > 0 ? Promise.resolve() : collection.cleanup()
-    },
   }
   registerStream(collection, synced)
   return synced
+}
+
+/**
+ * Cleans up a collection without subscribers. Live queries would warn on the console if the collection they
+ * show were cleaned up; it is collected like any other when they end.
+ */
+export function cleanUpUnlessShown(
+  collection: Pick<RowCollection<object>, 'subscriberCount' | 'cleanup'>,
+): Promise<void> {
+  return collection.subscriberCount > 0 ? Promise.resolve() : collection.cleanup()
 }
 
 /** Returns the value of a single key property as text, or several as a JSON list. */
@@ -182,13 +219,7 @@ function watchSync(sync: SyncConfig<Row>, watched: Watched): SyncConfig<Row> {
         return { cleanup: () => status.update(ENDED) }
       }
       evidence.start()
-      status.update({
-        status: 'loading',
-        lastError: null,
-        isUpToDate: false,
-        isStopped: false,
-        isRestored: false,
-      })
+      status.update(LOADING)
       const stopListening = collection.on('status:change', (event) =>
         status.update({ status: event.status }),
       )
@@ -223,14 +254,6 @@ function watchSync(sync: SyncConfig<Row>, watched: Watched): SyncConfig<Row> {
     },
   }
 }
-
-const ENDED = {
-  status: 'cleaned-up',
-  isUpToDate: false,
-  isStopped: false,
-  handle: null,
-  offset: null,
-} as const
 
 type RunningSync = ReturnType<SyncConfig<Row>['sync']>
 

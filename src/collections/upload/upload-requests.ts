@@ -19,7 +19,7 @@ export interface UploadState {
   readonly sessionId: string | undefined
 }
 
-/** What is known of a file before it is sent. */
+/** The size and kind of a file, before it is sent. */
 export interface NewContent {
   readonly totalBytes: number
   readonly growing: boolean

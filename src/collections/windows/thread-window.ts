@@ -1,13 +1,17 @@
-import { BasicIndex, createCollection, type SyncConfig } from '@tanstack/db'
+import type { SyncConfig } from '@tanstack/db'
 import { threadPath } from '../../chat/thread-path.ts'
 import { SessionDbError } from '../../errors.ts'
 import type { ChatMessage } from '../../schema/chat-message.ts'
 import type { ChatThread } from '../../schema/chat-thread.ts'
 import type { SyncParams } from '../sync/streamed-messages.ts'
-import type { SyncEvidence } from '../sync/sync-evidence.ts'
+import { combinedShown } from '../sync/sync-evidence.ts'
 import { createSyncStatus } from '../sync/sync-status.ts'
-import { registerStream, type SyncStream, type TableRef } from '../sync/sync-stream.ts'
-import type { MutableOptions, RowCollection, SyncedCollection } from '../sync/synced-collection.ts'
+import type { SyncStream, TableRef } from '../sync/sync-stream.ts'
+import {
+  assembleCollection,
+  type MutableOptions,
+  type SyncedCollection,
+} from '../sync/synced-collection.ts'
 import { showWhilePending } from '../sync/tanstack-versions.ts'
 import { trackTails } from '../sync/thread-tails.ts'
 import { joinStatuses, untilReady } from './timeline-view.ts'
@@ -18,7 +22,7 @@ export interface ThreadWindowOptions {
   readonly last: number
 }
 
-/** What a window has loaded of its thread. */
+/** The counts of a window: messages loaded, and messages of the thread. */
 export interface ThreadWindowState {
   /** Messages of the thread, on all branches; undefined until the thread is loaded. */
   readonly total: number | undefined
@@ -220,73 +224,62 @@ export function createThreadWindow(
     await opening
   }
 
-  const { schema, handlers } = mutable
-  const get = (id: string): Record<string, unknown> | undefined => {
-    return collection.get(id) as Record<string, unknown> | undefined
-  }
-  const config = {
-    id: collectionId,
-    getKey: (message: ChatMessage) => message.id,
-    autoIndex: 'eager' as const,
-    defaultIndexType: BasicIndex,
-    ...(context.gcTime === undefined ? {} : { gcTime: context.gcTime }),
-    sync: {
-      sync(params: MessageSync) {
-        let isOver = false
-        sync = trackTails(
-          showWhilePending(params) as unknown as SyncParams,
-        ) as unknown as MessageSync
-        status.update({ status: 'loading' })
-        const watch = threads.collection.subscribeChanges(followHead, { includeInitialState: true })
-        context.onLiveChange(true)
-        opening = openTail(
-          () => isOver,
-          () => {
-            params.markReady()
-            status.update({ status: 'ready' })
-          },
-        )
-        // The status shows why a stream stopped.
-        opening.catch(() => undefined)
-        return () => {
-          isOver = true
-          clearTimeout(headTimer)
-          watch.unsubscribe()
-          for (const range of ranges) range.close()
-          sync = undefined
-          status.update({ status: 'cleaned-up' })
-          context.onLiveChange(false)
-        }
+  const messages = assembleCollection<ChatMessage>(
+    {
+      id: collectionId,
+      getKey: (message: ChatMessage) => message.id,
+      sync: {
+        sync(params: MessageSync) {
+          let isOver = false
+          sync = trackTails(
+            showWhilePending(params) as unknown as SyncParams,
+          ) as unknown as MessageSync
+          status.update({ status: 'loading' })
+          const watch = threads.collection.subscribeChanges(followHead, {
+            includeInitialState: true,
+          })
+          context.onLiveChange(true)
+          opening = openTail(
+            () => isOver,
+            () => {
+              params.markReady()
+              status.update({ status: 'ready' })
+            },
+          )
+          // The status shows why a stream stopped.
+          opening.catch(() => undefined)
+          return () => {
+            isOver = true
+            clearTimeout(headTimer)
+            watch.unsubscribe()
+            for (const range of ranges) range.close()
+            sync = undefined
+            status.update({ status: 'cleaned-up' })
+            context.onLiveChange(false)
+          }
+        },
       },
     },
-    ...handlers,
-  }
-  const collection = createCollection({
-    ...config,
-    ...(schema && { schema: schema(get) }),
-  } as unknown as typeof config) as unknown as RowCollection<ChatMessage>
-
-  const stream: SyncStream = {
-    collectionId,
-    shape: `thread-messages-window?threadId=${context.threadId}`,
-    shapeName: 'thread-messages-window',
-    table,
-    evidence: jointEvidence(ranges),
-    status,
-    rows: () => collection.size,
-    isLive: () => collection.status === 'loading' || collection.status === 'ready',
-    restart() {
-      for (const { source } of ranges) source.restart()
+    context.gcTime,
+    { ...mutable, table },
+    {
+      collectionId,
+      shape: `thread-messages-window?threadId=${context.threadId}`,
+      shapeName: 'thread-messages-window',
+      evidence: jointEvidence(ranges),
+      status,
+      restart() {
+        for (const { source } of ranges) source.restart()
+      },
+      async empty() {
+        await Promise.all([...ranges].map(({ source }) => source.empty()))
+      },
     },
-    async empty() {
-      await Promise.all([...ranges].map(({ source }) => source.empty()))
-    },
-    cleanup: () => collection.cleanup(),
-  }
-  registerStream(collection, stream)
+  )
+  const { collection } = messages
 
   return {
-    messages: { ...stream, collection },
+    messages,
     window: {
       state: {
         get: () => state,
@@ -318,19 +311,11 @@ export function createThreadWindow(
 }
 
 /** The evidence of all ranges: a write is confirmed by the one that shows it. */
-function jointEvidence(ranges: ReadonlySet<Range>): SyncEvidence {
+function jointEvidence(ranges: ReadonlySet<Range>): SyncStream['evidence'] {
   const open = () => [...ranges].map(({ source }) => source.evidence)
   return {
-    start() {},
-    observe() {},
-    stop() {},
     get shown() {
-      const all = open().map(({ shown }) => shown)
-      return {
-        txids: new Map(all.flatMap(({ txids }) => [...txids])),
-        versions: new Map(all.flatMap(({ versions }) => [...versions])),
-        snapshot: undefined,
-      }
+      return { ...combinedShown(open().map(({ shown }) => shown)), snapshot: undefined }
     },
     async wait(isDue, signal) {
       const end = new AbortController()

@@ -45,15 +45,19 @@ function trimmed(text: string): string {
 
 /** Returns the text of a tsquery that every match of a group satisfies. */
 export function tsqueryOf({ all }: TermGroup): string {
-  const quoted = (word: string) => `'${word.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
   return all
     .flatMap(({ words }) =>
       words.map((word, index) => {
         const mayGoOn = index === words.length - 1 && !UNSPACED.test(word)
-        return mayGoOn ? `${quoted(word)}:*` : quoted(word)
+        return mayGoOn ? `${quotedLexeme(word)}:*` : quotedLexeme(word)
       }),
     )
     .join(' & ')
+}
+
+/** Quotes a lexeme for the text of a tsquery. */
+export function quotedLexeme(lexeme: string): string {
+  return `'${lexeme.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
 }
 
 /** Returns true for a term that its words alone don't decide, because their order matters. */
@@ -72,6 +76,14 @@ export function patternOf({ text }: Term): string {
     .join('[^a-zA-Z0-9]{1,9}')
 }
 
+/** Returns the pattern of any wanted term of the groups; empty if there is none. */
+export function anyPattern(groups: readonly TermGroup[]): string {
+  return groups
+    .flatMap(({ all }) => all.map(patternOf))
+    .filter((pattern) => pattern !== '')
+    .join('|')
+}
+
 /** The part of a text around its matches. */
 export interface Snippet {
   readonly text: string
@@ -84,8 +96,8 @@ const AFTER = 160
 
 /** Cuts the part of a text around its first match, and finds the matches in it. */
 export function snippetOf(text: string, groups: readonly TermGroup[]): Snippet {
-  const terms = groups.flatMap(({ all }) => all.map(patternOf)).filter((pattern) => pattern !== '')
-  const any = terms.length === 0 ? undefined : new RegExp(terms.join('|'), 'giu')
+  const pattern = anyPattern(groups)
+  const any = pattern === '' ? undefined : new RegExp(pattern, 'giu')
   const first = any === undefined ? 0 : Math.max(0, text.search(any))
   const start = wordStart(text, Math.max(0, first - BEFORE))
   const end = Math.min(text.length, wordStart(text, first + AFTER))

@@ -12,14 +12,17 @@ import {
 } from '../../schema/timeline-event.ts'
 import { problemIn, validate } from '../../schema/validate.ts'
 import { SessionDbError } from '../../writes/errors.ts'
+import { decodeCursor, encodeCursor } from '../cursor.ts'
 import { checkPrincipal } from '../http/authenticate.ts'
 import { fromDatabaseError } from '../store/errors.ts'
 import type { SessionPolicy } from '../store/policy.ts'
 import type { Preparer } from '../store/prepared-statements.ts'
 import {
+  anyPattern,
   needsCheck,
   parseQuery,
   patternOf,
+  quotedLexeme,
   type Snippet,
   snippetOf,
   type TermGroup,
@@ -140,7 +143,7 @@ export async function search<P extends Principal>(
     throw new SessionDbError('invalid', problemIn(parsed.error, 'The search'))
   }
   const request = parsed.data
-  const after = request.cursor === undefined ? undefined : decodeCursor(request.cursor)
+  const after = request.cursor === undefined ? undefined : decodePosition(request.cursor)
   const groups = parseQuery(request.query)
   if (groups.length === 0) {
     return { hits: [], nextCursor: null, facets: NO_FACETS, isPartial: false }
@@ -165,7 +168,7 @@ export async function search<P extends Principal>(
     const goesOn = page.hits.length > request.limit && last !== undefined
     return {
       hits: hits.map((hit) => toHit(hit, groups)),
-      nextCursor: goesOn ? encodeCursor({ ...positionOf(last), now, newest }) : null,
+      nextCursor: goesOn ? encodePosition({ ...positionOf(last), now, newest }) : null,
       facets: facetsOf(page.facets ?? []),
       isPartial,
     }
@@ -344,8 +347,8 @@ function matches<P extends Principal>(
   const see = sql`(${context.policy.see(principal)})`
   const session = sql`session.tenant_id = ${tenantId}`
   if (!isNewest) {
-    const lexemes = [`'${quote(`\u0002${tenantId}`)}'`]
-    if (request.sessionId !== undefined) lexemes.push(`'${quote(`\u0003${request.sessionId}`)}'`)
+    const lexemes = [quotedLexeme(`\u0002${tenantId}`)]
+    if (request.sessionId !== undefined) lexemes.push(quotedLexeme(`\u0003${request.sessionId}`))
     const words = groups.map((group) => `(${tsqueryOf(group)})`).join(' | ')
     const query = `${lexemes.join(' & ')} & (${words})`
     // Materialized, so that the limit doesn't tempt the planner to compute documents until enough match.
@@ -389,14 +392,6 @@ function exact(
     ...none.map((term) => sql`coalesce(${text}, '') !~* ${patternOf(term)}`),
   ]
   return conditions.length === 0 ? sql`true` : sql`(${sql.join(conditions, sql` AND `)})`
-}
-
-function anyPattern(groups: readonly TermGroup[]): string {
-  return groups.flatMap(({ all }) => all.map(patternOf)).join('|')
-}
-
-function quote(lexeme: string): string {
-  return lexeme.replaceAll('\\', '\\\\').replaceAll("'", "''")
 }
 
 function optional<Value>(
@@ -474,21 +469,11 @@ function positionOf({ rank, session_id: sessionId, source, place }: HitRow) {
   return { rank, sessionId, source, place }
 }
 
-/** Encodes a position as an opaque cursor. */
-function encodeCursor({ rank, sessionId, source, place, now, newest }: Position): string {
-  const values = [rank, sessionId, source, place, now, newest.event, newest.message]
-  return Buffer.from(JSON.stringify(values)).toString('base64url')
+function encodePosition({ rank, sessionId, source, place, now, newest }: Position): string {
+  return encodeCursor([rank, sessionId, source, place, now, newest.event, newest.message])
 }
 
-/** @throws SessionDbError `invalid` when the text is not a cursor. */
-function decodeCursor(cursor: string): Position {
-  try {
-    const text = Buffer.from(cursor, 'base64url').toString('utf8')
-    const [rank, sessionId, source, place, now, event, message] = cursorSchema.parse(
-      JSON.parse(text),
-    )
-    return { rank, sessionId, source, place, now, newest: { event, message } }
-  } catch {
-    throw new SessionDbError('invalid', 'cursor: Expected the nextCursor of a previous page.')
-  }
+function decodePosition(cursor: string): Position {
+  const [rank, sessionId, source, place, now, event, message] = decodeCursor(cursorSchema, cursor)
+  return { rank, sessionId, source, place, now, newest: { event, message } }
 }

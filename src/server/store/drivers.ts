@@ -3,6 +3,7 @@ import type { Pool, PoolClient, QueryConfig } from 'pg'
 import { SessionDbError } from '../../errors.ts'
 import { ignoreBreak } from '../connections.ts'
 import { checkDatabaseUrl } from '../database-failure.ts'
+import { refuseUnreachable } from './errors.ts'
 import { beginLimited, createPgPool, wrapPgPool } from './pg-pool.ts'
 import type { Query } from './prepared-statements.ts'
 
@@ -129,7 +130,7 @@ function has(client: object, ...methods: string[]): boolean {
 function withPool(driver: Driver): Pick<OpenedDatabase, 'driver' | 'pool'> {
   const pool = {
     query: async ({ name, text, values = [] }: QueryConfig) => ({
-      rows: await driver.run({ name, text, values }),
+      rows: await driver.run({ name, text, values }).catch(refuseUnreachable),
     }),
     connect: () =>
       Promise.reject(

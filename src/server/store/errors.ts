@@ -67,6 +67,14 @@ export function isDatabaseError(error: unknown): boolean {
   return /^[0-9A-Z]{5}$/.test(readFailure(error).code) && Reflect.has(Object(error), 'severity')
 }
 
+/**
+ * Throws the error of a statement: one of Postgres as it is, because the caller knows what it means, and
+ * any other, such as a refused or broken connection, as a `SessionDbError`.
+ */
+export function refuseUnreachable(error: unknown): never {
+  throw isDatabaseError(error) ? error : fromDatabaseError(error)
+}
+
 /** Converts the error of a statement into a `SessionDbError`. */
 export function fromDatabaseError(cause: unknown): SessionDbError {
   if (cause instanceof SessionDbError) return cause

@@ -1,7 +1,7 @@
 import type { Pool, PoolClient, QueryConfig, QueryResult } from 'pg'
 import { SessionDbError } from '../../errors.ts'
 import { ignoreBreak } from '../connections.ts'
-import { isUnprepared } from './errors.ts'
+import { isUnprepared, refuseUnreachable, retryUnprepared } from './errors.ts'
 
 /**
  * A pool of `pg` as the store uses it: every statement has a time limit, and statements are prepared
@@ -38,6 +38,13 @@ export function wrapPgPool(pool: Pool, { prepare, statementTimeoutMs }: PgPoolOp
   const named = (query: unknown) =>
     preparation.enabled ? (query as QueryConfig) : withoutName(query)
 
+  /** Turns preparing off after an error of a pooler. */
+  const noticing = (result: Promise<QueryResult>) =>
+    result.catch((error: unknown) => {
+      if (isUnprepared(error)) preparation.enabled = false
+      throw error
+    })
+
   async function queryOnce(query: QueryConfig): Promise<QueryResult> {
     const client = await pool.connect()
     client.on('error', ignoreBreak)
@@ -58,12 +65,7 @@ export function wrapPgPool(pool: Pool, { prepare, statementTimeoutMs }: PgPoolOp
   const wrapped = {
     async query(query: string | QueryConfig, values?: unknown[]) {
       const config = typeof query === 'string' ? { text: query, ...(values && { values }) } : query
-      try {
-        return await queryOnce(config)
-      } catch (error) {
-        if (!withoutPreparing(preparation, error)) throw error
-        return queryOnce(config)
-      }
+      return retryUnprepared(() => noticing(queryOnce(config))).catch(refuseUnreachable)
     },
     async connect() {
       const client = await pool.connect()
@@ -79,10 +81,7 @@ export function wrapPgPool(pool: Pool, { prepare, statementTimeoutMs }: PgPoolOp
             const isStatement = typeof Reflect.get(Object(query), 'name') === 'string'
             if (!isStatement || rest.length > 0)
               return Reflect.apply(value, target, [query, ...rest])
-            return target.query(named(query)).catch((error: unknown) => {
-              withoutPreparing(preparation, error)
-              throw error
-            })
+            return noticing(target.query(named(query)))
           }
         },
         set: (target, property, value) => Reflect.set(target, property, value, target),
@@ -135,13 +134,6 @@ function isRefused(error: unknown): boolean {
  */
 interface Preparation {
   enabled: boolean
-}
-
-/** Turns preparing off after an error of a pooler. Returns whether the statement can be retried. */
-function withoutPreparing(preparation: Preparation, error: unknown): boolean {
-  if (!isUnprepared(error)) return false
-  preparation.enabled = false
-  return true
 }
 
 function withoutName(query: unknown): QueryConfig {

@@ -18,6 +18,7 @@ import {
   sessionSchema,
 } from '../../schema/index.ts'
 import { validate } from '../../schema/validate.ts'
+import { decodeCursor, encodeCursor } from '../cursor.ts'
 import type { Driver } from './drivers.ts'
 import { withParents } from './plans.ts'
 import type { SessionPolicy } from './policy.ts'
@@ -286,7 +287,7 @@ async function readPage(
   // Microseconds: a date in JavaScript would lose some.
   const order = sql`(extract(epoch FROM ${time}) * 1000000)::bigint`
   const id = sql.ref(`${alias}.id`)
-  const after = cursor === undefined ? undefined : decodeCursor(cursor)
+  const after = cursor === undefined ? undefined : decodeCursor(cursorSchema, cursor)
   const rows = await run<{ readonly row: string; readonly time: string; readonly id: string }>(
     driver,
     sql`SELECT to_jsonb(${sql.ref(alias)})::text AS row, ${order}::text AS time, ${id} AS id
@@ -299,19 +300,7 @@ async function readPage(
   const hasMore = rows.length > size && last !== undefined
   return {
     rows: page.map(({ row }) => row),
-    nextCursor: hasMore ? encodeCursor(last.time, last.id) : null,
-  }
-}
-
-function encodeCursor(...position: [time: string, id: string]): string {
-  return Buffer.from(JSON.stringify(position)).toString('base64url')
-}
-
-function decodeCursor(cursor: string): [time: string, id: string] {
-  try {
-    return cursorSchema.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')))
-  } catch {
-    throw new SessionDbError('invalid', 'cursor: Expected the nextCursor of a previous page.')
+    nextCursor: hasMore ? encodeCursor([last.time, last.id]) : null,
   }
 }
 

@@ -224,12 +224,7 @@ export function createUploads<P extends Principal>(
   function quick<Result>(principal: P, work: () => Promise<Result>): Promise<Result> {
     return guard(principal, async () => {
       uploads.spend(principal)
-      try {
-        return await work()
-      } catch (error) {
-        // No file is read here, so a broken connection is one to the database.
-        throw isSystemError(error) ? fromDatabaseError(error) : error
-      }
+      return work()
     })
   }
 
@@ -263,11 +258,6 @@ export function createUploads<P extends Principal>(
       }
     },
   }
-}
-
-/** Returns whether an error is one of Node's, such as ECONNREFUSED. */
-function isSystemError(error: unknown): boolean {
-  return typeof Reflect.get(Object(error), 'syscall') === 'string'
 }
 
 /** Checks the principal and converts database errors. */

@@ -19,7 +19,7 @@ import { createRedaction, type RedactionCounts } from './redact.ts'
 import type { UploadContext } from './upload-state.ts'
 import { mayChange, readUpload, type UploadRow } from './upload-state.ts'
 
-/** What is known of a content before it arrives. */
+/** The size and kind of a content, before it arrives. */
 interface ExpectedContent {
   /** Size of the content, if known. */
   readonly totalBytes: number | null

@@ -5,6 +5,7 @@ import { createSessionStore, migrate } from '../../../src/server/index.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
 import { hasPgBouncer, type PgBouncer, startPgBouncer } from '../../support/pgbouncer.ts'
 import { query } from '../../support/query.ts'
+import { withMethod } from '../../support/with-method.ts'
 import { openDatabase, storeDrivers } from './store-drivers.ts'
 
 const ada = { tenantId: 'acme', userId: 'ada' }
@@ -135,29 +136,16 @@ function rejectsPrepared(pool: Pool, nth: number): Pool {
   let prepared = 0
   const reject = (client: PoolClient): PoolClient => {
     let isInTransaction = false
-    return new Proxy(client, {
-      get(target, property) {
-        const value: unknown = Reflect.get(target, property, target)
-        if (typeof value !== 'function') return value
-        if (property !== 'query') return value.bind(target)
-        return (query: string | QueryConfig, ...rest: unknown[]) => {
-          const { text, name } = typeof query === 'string' ? { text: query } : query
-          if (/^(BEGIN|COMMIT|ROLLBACK)/.test(text)) isInTransaction = text.startsWith('BEGIN')
-          if (isInTransaction && name !== undefined) prepared += 1
-          if (isInTransaction && name !== undefined && prepared === nth) {
-            const details = { code: '42P05', severity: 'ERROR' }
-            return Promise.reject(Object.assign(new Error('exists already'), details))
-          }
-          return Reflect.apply(value, target, [query, ...rest])
-        }
-      },
+    return withMethod(client, 'query', (query: string | QueryConfig, ...rest: unknown[]) => {
+      const { text, name } = typeof query === 'string' ? { text: query } : query
+      if (/^(BEGIN|COMMIT|ROLLBACK)/.test(text)) isInTransaction = text.startsWith('BEGIN')
+      if (isInTransaction && name !== undefined) prepared += 1
+      if (isInTransaction && name !== undefined && prepared === nth) {
+        const details = { code: '42P05', severity: 'ERROR' }
+        return Promise.reject(Object.assign(new Error('exists already'), details))
+      }
+      return Reflect.apply(client.query, client, [query, ...rest])
     })
   }
-  return new Proxy(pool, {
-    get(target, property) {
-      if (property === 'connect') return async () => reject(await target.connect())
-      const value: unknown = Reflect.get(target, property, target)
-      return typeof value === 'function' ? value.bind(target) : value
-    },
-  })
+  return withMethod(pool, 'connect', async () => reject(await pool.connect()))
 }

@@ -22,7 +22,7 @@ const bob: Principal = { tenantId: 'acme', userId: 'bob' }
 const carl: Principal = { tenantId: 'acme', userId: 'carl', groups: ['team:red'] }
 const eve: Principal = { tenantId: 'other', userId: 'eve' }
 
-/** An app's rule: managers see every session of the tenant, and nobody deletes messages. */
+/** An app's rule: managers see every session of the tenant, and no user deletes messages. */
 const managers = createAccess({
   audiences: ({ userId, groups = [] }) => [
     ...(userId === 'bob' ? ['managers'] : []),

@@ -1,6 +1,7 @@
 import type { Pool, PoolClient, QueryConfig } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createSessionStore } from '../../../src/server/store/index.ts'
+import { withMethod } from '../../support/with-method.ts'
 import { ada, insertSession, type StoreFixture, startStore } from '../server/store-fixture.ts'
 import { createTestPool } from '../server/test-pool.ts'
 
@@ -56,17 +57,6 @@ async function planOf(work: (store: ReturnType<typeof createSessionStore>) => Pr
   const { text, values } = sent.find((query) => query.text.includes('timeline_events')) ?? {}
   const { rows } = await pool.query(`EXPLAIN (ANALYZE, FORMAT JSON) ${text}`, values)
   return nodesOf(rows[0]['QUERY PLAN'][0].Plan)
-}
-
-/** The object with one method replaced. */
-function withMethod<Target extends object>(target: Target, name: string, method: unknown): Target {
-  return new Proxy(target, {
-    get(_, property) {
-      if (property === name) return method
-      const value: unknown = Reflect.get(target, property)
-      return typeof value === 'function' ? value.bind(target) : value
-    },
-  })
 }
 
 function nodesOf(node: PlanNode): PlanNode[] {

@@ -85,7 +85,7 @@ export async function recordDerivation(
   )
 }
 
-/** Finds a log that may join another session: it was never derived, and nobody has written to it. */
+/** Finds a log that may join another session: it was never derived, and no user has written to it. */
 async function findGrowing(
   client: ClientBase,
   { tenantId, sessionId }: DerivationJob,
