@@ -43,10 +43,13 @@ async function ndjson(path: string): Promise<Record<string, unknown>[]> {
     .map((line) => JSON.parse(line))
 }
 
-/** The tenant's sessions, threads and messages, read from an export. */
+/** The tenant's sessions, threads and messages, read from an export, which refuses a tenant without rows. */
 async function exported({ options, directory }: Awaited<ReturnType<typeof prepare>>) {
   const out = join(directory, 'export')
-  await exportData({ database: database.pool, tenantId: options.tenantId, directory: out })
+  const { tenantId } = options
+  const found = await database.pool.query('SELECT 1 FROM sessions WHERE tenant_id = $1', [tenantId])
+  if (found.rowCount === 0) return { messages: [], threads: [], sessions: [] }
+  await exportData({ database: database.pool, tenantId, directory: out })
   const messages = await ndjson(join(out, 'chat-messages.ndjson'))
   const threads = await ndjson(join(out, 'chat-threads.ndjson'))
   const sessions = await ndjson(join(out, 'sessions.ndjson'))
