@@ -7,24 +7,35 @@ import { root } from './support/entries.ts'
 
 /**
  * Builds the package into dist/ with tsup, unless dist/ is already the build of exactly these sources:
- * a CI run checks, packs, tests and browses one build. `--force` builds anyway.
+ * a CI run checks, packs, tests and browses one build. `--force` builds anyway. `--no-types` leaves out the
+ * type definitions, which take most of the time, for runs that need none.
  */
 const INPUTS = ['src/**/*.ts', 'tsup.*.ts', 'tsconfig.json', 'package.json', 'package-lock.json']
 const dist = join(root, 'dist')
 const keyFile = join(root, 'node_modules/.cache/build-key')
 
-const key = await buildKey()
+const withTypes = !process.argv.includes('--no-types')
+const sources = await buildKey()
+const key = withTypes ? sources : `${sources} without types`
 const built = await readFile(keyFile, 'utf8').catch(() => '')
-if (built !== key || !existsSync(join(dist, 'index.d.ts')) || process.argv.includes('--force')) {
+// A build with types serves both.
+const isBuilt =
+  (built === sources && existsSync(join(dist, 'index.d.ts'))) ||
+  (built === key && existsSync(join(dist, 'index.js')))
+if (!isBuilt || process.argv.includes('--force')) {
   const start = performance.now()
   process.stderr.write('Building the package into dist/ …\n')
   await rm(keyFile, { force: true })
   await rm(dist, { recursive: true, force: true })
   const tsup = join(root, 'node_modules/tsup/dist/cli-default.js')
-  const { status } = spawnSync(process.execPath, [tsup, '--silent'], {
-    cwd: root,
-    stdio: 'inherit',
-  })
+  const { status } = spawnSync(
+    process.execPath,
+    [tsup, '--silent', ...(withTypes ? [] : ['--no-dts'])],
+    {
+      cwd: root,
+      stdio: 'inherit',
+    },
+  )
   if (status !== 0) process.exit(status ?? 1)
   await mkdir(dirname(keyFile), { recursive: true })
   await writeFile(keyFile, key)

@@ -9,19 +9,14 @@ import { dirname, resolve } from 'node:path'
  * versions.
  */
 const INPUTS = ['src/**', 'public/**', 'scripts/build-app.ts', 'vite.config.ts', 'package.json']
-const SHARED_INPUTS = ['../../dist/index.js', '../../package-lock.json']
-
-interface BuildOptions {
-  readonly appDir: string
-  readonly log: (message: string) => void
-}
+const LIBRARY = '../../dist/**/*.js'
+const LOCK_FILE = '../../package-lock.json'
 
 /** Builds the app into dist/, unless dist/ is up to date. */
-export async function buildApp({ appDir, log }: BuildOptions): Promise<void> {
+export async function buildApp(appDir: string): Promise<void> {
   const keyFile = resolve(appDir, 'dist/build-key')
   const key = await buildKey(appDir)
   if ((await readFile(keyFile, 'utf8').catch(() => '')) === key) return
-  log('Building the app')
   await rm(keyFile, { force: true })
   await viteBuild(appDir)
   await mkdir(dirname(keyFile), { recursive: true })
@@ -29,8 +24,8 @@ export async function buildApp({ appDir, log }: BuildOptions): Promise<void> {
 }
 
 async function buildKey(appDir: string): Promise<string> {
-  const files: string[] = [...SHARED_INPUTS]
-  for await (const entry of glob(INPUTS, { cwd: appDir, withFileTypes: true })) {
+  const files: string[] = [LOCK_FILE]
+  for await (const entry of glob([...INPUTS, LIBRARY], { cwd: appDir, withFileTypes: true })) {
     if (entry.isFile() && entry.name !== 'routeTree.gen.ts') {
       files.push(resolve(entry.parentPath, entry.name))
     }

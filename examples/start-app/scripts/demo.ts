@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { resolve } from 'node:path'
 import { startDevStack } from '@org/session-db/dev'
 import { authSecret } from './auth-secret.ts'
@@ -26,28 +27,47 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 await main().catch((error: unknown) => fail(error))
 
 async function main(): Promise<void> {
-  const [backend] = await Promise.all([startBackend(), buildApp({ appDir, log: progress })])
+  const started = performance.now()
+  const [backend] = await Promise.all([
+    step('Starting Postgres and the shape server', startBackend),
+    options.dev || step('Building the app, if it has changed', () => buildApp(appDir)),
+  ])
   const secret = await authSecret(options.dataDir)
-  progress('Adding the demo data')
   const { databaseUrl } = backend
-  await seed({ databaseUrl, secret, fixtures: resolve(appDir, '../../test/fixtures') })
-  const { url, servers } = await serve(backend, secret)
+  await step('Adding the demo data, if it is new', () =>
+    seed({ databaseUrl, secret, fixtures: resolve(appDir, '../../test/fixtures') }),
+  )
+  if (options.dev) return serveSources(backend, secret)
+  const { url, servers } = await step('Starting the app', () => serve(backend, secret))
   const instances = servers.map((server) => ({ url: server.url, pid: server.pid }))
+  progress(`Started in ${seconds(started)}`)
   process.stdout.write(
     options.json ? `${JSON.stringify({ url, ...backend, instances })}\n` : `Demo ready: ${url}\n`,
   )
 }
 
+/** Runs a step of the start and prints its time. */
+async function step<Result>(title: string, run: () => Promise<Result>): Promise<Result> {
+  const start = performance.now()
+  progress(`${title} …`)
+  const result = await run()
+  progress(`${title}: ${seconds(start)}`)
+  return result
+}
+
+function seconds(start: number): string {
+  return `${((performance.now() - start) / 1000).toFixed(1)} s`
+}
+
 async function startBackend(): Promise<Backend> {
   const { DATABASE_URL: databaseUrl, ELECTRIC_URL: electricUrl } = process.env
   if (databaseUrl && electricUrl) {
-    progress('Using DATABASE_URL and ELECTRIC_URL')
+    progress('Using the services of DATABASE_URL and ELECTRIC_URL')
     return { databaseUrl, electricUrl, dataDir: null }
   }
   if (databaseUrl || electricUrl) {
     throw new Error('Set both DATABASE_URL and ELECTRIC_URL, or neither for the embedded stack.')
   }
-  progress('Starting Postgres and the shape server')
   const { stop, ...stack } = await startDevStack({
     directory: options.dataDir,
     secret: process.env.ELECTRIC_SECRET,
@@ -67,16 +87,8 @@ async function serve(
   backend: Backend,
   secret: string,
 ): Promise<{ url: string; servers: Instance[] }> {
-  const { databaseUrl, electricUrl, dataDir } = backend
   const isBalanced = options.instances > 1
-  const env = {
-    DATABASE_URL: databaseUrl,
-    ELECTRIC_URL: electricUrl,
-    EMBEDDED_STACK: dataDir === null ? '' : '1',
-    BETTER_AUTH_SECRET: secret,
-    DEMO_USERS: '1',
-    BEHIND_BALANCER: isBalanced ? '1' : '',
-  }
+  const env = { ...settings(backend, secret), BEHIND_BALANCER: isBalanced ? '1' : '' }
   const servers: Instance[] = []
   for (let number = 0; number < options.instances; number += 1) {
     const port = isBalanced ? 0 : options.port
@@ -92,8 +104,29 @@ async function serve(
   return { url: balancer.url, servers }
 }
 
+/** Serves the sources with Vite, which prints the address. */
+async function serveSources(backend: Backend, secret: string): Promise<void> {
+  const vite = spawn('vite', ['dev', '--port', String(options.port ?? 3000)], {
+    cwd: appDir,
+    env: { ...process.env, ...settings(backend, secret) },
+    stdio: 'inherit',
+  })
+  vite.once('error', fail).once('exit', () => fail(new Error('Vite has ended.')))
+  running.push(async () => void vite.kill())
+}
+
+function settings({ databaseUrl, electricUrl, dataDir }: Backend, secret: string) {
+  return {
+    DATABASE_URL: databaseUrl,
+    ELECTRIC_URL: electricUrl,
+    EMBEDDED_STACK: dataDir === null ? '' : '1',
+    BETTER_AUTH_SECRET: secret,
+    DEMO_USERS: '1',
+  }
+}
+
 function progress(message: string): void {
-  process[options.json ? 'stderr' : 'stdout'].write(`${message} …\n`)
+  process[options.json ? 'stderr' : 'stdout'].write(`${message}\n`)
 }
 
 function fail(error: unknown): void {

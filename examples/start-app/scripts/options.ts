@@ -6,6 +6,7 @@ const HELP = `npm run demo -- [options]
   --port PORT      port of the app (default: PORT, otherwise 3000, otherwise any free one)
   --instances N    number of servers behind a small load balancer, 1 to 8 (default: 1, without a balancer)
   --data-dir DIR   directory of the embedded database (default: examples/start-app/.session-db)
+  --dev            serve the app with Vite, which reloads it while you edit
   --json           print one JSON line: { url, databaseUrl, electricUrl, dataDir, instances }
 
 DATABASE_URL and ELECTRIC_URL (and ELECTRIC_SECRET), set together, replace the embedded stack.
@@ -17,6 +18,8 @@ export interface DemoOptions {
   readonly port: number | undefined
   readonly instances: number
   readonly dataDir: string
+  /** Serves the sources with Vite instead of a build. */
+  readonly dev: boolean
   readonly json: boolean
 }
 
@@ -36,6 +39,7 @@ export function readOptions(appDir: string): DemoOptions {
     port: port === undefined ? undefined : numberOf('port', port, 0, 65_535),
     instances: numberOf('number of instances', values.instances, 1, 8),
     dataDir,
+    dev: values.dev,
     json: values.json,
   }
 }
@@ -47,6 +51,7 @@ function readArguments() {
         port: { type: 'string' },
         instances: { type: 'string', default: '1' },
         'data-dir': { type: 'string' },
+        dev: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { basename, resolve } from 'node:path'
 import {
   createSessionStore,
   importLegacySnapshots,
@@ -24,6 +24,7 @@ export async function seed({ databaseUrl, secret, fixtures }: SeedOptions): Prom
   try {
     await migrate({ database: pool })
     await seedUsers({ databaseUrl, secret })
+    const store = createSessionStore({ database: pool })
     await once(pool, 'legacy-chats', async () => {
       const directory = resolve(fixtures, 'legacy-data/7f9df6a')
       const report = await importLegacySnapshots({
@@ -33,16 +34,20 @@ export async function seed({ databaseUrl, secret, fixtures }: SeedOptions): Prom
         visibility: 'tenant',
       })
       if (!report.ok) throw new Error(`The legacy chats of ${directory} did not import completely.`)
+      await store.write(ann, nameLegacyChats)
     })
-    await once(pool, 'codex-log', () =>
-      ingestSessionLog(pool, ann, {
-        path: resolve(fixtures, 'session-logs/codex/agentv-195k.jsonl'),
-        originalName: 'agentv-195k.jsonl',
-        visibility: 'tenant',
-        source: 'bundled',
-      }),
-    )
-    await once(pool, 'eve', () => createSessionStore({ database: pool }).write(eve, evesSession))
+    for (const { name, title, path } of logs) {
+      await once(pool, name, () =>
+        ingestSessionLog(pool, ann, {
+          path: resolve(fixtures, 'session-logs', path),
+          originalName: basename(path),
+          visibility: 'tenant',
+          source: 'bundled',
+          ...(title && { title }),
+        }),
+      )
+    }
+    await once(pool, 'eve', () => store.write(eve, evesSession))
   } finally {
     await pool.end()
   }
@@ -56,6 +61,50 @@ async function once(pool: pg.Pool, name: string, add: () => Promise<unknown>): P
   await add()
   await pool.query('INSERT INTO start_app_seeds VALUES ($1) ON CONFLICT DO NOTHING', [name])
 }
+
+/** Real logs of three agents. Their sources and licences are in the fixtures' README. */
+const logs = [
+  {
+    name: 'gemini-log',
+    title: 'A Pomodoro timer in plain HTML, CSS and JavaScript',
+    path: 'gemini-cli/yoavf-pomodoro-68k.json',
+  },
+  {
+    name: 'claude-log-1',
+    title: 'Detached telemetry that also works on Windows',
+    path: 'claude-code/entire-growth-4.jsonl',
+  },
+  {
+    name: 'claude-log-2',
+    title: 'Two scratch files, committed by accident',
+    path: 'claude-code/ohmyposh-2219-64k.jsonl',
+  },
+  // Its title is its first prompt.
+  { name: 'codex-log', title: undefined, path: 'codex/agentv-195k.jsonl' },
+]
+
+const LEGACY_CODEX = 'session-75706c6f6164732f7e2f2e636f6465782f736573'
+const LEGACY_GEMINI = 'session-75706c6f6164732f7e2f2e67656d696e692f746d'
+
+/** Names the imported chats, which only had the ids of uploads, and removes the one without messages. */
+const nameLegacyChats = {
+  id: 'demo-name-legacy-chats',
+  mutations: [
+    {
+      collection: 'sessions',
+      type: 'update',
+      id: 'session-default',
+      changes: { title: 'The AGENT rules, asked and answered' },
+    },
+    {
+      collection: 'sessions',
+      type: 'update',
+      id: LEGACY_CODEX,
+      changes: { title: 'A component that fetches in useEffect' },
+    },
+    { collection: 'sessions', type: 'delete', id: LEGACY_GEMINI },
+  ],
+} as const
 
 const evesSession = {
   id: 'demo-globex-batch',
