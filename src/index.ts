@@ -36,6 +36,26 @@ export type {
   WholeEvent,
 } from './schema/timeline-event.ts'
 export * from './shapes/index.ts'
+export {
+  buildConversation,
+  type ConversationOptions,
+  type ConversationRow,
+  type ConversationRowType,
+  type ConversationTurn,
+} from './timeline/conversation/build-conversation.ts'
+export {
+  type DiffHunk,
+  type DiffLine,
+  type FileDiff,
+  fileDiffs,
+} from './timeline/conversation/file-diff.ts'
+export {
+  describeToolCall,
+  type ToolAction,
+  type ToolOutcome,
+  type ToolSummary,
+  toolOutcome,
+} from './timeline/conversation/tool-call.ts'
 export type { WriteAdapter, WriteAdapterOptions } from './writes/adapter.ts'
 export {
   type MutationInput,

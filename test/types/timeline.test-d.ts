@@ -1,4 +1,15 @@
 import {
+  buildConversation,
+  type ConversationRow,
+  describeToolCall,
+  type FileDiff,
+  fileDiffs,
+  type TimelineEvent,
+  type ToolOutcome,
+  type ToolSummary,
+  toolOutcome,
+} from '@org/session-db'
+import {
   type DerivedTimeline,
   defineTimelineParser,
   deriveTimeline,
@@ -13,6 +24,7 @@ import type { Pool } from 'pg'
 import { expectTypeOf, test } from 'vitest'
 
 declare const pool: Pool
+declare const event: TimelineEvent
 declare const bytes: AsyncIterable<Uint8Array>
 const ann = { tenantId: 'acme', userId: 'ann' }
 
@@ -69,4 +81,30 @@ test('ingestSessionLog', () => {
 test('findSecrets', () => {
   expectTypeOf(findSecrets).toExtend<FindSecrets>()
   expectTypeOf(findSecrets('text')[0]?.kind).toEqualTypeOf<string | undefined>()
+})
+
+test('buildConversation', () => {
+  const rows = buildConversation([event], { eventCount: 10 })
+  expectTypeOf(buildConversation([event])).toEqualTypeOf<ConversationRow[]>()
+  expectTypeOf(rows[0]?.turn?.durationMs).toEqualTypeOf<number | null | undefined>()
+  // @ts-expect-error no such option
+  buildConversation([event], { folded: false })
+})
+
+test('describeToolCall', () => {
+  expectTypeOf(describeToolCall(event, null)).toEqualTypeOf<ToolSummary>()
+  // @ts-expect-error an event, not its tool
+  describeToolCall('Bash')
+})
+
+test('toolOutcome', () => {
+  expectTypeOf(toolOutcome([event])).toEqualTypeOf<ToolOutcome>()
+  // @ts-expect-error all results of the call
+  toolOutcome(event)
+})
+
+test('fileDiffs', () => {
+  expectTypeOf(fileDiffs(event)).toEqualTypeOf<FileDiff[]>()
+  // @ts-expect-error an event, not its text
+  fileDiffs('@@ -1 +1 @@')
 })

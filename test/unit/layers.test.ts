@@ -50,7 +50,7 @@ const MAY_KNOW: Record<string, readonly string[]> = {
   ],
   dev: ['schema', 'access', 'shapes', 'dev/protocol'],
   cli: ['schema', 'shapes', 'writes', 'timeline', 'server', 'legacy', 'ops', 'dev'],
-  'index.ts': ['schema', 'access', 'shapes', 'writes', 'chat', 'collections'],
+  'index.ts': ['schema', 'access', 'shapes', 'writes', 'timeline', 'chat', 'collections'],
   'proxy.ts': ['schema', 'access', 'shapes', 'server', 'server/http'],
   's3.ts': ['server'],
   'vite.ts': ['legacy'],

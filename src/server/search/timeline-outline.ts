@@ -10,6 +10,7 @@ import {
   timelineFilterSchema,
 } from '../../schema/timeline-event.ts'
 import { problemIn, validate } from '../../schema/validate.ts'
+import { NOTICE_TITLES } from '../../timeline/conversation/build-conversation.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { checkPrincipal } from '../http/authenticate.ts'
 import { fromDatabaseError } from '../store/errors.ts'
@@ -19,6 +20,11 @@ import type { Preparer } from '../store/prepared-statements.ts'
 /** A filter on the events of one session. */
 export interface OutlineRequest extends TimelineFilter {
   readonly sessionId: string
+  /**
+   * Only events that have a row of their own in a conversation: prompts, answers, reasoning, tool calls, and
+   * results and changes without a call; see `buildConversation`. Default: false.
+   */
+  readonly conversation?: boolean
   /** Returns only the first events. Default: all. */
   readonly limit?: number
   /** Also returns where days start and pauses end, and the sub-agents. Default: false. */
@@ -83,6 +89,7 @@ interface OutlineContext<P extends Principal> {
 const outlineSchema = z.extend(timelineFilterSchema, {
   sessionId: idField,
   limit: z.optional(z.int().check(z.minimum(1))),
+  conversation: z.optional(z.boolean()),
   marks: z.optional(z.boolean()),
   timeZone: z._default(z.string().check(z.refine(isTimeZone, 'is no time zone')), 'UTC'),
   gapMs: z._default(z.number().check(z.minimum(0)), 30 * 60 * 1_000),
@@ -210,9 +217,9 @@ function visibleEvents<P extends Principal>(
   { policy }: OutlineContext<P>,
   principal: P,
   sessionId: string,
-  filter: z.output<typeof timelineFilterSchema>,
+  filter: z.output<typeof timelineFilterSchema> & { readonly conversation?: boolean | undefined },
 ): RawBuilder<unknown> {
-  const { kinds, roles, tools, from, until, text, folded, agents } = filter
+  const { kinds, roles, tools, from, until, text, folded, agents, conversation } = filter
   const pattern = text && containsPattern(text)
   const conditions = [
     sql`event.tenant_id = ${principal.tenantId}`,
@@ -225,6 +232,7 @@ function visibleEvents<P extends Principal>(
     ...(until ? [sql`event.occurred_at < ${until.toISOString()}::timestamptz`] : []),
     ...(folded === false ? [sql`event.fold IS NULL`] : []),
     ...(agents === false ? [sql`event.data ->> 'sidechain' IS DISTINCT FROM 'true'`] : []),
+    ...(conversation ? [HAS_ROW] : []),
     ...(pattern ? [sql`(event.title ILIKE ${pattern} OR event.text ILIKE ${pattern})`] : []),
   ]
   return sql`
@@ -233,6 +241,14 @@ function visibleEvents<P extends Principal>(
       ON session.tenant_id = event.tenant_id AND session.id = event.session_id
     WHERE ${sql.join(conditions, sql` AND `)}`
 }
+
+/** The twin of the rows of `buildConversation`. */
+const HAS_ROW = sql`event.fold IS NULL AND event.data ->> 'sidechain' IS DISTINCT FROM 'true' AND (
+  (event.kind = 'message' AND event.role IS DISTINCT FROM 'system')
+  OR event.kind IN ('reasoning', 'tool_call')
+  OR (event.kind IN ('tool_result', 'file_change') AND event.parent_id IS NULL)
+  OR (event.kind = 'system'
+    AND (event.data ->> 'isError' = 'true' OR lower(event.title) = ANY (${[...NOTICE_TITLES]}::text[]))))`
 
 async function run<Row>(
   { pool, preparer }: Pick<OutlineContext<Principal>, 'pool' | 'preparer'>,

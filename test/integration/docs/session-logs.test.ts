@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { Pool } from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
+import { buildConversation, describeToolCall, fileDiffs, toolOutcome } from '../../../src/index.ts'
 import {
   defineTimelineParser,
   deriveTimeline,
@@ -12,6 +13,7 @@ import {
 } from '../../../src/server/index.ts'
 import { createSessionStore } from '../../../src/server/store/index.ts'
 import { freshDatabase } from '../../support/database.ts'
+import { eventsOf } from '../../unit/timeline/conversation/events.ts'
 
 const path = join(
   import.meta.dirname,
@@ -55,6 +57,59 @@ test('docs/session-logs.md: storing a log', async () => {
     [sessionId],
   )
   expect(rows.map(({ seq }) => seq)).toEqual([...Array(eventCount).keys()])
+})
+
+test('docs/session-logs.md: a conversation, whose rows are the outline’s', async () => {
+  const database = await freshDatabase()
+  onTestFinished(() => database.drop())
+  await migrate({ database: database.url })
+  const pool = new Pool({ connectionString: database.url })
+  const store = createSessionStore({ database: pool })
+  onTestFinished(async () => {
+    await store.close()
+    await pool.end()
+  })
+  const principal = { tenantId: 'acme', userId: 'ada' }
+  const shown: unknown[][] = []
+  const show = (...what: unknown[]) => shown.push(what)
+  const workspaceRoot = '/repo'
+
+  for (const log of [
+    'codex/agentv-195k.jsonl',
+    'codex/jazzyalex-schema-drift-2026.jsonl',
+    'claude-code/dkimuson-10108-sidechain.jsonl',
+    'claude-code/jazzyalex-schema-drift-2026.jsonl',
+    'gemini-cli/yoavf-pomodoro-68k.json',
+  ]) {
+    const file = join(import.meta.dirname, '../../fixtures/session-logs', log)
+    const { sessionId, eventCount } = await ingestSessionLog(pool, principal, {
+      path: file,
+      originalName: log,
+    })
+    const events = await eventsOf(file)
+
+    for (const { type, event, results, changes, turn } of buildConversation(events)) {
+      if (type === 'tool') {
+        const { action, subject } = describeToolCall(event, workspaceRoot)
+        const { isError, exitCode, output } = toolOutcome(results)
+        show(action, subject, isError, exitCode, output)
+      }
+      for (const change of changes) {
+        for (const { path, linesAdded, linesRemoved, hunks } of fileDiffs(change)) {
+          show(path, linesAdded, linesRemoved, hunks)
+        }
+      }
+      if (turn) show(turn.durationMs, turn.model, turn.outputTokens, turn.folded.length)
+    }
+
+    const loadedEvents = events
+    const { ranges } = await store.outlineTimeline(principal, { sessionId, conversation: true })
+    const rows = buildConversation(loadedEvents, { eventCount })
+
+    const places = ranges.flatMap(([first, end]) => events.slice(first, end).map(({ seq }) => seq))
+    expect([log, places]).toEqual([log, rows.map(({ event }) => event.seq)])
+  }
+  expect(shown.length).toBeGreaterThan(100)
 })
 
 test('docs/session-logs.md: a custom parser', async () => {
