@@ -6,8 +6,8 @@ export default defineConfig({
     globalSetup: ['test/e2e/support/build-app.ts'],
     testTimeout: 180_000,
     hookTimeout: 180_000,
-    // One file at a time: a browser and the servers of two demos are more than two cores can serve.
-    fileParallelism: false,
+    // Most stories wait for a network that is cut or a lock that ends, so two files at a time fit two cores.
+    maxWorkers: 2,
     expect: { poll: { timeout: 60_000 } },
   },
 })

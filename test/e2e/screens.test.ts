@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { accessibilityStories } from './stories/accessibility.ts'
 import { chatStories } from './stories/chat.ts'
 import { sessionStories } from './stories/sessions.ts'
 import { timelineStories } from './stories/timeline.ts'
@@ -16,7 +15,6 @@ afterAll(() => world?.close())
 describe('the list of sessions', () => sessionStories(() => world))
 describe('a timeline', () => timelineStories(() => world))
 describe('a chat', () => chatStories(() => world))
-describe('accessibility', () => accessibilityStories(() => world))
 
 test('no window logged a console warning or error', () => {
   expect(world.complaints()).toEqual([])
