@@ -14,5 +14,9 @@ export type { Authenticate } from './server/http/authenticate.ts'
 export type { RequestLimit } from './server/http/limiter.ts'
 export type { ShapeLogEntry, ShapeLogger } from './server/proxy/access-log.ts'
 export type { Fingerprint } from './server/proxy/principal-digest.ts'
-export { createShapeProxy, type ShapeProxyOptions } from './server/proxy/shape-proxy.ts'
+export {
+  createShapeProxy,
+  type ShapeHandler,
+  type ShapeProxyOptions,
+} from './server/proxy/shape-proxy.ts'
 export * from './shapes/index.ts'

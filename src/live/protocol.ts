@@ -27,6 +27,11 @@ export function isLongPoll(query: string): boolean {
   return /(^|[?&])live=true(&|$)/.test(query) && !query.includes('live_sse=')
 }
 
+/** Recognises requests for a stream of events, as `isLongPoll` recognises long polls. */
+export function isEventStream(query: string): boolean {
+  return query.includes('live_sse=')
+}
+
 interface HeaderReader {
   get(name: string): string | null
 }

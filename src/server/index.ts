@@ -4,7 +4,7 @@ export { type MigrateOptions, type MigrateResult, migrate } from './migrations/m
 export type { ShapeLogEntry, ShapeLogger } from './proxy/access-log.ts'
 export { createShapeProxy } from './proxy/node-shape-proxy.ts'
 export type { Fingerprint } from './proxy/principal-digest.ts'
-export type { ShapeProxyOptions } from './proxy/shape-proxy.ts'
+export type { ShapeHandler, ShapeProxyOptions } from './proxy/shape-proxy.ts'
 export type { Snippet } from './search/query.ts'
 export type {
   EventHit,
@@ -23,6 +23,7 @@ export type {
   TimelineFacets,
   TimelineOutline,
 } from './search/timeline-outline.ts'
+export { createShutdown, type ShutdownOptions, type Stoppable } from './shutdown.ts'
 export * from './store/index.ts'
 export * from './streaming/index.ts'
 export type { AgentSession } from './uploads/agent-session.ts'

@@ -20,7 +20,9 @@ declare const secret: string | undefined
 const electricUrl = 'http://electric.test'
 
 test('createShapeProxy', () => {
-  expectTypeOf(createShapeProxy({ electricUrl, secret, authenticate })).toEqualTypeOf<Handler>()
+  const serveShape = createShapeProxy({ electricUrl, secret, authenticate })
+  expectTypeOf(serveShape).toExtend<Handler>()
+  expectTypeOf(serveShape.close).returns.toBeVoid()
   createShapeProxy({
     electricUrl,
     authenticate: () => null,

@@ -1,5 +1,8 @@
+import { createServer } from 'node:http'
 import {
   applyElectricSetup,
+  createShapeProxy,
+  createShutdown,
   type ElectricSetup,
   type Finding,
   planElectricSetup,
@@ -24,6 +27,17 @@ test('planElectricSetup and applyElectricSetup', () => {
   planElectricSetup({ database, apply: true })
   // @ts-expect-error the database is missing
   applyElectricSetup({ electricRole: 'electric' })
+})
+
+test('createShutdown', () => {
+  const server = createServer()
+  const stop = [createShapeProxy({ electricUrl: '', authenticate: () => null })]
+  expectTypeOf(createShutdown({ server, stop, close: [database] })).returns.resolves.toBeVoid()
+  createShutdown({ server: async () => {} })
+  // @ts-expect-error the server is missing
+  createShutdown({ close: [database] })
+  // @ts-expect-error a URL can't be stopped
+  createShutdown({ server, stop: [url] })
 })
 
 test('runDoctor', () => {

@@ -1,3 +1,4 @@
+import type { Server } from 'node:http'
 import { resolve } from 'node:path'
 import { type ServerMiddleware, serve } from 'srvx'
 import { staticMiddleware } from 'srvx/static'
@@ -6,12 +7,10 @@ import { staticMiddleware } from 'srvx/static'
 // caching. Reads its settings from the environment, and ends with the process that forked it.
 
 const MAX_BODY_BYTES = 16 * 1024 * 1024
-/** How long pending work may delay the exit. */
-const MAX_CLOSE_MS = 5_000
 const dist = resolve(import.meta.dirname, '../dist')
 const app = (await import(resolve(dist, 'server/server.js'))) as {
   default: { fetch: (request: Request) => Promise<Response> }
-  close: () => Promise<void>
+  shutdownOf: (server: Server) => () => Promise<void>
 }
 
 const files = staticMiddleware({ dir: resolve(dist, 'client') })
@@ -70,9 +69,7 @@ async function listenSomewhere() {
 for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
 
 const server = await listenSomewhere()
-process.once('disconnect', async () => {
-  setTimeout(() => process.exit(0), MAX_CLOSE_MS)
-  await Promise.all([server.close(true), app.close()])
-  process.exit(0)
-})
+const shutdown = app.shutdownOf(server.node?.server as Server)
+process.once('disconnect', shutdown)
+process.once('SIGTERM', shutdown)
 process.send?.(server.url?.replace(/\/$/, ''))

@@ -43,7 +43,8 @@ export function createFrameStream(client: AbortSignal): FrameStream {
     resumeSenders()
   }
   function cancel(): void {
-    controller?.error(new DOMException('The client has disconnected.', 'AbortError'))
+    // Not with an error, which servers such as Hono's print: a client that disconnects is none.
+    controller?.close()
     end()
   }
 

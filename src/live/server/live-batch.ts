@@ -26,6 +26,8 @@ const OMITTED_HEADERS =
 
 /** The server's side of the batch endpoint. */
 export interface LiveBatchOptions {
+  /** Ends the batch, as after a minute, when it is aborted. */
+  readonly ended?: AbortSignal
   /** Authenticates a batch; rejects with the error to respond with. */
   readonly identify: (request: Request) => Promise<{
     /** Digest of the principal. */
@@ -64,7 +66,7 @@ export function isLiveBatch(request: Request): boolean {
  */
 export async function answerLiveBatch(
   request: Request,
-  { identify }: LiveBatchOptions,
+  { identify, ended }: LiveBatchOptions,
 ): Promise<LiveBatchAnswer> {
   const { method } = request
   if (method === 'OPTIONS') {
@@ -73,28 +75,36 @@ export async function answerLiveBatch(
   if (method !== 'POST') {
     return refuse(405, `Live shapes are requested with ${ALLOW}.`, { allow: ALLOW })
   }
+  if (ended?.aborted) return refuseEnded()
   // Checked before authentication: a form of another site can only send other types.
   if (!isJsonRequest(request)) return refuse(415, 'Send the batch as application/json.')
   try {
     const { digest, count, serveShape } = await identify(request)
     const polls = await readPolls(request)
     count?.(polls.length)
-    return { response: servePolls(request, polls, digest, serveShape) }
+    return { response: servePolls(request, { polls, principal: digest, serveShape, ended }) }
   } catch (error) {
     const response = failureResponse(error)
     return error instanceof SessionDbError ? { response, reason: error.message } : { response }
   }
 }
 
+interface ServedPolls {
+  readonly polls: readonly LivePoll[]
+  readonly principal: string
+  readonly serveShape: ServeShape
+  readonly ended: AbortSignal | undefined
+}
+
 function servePolls(
   request: Request,
-  polls: readonly LivePoll[],
-  principal: string,
-  serveShape: ServeShape,
+  { polls, principal, serveShape, ended }: ServedPolls,
 ): Response {
   const frames = createFrameStream(request.signal)
   const deadline = new AbortController()
-  const ending = setTimeout(() => deadline.abort(), MAX_BATCH_MS * (0.8 + 0.2 * Math.random()))
+  const end = () => deadline.abort()
+  const ending = setTimeout(end, MAX_BATCH_MS * (0.8 + 0.2 * Math.random()))
+  ended?.addEventListener('abort', end)
   const { origin, pathname } = new URL(request.url)
   const url = `${origin}${pathname.slice(0, -LIVE_BATCH_NAME.length)}`
   const headers = singleRequestHeaders(request.headers)
@@ -107,6 +117,7 @@ function servePolls(
   )
   void Promise.all(following).finally(() => {
     clearTimeout(ending)
+    ended?.removeEventListener('abort', end)
     frames.close()
   })
   return new Response(frames.body, {
@@ -120,6 +131,11 @@ function servePolls(
       'access-control-expose-headers': PRINCIPAL_HEADER,
     },
   })
+}
+
+function refuseEnded(): LiveBatchAnswer {
+  const error = new SessionDbError('unavailable', 'The server is shutting down. Try again.')
+  return { response: failureResponse(error, { 'retry-after': '1' }), reason: error.message }
 }
 
 function refuse(status: number, message: string, headers = {}): LiveBatchAnswer {

@@ -1,5 +1,6 @@
 import { SessionDbError } from '../../writes/errors.ts'
 import { parseJsonText } from './json-text.ts'
+import { bodyOf } from './request-body.ts'
 
 /**
  * Parses a request's body as JSON, and stops reading once it is too large.
@@ -33,7 +34,7 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
   if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw tooLarge(maxBytes)
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of request.body ?? []) {
+  for await (const chunk of bodyOf(request)) {
     size += chunk.byteLength
     if (size > maxBytes) throw tooLarge(maxBytes)
     chunks.push(chunk)

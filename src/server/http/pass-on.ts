@@ -2,6 +2,8 @@
  * Creates the source of a stream that forwards a body chunk by chunk and reports its end.
  *
  * @param options.onEnd called at least once when the body was read, failed, or was cancelled
+ * @param options.client aborted when the client disconnects: an error that follows ends the stream, because
+ * servers print errors of bodies
  * @example
  * new Response(new ReadableStream(passOn(body, { onEnd: release })))
  */
@@ -10,7 +12,12 @@ export function passOn(
   {
     onChunk = () => {},
     onEnd,
-  }: { readonly onChunk?: (chunk: Uint8Array) => void; readonly onEnd: () => void },
+    client,
+  }: {
+    readonly onChunk?: (chunk: Uint8Array) => void
+    readonly onEnd: () => void
+    readonly client?: AbortSignal
+  },
 ): UnderlyingDefaultSource<Uint8Array> {
   const reader = body.getReader()
   return {
@@ -23,7 +30,8 @@ export function passOn(
         controller.close()
       } catch (error) {
         onEnd()
-        controller.error(error)
+        if (client?.aborted) controller.close()
+        else controller.error(error)
       }
     },
     cancel(reason) {

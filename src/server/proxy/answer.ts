@@ -64,6 +64,22 @@ export function answerWithoutUpstream(error: unknown, client: AbortSignal): Answ
   }
 }
 
+/** Answers a waiting poll as Electric does when nothing has happened, so that the client sends the next. */
+export function nothingNew(url: string): Response {
+  const query = new URL(url).searchParams
+  const headers = answerHeaders(new Headers(), true)
+  for (const name of ['handle', 'offset', 'cursor']) {
+    headers.set(`electric-${name}`, query.get(name) ?? '')
+  }
+  headers.set('electric-up-to-date', '')
+  return Response.json([{ headers: { control: 'up-to-date' } }], { headers })
+}
+
+/** Answers a live request that arrives after `close`. */
+export function shuttingDown(): Response {
+  return unavailable(503)
+}
+
 function mustRefetch(upstream: Headers): Response {
   const headers = answerHeaders(upstream, true)
   headers.set('content-type', 'application/json; charset=utf-8')

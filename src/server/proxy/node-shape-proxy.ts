@@ -3,8 +3,14 @@ import type { Principal } from '../../schema/principal.ts'
 import { createNodeFetch } from './node-fetch.ts'
 import {
   createShapeProxy as createPortableShapeProxy,
+  type ShapeHandler,
   type ShapeProxyOptions,
 } from './shape-proxy.ts'
+
+/** Bun replaces the package undici by its own, which lacks what `createNodeFetch` uses. */
+function isBun(): boolean {
+  return 'bun' in process.versions
+}
 
 /**
  * Serves named shapes to browsers: authenticates, resolves the shape's name (the last segment of the
@@ -31,9 +37,9 @@ import {
  */
 export function createShapeProxy<P extends Principal = Principal>(
   options: ShapeProxyOptions<P>,
-): (request: Request) => Promise<Response> {
+): ShapeHandler {
   return createPortableShapeProxy<P>({
     ...options,
-    fetchClient: options.fetchClient ?? shareLiveRequests(createNodeFetch()),
+    fetchClient: options.fetchClient ?? shareLiveRequests(isBun() ? fetch : createNodeFetch()),
   })
 }

@@ -1,4 +1,4 @@
-import { isLongPoll, PRINCIPAL_HEADER } from '../../live/protocol.ts'
+import { isEventStream, isLongPoll, PRINCIPAL_HEADER } from '../../live/protocol.ts'
 import { answerLiveBatch, isLiveBatch } from '../../live/server/live-batch.ts'
 import type { Principal } from '../../schema/principal.ts'
 import type { ShapeRegistry } from '../../shapes/define-shape.ts'
@@ -20,7 +20,14 @@ import {
   type ShapeLogger,
   startProgress,
 } from './access-log.ts'
-import { type Answer, answerFrom, answerWithoutUpstream } from './answer.ts'
+import {
+  type Answer,
+  answerFrom,
+  answerWithoutUpstream,
+  nothingNew,
+  shuttingDown,
+} from './answer.ts'
+import { createEndableFetch } from './endable-fetch.ts'
 import { type Fingerprint, principalDigest } from './principal-digest.ts'
 import { readShapeQuery, shapeNameOf, unknownShape } from './request.ts'
 import { type ShapeSubset, subsetReader } from './subset/read-subset.ts'
@@ -71,6 +78,17 @@ export interface ShapeProxyOptions<P extends Principal = Principal> extends Upst
   readonly onError?: (error: unknown) => void
 }
 
+/** Serves named shapes. */
+export interface ShapeHandler {
+  (request: Request): Promise<Response>
+  /**
+   * Ends live requests, for a shutdown: waiting polls are answered without news, batches and event streams
+   * end, and browsers go on at another instance. Later live requests are answered with 503, and others are
+   * served as before.
+   */
+  close(): void
+}
+
 /** The batch that a poll belongs to. */
 interface BatchOfPoll<P extends Principal> {
   readonly principal: P
@@ -100,10 +118,10 @@ interface BatchOfPoll<P extends Principal> {
  */
 export function createShapeProxy<P extends Principal = Principal>(
   options: ShapeProxyOptions<P>,
-): (request: Request) => Promise<Response> {
+): ShapeHandler {
   const upstreamUrl = createUpstreamUrl(options)
   const shapes: ShapeRegistry<P> = options.shapes ?? sessionShapes
-  const send = options.fetchClient ?? fetch
+  const send = createEndableFetch(options.fetchClient ?? fetch)
   const readSubset = subsetReader(options.subsets === true)
   const limiter = createLimiter(options.limits ?? DEFAULT_LIMITS)
   const snapshots = createLimiter(options.limits === false ? false : SNAPSHOT_LIMITS)
@@ -161,11 +179,13 @@ export function createShapeProxy<P extends Principal = Principal>(
     progress: RequestProgress,
   ): Promise<Answer> {
     const upstreamRequest = await resolveRequest(principal, request, progress)
+    if (progress.live && send.ended.aborted) return { response: shuttingDown() }
     markUpstreamStart(progress)
     let upstream: Response
     try {
       upstream = await requestUpstream(send, upstreamRequest)
     } catch (error) {
+      if (progress.live && send.ended.aborted) return { response: nothingNew(request.url) }
       return answerWithoutUpstream(error, request.signal)
     } finally {
       markUpstreamEnd(progress)
@@ -174,8 +194,8 @@ export function createShapeProxy<P extends Principal = Principal>(
       live: progress.live,
       isHead: request.method === 'HEAD',
     })
-    if (!upstreamRequest.isEventStream) return answered
-    return { ...answered, response: whileAllowed(answered.response, () => isAllowed()) }
+    if (!isEventStream(upstreamRequest.url)) return answered
+    return { ...answered, response: whileAllowed(answered.response, isAllowed, send.ended) }
 
     async function isAllowed(): Promise<boolean> {
       const again = startProgress(request.method)
@@ -193,7 +213,7 @@ export function createShapeProxy<P extends Principal = Principal>(
     principal: P,
     request: Request,
     progress: RequestProgress,
-  ): Promise<UpstreamRequest & { readonly isEventStream: boolean }> {
+  ): Promise<UpstreamRequest> {
     const url = new URL(request.url)
     progress.shape = shapeNameOf(url)
     const query = readShapeQuery(url.search)
@@ -201,7 +221,6 @@ export function createShapeProxy<P extends Principal = Principal>(
     const subset = await readSubset(request, query, shape)
     progress.live = query.protocol.get('live') === 'true'
     return {
-      isEventStream: query.protocol.has('live_sse') || query.protocol.has('experimental_live_sse'),
       url: upstreamUrl(shape, query.protocol),
       ...methodAndBody(request, subset),
       signal: request.signal,
@@ -222,6 +241,7 @@ export function createShapeProxy<P extends Principal = Principal>(
     const progress = startProgress(request.method)
     progress.live = true
     const { response, reason = 'unexpected error' } = await answerLiveBatch(request, {
+      ended: send.ended,
       async identify() {
         const principal = await identify(request, progress)
         // Refused before its body is read, if the principal has nothing left.
@@ -244,7 +264,9 @@ export function createShapeProxy<P extends Principal = Principal>(
     return response
   }
 
-  return (request) => (isLiveBatch(request) ? serveLiveBatch(request) : serveShape(request))
+  const serve = (request: Request) =>
+    isLiveBatch(request) ? serveLiveBatch(request) : serveShape(request)
+  return Object.assign(serve, { close: send.end })
 }
 
 /** Calls `onEnd` once: when the body was read, failed or was cancelled, or the client disconnected. */
@@ -258,26 +280,44 @@ function watchEnd(response: Response, client: AbortSignal, onEnd: () => void): R
     return response
   }
   client.addEventListener('abort', end)
-  const body = new ReadableStream(passOn(response.body, { onEnd: end }))
+  const body = new ReadableStream(passOn(response.body, { onEnd: end, client }))
   const { status, headers } = response
   return new Response(body, { status, headers })
 }
 
 /**
- * Passes on a stream of events as long as the client may still see the shape. It is checked before every
- * chunk, as each poll would be: the engine itself keeps a stream open for a minute.
+ * Passes on a stream of events as long as the client may still see the shape, and until `ended` is aborted.
+ * Access is checked before every chunk, as each poll would be: the engine itself keeps a stream open for a minute.
  */
-function whileAllowed(response: Response, isAllowed: () => Promise<boolean>): Response {
+function whileAllowed(
+  response: Response,
+  isAllowed: () => Promise<boolean>,
+  ended: AbortSignal,
+): Response {
   if (response.body === null) return response
   const reader = response.body.getReader()
+  // A read that waits then ends without a chunk.
+  const cancel = () => void reader.cancel().catch(() => {})
+  const forget = () => ended.removeEventListener('abort', cancel)
+  if (ended.aborted) cancel()
+  else ended.addEventListener('abort', cancel)
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const { done, value } = await reader.read()
-      if (!done && (await isAllowed())) return controller.enqueue(value)
-      await reader.cancel()
-      controller.close()
+      try {
+        const { done, value } = await reader.read()
+        if (!done && (await isAllowed())) return controller.enqueue(value)
+        await reader.cancel()
+        controller.close()
+      } catch (error) {
+        forget()
+        throw error
+      }
+      forget()
     },
-    cancel: (reason) => reader.cancel(reason),
+    cancel(reason) {
+      forget()
+      return reader.cancel(reason)
+    },
   })
   return new Response(body, { status: response.status, headers: response.headers })
 }

@@ -69,6 +69,9 @@ function electricIdentifier(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`
 }
 
+/** The part of `fetch` that is used here. */
+type Send = (href: string, init: RequestInit) => Promise<Response>
+
 /**
  * Sends a request to Electric. The engine closes a pooled connection after 50 requests, so a request
  * can hit a connection that was just closed: reads are idempotent, so it is retried once.
@@ -76,7 +79,7 @@ function electricIdentifier(name: string): string {
  * @throws what `fetch` throws; an `AbortError` when the client has disconnected.
  */
 export async function requestUpstream(
-  send: typeof fetch,
+  send: Send,
   request: UpstreamRequest,
 ): Promise<Response> {
   try {
@@ -87,7 +90,7 @@ export async function requestUpstream(
   }
 }
 
-function sendOnce(send: typeof fetch, request: UpstreamRequest): Promise<Response> {
+function sendOnce(send: Send, request: UpstreamRequest): Promise<Response> {
   const headers: Record<string, string> = { 'accept-encoding': 'identity' }
   if (request.ifNoneMatch !== null) headers['if-none-match'] = request.ifNoneMatch
   const { method, signal, body } = request

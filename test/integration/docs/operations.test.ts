@@ -1,12 +1,18 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
 import { Pool } from 'pg'
 import { expect, test } from 'vitest'
 import {
   createHealthHandler,
+  createSessionStore,
+  createShapeProxy,
+  createShutdown,
   migrate,
   planElectricSetup,
   runDoctor,
   runRetention,
   scheduleRetention,
+  watchAbandonedMessages,
 } from '../../../src/server.ts'
 import { freshDatabase } from '../../support/database.ts'
 
@@ -30,11 +36,27 @@ test('docs/operations.md', async () => {
   expect(problems).toContainEqual(expect.stringMatching(/^CREATE PUBLICATION/))
   expect(problems).toContainEqual(expect.stringContaining('no answer from 127.0.0.1:9'))
 
+  const store = createSessionStore({ database: testDatabase.url })
+  const worker = store.startWorker()
+  const watch = watchAbandonedMessages({ database: pool })
+  const serveShape = createShapeProxy({ electricUrl, authenticate: () => null })
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+
   const policy = { default: '90d', tenants: { legal: 'keep' } }
   const stopRetention = scheduleRetention({ database: pool, policy })
-  await stopRetention()
   const { deletedSessions } = await runRetention({ database: pool, policy })
   expect(deletedSessions).toBe(0)
-  await pool.end()
+
+  const shutdown = createShutdown({
+    server,
+    stop: [serveShape, worker, watch, stopRetention],
+    close: [store, pool],
+  })
+  process.once('SIGTERM', shutdown)
+  process.off('SIGTERM', shutdown)
+  await shutdown()
+  expect(server.listening).toBe(false)
+  expect(pool.ended).toBe(true)
   await testDatabase.drop()
 })

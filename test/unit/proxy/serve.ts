@@ -30,25 +30,32 @@ export async function listen(
 
 /** Serves a `Request → Response` function over HTTP. Its signal is aborted when the client disconnects. */
 export function serve(handle: (request: Request) => Promise<Response>): Promise<Served> {
-  return listen((incoming, outgoing) => {
-    const gone = new AbortController()
-    outgoing.on('close', () => gone.abort())
-    const method = incoming.method ?? 'GET'
-    const body = method === 'GET' || method === 'HEAD' ? null : Readable.toWeb(incoming)
-    const request = new Request(new URL(incoming.url ?? '/', 'http://app.test'), {
-      method,
-      body: body as BodyInit | null,
-      duplex: 'half',
-      headers: new Headers(incoming.headers as Record<string, string>),
-      signal: gone.signal,
-    } as RequestInit)
-    void handle(request).then((response) => {
-      outgoing.writeHead(response.status, Object.fromEntries(response.headers))
-      if (response.body === null) return outgoing.end()
-      const answer = Readable.fromWeb(response.body as ReadableStream)
-      answer.on('error', () => outgoing.destroy())
-      outgoing.on('close', () => answer.destroy())
-      return answer.pipe(outgoing)
-    })
+  return listen((incoming, outgoing) => answerOver(handle, incoming, outgoing))
+}
+
+/** Answers a request of `node:http` by such a function. */
+export function answerOver(
+  handle: (request: Request) => Promise<Response>,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): void {
+  const gone = new AbortController()
+  outgoing.on('close', () => gone.abort())
+  const method = incoming.method ?? 'GET'
+  const body = method === 'GET' || method === 'HEAD' ? null : Readable.toWeb(incoming)
+  const request = new Request(new URL(incoming.url ?? '/', 'http://app.test'), {
+    method,
+    body: body as BodyInit | null,
+    duplex: 'half',
+    headers: new Headers(incoming.headers as Record<string, string>),
+    signal: gone.signal,
+  } as RequestInit)
+  void handle(request).then((response) => {
+    outgoing.writeHead(response.status, Object.fromEntries(response.headers))
+    if (response.body === null) return outgoing.end()
+    const answer = Readable.fromWeb(response.body as ReadableStream)
+    answer.on('error', () => outgoing.destroy())
+    outgoing.on('close', () => answer.destroy())
+    return answer.pipe(outgoing)
   })
 }

@@ -7,6 +7,7 @@ import { type Authenticate, requirePrincipal } from '../../http/authenticate.ts'
 import { failureResponse } from '../../http/failure-response.ts'
 import { parseJsonText } from '../../http/json-text.ts'
 import { hidesItsCause, reportError } from '../../http/report-error.ts'
+import { bodyOf } from '../../http/request-body.ts'
 import { requireOwnOrigin } from '../../http/request-origin.ts'
 import type { AgentSession } from '../agent-session.ts'
 import type { NewUpload, SessionUploads } from '../create-uploads.ts'
@@ -110,7 +111,7 @@ export function createUploadHandler(
       return refuse(415, `Send the bytes as ${PATCH_TYPE}.`)
     }
     const offset = byteCount(request.headers, 'Upload-Offset')
-    const state = await store.uploadContent(principal, id, request.body ?? nothing(), { offset })
+    const state = await store.uploadContent(principal, id, bodyOf(request), { offset })
     return stateHeaders(state, 204)
   }
 
@@ -209,8 +210,6 @@ function refuse(status: 404 | 405 | 415, message: string): Response {
   const code = status === 404 ? 'not_found' : 'invalid'
   return failureResponse(new SessionDbError(code, message), {}, status)
 }
-
-async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
 
