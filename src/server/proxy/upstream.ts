@@ -78,10 +78,7 @@ type Send = (href: string, init: RequestInit) => Promise<Response>
  *
  * @throws what `fetch` throws; an `AbortError` when the client has disconnected.
  */
-export async function requestUpstream(
-  send: Send,
-  request: UpstreamRequest,
-): Promise<Response> {
+export async function requestUpstream(send: Send, request: UpstreamRequest): Promise<Response> {
   try {
     return await sendOnce(send, request)
   } catch (error) {
