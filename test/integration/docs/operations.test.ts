@@ -37,20 +37,21 @@ test('docs/operations.md', async () => {
   expect(problems).toContainEqual(expect.stringContaining('no answer from 127.0.0.1:9'))
 
   const store = createSessionStore({ database: testDatabase.url })
-  const worker = store.startWorker()
-  const watch = watchAbandonedMessages({ database: pool })
   const serveShape = createShapeProxy({ electricUrl, authenticate: () => null })
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
 
   const policy = { default: '90d', tenants: { legal: 'keep' } }
   const stopRetention = scheduleRetention({ database: pool, policy })
+  await stopRetention()
   const { deletedSessions } = await runRetention({ database: pool, policy })
   expect(deletedSessions).toBe(0)
 
+  const worker = store.startWorker()
+  const watch = watchAbandonedMessages({ database: pool })
   const shutdown = createShutdown({
     server,
-    stop: [serveShape, worker, watch, stopRetention],
+    stop: [serveShape, worker, watch],
     close: [store, pool],
   })
   process.once('SIGTERM', shutdown)
