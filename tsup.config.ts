@@ -30,6 +30,9 @@ const browserFiles = {
   'stream-message': 'src/collections/actions/stream-message.ts',
   'upload-session': 'src/collections/upload/upload-session.ts',
   'timeline-query': 'src/collections/windows/timeline-query.ts',
+  'build-conversation': 'src/timeline/conversation/build-conversation.ts',
+  'file-diff': 'src/timeline/conversation/file-diff.ts',
+  'tool-call': 'src/timeline/conversation/tool-call.ts',
 }
 
 /**
