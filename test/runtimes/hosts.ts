@@ -54,6 +54,28 @@ export const runtimes: readonly Runtime[] = [
     seesHalfClose: true,
   },
   {
+    // The entry `/server`; the others run `/proxy`.
+    name: 'Bun server',
+    packages: { bun: '1.4.5' },
+    program: '@oven/bun-*/bin/bun',
+    args: ['run', '--no-install', 'bun-server.ts'],
+    seesHalfClose: true,
+  },
+  {
+    name: 'Deno server',
+    packages: { deno: '2.9.6' },
+    program: '@deno/*/deno',
+    args: [
+      'run',
+      '--allow-net',
+      '--allow-env',
+      '--allow-read',
+      '--node-modules-dir=manual',
+      'deno-server.ts',
+    ],
+    seesHalfClose: true,
+  },
+  {
     name: 'Deno',
     packages: { deno: '2.9.6' },
     program: '@deno/*/deno',

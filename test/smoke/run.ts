@@ -10,7 +10,7 @@ import { runInDirectories } from '../support/run-in-directories.ts'
 import { moveOrigin } from './origin.ts'
 
 const usage = `Usage: npm run smoke -- [project …] [--node 22,24,26]
-Installs the packed package into empty projects (esm, cjs, bare, vite, cutover, react, newest, vue, svelte, solid, start, origin) and uses each entry.`
+Installs the packed package into empty projects (esm, cjs, bare, vite, cutover, react, newest, vue, svelte, solid, servers, start, origin) and uses each entry.`
 
 const projects = join(import.meta.dirname, 'projects')
 const guide = join(import.meta.dirname, '../../docs/getting-started.md')
@@ -40,6 +40,11 @@ const versions: Readonly<Record<string, string>> = {
   '@tanstack/svelte-db': '0.4.1',
   'solid-js': '1.9.20',
   '@tanstack/solid-db': '0.2.45',
+  hono: '4.13.19',
+  '@hono/node-server': '2.1.9',
+  express: '5.3.0',
+  '@types/express': '5.0.6',
+  fastify: '5.12.8',
   'happy-dom': '21.0.4',
   '@happy-dom/global-registrator': '21.0.4',
 }
@@ -50,6 +55,8 @@ const newest: Readonly<Record<string, string>> = {
     repository.devDependencies['tanstack-react-db-newest']?.split('@').at(-1) ?? '',
 }
 const page = [...required, 'vite', 'happy-dom', '@happy-dom/global-registrator']
+/** Servers that mount the handlers; each file is a block of docs/servers.md. */
+const servers = ['hono', 'express', 'fastify']
 /** Projects that show a live list with an adapter of TanStack DB. */
 const frameworks: Readonly<Record<string, readonly string[]>> = {
   react: ['react', 'react-dom', '@tanstack/react-db'],
@@ -64,6 +71,15 @@ const installs: Readonly<Record<string, readonly string[]>> = {
   bare: required,
   vite: [...required, 'vite'],
   cutover: [...required, ...optional, 'vite', 'typescript', '@types/node', '@types/pg'],
+  servers: [
+    ...required,
+    ...servers,
+    '@hono/node-server',
+    'srvx',
+    'typescript',
+    '@types/node',
+    '@types/express',
+  ],
   start: [],
   ...Object.fromEntries(Object.entries(frameworks).map(([name, own]) => [name, [...page, ...own]])),
   origin: [],
@@ -86,6 +102,9 @@ const uses: Readonly<Record<string, (project: Project) => Promise<void>>> = {
   cutover: async ({ directory, node }) =>
     run(directory, node, ['app.ts', await directories.create()]),
   ...Object.fromEntries(Object.keys(frameworks).map((name) => [name, showsList(name)])),
+  async servers({ directory, node }) {
+    for (const name of servers) await run(directory, node, ['app.mjs', name])
+  },
   async start({ directory, node }) {
     await run(directory, node, ['node_modules/vite/bin/vite.js', 'build'])
     await run(directory, node, ['app.mjs'])

@@ -23,6 +23,9 @@ const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
   'recipes/drizzle-and-prisma.md': ['test/integration/docs/recipes/drizzle.test.ts'],
   'recipes/own-access-tables.md': ['test/integration/docs/recipes/own-access-tables.test.ts'],
   'recipes/server-rendering.md': ['test/integration/docs/recipes/server-rendering.test.ts'],
+  'servers.md': ['express', 'fastify', 'handlers', 'hono', 'next', 'bun'].map(
+    (name) => `test/smoke/projects/servers/${name}.ts`,
+  ),
   'session-logs.md': ['test/integration/docs/session-logs.test.ts'],
   'shape-proxy.md': [
     'test/runtimes/app/principal.ts',

@@ -15,7 +15,7 @@ const GETTING_STARTED = 'docs/getting-started.md'
 /** Pages about an app that has other files than getting-started.md. */
 const OWN_APPS = [GETTING_STARTED, 'docs/cutover.md']
 /** Not in node_modules: the guide's own smoke project or test installs them. */
-const NOT_INSTALLED = /^(?:nitro|next|@testing-library|hono|@hono)(?:\/|$)/
+const NOT_INSTALLED = /^(?:nitro|next|@testing-library|hono|@hono|express|fastify)(?:\/|$)/
 
 interface Block {
   /** The file that the block names, or null. */
@@ -25,9 +25,9 @@ interface Block {
 
 function blocksOf(page: string): Block[] {
   const text = readFileSync(join(root, page), 'utf8')
-  const pattern = /(?:^`([\w./$-]+)`:\n\n)?^( *)```(tsx?)\n(.*?)^ *```$/gms
+  const pattern = /(?:^`([\w./$[\]-]+)`:\n\n)?^( *)```(tsx?)\n(.*?)^ *```$/gms
   return [...text.matchAll(pattern)].map(([, above, indent = '', , code = '']) => ({
-    file: above ?? /^ *\/\/ ([\w./$-]+\.tsx?)(?::.*)?\n/.exec(code)?.[1] ?? null,
+    file: above ?? /^ *\/\/ ([\w./$[\]-]+\.tsx?)(?::.*)?\n/.exec(code)?.[1] ?? null,
     code: code.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
   }))
 }
@@ -121,20 +121,25 @@ function ancestors(path: string): string[] {
 
 const program = ts.createProgram([...files.keys()], options, host)
 
+/** Parameters of callbacks have no types when those of the package are missing. */
+function usesMissingPackage(path: string): boolean {
+  const imports = [...(files.get(path) ?? '').matchAll(/from '([^']+)'/g)]
+  return imports.some(([, name = '']) => NOT_INSTALLED.test(name))
+}
+
 function errorsOf(page: string): string[] {
   const folder = join(app, page)
   return [...files.keys()]
     .filter((path) => path.startsWith(`${folder}/`))
     .flatMap((path) => {
       const source = program.getSourceFile(path)
-      return [
-        ...program.getSyntacticDiagnostics(source),
-        ...program.getSemanticDiagnostics(source),
-      ].map(({ messageText, start = 0 }) => {
-        const line = (source?.getLineAndCharacterOfPosition(start).line ?? 0) + 1
-        const message = ts.flattenDiagnosticMessageText(messageText, '\n')
-        return `${path.slice(folder.length + 1)}:${line} ${message}`
-      })
+      return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)]
+        .map(({ messageText, start = 0 }) => {
+          const line = (source?.getLineAndCharacterOfPosition(start).line ?? 0) + 1
+          const message = ts.flattenDiagnosticMessageText(messageText, '\n')
+          return `${path.slice(folder.length + 1)}:${line} ${message}`
+        })
+        .filter((error) => !(usesMissingPackage(path) && /implicitly has an 'any'/.test(error)))
     })
 }
 
