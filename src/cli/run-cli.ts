@@ -5,6 +5,7 @@ import { devCommand } from './commands/dev.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { exportCommand } from './commands/export.ts'
 import { importCommand } from './commands/import.ts'
+import { initCommand } from './commands/init.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { rederiveCommand } from './commands/rederive.ts'
 import { retentionCommand } from './commands/retention.ts'
@@ -42,6 +43,7 @@ function createProgram(): Command {
     .description(packageJson.description)
     .version(packageJson.version)
   const commands = [
+    initCommand(),
     devCommand(),
     migrateCommand(),
     importCommand(),

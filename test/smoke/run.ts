@@ -222,11 +222,20 @@ async function install(name: string, directory: string, tarball: string): Promis
   await npmInstall(directory)
 }
 
-/** Writes the app of the getting-started guide and installs its packages. */
+/** The files of the guide that `session-db init` writes. */
+const ofInit = [
+  'src/db.ts',
+  'src/routes/api/shapes.$.ts',
+  'src/server/session-db.server.ts',
+  'src/server/write-batch.ts',
+]
+
+/** Writes the app of the getting-started guide and installs its packages; the command `init` writes its part. */
 async function installGuide(directory: string, tarball: string): Promise<void> {
   const packages: string[] = []
   for (const step of await readGuide(guide)) {
     if (step.type === 'file') {
+      if (ofInit.includes(step.path)) continue
       const file = join(directory, step.path)
       await mkdir(dirname(file), { recursive: true })
       await writeFile(file, step.text)
@@ -240,6 +249,9 @@ async function installGuide(directory: string, tarball: string): Promise<void> {
   await execute('npm', ['install', ...quiet, tarball, '@types/node@24', ...others], {
     cwd: directory,
   })
+  const { stdout } = await execute('npx', ['session-db', 'init', '--json'], { cwd: directory })
+  const { written } = JSON.parse(stdout) as { written: string[] }
+  if (written.toSorted().join() !== ofInit.join()) throw new Error(`init wrote ${written}`)
 }
 
 async function writePackage(directory: string, content: object): Promise<void> {
