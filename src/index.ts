@@ -1,9 +1,11 @@
 export type * from './chat/index.ts'
 export * from './chat/thread-path.ts'
 export * from './collections/actions/stream-message.ts'
+export * from './collections/chat-list.ts'
 export * from './collections/create-id.ts'
 export * from './collections/create-session-collections.ts'
 export type * from './collections/index.ts'
+export * from './collections/message-feedback.ts'
 export * from './collections/outbox/create-outbox.ts'
 export * from './collections/persistence/create-persistence.ts'
 export * from './collections/upload/upload-session.ts'
@@ -18,6 +20,7 @@ export {
   type RowOf,
 } from './schema/columns.ts'
 export type { JsonObject, JsonValue } from './schema/fields.ts'
+export type { MessageFeedback, Rating } from './schema/message-feedback.ts'
 export type { Principal } from './schema/principal.ts'
 export type { Session, SessionInsert, SessionProgress, SessionUpdate } from './schema/session.ts'
 export {
@@ -28,6 +31,7 @@ export {
   type UIMessageLike,
 } from './schema/streamed-message.ts'
 export type { CollectionName } from './schema/tables.ts'
+export type { ThreadState } from './schema/thread-state.ts'
 export type {
   TimelineEvent,
   TimelineEventInsert,

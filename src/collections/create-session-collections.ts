@@ -57,7 +57,9 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
   const connection = createConnection(options, {
     onSignedOut: () => void leave(false),
     onBack: () => options.outbox?.flush(),
-    onRightsChanged: () => sources.sessions.refresh(),
+    onRightsChanged() {
+      for (const union of unions()) union.refresh()
+    },
   })
   const onError = options.onError ?? warnInDevelopment()
   const running = new Set<SyncStream>()
@@ -117,13 +119,15 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
     ...writing,
     ...(outbox && { outbox: outbox.writes }),
     uploads,
+    sources,
   }
 
   /**
    * Returns the streams that may hold rows or have stopped. Sessions stay in view after a sign-out; they come
    * last, because collections of a session keep them syncing.
    */
-  const inUse = () => [...running, sources.sessions]
+  const inUse = () => [...running, ...unions()]
+  const unions = () => [...sources.added.threads, sources.sessions]
 
   async function leave(tellOthers: boolean): Promise<void> {
     // Pending writes stay on the device until this user signs in again.

@@ -5,6 +5,7 @@ import type { SessionGrant, SessionGrantInsert } from '../schema/session-grant.t
 import type { CollectionName } from '../schema/tables.ts'
 import type { TimelineEvent, TimelineEventInsert, WholeEvent } from '../schema/timeline-event.ts'
 import type { sessionShapes } from '../shapes/session-shapes.ts'
+import type { SetMutation } from '../writes/batch.ts'
 import { createScopeRegistry, type ScopeRegistry } from './scope-registry.ts'
 import { createAudienceRoute } from './sync/audience-route.ts'
 import { type AudienceUnion, createAudienceUnion } from './sync/audience-union.ts'
@@ -88,11 +89,24 @@ export interface WindowSources extends ThreadSources {
   readonly scope: ThreadWindowScope
 }
 
+/** A collection of the user's own rows, which are written by `set`. */
+export interface OwnRows {
+  readonly source: SyncStream
+  /** Shows a mutation if it concerns these rows, and returns the streams that will bring it. */
+  show(mutation: SetMutation, now: Date): readonly SyncStream[]
+}
+
 /** All collections: the sessions, and those of each session and thread requested. */
 export interface Sources {
   /** The prefix of the ids of all collections. */
   readonly prefix: string
   readonly sessions: AudienceUnion<Session>
+  /** The collections that functions beside `createSessionCollections` have added. */
+  readonly added: {
+    readonly threads: AudienceUnion<ChatThread>[]
+    /** Those that sync. */
+    readonly own: Set<OwnRows>
+  }
   readonly bySession: ScopeRegistry<SessionSources>
   /** By `threadKey`. */
   readonly byThread: ScopeRegistry<ThreadSources>
@@ -100,6 +114,11 @@ export interface Sources {
   readonly byWindow: ScopeRegistry<WindowSources>
   /** Creates a collection of part of a session's timeline, which the caller must clean up. */
   timelineWindow(sessionId: string, fromSeq: number, toSeq: number): SyncedCollection<TimelineEvent>
+  /** The means to add collections. */
+  readonly streams: StreamOptions
+  readonly mutable: (table: TableRef) => MutableOptions
+  /** Must be called with each added collection. */
+  watch(source: SyncStream): void
 }
 
 /** The tables of the shapes that collections hold. */
@@ -206,6 +225,10 @@ export function createSources(
   return {
     prefix,
     sessions,
+    added: { threads: [], own: new Set() },
+    streams: options,
+    mutable,
+    watch: (source) => watchRows(source, onRows),
     bySession,
     byThread: createScopeRegistry((key, onLive) => {
       const { id: threadId, sessionId } = JSON.parse(key) as ThreadRef
@@ -266,15 +289,19 @@ export interface LiveSources {
   threads(sessionId?: string): SyncedCollection<ChatThread>[]
   messages(): SyncedCollection<ChatMessage>[]
   messagesOf(threadId: string, sessionId: string | undefined): SyncedCollection<ChatMessage>[]
+  ownRows(): OwnRows[]
 }
 
 /** Returns the live part of `sources`. */
-export function liveSources({ sessions, bySession, byThread, byWindow }: Sources): LiveSources {
+export function liveSources(sources: Sources): LiveSources {
+  const { sessions, bySession, byThread, byWindow, added } = sources
   return {
     sessions: () => onlyLive([sessions]),
     grants: (sessionId) => onlyLive(bySession.live(sessionId).map(({ grants }) => grants)),
     timelines: (sessionId) => onlyLive(bySession.live(sessionId).map(({ timeline }) => timeline)),
-    threads: (sessionId) => onlyLive(bySession.live(sessionId).map(({ threads }) => threads)),
+    threads: (sessionId) =>
+      onlyLive([...bySession.live(sessionId).map(({ threads }) => threads), ...added.threads]),
+    ownRows: () => [...added.own],
     messages: () =>
       onlyLive(
         [...bySession.live(), ...byThread.live(), ...byWindow.live()].map(

@@ -33,6 +33,8 @@ export const chatThreadRowSchema = /* @__PURE__ */ (() =>
     lastMessagePreview: z.nullable(previewField),
     headId: z.nullable(idField),
     previousHeadId: z.nullable(idField),
+    titleSet: z.boolean(),
+    audiences: z.array(z.string()),
     metadata: jsonObjectField,
     version: integerField,
     createdAt: z.date(),
@@ -43,7 +45,7 @@ export type ChatThreadRow = z.output<typeof chatThreadRowSchema>
 
 /** A thread in the browser. */
 export const chatThreadSchema = /* @__PURE__ */ (() =>
-  z.omit(chatThreadRowSchema, { previousHeadId: true }))()
+  z.omit(chatThreadRowSchema, { previousHeadId: true, titleSet: true, audiences: true }))()
 
 export type ChatThread = z.output<typeof chatThreadSchema>
 
@@ -85,6 +87,10 @@ export const chatThreadColumns = /* @__PURE__ */ (() =>
     headId: column('head_id', 'text', { nullable: true, writable: 'update' }),
     // The head before the last new message: that message's parent, for the statement that adds it.
     previousHeadId: column('previous_head_id', 'text', { nullable: true, synced: false }),
+    // True once a user has changed the title: `suggestTitle` leaves it then.
+    titleSet: column('title_set', 'boolean', { default: 'false', synced: false }),
+    // Those of the session, for the shape of the threads of all sessions.
+    audiences: column('audiences', 'text[]', { default: "'{}'::text[]", synced: false }),
     metadata: column('metadata', 'jsonb', { default: "'{}'::jsonb", writable: 'always' }),
     version: column('version', 'integer', { default: '1' }),
     createdAt: column('created_at', 'timestamp with time zone', { default: 'now()' }),

@@ -7,14 +7,17 @@ import {
 } from '../access/access.ts'
 import type { Condition } from '../access/condition.ts'
 import { confineSubqueries } from '../access/confined.ts'
+import { ofSessionChild } from '../access/session-child.ts'
 import * as where from '../access/where.ts'
 import { chatMessageColumns } from '../schema/chat-message.ts'
 import { chatThreadColumns } from '../schema/chat-thread.ts'
 import { idField } from '../schema/fields.ts'
+import { messageFeedbackColumns } from '../schema/message-feedback.ts'
 import type { Principal } from '../schema/principal.ts'
 import { sessionColumns } from '../schema/session.ts'
 import { sessionGrantColumns } from '../schema/session-grant.ts'
 import { chatMessageDeltaColumns } from '../schema/streamed-message.ts'
+import { threadStateColumns } from '../schema/thread-state.ts'
 import { timelineEventColumns } from '../schema/timeline-event.ts'
 import { defineShape } from './define-shape.ts'
 
@@ -143,6 +146,31 @@ export function createSessionShapes<P extends Principal = Principal>(access: Ses
           where.gte('seq', Number(params.fromSeq)),
           where.lt('seq', Number(params.toSeq)),
         ),
+    }),
+    /** The threads of all visible sessions. */
+    threads: defineShape({
+      table: 'chat_threads',
+      columns: chatThreadColumns,
+      params: byAudience,
+      audiences,
+      rows: (principal: P, params) =>
+        ofSessionChild(visibleSessions(principal, params), ['audiences']),
+    }),
+    /** What the principal has read and pinned. The rows are its own, so they don't depend on the session. */
+    'thread-states': defineShape({
+      table: 'chat_thread_states',
+      columns: threadStateColumns,
+      key: ['threadId'],
+      rows: ({ userId }: P) => where.eq('user_id', userId),
+    }),
+    /** The principal's feedback on the messages of a session. */
+    'session-feedback': defineShape({
+      table: 'chat_message_feedback',
+      columns: messageFeedbackColumns,
+      key: ['messageId'],
+      params: { sessionId: idField },
+      rows: ({ userId }: P, { sessionId }) =>
+        where.and(where.eq('session_id', sessionId), where.eq('user_id', userId)),
     }),
     'session-threads': defineShape({
       table: 'chat_threads',

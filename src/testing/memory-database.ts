@@ -75,6 +75,12 @@ const collections = new Map<string, TableName>(
   (Object.keys(schemaTables) as TableName[]).map((name) => [schemaTables[name].name, name]),
 )
 
+const PRIMARY_KEYS: { readonly [Name in TableName]?: readonly string[] } = {
+  chatMessageDeltas: ['tenantId', 'messageId', 'seq'],
+  threadStates: ['tenantId', 'userId', 'threadId'],
+  messageFeedback: ['tenantId', 'userId', 'messageId'],
+}
+
 /**
  * Creates an empty database.
  *
@@ -173,8 +179,7 @@ export function createMemoryDatabase(
     form(table) {
       const collection = collections.get(table)
       if (collection !== undefined) {
-        const isDelta = collection === 'chatMessageDeltas'
-        const primaryKey = isDelta ? ['tenantId', 'messageId', 'seq'] : ['tenantId', 'id']
+        const primaryKey = PRIMARY_KEYS[collection] ?? ['tenantId', 'id']
         return tableForm(table, schemaTables[collection].columns, primaryKey)
       }
       if (!Object.hasOwn(appTables, table)) return undefined

@@ -25,7 +25,7 @@ export function readThreadInMemory(
   const path = threadPath(messages, named ?? row.headId)
   const upTo = before === undefined ? path : path.slice(0, -1)
   const page = upTo.slice(-last)
-  const { previousHeadId: _, ...thread } = row
+  const { previousHeadId: _, titleSet: __, audiences: ___, ...thread } = row
   return {
     thread,
     messages: page.map((message) => ({

@@ -10,6 +10,7 @@ import {
   tables as schemaTables,
   streamEpoch,
   streamStateOf,
+  type ThreadState,
 } from '../schema/index.ts'
 import { checkPrincipal } from '../server/http/authenticate.ts'
 import { refusal, reusedBatchIdError, takenError } from '../server/store/errors.ts'
@@ -17,12 +18,22 @@ import {
   type AppliedMutation,
   type Mutation,
   parseWriteBatch,
+  type RowMutation,
+  type SetMutation,
   type WriteResult,
 } from '../writes/index.ts'
 import { checkLimits, defaultLimits, type WriteLimits } from '../writes/limits.ts'
 import { completeRow } from './complete-row.ts'
 import type { MockParts } from './shape-mock.ts'
-import { deltaKeyOf, deltasOf, keyOf, type RowInput, type Rows, type Tables } from './tables.ts'
+import {
+  deltaKeyOf,
+  deltasOf,
+  keyOf,
+  type OwnRow,
+  type RowInput,
+  type Rows,
+  type Tables,
+} from './tables.ts'
 import { ConstraintViolation, type Transaction } from './transaction.ts'
 import { jsonbText, rowText } from './wire-text.ts'
 
@@ -82,6 +93,7 @@ function applyMutation(
   mutation: Mutation,
   index: number,
 ): AppliedMutation {
+  if (mutation.type === 'set') return setOwnRow(transaction, context, mutation, index)
   const { principal } = context
   const target = findTarget(context, mutation)
   const { permitted = null, currentVersion = null } = target ?? {}
@@ -107,6 +119,63 @@ function applyMutation(
   }
 }
 
+/** Sets a user's own row. Twin of `planSet` in server/store/own-rows.ts. */
+function setOwnRow(
+  transaction: Transaction,
+  context: MemoryContext,
+  mutation: SetMutation,
+  index: number,
+): AppliedMutation {
+  const { tenantId, userId } = context.principal
+  const { collection, type, id } = mutation
+  const { tables, now } = transaction
+  const isState = collection === 'threadStates'
+  const parent = isState
+    ? tables.chatThreads.get(keyOf({ tenantId, id }))
+    : tables.chatMessages.get(keyOf({ tenantId, id }))
+  const session = parent && tables.sessions.get(keyOf({ tenantId, id: parent.sessionId }))
+  if (parent === undefined || session === undefined || !seesInMemory(context, session)) {
+    throw refusal(mutation, index, { permitted: null, current: null })
+  }
+  const key = JSON.stringify([tenantId, userId, id])
+  const old = isState ? tables.threadStates.get(key) : tables.messageFeedback.get(key)
+  const own = { tenantId, userId, sessionId: parent.sessionId }
+  const times = { version: 0, createdAt: now, updatedAt: now }
+  const before =
+    old ??
+    (isState
+      ? { ...own, threadId: id, readPosition: 0, pinnedAt: null, ...times }
+      : { ...own, messageId: id, rating: null, comment: null, ...times })
+  const changes = ownChanges(mutation, before, parent, now)
+  const row = { ...before, ...changes } as OwnRow
+  if (old !== undefined && JSON.stringify(row) === JSON.stringify(old)) {
+    return { collection, type, id, version: old.version, unchanged: true }
+  }
+  transaction.setOwn(collection, { ...row, version: row.version + 1, updatedAt: now })
+  return { collection, type, id, version: row.version + 1 }
+}
+
+function ownChanges(
+  mutation: SetMutation,
+  before: OwnRow,
+  parent: Rows['chatThreads'] | Rows['chatMessages'],
+  now: Date,
+): object {
+  if (mutation.collection === 'messageFeedback') {
+    const given = Object.entries(mutation.changes).filter(([, value]) => value !== undefined)
+    return Object.fromEntries(given)
+  }
+  const { readPosition, pinned } = mutation.changes
+  const { readPosition: read, pinnedAt } = before as ThreadState
+  const { lastPosition } = parent as Rows['chatThreads']
+  return {
+    ...(readPosition !== undefined && {
+      readPosition: Math.max(read, Math.min(readPosition, lastPosition)),
+    }),
+    ...(pinned !== undefined && { pinnedAt: pinned ? (pinnedAt ?? now) : null }),
+  }
+}
+
 function limitsOf({ limits }: MemoryContext): WriteLimits {
   return { ...defaultLimits, ...limits }
 }
@@ -115,7 +184,7 @@ function limitsOf({ limits }: MemoryContext): WriteLimits {
 function exceededLimit(
   { tables }: Transaction,
   context: MemoryContext,
-  mutation: Mutation,
+  mutation: RowMutation,
 ): keyof WriteLimits | undefined {
   const { tenantId, userId } = context.principal
   const limits = limitsOf(context)
@@ -191,7 +260,7 @@ function bytesOfMessage(tables: Tables, message: Rows['chatMessages']): number {
 function isExpected(
   transaction: Transaction,
   principal: Principal,
-  mutation: Mutation,
+  mutation: RowMutation,
   currentVersion: number | null,
 ): boolean {
   if (mutation.type === 'append') return mayAppend(transaction.tables, principal, mutation)
@@ -202,7 +271,7 @@ function isExpected(
 function insert(
   transaction: Transaction,
   principal: Principal,
-  mutation: Extract<Mutation, { type: 'insert' }>,
+  mutation: Extract<RowMutation, { type: 'insert' }>,
 ): AppliedMutation {
   const { collection, type } = mutation
   const twin = storedTwin(transaction, principal, mutation)
@@ -217,7 +286,7 @@ function insert(
 function missingMessage(
   { tables }: Transaction,
   { tenantId }: Principal,
-  mutation: Mutation,
+  mutation: RowMutation,
 ): string | undefined {
   const isThere = (threadId: string, id: string) =>
     tables.chatMessages.get(keyOf({ tenantId, id }))?.threadId === threadId
@@ -237,7 +306,7 @@ function missingMessage(
 function storedTwin(
   { tables }: Pick<Transaction, 'tables'>,
   { tenantId }: Pick<Principal, 'tenantId'>,
-  mutation: Extract<Mutation, { type: 'insert' }>,
+  mutation: Extract<RowMutation, { type: 'insert' }>,
 ): Rows['chatMessages'] | undefined {
   if (mutation.collection !== 'chatMessages') return undefined
   const { threadId, clientMessageId } = mutation.value
@@ -250,7 +319,7 @@ function storedTwin(
   )
 }
 
-function defaultsForNull(collection: Mutation['collection'], value: object): object {
+function defaultsForNull(collection: RowMutation['collection'], value: object): object {
   const columns: ColumnMap = schemaTables[collection].columns
   const said = Object.entries(value).filter(
     ([property, entry]) => entry !== null || columns[property]?.default === null,
@@ -261,7 +330,7 @@ function defaultsForNull(collection: Mutation['collection'], value: object): obj
 function update(
   transaction: Transaction,
   principal: Principal,
-  mutation: Extract<Mutation, { type: 'update' }>,
+  mutation: Extract<RowMutation, { type: 'update' }>,
 ): AppliedMutation {
   const { collection, type, id } = mutation
   const old = existing(transaction, principal, mutation)
@@ -274,15 +343,16 @@ function update(
   return { collection, type, id, version: 'version' in row ? row.version : null }
 }
 
-/** A parser no longer replaces an event once a user has changed it. Twin of `planUpdate` in server/store. */
-function ownedBy(collection: Mutation['collection'], changes: object): object {
+/** A parser no longer replaces an event once a user has changed it, nor a model a title. Twin of `planUpdate` in server/store. */
+function ownedBy(collection: RowMutation['collection'], changes: object): object {
+  if (collection === 'chatThreads' && 'title' in changes) return { titleSet: true }
   if (collection !== 'timelineEvents') return {}
   const hasOtherWords = ['title', 'text', 'toolName'].some((property) => property in changes)
   return { derivedBy: null, ...(hasOtherWords && { moreWords: null }) }
 }
 
 /** Timeline events have no version, so an update that changes nothing is skipped. */
-function differs(collection: Mutation['collection'], old: object, row: object): boolean {
+function differs(collection: RowMutation['collection'], old: object, row: object): boolean {
   const { columns } = schemaTables[collection]
   return JSON.stringify(rowText(columns, old)) !== JSON.stringify(rowText(columns, row))
 }
@@ -291,7 +361,7 @@ function differs(collection: Mutation['collection'], old: object, row: object): 
 function existing(
   { tables }: Transaction,
   { tenantId }: Principal,
-  { collection, id }: Extract<Mutation, { type: 'update' | 'delete' }>,
+  { collection, id }: Extract<RowMutation, { type: 'update' | 'delete' }>,
 ): Rows[typeof collection] {
   return tables[collection].get(keyOf({ tenantId, id })) as Rows[typeof collection]
 }
@@ -308,7 +378,7 @@ export interface Target {
  *
  * @returns undefined if the row or its parent doesn't exist, or the principal may not see it
  */
-export function findTarget(context: MemoryContext, mutation: Mutation): Target | undefined {
+export function findTarget(context: MemoryContext, mutation: RowMutation): Target | undefined {
   const { access, database, principal } = context
   const { tables, rowsOf } = database
   const keyFor = (id: string) => keyOf({ tenantId: principal.tenantId, id })
@@ -341,7 +411,7 @@ export function findTarget(context: MemoryContext, mutation: Mutation): Target |
 
 function isRoleAllowed(
   { messageRoles }: MemoryContext,
-  mutation: Mutation,
+  mutation: RowMutation,
   row: Rows[keyof Rows] | undefined,
 ): boolean {
   if (messageRoles === undefined || mutation.collection !== 'chatMessages') return true
@@ -359,7 +429,7 @@ export function seesInMemory(
   return matches(condition, rowText(schemaTables.sessions.columns, session), database.rowsOf)
 }
 
-const ALIASES: Readonly<Record<Mutation['collection'], string>> = {
+const ALIASES: Readonly<Record<RowMutation['collection'], string>> = {
   sessions: 'session',
   sessionGrants: 'share',
   timelineEvents: 'event',
@@ -371,7 +441,7 @@ function prefixed(alias: string, texts: ColumnTexts): ColumnTexts {
   return Object.fromEntries(Object.entries(texts).map(([name, text]) => [`${alias}.${name}`, text]))
 }
 
-function threadOf(mutation: Mutation, row: Rows[keyof Rows] | undefined): string | undefined {
+function threadOf(mutation: RowMutation, row: Rows[keyof Rows] | undefined): string | undefined {
   if (row !== undefined) return 'threadId' in row ? row.threadId : undefined
   return mutation.type === 'insert' && mutation.collection === 'chatMessages'
     ? mutation.value.threadId
@@ -379,7 +449,7 @@ function threadOf(mutation: Mutation, row: Rows[keyof Rows] | undefined): string
 }
 
 function sessionOf(
-  mutation: Mutation,
+  mutation: RowMutation,
   row: Rows[keyof Rows] | undefined,
   thread: Rows['chatThreads'] | undefined,
 ): string | undefined {
@@ -388,7 +458,7 @@ function sessionOf(
   return 'sessionId' in mutation.value ? mutation.value.sessionId : thread?.sessionId
 }
 
-function ruleFor(access: SessionAccess, principal: Principal, mutation: Mutation): Condition {
+function ruleFor(access: SessionAccess, principal: Principal, mutation: RowMutation): Condition {
   const rule = writeRule(access, principal, mutation)
   if (!isSqlCondition(rule)) return rule
   throw new SessionDbError(
@@ -397,7 +467,7 @@ function ruleFor(access: SessionAccess, principal: Principal, mutation: Mutation
   )
 }
 
-type Append = Extract<Mutation, { type: 'append' }>
+type Append = Extract<RowMutation, { type: 'append' }>
 
 /** Returns true if the deltas come from the message's writer and are the next ones, or already stored. */
 function mayAppend(tables: Tables, { tenantId }: Principal, mutation: Append): boolean {

@@ -3,8 +3,10 @@ import type {
   ChatMessageRow,
   ChatThreadRow,
   CollectionName,
+  MessageFeedback,
   SessionGrant,
   SessionRow,
+  ThreadState,
   TimelineEventRow,
 } from '../schema/index.ts'
 
@@ -31,8 +33,10 @@ export type RowId = string | { readonly tenantId: string; readonly id: string }
 /** Rows by collection. */
 export type RowInputs = { readonly [Name in CollectionName]?: readonly RowInput<Name>[] }
 
-/** The row type of every table: the collections, and the deltas of messages. */
+/** The row type of every table: the collections, users' own rows, and the deltas of messages. */
 export interface TableRows extends Rows {
+  readonly threadStates: ThreadState
+  readonly messageFeedback: MessageFeedback
   readonly chatMessageDeltas: ChatMessageDeltaRow
 }
 
@@ -42,6 +46,18 @@ export type Tables = { readonly [Name in keyof TableRows]: Map<string, TableRows
 /** Returns the map key of a delta. */
 export function deltaKeyOf(row: Pick<ChatMessageDeltaRow, 'tenantId' | 'messageId' | 'seq'>) {
   return JSON.stringify([row.tenantId, row.messageId, row.seq])
+}
+
+/** A user's own row about a thread or a message. */
+export type OwnRow = ThreadState | MessageFeedback
+
+/** Returns the map key of a user's own row. */
+export function ownKeyOf(row: OwnRow): string {
+  return JSON.stringify([
+    row.tenantId,
+    row.userId,
+    'threadId' in row ? row.threadId : row.messageId,
+  ])
 }
 
 /** The deltas of a message, in order. */
@@ -66,6 +82,8 @@ export function emptyTables(): Tables {
     timelineEvents: new Map(),
     chatThreads: new Map(),
     chatMessages: new Map(),
+    threadStates: new Map(),
+    messageFeedback: new Map(),
     chatMessageDeltas: new Map(),
   }
 }
@@ -78,6 +96,8 @@ export function copyTables(tables: Tables): Tables {
     timelineEvents: new Map(tables.timelineEvents),
     chatThreads: new Map(tables.chatThreads),
     chatMessages: new Map(tables.chatMessages),
+    threadStates: new Map(tables.threadStates),
+    messageFeedback: new Map(tables.messageFeedback),
     chatMessageDeltas: new Map(tables.chatMessageDeltas),
   }
 }

@@ -16,6 +16,8 @@ import {
   deltasOf,
   keyOf,
   messagesOf,
+  type OwnRow,
+  ownKeyOf,
   type Rows,
   type TableRows,
   type Tables,
@@ -52,6 +54,8 @@ export interface Transaction {
   delete<Name extends CollectionName>(collection: Name, row: Rows[Name]): void
   /** Inserts a delta of a streamed message. */
   addDelta(row: ChatMessageDeltaRow): void
+  /** Inserts or replaces a user's own row. */
+  setOwn(collection: 'threadStates' | 'messageFeedback', row: OwnRow): void
   /** Stores a row without triggers. */
   load<Name extends CollectionName>(collection: Name, row: Rows[Name]): void
   /** Records a change of an app's own table, which has no constraints or triggers here. */
@@ -87,6 +91,29 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
     }
   }
 
+  function setOwn(
+    collection: 'threadStates' | 'messageFeedback',
+    row: OwnRow,
+    isRemoved = false,
+  ): void {
+    const rows: Map<string, OwnRow> = tables[collection]
+    const key = ownKeyOf(row)
+    const old = rows.get(key)
+    if (isRemoved) rows.delete(key)
+    else rows.set(key, row)
+    changes.push({ collection, old, row: isRemoved ? undefined : row } as RowChange)
+  }
+
+  /** Removes the users' own rows about threads or messages that are deleted. */
+  function removeOwn({ tenantId, id }: { readonly tenantId: string; readonly id: string }): void {
+    for (const row of tables.threadStates.values()) {
+      if (row.tenantId === tenantId && row.threadId === id) setOwn('threadStates', row, true)
+    }
+    for (const row of tables.messageFeedback.values()) {
+      if (row.tenantId === tenantId && row.messageId === id) setOwn('messageFeedback', row, true)
+    }
+  }
+
   function insert<Name extends CollectionName>(collection: Name, given: Rows[Name]): Rows[Name] {
     const row = withDerived(collection, given)
     if (collection === 'chatThreads') archiveOthers(row as ChatThreadRow)
@@ -98,10 +125,15 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
     return row
   }
 
-  /** Sets the columns that follow from others: the access of a session, the search words of an event. */
+  /** Sets the columns that follow from others: the access of a session and its threads, the words of an event. */
   function withDerived<Name extends CollectionName>(collection: Name, row: Rows[Name]): Rows[Name] {
     if (collection === 'sessions') {
       return { ...row, ...derivedAccess(tables, row as Rows['sessions']) }
+    }
+    if (collection === 'chatThreads') {
+      const { tenantId, sessionId } = row as ChatThreadRow
+      const session = tables.sessions.get(keyOf({ tenantId, id: sessionId }))
+      return { ...row, audiences: session?.audiences ?? [] }
     }
     if (collection !== 'timelineEvents') return row
     const { title, toolName, text, moreWords } = row as Rows['timelineEvents']
@@ -120,6 +152,17 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
     const granted = { grantee: 'tenant', role: 'member', createdBy: ownerId } as const
     const times = { version: 1, createdAt: now, updatedAt: now }
     insert('sessionGrants', { tenantId, id: crypto.randomUUID(), sessionId, ...granted, ...times })
+  }
+
+  /** The threads of a session have its audiences. Their version stays. */
+  function shareThreads({ tenantId, id }: Rows['sessions']): void {
+    const session = tables.sessions.get(keyOf({ tenantId, id }))
+    if (session === undefined) return
+    const { audiences } = session
+    for (const thread of childrenOf<'chatThreads'>(tables.chatThreads, session)) {
+      if (JSON.stringify(thread.audiences) === JSON.stringify(audiences)) continue
+      record('chatThreads', thread, { ...thread, audiences })
+    }
   }
 
   function followGrants({ tenantId, sessionId }: Rows['sessionGrants']): void {
@@ -146,7 +189,10 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
       archiveOthers(row as ChatThreadRow)
     }
     record(collection, old, row)
-    if (collection === 'sessions') followVisibility(row as Rows['sessions'])
+    if (collection === 'sessions') {
+      followVisibility(row as Rows['sessions'])
+      shareThreads(row as Rows['sessions'])
+    }
     if (collection === 'sessionGrants') followGrants(row as Rows['sessionGrants'])
     if (collection === 'chatMessages') {
       counters.updated(old as Rows['chatMessages'], row as Rows['chatMessages'])
@@ -191,6 +237,7 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
 
   function remove<Name extends CollectionName>(collection: Name, row: Rows[Name]): void {
     record(collection, row, undefined)
+    removeOwn(row)
     if (collection === 'sessionGrants') followGrants(row as Rows['sessionGrants'])
     if (collection === 'chatMessages') removeDeltas(row as Rows['chatMessages'])
     if (collection === 'sessions') removeChildren(row as Rows['sessions'])
@@ -217,7 +264,10 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
       record('sessionGrants', grant, undefined)
     }
     const threads = childrenOf<'chatThreads'>(tables.chatThreads, session)
-    for (const thread of threads) record('chatThreads', thread, undefined)
+    for (const thread of threads) {
+      record('chatThreads', thread, undefined)
+      removeOwn(thread)
+    }
     removeMessages(threads)
   }
 
@@ -225,6 +275,7 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
     for (const thread of threads) {
       for (const message of messagesOf(tables, thread)) {
         record('chatMessages', message, undefined)
+        removeOwn(message)
         removeDeltas(message)
       }
     }
@@ -238,6 +289,7 @@ export function beginTransaction(tables: Tables, now: Date): Transaction {
     update,
     delete: remove,
     addDelta,
+    setOwn: (collection, row) => setOwn(collection, row),
     load: (collection, row) =>
       void (tables[collection] as Map<string, unknown>).set(keyOf(row), row),
     noteAppChange: (change) => void changes.push(change),

@@ -2,10 +2,12 @@ import * as z from 'zod/mini'
 import { chatMessageInsertSchema, chatMessageUpdateSchema } from '../schema/chat-message.ts'
 import { chatThreadInsertSchema, chatThreadUpdateSchema } from '../schema/chat-thread.ts'
 import { idField, integerField, textField } from '../schema/fields.ts'
+import { messageFeedbackSetSchema } from '../schema/message-feedback.ts'
 import { sessionInsertSchema, sessionUpdateSchema } from '../schema/session.ts'
 import { sessionGrantInsertSchema, sessionGrantUpdateSchema } from '../schema/session-grant.ts'
 import { partEditSchema } from '../schema/streamed-message.ts'
-import type { CollectionName } from '../schema/tables.ts'
+import type { CollectionName, ownTables } from '../schema/tables.ts'
+import { threadStateSetSchema } from '../schema/thread-state.ts'
 import { timelineEventInsertSchema, timelineEventUpdateSchema } from '../schema/timeline-event.ts'
 import { validate } from '../schema/validate.ts'
 import { SessionDbError } from './errors.ts'
@@ -57,6 +59,20 @@ const appendSchema = z.strictObject({
     .check(z.minLength(1), z.maxLength(MAX_DELTAS)),
 })
 
+/** Sets the user's own values for a thread or a message. The first of them creates the row. */
+function setSchema<Name extends keyof typeof ownTables, Changes extends z.ZodMiniType>(
+  collection: Name,
+  changes: Changes,
+) {
+  // `id` is that of the thread or message.
+  return z.strictObject({
+    collection: z.literal(collection),
+    type: z.literal('set'),
+    id: idField,
+    changes,
+  })
+}
+
 /** A change to one row. An insert has the new row's id in `value`. */
 const mutationSchema = z.discriminatedUnion('collection', [
   mutationSchemas('sessions', sessionInsertSchema, sessionUpdateSchema, version),
@@ -73,6 +89,8 @@ const mutationSchema = z.discriminatedUnion('collection', [
       .def.options,
     appendSchema,
   ]),
+  setSchema('threadStates', threadStateSetSchema),
+  setSchema('messageFeedback', messageFeedbackSetSchema),
 ])
 
 /** One user action: 1 to 500 mutations that become one transaction. Retries use the same id. */
@@ -86,6 +104,10 @@ export const writeBatchSchema = /* @__PURE__ */ (() =>
 export type MutationInput = z.input<typeof mutationSchema>
 /** A mutation after validation. */
 export type Mutation = z.output<typeof mutationSchema>
+/** A mutation of a user's own row about a thread or a message. */
+export type SetMutation = Extract<Mutation, { type: 'set' }>
+/** A mutation of a row of a collection. */
+export type RowMutation = Exclude<Mutation, SetMutation>
 /** A batch before validation. */
 export type WriteBatchInput = z.input<typeof writeBatchSchema>
 /** A batch after validation. */

@@ -9,8 +9,10 @@ const appliedMutationSchema = /* @__PURE__ */ (() =>
       'timelineEvents',
       'chatThreads',
       'chatMessages',
+      'threadStates',
+      'messageFeedback',
     ]),
-    type: z.enum(['insert', 'update', 'delete', 'append']),
+    type: z.enum(['insert', 'update', 'delete', 'append', 'set']),
     id: z.string(),
     /** The row's version after the write; null for deletes and for rows without a version. */
     version: z.nullable(z.int()),

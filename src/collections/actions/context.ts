@@ -1,10 +1,12 @@
 import { SessionDbError } from '../../errors.ts'
+import type { Sources } from '../sources.ts'
 import type { UploadRoute } from '../upload/upload-requests.ts'
 import type { CommitContext } from './commit-batch.ts'
 
 /** The dependencies of functions over `createSessionCollections`, such as `streamMessage`. */
 export interface FunctionContext extends CommitContext {
   readonly uploads: UploadRoute
+  readonly sources: Sources
 }
 
 /** The collections of `createSessionCollections`. */

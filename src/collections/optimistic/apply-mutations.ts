@@ -90,6 +90,8 @@ function apply(
       return { own: applyThread(mutation, context) }
     case 'chatMessages':
       return applyMessage(mutation, context, origin?.row as ChatMessage | undefined)
+    default:
+      return { own: context.live.ownRows().flatMap((rows) => rows.show(mutation, context.now)) }
   }
 }
 

@@ -119,6 +119,7 @@ function only(source: SyncStream, live: LiveSources): LiveSources {
     timelines: (sessionId) => one(live.timelines(sessionId)),
     threads: (sessionId) => one(live.threads(sessionId)),
     messages: () => one(live.messages()),
+    ownRows: () => live.ownRows().filter((rows) => rows.source === source),
     messagesOf: (threadId, sessionId) => one(live.messagesOf(threadId, sessionId)),
   }
 }

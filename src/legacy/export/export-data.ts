@@ -33,7 +33,7 @@ export interface ExportOptions {
  * give equal bytes. Restore it with `restoreExport`.
  *
  * A user's data are the sessions they own, with timeline; the threads they created; the messages they
- * wrote. Sessions and threads of others that these belong to are included without titles or metadata,
+ * wrote, with what they have read, pinned and rated of these; the usage of their model calls. Sessions and threads of others that these belong to are included without titles or metadata,
  * and with the counts of the user's messages only.
  *
  * @throws SessionDbError `invalid` when the directory is not empty, or for an invalid id; `not_found`
@@ -109,13 +109,13 @@ async function exportInto(
 /** Rows as JSON without the tenant, so that they can be restored into a tenant of another name. */
 async function rowsSql(
   client: ClientBase,
-  { table, order, tenantRows, userRows }: ExportedTable,
+  { table, derived = [], order, tenantRows, userRows }: ExportedTable,
   tenantId: string,
   userId: string | undefined,
 ): Promise<string> {
   const tenant = client.escapeLiteral(tenantId)
   const columns = await tableColumns(client, table)
-  const left = `'{${['tenant_id', 'shown', ...columns.generated].join(',')}}'::text[]`
+  const left = `'{${['tenant_id', 'shown', ...derived, ...columns.generated].join(',')}}'::text[]`
   const rows =
     userId === undefined
       ? (tenantRows?.(tenant) ??

@@ -6,6 +6,8 @@ export interface ExportedTable {
   readonly file: string
   /** The primary key without `tenant_id`. */
   readonly key: readonly string[]
+  /** Columns that are not exported, because the database derives them from others. */
+  readonly derived?: readonly string[]
   /** The order of the lines, so that equal rows give equal files. */
   readonly order: readonly string[]
   /**
@@ -76,6 +78,7 @@ export const exportedTables: readonly ExportedTable[] = [
     table: 'chat_threads',
     file: 'chat-threads.ndjson',
     key: ['id'],
+    derived: ['audiences'],
     order: ['id'],
     userRows: (tenant, u) => `
       SELECT r.*, CASE WHEN r.created_by = ${u} THEN '{}' ELSE ${REDUCED_THREAD} END ||
@@ -110,6 +113,39 @@ export const exportedTables: readonly ExportedTable[] = [
       LEFT JOIN chat_messages parent
         ON parent.tenant_id = r.tenant_id AND parent.id = r.parent_id
       WHERE r.tenant_id = ${tenant} AND r.author_id = ${u}`,
+  },
+  {
+    table: 'chat_thread_states',
+    file: 'chat-thread-states.ndjson',
+    key: ['user_id', 'thread_id'],
+    order: ['user_id', 'thread_id'],
+    // Of the threads that are exported.
+    userRows: (tenant, u) => `
+      SELECT r.*, '{}'::jsonb AS shown FROM chat_thread_states r
+      JOIN chat_threads t ON t.tenant_id = r.tenant_id AND t.id = r.thread_id
+      WHERE r.tenant_id = ${tenant} AND r.user_id = ${u} AND (t.created_by = ${u}
+        OR EXISTS (SELECT FROM chat_messages m WHERE m.tenant_id = t.tenant_id
+          AND m.thread_id = t.id AND m.author_id = ${u}))`,
+  },
+  {
+    table: 'chat_message_feedback',
+    file: 'chat-message-feedback.ndjson',
+    key: ['user_id', 'message_id'],
+    order: ['user_id', 'message_id'],
+    // On the messages that are exported.
+    userRows: (tenant, u) => `
+      SELECT r.*, '{}'::jsonb AS shown FROM chat_message_feedback r
+      JOIN chat_messages m ON m.tenant_id = r.tenant_id AND m.id = r.message_id
+      WHERE r.tenant_id = ${tenant} AND r.user_id = ${u} AND m.author_id = ${u}`,
+  },
+  {
+    table: 'chat_message_usage',
+    file: 'chat-message-usage.ndjson',
+    key: ['message_id', 'call_id'],
+    order: ['message_id', 'call_id'],
+    userRows: (tenant, u) => `
+      SELECT r.*, '{}'::jsonb AS shown FROM chat_message_usage r
+      WHERE r.tenant_id = ${tenant} AND r.user_id = ${u}`,
   },
   {
     table: 'chat_message_deltas',

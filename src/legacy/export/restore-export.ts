@@ -194,7 +194,7 @@ const RULES: Readonly<Record<string, RestoreRule>> = {
 
 /** One statement that inserts a table's missing rows and returns the counts of `RestoredTable`. */
 function restoreSql(
-  { table, key }: ExportedTable,
+  { table, key, derived = [] }: ExportedTable,
   tenant: string,
   { stored, generated }: TableColumns,
   maxListed: number,
@@ -209,7 +209,7 @@ function restoreSql(
     SELECT s.n, s.row, r.* FROM restored_${table} s, jsonb_populate_record(NULL::${table}, s.row) r
   ), known AS MATERIALIZED (
     SELECT r.n,
-      to_jsonb(there) - '{${['tenant_id', ...generated].join(',')}}'::text[] = r.row AS same,
+      to_jsonb(there) - '{${['tenant_id', ...derived, ...generated].join(',')}}'::text[] = r.row AS same,
       ${stored.includes('version') ? 'there.version > r.version' : 'false'} AS newer
     FROM staged r JOIN ${table} there ON there.tenant_id = ${tenant} AND ${isThere}
   ), added AS (

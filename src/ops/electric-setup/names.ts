@@ -9,6 +9,7 @@ export const REPLICATED_TABLES: readonly string[] = Object.values(replicatedTabl
 /** Tables that only the app's server reads and writes. */
 export const SERVER_TABLES: readonly string[] = [
   'applied_batches',
+  'chat_message_usage',
   'session_contents',
   'session_content_chunks',
   'session_content_garbage',

@@ -132,4 +132,32 @@ END $$;
 
 CREATE TRIGGER session_grants_changed AFTER INSERT OR UPDATE OR DELETE ON session_grants
   FOR EACH ROW EXECUTE FUNCTION session_db_granted();
+
+-- The threads of a session have its audiences, so that the shape of all threads needs no subquery: one that
+-- isn't confined to a session costs a query per live shape for each session that is shared. The session is
+-- locked before they are read, so that a thread that is added while the session is shared gets the new ones.
+CREATE FUNCTION session_db_thread_audiences() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  SELECT audiences INTO NEW.audiences FROM sessions
+    WHERE tenant_id = NEW.tenant_id AND id = NEW.session_id
+    FOR NO KEY UPDATE;
+  NEW.audiences := coalesce(NEW.audiences, '{}');
+  RETURN NEW;
+END $$;
+
+CREATE TRIGGER chat_threads_audiences BEFORE INSERT OR UPDATE OF session_id ON chat_threads
+  FOR EACH ROW EXECUTE FUNCTION session_db_thread_audiences();
+
+-- No column that a client sees changes, so the version of the threads stays.
+CREATE FUNCTION session_db_share_threads() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('session_db.untouched', 'on', true);
+  UPDATE chat_threads SET audiences = NEW.audiences
+    WHERE tenant_id = NEW.tenant_id AND session_id = NEW.id AND audiences <> NEW.audiences;
+  PERFORM set_config('session_db.untouched', 'off', true);
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER sessions_share_threads AFTER UPDATE ON sessions
+  FOR EACH ROW WHEN (OLD.audiences <> NEW.audiences) EXECUTE FUNCTION session_db_share_threads();
 `

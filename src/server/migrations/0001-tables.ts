@@ -165,6 +165,9 @@ CREATE TABLE chat_threads (
   -- Messages of this thread; see 0001-triggers.ts. No foreign key: it would need an index here.
   head_id text,
   previous_head_id text,
+  title_set boolean NOT NULL DEFAULT false,
+  -- Those of the session; see 0001-access.ts.
+  audiences text[] NOT NULL DEFAULT '{}',
   metadata jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(metadata) = 'object'),
   version integer NOT NULL DEFAULT 1 CHECK (version >= 1),
   created_at timestamptz NOT NULL DEFAULT now(),
@@ -177,6 +180,7 @@ ALTER TABLE chat_threads REPLICA IDENTITY FULL;
 CREATE UNIQUE INDEX chat_threads_active_key ON chat_threads (session_id, tenant_id, mode)
   WHERE status = 'active';
 CREATE INDEX chat_threads_time_idx ON chat_threads (session_id, tenant_id, created_at);
+CREATE INDEX chat_threads_audiences_idx ON chat_threads USING gin (audiences);
 CREATE INDEX chat_threads_creator_idx ON chat_threads (created_by, tenant_id, created_at);
 -- For the foreign key of messages. It comes last: of equal indexes the planner takes the newest.
 CREATE UNIQUE INDEX chat_threads_session_key ON chat_threads (session_id, tenant_id, id);
@@ -253,6 +257,66 @@ CREATE TABLE chat_message_deltas (
     REFERENCES chat_messages (tenant_id, id) ON DELETE CASCADE
 );
 ALTER TABLE chat_message_deltas REPLICA IDENTITY FULL;
+
+-- How far each user has read a thread, and whether it is pinned. Only that user sees the row.
+CREATE TABLE chat_thread_states (
+  tenant_id text NOT NULL,
+  user_id text NOT NULL CHECK (char_length(user_id) BETWEEN 1 AND 128),
+  thread_id text NOT NULL,
+  session_id text NOT NULL,
+  read_position bigint NOT NULL DEFAULT 0 CHECK (read_position >= 0),
+  pinned_at timestamptz,
+  version integer NOT NULL DEFAULT 1 CHECK (version >= 1),
+  created_at timestamptz NOT NULL DEFAULT now(),
+  updated_at timestamptz NOT NULL DEFAULT now(),
+  CONSTRAINT chat_thread_states_pkey PRIMARY KEY (tenant_id, user_id, thread_id),
+  CONSTRAINT chat_thread_states_thread_fkey FOREIGN KEY (tenant_id, session_id, thread_id)
+    REFERENCES chat_threads (tenant_id, session_id, id) ON DELETE CASCADE
+) WITH (fillfactor = 70);
+ALTER TABLE chat_thread_states REPLICA IDENTITY FULL;
+CREATE INDEX chat_thread_states_thread_idx ON chat_thread_states (thread_id, tenant_id, session_id);
+
+-- What a user thinks of a message.
+CREATE TABLE chat_message_feedback (
+  tenant_id text NOT NULL,
+  user_id text NOT NULL CHECK (char_length(user_id) BETWEEN 1 AND 128),
+  message_id text NOT NULL,
+  session_id text NOT NULL,
+  rating text CHECK (rating IN ('up', 'down')),
+  comment text CHECK (char_length(comment) <= 10000),
+  version integer NOT NULL DEFAULT 1 CHECK (version >= 1),
+  created_at timestamptz NOT NULL DEFAULT now(),
+  updated_at timestamptz NOT NULL DEFAULT now(),
+  CONSTRAINT chat_message_feedback_pkey PRIMARY KEY (tenant_id, user_id, message_id),
+  CONSTRAINT chat_message_feedback_message_fkey FOREIGN KEY (tenant_id, message_id)
+    REFERENCES chat_messages (tenant_id, id) ON DELETE CASCADE
+);
+ALTER TABLE chat_message_feedback REPLICA IDENTITY FULL;
+CREATE INDEX chat_message_feedback_message_idx ON chat_message_feedback (message_id, tenant_id);
+CREATE INDEX chat_message_feedback_session_idx ON chat_message_feedback (session_id, tenant_id, updated_at);
+
+-- What the model calls of a message used, one row per call. The rows outlive their message, thread and
+-- session, because otherwise a user could delete a chat to get its quota back. They hold no content.
+CREATE TABLE chat_message_usage (
+  tenant_id text NOT NULL CHECK (char_length(tenant_id) BETWEEN 1 AND 128),
+  message_id text NOT NULL,
+  call_id text NOT NULL CHECK (char_length(call_id) BETWEEN 1 AND 256),
+  thread_id text NOT NULL,
+  session_id text NOT NULL,
+  user_id text NOT NULL CHECK (char_length(user_id) BETWEEN 1 AND 128),
+  model text CHECK (char_length(model) <= 256),
+  input_tokens bigint NOT NULL DEFAULT 0 CHECK (input_tokens >= 0),
+  output_tokens bigint NOT NULL DEFAULT 0 CHECK (output_tokens >= 0),
+  cached_tokens bigint NOT NULL DEFAULT 0 CHECK (cached_tokens >= 0),
+  reasoning_tokens bigint NOT NULL DEFAULT 0 CHECK (reasoning_tokens >= 0),
+  duration_ms bigint CHECK (duration_ms >= 0),
+  cost double precision CHECK (cost >= 0),
+  created_at timestamptz NOT NULL DEFAULT now(),
+  CONSTRAINT chat_message_usage_pkey PRIMARY KEY (tenant_id, message_id, call_id)
+);
+CREATE INDEX chat_message_usage_user_idx ON chat_message_usage (user_id, tenant_id, created_at);
+CREATE INDEX chat_message_usage_session_idx ON chat_message_usage (session_id, tenant_id, created_at);
+CREATE INDEX chat_message_usage_time_idx ON chat_message_usage USING brin (created_at);
 
 -- The results of batches, so that a batch that is sent again gets the same answer. Ids are per user: no
 -- user can take the id that another one is about to use.

@@ -10,10 +10,14 @@ export const triggers = `
 -- Every update raises the version, so that no update leaves its row unchanged: a sync engine sends
 -- nothing for such an update, and a client that waits for its txid would wait in vain. An updated_at
 -- that the statement sets (an import's, for example) is kept. Only a statement that counts messages may
--- raise the version by more than one.
+-- raise the version by more than one. The setting session_db.untouched keeps version and time, for changes
+-- that no user makes: the audiences of threads, and the time of a session's last activity.
 CREATE FUNCTION session_db_touch() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF NEW.version = OLD.version + 1 AND NEW.updated_at <> OLD.updated_at THEN
+    RETURN NEW;
+  END IF;
+  IF current_setting('session_db.untouched', true) = 'on' THEN
     RETURN NEW;
   END IF;
   IF NEW.version <= OLD.version

@@ -228,6 +228,10 @@ const EXCEEDED: Readonly<Record<string, string>> = {
 }
 
 function missing(mutation: Mutation): string {
+  if (mutation.type === 'set') {
+    const parent = mutation.collection === 'threadStates' ? 'thread' : 'message'
+    return `There is no such ${parent}, or it is not shared with you.`
+  }
   if (mutation.type !== 'insert') {
     return `There is no such row in ${mutation.collection}, or it is not shared with you.`
   }
@@ -247,4 +251,6 @@ const ROW_NAMES = {
   timelineEvents: 'event',
   chatThreads: 'thread',
   chatMessages: 'message',
+  threadStates: 'state of a thread',
+  messageFeedback: 'feedback',
 } as const

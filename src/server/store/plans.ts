@@ -8,7 +8,7 @@ import {
   STREAM_EPOCH_MS,
   tables,
 } from '../../schema/index.ts'
-import type { Mutation } from '../../writes/index.ts'
+import type { Mutation, RowMutation } from '../../writes/index.ts'
 import type { WriteLimits } from '../../writes/limits.ts'
 import type { MutationOf } from './policy.ts'
 import type { Parameter, Values } from './prepared-statements.ts'
@@ -50,9 +50,9 @@ export function isNewMessage(mutation: Mutation): mutation is NewMessage {
   return mutation.collection === 'chatMessages' && mutation.type === 'insert'
 }
 
-/** Returns the properties that an update sets. A property that is undefined is not set. */
+/** Returns the properties that an update or a set sets. A property that is undefined is not set. */
 export function changedProperties(mutation: Mutation): string[] {
-  if (mutation.type !== 'update') return []
+  if (mutation.type !== 'update' && mutation.type !== 'set') return []
   const changes = Object.entries(mutation.changes).filter(([, value]) => value !== undefined)
   return changes.map(([property]) => property)
 }
@@ -79,6 +79,8 @@ export function valuesOf(mutation: Mutation, run: readonly NewMessage[] = []): V
       }
     case 'delete':
       return { id: mutation.id, expected: mutation.expectedVersion }
+    case 'set':
+      return { ...mutation.changes, id: mutation.id }
     case 'append':
       return {
         id: mutation.id,
@@ -107,21 +109,21 @@ function parameterValue(type: string | undefined, value: unknown): unknown {
   return value instanceof Date ? value.toISOString() : value
 }
 
-/** Plans a mutation. `properties` are those that an update sets. */
+/** Plans a mutation of a collection's row. `properties` are those that an update sets. */
 export function planOf(
   context: PlanContext,
-  { collection, type }: Pick<Mutation, 'collection' | 'type'>,
+  mutation: RowMutation,
   properties: readonly string[],
 ): Plan {
-  switch (type) {
+  switch (mutation.type) {
     case 'insert':
-      return collection === 'chatMessages'
+      return mutation.collection === 'chatMessages'
         ? planNewMessages(context)
-        : planInsert(context, collection)
+        : planInsert(context, mutation.collection)
     case 'update':
-      return planUpdate(context, collection, properties)
+      return planUpdate(context, mutation.collection, properties)
     case 'delete':
-      return planDelete(context, collection)
+      return planDelete(context, mutation.collection)
     case 'append':
       return planAppend(context)
   }
@@ -429,6 +431,7 @@ function planUpdate(
   const always = isVersioned(collection)
     ? [`version = ${alias}.version + 1`, 'updated_at = now()']
     : ['derived_by = NULL', ...(hasOtherWords(properties) ? ['more_words = NULL'] : [])]
+  if (collection === 'chatThreads' && properties.includes('title')) always.push('title_set = true')
   const activates = collection === 'chatThreads' && properties.includes('status')
   const lock = changesSession(collection) || activates ? UPDATE_LOCK : SHARE_LOCK
   const locks = locksFor(permitted, lock)
@@ -599,7 +602,8 @@ interface SessionLock {
 }
 
 const SESSION_LOCK_KEY = `hashtextextended(session.tenant_id || chr(1) || session.id, 7236108452)`
-const SHARE_LOCK: SessionLock = {
+/** For statements that depend on what the session is shared with. */
+export const SHARE_LOCK: SessionLock = {
   queue: `EXISTS (SELECT FROM pg_advisory_xact_lock_shared(${SESSION_LOCK_KEY}))`,
   row: 'FOR SHARE',
 }
@@ -613,7 +617,7 @@ function changesSession(collection: CollectionName): boolean {
   return collection === 'sessionGrants'
 }
 
-const NO_LOCK: SessionLock = { queue: 'true', row: '' }
+export const NO_LOCK: SessionLock = { queue: 'true', row: '' }
 
 /** The locks on a row's parents. */
 interface ParentLocks {
@@ -657,7 +661,7 @@ export function withParents(
  * OFFSET 0 keeps the planner from joining on `tenant_id` alone, which looks just as selective to it
  * until the tables have been analyzed for the first time.
  */
-function joinSession(child: string, see: string, lock: SessionLock): string {
+export function joinSession(child: string, see: string, lock: SessionLock): string {
   return `
       CROSS JOIN LATERAL (
         SELECT * FROM sessions AS session

@@ -3,7 +3,7 @@ import { isSqlCondition, type SessionAccess, seesSession, writeRule } from '../.
 import { arrayLiteral, type Condition } from '../../access/condition.ts'
 import { withinTenant } from '../../access/within-tenant.ts'
 import type { CollectionName, Principal } from '../../schema/index.ts'
-import type { Mutation } from '../../writes/batch.ts'
+import type { Mutation, RowMutation } from '../../writes/batch.ts'
 
 /** The mutations of one collection and one type. */
 export type MutationOf<Collection extends CollectionName, Type extends Mutation['type']> = Extract<
@@ -22,7 +22,7 @@ export type MutationOf<Collection extends CollectionName, Type extends Mutation[
 export interface SessionPolicy<P extends Principal = Principal> {
   see(principal: P): RawBuilder<boolean>
   /** The condition for a mutation. Appending counts as updating. */
-  permits(principal: P, mutation: Mutation): RawBuilder<boolean>
+  permits(principal: P, mutation: RowMutation): RawBuilder<boolean>
 }
 
 /** Creates the SQL form of an access rule. */

@@ -4,6 +4,7 @@ import type { AppliedMutation, Mutation } from '../../writes/index.ts'
 import type { WriteLimits } from '../../writes/limits.ts'
 import { type Batch, batchValues } from './applied-batches.ts'
 import type { MutationOutcome } from './errors.ts'
+import { planSet } from './own-rows.ts'
 import {
   changedProperties,
   isNewMessage,
@@ -83,6 +84,8 @@ export function createStatements<P extends Principal>(
     { principal, messageRoles: roles }: Batch<P>,
     mutation: Mutation,
   ): RawBuilder<boolean> {
+    // Whoever sees a session may have rows of its own about it.
+    if (mutation.type === 'set') return sql`true`
     const rule = policy.permits(principal, mutation)
     if (roles === undefined || mutation.collection !== 'chatMessages') return rule
     if (mutation.type === 'delete') return rule
@@ -130,7 +133,13 @@ export function createStatements<P extends Principal>(
     const run = [mutation, ...more].filter(isNewMessage)
     const values = { ...batchValues(batch), ...limits, ...valuesOf(mutation, run) }
     return bind(kind, ruling, values, (context) =>
-      FORMS[form](planOf(context, mutation, properties), mutation, context.parameter),
+      FORMS[form](
+        mutation.type === 'set'
+          ? planSet(context, mutation.collection, properties)
+          : planOf(context, mutation, properties),
+        mutation,
+        context.parameter,
+      ),
     )
   }
 

@@ -291,7 +291,7 @@ function nativeActions(db: SessionCollections, road: Road): Actions {
   const sessionOfThread = new Map([['t1', 's1']])
 
   function apply(mutation: MutationInput): Transaction {
-    if (mutation.type === 'append') throw new Error('not used')
+    if (mutation.type === 'append' || mutation.type === 'set') throw new Error('not used')
     const { collection, type } = mutation
     const expectedVersion = type === 'insert' ? undefined : mutation.expectedVersion
     const config = { metadata: { expectedVersion } }

@@ -1,5 +1,10 @@
 import { PREVIEW_LENGTH, type Principal } from '../../../src/schema/index.ts'
-import type { AppliedMutation, ErrorCode, Mutation, WriteBatch } from '../../../src/writes/index.ts'
+import type {
+  AppliedMutation,
+  ErrorCode,
+  RowMutation,
+  WriteBatch,
+} from '../../../src/writes/index.ts'
 
 /** A row: the columns that rules depend on, and the others in `values`. */
 interface Row {
@@ -14,7 +19,7 @@ interface Row {
 }
 
 type Table = Map<string, Row>
-type Tables = Record<Mutation['collection'], Table>
+type Tables = Record<RowMutation['collection'], Table>
 
 export type OracleAnswer =
   | { readonly changed: boolean; readonly mutations: AppliedMutation[] }
@@ -53,7 +58,9 @@ export function createOracle() {
       }
       const before = copy(tables)
       try {
-        const steps = batch.mutations.map((mutation) => applyMutation(tables, principal, mutation))
+        const steps = batch.mutations.map((mutation) =>
+          applyMutation(tables, principal, mutation as RowMutation),
+        )
         const answer = {
           changed: steps.some((step) => step.changed),
           mutations: steps.map((step) => step.mutation),
@@ -84,7 +91,7 @@ interface Step {
   readonly mutation: AppliedMutation
 }
 
-function applyMutation(tables: Tables, principal: Principal, mutation: Mutation): Step {
+function applyMutation(tables: Tables, principal: Principal, mutation: RowMutation): Step {
   const { collection, type } = mutation
   if (mutation.type === 'append') throw new Error('The oracle knows nothing of streams')
   if (type === 'insert') return insert(tables, principal, mutation)
@@ -118,7 +125,7 @@ function applyMutation(tables: Tables, principal: Principal, mutation: Mutation)
 function insert(
   tables: Tables,
   principal: Principal,
-  mutation: Extract<Mutation, { type: 'insert' }>,
+  mutation: Extract<RowMutation, { type: 'insert' }>,
 ): Step {
   const { collection, type } = mutation
   const { tenantId: tenant, userId: by } = principal
@@ -182,7 +189,7 @@ function visibleSession(tables: Tables, principal: Principal, id: string): Row {
   return session
 }
 
-function put(tables: Tables, collection: Mutation['collection'], row: Row): void {
+function put(tables: Tables, collection: RowMutation['collection'], row: Row): void {
   tables[collection].set(keyOf(row.tenant, row.id), row)
 }
 
@@ -225,7 +232,7 @@ function recount(tables: Tables, message: Row, difference: -1 | 0 | 1): void {
   put(tables, 'chatThreads', { ...thread, values, version: (thread.version ?? 0) + 1 })
 }
 
-function remove(tables: Tables, collection: Mutation['collection'], row: Row): void {
+function remove(tables: Tables, collection: RowMutation['collection'], row: Row): void {
   tables[collection].delete(keyOf(row.tenant, row.id))
   if (collection === 'sessions') {
     for (const event of childrenOf(tables.timelineEvents, row))
