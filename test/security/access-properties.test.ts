@@ -255,7 +255,11 @@ async function observe(
     name,
     params: paramsOf(id)[0],
   }))
-  const asked: Asked[] = [{ name: 'sessions', params: {} }, ...children]
+  const asked: Asked[] = [
+    { name: 'sessions', params: {} },
+    { name: 'threads', params: {} },
+    ...children,
+  ]
   const shapes = select(who, [
     { name: 'session-grants', params: { sessionId: id } },
     ...asked,
@@ -291,7 +295,11 @@ function shapesOf(id: string, ranks: ReadonlyMap<string, number>, suffix: string
     return [`${name}${suffix}`, (ranks.get(id) ?? 0) > 0 ? [row] : []]
   })
   const sessions = [...ranks].flatMap(([other, given]) => (given > 0 ? [other] : [])).sort()
-  return { [`sessions${suffix}`]: sessions, ...Object.fromEntries(children) }
+  return {
+    [`sessions${suffix}`]: sessions,
+    [`threads${suffix}`]: sessions.map((other) => `t-${other}`),
+    ...Object.fromEntries(children),
+  }
 }
 
 /** Returns the same from the principal's ranks. */

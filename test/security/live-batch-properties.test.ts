@@ -106,14 +106,17 @@ async function writeEverything({ pool }: World): Promise<void> {
   await pool.query(`
     -- Before the next statement adds grants: a row has one change, which is its final one.
     UPDATE session_grants SET created_at = created_at + interval '1 second';
+    -- The threads too: sharing a session changes their audiences.
+    UPDATE chat_threads SET metadata = jsonb_build_object('x', ${mark('tenant_id', 'id')});
     UPDATE sessions SET repo_label = ${mark('tenant_id', 'id')},
       visibility = CASE tenant_id || id WHEN 't1s1' THEN 'tenant' ELSE visibility END;
     INSERT INTO sessions (tenant_id, id, owner_id, title)
     SELECT t, 's9-' || u, u, '«' || t || '/s9-' || u || '»'
     FROM unnest(ARRAY['t1', 't2']) t, unnest(ARRAY['ann', 'bob']) u;
     UPDATE timeline_events SET title = ${mark('tenant_id', 'id')};
-    UPDATE chat_threads SET metadata = jsonb_build_object('x', ${mark('tenant_id', 'id')});
     UPDATE chat_messages SET metadata = jsonb_build_object('x', ${mark('tenant_id', 'id')});
+    UPDATE chat_thread_states SET read_position = 2;
+    UPDATE chat_message_feedback SET comment = ${mark('tenant_id', 'user_id', 'message_id')};
     UPDATE chat_message_deltas SET delta = ${mark('tenant_id', 'message_id', 'seq::text')};
     UPDATE projects SET name = ${mark('tenant_id', 'id')}, budget = budget + 1`)
 }

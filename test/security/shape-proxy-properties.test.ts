@@ -107,14 +107,13 @@ function expectOwnRows([asked, ...more]: URL[], who: Principal): void {
   expect(new Set(names).size, 'every parameter once').toBe(names.length)
   const given = query.get('params[2]') ?? ''
   const possible = Object.keys(sessionShapes).flatMap((name) => {
-    const params =
-      name === 'sessions'
-        ? {}
-        : name === 'thread-messages'
-          ? { sessionId: given, threadId: query.get('params[3]') ?? '' }
-          : name === 'session-deltas'
-            ? { sessionId: given, epoch: query.get('params[3]') ?? '' }
-            : { sessionId: given }
+    const params = ['sessions', 'threads', 'thread-states'].includes(name)
+      ? {}
+      : name === 'thread-messages'
+        ? { sessionId: given, threadId: query.get('params[3]') ?? '' }
+        : name === 'session-deltas'
+          ? { sessionId: given, epoch: query.get('params[3]') ?? '' }
+          : { sessionId: given }
     const shape = resolveShape(sessionShapes, name, params, who)
     return 'reason' in shape ? [] : [shape]
   })

@@ -38,7 +38,10 @@ describe('migrate', () => {
     expect(await tableNames()).toEqual([
       'applied_batches',
       'chat_message_deltas',
+      'chat_message_feedback',
+      'chat_message_usage',
       'chat_messages',
+      'chat_thread_states',
       'chat_threads',
       'session_content_chunks',
       'session_content_garbage',

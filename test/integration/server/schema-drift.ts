@@ -112,6 +112,7 @@ const samples: Record<string, unknown[]> = {
   ],
   integer: [1],
   bigint: [1],
+  boolean: [true],
   jsonb: [{}, []],
   'timestamp with time zone': [new Date(0)],
 }

@@ -9,6 +9,7 @@ const hiddenColumns = [
   'content_ref',
   'content_sha256',
   'previous_head_id',
+  'title_set',
   'secret_note',
   'derived_by',
   'more_words',
@@ -58,6 +59,17 @@ export const rules: Readonly<Record<string, Rule>> = {
   'session-timeline-window': {
     ...child('timeline_events', 'session_id', 'sessionId', 'AND t.seq >= 1 AND t.seq < 3'),
     also: () => 'fromSeq=1&toSeq=3',
+  },
+  threads: { table: 'chat_threads', param: null, where: `${visible}${unused(4)}` },
+  'thread-states': {
+    table: 'chat_thread_states',
+    param: null,
+    where: `t.user_id = $2${unused(3, 4)}`,
+  },
+  'session-feedback': {
+    table: 'chat_message_feedback',
+    param: 'sessionId',
+    where: `t.session_id = $4 AND t.user_id = $2${unused(3)}`,
   },
   'session-threads': child('chat_threads', 'session_id', 'sessionId'),
   'session-messages': child('chat_messages', 'session_id', 'sessionId'),
@@ -116,9 +128,11 @@ export function granteesOf({ userId, isAdmin }: AppPrincipal): readonly string[]
   return ['tenant', ...(isAdmin ? ['team:admins'] : []), `user:${userId}`]
 }
 
+const OWN_SHAPES = ['session-grants', 'thread-states', 'session-feedback', 'folder-projects']
+
 /** Returns true for shapes with the parameter `audience`. */
 export function takesAudience(shape: string): boolean {
-  return Object.hasOwn(rules, shape) && !['session-grants', 'folder-projects'].includes(shape)
+  return Object.hasOwn(rules, shape) && !OWN_SHAPES.includes(shape)
 }
 
 function child(table: string, column: string, param: Rule['param'], more = ''): Rule {
@@ -197,7 +211,7 @@ export function createTruth(pool: Pool): Truth {
 }
 
 export function keyOf(row: TextRow): string {
-  return JSON.stringify([row.tenant_id, row.id ?? row.message_id, row.seq])
+  return JSON.stringify([row.tenant_id, row.id ?? row.message_id ?? row.thread_id, row.seq])
 }
 
 function remember<Value>(

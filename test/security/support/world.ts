@@ -91,6 +91,11 @@ async function fill(pool: Pool): Promise<void> {
     SELECT t.tenant_id, 'm-' || t.session_id || '-' || n, t.id, t.session_id, t.created_by, 'user',
       '«' || t.tenant_id || '/m-' || t.session_id || '-' || n || '»', n
     FROM chat_threads t, generate_series(1, 3) n;
+    INSERT INTO chat_thread_states (tenant_id, user_id, thread_id, session_id, read_position)
+    SELECT tenant_id, u, id, session_id, 1 FROM chat_threads, unnest(ARRAY['ann', 'bob']) u;
+    INSERT INTO chat_message_feedback (tenant_id, user_id, message_id, session_id, comment)
+    SELECT tenant_id, u, id, session_id, '«' || tenant_id || '/' || u || '/f-' || id || '»'
+    FROM chat_messages, unnest(ARRAY['ann', 'bob']) u WHERE position = 1;
     INSERT INTO timeline_events (tenant_id, id, session_id, seq, kind, text)
     SELECT tenant_id, 'e-' || id || '-' || n, id, n, 'message',
       '«' || tenant_id || '/e-' || id || '-' || n || '»'

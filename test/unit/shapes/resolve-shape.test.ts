@@ -36,7 +36,12 @@ describe('resolveShape', () => {
       const columns = syncedColumnNames(shape.columns)
       expect(columns, name).not.toContain('content_ref')
       expect(columns, name).not.toContain('previous_head_id')
-      const id = name === 'session-deltas' ? 'message_id' : 'id'
+      const id =
+        {
+          'session-deltas': 'message_id',
+          'thread-states': 'user_id',
+          'session-feedback': 'user_id',
+        }[name] ?? 'id'
       expect(columns.slice(0, 2), name).toEqual(['tenant_id', id])
     }
   })
