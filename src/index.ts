@@ -1,5 +1,6 @@
 export type * from './chat/index.ts'
 export * from './chat/thread-path.ts'
+export * from './collections/actions/chat-transport.ts'
 export * from './collections/actions/stream-message.ts'
 export * from './collections/chat-list.ts'
 export * from './collections/create-id.ts'

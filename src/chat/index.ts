@@ -1,2 +1,3 @@
 export type { MessageStream, MessageStreamOptions } from './message-stream.ts'
 export type { UIMessageChunks } from './pipe-ui-message-stream.ts'
+export type { UIMessageChunkLike } from './ui-message-chunks.ts'

@@ -1,3 +1,10 @@
+export {
+  type ChatTransportOptions,
+  createChatTransport,
+  type SendMessagesOptions,
+  type SessionChatTransport,
+  type UIMessageInput,
+} from './actions/chat-transport.ts'
 export type { PendingWrite } from './actions/commit-batch.ts'
 export type {
   CollectionHandlers,

@@ -1,7 +1,9 @@
 import {
   branchEnd,
   type ChatMessage,
+  createChatTransport,
   type Principal,
+  type SessionChatTransport,
   type SessionCollections,
   type Siblings,
   siblingsOf,
@@ -9,13 +11,16 @@ import {
   type ThreadWindowState,
   threadPath,
 } from '@org/session-db'
-import type {
-  ForkedThread,
-  SessionList,
-  SessionStore,
-  ThreadList,
-  ThreadPage,
+import {
+  createChatHandler,
+  type ForkedThread,
+  type SessionList,
+  type SessionStore,
+  type ThreadList,
+  type ThreadPage,
 } from '@org/session-db/server'
+import { type ChatTransport, streamText, type UIMessage } from 'ai'
+import type { ChatTransport as ChatTransport6, UIMessage as UIMessage6 } from 'ai6'
 import { expectTypeOf, test } from 'vitest'
 
 declare const messages: ChatMessage[]
@@ -55,4 +60,29 @@ test('the window of a thread', () => {
   expectTypeOf(window.state.get()).toEqualTypeOf<ThreadWindowState>()
   // @ts-expect-error: a window has a size
   db.thread({ id: 't1', sessionId: 's1' }, {})
+})
+
+test('the transport of useChat fits both versions of the AI SDK', () => {
+  const transport = createChatTransport(db, { sessionId: 's1' })
+  expectTypeOf(createChatTransport(db, { sessionId: 's1' })).toEqualTypeOf<SessionChatTransport>()
+  const of7: ChatTransport<UIMessage> = transport
+  const of6: ChatTransport6<UIMessage6> = transport
+  expectTypeOf([of7, of6]).toBeObject()
+  expectTypeOf(transport.stop('t1')).resolves.toEqualTypeOf<void>()
+  // @ts-expect-error: no session
+  createChatTransport(db, {})
+})
+
+test('the handler of answers', () => {
+  const serve = createChatHandler({
+    store,
+    authenticate: () => principal,
+    answer({ history, abortSignal }) {
+      expectTypeOf(history).toEqualTypeOf<readonly ChatMessage[]>()
+      expectTypeOf(abortSignal).toEqualTypeOf<AbortSignal>()
+      return streamText({ model: 'm', prompt: 'p', abortSignal }).toUIMessageStream()
+    },
+  })
+  expectTypeOf(serve).toEqualTypeOf<(request: Request) => Promise<Response>>()
+  expectTypeOf(createChatHandler<Principal>).returns.toEqualTypeOf<typeof serve>()
 })

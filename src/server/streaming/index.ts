@@ -5,4 +5,5 @@ export {
   markAbandonedMessages,
   watchAbandonedMessages,
 } from './abandoned-messages.ts'
+export { type ChatHandlerOptions, type ChatQuestion, createChatHandler } from './chat-handler.ts'
 export { resumeMessage, type StreamedMessage, streamMessage } from './stream-message.ts'

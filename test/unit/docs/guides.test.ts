@@ -18,7 +18,10 @@ const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
   'message-streaming.md': ['test/integration/docs/message-streaming.test.ts'],
   'offline.md': ['test/integration/docs/offline.test.ts'],
   'operations.md': ['test/integration/docs/operations.test.ts'],
-  'recipes/ai-sdk.md': ['test/integration/docs/recipes/ai-sdk.test.ts'],
+  'recipes/ai-sdk.md': [
+    'test/integration/docs/recipes/ai-sdk.test.ts',
+    'test/integration/docs/recipes/ai-sdk/chat.server.ts',
+  ],
   'recipes/bearer-token.md': ['test/integration/docs/recipes/bearer-token.test.ts'],
   'recipes/drizzle-and-prisma.md': ['test/integration/docs/recipes/drizzle.test.ts'],
   'recipes/own-access-tables.md': ['test/integration/docs/recipes/own-access-tables.test.ts'],

@@ -1,48 +1,40 @@
-import { convertToModelMessages, streamText } from 'ai'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { AbstractChat, convertToModelMessages, streamText, type UIMessage } from 'ai'
+import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { toModelMessages } from '../../../../src/chat/model-messages.ts'
-import { createId } from '../../../../src/collections/index.ts'
-import type { ChatMessage, Principal } from '../../../../src/schema/index.ts'
-import {
-  createSessionStore,
-  type SessionStore,
-  streamMessage,
-} from '../../../../src/server/index.ts'
-import { type AppServer, startAppServer } from '../../collections/app-server.ts'
+import { threadPath } from '../../../../src/chat/thread-path.ts'
+import { createChatTransport, createId } from '../../../../src/collections/index.ts'
+import { type Principal, toUIMessage } from '../../../../src/schema/index.ts'
+import { streamMessage } from '../../../../src/server/index.ts'
+import { serve } from '../../../unit/proxy/serve.ts'
 import { openAs } from '../../collections/open-as.ts'
-import { finished, modelSaying, said } from '../model.ts'
+import { serveChat } from './ai-sdk/chat.server.ts'
+import { app, model, store } from './ai-sdk/session-db.server.ts'
 
-let app: AppServer
-let store: SessionStore
-
-beforeAll(async () => {
-  app = await startAppServer()
-  store = createSessionStore({ database: app.databaseUrl })
-})
 afterAll(async () => {
   await store.close()
   await app.close()
 })
 
 test('docs/recipes/ai-sdk.md', async () => {
-  const model = modelSaying([...said('It is noon.'), finished('stop')])
   const ann = app.principal('acme/ann')
+  const route = await serve(serveChat)
+  onTestFinished(() => route.close())
   const db = openAs(app, 'acme/ann')
   const { id: sessionId } = db.actions.createSession({ title: 'S' })
   const threadId = createId()
   await db.actions.createThread({ id: threadId, sessionId, mode: 'session', title: 'T' }).committed
 
-  async function answer(principal: Principal, threadId: string, history: readonly ChatMessage[]) {
-    const messages = await toModelMessages(history, convertToModelMessages)
+  async function answer(principal: Principal, threadId: string, questionId: string) {
+    const page = await store.readThread(principal, threadId, { branch: questionId, last: 200 })
+    const messages = await toModelMessages(page?.messages ?? [], convertToModelMessages)
     const result = streamText({ model, messages })
-    const stream = await streamMessage(store, principal, { threadId, role: 'assistant' })
+    const stream = await streamMessage(store, principal, {
+      threadId,
+      role: 'assistant',
+      parentId: questionId,
+    })
     await stream.pipe(result.toUIMessageStream())
     return stream.id
-  }
-
-  async function historyOf(principal: Principal, threadId: string, questionId: string) {
-    const page = await store.readThread(principal, threadId, { branch: questionId, last: 200 })
-    return page?.messages ?? []
   }
 
   async function ask(content: string): Promise<void> {
@@ -52,9 +44,8 @@ test('docs/recipes/ai-sdk.md', async () => {
   await ask('What is the time?')
   const { threads: listed } = await store.listThreads(ann)
   const questionId = listed[0]?.headId ?? ''
-  const eve = app.principal('globex/eve')
-  expect(await historyOf(eve, threadId, questionId)).toEqual([])
-  const answered = await answer(ann, threadId, await historyOf(ann, threadId, questionId))
+  await expect(answer(app.principal('globex/eve'), threadId, questionId)).rejects.toThrow()
+  const answered = await answer(ann, threadId, questionId)
   expect(model.doStreamCalls[0]?.prompt).toEqual([
     { role: 'user', content: [{ type: 'text', text: 'What is the time?' }] },
   ])
@@ -62,4 +53,32 @@ test('docs/recipes/ai-sdk.md', async () => {
     content: 'It is noon.',
     status: 'complete',
   })
+
+  const { messages: rows } = db.thread({ id: threadId, sessionId })
+  await rows.preload()
+  const shown = threadPath([...rows.values()]).filter(({ status }) => status !== 'streaming')
+  const messages = shown.map(toUIMessage) as UIMessage[]
+  const transport = createChatTransport(db, { sessionId })
+  const options = { id: threadId, messages, transport, resume: true }
+  expect(options.messages).toHaveLength(2)
+  const state = {
+    status: 'ready' as const,
+    error: undefined,
+    messages,
+    pushMessage: (message: UIMessage) => void state.messages.push(message),
+    popMessage: () => void state.messages.pop(),
+    replaceMessage: (index: number, message: UIMessage) => {
+      state.messages[index] = message
+    },
+    snapshot: <T>(thing: T): T => structuredClone(thing),
+  }
+  class Chat extends AbstractChat<UIMessage> {}
+  const chat = new Chat({
+    id: threadId,
+    transport: createChatTransport(db, { sessionId, url: route.url }),
+    state,
+  })
+  await chat.sendMessage({ text: 'Sure?' })
+  expect(chat.lastMessage?.parts).toMatchObject([{ type: 'step-start' }, { text: 'Yes.' }])
+  expect(model.doStreamCalls[1]?.prompt).toHaveLength(3)
 })

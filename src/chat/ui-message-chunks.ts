@@ -1,0 +1,291 @@
+import type { ChatMessage } from '../schema/chat-message.ts'
+import type { JsonObject, JsonValue } from '../schema/fields.ts'
+import { type StreamedContent, streamStateOf, toUIMessage } from '../schema/streamed-message.ts'
+
+/** The metadata of a provider, such as the signature of a thought. */
+type ProviderMetadata = Record<string, { [key: string]: JsonValue }>
+
+interface TextChunk {
+  readonly id: string
+  readonly providerMetadata?: ProviderMetadata
+}
+
+interface CallChunk {
+  readonly toolCallId: string
+  readonly toolName: string
+  readonly dynamic?: boolean
+  readonly title?: string
+  readonly providerExecuted?: boolean
+  readonly providerMetadata?: ProviderMetadata
+}
+
+interface ResultChunk {
+  readonly toolCallId: string
+  readonly dynamic?: boolean
+  readonly providerExecuted?: boolean
+  readonly providerMetadata?: ProviderMetadata
+}
+
+/** A chunk of an answer, as `useChat` of the AI SDK 6 and 7 reads it. */
+export type UIMessageChunkLike =
+  | { readonly type: 'start'; readonly messageId: string; readonly messageMetadata?: JsonObject }
+  | { readonly type: 'message-metadata'; readonly messageMetadata: JsonObject }
+  | { readonly type: 'finish' }
+  | { readonly type: 'abort' }
+  | { readonly type: 'error'; readonly errorText: string }
+  | { readonly type: 'start-step' }
+  | ({ readonly type: 'text-start' | 'text-end' } & TextChunk)
+  | ({ readonly type: 'text-delta'; readonly delta: string } & TextChunk)
+  | ({ readonly type: 'reasoning-start' | 'reasoning-end' } & TextChunk)
+  | ({ readonly type: 'reasoning-delta'; readonly delta: string } & TextChunk)
+  | ({ readonly type: 'tool-input-start' } & CallChunk)
+  | {
+      readonly type: 'tool-input-delta'
+      readonly toolCallId: string
+      readonly inputTextDelta: string
+    }
+  | ({ readonly type: 'tool-input-available'; readonly input: unknown } & CallChunk)
+  | ({
+      readonly type: 'tool-input-error'
+      readonly input: unknown
+      readonly errorText: string
+    } & CallChunk)
+  | {
+      readonly type: 'tool-approval-request'
+      readonly approvalId: string
+      readonly toolCallId: string
+    }
+  | ({
+      readonly type: 'tool-output-available'
+      readonly output: unknown
+      readonly preliminary?: boolean
+    } & ResultChunk)
+  | ({ readonly type: 'tool-output-error'; readonly errorText: string } & ResultChunk)
+  | { readonly type: 'tool-output-denied'; readonly toolCallId: string }
+  | {
+      readonly type: 'file'
+      readonly url: string
+      readonly mediaType: string
+      readonly providerMetadata?: ProviderMetadata
+    }
+  | { readonly type: `data-${string}`; readonly id?: string; readonly data: unknown }
+
+type Part = JsonObject & { readonly type: string }
+/** As a chunk is built. The SDK of the app decides which types it knows; it ignores others. */
+type Chunk = { readonly type: string; readonly [key: string]: unknown }
+
+/** A message as a collection shows it while it grows. */
+export type GrowingMessage = Pick<
+  ChatMessage,
+  'id' | 'role' | 'content' | 'parts' | 'metadata' | 'status'
+>
+
+/** Turns the states of a growing message into the chunks that build it. */
+export interface ChunkSource {
+  /** Returns the chunks from the last state to this one. The last ones end the stream if the message has ended. */
+  next(message: GrowingMessage): UIMessageChunkLike[]
+}
+
+/**
+ * Creates the source of a message's chunks. Whatever reads them, as the AI SDK's `useChat` does, has the parts of
+ * the stored message in the end. It is the inverse of `pipeUIMessageStream`.
+ *
+ * @param known the parts that the reader has already, of an answer that is continued
+ */
+export function createChunkSource(known: StreamedContent['parts'] = []): ChunkSource {
+  let sent: readonly Part[] = known.filter(isPart)
+  let metadata: JsonObject | undefined
+  /** The ids of texts that have started and not ended, by the index of their part. */
+  const open = new Map<number, string>()
+
+  function textChunks(part: Part, at: number, before: Part | undefined): Chunk[] {
+    const { type } = part
+    const [text, had] = [textOf(part), before === undefined ? '' : textOf(before)]
+    const chunks: Chunk[] = []
+    if (before === undefined) {
+      const id = type === 'reasoning' && typeof part.id === 'string' ? part.id : String(at)
+      open.set(at, id)
+      chunks.push({ type: `${type}-start`, id, ...pick(part, ['providerMetadata']) })
+    }
+    const id = open.get(at)
+    if (id === undefined) return chunks
+    const isOther = before !== undefined && !isSame(part.providerMetadata, before.providerMetadata)
+    if (text.length > had.length || isOther) {
+      const more = isOther ? pick(part, ['providerMetadata']) : {}
+      chunks.push({ type: `${type}-delta`, id, delta: text.slice(had.length), ...more })
+    }
+    if (part.state === 'done') chunks.push(...endOf(part, at))
+    return chunks
+  }
+
+  function endOf(part: Part, at: number): Chunk[] {
+    const id = open.get(at)
+    if (id === undefined) return []
+    open.delete(at)
+    return [{ type: `${part.type}-end`, id, ...pick(part, ['citations']) }]
+  }
+
+  function chunksOf(part: Part, at: number, before: Part | undefined): Chunk[] {
+    if (before !== undefined && isSame(part, before)) return []
+    if (isText(part)) return textChunks(part, at, before)
+    if (isTool(part)) return toolChunks(part, before)
+    if (part.type === 'step-start') return before === undefined ? [{ type: 'start-step' }] : []
+    const isReplaceable = part.type.startsWith('data-') && typeof part.id === 'string'
+    return before === undefined || isReplaceable ? [part] : []
+  }
+
+  /** Goes back to the start of the current step if its parts are no longer those that were sent. */
+  function reset(parts: readonly Part[]): Chunk[] {
+    const changed = sent.findIndex((part, at) => !isContinued(part, parts[at]))
+    if (changed === -1) return []
+    const step = sent.findLastIndex(({ type }) => type === 'step-start') + 1
+    if (changed < step) return []
+    sent = sent.slice(0, step)
+    for (const at of open.keys()) if (at >= step) open.delete(at)
+    return [{ type: 'reset-step' }]
+  }
+
+  return {
+    next(message) {
+      const parts = toUIMessage(message).parts.filter(isPart)
+      const { stream: _, ...shown } = message.metadata
+      const chunks: Chunk[] = []
+      if (metadata === undefined) {
+        const more = Object.keys(shown).length > 0 ? { messageMetadata: shown } : {}
+        chunks.push({ type: 'start', messageId: message.id, ...more })
+      } else if (!isSame(metadata, shown)) {
+        chunks.push({ type: 'message-metadata', messageMetadata: shown })
+      }
+      metadata = shown
+      chunks.push(...reset(parts))
+      chunks.push(...parts.flatMap((part, at) => chunksOf(part, at, sent[at])))
+      sent = parts
+      if (message.status !== 'streaming') {
+        chunks.push(...parts.flatMap((part, at) => endOf(part, at)), ending(message))
+      }
+      return chunks as UIMessageChunkLike[]
+    },
+  }
+}
+
+function ending({ status, metadata }: GrowingMessage): Chunk {
+  if (status === 'complete') return { type: 'finish' }
+  const { error } = streamStateOf(metadata)
+  if (error?.code === 'aborted') return { type: 'abort' }
+  return { type: 'error', errorText: error?.message ?? 'The answer could not be completed.' }
+}
+
+const IN_PROGRESS = ['input-streaming', undefined]
+const RESULT = ['output', 'preliminary', 'providerExecuted', 'toolMetadata']
+
+/** The chunks that bring a tool's part from one state to another. */
+function toolChunks(part: Part, before: Part | undefined): Chunk[] {
+  const { toolCallId, state } = part
+  const dynamic = part.type === 'dynamic-tool'
+  const call = {
+    toolCallId,
+    toolName: dynamic ? part.toolName : part.type.slice('tool-'.length),
+    ...(dynamic && { dynamic }),
+    ...pick(part, ['title', 'toolMetadata', 'providerExecuted']),
+    ...(part.callProviderMetadata !== undefined && { providerMetadata: part.callProviderMetadata }),
+  }
+  const result = {
+    toolCallId,
+    ...(dynamic && { dynamic }),
+    ...(part.resultProviderMetadata !== undefined && {
+      providerMetadata: part.resultProviderMetadata,
+    }),
+  }
+  const isNew = IN_PROGRESS.includes(before?.state as string | undefined)
+  const errorText = String(part.errorText ?? '')
+  // A call that ended while its input was still arriving: the reader must not take the input for a whole one.
+  const isCutOff = state === 'output-error' && isNew && typeof part.rawInput === 'string'
+  if (state === 'input-streaming' || isCutOff) {
+    const start = { type: 'tool-input-start', ...call, ...pick(part, ['inputEncoding']) }
+    const [raw, had] = [rawOf(part), before === undefined ? '' : rawOf(before)]
+    const delta = { type: 'tool-input-delta', toolCallId, inputTextDelta: raw.slice(had.length) }
+    return [
+      ...(before === undefined ? [start] : []),
+      ...(raw.length > had.length ? [delta] : []),
+      ...(isCutOff ? [{ type: 'tool-output-error', ...result, errorText }] : []),
+    ]
+  }
+  const input = part.input ?? part.rawInput
+  const isInvalid = state === 'output-error' && isNew && part.callProviderMetadata === undefined
+  if (isInvalid && part.approval === undefined) {
+    const { toolCallId: _, dynamic: __, ...more } = result
+    return [{ type: 'tool-input-error', ...call, input, errorText, ...more }]
+  }
+  const chunks: Chunk[] = isNew ? [{ type: 'tool-input-available', ...call, input }] : []
+  chunks.push(...approvalChunks(part, before))
+  if (state === 'output-denied') chunks.push({ type: 'tool-output-denied', toolCallId })
+  if (state === 'output-error') {
+    chunks.push({ type: 'tool-output-error', ...result, errorText, ...pick(part, RESULT.slice(2)) })
+  }
+  if (state === 'output-available') {
+    chunks.push({ type: 'tool-output-available', output: null, ...result, ...pick(part, RESULT) })
+  }
+  return chunks
+}
+
+function approvalChunks({ toolCallId, approval }: Part, before: Part | undefined): Chunk[] {
+  if (!isObject(approval) || isSame(approval, before?.approval)) return []
+  const { id: approvalId, descriptor, inputSchemaInput, requestReason, approved, reason } = approval
+  const request = {
+    type: 'tool-approval-request',
+    approvalId,
+    toolCallId,
+    ...(descriptor !== undefined && { approvalDescriptor: descriptor }),
+    ...(inputSchemaInput !== undefined && { inputSchemaInput }),
+    ...(requestReason !== undefined && { reason: requestReason }),
+    ...pick(approval, ['isAutomatic', 'signature']),
+  }
+  const response = {
+    type: 'tool-approval-response',
+    approvalId,
+    approved,
+    ...(reason !== undefined && { reason }),
+  }
+  const isRequested = isObject(before?.approval) && before.approval.id === approvalId
+  return [...(isRequested ? [] : [request]), ...(approved === undefined ? [] : [response])]
+}
+
+/** Returns true if chunks can bring a part that was sent to its state now. */
+function isContinued(before: Part, part: Part | undefined): boolean {
+  if (part === undefined || part.type !== before.type) return false
+  if (isTool(part)) return part.toolCallId === before.toolCallId
+  if (isText(part)) return textOf(part).startsWith(textOf(before))
+  return true
+}
+
+function isPart(part: JsonValue): part is Part {
+  return isObject(part) && typeof part.type === 'string'
+}
+
+function isText({ type }: Part): boolean {
+  return type === 'text' || type === 'reasoning'
+}
+
+function isTool({ type }: Part): boolean {
+  return type.startsWith('tool-') || type === 'dynamic-tool'
+}
+
+function textOf({ text }: Part): string {
+  return typeof text === 'string' ? text : ''
+}
+
+function rawOf({ rawInput }: Part): string {
+  return typeof rawInput === 'string' ? rawInput : ''
+}
+
+function pick(from: JsonObject, keys: readonly string[]): Record<string, JsonValue> {
+  return Object.fromEntries(Object.entries(from).filter(([key]) => keys.includes(key)))
+}
+
+function isSame(one: JsonValue | undefined, other: JsonValue | undefined): boolean {
+  return one === other || JSON.stringify(one) === JSON.stringify(other)
+}
+
+function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
