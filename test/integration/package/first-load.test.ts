@@ -34,7 +34,7 @@ test('a page that only validates batches loads at most 13.5 kB', async () => {
 
 test('uploads, message streaming and the outbox are loaded only by apps that import them', async () => {
   const chat = await bundle(['createSessionCollections'])
-  for (const name of ['uploadSession', 'streamMessage', 'createOutbox']) {
+  for (const name of ['uploadSession', 'streamMessage', 'createOutbox', 'createChatTransport']) {
     expect(await bundle(['createSessionCollections', name]), name).toBeGreaterThan(chat + 800)
   }
 })
