@@ -69,7 +69,7 @@ export async function runWrites(
   let leave: (() => void) | undefined
   try {
     leave = await store.limiters?.writes.enter(principal)
-    spendBytes(store, principal, jsonLength(batches))
+    await spendBytes(store, principal, jsonLength(batches))
     return await applyInOrder(store, principal, batches, options)
   } catch (error) {
     return batches.map(() => toWriteFailure(error))
@@ -83,8 +83,12 @@ const MAX_BATCHES = 500
 const BYTES_PER_MUTATION = 4_096
 
 /** Counts a request by its size, because reading and parsing a large one takes time too. */
-function spendBytes(store: BatchWriter, principal: Principal, bytes: number): void {
-  store.limiters?.writes.spend(principal, bytes / BYTES_PER_MUTATION)
+function spendBytes(
+  store: BatchWriter,
+  principal: Principal,
+  bytes: number,
+): Promise<void> | undefined {
+  return store.limiters?.writes.spend(principal, bytes / BYTES_PER_MUTATION)
 }
 
 function jsonLength(value: unknown): number {
@@ -120,7 +124,7 @@ async function applyOne(
   { onError, messageRoles = ['user'] }: RunWriteOptions,
 ): Promise<WriteOutcome> {
   try {
-    store.limiters?.writes.spend(principal, countMutations(batch))
+    await store.limiters?.writes.spend(principal, countMutations(batch))
     return await store.write(principal, batch, { messageRoles })
   } catch (error) {
     if (hidesItsCause(error)) reportError(error, onError)
@@ -179,6 +183,7 @@ export function createWriteHandler(
       reportError(error, onError),
     )
     // Before the body is read, because reading one takes time too.
+    await store.limiters?.writes.spend(principal, 0)
     const leave = await store.limiters?.writes.enter(principal, request.signal)
     try {
       const onRead = (bytes: number) => spendBytes(store, principal, bytes)

@@ -33,7 +33,7 @@ export interface LiveBatchOptions {
     /** Digest of the principal. */
     readonly digest: string
     /** Counts the batch as so many requests, or throws the error to respond with. */
-    readonly count?: (polls: number) => void
+    readonly count?: (polls: number) => Promise<void>
     /**
      * Serves a single shape request. Every poll of the batch goes through it, in every round.
      *
@@ -81,7 +81,7 @@ export async function answerLiveBatch(
   try {
     const { digest, count, serveShape } = await identify(request)
     const polls = await readPolls(request)
-    count?.(polls.length)
+    await count?.(polls.length)
     return { response: servePolls(request, { polls, principal: digest, serveShape, ended }) }
   } catch (error) {
     const response = failureResponse(error)

@@ -12,10 +12,10 @@ import { bodyOf } from './request-body.ts'
 export async function readJsonBody(
   request: Request,
   maxBytes: number,
-  onRead?: (bytes: number) => void,
+  onRead?: (bytes: number) => Promise<void> | undefined,
 ): Promise<unknown> {
   const bytes = await readBytes(request, maxBytes)
-  onRead?.(bytes.byteLength)
+  await onRead?.(bytes.byteLength)
   const parsed = parseJsonText(decode(bytes))
   if (parsed.ok) return parsed.value
   const { line, column } = parsed

@@ -19,13 +19,16 @@ export interface RequestLimit {
  */
 export interface Limiter {
   /**
-   * Counts a request. One that costs more than what is left of the burst is admitted, and the next ones
-   * wait until the rate has made up for it.
+   * Counts a request. One is admitted when its cost or half of the burst is left. If it costs more than
+   * what is left, the next ones wait until the rate has made up for it.
+   *
+   * Refusals beyond 20 per second are delayed, by 10 s at most: answering them takes time too, and a client
+   * that ignores Retry-After would send the next request immediately.
    *
    * @param cost Number of requests that it counts as. Default 1.
    * @throws SessionDbError `rate_limited` with `details.retryAfterMs`.
    */
-  spend(principal: Principal, cost?: number): void
+  spend(principal: Principal, cost?: number): Promise<void>
   /**
    * Waits until the principal has fewer requests running than allowed.
    *
@@ -55,7 +58,14 @@ interface Usage {
   tokens: number
   /** When `tokens` was computed, in ms. */
   at: number
+  /** When the next refusal is due, in ms. */
+  refusalAt: number
 }
+
+const MS_PER_REFUSAL = 50
+/** Refusals that are sent immediately after a pause, as time. */
+const REFUSAL_BURST_MS = 1_000
+const MAX_REFUSAL_DELAY_MS = 10_000
 
 /** Number of principals kept before idle ones are dropped. */
 const SWEEP_SIZE = 1_000
@@ -90,7 +100,9 @@ export function createLimiter(limit: RequestLimit | false | undefined, name = 'l
       return known
     }
     if (usages.size >= SWEEP_SIZE) dropIdle(now)
-    const usage = { running: 0, waiting: new Set<() => void>(), tokens: burst, at: now }
+    const waiting = new Set<() => void>()
+    const refusalAt = Number.NEGATIVE_INFINITY
+    const usage = { running: 0, waiting, tokens: burst, at: now, refusalAt }
     usages.set(key, usage)
     return usage
   }
@@ -106,15 +118,17 @@ export function createLimiter(limit: RequestLimit | false | undefined, name = 'l
   function dropIdle(now: number): void {
     for (const [key, usage] of usages) {
       refill(usage, now)
-      if (usage.running === 0 && usage.tokens >= burst) usages.delete(key)
+      if (usage.running === 0 && usage.tokens >= burst && usage.refusalAt < now) usages.delete(key)
     }
   }
 
-  function spend(principal: Principal, cost = 1): void {
+  async function spend(principal: Principal, cost = 1): Promise<void> {
     if (requestsPerSecond === Number.POSITIVE_INFINITY) return
     const usage = usageOf(principal)
-    if (usage.tokens < 1) {
-      throw rateLimited(((1 - usage.tokens) / requestsPerSecond) * 1000, 'requests per second')
+    const needed = Math.max(1, Math.min(cost, burst / 2))
+    if (usage.tokens < needed) {
+      const waitMs = ((needed - usage.tokens) / requestsPerSecond) * 1000
+      throw await rateLimited(usage, waitMs, 'requests per second')
     }
     usage.tokens -= cost
   }
@@ -123,7 +137,7 @@ export function createLimiter(limit: RequestLimit | false | undefined, name = 'l
     const usage = usageOf(principal)
     if (usage.running < maxConcurrent) usage.running += 1
     else if (usage.waiting.size < maxWaiting) await untilFree(usage, signal)
-    else throw rateLimited(1000, 'concurrent requests')
+    else throw await rateLimited(usage, 1000, 'concurrent requests')
     let hasEnded = false
     return () => {
       if (hasEnded) return
@@ -139,7 +153,7 @@ export function createLimiter(limit: RequestLimit | false | undefined, name = 'l
     spend,
     enter,
     async run(principal, work, { cost, signal } = {}) {
-      spend(principal, cost)
+      await spend(principal, cost)
       const leave = await enter(principal, signal)
       try {
         return await work()
@@ -170,7 +184,15 @@ function untilFree({ waiting }: Usage, signal: AbortSignal | undefined): Promise
   })
 }
 
-function rateLimited(waitMs: number, what: string): SessionDbError {
+/** Creates the error of a refusal, when it is due. */
+async function rateLimited(usage: Usage, waitMs: number, what: string): Promise<SessionDbError> {
+  const now = performance.now()
+  usage.refusalAt = Math.max(usage.refusalAt, now - REFUSAL_BURST_MS) + MS_PER_REFUSAL
+  const delayMs = usage.refusalAt - now
+  if (delayMs > MAX_REFUSAL_DELAY_MS) usage.refusalAt -= MS_PER_REFUSAL
+  if (delayMs > 0) {
+    await new Promise((resolve) => setTimeout(resolve, Math.min(delayMs, MAX_REFUSAL_DELAY_MS)))
+  }
   const seconds = Math.ceil(waitMs / 1000)
   return new SessionDbError(
     'rate_limited',

@@ -5,7 +5,7 @@ export interface RequestLimits {
   /**
    * Write batches from clients. Each mutation counts as one request, and so does each 4 KiB of a body.
    * Writes of the server, such as streamed answers, are not counted. Default: 2 at a time and 100 waiting;
-   * 50 mutations per second after a burst of 1,000.
+   * 50 mutations per second after a burst of 500.
    */
   readonly writes: RequestLimit | false
   /** Searches, outlines and facets. Default: 2 at a time and 20 waiting; 10 per second after a burst of 50. */
@@ -21,7 +21,7 @@ export interface RequestLimits {
  * default.
  */
 const DEFAULTS: RequestLimits = {
-  writes: { maxConcurrent: 2, maxWaiting: 100, requestsPerSecond: 50, burst: 1_000 },
+  writes: { maxConcurrent: 2, maxWaiting: 100, requestsPerSecond: 50, burst: 500 },
   searches: { maxConcurrent: 2, maxWaiting: 20, requestsPerSecond: 10, burst: 50 },
   uploads: { maxConcurrent: 2, maxWaiting: 50, requestsPerSecond: 20, burst: 200 },
   contents: { maxConcurrent: 2, maxWaiting: 50, requestsPerSecond: 20, burst: 200 },

@@ -41,9 +41,13 @@ import {
 
 const MAX_ETAG_LENGTH = 512
 
-const DEFAULT_LIMITS: RequestLimit = { maxConcurrent: 2_000, requestsPerSecond: 200, burst: 2_000 }
+const DEFAULT_LIMITS: RequestLimit = { maxConcurrent: 2_000, requestsPerSecond: 100, burst: 500 }
 /** Requests of one principal for rows that are there already: further ones wait until one is answered. */
 const SNAPSHOT_LIMITS: RequestLimit = { maxConcurrent: 4, maxWaiting: 1_000 }
+/** Live polls of one principal that start at a time: a batch of hundreds would delay others' requests. */
+const POLL_LIMITS: RequestLimit = { maxConcurrent: 8, maxWaiting: Number.POSITIVE_INFINITY }
+/** The engine answers a poll within this time, or holds it until there is news, at little cost. */
+const POLL_START_MS = 50
 
 /** Options of `createShapeProxy`. */
 export interface ShapeProxyOptions<P extends Principal = Principal> extends Upstream {
@@ -64,7 +68,7 @@ export interface ShapeProxyOptions<P extends Principal = Principal> extends Upst
   readonly fingerprint?: Fingerprint<P>
   /**
    * Limits per principal and instance; false for none. Each poll of a batch counts as a request. Default:
-   * 2,000 at a time, waiting live polls included; 200 per second after a burst of 2,000.
+   * 2,000 at a time, waiting live polls included; 100 per second after a burst of 500.
    */
   readonly limits?: RequestLimit | false
   /** Replaces `fetch` for requests to Electric, for example to use another connection pool. */
@@ -125,6 +129,7 @@ export function createShapeProxy<P extends Principal = Principal>(
   const readSubset = subsetReader(options.subsets === true)
   const limiter = createLimiter(options.limits ?? DEFAULT_LIMITS)
   const snapshots = createLimiter(options.limits === false ? false : SNAPSHOT_LIMITS)
+  const polls = createLimiter(options.limits === false ? false : POLL_LIMITS)
   const digestOf = principalDigest(options.fingerprint, audiencesOf)
   const report = faultReporter(options.onError)
   const allow = options.subsets === true ? 'GET, HEAD, POST, OPTIONS' : 'GET, HEAD, OPTIONS'
@@ -155,22 +160,37 @@ export function createShapeProxy<P extends Principal = Principal>(
     if (!allow.split(', ').includes(method)) return { response: methodNotAllowed(allow) }
     // A poll of a batch is refused before it is authenticated.
     const known = batch?.principal ?? (await identify(request, progress))
-    if (batch?.isCounted !== true) limiter.spend(known)
+    if (batch?.isCounted !== true) await limiter.spend(known)
     const leave = await limiter.enter(known)
     try {
-      const principal = batch === undefined ? known : await identify(request, progress)
-      const serve = () => answerShape(principal, request, progress)
-      // The engine holds live requests at little cost. It reads the others from its disk.
-      const { response, ...rest } = isAudienceList(request)
-        ? { response: listAudiences(audiencesOf(principal)) }
-        : isLongPoll(request.url)
-          ? await serve()
-          : await snapshots.run(principal, serve, { signal: request.signal })
+      const { response, ...rest } = await inTurn(known, request, async () => {
+        const principal = batch === undefined ? known : await identify(request, progress)
+        return isAudienceList(request)
+          ? { response: listAudiences(audiencesOf(principal)) }
+          : answerShape(principal, request, progress)
+      })
       return { ...rest, response: watchEnd(response, request.signal, leave) }
     } catch (error) {
       leave()
       throw error
     }
+  }
+
+  /** Runs `work` when it is the principal's turn. */
+  async function inTurn(
+    principal: P,
+    request: Request,
+    work: () => Promise<Answer>,
+  ): Promise<Answer> {
+    if (isAudienceList(request)) return work()
+    const { signal } = request
+    if (!isLongPoll(request.url)) return snapshots.run(principal, work, { signal })
+    const leave = await polls.enter(principal, signal)
+    const starting = setTimeout(leave, POLL_START_MS)
+    return work().finally(() => {
+      clearTimeout(starting)
+      leave()
+    })
   }
 
   async function answerShape(
@@ -245,7 +265,7 @@ export function createShapeProxy<P extends Principal = Principal>(
       async identify() {
         const principal = await identify(request, progress)
         // Refused before its body is read, if the principal has nothing left.
-        limiter.spend(principal, 0)
+        await limiter.spend(principal, 0)
         return {
           digest: await digestOf(principal),
           count: (polls) => limiter.spend(principal, polls),

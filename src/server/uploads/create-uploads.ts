@@ -223,7 +223,7 @@ export function createUploads<P extends Principal>(
   /** Runs a step that is counted but need not wait while files are received. */
   function quick<Result>(principal: P, work: () => Promise<Result>): Promise<Result> {
     return guard(principal, async () => {
-      uploads.spend(principal)
+      await uploads.spend(principal)
       return work()
     })
   }
@@ -240,7 +240,7 @@ export function createUploads<P extends Principal>(
       quick(principal, () => deriveAgain(principal, sessionId)),
     openContent: (principal, sessionId, range) =>
       guard(principal, async () => {
-        contents.spend(principal)
+        await contents.spend(principal)
         return openContent(context, principal, sessionId, range ?? {})
       }),
     readEvent: (principal, sessionId, seq) =>

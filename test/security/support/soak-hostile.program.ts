@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { setPriority } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 
-// A user who does everything that could stop others, in parallel and without end. Prints how often each
-// attack was answered with each status when it is asked to end.
+// A user who does everything that could stop others, in parallel, from the message `attack` of the parent
+// process until its message `pause`. Then it sends how often each attack was answered with each status
+// since it started.
 const [url = '', only = ''] = process.argv.slice(2)
 // The attacker's own computer is not the server's.
 setPriority(19)
 
+let isAttacking = false
 const answers: Record<string, Record<string, number>> = {}
 const text = (bytes: number, unit: string) => unit.repeat(bytes / unit.length)
 const json = { 'content-type': 'application/json' }
@@ -67,7 +69,7 @@ async function streamMessage(attack: string): Promise<void> {
   const id = randomUUID()
   const value = { id, threadId: 'm-thread', role: 'user', content: '', status: 'streaming' }
   await write(attack, row('chatMessages', { ...value, metadata: { stream: { writer: 'w' } } }))
-  for (let seq = 0; seq < 20_000; seq += 500) {
+  for (let seq = 0; seq < 20_000 && isAttacking; seq += 500) {
     const deltas = Array.from({ length: 500 }, (_, n) => ({
       delta: 'x'.repeat(40),
       part: { at: (seq + n) % 7 },
@@ -153,21 +155,27 @@ const attacks: Record<string, [parallel: number, attack: (name: string) => Promi
   ],
 }
 
-process.on('SIGTERM', () => {
-  console.log(JSON.stringify(answers))
-  process.exit(0)
-})
-
 await write('set-up', session('m'))
 await write(
   'set-up',
   row('chatThreads', { id: 'm-thread', sessionId: 'm', mode: 'session', title: 'x' }),
 )
-for (const [name, [parallel, attack]] of Object.entries(attacks)) {
-  if (only !== '' && !only.split(',').includes(name)) continue
-  for (let n = 0; n < parallel; n++) {
-    void (async () => {
-      for (;;) await attack(name)
-    })()
-  }
+
+async function attackUntilPaused(): Promise<void> {
+  const running = Object.entries(attacks).flatMap(([name, [parallel, attack]]) =>
+    only !== '' && !only.split(',').includes(name)
+      ? []
+      : Array.from({ length: parallel }, async () => {
+          while (isAttacking) await attack(name)
+        }),
+  )
+  await Promise.all(running)
+  process.send?.(answers)
 }
+
+process.on('message', (command) => {
+  isAttacking = command === 'attack'
+  if (isAttacking) void attackUntilPaused()
+})
+process.on('disconnect', () => process.exit())
+process.send?.(answers)

@@ -63,26 +63,51 @@ test('a client that disconnects leaves the queue', async () => {
   })
 })
 
-test('a request may cost more than what is left, and the next ones make up for it', () => {
+test('a request may cost more than what is left, and the next ones make up for it', async () => {
   const limiter = createLimiter({ requestsPerSecond: 10, burst: 20 })
-  limiter.spend(ann, 49)
-  expect(() => limiter.spend(ann)).toThrow(expect.objectContaining({ code: 'rate_limited' }))
+  await limiter.spend(ann, 49)
+  await expect(limiter.spend(ann)).rejects.toMatchObject({ code: 'rate_limited' })
   vi.advanceTimersByTime(2_900)
-  expect(() => limiter.spend(ann)).toThrow(/Try again in 1 s/)
+  await expect(limiter.spend(ann)).rejects.toThrow(/Try again in 1 s/)
   vi.advanceTimersByTime(100)
-  limiter.spend(ann)
-  limiter.spend(bob, 20)
+  await limiter.spend(ann)
+  await limiter.spend(bob, 20)
 })
 
-test('limits every kind of request by default, and each may be changed or turned off', () => {
-  const spendMany = (kind: 'writes' | 'searches' | 'uploads' | 'contents', limits = {}) => {
+test('admits an expensive request when half of the burst is left', async () => {
+  const limiter = createLimiter({ requestsPerSecond: 10, burst: 20 })
+  await limiter.spend(ann, 12)
+  await expect(limiter.spend(ann, 100)).rejects.toMatchObject({ details: { retryAfterMs: 1000 } })
+  await limiter.spend(ann, 8)
+  vi.advanceTimersByTime(1_000)
+  await limiter.spend(ann, 100)
+})
+
+test('delays the refusals of a client that goes on without a pause, and no other’s', async () => {
+  const limiter = createLimiter({ requestsPerSecond: 0.01, burst: 1 })
+  const refuse = async (principal: typeof ann, count: number) => {
+    const begun = Date.now()
+    const refusals = Array.from({ length: count }, () => limiter.spend(principal).catch(() => {}))
+    await Promise.all(refusals)
+    return Date.now() - begun
+  }
+  await Promise.all([limiter.spend(ann), limiter.spend(bob)])
+  expect(await refuse(ann, 20)).toBeLessThan(500)
+  const [anns, bobs] = await Promise.all([refuse(ann, 12), refuse(bob, 12)])
+  // Timers may fire a millisecond early.
+  expect(anns).toBeGreaterThanOrEqual(12 * 50 - 5)
+  expect(bobs).toBeLessThan(anns)
+})
+
+test('limits every kind of request by default, and each may be changed or turned off', async () => {
+  const spendMany = async (kind: 'writes' | 'searches' | 'uploads' | 'contents', limits = {}) => {
     const limiter = createRequestLimiters(limits)[kind]
-    for (let n = 0; n < 6_000; n++) limiter.spend(ann)
+    for (let n = 0; n < 6_000; n++) await limiter.spend(ann)
   }
   for (const kind of ['writes', 'searches', 'uploads', 'contents'] as const) {
-    expect(() => spendMany(kind)).toThrow(expect.objectContaining({ code: 'rate_limited' }))
-    spendMany(kind, { [kind]: false })
-    spendMany(kind, { [kind]: { requestsPerSecond: 1, burst: 10_000 } })
+    await expect(spendMany(kind)).rejects.toMatchObject({ code: 'rate_limited' })
+    await spendMany(kind, { [kind]: false })
+    await spendMany(kind, { [kind]: { requestsPerSecond: 1, burst: 10_000 } })
   }
   expect(() => createRequestLimiters({ writes: { maxConcurrent: 0 } })).toThrow(
     /requestLimits.writes.maxConcurrent/,
