@@ -19,4 +19,5 @@ export {
   type ShapeHandler,
   type ShapeProxyOptions,
 } from './server/proxy/shape-proxy.ts'
+export type { Upstream } from './server/proxy/upstream.ts'
 export * from './shapes/index.ts'

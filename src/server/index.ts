@@ -5,6 +5,7 @@ export type { ShapeLogEntry, ShapeLogger } from './proxy/access-log.ts'
 export { createShapeProxy } from './proxy/node-shape-proxy.ts'
 export type { Fingerprint } from './proxy/principal-digest.ts'
 export type { ShapeHandler, ShapeProxyOptions } from './proxy/shape-proxy.ts'
+export type { Upstream } from './proxy/upstream.ts'
 export type { Snippet } from './search/query.ts'
 export type {
   EventHit,

@@ -29,6 +29,10 @@ test('createShapeProxy', () => {
     logger: (entry) => expectTypeOf(entry).toEqualTypeOf<ShapeLogEntry>(),
   })
   createShapeProxy({ electricUrl, authenticate, limits: false })
+  createShapeProxy({
+    electricUrl: ({ tenantId }) => ({ electricUrl: `http://${tenantId}.test`, secret }),
+    authenticate,
+  })
   createShapeProxy({ electricUrl, authenticate, limits: { maxConcurrent: 9, maxWaiting: 9 } })
   // @ts-expect-error `authenticate` is required
   createShapeProxy({ electricUrl })

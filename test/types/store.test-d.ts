@@ -13,6 +13,7 @@ import {
   migrate,
   type Principal,
   resumeMessage,
+  routeStores,
   runWrite,
   type SearchHits,
   type SessionContent,
@@ -43,6 +44,14 @@ const ann = { tenantId: 'acme', userId: 'ann' }
 const batch = { id: 'b1', mutations: [] }
 
 describe('createSessionStore', () => {
+  test('routeStores', () => {
+    const stores = { eu: {} as SessionStore, us: {} as SessionStore }
+    const storeOf = ({ tenantId }: Principal) => (tenantId === 'acme' ? 'us' : 'eu')
+    expectTypeOf(routeStores({ stores, storeOf })).toEqualTypeOf<SessionStore>()
+    // @ts-expect-error there is no store of this name
+    routeStores({ stores, storeOf: () => 'asia' })
+  })
+
   test('takes the app’s own database', () => {
     expectTypeOf(createSessionStore({ database: pool })).toEqualTypeOf<SessionStore>()
     createSessionStore({ database: kysely })

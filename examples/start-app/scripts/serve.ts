@@ -71,5 +71,9 @@ for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
 const server = await listenSomewhere()
 const shutdown = app.shutdownOf(server.node?.server as Server)
 process.once('disconnect', shutdown)
-process.once('SIGTERM', shutdown)
+process.once('SIGTERM', async () => {
+  await shutdown()
+  // The channel to the parent keeps a process alive.
+  if (process.connected) process.disconnect()
+})
 process.send?.(server.url?.replace(/\/$/, ''))

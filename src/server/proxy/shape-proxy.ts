@@ -32,7 +32,7 @@ import { type Fingerprint, principalDigest } from './principal-digest.ts'
 import { readShapeQuery, shapeNameOf, unknownShape } from './request.ts'
 import { type ShapeSubset, subsetReader } from './subset/read-subset.ts'
 import {
-  createUpstreamUrl,
+  createUpstreamUrls,
   describeError,
   requestUpstream,
   type Upstream,
@@ -50,7 +50,14 @@ const POLL_LIMITS: RequestLimit = { maxConcurrent: 8, maxWaiting: Number.POSITIV
 const POLL_START_MS = 50
 
 /** Options of `createShapeProxy`. */
-export interface ShapeProxyOptions<P extends Principal = Principal> extends Upstream {
+export interface ShapeProxyOptions<P extends Principal = Principal> {
+  /**
+   * Base URL of Electric, for example `http://electric:3000`. Its own query parameters are kept. With several
+   * engines, a function that returns the engine of a principal: `({ tenantId }) => engines[stackOf(tenantId)]`.
+   */
+  readonly electricUrl: string | ((principal: P) => Upstream)
+  /** `ELECTRIC_SECRET` of the engine at `electricUrl`. */
+  readonly secret?: string | undefined
   /** Returns the principal of a request. Without one, or when it throws, the response is 401. */
   readonly authenticate: Authenticate<P>
   /** The shapes on offer, the app's own included. Default: the library's. */
@@ -123,7 +130,7 @@ interface BatchOfPoll<P extends Principal> {
 export function createShapeProxy<P extends Principal = Principal>(
   options: ShapeProxyOptions<P>,
 ): ShapeHandler {
-  const upstreamUrl = createUpstreamUrl(options)
+  const upstreamUrlOf = createUpstreamUrls(options)
   const shapes: ShapeRegistry<P> = options.shapes ?? sessionShapes
   const send = createEndableFetch(options.fetchClient ?? fetch)
   const readSubset = subsetReader(options.subsets === true)
@@ -241,7 +248,7 @@ export function createShapeProxy<P extends Principal = Principal>(
     const subset = await readSubset(request, query, shape)
     progress.live = query.protocol.get('live') === 'true'
     return {
-      url: upstreamUrl(shape, query.protocol),
+      url: upstreamUrlOf(principal)(shape, query.protocol),
       ...methodAndBody(request, subset),
       signal: request.signal,
     }

@@ -2,7 +2,7 @@ import type { ResolvedShape } from '../../shapes/resolve-shape.ts'
 
 const CONNECTION_LOST = /^(?:ECONNRESET|EPIPE|ECONNABORTED|UND_ERR_SOCKET|ConnectionClosed)$/
 
-/** Address and secret of Electric. */
+/** Address and secret of an Electric. */
 export interface Upstream {
   /** Base URL of Electric, for example `http://electric:3000`. Its own query parameters are kept. */
   readonly electricUrl: string
@@ -25,11 +25,33 @@ export interface UpstreamRequest {
 }
 
 /**
- * Creates the builder of the engine's URLs.
+ * Creates the builders of the engines' URLs: one, or one for each engine that `electricUrl` returns.
  *
- * @throws TypeError when `electricUrl` is not an http(s) URL or holds a password.
+ * @throws TypeError when an `electricUrl` is not an http(s) URL or holds a password.
  */
-export function createUpstreamUrl({ electricUrl, secret }: Upstream): UpstreamUrl {
+export function createUpstreamUrls<P>({
+  electricUrl,
+  secret,
+}: {
+  readonly electricUrl: string | ((principal: P) => Upstream)
+  readonly secret?: string | undefined
+}): (principal: P) => UpstreamUrl {
+  if (typeof electricUrl !== 'function') {
+    const only = createUpstreamUrl({ electricUrl, secret })
+    return () => only
+  }
+  const known = new Map<string, UpstreamUrl>()
+  return (principal) => {
+    const upstream: Upstream | undefined = electricUrl(principal)
+    if (upstream === undefined) throw new TypeError('`electricUrl` returned no engine.')
+    const key = JSON.stringify([upstream.electricUrl, upstream.secret])
+    const upstreamUrl = known.get(key) ?? createUpstreamUrl(upstream)
+    known.set(key, upstreamUrl)
+    return upstreamUrl
+  }
+}
+
+function createUpstreamUrl({ electricUrl, secret }: Upstream): UpstreamUrl {
   const { origin, pathname, searchParams } = parseElectricUrl(electricUrl)
   const endpoint = `${origin}${pathname.replace(/\/+$/, '')}/v1/shape`
   if (secret !== undefined) searchParams.set('secret', secret)

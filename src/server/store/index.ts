@@ -18,3 +18,4 @@ export type {
   ThreadPage,
   ThreadRequest,
 } from './reading.ts'
+export { type RouteStoresOptions, routeStores } from './route-stores.ts'

@@ -8,7 +8,9 @@ import {
   createShapeProxy,
   createShutdown,
   migrate,
+  type Principal,
   planElectricSetup,
+  routeStores,
   runDoctor,
   runRetention,
   scheduleRetention,
@@ -40,6 +42,29 @@ test('docs/operations.md', async () => {
   const serveShape = createShapeProxy({ electricUrl, authenticate: () => null })
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
+
+  const authenticate = () => ({ tenantId: 'us-acme', userId: 'ann' })
+  const stack = { database: testDatabase.url, electricUrl, secret: 'hush' }
+  const urls = { eu: { ...stack, database: 'postgres://127.0.0.1:9/none' }, us: stack }
+
+  function stackOf({ tenantId }: Principal) {
+    return tenantId.startsWith('us-') ? 'us' : 'eu'
+  }
+
+  const routedStore = routeStores({
+    stores: {
+      eu: createSessionStore({ database: urls.eu.database }),
+      us: createSessionStore({ database: urls.us.database }),
+    },
+    storeOf: stackOf,
+  })
+  const serveRouted = createShapeProxy({
+    electricUrl: (principal) => urls[stackOf(principal)],
+    authenticate,
+  })
+  expect((await routedStore.listSessions(authenticate())).sessions).toEqual([])
+  expect((await serveRouted(new Request('http://app.test/shapes/none'))).status).toBe(404)
+  await routedStore.close()
 
   const policy = { default: '90d', tenants: { legal: 'keep' } }
   const stopRetention = scheduleRetention({ database: pool, policy })
