@@ -103,7 +103,7 @@ export interface SearchHits {
   /** Cursor of the next page; null on the last one. */
   readonly nextCursor: string | null
   readonly facets: SearchFacets
-  /** True when there are more matches than are ranked and counted: then those of the newest sessions are. */
+  /** True when there are more matches than are ranked and counted: then the newest sessions come first. */
   readonly isPartial: boolean
 }
 
@@ -121,7 +121,16 @@ interface SearchContext<P extends Principal> {
   readonly preparer: Preparer
 }
 
-/** Matches of each source that are ranked. More are common words, of which the newest are ranked. */
+/**
+ * Rows of each source that the index may find. All of them are ranked, which takes some 10 µs each. Words
+ * that more rows have are common, so a few of the newest rows have enough of them.
+ */
+const MOST_FOUND = 8_000
+
+/** The newest rows of each source in which common words are looked for, without the index. */
+const MOST_READ = 12_000
+
+/** Matches of common words that are ranked. */
 const MOST_RANKED = 300
 
 const NO_FACETS: SearchFacets = { sources: [], kinds: [], roles: [], tools: [], sessions: [] }
@@ -149,26 +158,37 @@ export async function search<P extends Principal>(
     return { hits: [], nextCursor: null, facets: NO_FACETS, isPartial: false }
   }
   const now = after?.now ?? Date.now()
-  const run = async (newest: Newest) => {
-    const statement = pageStatement({ context, principal, request, groups, newest, now, after })
+  const run = async (ways: Ways) => {
+    const statement = pageStatement({ context, principal, request, groups, ways, now, after })
     const { rows } = await context.pool.query(context.preparer.prepare(statement))
     return rows[0] as PageRow
   }
   try {
-    const isNewest = after?.newest ?? { event: false, message: false }
-    let page = await run(isNewest)
-    const newest = {
-      event: isNewest.event || page.events > MOST_RANKED,
-      message: isNewest.message || page.messages > MOST_RANKED,
+    let ways: Ways = after?.ways ?? { event: 'ranked', message: 'ranked' }
+    let page = await run(ways)
+    /** Goes another way where the index found too much. */
+    const retry = async (way: Way, isTooMuch: (source: Source) => boolean) => {
+      const of = (source: Source) => (isTooMuch(source) ? way : ways[source])
+      ways = { event: of('event'), message: of('message') }
+      page = await run(ways)
     }
-    const isPartial = newest.event || newest.message
-    if (isPartial && after === undefined) page = await run(newest)
+    const found = { event: page.events, message: page.messages }
+    if (after === undefined && Math.max(page.events, page.messages) > MOST_FOUND) {
+      await retry('newest', (source) => found[source] > MOST_FOUND)
+      // Common words, but not the phrase that they form, or not together with a filter.
+      if (page.hits.length <= request.limit)
+        await retry('all', (source) => ways[source] === 'newest')
+    }
+    const isPartial =
+      Object.values(ways).includes('newest') ||
+      (ways.event === 'all' && page.events > MOST_RANKED) ||
+      (ways.message === 'all' && page.messages > MOST_RANKED)
     const hits = page.hits.slice(0, request.limit)
     const last = hits.at(-1)
     const goesOn = page.hits.length > request.limit && last !== undefined
     return {
       hits: hits.map((hit) => toHit(hit, groups)),
-      nextCursor: goesOn ? encodePosition({ ...positionOf(last), now, newest }) : null,
+      nextCursor: goesOn ? encodePosition({ ...positionOf(last), now, ways }) : null,
       facets: facetsOf(page.facets ?? []),
       isPartial,
     }
@@ -177,18 +197,23 @@ export async function search<P extends Principal>(
   }
 }
 
-/** Sources that are searched session by session, newest first, because their index finds too many. */
-interface Newest {
-  readonly event: boolean
-  readonly message: boolean
-}
+type Source = 'event' | 'message'
+
+/**
+ * The ways to search a source: `ranked` ranks all rows that the index finds, up to a limit. For common
+ * words, `newest` reads rows session by session, newest first, and `all` reads whatever the index finds,
+ * until there are enough matches.
+ */
+const WAYS = ['ranked', 'newest', 'all'] as const
+type Way = (typeof WAYS)[number]
+type Ways = Readonly<Record<Source, Way>>
 
 interface PageParts<P extends Principal> {
   readonly context: SearchContext<P>
   readonly principal: P
   readonly request: Request
   readonly groups: readonly TermGroup[]
-  readonly newest: Newest
+  readonly ways: Ways
   readonly now: number
   readonly after: Position | undefined
 }
@@ -212,6 +237,7 @@ interface HitRow {
 }
 
 interface PageRow {
+  /** Rows that the index found, or that match, up to one more than are ranked. */
   readonly events: number
   readonly messages: number
   readonly hits: readonly HitRow[]
@@ -220,24 +246,25 @@ interface PageRow {
 
 /** Texts are needed for the snippets of the page only, so they are read last. */
 function pageStatement<P extends Principal>(parts: PageParts<P>): RawBuilder<PageRow> {
-  const { request, after, now } = parts
+  const { request, after, now, ways } = parts
   const { tenantId } = parts.principal
+  /** What decides whether a search goes another way, or is partial. */
+  const counted = (source: Source) =>
+    sql.ref(`${source}_${ways[source] === 'ranked' ? 'found' : 'matches'}`)
   const page = after
     ? sql`WHERE (-rank, session_id, source, place) > (-${after.rank}::real, ${after.sessionId}::text,
         ${after.source}::text, ${after.place}::bigint)`
     : sql``
   return sql`
-    WITH events AS MATERIALIZED (${eventMatches(parts)}),
-    messages AS MATERIALIZED (${messageMatches(parts)}),
-    ranked AS MATERIALIZED (
+    WITH ${eventMatches(parts)}, ${messageMatches(parts)}, ranked AS MATERIALIZED (
       SELECT *, (${RANK} + 1 / (1 + greatest(0,
         ${now}::float8 / 86400000 - extract(epoch FROM at) / 86400) / 30))::real AS rank
-      FROM (SELECT * FROM events UNION ALL SELECT * FROM messages) AS found
+      FROM (SELECT * FROM event_matches UNION ALL SELECT * FROM message_matches) AS matched
     ), page AS (
       SELECT * FROM ranked ${page} ORDER BY -rank, session_id, source, place LIMIT ${request.limit + 1}
     )
-    SELECT (SELECT count(*)::integer FROM events) AS events,
-      (SELECT count(*)::integer FROM messages) AS messages,
+    SELECT (SELECT count(*)::integer FROM ${counted('event')}) AS events,
+      (SELECT count(*)::integer FROM ${counted('message')}) AS messages,
       (SELECT coalesce(json_agg(hit ORDER BY -hit.rank, hit.session_id, hit.source, hit.place), '[]')
        FROM (
          SELECT page.*, session.title AS session_title,
@@ -264,7 +291,7 @@ const RANK = sql`CASE WHEN fold IS NOT NULL THEN 0 WHEN kind = 'message' THEN 2
   + CASE WHEN titled THEN 0.5 ELSE 0 END`
 
 function eventMatches<P extends Principal>(parts: PageParts<P>): RawBuilder<unknown> {
-  const { request, newest, groups } = parts
+  const { request, ways, groups } = parts
   const { kinds, roles, tools, from, until, folded } = request
   const text = sql`concat_ws(' ', event.title, event.tool_name, event.text, event.more_words)`
   const conditions = [
@@ -283,7 +310,7 @@ function eventMatches<P extends Principal>(parts: PageParts<P>): RawBuilder<unkn
   const isCut = sql`event.text LIKE '%more characters]'`
   return matches(parts, {
     isSearched: request.sources?.includes('event') ?? true,
-    isNewest: newest.event,
+    way: ways.event,
     columns,
     table: sql`timeline_events AS event`,
     alias: 'event',
@@ -296,7 +323,7 @@ function eventMatches<P extends Principal>(parts: PageParts<P>): RawBuilder<unkn
 }
 
 function messageMatches<P extends Principal>(parts: PageParts<P>): RawBuilder<unknown> {
-  const { request, newest } = parts
+  const { request, ways } = parts
   const { kinds, roles, tools, from, until, sources } = request
   const conditions = [
     ...optional(roles, (list) => sql`message.role = ANY (${list}::text[])`),
@@ -306,7 +333,7 @@ function messageMatches<P extends Principal>(parts: PageParts<P>): RawBuilder<un
   const hasKind = kinds === undefined || kinds.includes('message')
   return matches(parts, {
     isSearched: hasKind && tools === undefined && (sources?.includes('message') ?? true),
-    isNewest: newest.message,
+    way: ways.message,
     columns: sql`'message' AS source, message.session_id, message.id, message.position AS place,
       'message' AS kind, message.role, message.created_at AS at, NULL::text AS title,
       NULL::text AS tool_name, message.thread_id, NULL::text AS fold, false AS titled`,
@@ -321,7 +348,7 @@ function messageMatches<P extends Principal>(parts: PageParts<P>): RawBuilder<un
 
 interface Searched {
   readonly isSearched: boolean
-  readonly isNewest: boolean
+  readonly way: Way
   readonly columns: RawBuilder<unknown>
   readonly table: RawBuilder<unknown>
   readonly alias: string
@@ -334,7 +361,7 @@ interface Searched {
 /** The lexemes of tenant and session narrow the index scan; the columns decide. */
 function matches<P extends Principal>(
   { context, principal, request, groups }: PageParts<P>,
-  { isSearched, isNewest, columns, table, alias, document, text, conditions, isCut }: Searched,
+  { isSearched, way, columns, table, alias, document, text, conditions, isCut }: Searched,
 ): RawBuilder<unknown> {
   const { tenantId } = principal
   const row = (name: string) => sql.ref(`${alias}.${name}`)
@@ -346,50 +373,60 @@ function matches<P extends Principal>(
   ]
   const see = sql`(${context.policy.see(principal)})`
   const session = sql`session.tenant_id = ${tenantId}`
-  if (!isNewest) {
-    const lexemes = [quotedLexeme(`\u0002${tenantId}`)]
-    if (request.sessionId !== undefined) lexemes.push(quotedLexeme(`\u0003${request.sessionId}`))
-    const words = groups.map((group) => `(${tsqueryOf(group)})`).join(' | ')
-    const query = `${lexemes.join(' & ')} & (${words})`
-    // Materialized, so that the limit doesn't tempt the planner to compute documents until enough match.
+  const [found, matching] = [sql.ref(`${alias}_found`), sql.ref(`${alias}_matches`)]
+  if (way === 'newest') {
+    const checks = groups.map((group) => exact(group, sql`false`, () => true))
+    // OFFSET 0 makes the planner read one session after the other.
     return sql`
-      SELECT ${columns} FROM (
-        WITH found AS MATERIALIZED (
-          SELECT ${sql.ref(alias)}.* FROM ${table}
-          WHERE ${sql.join(scope, sql` AND `)} AND ${document} @@ ${query}::tsquery
-        ) SELECT * FROM found
-      ) AS ${sql.ref(alias)}
-      JOIN sessions AS session ON ${session} AND session.id = ${row('session_id')}
-      WHERE ${see} AND (${sql.join(
-        groups.map((group) => exact(group, text, isCut, needsCheck)),
-        sql` OR `,
-      )})
-      LIMIT ${MOST_RANKED + 1}`
+      ${found} AS MATERIALIZED (
+        SELECT hit.* FROM (
+          SELECT session.id FROM sessions AS session WHERE ${session} AND ${see}
+          ORDER BY coalesce(session.ended_at, session.started_at, session.created_at) DESC, session.id
+        ) AS newest
+        CROSS JOIN LATERAL (
+          SELECT ${columns}, ${text} AS searched FROM ${table}
+          WHERE ${row('session_id')} = newest.id AND ${sql.join(scope, sql` AND `)} OFFSET 0
+        ) AS hit
+        LIMIT ${MOST_READ}
+      ), ${matching} AS MATERIALIZED (
+        SELECT ${HIT} FROM ${found} AS hit WHERE ${sql.join(checks, sql` OR `)} LIMIT ${MOST_RANKED}
+      )`
   }
-  const found = groups.map((group) => exact(group, text, sql`false`, () => true))
+  const lexemes = [quotedLexeme(`\u0002${tenantId}`)]
+  if (request.sessionId !== undefined) lexemes.push(quotedLexeme(`\u0003${request.sessionId}`))
+  const words = groups.map((group) => `(${tsqueryOf(group)})`).join(' | ')
+  const query = `${lexemes.join(' & ')} & (${words})`
+  const isChecked = groups.some(({ all, none }) => all.some(needsCheck) || none.length > 0)
+  const searched = isChecked ? sql`${text} AS searched, ${isCut} AS is_cut` : sql`NULL AS searched`
+  const checks = groups.map((group) => exact(group, sql`hit.is_cut`, needsCheck))
+  // A statement of its own, so that the limit doesn't tempt the planner to compute the documents of all
+  // rows until enough match.
   return sql`
-    SELECT hit.* FROM (
-      SELECT session.id FROM sessions AS session WHERE ${session} AND ${see}
-      ORDER BY coalesce(session.ended_at, session.started_at, session.created_at) DESC, session.id
-    ) AS newest
-    CROSS JOIN LATERAL (
-      SELECT ${columns} FROM ${table}
-      WHERE ${row('session_id')} = newest.id AND ${sql.join(scope, sql` AND `)}
-        AND (${sql.join(found, sql` OR `)})
-    ) AS hit
-    LIMIT ${MOST_RANKED}`
+    ${found} AS MATERIALIZED (
+      WITH indexed AS MATERIALIZED (
+        SELECT ${columns}, ${searched} FROM ${table}
+        WHERE ${sql.join(scope, sql` AND `)} AND ${document} @@ ${query}::tsquery
+      ) SELECT * FROM indexed ${way === 'ranked' ? sql`LIMIT ${MOST_FOUND + 1}` : sql``}
+    ), ${matching} AS MATERIALIZED (
+      SELECT ${HIT} FROM ${found} AS hit
+      JOIN sessions AS session ON ${session} AND session.id = hit.session_id
+      WHERE ${see} AND (${sql.join(checks, sql` OR `)})
+      ${way === 'all' ? sql`LIMIT ${MOST_RANKED + 1}` : sql``}
+    )`
 }
 
-/** Checks the terms of a group in the text itself. */
+const HIT = sql`hit.source, hit.session_id, hit.id, hit.place, hit.kind, hit.role, hit.at, hit.title,
+  hit.tool_name, hit.thread_id, hit.fold, hit.titled`
+
+/** Checks the terms of a group in the text of a row. */
 function exact(
   { all, none }: TermGroup,
-  text: RawBuilder<unknown>,
   isCut: RawBuilder<unknown>,
   isChecked: typeof needsCheck,
 ): RawBuilder<unknown> {
   const conditions = [
-    ...all.filter(isChecked).map((term) => sql`(${text} ~* ${patternOf(term)} OR ${isCut})`),
-    ...none.map((term) => sql`coalesce(${text}, '') !~* ${patternOf(term)}`),
+    ...all.filter(isChecked).map((term) => sql`(hit.searched ~* ${patternOf(term)} OR ${isCut})`),
+    ...none.map((term) => sql`coalesce(hit.searched, '') !~* ${patternOf(term)}`),
   ]
   return conditions.length === 0 ? sql`true` : sql`(${sql.join(conditions, sql` AND `)})`
 }
@@ -452,7 +489,7 @@ interface Position {
   readonly place: number
   /** The time from which recency is counted. */
   readonly now: number
-  readonly newest: Newest
+  readonly ways: Ways
 }
 
 const cursorSchema = z.tuple([
@@ -461,19 +498,19 @@ const cursorSchema = z.tuple([
   z.enum(['event', 'message']),
   z.int(),
   z.int(),
-  z.boolean(),
-  z.boolean(),
+  z.enum(WAYS),
+  z.enum(WAYS),
 ])
 
 function positionOf({ rank, session_id: sessionId, source, place }: HitRow) {
   return { rank, sessionId, source, place }
 }
 
-function encodePosition({ rank, sessionId, source, place, now, newest }: Position): string {
-  return encodeCursor([rank, sessionId, source, place, now, newest.event, newest.message])
+function encodePosition({ rank, sessionId, source, place, now, ways }: Position): string {
+  return encodeCursor([rank, sessionId, source, place, now, ways.event, ways.message])
 }
 
 function decodePosition(cursor: string): Position {
   const [rank, sessionId, source, place, now, event, message] = decodeCursor(cursorSchema, cursor)
-  return { rank, sessionId, source, place, now, newest: { event, message } }
+  return { rank, sessionId, source, place, now, ways: { event, message } }
 }

@@ -208,36 +208,49 @@ test('finds the text that a user gave a derived event, and not the one before', 
   expect([await count('FunctionName'), await count('MethodName')]).toEqual([0, 1])
 })
 
-test('ranks the newest sessions of a word that is too common, and pages through them', async () => {
-  const log = (n: number) =>
-    Buffer.from(
-      Array.from({ length: 200 }, (_, line) =>
-        JSON.stringify({
-          role: 'user',
-          content: `common ${n} ${line}`,
-          timestamp: 1.7e9 + n * 1e5,
-        }),
-      ).join('\n'),
-    )
-  for (const n of [1, 2]) {
-    await store.createSession(ada, { id: `common${n}`, title: 'log', originalName: 'log' })
-    await store.uploadContent(ada, `common${n}`, streamOf(log(n)))
-  }
-  const seen = new Set<string>()
-  let cursor: string | undefined
-  do {
-    const page = await store.search(ada, { query: 'common', limit: 100, ...(cursor && { cursor }) })
-    expect(page.isPartial).toBe(true)
-    if (cursor === undefined) {
+describe('of a word that is too common', () => {
+  beforeAll(async () => {
+    await fixture.write(ada, insertSession('common1'), insertSession('common2'))
+    await fixture.rows(`
+      UPDATE sessions SET started_at = ('2026-01-0' || right(id, 1))::timestamptz WHERE id IN ('common1', 'common2');
+      INSERT INTO timeline_events (tenant_id, session_id, id, seq, kind, role, text, more_words)
+      SELECT tenant_id, sessions.id, sessions.id || '-' || seq, seq, 'message', 'user',
+        CASE WHEN sessions.id = 'common1' AND seq = 7 THEN 'common word' ELSE 'the word is common ' || seq END, ''
+      FROM sessions, generate_series(0, 100 + 8000 * (sessions.id = 'common1')::integer) AS seq
+      WHERE sessions.id IN ('common1', 'common2')`)
+  })
+
+  test('those in the newest sessions are ranked, and paged through', async () => {
+    const seen = new Set<string>()
+    let cursor: string | undefined
+    do {
+      const page = await store.search(ada, {
+        query: 'common',
+        limit: 100,
+        ...(cursor && { cursor }),
+      })
+      expect(page.isPartial).toBe(true)
       expect(page.facets.sessions).toEqual([
-        { value: 'common2', count: 200 },
-        { value: 'common1', count: 100 },
+        { value: 'common1', count: 199 },
+        { value: 'common2', count: 101 },
       ])
-    }
-    for (const { id } of page.hits) seen.add(id)
-    cursor = page.nextCursor ?? undefined
-  } while (cursor !== undefined)
-  expect(seen.size).toBe(300)
+      for (const { id } of page.hits) seen.add(id)
+      cursor = page.nextCursor ?? undefined
+    } while (cursor !== undefined)
+    expect(seen.size).toBe(300)
+  })
+
+  test('a rare phrase is found in the oldest session, and nothing is left out', async () => {
+    const { hits, isPartial } = await store.search(ada, { query: '"common word"' })
+    expect(hits.map(({ id }) => id)).toEqual(['common1-7'])
+    expect(isPartial).toBe(false)
+  })
+
+  test('all matches in one session are ranked and counted', async () => {
+    const { facets, isPartial } = await store.search(ada, { query: 'common', sessionId: 'common2' })
+    expect(facets.sessions).toEqual([{ value: 'common2', count: 101 }])
+    expect(isPartial).toBe(false)
+  })
 })
 
 test('the index words of Postgres contain those of the browser’s twin', async () => {
