@@ -14,6 +14,7 @@ import { MAX_DELTAS, type MutationInput, type WriteBatchInput } from '../writes/
 import { isTransient, toSessionDbError } from '../writes/errors.ts'
 import type { WriteResult } from '../writes/result.ts'
 import { createDeltaBuffer, halves, type OutgoingDelta, withinLimits } from './delta-buffer.ts'
+import { type ReportedUsage, usageIn } from './message-usage.ts'
 import {
   type PartSlot,
   pipeUIMessageStream,
@@ -70,12 +71,20 @@ export interface MessageStream {
   fail(reason?: string | StreamError): Promise<void>
   /**
    * Writes the stream of an AI SDK result, then finishes. The stored message is the one that the SDK's
-   * `readUIMessageStream` yields. If the stream breaks off, the message fails.
+   * `readUIMessageStream` yields. If the stream breaks off, the message fails. On a server, what the model call used is
+   * stored too, if the app puts it into the message's metadata as `usage` (see `store.readUsage`).
    *
    * @example
    * await stream.pipe(streamText({ model, messages }).toUIMessageStream())
    */
   pipe(chunks: UIMessageChunks): Promise<void>
+}
+
+/** What one model call used. */
+export interface CallUsage extends ReportedUsage {
+  /** That of the provider's response, if the stream names it; otherwise the writer, which pipes one call. */
+  readonly callId: string
+  readonly durationMs: number
 }
 
 /** The means of a stream, which differ between browser and server. */
@@ -90,6 +99,8 @@ export interface MessageStreamContext {
   readonly metadata: JsonObject
   /** Writes one batch. */
   readonly write: (batch: WriteBatchInput) => Promise<WriteResult>
+  /** Called with what a piped model call used, before the message ends. */
+  readonly onUsage?: (usage: CallUsage) => Promise<unknown>
   /** Resolves with the reason if the message itself could not be created. */
   readonly refused?: Promise<unknown>
   readonly options: MessageStreamOptions
@@ -329,8 +340,9 @@ export function createMessageStream(context: MessageStreamContext): MessageStrea
     flush,
     finish: ({ metadata: more } = {}) => end('complete', { ...metadata, ...more }),
     fail: (reason = 'The answer could not be completed.') => fail(reason, {}),
-    pipe: (chunks) =>
-      pipeUIMessageStream(chunks, {
+    async pipe(chunks) {
+      const usage = watchUsage(chunks, writer, context.onUsage)
+      await pipeUIMessageStream(usage.chunks, {
         slots: partSlots(),
         next: state.slots.length,
         metadata,
@@ -338,10 +350,40 @@ export function createMessageStream(context: MessageStreamContext): MessageStrea
         addText,
         finish: (more) => end('complete', more),
         fail,
-      }),
+      })
+      await usage.stored()
+    },
   }
   schedule()
   return stream
+}
+
+/**
+ * Passes chunks on, and reports the usage they carry when they end. A failure to store it is thrown after the answer
+ * has ended: it is no reason to lose the answer.
+ */
+function watchUsage(
+  chunks: UIMessageChunks,
+  callId: string,
+  onUsage: MessageStreamContext['onUsage'],
+) {
+  if (onUsage === undefined) return { chunks, stored: () => Promise.resolve() }
+  const startedAt = performance.now()
+  let storing: Promise<unknown> = Promise.resolve()
+  async function* watched() {
+    let usage: ReportedUsage | undefined
+    try {
+      for await (const chunk of chunks) {
+        usage = usageIn(chunk) ?? usage
+        yield chunk
+      }
+    } finally {
+      const durationMs = Math.round(performance.now() - startedAt)
+      if (usage !== undefined) storing = onUsage?.({ callId, ...usage, durationMs }) ?? storing
+      storing.catch(() => {})
+    }
+  }
+  return { chunks: watched(), stored: () => storing }
 }
 
 /** Returns true if the server refused what was sent, not the writer. */

@@ -5,6 +5,7 @@ import { type StreamedContent, streamStateOf } from '../schema/streamed-message.
 import type { MutationInput, WriteBatchInput } from '../writes/batch.ts'
 import type { WriteResult } from '../writes/result.ts'
 import {
+  type CallUsage,
   createMessageStream,
   type MessageStream,
   type MessageStreamOptions,
@@ -21,6 +22,8 @@ export interface Resumption {
   /** Continues a complete message, with these parts. Without it, complete messages are refused. */
   readonly reopen?: { readonly parts: StreamedContent['parts'] }
   readonly options: MessageStreamOptions
+  /** Called with what a piped model call used. */
+  readonly onUsage?: (usage: CallUsage) => Promise<unknown>
 }
 
 /**
@@ -36,7 +39,7 @@ const MAX_RUNS = 999
  * @throws SessionDbError `conflict` if the message is complete or another writer took it over concurrently
  */
 export async function resumeStream(resumption: Resumption): Promise<MessageStream> {
-  const { id, read, take, write, reopen, options } = resumption
+  const { id, read, take, write, reopen, options, onUsage } = resumption
   const message = await read()
   if (message.status === 'complete' && reopen === undefined) {
     throw new SessionDbError('conflict', 'This message is complete: there is nothing to resume.')
@@ -59,5 +62,6 @@ export async function resumeStream(resumption: Resumption): Promise<MessageStrea
     metadata,
     write,
     options,
+    ...(onUsage && { onUsage }),
   })
 }

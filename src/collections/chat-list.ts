@@ -100,7 +100,7 @@ export function chatList(db: WithContext): ChatList {
  */
 export function unreadCount(
   { lastPosition }: Pick<ChatThread, 'lastPosition'>,
-  state: Pick<ThreadState, 'readPosition'> | undefined,
+  state: { readonly readPosition?: number | undefined } | undefined,
 ): number {
   return Math.max(0, lastPosition - (state?.readPosition ?? 0))
 }

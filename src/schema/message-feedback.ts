@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
-import { type ColumnMap, column, type RowOf } from './columns.ts'
-import { textUpTo } from './fields.ts'
+import { type ColumnMap, column } from './columns.ts'
+import { idField, integerField, textUpTo } from './fields.ts'
 
 /** Maximum length of a comment on a message, in characters. */
 const MAX_COMMENT_LENGTH = 10_000
@@ -15,6 +15,23 @@ export const messageFeedbackSetSchema = z.strictObject({
 
 export type Rating = z.output<typeof ratingSchema>
 
+/** A row of `chat_message_feedback`. */
+export const messageFeedbackRowSchema = /* @__PURE__ */ (() =>
+  z.strictObject({
+    tenantId: idField,
+    userId: idField,
+    messageId: idField,
+    sessionId: idField,
+    rating: z.nullable(ratingSchema),
+    comment: z.nullable(textUpTo(MAX_COMMENT_LENGTH)),
+    version: integerField,
+    createdAt: z.date(),
+    updatedAt: z.date(),
+  }))()
+
+/** The feedback of one user on a message. */
+export type MessageFeedback = z.output<typeof messageFeedbackRowSchema>
+
 export const messageFeedbackColumns = /* @__PURE__ */ (() =>
   ({
     tenantId: column('tenant_id', 'text'),
@@ -26,9 +43,4 @@ export const messageFeedbackColumns = /* @__PURE__ */ (() =>
     version: column('version', 'integer', { default: '1' }),
     createdAt: column('created_at', 'timestamp with time zone', { default: 'now()' }),
     updatedAt: column('updated_at', 'timestamp with time zone', { default: 'now()' }),
-  }) as const satisfies ColumnMap)()
-
-/** The feedback of one user on a message. */
-export type MessageFeedback = Omit<RowOf<typeof messageFeedbackColumns>, 'rating'> & {
-  readonly rating: Rating | null
-}
+  }) as const satisfies ColumnMap<keyof MessageFeedback>)()

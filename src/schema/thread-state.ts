@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
-import { type ColumnMap, column, type RowOf } from './columns.ts'
-import { countField } from './fields.ts'
+import { type ColumnMap, column } from './columns.ts'
+import { countField, idField, integerField } from './fields.ts'
 
 /** The values of a user's own state of a thread that the user sets. */
 export const threadStateSetSchema = z.strictObject({
@@ -8,6 +8,23 @@ export const threadStateSetSchema = z.strictObject({
   readPosition: z.optional(countField),
   pinned: z.optional(z.boolean()),
 })
+
+/** A row of `chat_thread_states`. */
+export const threadStateRowSchema = /* @__PURE__ */ (() =>
+  z.strictObject({
+    tenantId: idField,
+    userId: idField,
+    threadId: idField,
+    sessionId: idField,
+    readPosition: countField,
+    pinnedAt: z.nullable(z.date()),
+    version: integerField,
+    createdAt: z.date(),
+    updatedAt: z.date(),
+  }))()
+
+/** A user's own state of a thread: how far it is read, and since when it is pinned. Only that user sees it. */
+export type ThreadState = z.output<typeof threadStateRowSchema>
 
 export const threadStateColumns = /* @__PURE__ */ (() =>
   ({
@@ -20,7 +37,4 @@ export const threadStateColumns = /* @__PURE__ */ (() =>
     version: column('version', 'integer', { default: '1' }),
     createdAt: column('created_at', 'timestamp with time zone', { default: 'now()' }),
     updatedAt: column('updated_at', 'timestamp with time zone', { default: 'now()' }),
-  }) as const satisfies ColumnMap)()
-
-/** A user's own state of a thread: how far it is read, and since when it is pinned. Only that user sees it. */
-export type ThreadState = RowOf<typeof threadStateColumns>
+  }) as const satisfies ColumnMap<keyof ThreadState>)()

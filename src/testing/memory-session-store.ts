@@ -5,7 +5,7 @@ import { checkPrincipal } from '../server/http/authenticate.ts'
 import { createRequestLimiters } from '../server/http/request-limits.ts'
 import type { SessionStore } from '../server/store/create-session-store.ts'
 import { createMemoryLegacyRows } from './memory-legacy-rows.ts'
-import { readThreadInMemory } from './memory-threads.ts'
+import { readThreadInMemory, suggestTitleInMemory } from './memory-threads.ts'
 import {
   abortUpload,
   createUpload,
@@ -14,6 +14,7 @@ import {
   receiveUpload,
   uploadState,
 } from './memory-uploads.ts'
+import { type MemoryUsage, readUsageInMemory, recordUsageInMemory } from './memory-usage.ts'
 import { type MemoryContext, seesInMemory, writeInMemory } from './memory-writes.ts'
 import { databaseOf, type ShapeMock } from './shape-mock.ts'
 import { deltasOf, keyOf } from './tables.ts'
@@ -24,8 +25,8 @@ import { deltasOf, keyOf } from './tables.ts'
  * over it. Collections that read from the mock show what it writes.
  *
  * Timelines are derived before `uploadContent` resolves. `search`, `searchEvents`, `outlineTimeline`,
- * `timelineFacets`, `readEvent`, `readRows`, `listThreads`, `listSessions` and `forkThread` need a
- * database and throw `invalid`.
+ * `timelineFacets`, `readEvent`, `readRows`, `listThreads`, `listSessions`, `forkThread` and
+ * `readFeedback` need a database and throw `invalid`.
  *
  * @param mock its rows, and its `access`
  * @throws SessionDbError `invalid` if `mock` wasn't created by `createShapeMock`
@@ -37,6 +38,7 @@ export function createMemorySessionStore<P extends Principal = Principal>(
   mock: ShapeMock<P>,
 ): SessionStore<P> {
   const parts = databaseOf(mock)
+  const usage: MemoryUsage = new Map()
   function contextOf(principal: Principal): MemoryContext {
     checkPrincipal(principal)
     return { ...parts, principal }
@@ -64,6 +66,12 @@ export function createMemorySessionStore<P extends Principal = Principal>(
     listThreads: () => needsDatabase('listThreads'),
     listSessions: () => needsDatabase('listSessions'),
     forkThread: () => needsDatabase('forkThread'),
+    suggestTitle: async (principal, suggestion) =>
+      suggestTitleInMemory(contextOf(principal), suggestion),
+    recordUsage: async (principal, call) => recordUsageInMemory(usage, contextOf(principal), call),
+    readUsage: async (principal, request) =>
+      readUsageInMemory(usage, contextOf(principal), request),
+    readFeedback: () => needsDatabase('readFeedback'),
     createSession: async (principal, session) => createUpload(contextOf(principal), session),
     uploadContent: async (principal, sessionId, content, { offset } = {}) =>
       receiveUpload(contextOf(principal), sessionId, content, offset),

@@ -1,8 +1,10 @@
 import { siblingsOf, threadPath } from '../chat/thread-path.ts'
 import { SessionDbError } from '../errors.ts'
 import { foldDeltas } from '../schema/index.ts'
+import { refusal } from '../server/store/errors.ts'
 import type { ThreadPage, ThreadRequest } from '../server/store/reading.ts'
-import { type MemoryContext, seesInMemory } from './memory-writes.ts'
+import type { TitleSuggestion } from '../server/store/suggest-title.ts'
+import { findTarget, type MemoryContext, seesInMemory } from './memory-writes.ts'
 import { deltasOf, keyOf, messagesOf } from './tables.ts'
 
 /** Reads the last messages of a branch, as the store's `readThread` does. */
@@ -40,4 +42,21 @@ export function readThreadInMemory(
     ),
     before: page[0]?.parentId == null ? null : page[0].id,
   }
+}
+
+/** Sets the title of a thread, unless a user has changed it, as the store's `suggestTitle` does. */
+export function suggestTitleInMemory(
+  context: MemoryContext,
+  { threadId: id, title }: TitleSuggestion,
+): boolean {
+  const mutation = { collection: 'chatThreads', type: 'update', id, changes: { title } } as const
+  const target = findTarget(context, mutation)
+  if (target?.permitted !== true) {
+    throw refusal(mutation, 0, { permitted: target?.permitted ?? null, current: null })
+  }
+  const { tenantId } = context.principal
+  const thread = context.database.tables.chatThreads.get(keyOf({ tenantId, id }))
+  if (thread === undefined || thread.titleSet) return false
+  context.database.transaction(({ update }) => update('chatThreads', thread, { title }))
+  return true
 }

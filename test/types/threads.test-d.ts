@@ -1,7 +1,15 @@
 import {
   branchEnd,
+  type ChatList,
   type ChatMessage,
+<<<<<<< HEAD
   createChatTransport,
+=======
+  type ChatThread,
+  chatList,
+  type FeedbackList,
+  messageFeedback,
+>>>>>>> 98270fe (Store usage and feedback, suggest titles, and let sessions follow their chats)
   type Principal,
   type SessionChatTransport,
   type SessionCollections,
@@ -10,7 +18,10 @@ import {
   type ThreadWindow,
   type ThreadWindowState,
   threadPath,
+  unreadCount,
+  type WriteResult,
 } from '@org/session-db'
+<<<<<<< HEAD
 import {
   createChatHandler,
   type ForkedThread,
@@ -18,6 +29,16 @@ import {
   type SessionStore,
   type ThreadList,
   type ThreadPage,
+=======
+import type {
+  FeedbackPage,
+  ForkedThread,
+  SessionList,
+  SessionStore,
+  ThreadList,
+  ThreadPage,
+  UsageSum,
+>>>>>>> 98270fe (Store usage and feedback, suggest titles, and let sessions follow their chats)
 } from '@org/session-db/server'
 import { type ChatTransport, streamText, type UIMessage } from 'ai'
 import type { ChatTransport as ChatTransport6, UIMessage as UIMessage6 } from 'ai6'
@@ -62,6 +83,7 @@ test('the window of a thread', () => {
   db.thread({ id: 't1', sessionId: 's1' }, {})
 })
 
+<<<<<<< HEAD
 test('the transport of useChat fits both versions of the AI SDK', () => {
   const transport = createChatTransport(db, { sessionId: 's1' })
   expectTypeOf(createChatTransport(db, { sessionId: 's1' })).toEqualTypeOf<SessionChatTransport>()
@@ -85,4 +107,23 @@ test('the handler of answers', () => {
   })
   expectTypeOf(serve).toEqualTypeOf<(request: Request) => Promise<Response>>()
   expectTypeOf(createChatHandler<Principal>).returns.toEqualTypeOf<typeof serve>()
+=======
+test('the list of chats', () => {
+  expectTypeOf(chatList(db)).toEqualTypeOf<ChatList>()
+  expectTypeOf(chatList(db).threads.toArray[0]).toMatchTypeOf<ChatThread | undefined>()
+  expectTypeOf(unreadCount({ lastPosition: 3 }, undefined)).toBeNumber()
+  expectTypeOf(messageFeedback(db, 's1')).toEqualTypeOf<FeedbackList>()
+  const { rate } = messageFeedback(db, 's1')
+  expectTypeOf(rate('m1', { rating: 'up' }).committed).resolves.toEqualTypeOf<WriteResult>()
+  // @ts-expect-error: no such rating
+  rate('m1', { rating: 'meh' })
+})
+
+test('usage and titles on the server', () => {
+  expectTypeOf(store.suggestTitle(principal, { threadId: 't1', title: 'T' })).resolves.toBeBoolean()
+  expectTypeOf(store.readUsage(principal, { by: 'month' })).resolves.toEqualTypeOf<UsageSum[]>()
+  expectTypeOf(store.readFeedback(principal)).resolves.toEqualTypeOf<FeedbackPage>()
+  // @ts-expect-error: a call needs an id
+  store.recordUsage(principal, { messageId: 'm1' })
+>>>>>>> 98270fe (Store usage and feedback, suggest titles, and let sessions follow their chats)
 })

@@ -9,6 +9,7 @@ interface CommandOptions {
   readonly olderThan?: string
   readonly policy?: string
   readonly tenant?: string
+  readonly usageOlderThan: string
   readonly batchesOlderThan: string
   readonly dryRun?: true
   readonly json?: true
@@ -17,7 +18,7 @@ interface CommandOptions {
 /** Creates `session-db retention`: deletes inactive sessions by each tenant's policy. */
 export function retentionCommand(): Command {
   return new Command('retention')
-    .description('delete inactive sessions and old results of write batches')
+    .description('delete inactive sessions, old results of write batches and old usage')
     .addOption(databaseUrlOption())
     .option('--older-than <duration>', 'age for all tenants, for example 90d, 12h or 2w')
     .option(
@@ -26,8 +27,12 @@ export function retentionCommand(): Command {
     )
     .option('--tenant <id>', 'only this tenant')
     .option('--batches-older-than <duration>', 'age for results of write batches', '90d')
+    .option('--usage-older-than <duration>', 'age for the usage of model calls', '400d')
     .option('--dry-run', 'count the due rows and delete nothing')
-    .option('--json', 'print one JSON line: { dryRun, due, deletedSessions, forgottenBatches }')
+    .option(
+      '--json',
+      'print one JSON line: { dryRun, due, deletedSessions, forgottenBatches, forgottenUsage }',
+    )
     .action(run)
 }
 
@@ -40,6 +45,7 @@ async function run(options: CommandOptions, command: Command): Promise<void> {
     policy,
     tenantId: options.tenant,
     keepBatchesFor: options.batchesOlderThan,
+    keepUsageFor: options.usageOlderThan,
     dryRun: options.dryRun,
     ...(options.json === undefined && { onProgress: showProgress() }),
   })
@@ -77,7 +83,8 @@ function showProgress(): (progress: RetentionProgress) => void {
   }
 }
 
-function describe({ dryRun, due, deletedSessions, forgottenBatches }: RetentionResult): string {
+function describe(result: RetentionResult): string {
+  const { dryRun, due, deletedSessions, forgottenBatches, forgottenUsage } = result
   const { bold, dim } = colorsFor(process.stdout)
   const heading = ['tenant', 'sessions', 'threads', 'messages', 'events']
   const rows = due.map((count) => [
@@ -97,7 +104,7 @@ function describe({ dryRun, due, deletedSessions, forgottenBatches }: RetentionR
   const table = rows.length === 0 ? [] : [dim(line(heading)), ...rows.map(line), '']
   const sum = due.reduce((total, { sessions }) => total + sessions, 0)
   const summary = dryRun
-    ? `Due: ${sum} sessions, ${forgottenBatches} batch results. Nothing was deleted.`
-    : `Deleted: ${deletedSessions} sessions, ${forgottenBatches} batch results.`
+    ? `Due: ${sum} sessions, ${forgottenBatches} batch results, ${forgottenUsage} calls of usage. Nothing was deleted.`
+    : `Deleted: ${deletedSessions} sessions, ${forgottenBatches} batch results, ${forgottenUsage} calls of usage.`
   return `${[...table, bold(summary)].join('\n')}\n`
 }

@@ -32,7 +32,8 @@ const REDUCED_SESSION = `jsonb_build_object(
   'audiences', ${ownGrantees('audiences')}, 'members', ${ownGrantees('members')},
   'editors', ${ownGrantees('editors')})`
 
-const REDUCED_THREAD = `jsonb_build_object('title', 'Thread of another user', 'metadata', '{}'::jsonb)`
+const REDUCED_THREAD = `jsonb_build_object(
+  'title', 'Thread of another user', 'title_set', false, 'metadata', '{}'::jsonb)`
 
 /** Every exported table, parents first. */
 export const exportedTables: readonly ExportedTable[] = [

@@ -17,6 +17,8 @@ export interface RetentionOptions {
   readonly dryRun?: boolean | undefined
   /** How long the results of write batches are kept for retries. Default `90d`. */
   readonly keepBatchesFor?: string | undefined
+  /** How long the usage of model calls is kept, also that of deleted sessions. Default `400d`. */
+  readonly keepUsageFor?: string | undefined
   /** Rows per transaction. Default 1,000. */
   readonly batchRows?: number | undefined
   /** Replication lag at which deleting pauses, in bytes. Default 64 MiB. */
@@ -45,14 +47,16 @@ export interface RetentionResult {
   readonly deletedSessions: number
   /** Deleted results of write batches. In a dry run: those that are due. */
   readonly forgottenBatches: number
+  /** Deleted usage of model calls. In a dry run: what is due. */
+  readonly forgottenUsage: number
 }
 
 // An arbitrary constant that all versions of this library share.
 const LOCK_KEY = 7_236_108_452
 
 /**
- * Deletes sessions that were inactive for longer than the tenant's policy allows, and the stored
- * results of old write batches. It works in small transactions, checks in each that the session is
+ * Deletes sessions that were inactive for longer than the tenant's policy allows, the stored results of
+ * old write batches, and old usage of model calls. It works in small transactions, checks in each that the session is
  * still due, and pauses while a replication slot is behind. It can be stopped at any point and run
  * again. An advisory lock allows one run at a time.
  *
@@ -64,15 +68,19 @@ const LOCK_KEY = 7_236_108_452
 export function runRetention(options: RetentionOptions): Promise<RetentionResult> {
   const ages = retentionAges(options.policy)
   const keepBatchesMs = parseDuration(options.keepBatchesFor ?? '90d')
+  const keepUsageMs = parseDuration(options.keepUsageFor ?? '400d')
   const filter = { ages, tenantId: options.tenantId }
   return locked(options.database, async (client) => {
     const due = await countDue(client, filter)
     const dryRun = options.dryRun ?? false
     const deletedSessions = dryRun ? 0 : await deleteDue(client, filter, due, options)
-    const forgottenBatches = dryRun
-      ? await countBatches(client, keepBatchesMs, options.tenantId)
-      : await forgetBatches(client, keepBatchesMs, options)
-    return { dryRun, due, deletedSessions, forgottenBatches }
+    const forget = (table: string, olderThanMs: number) =>
+      dryRun
+        ? countOld(client, table, olderThanMs, options.tenantId)
+        : forgetOld(client, table, olderThanMs, options)
+    const forgottenBatches = await forget('applied_batches', keepBatchesMs)
+    const forgottenUsage = await forget('chat_message_usage', keepUsageMs)
+    return { dryRun, due, deletedSessions, forgottenBatches, forgottenUsage }
   })
 }
 
@@ -140,21 +148,23 @@ async function deleteDue(
   }
 }
 
-async function countBatches(
+async function countOld(
   client: ClientBase,
+  table: string,
   olderThanMs: number,
   tenantId: string | undefined,
 ): Promise<number> {
   const { rows } = await client.query<{ count: number }>(
-    `SELECT count(*)::int AS count FROM applied_batches
+    `SELECT count(*)::int AS count FROM ${table}
      WHERE created_at < now() - $1::float8 * interval '1 ms' AND ($2::text IS NULL OR tenant_id = $2)`,
     [olderThanMs, tenantId ?? null],
   )
   return rows[0]?.count ?? 0
 }
 
-async function forgetBatches(
+async function forgetOld(
   client: ClientBase,
+  table: string,
   olderThanMs: number,
   { batchRows = 1_000, tenantId, signal, maxLagBytes }: RetentionOptions,
 ): Promise<number> {
@@ -162,8 +172,8 @@ async function forgetBatches(
   for (;;) {
     if (signal?.aborted) return forgotten
     const { rowCount } = await client.query(
-      `DELETE FROM applied_batches WHERE ctid = ANY(ARRAY(
-         SELECT ctid FROM applied_batches
+      `DELETE FROM ${table} WHERE ctid = ANY(ARRAY(
+         SELECT ctid FROM ${table}
          WHERE created_at < now() - $1::float8 * interval '1 ms'
            AND ($2::text IS NULL OR tenant_id = $2) LIMIT $3))`,
       [olderThanMs, tenantId ?? null, batchRows],

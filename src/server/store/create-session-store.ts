@@ -46,9 +46,12 @@ import { createPolicy } from './policy.ts'
 import { createPreparer } from './prepared-statements.ts'
 import { type ReadRowsRequest, readRows, type SessionShapes } from './read-rows.ts'
 import {
+  type FeedbackPage,
+  type FeedbackRequest,
   listSessions,
   listThreads,
   type Reading,
+  readFeedback,
   readMessage,
   readThread,
   type SessionList,
@@ -60,8 +63,17 @@ import {
   threadMessages,
 } from './reading.ts'
 import { countRedactions, redactEvents } from './redact-events.ts'
+import { createSessionActivity } from './session-activity.ts'
 import { createStatements } from './statements.ts'
 import { withParts } from './store-parts.ts'
+import { suggestTitle, type TitleSuggestion } from './suggest-title.ts'
+import {
+  type MessageUsage,
+  readUsage,
+  recordUsage,
+  type UsageRequest,
+  type UsageSum,
+} from './usage.ts'
 
 export interface SessionStoreOptions<P extends Principal = Principal> {
   /**
@@ -234,6 +246,46 @@ export interface SessionStore<P extends Principal = Principal> extends SessionUp
    */
   forkThread(principal: P, fork: ThreadFork): Promise<ForkedThread>
   /**
+   * Sets the title of a thread, for example to one that a model has made, unless a user has changed it.
+   *
+   * @returns false when a user has changed the title, which then stays.
+   * @throws SessionDbError `not_found`; `forbidden` when the principal may not rename the thread; `invalid`;
+   * `unavailable`.
+   * @example
+   * await store.suggestTitle(principal, { threadId, title: text })
+   */
+  suggestTitle(principal: P, suggestion: TitleSuggestion): Promise<boolean>
+  /**
+   * Lists the feedback on messages, the last changed first: the principal's own, and everyone's in sessions that
+   * it may edit.
+   *
+   * @param request.limit 1 to 200. Default 50.
+   * @throws SessionDbError `invalid` for a malformed cursor or limit; `unavailable`.
+   * @example
+   * const { feedback } = await store.readFeedback(principal, { sessionId, rating: 'down' })
+   */
+  readFeedback(principal: P, request?: FeedbackRequest): Promise<FeedbackPage>
+  /**
+   * Stores what a model call used for a message. A call that is recorded again counts once. `streamMessage` does
+   * it by itself where the AI SDK's stream carries the usage in the message's metadata.
+   *
+   * @returns false when the call was recorded before; its values then stay.
+   * @throws SessionDbError `not_found`, `invalid`, `unavailable`.
+   * @example
+   * await store.recordUsage(principal, { messageId, callId: response.id, model, inputTokens, outputTokens })
+   */
+  recordUsage(principal: P, usage: MessageUsage): Promise<boolean>
+  /**
+   * Sums what model calls used: the principal's own, also of chats that are deleted, and everyone's in sessions
+   * that it may edit. At most 10,000 sums, by key.
+   *
+   * @param request.by what to sum by; months are those of UTC
+   * @throws SessionDbError `invalid`, `unavailable`.
+   * @example
+   * const months = await store.readUsage(principal, { by: 'month', userId: principal.userId })
+   */
+  readUsage(principal: P, request: UsageRequest): Promise<UsageSum[]>
+  /**
    * Searches the timeline events and chat messages of all sessions that the principal may see. The best
    * match is first: messages before tools, recent before old.
    *
@@ -265,7 +317,10 @@ export interface SessionStore<P extends Principal = Principal> extends SessionUp
    * @throws SessionDbError `unavailable`.
    */
   timelineFacets(principal: P, sessionId: string): Promise<TimelineFacets>
-  /** Ends the pool that the store created. A client passed as `database` stays open. */
+  /**
+   * Writes the last activity of sessions, and ends the pool that the store created. A client passed as
+   * `database` stays open.
+   */
   close(): Promise<void>
 }
 
@@ -287,6 +342,7 @@ export function createSessionStore<P extends Principal = Principal>(
   const limits = { ...defaultLimits, ...options.limits }
   const statements = createStatements<P>(policy, limits)
   const preparer = createPreparer()
+  const activity = createSessionActivity(driver)
   const limiters = createRequestLimiters(options.requestLimits)
   const reading = { pool, policy, preparer, limiters }
   /** Runs a search when it is the principal's turn. */
@@ -317,6 +373,7 @@ export function createSessionStore<P extends Principal = Principal>(
         const isNew = redactions.length > 0 && (await earlierResult(driver, batch)) === undefined
         const result = await applyBatch({ driver, statements, statementTimeoutMs }, batch)
         if (isNew) await countRedactions(driver, principal, redactions)
+        activity.note(principal, mutations)
         return result
       } catch (error) {
         throw fromDatabaseError(error)
@@ -342,6 +399,14 @@ export function createSessionStore<P extends Principal = Principal>(
       whileReading(principal, (rows) => listSessions(rows, principal, request)),
     forkThread: (principal, fork) =>
       whileReading(principal, (rows) => forkThread(rows, principal, fork)),
+    suggestTitle: (principal, suggestion) =>
+      whileReading(principal, (rows) => suggestTitle(rows, principal, suggestion)),
+    readFeedback: (principal, request = {}) =>
+      whileReading(principal, (rows) => readFeedback(rows, principal, request)),
+    recordUsage: (principal, usage) =>
+      whileReading(principal, (rows) => recordUsage(rows, principal, usage)),
+    readUsage: (principal, request) =>
+      whileReading(principal, (rows) => readUsage(rows, principal, request)),
     limiters,
     search: async (principal, query) => inTurn(principal, () => search(reading, principal, query)),
     searchEvents: async (principal, query) => {
@@ -353,7 +418,10 @@ export function createSessionStore<P extends Principal = Principal>(
       inTurn(principal, () => outlineTimeline(reading, principal, request)),
     timelineFacets: async (principal, sessionId) =>
       inTurn(principal, () => timelineFacets(reading, principal, sessionId)),
-    close,
+    async close() {
+      await activity.flush()
+      await close()
+    },
   }
   const uploads = {
     ...reading,

@@ -11,6 +11,8 @@ export type { StoreDatabase } from './drivers.ts'
 export type { ForkedThread, ThreadFork } from './fork-thread.ts'
 export type { ReadRowsRequest } from './read-rows.ts'
 export type {
+  FeedbackPage,
+  FeedbackRequest,
   SessionList,
   SessionListRequest,
   ThreadList,
@@ -19,3 +21,5 @@ export type {
   ThreadRequest,
 } from './reading.ts'
 export { type RouteStoresOptions, routeStores } from './route-stores.ts'
+export type { TitleSuggestion } from './suggest-title.ts'
+export type { MessageUsage, ModelUsage, UsageKey, UsageRequest, UsageSum } from './usage.ts'

@@ -21,6 +21,8 @@ export type MutationOf<Collection extends CollectionName, Type extends Mutation[
  */
 export interface SessionPolicy<P extends Principal = Principal> {
   see(principal: P): RawBuilder<boolean>
+  /** The condition for sessions in which the principal reads everyone's usage and feedback: as for their grants. */
+  oversees(principal: P): RawBuilder<boolean>
   /** The condition for a mutation. Appending counts as updating. */
   permits(principal: P, mutation: RowMutation): RawBuilder<boolean>
 }
@@ -29,6 +31,7 @@ export interface SessionPolicy<P extends Principal = Principal> {
 export function createPolicy<P extends Principal>(access: SessionAccess<P>): SessionPolicy<P> {
   return {
     see: (principal) => conditionSql(seesSession(access, principal), principal),
+    oversees: (principal) => conditionSql(access.seeGrants(principal), principal),
     permits(principal, mutation) {
       const rule = writeRule(access, principal, mutation)
       return isSqlCondition(rule) ? (rule as RawBuilder<boolean>) : conditionSql(rule, principal)

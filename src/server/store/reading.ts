@@ -12,7 +12,11 @@ import {
   chatThreadSchema,
   foldDeltas,
   type MessageDelta,
+  type MessageFeedback,
+  messageFeedbackColumns,
+  messageFeedbackRowSchema,
   type Principal,
+  type Rating,
   type Session,
   sessionColumns,
   sessionSchema,
@@ -84,6 +88,27 @@ export interface SessionListRequest {
 export interface SessionList {
   /** The last changed first. */
   readonly sessions: readonly Session[]
+  /** Cursor of the next page; null on the last one. */
+  readonly nextCursor: string | null
+}
+
+/** Selects feedback on messages. */
+export interface FeedbackRequest {
+  /** Only in this session. Default: in all sessions. */
+  readonly sessionId?: string
+  /** Only in this thread. */
+  readonly threadId?: string
+  readonly rating?: Rating
+  /** 1 to 200. Default 50. */
+  readonly limit?: number
+  /** The `nextCursor` of the previous page. */
+  readonly cursor?: string
+}
+
+/** A page of feedback. */
+export interface FeedbackPage {
+  /** The last changed first. */
+  readonly feedback: readonly MessageFeedback[]
   /** Cursor of the next page; null on the last one. */
   readonly nextCursor: string | null
 }
@@ -270,6 +295,40 @@ export async function listSessions<P extends Principal>(
       : [archived ? sql`AND archived_at IS NOT NULL` : sql`AND archived_at IS NULL`]),
   ])
   return { sessions: rows.map((row) => parseRow(sessionColumns, sessionSchema, row)), nextCursor }
+}
+
+/** Lists feedback by its last change: the principal's own, and everyone's in sessions that it may edit. */
+export async function readFeedback<P extends Principal>(
+  { driver, policy }: Reading<P>,
+  principal: P,
+  { sessionId, threadId, rating, limit = DEFAULT_LIMIT, cursor }: FeedbackRequest,
+): Promise<FeedbackPage> {
+  const { rows, nextCursor } = await readPage(
+    driver,
+    'feedback',
+    sql`feedback.updated_at`,
+    cursor,
+    limit,
+    [
+      sql`FROM (
+      SELECT f.*, f.message_id || chr(1) || f.user_id AS id, m.thread_id
+      FROM chat_message_feedback f
+      JOIN chat_messages m ON m.tenant_id = f.tenant_id AND m.id = f.message_id
+      WHERE f.tenant_id = ${principal.tenantId}
+    ) AS feedback
+    JOIN sessions AS session ON session.tenant_id = feedback.tenant_id
+      AND session.id = feedback.session_id
+    WHERE (${policy.see(principal)})
+      AND (feedback.user_id = ${principal.userId} OR (${policy.oversees(principal)}))`,
+      ...(sessionId === undefined ? [] : [sql`AND feedback.session_id = ${sessionId}`]),
+      ...(threadId === undefined ? [] : [sql`AND feedback.thread_id = ${threadId}`]),
+      ...(rating === undefined ? [] : [sql`AND feedback.rating = ${rating}`]),
+    ],
+  )
+  const feedback = rows.map((row) =>
+    parseRow(messageFeedbackColumns, messageFeedbackRowSchema, row),
+  )
+  return { feedback, nextCursor }
 }
 
 const cursorSchema = z.tuple([z.string().check(z.regex(/^\d{1,18}$/)), z.string()])

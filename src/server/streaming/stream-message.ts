@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import {
+  type CallUsage,
   createMessageStream,
   type MessageStream,
   type MessageStreamOptions,
@@ -17,7 +18,8 @@ export interface StreamedMessage
   readonly id?: string
 }
 
-type Store<User extends Principal> = Pick<SessionStore<User>, 'write' | 'readMessage'>
+type Store<User extends Principal> = Pick<SessionStore<User>, 'write' | 'readMessage'> &
+  Partial<Pick<SessionStore<User>, 'recordUsage'>>
 
 /**
  * Starts a message that is written piece by piece, such as an assistant's answer. When the promise
@@ -58,6 +60,7 @@ export async function streamMessage<User extends Principal>(
     metadata,
     write: (batch) => store.write(principal, batch),
     options: given({ flushMs, heartbeatMs, retryForMs }),
+    ...recording(store, principal, id),
   })
 }
 
@@ -83,7 +86,16 @@ export async function resumeMessage<User extends Principal>(
     take: (mutation) => store.write(principal, { id: uuidv7(), mutations: [mutation] }),
     write: (batch) => store.write(principal, batch),
     options,
+    ...recording(store, principal, id),
   })
+}
+
+/** Stores what the model calls of a message used. */
+function recording<User extends Principal>(store: Store<User>, principal: User, messageId: string) {
+  if (store.recordUsage === undefined) return {}
+  return {
+    onUsage: async (usage: CallUsage) => store.recordUsage?.(principal, { messageId, ...usage }),
+  }
 }
 
 async function existing<User extends Principal>(

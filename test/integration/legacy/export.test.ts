@@ -72,6 +72,16 @@ beforeAll(async () => {
       { collection: 'chatThreads', type: 'update', id: threadId, changes: { title: 'Ada only' } },
     ],
   })
+  await store.write(bob, {
+    id: 'b4',
+    mutations: [
+      { collection: 'threadStates', type: 'set', id: threadId, changes: { readPosition: 2 } },
+      { collection: 'messageFeedback', type: 'set', id: 'bob1', changes: { rating: 'down' } },
+    ],
+  })
+  await store.recordUsage(bob, { messageId: 'bob2', callId: '1', inputTokens: 5, cost: 0.1 })
+  // The last activity of sessions is written now, not later while rows are compared.
+  await store.close()
 })
 
 afterAll(async () => {
@@ -137,6 +147,13 @@ test('exports no rows of another tenant or user', async () => {
     title: 'Thread of another user',
     message_count: 2,
   })
+  expect(files['chat-threads.ndjson']).not.toContain('audiences')
+  expect(JSON.parse(files['chat-thread-states.ndjson'] ?? '')).toMatchObject({
+    user_id: 'bob',
+    read_position: 2,
+  })
+  expect(ids('chat-message-feedback.ndjson')).toHaveLength(1)
+  expect(ids('chat-message-usage.ndjson')).toHaveLength(1)
   expect(files['sessions.ndjson']).not.toContain('uploads/')
   expect(Object.values(files).join('')).not.toContain('Ada only')
 })

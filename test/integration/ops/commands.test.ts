@@ -121,7 +121,7 @@ describe('retention', () => {
     expect(dry.stdout).toBe(
       'tenant  sessions  threads  messages  events\n' +
         'acme           1        0         0       0\n\n' +
-        'Due: 1 sessions, 0 batch results. Nothing was deleted.\n',
+        'Due: 1 sessions, 0 batch results, 0 calls of usage. Nothing was deleted.\n',
     )
     const policy = join(await directories.create(), 'policy.json')
     await writeFile(policy, '{ "default": "keep", "tenants": { "acme": "90d" } }')

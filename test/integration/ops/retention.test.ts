@@ -171,6 +171,22 @@ test('deletes old batch results and keeps recent ones', async () => {
   expect(rows).toEqual([{ n: 29 }])
 })
 
+test('deletes old usage of model calls, also of deleted sessions', async () => {
+  await query(
+    database.url,
+    `INSERT INTO chat_message_usage
+       (tenant_id, message_id, call_id, thread_id, session_id, user_id, created_at)
+     SELECT 'acme', n::text, '1', 'gone', 'gone', 'ada', now() - n * interval '10 days'
+     FROM generate_series(1, 50) AS n`,
+  )
+  const policy = { default: 'keep' }
+  const run = { database: database.url, policy }
+  expect((await runRetention({ ...run, dryRun: true })).forgottenUsage).toBe(11)
+  expect((await runRetention({ ...run, keepUsageFor: '105d' })).forgottenUsage).toBe(40)
+  const rows = await query(database.url, 'SELECT count(*)::int AS n FROM chat_message_usage')
+  expect(rows).toEqual([{ n: 10 }])
+})
+
 test('refuses to run while another instance runs', async () => {
   await seed({ tenant: 'acme', id: 'a', age: 100 })
   const pool = new Pool({ connectionString: database.url, max: 1 })

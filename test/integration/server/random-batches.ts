@@ -130,6 +130,35 @@ export const anySending: fc.Arbitrary<Sending> = fc.record({
   sends: fc.constantFrom(1, 1, 1, 2),
 })
 
+const sets: fc.Arbitrary<MutationInput>[] = [
+  fc
+    .record({ id: thread, changes: partly({ readPosition: fc.nat(5), pinned: fc.boolean() }, []) })
+    .map((set) => ({ collection: 'threadStates', type: 'set', ...set })),
+  fc
+    .record({
+      id: message,
+      changes: partly(
+        {
+          rating: fc.constantFrom('up' as const, 'down' as const, null),
+          comment: fc.constantFrom('good', 'bad', null),
+        },
+        [],
+      ),
+    })
+    .map((set) => ({ collection: 'messageFeedback', type: 'set', ...set })),
+]
+
+/** A batch that sets a user's own rows, beside other mutations. */
+export const anySetting: fc.Arbitrary<Sending> = fc.record({
+  principal: anyPrincipal,
+  mutations: fc.array(fc.oneof({ weight: 4, arbitrary: fc.oneof(...sets) }, anyMutation), {
+    minLength: 1,
+    maxLength: 3,
+  }),
+  reusedId: fc.constant(null),
+  sends: fc.constantFrom(1, 2),
+})
+
 /** Rows inserted before the random batches, without which most of these would hit nothing. */
 export const firstSendings: readonly Sending[] = ['red', 'blue'].flatMap((tenantId) => {
   const by = (userId: string, ...mutations: MutationInput[]): Sending => ({

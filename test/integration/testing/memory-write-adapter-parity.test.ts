@@ -1,16 +1,22 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type CollectionName, type Principal, tables } from '../../../src/schema/index.ts'
+import {
+  type CollectionName,
+  ownTables,
+  type Principal,
+  tables,
+} from '../../../src/schema/index.ts'
 import { runWrite } from '../../../src/server/index.ts'
 import {
   createMemoryWriteAdapter,
   createShapeMock,
   type ShapeMock,
 } from '../../../src/testing/index.ts'
+import { databaseOf } from '../../../src/testing/shape-mock.ts'
 import { rowText } from '../../../src/testing/wire-text.ts'
 import { indexWords } from '../../../src/timeline/search-words.ts'
 import type { WriteBatchInput, WriteOutcome } from '../../../src/writes/index.ts'
 import { fc } from '../../support/property.ts'
-import { anySending, firstSendings, type Sending } from '../server/random-batches.ts'
+import { anySending, anySetting, firstSendings, type Sending } from '../server/random-batches.ts'
 import { type StoreFixture, startStore } from '../server/store-fixture.ts'
 
 let fixture: StoreFixture
@@ -23,7 +29,8 @@ afterAll(() => fixture.close())
 const TIMES = /_at$/
 
 test('random batches have the same outcome in memory as in Postgres', async () => {
-  const runs = fc.array(anySending, { minLength: 5, maxLength: 40 })
+  const any = fc.oneof({ weight: 4, arbitrary: anySending }, anySetting)
+  const runs = fc.array(any, { minLength: 5, maxLength: 40 })
   await fc.assert(
     fc.asyncProperty(runs, async (sendings) => {
       await empty()
@@ -38,6 +45,13 @@ test('random batches have the same outcome in memory as in Postgres', async () =
       }
       for (const collection of Object.keys(tables) as CollectionName[]) {
         expect(rowsInMemory(mock, collection)).toEqual(await rowsInPostgres(collection))
+      }
+      for (const { name } of Object.values(ownTables)) {
+        const inMemory = [...databaseOf(mock).database.rowsOf(name)].map(comparableRow)
+        const columns = Object.keys(inMemory[0] ?? {}).map((column) => `${column}::text`)
+        if (columns.length === 0) columns.push("'none' AS row")
+        const rows = await fixture.rows(`SELECT ${columns.join(', ')} FROM ${name}`)
+        expect(sorted(inMemory)).toEqual(sorted(rows.map(comparableRow)))
       }
     }),
     { numRuns: 60 },
@@ -121,6 +135,7 @@ function comparableRow(row: Record<string, unknown>) {
 }
 
 function sorted(rows: Record<string, unknown>[]) {
-  const keyOf = (row: Record<string, unknown>) => JSON.stringify([row.tenant_id, row.id])
+  const keyOf = (row: Record<string, unknown>) =>
+    JSON.stringify([row.tenant_id, row.id ?? row.thread_id ?? row.message_id, row.user_id])
   return rows.sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1))
 }

@@ -11,6 +11,7 @@ const root = join(import.meta.dirname, '../../..')
 const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
   '../README.md': ['test/integration/docs/readme.test.ts'],
   'access.md': ['test/integration/docs/access.test.ts'],
+  'chat-list.md': ['test/integration/docs/chat-list.test.ts'],
   'concepts.md': ['test/integration/docs/concepts.test.ts'],
   'cutover.md': ['test/integration/legacy/cutover-guide.test.ts'],
   'live-connections.md': ['test/integration/docs/live-connections.test.ts'],
