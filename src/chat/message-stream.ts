@@ -80,7 +80,7 @@ export interface MessageStream {
   pipe(chunks: UIMessageChunks): Promise<void>
 }
 
-/** What one model call used. */
+/** The usage of one piped model call. */
 export interface CallUsage extends ReportedUsage {
   /** That of the provider's response, if the stream names it; otherwise the writer, which pipes one call. */
   readonly callId: string

@@ -1,4 +1,4 @@
-/** What one call of a model used, as the AI SDK reports it. */
+/** The usage of one model call, as the AI SDK reports it. */
 export interface ReportedUsage {
   readonly callId?: string
   readonly model?: string

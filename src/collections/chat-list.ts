@@ -11,7 +11,7 @@ import type { RowCollection } from './sync/synced-collection.ts'
 export interface ChatList {
   /** The threads of all sessions, live. A thread's `lastMessageAt` is its last activity. */
   readonly threads: RowCollection<ChatThread, InsertOf<ChatThreadInsert>>
-  /** What this user has read and pinned, by thread. Threads that the user has never read have no row. */
+  /** The user's read positions and pins, by thread. Threads that the user has never read have no row. */
   readonly states: RowCollection<ThreadState>
   /**
    * Marks a thread as read, up to a message. Earlier marks stay: the position never goes back, also when windows mark

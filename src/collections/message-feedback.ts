@@ -48,13 +48,16 @@ function createList(
 ): FeedbackList {
   const context = contextOf(db)
   const { sources, identity, live } = context
+  const rated = new Set<string>()
   const feedback = addOwnRows<MessageFeedback, 'messageFeedback'>(sources, {
     shape: 'session-feedback',
     params: { sessionId },
     key: 'messageId',
     collection: 'messageFeedback',
     onLiveChange,
-    holds: (messageId) => find(live.messages(), messageId)?.sessionId === sessionId,
+    // After a reload, rows of an outbox belong to the session whose messages are open.
+    holds: (messageId) =>
+      rated.has(messageId) || find(live.messages(), messageId)?.sessionId === sessionId,
     newRow: (messageId, now) => ({
       tenantId: identity.tenantId,
       userId: identity.userId,
@@ -73,7 +76,9 @@ function createList(
   })
   return {
     feedback,
-    rate: (id, changes) =>
-      commitBatch(context, [{ collection: 'messageFeedback', type: 'set', id, changes }]),
+    rate(id, changes) {
+      rated.add(id)
+      return commitBatch(context, [{ collection: 'messageFeedback', type: 'set', id, changes }])
+    },
   }
 }

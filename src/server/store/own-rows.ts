@@ -38,7 +38,7 @@ function planThreadState({ parameter, see }: PlanContext, properties: readonly s
   return {
     ...target(parameter, {
       parent: 'chat_threads',
-      // Nobody else sees what is read, so a revoke need not wait for it.
+      // Only the user sees the row, so a revoke need not wait for it.
       session: joinSession('parent', see, NO_LOCK),
       own: 'chat_thread_states',
       key: 'thread_id',

@@ -18,7 +18,7 @@ export interface SessionActivity {
 }
 
 /**
- * Creates the record of activity. It is written by a statement of its own, for all threads together: within
+ * Creates the record of activity. One separate statement writes it for all threads: within
  * the transaction of a message, concurrent messages of a session would wait for each other, because each of
  * them holds a shared lock on the session. The version of a session stays, so that a change of it is not
  * refused as a conflict because of a message. Activity that a process had not written when it was

@@ -22,7 +22,7 @@ const usageSchema = z.strictObject({
   cost: z.optional(z.number().check(z.nonnegative())),
 })
 
-/** What one call of a model used. */
+/** The usage of one model call. */
 export interface ModelUsage {
   readonly model?: string
   /** All tokens of the prompt, those from the provider's cache included. */
@@ -37,7 +37,7 @@ export interface ModelUsage {
   readonly cost?: number
 }
 
-/** What one call of a model used for a message. */
+/** The usage of one model call for a message. */
 export interface MessageUsage extends ModelUsage {
   readonly messageId: string
   /**
@@ -47,7 +47,7 @@ export interface MessageUsage extends ModelUsage {
   readonly callId: string
 }
 
-/** What to sum by. Months are those of UTC. */
+/** The property to sum by. Months are those of UTC. */
 export type UsageKey = 'message' | 'thread' | 'session' | 'user' | 'model' | 'month'
 
 /** Selects the calls to sum. */

@@ -121,7 +121,7 @@ describe('usage', () => {
       thread: fc.constantFrom('a', 'b'),
       callId: fc.constantFrom('1', '2', '3'),
       who: fc.constantFrom(ada, bob),
-      // The values of a call are its own, whoever repeats them.
+      // Every repetition of a call has the same values.
       times: fc.integer({ min: 1, max: 3 }),
     })
     await fc.assert(
