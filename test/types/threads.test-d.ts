@@ -2,14 +2,11 @@ import {
   branchEnd,
   type ChatList,
   type ChatMessage,
-<<<<<<< HEAD
-  createChatTransport,
-=======
   type ChatThread,
   chatList,
+  createChatTransport,
   type FeedbackList,
   messageFeedback,
->>>>>>> 98270fe (Store usage and feedback, suggest titles, and let sessions follow their chats)
   type Principal,
   type SessionChatTransport,
   type SessionCollections,
@@ -21,25 +18,17 @@ import {
   unreadCount,
   type WriteResult,
 } from '@org/session-db'
-<<<<<<< HEAD
 import {
   createChatHandler,
+  type FeedbackPage,
   type ForkedThread,
   type SessionList,
   type SessionStore,
   type ThreadList,
   type ThreadPage,
-=======
-import type {
-  FeedbackPage,
-  ForkedThread,
-  SessionList,
-  SessionStore,
-  ThreadList,
-  ThreadPage,
-  UsageSum,
->>>>>>> 98270fe (Store usage and feedback, suggest titles, and let sessions follow their chats)
+  type UsageSum,
 } from '@org/session-db/server'
+
 import { type ChatTransport, streamText, type UIMessage } from 'ai'
 import type { ChatTransport as ChatTransport6, UIMessage as UIMessage6 } from 'ai6'
 import { expectTypeOf, test } from 'vitest'
@@ -83,7 +72,6 @@ test('the window of a thread', () => {
   db.thread({ id: 't1', sessionId: 's1' }, {})
 })
 
-<<<<<<< HEAD
 test('the transport of useChat fits both versions of the AI SDK', () => {
   const transport = createChatTransport(db, { sessionId: 's1' })
   expectTypeOf(createChatTransport(db, { sessionId: 's1' })).toEqualTypeOf<SessionChatTransport>()
@@ -107,7 +95,8 @@ test('the handler of answers', () => {
   })
   expectTypeOf(serve).toEqualTypeOf<(request: Request) => Promise<Response>>()
   expectTypeOf(createChatHandler<Principal>).returns.toEqualTypeOf<typeof serve>()
-=======
+})
+
 test('the list of chats', () => {
   expectTypeOf(chatList(db)).toEqualTypeOf<ChatList>()
   expectTypeOf(chatList(db).threads.toArray[0]).toMatchTypeOf<ChatThread | undefined>()
@@ -125,5 +114,4 @@ test('usage and titles on the server', () => {
   expectTypeOf(store.readFeedback(principal)).resolves.toEqualTypeOf<FeedbackPage>()
   // @ts-expect-error: a call needs an id
   store.recordUsage(principal, { messageId: 'm1' })
->>>>>>> 98270fe (Store usage and feedback, suggest titles, and let sessions follow their chats)
 })

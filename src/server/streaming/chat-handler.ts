@@ -20,7 +20,7 @@ import { hidesItsCause, reportError } from '../http/report-error.ts'
 import { requireOwnOrigin } from '../http/request-origin.ts'
 import type { SessionStore } from '../store/index.ts'
 import type { BatchWriter } from '../write-handler.ts'
-import { streamMessage } from './stream-message.ts'
+import { recording, streamMessage } from './stream-message.ts'
 
 /** An answer to give. */
 export interface ChatQuestion<P extends Principal = Principal> {
@@ -143,6 +143,7 @@ export function createChatHandler<P extends Principal = Principal>(
       write: (batch) => store.write(principal, batch),
       ...(reopened && { reopen: reopened }),
       options: {},
+      ...recording(store, principal, message.id),
     })
   }
 

@@ -90,8 +90,12 @@ export async function resumeMessage<User extends Principal>(
   })
 }
 
-/** Stores what the model calls of a message used. */
-function recording<User extends Principal>(store: Store<User>, principal: User, messageId: string) {
+/** Returns the option of a stream that stores the usage of its model calls. */
+export function recording<User extends Principal>(
+  store: Store<User>,
+  principal: User,
+  messageId: string,
+) {
   if (store.recordUsage === undefined) return {}
   return {
     onUsage: async (usage: CallUsage) => store.recordUsage?.(principal, { messageId, ...usage }),
