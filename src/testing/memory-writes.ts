@@ -197,11 +197,13 @@ function exceededLimit(
     return own.length >= limits.maxThreads ? 'maxThreads' : undefined
   }
   if (mutation.collection === 'sessionGrants' && mutation.type === 'insert') {
-    const { sessionId } = mutation.value
-    const grants = [...tables.sessionGrants.values()].filter(
-      (row) => row.tenantId === tenantId && row.sessionId === sessionId,
-    )
-    return grants.length >= limits.maxGrants ? 'maxGrants' : undefined
+    const { sessionId, grantee } = mutation.value
+    const grants = [...tables.sessionGrants.values()].filter((row) => row.tenantId === tenantId)
+    const inSession = grants.filter((row) => row.sessionId === sessionId)
+    if (inSession.length >= limits.maxGrants) return 'maxGrants'
+    if (grantee === 'tenant') return undefined
+    const own = grants.filter((row) => row.createdBy === userId && row.grantee !== 'tenant')
+    return own.length >= limits.maxGrantsPerUser ? 'maxGrantsPerUser' : undefined
   }
   if (mutation.collection !== 'chatMessages' || mutation.type === 'delete') return undefined
   const row =

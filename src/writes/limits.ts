@@ -24,6 +24,8 @@ export interface WriteLimits {
   readonly maxThreads: number
   /** Grants of a session. */
   readonly maxGrants: number
+  /** Grants that a principal has made in all sessions, without those to the whole tenant. */
+  readonly maxGrantsPerUser: number
 }
 
 export const defaultLimits: WriteLimits = {
@@ -36,6 +38,7 @@ export const defaultLimits: WriteLimits = {
   maxStreamingPerThread: 20,
   maxThreads: 1_000,
   maxGrants: 500,
+  maxGrantsPerUser: 10_000,
 }
 
 /** The limits that a batch is checked against before it reaches the database. */

@@ -23,6 +23,8 @@ CREATE TABLE session_grants (
     REFERENCES sessions (tenant_id, id) ON DELETE CASCADE
 );
 ALTER TABLE session_grants REPLICA IDENTITY FULL;
+CREATE INDEX session_grants_user_idx ON session_grants (created_by, tenant_id)
+  WHERE grantee <> 'tenant';
 
 CREATE TRIGGER session_grants_touch BEFORE UPDATE ON session_grants
   FOR EACH ROW EXECUTE FUNCTION session_db_touch();

@@ -223,6 +223,8 @@ const EXCEEDED: Readonly<Record<string, string>> = {
   maxStreamingPerThread:
     'The thread has too many unfinished messages of its author. Wait until some have ended.',
   maxThreads: 'You have too many threads in this session. Delete some first.',
+  maxGrantsPerUser:
+    'You have shared sessions with too many grantees in total. Share them with a group, or remove some first.',
   maxGrants:
     'The session is shared with too many grantees. Share it with a group, or remove some first.',
 }

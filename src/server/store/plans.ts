@@ -167,22 +167,27 @@ function planInsert(
   }
 }
 
-/** The limit that one more row would exceed, or NULL. The session is locked, so the count is exact. */
+/**
+ * The limit that one more row would exceed, or NULL. The session is locked, so its count is exact. That of
+ * a user may be exceeded by as many as are written at the same time in other sessions.
+ */
 function tooManyRows(collection: CollectionName, parameter: Parameter): string {
-  const limit = ROW_LIMITS[collection]
-  if (limit === undefined) return 'NULL::text'
-  const own =
-    collection === 'chatThreads' ? `AND other.created_by = ${parameter('user')}::text` : ''
-  return `CASE WHEN EXISTS (
-          SELECT FROM ${tables[collection].name} AS other
-          WHERE other.tenant_id = ${parameter('tenant')}::text
-            AND other.session_id = ${parameter('sessionId')}::text ${own}
-          OFFSET ${parameter(limit)}::bigint - 1) THEN '${limit}' END`
-}
-
-const ROW_LIMITS: Partial<Record<CollectionName, keyof WriteLimits>> = {
-  chatThreads: 'maxThreads',
-  sessionGrants: 'maxGrants',
+  if (collection !== 'chatThreads' && collection !== 'sessionGrants') return 'NULL::text'
+  const inSession = `other.session_id = ${parameter('sessionId')}::text`
+  const own = `other.created_by = ${parameter('user')}::text`
+  const reaches = (limit: keyof WriteLimits, condition: string) => `
+          WHEN EXISTS (
+            SELECT FROM ${tables[collection].name} AS other
+            WHERE other.tenant_id = ${parameter('tenant')}::text AND ${condition}
+            OFFSET ${parameter(limit)}::bigint - 1) THEN '${limit}'`
+  if (collection === 'chatThreads') {
+    return `CASE ${reaches('maxThreads', `${inSession} AND ${own}`)} END`
+  }
+  // The grant to the tenant is one per session, and comes with a session that is visible to it.
+  return `CASE ${reaches('maxGrants', inSession)} ${reaches(
+    'maxGrantsPerUser',
+    `${own} AND other.grantee <> 'tenant' AND ${parameter('grantee')}::text <> 'tenant'`,
+  )} END`
 }
 
 /**

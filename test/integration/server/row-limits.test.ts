@@ -20,6 +20,7 @@ const limits: Partial<WriteLimits> = {
   maxStreamingPerThread: 2,
   maxThreads: 3,
   maxGrants: 3,
+  maxGrantsPerUser: 4,
   maxStreamedBytes: 200,
   maxStreamedDeltas: 3,
 }
@@ -124,6 +125,23 @@ test('limits the grants of a session', async () => {
   // The grant to the tenant is one of them.
   expect(await write(ada, grant('user:x'), grant('user:y'))).toBe('ok')
   expect(await write(ada, grant('user:z'))).toBe('too_large maxGrants')
+})
+
+test('limits the grants of a principal in all sessions', async () => {
+  const grant = (sessionId: string, grantee: string): MutationInput => ({
+    collection: 'sessionGrants',
+    type: 'insert',
+    value: { id: `${sessionId} ${grantee}`, sessionId, grantee, role: 'editor' },
+  })
+  const own = [insertSession('own'), insertSession('own2'), insertSession('own3')]
+  expect(await write(ada, ...own)).toBe('ok')
+  expect(await write(ada, grant('own', 'user:x'), grant('own', 'user:bob'))).toBe('ok')
+  expect(await write(ada, grant('own2', 'user:x'), grant('own2', 'user:y'))).toBe('ok')
+  expect(await write(ada, grant('own3', 'user:x'))).toBe('too_large maxGrantsPerUser')
+  // Sessions can still be shared with everybody, and others have their own limit.
+  expect(await write(ada, grant('own3', 'tenant'))).toBe('ok')
+  expect(await write(ada, insertSession('shared', { visibility: 'tenant' }))).toBe('ok')
+  expect(await write(bob, insertSession('bobs'), grant('bobs', 'user:x'))).toBe('ok')
 })
 
 test('limits the deltas of a streamed message', async () => {
