@@ -3,10 +3,11 @@ import type { AppUser } from './app-user'
 const PREFIX = 'draft:'
 
 /**
- * Storage key of a draft in `sessionStorage`. It contains the user, because people share browsers.
+ * Storage key of a draft in `sessionStorage`. It contains the user, because people share browsers, and the
+ * thread, because what was meant for one must not be sent to another.
  */
-export function draftKey(user: AppUser, sessionId: string, mode: string): string {
-  return `${PREFIX}${user.tenantId}/${user.id}:${sessionId}:${mode}`
+export function draftKey(user: AppUser, sessionId: string, thread: string): string {
+  return `${PREFIX}${user.tenantId}/${user.id}:${sessionId}:${thread}`
 }
 
 /**

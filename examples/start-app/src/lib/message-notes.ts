@@ -30,3 +30,8 @@ export function notesOf(message: ChatMessage, name: 'contextEvents' | 'evidence'
     ]
   })
 }
+
+/** Returns the id of the message that an answer is for. Others may have written in between. */
+export function questionOf({ metadata, parentId }: ChatMessage): string | null {
+  return typeof metadata.answerTo === 'string' ? metadata.answerTo : parentId
+}

@@ -1,22 +1,41 @@
-import { useCallback, useEffect, useLayoutEffect, useRef } from 'react'
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react'
 
 /** Distance from its end at which a list counts as scrolled to the end, in pixels. */
 const NEAR_END = 120
 
+/** Distance from its start at which a list needs older rows, in pixels. */
+const NEAR_START = 400
+
 /**
- * Keeps a list scrolled to its end while it grows, unless the user has scrolled up. The list's
- * content must be one element.
+ * Keeps a list scrolled to its end while it grows, unless the user has scrolled up: then what the user reads stays
+ * where it is, also when older rows are added above. The list's content must be one element.
  *
- * @param end changes whenever the list's end does
+ * @param rows.start changes whenever the list's start does
+ * @param rows.end changes whenever the list's end does
+ * @param onNearStart called when the user has scrolled near the start
  */
-export function useFollowEnd(end: string) {
+export function useFollowEnd(
+  { start, end }: { readonly start: string; readonly end: string },
+  onNearStart: () => void,
+) {
   const list = useRef<HTMLDivElement>(null)
   const following = useRef(true)
+  const [isAway, setIsAway] = useState(false)
+  const heightBefore = useRef(0)
   const follow = useCallback(() => {
     if (following.current) list.current?.scrollTo({ top: list.current.scrollHeight })
   }, [])
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new end is the reason to follow
   useLayoutEffect(follow, [end, follow])
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new start moves the rows
+  useLayoutEffect(() => {
+    if (list.current && !following.current) {
+      list.current.scrollTop += list.current.scrollHeight - heightBefore.current
+    }
+  }, [start])
+  useLayoutEffect(() => {
+    heightBefore.current = list.current?.scrollHeight ?? 0
+  })
   // The height also changes when the composer grows, when a small screen switches to the chat, and
   // when the message formatter has loaded.
   useEffect(() => {
@@ -31,6 +50,13 @@ export function useFollowEnd(end: string) {
     if (list.current === null) return
     const { scrollHeight, scrollTop, clientHeight } = list.current
     following.current = scrollHeight - scrollTop - clientHeight < NEAR_END
+    setIsAway(!following.current)
+    if (scrollTop < NEAR_START) onNearStart()
   }
-  return { list, onScroll }
+  const jump = () => {
+    following.current = true
+    setIsAway(false)
+    follow()
+  }
+  return { list, onScroll, isAway, jump }
 }

@@ -5,10 +5,12 @@ export function useStored(
   storage: 'sessionStorage' | 'localStorage',
   key: string,
 ): readonly [string, (value: string) => void] {
-  const [value, setValue] = useState(() => window[storage].getItem(key) ?? '')
+  const read = () => ({ key, value: window[storage].getItem(key) ?? '' })
+  const [stored, setStored] = useState(read)
+  const { value } = stored.key === key ? stored : read()
   const store = useCallback(
     (next: string) => {
-      setValue(next)
+      setStored({ key, value: next })
       try {
         if (next === '') window[storage].removeItem(key)
         else window[storage].setItem(key, next)

@@ -1,7 +1,9 @@
 import { SessionDbError } from '@org/session-db'
 import { createServerFn } from '@tanstack/react-start'
-import { type AnswerRequest, beginAnswer, endAnswer } from './answers.server'
+import { type AnswerRequest, beginAnswer, type Decision, decide, endAnswer } from './answers.server'
 import { signedIn } from './signed-in'
+
+export type { AnswerRequest }
 
 /**
  * Answers a message of the user. For a retry pass a new `answerId`; the id of an interrupted or
@@ -15,6 +17,9 @@ export const answerMessage = createServerFn({ method: 'POST' })
     threadId: idOf(request, 'threadId'),
     messageId: idOf(request, 'messageId'),
     answerId: idOf(request, 'answerId'),
+    ...(request.besides !== undefined && {
+      besides: idOf({ besides: request.besides }, 'besides'),
+    }),
   }))
   .handler(({ data: request, context }) => beginAnswer(context.principal, request))
 
@@ -23,6 +28,17 @@ export const stopAnswer = createServerFn({ method: 'POST' })
   .middleware([signedIn])
   .validator((request: Pick<AnswerRequest, 'answerId'>) => idOf(request, 'answerId'))
   .handler(({ data: answerId, context }) => endAnswer(context.principal, answerId))
+
+/** Allows or forbids a tool call that an answer waits for. The assistant goes on in another message. */
+export const decideToolCall = createServerFn({ method: 'POST' })
+  .middleware([signedIn])
+  .validator((decision: Decision) => ({
+    answerId: idOf(decision, 'answerId'),
+    approvalId: idOf(decision, 'approvalId'),
+    nextId: idOf(decision, 'nextId'),
+    approved: decision.approved === true,
+  }))
+  .handler(({ data: decision, context }) => decide(context.principal, decision))
 
 function idOf<Name extends string>(value: { readonly [Key in Name]: unknown }, name: Name): string {
   const id: unknown = value?.[name]

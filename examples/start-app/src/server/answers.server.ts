@@ -5,8 +5,9 @@ import {
   streamMessage,
   watchAbandonedMessages,
 } from '@org/session-db/server'
+import { questionOf } from '#/lib/message-notes'
 import { pool } from './database.server'
-import { echoModel } from './echo-model'
+import { decidedParts, echoModel } from './echo-model'
 import { store } from './session-db.server'
 
 /** A question, and the message that becomes its answer. */
@@ -14,6 +15,17 @@ export interface AnswerRequest {
   readonly threadId: string
   readonly messageId: string
   readonly answerId: string
+  /** An answer to put another one beside. */
+  readonly besides?: string
+}
+
+/** A user's decision about a tool call. */
+export interface Decision {
+  readonly answerId: string
+  readonly approvalId: string
+  readonly approved: boolean
+  /** The id of the message in which the assistant goes on. */
+  readonly nextId: string
 }
 
 const GONE = 'There is no such message, or it is not shared with you.'
@@ -37,14 +49,73 @@ export async function beginAnswer(principal: Principal, request: AnswerRequest):
   }
   const stream = begun
     ? await resumeMessage(store, principal, answerId, { heartbeatMs: HEARTBEAT_MS })
-    : await streamMessage(store, principal, {
-        id: answerId,
-        threadId,
-        parentId: messageId,
-        role: 'assistant',
-        heartbeatMs: HEARTBEAT_MS,
-      })
+    : await begin(principal, request, await placeOf(principal, request))
   void write(stream, question.content)
+}
+
+/** Creates the message of an answer. Without a parent it follows whatever the thread shows. */
+function begin(
+  principal: Principal,
+  { threadId, messageId, answerId }: AnswerRequest,
+  parent: { readonly parentId?: string | null },
+): Promise<MessageStream> {
+  return streamMessage(store, principal, {
+    id: answerId,
+    threadId,
+    role: 'assistant',
+    metadata: { answerTo: messageId },
+    ...parent,
+    heartbeatMs: HEARTBEAT_MS,
+  })
+}
+
+/**
+ * An answer follows the newest message of its branch, because others may have written after the question. If the
+ * thread shows another branch by now, it follows its question.
+ */
+async function placeOf(
+  principal: Principal,
+  { threadId, messageId, besides }: AnswerRequest,
+): Promise<{ readonly parentId?: string | null }> {
+  if (besides !== undefined) {
+    const other = await store.readMessage(principal, besides)
+    if (other?.threadId !== threadId) throw new SessionDbError('not_found', GONE)
+    return { parentId: other.parentId }
+  }
+  const page = await store.readThread(principal, threadId, { last: 50 })
+  const isShown = page?.messages.some(({ id }) => id === messageId)
+  return isShown ? {} : { parentId: messageId }
+}
+
+/**
+ * Stores what the user decided about a tool call, with its result, and goes on. Of two decisions the first one counts.
+ *
+ * @throws SessionDbError `not_found`; `conflict` when it has been decided already
+ */
+export async function decide(principal: Principal, decision: Decision): Promise<void> {
+  const { answerId, approvalId, approved, nextId } = decision
+  const answer = await store.readMessage(principal, answerId)
+  const question = answer && (await store.readMessage(principal, questionOf(answer) ?? ''))
+  if (!answer || !question || answer.authorId !== principal.userId) {
+    throw new SessionDbError('not_found', GONE)
+  }
+  const parts = decidedParts(answer.parts, approvalId, approved)
+  if (parts === undefined) throw new SessionDbError('conflict', 'This was decided before.')
+  await store.write(principal, {
+    id: `decision-${nextId}`,
+    mutations: [
+      {
+        collection: 'chatMessages',
+        type: 'update',
+        id: answerId,
+        changes: { parts },
+        expectedVersion: answer.version,
+      },
+    ],
+  })
+  const { threadId } = answer
+  const request = { threadId, messageId: question.id, answerId: nextId }
+  void write(await begin(principal, request, { parentId: answerId }), question.content, approved)
 }
 
 /** Stops an answer. The instance that writes it notices, because its next append fails. */
@@ -57,13 +128,17 @@ export async function endAnswer(principal: Principal, answerId: string): Promise
 }
 
 function isAnswerTo(question: ChatMessage, message: ChatMessage): boolean {
-  return message.role === 'assistant' && message.parentId === question.id
+  return message.role === 'assistant' && questionOf(message) === question.id
 }
 
-async function write(stream: MessageStream, question: string): Promise<void> {
+async function write(stream: MessageStream, question: string, approved?: boolean): Promise<void> {
   writing.add(stream)
   try {
-    for await (const token of echoModel(question, stream.content)) stream.append(token)
+    const { content, parts } = stream
+    for await (const piece of echoModel({ question, content, parts, approved })) {
+      if (typeof piece === 'string') stream.append(piece)
+      else stream.setPart(piece)
+    }
     await stream.finish()
   } catch (error) {
     await stream.fail('The answer could not be completed.').catch(() => undefined)

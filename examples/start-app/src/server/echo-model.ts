@@ -1,19 +1,88 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import type { JsonObject, JsonValue } from '@org/session-db'
 
 /** The model's speed, in ms per token. */
 const TOKEN_MS = Number(process.env.ECHO_TOKEN_MS ?? 25)
+
+/** The model's tools take as long as this number of tokens. */
+const TOOL_TOKENS = 80
+
+/** What a model answers. */
+interface Prompt {
+  readonly question: string
+  /** The text and parts of the answer so far, to continue from. */
+  readonly content: string
+  readonly parts: readonly JsonValue[]
+  /** The user's decision about the tool call that the model asked for before. */
+  readonly approved: boolean | undefined
+}
+
+/** A piece of text, or a part as in the AI SDK. */
+type Piece = string | (JsonObject & { readonly type: string })
 
 /**
  * A model that works without a network: it repeats the question. Replace it with a real one, for
  * example `streamText({ model, messages })` of the AI SDK, and pipe its result into the stream.
  *
- * @param said the text of the answer so far, to continue from
+ * To show tool calls, it asks for leave to run a command (“Run `npm ci`”), and takes a while to look something up
+ * (“Look up tides”).
  */
-export async function* echoModel(question: string, said: string): AsyncGenerator<string> {
-  for (const token of tokensOf(answerTo(question).slice(said.length))) {
+export async function* echoModel(prompt: Prompt): AsyncGenerator<Piece> {
+  const { question, content, parts, approved } = prompt
+  const command = /^run `([^`]+)`/i.exec(question)?.[1]
+  if (command !== undefined && approved === undefined) {
+    yield approvalOf(command)
+    return
+  }
+  const topic = /^look up (.+)/i.exec(question)?.[1]
+  if (topic !== undefined && parts.length === 0) {
+    const call = { type: 'tool-lookUp', toolCallId: 'look-up', input: { topic } }
+    yield { ...call, state: 'input-available' }
+    await pause(TOKEN_MS * TOOL_TOKENS)
+    yield { ...call, state: 'output-available', output: `Nothing: this model has no network.` }
+  }
+  const said = approved === undefined ? answerTo(question) : answerAfter(approved)
+  for (const token of tokensOf(said.slice(content.length))) {
     await pause(TOKEN_MS)
     yield token
   }
+}
+
+function approvalOf(command: string) {
+  return {
+    type: 'tool-runCommand',
+    toolCallId: 'run-command',
+    state: 'approval-requested',
+    input: { command },
+    approval: { id: 'may-run' },
+  }
+}
+
+/** Returns the parts with a decision and its result; undefined if there is nothing to decide. */
+export function decidedParts(
+  parts: readonly JsonValue[],
+  approvalId: string,
+  approved: boolean,
+): JsonValue[] | undefined {
+  let isDecided = false
+  const decided = (parts as readonly JsonObject[]).map((part): JsonObject => {
+    const { approval, state } = part
+    const isAsking = state === 'approval-requested' && (approval as JsonObject).id === approvalId
+    if (!isAsking) return part
+    isDecided = true
+    // Here an app would run the tool.
+    const result: JsonObject = approved
+      ? { state: 'output-available', output: 'The echo model runs nothing.' }
+      : { state: 'output-denied' }
+    return { ...part, ...result, approval: { id: approvalId, approved } }
+  })
+  return isDecided ? decided : undefined
+}
+
+function answerAfter(approved: boolean): string {
+  return approved
+    ? 'The command has run. A real model would read its output now.'
+    : 'Then I will not run it.'
 }
 
 /** The answer is deterministic, so that an interrupted one can be resumed. */

@@ -1,10 +1,11 @@
-import { ArrowUp, Bot, X } from 'lucide-react'
+import { ArrowUp, Bot, Square, X } from 'lucide-react'
 import { type KeyboardEvent, useEffect, useEffectEvent, useRef, useState } from 'react'
 import { type EventReference, useReferences } from '#/components/references'
 import { Button } from '#/components/ui/button'
 import { Tooltip } from '#/components/ui/tooltip'
 import { cn } from '#/lib/cn'
 import { useStored } from '#/lib/use-stored'
+import { useAnswers } from './use-answers'
 
 /** A message as typed. */
 export interface Draft {
@@ -20,12 +21,22 @@ interface ComposerProps {
   onSend: (draft: Draft) => Promise<unknown>
   /** True while messages can't be sent. */
   isWaiting: boolean
+  /** The answers that are growing, to be stopped. */
+  answering: readonly string[]
 }
 
-export function Composer({ draftKey, onSend, isWaiting }: ComposerProps) {
+const SILENT = 'no-answers'
+
+/** Returns whether the assistant answers this user's messages. */
+export function wantsAnswers(): boolean {
+  return (localStorage.getItem(SILENT) ?? '') === ''
+}
+
+export function Composer({ draftKey, onSend, isWaiting, answering }: ComposerProps) {
   const [content, setContent] = useStored('sessionStorage', draftKey)
-  const [silent, setSilent] = useStored('localStorage', 'no-answers')
+  const [silent, setSilent] = useStored('localStorage', SILENT)
   const { chosen: references, clear } = useReferences()
+  const { stop } = useAnswers()
   const field = useRef<HTMLTextAreaElement>(null)
   const empty = content.trim() === ''
   const wantsAnswer = silent === ''
@@ -54,6 +65,7 @@ export function Composer({ draftKey, onSend, isWaiting }: ComposerProps) {
   }
 
   function onKeyDown(event: KeyboardEvent) {
+    if (event.key === 'Escape') answering.forEach(stop)
     if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return
     event.preventDefault()
     send()
@@ -95,6 +107,18 @@ export function Composer({ draftKey, onSend, isWaiting }: ComposerProps) {
               <Bot />
             </Button>
           </Tooltip>
+          {answering.length > 0 && (
+            <Tooltip label="Stop the answer (Esc)">
+              <Button
+                size="icon"
+                aria-label="Stop the answer"
+                data-testid="stop-answer"
+                onClick={() => answering.forEach(stop)}
+              >
+                <Square className="fill-current" />
+              </Button>
+            </Tooltip>
+          )}
           <Button
             type="submit"
             variant="primary"

@@ -19,7 +19,31 @@ const languages = { bash, css, diff, go, json, python, rust, sql, typescript, xm
 const aliases = { bash: ['console', 'shell', 'zsh'], typescript: ['javascript', 'js', 'jsx'] }
 
 const rehypePlugins: Options['rehypePlugins'] = [[rehypeHighlight, { languages, aliases }]]
-const remarkPlugins: Options['remarkPlugins'] = [remarkGfm]
+
+interface Node {
+  type: string
+  value?: string
+  children?: Node[]
+}
+
+/** Keeps single newlines, which people type in chats, as line breaks. */
+function keepNewlines() {
+  return function visit({ children }: Node): void {
+    for (const child of [...(children ?? [])]) {
+      visit(child)
+      if (child.type !== 'text' || !child.value?.includes('\n')) continue
+      const broken = child.value
+        .split('\n')
+        .flatMap((value, line): Node[] => [
+          ...(line > 0 ? [{ type: 'break' }] : []),
+          { type: 'text', value },
+        ])
+      children?.splice(children.indexOf(child), 1, ...broken)
+    }
+  }
+}
+
+const remarkPlugins: Options['remarkPlugins'] = [remarkGfm, keepNewlines]
 
 const components: Components = {
   a: ({ node: _, ...props }) => <a {...props} target="_blank" rel="noreferrer" />,

@@ -1,20 +1,30 @@
-import type { ChatMessage } from '@org/session-db'
+import { type ChatMessage, createId } from '@org/session-db'
 import { type KeyboardEvent, useState } from 'react'
 import { useReport, useSessionDb } from '#/components/session-db'
 import { Button } from '#/components/ui/button'
+import { wantsAnswers } from './composer'
+import { useAnswers } from './use-answers'
 
-/** Edits a message in place. Concurrent changes by others are not overwritten. */
+/** Writes another version of a message beside it: nothing is lost, whoever edits at the same time. */
 export function MessageEditor({ message, onClose }: { message: ChatMessage; onClose: () => void }) {
   const { db } = useSessionDb()
   const report = useReport()
+  const { ask } = useAnswers()
   const [content, setContent] = useState(message.content)
-  const [expectedVersion] = useState(message.version)
 
   function save() {
     if (content.trim() === '') return
     if (content !== message.content) {
-      const write = db.actions.updateMessage(message.id, { content }, { expectedVersion })
-      report('The message was not changed', write, message.threadId)
+      const id = createId()
+      const { metadata, threadId } = message
+      const write = db.actions.editMessage(message, { id, clientMessageId: id, content, metadata })
+      report('The message was not changed', write, threadId)
+      const answer = async () => {
+        await write.committed
+        if (wantsAnswers()) await ask(threadId, id)
+      }
+      // A refusal has been reported.
+      answer().catch(() => undefined)
     }
     onClose()
   }
@@ -46,7 +56,7 @@ export function MessageEditor({ message, onClose }: { message: ChatMessage; onCl
           disabled={content.trim() === ''}
           onClick={save}
         >
-          Save
+          Send
         </Button>
         <Button size="sm" onClick={onClose}>
           Cancel

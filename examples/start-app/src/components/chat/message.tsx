@@ -1,11 +1,13 @@
-import { type ChatMessage, streamStateOf } from '@org/session-db'
-import { CircleStop, RotateCw } from 'lucide-react'
+import { type ChatMessage, type Siblings, streamStateOf } from '@org/session-db'
+import { RotateCw } from 'lucide-react'
 import { memo, useRef, useState } from 'react'
 import { Avatar } from '#/components/avatar'
 import { Button } from '#/components/ui/button'
 import { cn } from '#/lib/cn'
 import { fullTime, shortTime } from '#/lib/format'
+import { questionOf } from '#/lib/message-notes'
 import { userName } from '#/lib/organization'
+import { BranchSwitcher } from './branch-switcher'
 import { MessageActions } from './message-actions'
 import { MessageBody } from './message-body'
 import { MessageEditor } from './message-editor'
@@ -16,6 +18,10 @@ const roleNames = { assistant: 'Assistant', system: 'System', tool: 'Tool' }
 
 interface MessageProps {
   message: ChatMessage
+  /** Its other versions: edits of a question, more answers. */
+  siblings: Siblings<ChatMessage>
+  /** Shows the branch of another version. */
+  onSwitch: (sibling: ChatMessage) => void
   /** True if another user has just written or changed it. */
   changed: boolean
   /** True while it is not stored yet. */
@@ -24,77 +30,83 @@ interface MessageProps {
   canDelete: boolean
 }
 
-export const Message = memo(function Message(props: MessageProps) {
-  const { message, changed, isWaiting, canEdit, canDelete } = props
-  const [editing, setEditing] = useState(false)
-  const element = useRef<HTMLElement>(null)
-  const name = message.role === 'user' ? userName(message.authorId) : roleNames[message.role]
-  return (
-    <article
-      ref={element}
-      tabIndex={-1}
-      data-testid={`message-${message.id}`}
-      data-role={message.role}
-      data-status={message.status}
-      data-changed={changed || undefined}
-      aria-label={`${name}, ${shortTime(message.createdAt)}`}
-      aria-busy={message.status === 'streaming'}
-      className={cn(
-        'changed-row group relative flex gap-2.5 px-3 py-2.5 outline-none',
-        message.role !== 'user' && 'bg-muted/50',
-      )}
-    >
-      <Avatar name={name} role={message.role} />
-      <div className="min-w-0 flex-1">
-        <p className="flex h-7 items-center gap-2 text-[13px]">
-          <span className="font-medium">{name}</span>
-          <time
-            dateTime={message.createdAt.toISOString()}
-            title={fullTime(message.createdAt)}
-            className="text-[11px] text-muted-foreground"
-          >
-            {shortTime(message.createdAt)}
-          </time>
-          {isWaiting && <span className="text-[11px] text-muted-foreground">Sending …</span>}
-        </p>
-        <MessageNotes message={message} name="contextEvents" />
-        {editing ? (
-          <MessageEditor
-            message={message}
-            onClose={() => {
-              setEditing(false)
-              element.current?.focus()
-            }}
-          />
-        ) : (
-          <MessageBody message={message} />
-        )}
-        <MessageNotes message={message} name="evidence" />
-        <AnswerState message={message} />
-      </div>
-      {!editing && (canEdit || canDelete) && (
-        <MessageActions
-          message={message}
-          {...(canEdit && { onEdit: () => setEditing(true) })}
-          canDelete={canDelete}
-        />
-      )}
-    </article>
-  )
-})
-
-/** Actions for an answer that is growing or was interrupted. */
-function AnswerState({ message }: { message: ChatMessage }) {
-  const { retry, stop } = useAnswers()
-  const { id, threadId, parentId, status, metadata } = message
-  if (status === 'streaming') {
+export const Message = memo(
+  function Message(props: MessageProps) {
+    const { message, siblings, onSwitch, changed, isWaiting, canEdit, canDelete } = props
+    const [editing, setEditing] = useState(false)
+    const element = useRef<HTMLElement>(null)
+    const name = message.role === 'user' ? userName(message.authorId) : roleNames[message.role]
     return (
-      <Button size="sm" className="mt-2" data-testid="stop-answer" onClick={() => stop(id)}>
-        <CircleStop /> Stop
-      </Button>
+      <article
+        ref={element}
+        tabIndex={-1}
+        data-testid={`message-${message.id}`}
+        data-role={message.role}
+        data-status={message.status}
+        data-changed={changed || undefined}
+        aria-label={`${name}, ${shortTime(message.createdAt)}`}
+        aria-busy={message.status === 'streaming'}
+        className={cn(
+          'changed-row group relative flex gap-2.5 px-3 py-2.5 outline-none',
+          message.role !== 'user' && 'bg-muted/50',
+        )}
+      >
+        <Avatar name={name} role={message.role} />
+        <div className="min-w-0 flex-1">
+          <p className="flex h-7 items-center gap-2 text-[13px]">
+            <span className="font-medium">{name}</span>
+            <time
+              dateTime={message.createdAt.toISOString()}
+              title={fullTime(message.createdAt)}
+              className="text-[11px] text-muted-foreground"
+            >
+              {shortTime(message.createdAt)}
+            </time>
+            {isWaiting && <span className="text-[11px] text-muted-foreground">Sending …</span>}
+          </p>
+          <MessageNotes message={message} name="contextEvents" />
+          {editing ? (
+            <MessageEditor
+              message={message}
+              onClose={() => {
+                setEditing(false)
+                element.current?.focus()
+              }}
+            />
+          ) : (
+            <MessageBody message={message} />
+          )}
+          <MessageNotes message={message} name="evidence" />
+          <AnswerState message={message} />
+          {siblings.all.length > 1 && <BranchSwitcher siblings={siblings} onSwitch={onSwitch} />}
+        </div>
+        {!editing && message.status !== 'streaming' && (
+          <MessageActions
+            message={message}
+            {...(canEdit && { onEdit: () => setEditing(true) })}
+            canDelete={canDelete}
+          />
+        )}
+      </article>
     )
-  }
+  },
+  (before, after) =>
+    before.message === after.message &&
+    before.changed === after.changed &&
+    before.isWaiting === after.isWaiting &&
+    before.canEdit === after.canEdit &&
+    before.canDelete === after.canDelete &&
+    before.onSwitch === after.onSwitch &&
+    before.siblings.index === after.siblings.index &&
+    before.siblings.all.length === after.siblings.all.length,
+)
+
+/** Offers to resume an answer that was interrupted or stopped. */
+function AnswerState({ message }: { message: ChatMessage }) {
+  const { retry } = useAnswers()
+  const { id, threadId, status, metadata } = message
   if (status !== 'error') return null
+  const question = questionOf(message)
   const { error } = streamStateOf(metadata)
   const isStopped = error?.code === 'aborted'
   return (
@@ -102,8 +114,8 @@ function AnswerState({ message }: { message: ChatMessage }) {
       <span className={isStopped ? 'text-muted-foreground' : 'text-danger'}>
         {error?.message ?? 'The answer was interrupted.'}
       </span>
-      {parentId !== null && (
-        <Button size="sm" data-testid="retry-answer" onClick={() => retry(threadId, parentId, id)}>
+      {question !== null && (
+        <Button size="sm" data-testid="retry-answer" onClick={() => retry(threadId, question, id)}>
           <RotateCw /> {isStopped ? 'Go on' : 'Try again'}
         </Button>
       )}
