@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { chatStories } from './stories/chat.ts'
+import { conversationStories } from './stories/conversation.ts'
 import { sessionStories } from './stories/sessions.ts'
 import { timelineStories } from './stories/timeline.ts'
 import { startWorld, type World } from './stories/world.ts'
@@ -15,6 +16,7 @@ afterAll(() => world?.close())
 describe('the list of sessions', () => sessionStories(() => world))
 describe('a timeline', () => timelineStories(() => world))
 describe('a chat', () => chatStories(() => world))
+describe('a conversation', () => conversationStories(() => world))
 
 test('no window logged a console warning or error', () => {
   expect(world.complaints()).toEqual([])

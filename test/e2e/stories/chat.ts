@@ -75,6 +75,7 @@ export function chatStories(world: () => World): void {
     await note.getByRole('button', { name: 'Edit message' }).click()
     await page.getByTestId('edit-input').fill('A **changed** note')
     await page.getByTestId('edit-save').click()
+    await bob.page.getByTestId('follow-branch').click()
     await bob.page.getByText('A changed note').waitFor()
     const changed = page.getByRole('article').filter({ hasText: 'A changed note' }).first()
     await changed.hover()
@@ -87,8 +88,9 @@ export function chatStories(world: () => World): void {
   test('a new thread archives the active one; threads are renamed, activated, emptied, deleted', async () => {
     const first = await idOf('active')
     const preview = page.getByTestId(`thread-${first}`).getByTestId('thread-preview')
-    expect(await preview.textContent()).toMatch(/6 messages · .* · You asked/)
+    expect(await preview.textContent()).toMatch(/7 messages · .* · A changed note/)
     await page.getByTestId('new-thread').click()
+    await sendMessage(page, 'First words')
     await page.locator(`[data-testid="thread-${first}"][data-status="archived"]`).waitFor()
     const second = await idOf('active')
     expect(second).not.toBe(first)
@@ -122,9 +124,10 @@ export function chatStories(world: () => World): void {
     await page.getByTestId('mode-general').click()
     await page.getByText('No thread yet').waitFor()
     await sendMessage(page, 'In general')
-    await threads('active').getByText('General chat').waitFor()
+    // A thread's title is its first words.
+    await threads('active').getByRole('button', { name: 'In general', exact: true }).waitFor()
     await page.getByTestId('mode-session').click()
-    await threads('active').getByText('Session chat').waitFor()
+    await threads('active').getByText('Explain `npm ci`').first().waitFor()
   })
 
   test('shows the evidence of an answer', async () => {
