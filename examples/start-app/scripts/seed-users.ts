@@ -9,28 +9,44 @@ import {
 } from '../src/lib/demo-users.ts'
 import { AUTH_SCHEMA, createAuth } from '../src/server/auth-options.ts'
 
+interface Settings {
+  readonly databaseUrl: string
+  readonly secret: string
+}
+
+/** Migrates the tables of users and organisations. */
+export function migrateUsers(settings: Settings): Promise<void> {
+  return withUsers(settings, async () => {})
+}
+
 /** Migrates the tables of users and organisations, and adds the demo's. */
-export async function seedUsers(options: { databaseUrl: string; secret: string }): Promise<void> {
-  const client = new pg.Client({ connectionString: options.databaseUrl })
+export function seedUsers(settings: Settings): Promise<void> {
+  return withUsers(settings, async ({ adapter, password }) => {
+    const hash = await password.hash(DEMO_PASSWORD)
+    for (const user of demoUsers) await addUser(adapter, user, hash)
+    for (const team of demoTeams) await addTeam(adapter, team)
+  })
+}
+
+type Context = Awaited<ReturnType<typeof createAuth>['auth']['$context']>
+type Adapter = Context['adapter']
+
+async function withUsers(settings: Settings, run: (context: Context) => Promise<void>) {
+  const client = new pg.Client({ connectionString: settings.databaseUrl })
   await client.connect()
-  const { auth, database } = createAuth(options)
+  const { auth, database } = createAuth(settings)
   try {
-    // If two demos start on one database, the second one waits and finds everything there.
+    // Of two processes that start on one database, the second one waits and finds everything there.
     await client.query(`SELECT pg_advisory_lock(hashtext('start-app-users'))`)
     await client.query(`CREATE SCHEMA IF NOT EXISTS ${AUTH_SCHEMA}`)
     const { runMigrations } = await getMigrations(auth.options)
     await runMigrations()
-    const { adapter, password } = await auth.$context
-    const hash = await password.hash(DEMO_PASSWORD)
-    for (const user of demoUsers) await addUser(adapter, user, hash)
-    for (const team of demoTeams) await addTeam(adapter, team)
+    await run(await auth.$context)
   } finally {
     await database.end()
     await client.end()
   }
 }
-
-type Adapter = Awaited<ReturnType<typeof createAuth>['auth']['$context']>['adapter']
 
 /** With readable ids, which signing up would not create. */
 async function addUser(adapter: Adapter, user: SeededUser, passwordHash: string): Promise<void> {

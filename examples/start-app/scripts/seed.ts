@@ -43,7 +43,7 @@ export async function seed({ databaseUrl, secret, fixtures }: SeedOptions): Prom
           originalName: basename(path),
           visibility: 'tenant',
           source: 'bundled',
-          ...(title && { title }),
+          title,
         }),
       )
     }
@@ -79,8 +79,7 @@ const logs = [
     title: 'Two scratch files, committed by accident',
     path: 'claude-code/ohmyposh-2219-64k.jsonl',
   },
-  // Its title is its first prompt.
-  { name: 'codex-log', title: undefined, path: 'codex/agentv-195k.jsonl' },
+  { name: 'codex-log', title: 'Why git push origin main fails', path: 'codex/agentv-195k.jsonl' },
 ]
 
 const LEGACY_CODEX = 'session-75706c6f6164732f7e2f2e636f6465782f736573'

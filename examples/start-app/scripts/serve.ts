@@ -4,7 +4,7 @@ import { type ServerMiddleware, serve } from 'srvx'
 import { staticMiddleware } from 'srvx/static'
 
 // Serves the build: files with a hash in their name as immutable, other files and pages without
-// caching. Reads its settings from the environment, and ends with the process that forked it.
+// caching. Reads its settings from the environment. Ends with the process that forked it, or at a signal.
 
 const MAX_BODY_BYTES = 16 * 1024 * 1024
 const dist = resolve(import.meta.dirname, '../dist')
@@ -45,7 +45,7 @@ function listen(port: number) {
           : files(request, next),
     ],
     maxRequestBodySize: MAX_BODY_BYTES,
-    hostname: '127.0.0.1',
+    hostname: process.env.HOST ?? '127.0.0.1',
     port,
     silent: true,
     gracefulShutdown: false,
@@ -65,15 +65,19 @@ async function listenSomewhere() {
   }
 }
 
-// Ctrl-C reaches every process of the terminal, but only the parent decides when to stop.
-for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
-
 const server = await listenSomewhere()
 const shutdown = app.shutdownOf(server.node?.server as Server)
-process.once('disconnect', shutdown)
 process.once('SIGTERM', async () => {
   await shutdown()
   // The channel to the parent keeps a process alive.
   if (process.connected) process.disconnect()
 })
-process.send?.(server.url?.replace(/\/$/, ''))
+if (process.send) {
+  // Ctrl-C reaches every process of the terminal, but only the parent decides when to stop.
+  for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
+  process.once('disconnect', shutdown)
+  process.send(server.url?.replace(/\/$/, ''))
+} else {
+  process.once('SIGINT', shutdown)
+  console.info(`Listening on ${server.url}`)
+}

@@ -1,6 +1,6 @@
 import { execFile, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { glob, readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -46,6 +46,40 @@ describe('compose.yaml', () => {
     const { stdout } = await run('docker-compose', args)
     expect(stdout).toContain('electricsql/electric:1.7.12')
   })
+})
+
+test('.env.example lists the variables that the library, its commands and the start app read', async () => {
+  const root = resolve(deploy, '..')
+  const read = new Set<string>()
+  for await (const file of glob(['src/**/*.ts', 'examples/start-app/{src,scripts}/**/*.{ts,tsx}'], {
+    cwd: root,
+  })) {
+    const text = await readFile(join(root, file), 'utf8')
+    for (const [, one, other] of text.matchAll(
+      /process\.env\.([A-Z_]+)|required\('([A-Z_]+)'\)/g,
+    )) {
+      read.add(one ?? other ?? '')
+    }
+  }
+  // Set by Node, npm or the shell.
+  for (const name of ['NODE_ENV', 'INIT_CWD', 'NO_COLOR', 'FORCE_COLOR']) read.delete(name)
+  const text = await readFile(join(root, '.env.example'), 'utf8')
+  const explained = [...text.matchAll(/^# ([A-Z_]+)=/gm)].map(([, name]) => name)
+  expect(explained).toEqual(expect.arrayContaining([...read].sort()))
+})
+
+test('the Dockerfile builds and copies what exists', () => {
+  const root = resolve(deploy, '..')
+  const text = readFileSync(join(root, 'examples/start-app/Dockerfile'), 'utf8')
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  for (const [, script] of text.matchAll(/^RUN npm run (\w+) --? ?/gm)) {
+    expect(Object.keys(scripts)).toContain(script)
+  }
+  for (const [, paths = ''] of text.matchAll(/^COPY (?!--from)(.+) \S+$/gm)) {
+    for (const path of paths.split(' ')) expect(existsSync(join(root, path)), path).toBe(true)
+  }
+  const [command = '[]'] = /\[.*\]$/m.exec(text.slice(text.lastIndexOf('CMD'))) ?? []
+  expect(existsSync(join(root, (JSON.parse(command) as string[]).at(-1) ?? ''))).toBe(true)
 })
 
 interface Manifest {

@@ -24,6 +24,11 @@ export function useFollowEnd(
   const heightBefore = useRef(0)
   const follow = useCallback(() => {
     if (following.current) list.current?.scrollTo({ top: list.current.scrollHeight })
+    else if (list.current && isNearEnd(list.current)) {
+      // The list has become shorter.
+      following.current = true
+      setIsAway(false)
+    }
   }, [])
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new end is the reason to follow
   useLayoutEffect(follow, [end, follow])
@@ -48,10 +53,9 @@ export function useFollowEnd(
   }, [follow])
   const onScroll = () => {
     if (list.current === null) return
-    const { scrollHeight, scrollTop, clientHeight } = list.current
-    following.current = scrollHeight - scrollTop - clientHeight < NEAR_END
+    following.current = isNearEnd(list.current)
     setIsAway(!following.current)
-    if (scrollTop < NEAR_START) onNearStart()
+    if (list.current.scrollTop < NEAR_START) onNearStart()
   }
   const jump = () => {
     following.current = true
@@ -59,4 +63,8 @@ export function useFollowEnd(
     follow()
   }
   return { list, onScroll, isAway, jump }
+}
+
+function isNearEnd({ scrollHeight, scrollTop, clientHeight }: Element): boolean {
+  return scrollHeight - scrollTop - clientHeight < NEAR_END
 }

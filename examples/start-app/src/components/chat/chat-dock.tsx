@@ -19,7 +19,7 @@ export function ChatDock({ session }: { session: Session }) {
           value={mode}
           options={[
             { value: 'session', label: 'This session', testId: 'mode-session' },
-            { value: 'general', label: 'Anything else', testId: 'mode-general' },
+            { value: 'general', label: 'General', testId: 'mode-general' },
           ]}
           onChange={(next) =>
             navigate({

@@ -2,7 +2,7 @@ import type { Session } from '@org/session-db'
 import { Link, useParams } from '@tanstack/react-router'
 import { CircleAlert, Users } from 'lucide-react'
 import { memo } from 'react'
-import { useReport, useSessionDb } from '#/components/session-db'
+import { useSessionDb } from '#/components/session-db'
 import { Badge } from '#/components/ui/badge'
 import { Progress } from '#/components/ui/progress'
 import { ShortTime } from '#/components/ui/short-time'
@@ -10,6 +10,7 @@ import { Switch } from '#/components/ui/switch'
 import { count } from '#/lib/format'
 import { memberName } from '#/lib/organization'
 import { formatNames, isProcessing } from '#/lib/session-search'
+import { useVisibility } from './use-visibility'
 
 interface SessionItemProps {
   session: Session
@@ -75,8 +76,8 @@ function Processing({ session: { progress } }: { session: Session }) {
 }
 
 function ShareSwitch({ session }: { session: Session }) {
-  const { db, user } = useSessionDb()
-  const report = useReport()
+  const { user } = useSessionDb()
+  const setVisibility = useVisibility(session)
   const shared = session.visibility === 'tenant'
   const id = `share-${session.id}`
   return (
@@ -86,12 +87,7 @@ function ShareSwitch({ session }: { session: Session }) {
         data-testid={id}
         checked={shared}
         aria-label={`Share ${session.title} with everyone at ${user.tenantName}`}
-        onCheckedChange={(checked) =>
-          report(
-            'The sharing was not changed',
-            db.actions.updateSession(session.id, { visibility: checked ? 'tenant' : 'private' }),
-          )
-        }
+        onCheckedChange={(checked) => setVisibility(checked ? 'tenant' : 'private')}
         className="relative z-10"
       />
       <label htmlFor={id} className="relative z-10 cursor-pointer">

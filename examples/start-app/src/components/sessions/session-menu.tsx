@@ -17,6 +17,7 @@ import { Menu, MenuItem, MenuSeparator } from '#/components/ui/menu'
 import { MoreButton } from '#/components/ui/more-button'
 import { useRemovals } from '#/components/undo'
 import { ShareDialog } from './share-dialog'
+import { useVisibility } from './use-visibility'
 
 /** The menu of a session for its owner. */
 export function SessionMenu({ session }: { session: Session }) {
@@ -24,6 +25,7 @@ export function SessionMenu({ session }: { session: Session }) {
   const report = useReport()
   const { remove } = useRemovals()
   const navigate = useNavigate()
+  const setVisibility = useVisibility(session)
   const [dialog, setDialog] = useState<'rename' | 'share' | null>(null)
   const { id, title } = session
   const archived = session.archivedAt !== null
@@ -50,10 +52,7 @@ export function SessionMenu({ session }: { session: Session }) {
         </MenuItem>
         <MenuItem
           data-testid="share-session"
-          onSelect={() => {
-            const visibility = shared ? 'private' : 'tenant'
-            report('The sharing was not changed', db.actions.updateSession(id, { visibility }))
-          }}
+          onSelect={() => setVisibility(shared ? 'private' : 'tenant')}
         >
           {shared ? <Lock /> : <Users />}{' '}
           {shared ? 'Make private' : `Share with ${user.tenantName}`}
