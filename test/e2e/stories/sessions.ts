@@ -102,6 +102,42 @@ export function sessionStories(world: () => World): void {
     forgive(ann, /413/)
   })
 
+  test('asks before it uploads a file that is no log', async () => {
+    const before = await rows().count()
+    const readme = { name: 'README.md', mimeType: 'text/markdown', buffer: Buffer.from('# Hello') }
+    await page.getByTestId('upload-input').setInputFiles(readme)
+    await page.getByText('does not look like a session log').waitFor()
+    await page.getByRole('button', { name: 'Cancel' }).click()
+    expect(await rows().count()).toBe(before)
+  })
+
+  test('publishing a session from the list can be undone', async () => {
+    const id = await createSession(page, 'Published by mistake')
+    await setShared(page, id, true)
+    await page.getByTestId('undo').last().click()
+    await page.locator(`[data-testid="share-${id}"][aria-checked="false"]`).waitFor()
+  })
+
+  test('settings change theme and density, and survive a reload', async () => {
+    const looks = () =>
+      page.evaluate(() =>
+        ['dark', 'compact'].map((name) => document.documentElement.classList.contains(name)),
+      )
+    await page.getByTestId('user-menu').click()
+    await page.getByTestId('open-settings').click()
+    await page.getByRole('radio', { name: 'Dark' }).click()
+    await page.getByTestId('compact').click()
+    expect(await looks()).toEqual([true, true])
+    await page.reload()
+    expect(await looks()).toEqual([true, true])
+    await page.getByTestId('user-menu').click()
+    await page.getByTestId('open-settings').click()
+    await page.getByRole('radio', { name: 'System' }).click()
+    await page.getByRole('radio', { name: 'Comfortable' }).click()
+    expect(await looks()).toEqual([false, false])
+    await page.keyboard.press('Escape')
+  })
+
   test('a shared session appears highlighted in the other window and goes when it is private', async () => {
     const id = await createSession(page, 'News for Bob')
     await setShared(page, id, true)

@@ -1,12 +1,14 @@
 import type { SessionCollections } from '@org/session-db'
 import { Link } from '@tanstack/react-router'
-import { LogOut, SunMoon } from 'lucide-react'
+import { LogOut, Settings, SunMoon } from 'lucide-react'
+import { useState } from 'react'
 import { authClient } from '#/lib/auth-client'
 import { toggleTheme } from '#/lib/theme'
 import { OrganizationMenu } from './auth/organization-menu'
 import { Avatar } from './avatar'
 import { Logo } from './logo'
 import { useSessionDb } from './session-db'
+import { SettingsDialog } from './settings-dialog'
 import { SyncBadge } from './sync-badge'
 import { Button } from './ui/button'
 import { Menu, MenuItem, MenuLabel, MenuSeparator } from './ui/menu'
@@ -14,6 +16,7 @@ import { Tooltip } from './ui/tooltip'
 
 export function AppHeader() {
   const { db, user } = useSessionDb()
+  const [hasSettings, setHasSettings] = useState(false)
   return (
     <>
       <Link to="/" className="flex items-center gap-2.5 rounded-md font-semibold tracking-tight">
@@ -54,11 +57,15 @@ export function AppHeader() {
             {user.email}
           </MenuLabel>
           <MenuSeparator />
+          <MenuItem data-testid="open-settings" onSelect={() => setHasSettings(true)}>
+            <Settings /> Settings
+          </MenuItem>
           <MenuItem data-testid="sign-out" onSelect={() => leave(db)}>
             <LogOut /> Sign out
           </MenuItem>
         </Menu>
       </div>
+      {hasSettings && <SettingsDialog onClose={() => setHasSettings(false)} />}
     </>
   )
 }

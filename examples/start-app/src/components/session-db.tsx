@@ -28,11 +28,19 @@ interface SessionDb {
   readonly outbox: Outbox
   readonly own: OwnWrites
   readonly user: AppUser
+  /** Shows or hides the library's inspector, and remembers it. */
+  readonly showDevtools: (isShown: boolean) => void
 }
+
+/** The key in `localStorage` of whether the inspector shows. */
+export const DEVTOOLS = 'devtools'
 
 const SessionDbContext = createContext<SessionDb | null>(null)
 
-function open(user: AppUser, initialRows: readonly ShapeRows[]): Omit<SessionDb, 'user'> {
+function open(
+  user: AppUser,
+  initialRows: readonly ShapeRows[],
+): Pick<SessionDb, 'db' | 'outbox' | 'own'> {
   const identity = { tenantId: user.tenantId, userId: user.id }
   const outbox = createOutbox({ identity })
   const db = createSessionCollections({
@@ -63,16 +71,23 @@ interface ProviderProps {
 export function SessionDbProvider({ user, initialRows, children }: ProviderProps) {
   showOrganization(user)
   const [opened] = useState(() => open(user, initialRows))
+  const [hasDevtools, setHasDevtools] = useState(
+    import.meta.env.DEV || localStorage.getItem(DEVTOOLS) === 'on',
+  )
   useEffect(() => {
-    if (!import.meta.env.DEV) return
+    if (!hasDevtools) return
     const mounting = import('@org/session-db/devtools').then(({ mountDevtools }) =>
       mountDevtools(opened.db),
     )
     return () => void mounting.then((unmount) => unmount())
-  }, [opened])
+  }, [opened, hasDevtools])
+  const showDevtools = useCallback((isShown: boolean) => {
+    localStorage.setItem(DEVTOOLS, isShown ? 'on' : 'off')
+    setHasDevtools(isShown)
+  }, [])
   // Names of people and organisations may have changed. The user stays the same for the life of the
   // page.
-  const value = useMemo(() => ({ ...opened, user }), [opened, user])
+  const value = useMemo(() => ({ ...opened, user, showDevtools }), [opened, user, showDevtools])
   return <SessionDbContext value={value}>{children}</SessionDbContext>
 }
 

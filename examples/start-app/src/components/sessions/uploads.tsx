@@ -3,6 +3,7 @@ import { useNavigate } from '@tanstack/react-router'
 import { FileUp } from 'lucide-react'
 import { createContext, type ReactNode, useContext, useRef, useState } from 'react'
 import { useSessionDb } from '#/components/session-db'
+import { ConfirmDialog } from '#/components/ui/dialog'
 import { useFileDrop } from './use-file-drop'
 
 /** A file being uploaded. */
@@ -34,7 +35,14 @@ export function useUploads(): Uploads {
   return value
 }
 
-/** Uploads files that are dropped on the page or chosen. */
+const LOG_NAME = /\.(jsonl?|ndjson|log|txt)(\.gz|\.zst)?$|\.(db|sqlite3?|vscdb)$/i
+
+/** Returns whether a file may be a session log, by its name or because it starts like JSON. */
+async function looksLikeLog(file: File): Promise<boolean> {
+  return LOG_NAME.test(file.name) || /^\s*[[{]/.test(await file.slice(0, 64).text())
+}
+
+/** Uploads files that are dropped on the page or chosen. Asks about those that are no logs. */
 export function UploadsProvider({ children }: { children: ReactNode }) {
   const { db, own } = useSessionDb()
   const navigate = useNavigate()
@@ -71,7 +79,14 @@ export function UploadsProvider({ children }: { children: ReactNode }) {
     }
   }
 
-  const isDragging = useFileDrop(upload)
+  const [doubtful, setDoubtful] = useState<readonly File[]>([])
+  async function offer(files: readonly File[]): Promise<void> {
+    const areLogs = await Promise.all(files.map(looksLikeLog))
+    upload(files.filter((_, index) => areLogs[index]))
+    setDoubtful(files.filter((_, index) => !areLogs[index]))
+  }
+
+  const isDragging = useFileDrop(offer)
   const value: Uploads = {
     entries,
     choose: () => input.current?.click(),
@@ -94,10 +109,23 @@ export function UploadsProvider({ children }: { children: ReactNode }) {
         aria-label="Session logs to upload"
         accept=".jsonl,.json,.ndjson,.log,.txt,application/json,text/plain"
         onChange={(event) => {
-          upload([...(event.target.files ?? [])])
+          offer([...(event.target.files ?? [])])
           event.target.value = ''
         }}
       />
+      {doubtful.length > 0 && (
+        <ConfirmDialog
+          title={`Upload ${doubtful.map(({ name }) => name).join(', ')}?`}
+          description={
+            doubtful.length === 1
+              ? 'This does not look like a session log.'
+              : 'These do not look like session logs.'
+          }
+          action="Upload anyway"
+          onClose={() => setDoubtful([])}
+          onConfirm={() => upload(doubtful)}
+        />
+      )}
       {isDragging && (
         <div
           data-testid="drop-zone"
