@@ -29,7 +29,7 @@ export function conversationStories(world: () => World): void {
     page.locator('[data-role="user"]').getByTestId('message-content').allInnerTexts()
   const shownThread = (page: Page) =>
     page.locator('[data-testid="thread-list"] [data-selected]').getAttribute('data-testid')
-  async function act(page: Page, text: string, name: string) {
+  async function act(page: Page, text: string | RegExp, name: string) {
     const message = page.getByRole('article').filter({ hasText: text }).first()
     await message.hover()
     await message.getByRole('button', { name }).click()
@@ -89,7 +89,7 @@ export function conversationStories(world: () => World): void {
       // Bob's view has not moved, and he writes where he reads.
       await bob.getByTestId('follow-branch').waitFor()
       expect(await questions(bob)).toEqual(['Noodles or rice?', 'Rice'])
-      await act(bob, 'Rice', 'Edit message')
+      await act(bob, /Rice/, 'Edit message')
       await bob.getByTestId('edit-input').fill('Brown rice')
       await bob.getByTestId('edit-save').click()
       await expect.poll(() => questions(bob)).toEqual(['Noodles or rice?', 'Brown rice'])
@@ -134,11 +134,11 @@ export function conversationStories(world: () => World): void {
       await sendMessage(ann, 'Run `npm ci`')
       await ann.getByTestId('approve').click()
       await ann.locator('[data-testid="tool-call"][data-state="output-available"]').waitFor()
-      await ann.getByText('The command has run').waitFor()
+      await answers(ann).getByText('The command has run').waitFor()
       await sendMessage(ann, 'Run `rm -rf /`')
       await ann.getByTestId('deny').click()
       await ann.locator('[data-testid="tool-call"][data-state="output-denied"]').waitFor()
-      await ann.getByText('Then I will not run it').waitFor()
+      await answers(ann).getByText('Then I will not run it').waitFor()
     })
   })
 
@@ -164,10 +164,18 @@ export function conversationStories(world: () => World): void {
 
     const list = ann.getByTestId('message-list')
     const oldest = (await questions(ann))[0] ?? ''
-    await list.evaluate((element) => element.scrollTo({ top: 300 }))
-    const topOf = async () =>
-      Math.round((await list.getByText(oldest, { exact: true }).boundingBox())?.y ?? 0)
-    const before = await topOf()
+    const topOf = (scrollTo?: number) =>
+      list.evaluate(
+        (element, [text, top]) => {
+          if (top !== undefined) element.scrollTo({ top: Number(top) })
+          const shown = [...element.querySelectorAll('[data-testid="message-content"]')]
+          return (
+            shown.find(({ textContent }) => textContent === text)?.getBoundingClientRect().y ?? 0
+          )
+        },
+        [oldest, scrollTo] as const,
+      )
+    const before = await topOf(300)
     await expect.poll(async () => (await questions(ann)).length).toBeGreaterThan(100)
     // What was being read has not moved.
     expect(Math.abs((await topOf()) - before)).toBeLessThan(40)

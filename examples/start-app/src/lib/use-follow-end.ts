@@ -45,7 +45,10 @@ export function useFollowEnd(
   // when the message formatter has loaded.
   useEffect(() => {
     if (list.current === null) return
-    const observer = new ResizeObserver(follow)
+    const observer = new ResizeObserver(() => {
+      heightBefore.current = list.current?.scrollHeight ?? 0
+      follow()
+    })
     observer.observe(list.current)
     const content = list.current.firstElementChild
     if (content) observer.observe(content)

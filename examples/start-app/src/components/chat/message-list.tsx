@@ -100,7 +100,8 @@ export function MessageList({ thread, ownSession, asked, onConversation }: Messa
         aria-label={`Messages of ${thread.title}`}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it
         tabIndex={0}
-        className="min-h-0 flex-1 overflow-y-auto overscroll-contain -outline-offset-2"
+        // useFollowEnd keeps the place, in all browsers alike.
+        className="min-h-0 flex-1 overflow-y-auto overscroll-contain -outline-offset-2 [overflow-anchor:none]"
       >
         <div className="flex min-h-full flex-col py-2">
           {((!isReady && messages.length === 0) || hasOlder) && <Skeleton rows={3} />}
