@@ -5,6 +5,7 @@ import { Button } from '#/components/ui/button'
 import { Tooltip } from '#/components/ui/tooltip'
 import { cn } from '#/lib/cn'
 import { useStored } from '#/lib/use-stored'
+import type { Conversation } from './message-list'
 import { useAnswers } from './use-answers'
 
 /** A message as typed. */
@@ -21,8 +22,8 @@ interface ComposerProps {
   onSend: (draft: Draft) => Promise<unknown>
   /** True while messages can't be sent. */
   isWaiting: boolean
-  /** The answers that are growing, to be stopped. */
-  answering: readonly string[]
+  /** The growing answers that the user may stop. */
+  answering: Conversation['answering']
 }
 
 const SILENT = 'no-answers'
@@ -65,7 +66,8 @@ export function Composer({ draftKey, onSend, isWaiting, answering }: ComposerPro
   }
 
   function onKeyDown(event: KeyboardEvent) {
-    if (event.key === 'Escape') answering.forEach(stop)
+    // Escape stops nobody else's answer.
+    if (event.key === 'Escape') for (const { id, isOwn } of answering) if (isOwn) stop(id)
     if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return
     event.preventDefault()
     send()
@@ -113,7 +115,9 @@ export function Composer({ draftKey, onSend, isWaiting, answering }: ComposerPro
                 size="icon"
                 aria-label="Stop the answer"
                 data-testid="stop-answer"
-                onClick={() => answering.forEach(stop)}
+                onClick={() => {
+                  for (const { id } of answering) stop(id)
+                }}
               >
                 <Square className="fill-current" />
               </Button>

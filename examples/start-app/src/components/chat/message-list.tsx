@@ -24,8 +24,8 @@ const LAST = 50
 export interface Conversation {
   /** Set if the next message must follow this one, because the thread shows another branch. */
   readonly parentId?: string
-  /** The answers that are growing. */
-  readonly answering: readonly string[]
+  /** The growing answers that the user may stop. */
+  readonly answering: readonly { readonly id: string; readonly isOwn: boolean }[]
 }
 
 interface MessageListProps {
@@ -56,6 +56,7 @@ export function MessageList({ thread, ownSession, asked, onConversation }: Messa
   const { path, movedBy, follow } = useShownBranch(thread, data)
   const messages = path.filter(({ id }) => !removed.has(id))
   const present = removed.size === 0 ? data : data.filter(({ id }) => !removed.has(id))
+  const versions = byParent(present)
   const last = messages.at(-1)
   const report = useReport()
   const onSwitch = useCallback(
@@ -82,7 +83,10 @@ export function MessageList({ thread, ownSession, asked, onConversation }: Messa
   )
 
   const parentId = movedBy && last?.id
-  const answering = messages.flatMap(({ id, status }) => (status === 'streaming' ? [id] : []))
+  const answering = messages.flatMap(({ id, status, authorId }) => {
+    const isOwn = authorId === user.id
+    return status === 'streaming' && (isOwn || ownSession) ? [{ id, isOwn }] : []
+  })
   const state = JSON.stringify({ answering, parentId })
   useEffect(() => onConversation(JSON.parse(state)), [state, onConversation])
   useEffect(() => () => onConversation(undefined), [onConversation])
@@ -114,7 +118,7 @@ export function MessageList({ thread, ownSession, asked, onConversation }: Messa
             <Message
               key={message.id}
               message={message}
-              siblings={siblingsOf(present, message)}
+              siblings={siblingsOf(versions.get(message.parentId) ?? [], message)}
               onSwitch={onSwitch}
               changed={changed.has(message.id)}
               isWaiting={waiting.has(message.id)}
@@ -142,4 +146,14 @@ export function MessageList({ thread, ownSession, asked, onConversation }: Messa
       <Announcer messages={messages} isReady={isReady} />
     </div>
   )
+}
+
+function byParent(messages: readonly ChatMessage[]): Map<string | null, ChatMessage[]> {
+  const groups = new Map<string | null, ChatMessage[]>()
+  for (const message of messages) {
+    const group = groups.get(message.parentId)
+    if (group) group.push(message)
+    else groups.set(message.parentId, [message])
+  }
+  return groups
 }

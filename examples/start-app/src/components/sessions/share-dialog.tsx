@@ -189,7 +189,7 @@ function RoleSelect({ label, value, onChange }: RoleSelectProps) {
       aria-label={label}
       value={value}
       onChange={(event) => onChange(event.target.value as Role)}
-      className="h-8 rounded-lg border bg-background px-2 text-xs"
+      className="h-9 rounded-lg border bg-background px-2 text-[13px]"
     >
       {Object.entries(ROLES).map(([role, name]) => (
         <option key={role} value={role}>
