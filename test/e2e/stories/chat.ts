@@ -88,7 +88,7 @@ export function chatStories(world: () => World): void {
   test('a new thread archives the active one; threads are renamed, activated, emptied, deleted', async () => {
     const first = await idOf('active')
     const preview = page.getByTestId(`thread-${first}`).getByTestId('thread-preview')
-    expect(await preview.textContent()).toMatch(/7 messages · .* · A changed note/)
+    expect(await preview.textContent()).toMatch(/7 messages · .* · A \*\*changed\*\* note/)
     await page.getByTestId('new-thread').click()
     await sendMessage(page, 'First words')
     await page.locator(`[data-testid="thread-${first}"][data-status="archived"]`).waitFor()
@@ -122,7 +122,7 @@ export function chatStories(world: () => World): void {
 
   test('session and general threads are separate lists', async () => {
     await page.getByTestId('mode-general').click()
-    await page.getByText('No thread yet').waitFor()
+    await page.getByText('a thread starts with it').waitFor()
     await sendMessage(page, 'In general')
     // A thread's title is its first words.
     await threads('active').getByRole('button', { name: 'In general', exact: true }).waitFor()
