@@ -56,6 +56,7 @@ export function MessageList({ thread, ownSession, asked, onConversation }: Messa
   const { path, movedBy, follow } = useShownBranch(thread, data)
   const messages = path.filter(({ id }) => !removed.has(id))
   const present = removed.size === 0 ? data : data.filter(({ id }) => !removed.has(id))
+  const isShown = new Set(path.map(({ id }) => id))
   const versions = byParent(present)
   const last = messages.at(-1)
   const report = useReport()
@@ -128,7 +129,8 @@ export function MessageList({ thread, ownSession, asked, onConversation }: Messa
           ))}
           {isAwaiting && <Thinking />}
           {last && !isAwaiting && <AskForAnswer message={last} isWaiting={waiting.has(last.id)} />}
-          <UnsentMessages messages={unsent.filter(({ message }) => !collection.has(message.id))} />
+          {/* Also those that the window has not placed yet, for example in a thread that was started offline. */}
+          <UnsentMessages messages={unsent.filter(({ message }) => !isShown.has(message.id))} />
         </div>
       </div>
       <div className="pointer-events-none absolute inset-x-0 bottom-2 flex justify-center gap-2 *:pointer-events-auto">
