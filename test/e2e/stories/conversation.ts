@@ -59,7 +59,7 @@ export function conversationStories(world: () => World): void {
       // Each thread has its own draft.
       await composer(bob).fill('for the first')
       await bob.getByTestId('view-thread').click()
-      await bob.getByTestId('message-list').getByText('The second thread').waitFor()
+      await bob.getByTestId('message-list').getByText('The second thread').first().waitFor()
       expect(await composer(bob).inputValue()).toBe('')
       await composer(bob).fill('for the second')
 
