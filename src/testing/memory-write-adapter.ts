@@ -36,6 +36,9 @@ export function createMemoryWriteAdapter<P extends Principal = Principal>(
 ): WriteAdapter {
   const context = { ...databaseOf(mock), principal, messageRoles, limits }
   return async (batch) => {
+    if (context.isDown()) {
+      throw new SessionDbError('unavailable', 'The connection of the mock is dropped.')
+    }
     try {
       return writeInMemory(context, batch)
     } catch (error) {

@@ -29,6 +29,8 @@ export interface Requests {
   cutAll(cut: () => Response): void
   /** Fails all open requests, and later ones while `isDown`, with a network error. */
   setConnection(isDown: boolean): void
+  /** True while the connection is dropped. */
+  isDown(): boolean
   /** Removes all delays and interruptions. */
   reset(): void
 }
@@ -117,6 +119,7 @@ export function createRequests(): Requests {
       isDown = down
       if (isDown) cutAll(() => HttpResponse.error())
     },
+    isDown: () => isDown,
     reset() {
       isDown = false
       pending = []

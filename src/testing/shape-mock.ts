@@ -8,7 +8,7 @@ import {
   replicatedTables as schemaTables,
 } from '../schema/index.ts'
 import { createShapeProxy } from '../server/proxy/shape-proxy.ts'
-import { createSessionShapes, type ShapeRegistry } from '../shapes/index.ts'
+import { createSessionShapes, type ShapeRegistry, type sessionShapes } from '../shapes/index.ts'
 import { toWriteFailure, type WriteResult } from '../writes/index.ts'
 import { type AppRow, type AppTables, appTableOf } from './app-tables.ts'
 import { completeRow, seedRows } from './complete-row.ts'
@@ -44,11 +44,14 @@ export interface ShapeMockOptions<P extends Principal = Principal> {
   readonly appTables?: AppTables
 }
 
-/** The name of a shape in its URL. */
-export type ShapeName = string
+/** The name of one of this library's shapes, as in its URL. */
+export type ShapeName = keyof typeof sessionShapes & string
 
-/** Shape streams for tests: rows in memory behind MSW handlers, with controls for faults. */
-export interface ShapeMock<P extends Principal = Principal> {
+/**
+ * Shape streams for tests: rows in memory behind MSW handlers, with controls for faults. `Name` is the type of the
+ * shapes' names.
+ */
+export interface ShapeMock<P extends Principal = Principal, Name extends string = string> {
   /** The principal of requests and writes, unless a test names another. */
   readonly principal: P
   /** For `setupServer`, `setupWorker` or `server.use`. */
@@ -86,18 +89,21 @@ export interface ShapeMock<P extends Principal = Principal> {
   delay(ms: number): void
   /** Delays the first page of every shape by `ms`; 0 ends the delay. */
   slowFirstPage(ms: number): void
-  /** Fails all open and later requests with a network error until `restoreConnection`. */
+  /** Fails all open and later requests and writes with a network error until `restoreConnection`. */
   dropConnection(): void
   /** Lets requests through again. Streams recover with their next retry. */
   restoreConnection(): void
-  /** Sets the response to the next request. Waiting polls are ended so that it comes soon. */
+  /**
+   * Sets the response to the next request of a shape, or of any without a name. Waiting polls are ended so that it
+   * comes soon. Each throws `invalid` for a name that no shape has.
+   */
   readonly next: {
     /** 401, once. The stream ends until its collection is restarted. */
-    unauthorized(shape?: ShapeName): void
+    unauthorized(shape?: Name): void
     /** 409 to every client, which then refetches the snapshot. */
-    mustRefetch(shape?: ShapeName): void
+    mustRefetch(shape?: Name): void
     /** 503 with Retry-After, once. The stream retries. */
-    unavailable(options?: { readonly retryAfterSeconds?: number; readonly shape?: ShapeName }): void
+    unavailable(options?: { readonly retryAfterSeconds?: number; readonly shape?: Name }): void
   }
   /**
    * Restores the initial rows, removes delays, closes open requests and expires all shapes. Streams that a test
@@ -115,6 +121,8 @@ export interface MockParts {
   readonly access: SessionAccess
   /** The applied batches by tenant and id, with their results. */
   readonly applied: Map<string, { readonly request: string; readonly result: WriteResult }>
+  /** True while the connection is dropped. */
+  readonly isDown: () => boolean
   /** The uploads by tenant and session. */
   readonly uploads: Map<string, MemoryUpload>
 }
@@ -148,8 +156,16 @@ export function databaseOf(mock: ShapeMock): MockParts {
  * const server = setupServer(...mock.handlers)
  */
 export function createShapeMock<P extends Principal = Principal>(
+  options: ShapeMockOptions<P> & { readonly shapes?: undefined },
+): ShapeMock<P, ShapeName>
+export function createShapeMock<
+  P extends Principal = Principal,
+  Shapes extends ShapeRegistry<P> = ShapeRegistry<P>,
+>(options: ShapeMockOptions<P> & { readonly shapes?: Shapes }): ShapeMock<P, keyof Shapes & string>
+export function createShapeMock<P extends Principal = Principal>(
   options: ShapeMockOptions<P>,
 ): ShapeMock<P> {
+  letProcessEnd()
   const { tables: firstRows = {}, appTables = {} } = options
   // An app with its own principal type also passes `principal`.
   const principal = options.principal ?? (defaultPrincipal as P)
@@ -211,6 +227,12 @@ export function createShapeMock<P extends Principal = Principal>(
     throw new SessionDbError('invalid', message)
   }
 
+  function known(shape: string | undefined): string | undefined {
+    if (shape === undefined || shape in registry) return shape
+    const names = Object.keys(registry).join(', ')
+    throw new SessionDbError('invalid', `There is no shape '${shape}'. This mock has ${names}.`)
+  }
+
   const mock: ShapeMock<P> = {
     principal,
     handlers: [
@@ -250,10 +272,10 @@ export function createShapeMock<P extends Principal = Principal>(
     dropConnection: () => requests.setConnection(true),
     restoreConnection: () => requests.setConnection(false),
     next: {
-      unauthorized: (shape) => requests.interrupt(shape, { status: 401 }),
-      mustRefetch: engine.expire,
+      unauthorized: (shape) => requests.interrupt(known(shape), { status: 401 }),
+      mustRefetch: (shape) => engine.expire(known(shape)),
       unavailable: ({ retryAfterSeconds = 1, shape } = {}) =>
-        requests.interrupt(shape, { status: 503, retryAfterSeconds }),
+        requests.interrupt(known(shape), { status: 503, retryAfterSeconds }),
     },
     reset() {
       requests.reset()
@@ -267,7 +289,13 @@ export function createShapeMock<P extends Principal = Principal>(
     },
   }
   // A principal of the mock's type is given to the adapter by the app's own test.
-  databases.set(mock, { database, applied, uploads, access: access as unknown as SessionAccess })
+  databases.set(mock, {
+    database,
+    applied,
+    uploads,
+    isDown: requests.isDown,
+    access: access as unknown as SessionAccess,
+  })
   return mock
 }
 
@@ -281,12 +309,9 @@ function checkTables(registry: ShapeRegistry<never>, appTables: AppTables): void
   }
 }
 
+/** Makes clients send their live requests one by one. Any type but that of a batch does; an error would be logged by browsers. */
 function notShared(): Response {
-  const error = new SessionDbError(
-    'not_found',
-    'The shape mock does not serve batches of live requests.',
-  )
-  return Response.json(toWriteFailure(error), { status: 404 })
+  return Response.json({ shared: false })
 }
 
 /** Ends a stream that outlived its test. It would retry after any other response. */
@@ -296,6 +321,25 @@ function gone(): Response {
     'The shape mock has been reset since this stream began. Call cleanup() on the collections of a test when it ends.',
   )
   return Response.json(toWriteFailure(error), { status: 410 })
+}
+
+let processMayEnd = false
+
+/**
+ * Lets a process end that has cleaned up: Electric's client holds a timer of up to 60 s that saves its up-to-date
+ * tracker, which is not reachable from outside, and has nowhere to be saved in Node.
+ */
+function letProcessEnd(): void {
+  const own = globalThis.setTimeout as (run: () => void, ms?: number, ...args: unknown[]) => unknown
+  if (processMayEnd || typeof document === 'object') return
+  processMayEnd = true
+  const replacement = (run: () => void, ms = 0, ...args: unknown[]) => {
+    const timer = own(run, ms, ...args)
+    if (ms > 1_000 && String(run).includes('pendingSaveTimer')) (timer as NodeJS.Timeout).unref?.()
+    return timer
+  }
+  Object.defineProperties(replacement, Object.getOwnPropertyDescriptors(own))
+  globalThis.setTimeout = replacement as typeof globalThis.setTimeout
 }
 
 /** The localStorage keys of `@electric-sql/client`. */

@@ -83,7 +83,9 @@ describe('@org/session-db/testing', () => {
   })
 
   test('createShapeMock', () => {
-    expectTypeOf(createShapeMock({ electricUrl: 'http://app.test' })).toEqualTypeOf<ShapeMock>()
+    expectTypeOf(createShapeMock({ electricUrl: 'http://app.test' })).toEqualTypeOf<
+      ShapeMock<Principal, ShapeName>
+    >()
     setupServer(...mock.handlers)
     expectTypeOf(mock.rows('sessions')).toEqualTypeOf<SessionRow[]>()
     expectTypeOf(mock.insert('chatMessages', { content: 'Hello' })).toEqualTypeOf<ChatMessageRow>()

@@ -169,10 +169,31 @@ export function assembleCollection<Synced extends object>(
     ...(table && { table }),
     rows: () => collection.size,
     isLive: () => collection.status === 'loading' || collection.status === 'ready',
-    cleanup: () => collection.cleanup(),
+    async cleanup() {
+      await untilQueriesEnd(collection)
+      await collection.cleanup()
+    },
   }
   registerStream(collection, synced)
   return synced
+}
+
+/** Live queries of a component that has just unmounted end after a timer and an idle moment. */
+const QUERY_END_TURNS = 40
+const TURN_MS = 5
+// Also where a test fakes timers and clocks.
+const { setTimeout: later } = globalThis
+
+/**
+ * Waits for live queries that are about to end, since each would print an error if its source were cleaned up before
+ * it. Queries that go on do not hold the cleanup up for long.
+ */
+async function untilQueriesEnd(
+  collection: Pick<RowCollection<object>, 'subscriberCount'>,
+): Promise<void> {
+  for (let turn = 0; turn < QUERY_END_TURNS && collection.subscriberCount > 0; turn++) {
+    await new Promise((resolve) => later(resolve, TURN_MS))
+  }
 }
 
 /**

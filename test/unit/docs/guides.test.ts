@@ -36,7 +36,7 @@ const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
     'test/runtimes/app/shapes.ts',
     'test/runtimes/app/worker.ts',
   ],
-  'testing.md': ['test/unit/testing/app-test.test.ts'],
+  'testing.md': ['test/unit/testing/app-test.test.ts', 'test/unit/testing/react.test.tsx'],
   'writes.md': [
     'test/integration/docs/native-mutations.test.ts',
     'test/integration/docs/writes.test.ts',

@@ -16,7 +16,7 @@ const GETTING_STARTED = 'docs/getting-started.md'
 /** Pages about an app that has other files than getting-started.md. */
 const OWN_APPS = [GETTING_STARTED, 'docs/cutover.md']
 /** Not in node_modules: the guide's own smoke project or test installs them. */
-const NOT_INSTALLED = /^(?:nitro|next|@testing-library|@hono|express|fastify)(?:\/|$)/
+const NOT_INSTALLED = /^(?:nitro|next|@hono|express|fastify)(?:\/|$)/
 
 interface Block {
   /** The file that the block names, or null. */

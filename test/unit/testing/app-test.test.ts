@@ -1,6 +1,8 @@
+import 'fake-indexeddb/auto'
 import { setupServer } from 'msw/node'
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import {
+  createOutbox,
   createSessionCollections,
   type SessionCollectionsOptions,
   streamMessage,
@@ -198,4 +200,25 @@ test('stores a repeated request once', async () => {
   await appendChatMessage({ ...request, threadId: 't1', clientMessageId: 'c1' })
   const messages = await listChatMessages('s1', 'session', 't1')
   expect(messages.map(({ content }) => content)).toEqual(['Why does it fail?', 'Hello'])
+})
+
+test('keeps a write until the server can be reached', async () => {
+  const outbox = createOutbox({ identity: ann })
+  const db = openCollections({ outbox })
+  const { messages } = db.thread({ id: 't1', sessionId: 's1' })
+  await messages.preload()
+
+  mock.dropConnection()
+  const { id, committed } = db.actions.appendMessage({
+    threadId: 't1',
+    role: 'user',
+    content: 'Hi',
+  })
+  await expect.poll(() => outbox.status.get().waiting).toBe(1)
+  expect(messages.get(id)?.content).toBe('Hi')
+
+  mock.restoreConnection()
+  await committed
+  expect(mock.rows('chatMessages').at(-1)?.content).toBe('Hi')
+  expect(await outbox.entries()).toEqual([])
 })

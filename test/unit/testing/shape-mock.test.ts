@@ -401,4 +401,20 @@ describe('time', () => {
     expect(await program.firstLine).toBe('waiting')
     expect(await program.ended).toMatchObject({ code: 0 })
   })
+
+  test("ends after the collections were cleaned up, without Electric's timer of a minute", async () => {
+    const start = performance.now()
+    const program = runProgram(join(import.meta.dirname, 'support/cleaned-up-program.ts'), [])
+    expect(await program.firstLine).toBe('cleaned up')
+    expect(await program.ended).toMatchObject({ code: 0 })
+    expect(performance.now() - start).toBeLessThan(50_000)
+  })
+
+  test('refuses a name that no shape has, in types and at run time', () => {
+    const mock = createShapeMock({ electricUrl })
+    // @ts-expect-error a typing error
+    expect(() => mock.next.unauthorized('sesions')).toThrow(/no shape 'sesions'.*has sessions, /)
+    // @ts-expect-error a typing error
+    expect(() => mock.next.unavailable({ shape: 'sesions' })).toThrow(/no shape 'sesions'/)
+  })
 })
