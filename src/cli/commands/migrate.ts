@@ -7,20 +7,33 @@ export function migrateCommand(): Command {
   return new Command('migrate')
     .description('create or update the tables; safe to repeat and to run concurrently')
     .addOption(databaseUrlOption())
+    .option('--print-sql', 'print the SQL for your own migration tool, and change nothing')
+    .option('--baseline', 'record the migrations as applied: your own tool has created the tables')
     .option('--json', 'print one JSON line: { applied, alreadyApplied }')
     .action(runMigrate)
 }
 
-async function runMigrate({ json }: { json?: true }, command: Command): Promise<void> {
+interface Options {
+  readonly json?: true
+  readonly printSql?: true
+  readonly baseline?: true
+}
+
+async function runMigrate({ json, printSql, baseline }: Options, command: Command): Promise<void> {
+  const { migrate, migrationSql } = await import('../../server/migrations/migrate.ts')
+  if (printSql) {
+    process.stdout.write(migrationSql())
+    return
+  }
   const database = requireDatabase(command)
-  const { migrate } = await import('../../server/index.ts')
-  const { applied, alreadyApplied } = await migrate({ database })
+  const { applied, alreadyApplied } = await migrate({ database, ...(baseline && { baseline }) })
   if (json) {
     process.stdout.write(`${JSON.stringify({ applied, alreadyApplied })}\n`)
     return
   }
   const { green } = colorsFor(process.stdout)
-  for (const name of applied) process.stdout.write(`${green('applied')} ${name}\n`)
+  for (const name of applied)
+    process.stdout.write(`${green(baseline ? 'recorded' : 'applied')} ${name}\n`)
   if (applied.length === 0) {
     process.stdout.write(`up to date (${alreadyApplied.length} applied before)\n`)
   }

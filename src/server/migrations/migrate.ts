@@ -6,6 +6,11 @@ import { type Migration, migrations as ownMigrations } from './index.ts'
 export interface MigrateOptions {
   /** A connection string or a pool. The pool is left open. */
   readonly database: string | Pool
+  /**
+   * Records the migrations as applied without running them, for tables that the app's own migration tool has created
+   * from `session-db migrate --print-sql` or a dump. Default false.
+   */
+  readonly baseline?: boolean
 }
 
 /** The names of the migrations that `migrate` applied and of those it found applied, in order. */
@@ -37,20 +42,33 @@ const CREATE_MIGRATIONS_TABLE = `
  * @example
  * const { applied } = await migrate({ database: process.env.DATABASE_URL })
  */
-export function migrate({ database }: MigrateOptions): Promise<MigrateResult> {
-  return applyMigrations(database, ownMigrations)
+export function migrate({ database, baseline }: MigrateOptions): Promise<MigrateResult> {
+  return applyMigrations(database, ownMigrations, baseline)
+}
+
+/** Returns the SQL of all migrations and their records, for the app's own migration tool. It contains no BEGIN or COMMIT. */
+export function migrationSql(): string {
+  const each = ownMigrations.map(
+    (migration) => `-- ${migration.name}
+${migration.sql.trim()}
+
+INSERT INTO session_db_migrations (name, checksum)
+  VALUES ('${migration.name}', '${checksumOf(migration)}');`,
+  )
+  return [`${CREATE_MIGRATIONS_TABLE.trim().replaceAll(/^ {2}/gm, '')};`, ...each, ''].join('\n\n')
 }
 
 /** Applies migrations in order; `migrate` does so with this library's. */
 export function applyMigrations(
   database: string | Pool,
   migrations: readonly Migration[],
+  baseline = false,
 ): Promise<MigrateResult> {
   return withClient(database, async (client) => {
     const result: MigrateResult = { applied: [], alreadyApplied: [] }
     await locked(client, () => client.query(CREATE_MIGRATIONS_TABLE))
     for (const migration of migrations) {
-      const isNew = await locked(client, () => applyOnce(client, migration))
+      const isNew = await locked(client, () => applyOnce(client, migration, baseline))
       const names = isNew ? result.applied : result.alreadyApplied
       names.push(migration.name)
     }
@@ -67,7 +85,11 @@ function locked<T>(client: ClientBase, work: () => Promise<T>): Promise<T> {
 }
 
 /** Returns false when the migration was applied before. */
-async function applyOnce(client: ClientBase, migration: Migration): Promise<boolean> {
+async function applyOnce(
+  client: ClientBase,
+  migration: Migration,
+  baseline: boolean,
+): Promise<boolean> {
   const checksum = checksumOf(migration)
   const known = await client.query<{ checksum: string }>(
     'SELECT checksum FROM session_db_migrations WHERE name = $1',
@@ -82,7 +104,8 @@ async function applyOnce(client: ClientBase, migration: Migration): Promise<bool
     )
   }
   try {
-    await client.query(migration.sql)
+    if (baseline) await requireTables(client, migration)
+    else await client.query(migration.sql)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new Error(`Migration ${migration.name} failed and was rolled back: ${reason}`, { cause })
@@ -92,6 +115,17 @@ async function applyOnce(client: ClientBase, migration: Migration): Promise<bool
     checksum,
   ])
   return true
+}
+
+async function requireTables(client: ClientBase, { sql }: Migration): Promise<void> {
+  const names = [...sql.matchAll(/^CREATE TABLE (\w+)/gm)].map(([, name]) => name)
+  const { rows } = await client.query<{ name: string }>(
+    'SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL',
+    [names],
+  )
+  if (rows.length === 0) return
+  const missing = rows.map(({ name }) => name).join(', ')
+  throw new Error(`there is no table ${missing}. Create the tables without --baseline`)
 }
 
 function checksumOf({ sql }: Migration): string {

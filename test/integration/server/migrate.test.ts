@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { Pool } from 'pg'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { type Migration, migrations } from '../../../src/server/migrations/index.ts'
-import { applyMigrations, migrate } from '../../../src/server/migrations/migrate.ts'
+import { applyMigrations, migrate, migrationSql } from '../../../src/server/migrations/migrate.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
 import { createTestPool } from './test-pool.ts'
 
@@ -54,6 +54,25 @@ describe('migrate', () => {
     ])
     const twice = await migrate({ database: pool })
     expect(twice).toEqual({ applied: [], alreadyApplied: ours })
+  })
+
+  test('prints SQL that another tool can run, after which nothing is left to apply', async () => {
+    await pool.query(`BEGIN; ${migrationSql()} COMMIT;`)
+    expect(await migrate({ database: pool })).toEqual({ applied: [], alreadyApplied: ours })
+    expect(await tableNames()).toContain('chat_messages')
+  })
+
+  test('records existing tables as a baseline, and no missing ones', async () => {
+    await expect(migrate({ database: pool, baseline: true })).rejects.toThrow(
+      /0001-initial failed and was rolled back: there is no table sessions, .*without --baseline/,
+    )
+    for (const { sql } of migrations) await pool.query(sql)
+    await expect(migrate({ database: pool })).rejects.toThrow(/already exists/)
+    expect(await migrate({ database: pool, baseline: true })).toEqual({
+      applied: ours,
+      alreadyApplied: [],
+    })
+    expect(await migrate({ database: pool })).toEqual({ applied: [], alreadyApplied: ours })
   })
 
   test('applies only new migrations, in order', async () => {
