@@ -1,8 +1,10 @@
 import { Command, CommanderError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
+import { auditCommand } from './commands/audit.ts'
 import { checkLegacyCommand } from './commands/check-legacy.ts'
 import { devCommand } from './commands/dev.ts'
 import { doctorCommand } from './commands/doctor.ts'
+import { eraseUserCommand } from './commands/erase-user.ts'
 import { exportCommand } from './commands/export.ts'
 import { importCommand } from './commands/import.ts'
 import { initCommand } from './commands/init.ts'
@@ -52,6 +54,8 @@ function createProgram(): Command {
     setupElectricCommand(),
     doctorCommand(),
     retentionCommand(),
+    eraseUserCommand(),
+    auditCommand(),
     rederiveCommand(),
     watchCommand(),
   ]

@@ -1,10 +1,14 @@
 import { createServer } from 'node:http'
 import {
+  type AuditEntry,
   applyElectricSetup,
   createShapeProxy,
   createShutdown,
   type ElectricSetup,
+  type Erasure,
+  eraseUser,
   type Finding,
+  listAudit,
   planElectricSetup,
   type RetentionPolicy,
   type RetentionResult,
@@ -38,6 +42,17 @@ test('createShutdown', () => {
   createShutdown({ close: [database] })
   // @ts-expect-error a URL can't be stopped
   createShutdown({ server, stop: [url] })
+})
+
+test('listAudit and eraseUser', () => {
+  expectTypeOf(listAudit({ database, tenantId: 'acme' })).resolves.toEqualTypeOf<AuditEntry[]>()
+  expectTypeOf(
+    eraseUser({ database, tenantId: 'acme', userId: 'ann' }),
+  ).resolves.toEqualTypeOf<Erasure>()
+  // @ts-expect-error the tenant is missing
+  listAudit({ database })
+  // @ts-expect-error the user is missing
+  eraseUser({ database, tenantId: 'acme' })
 })
 
 test('runDoctor', () => {

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import type { ClientBase, Pool } from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
 import { SessionDbError } from '../../errors.ts'
-import { inCopyTransaction } from '../../server/connections.ts'
+import { inCopyTransaction, withClient } from '../../server/connections.ts'
 import type { GivenContents } from '../content-files.ts'
 import { checkIds } from '../import/import-options.ts'
 import { exportContents } from './contents.ts'
@@ -57,11 +57,23 @@ export async function exportData(options: ExportOptions): Promise<ExportManifest
     await rm(directory, { recursive: true, force: true })
     await mkdir(dirname(directory), { recursive: true })
     await rename(unfinished, directory)
+    await recordExport(options)
     return manifest
   } catch (error) {
     await rm(unfinished, { recursive: true, force: true })
     throw error
   }
+}
+
+/** Adds the export to the audit log, after it, because its own transaction only reads. */
+async function recordExport({ database, tenantId, userId }: ExportOptions): Promise<void> {
+  await withClient(database, (client) =>
+    client.query(
+      `INSERT INTO session_audit (tenant_id, action, details)
+       VALUES ($1, 'export', jsonb_strip_nulls(jsonb_build_object('user', $2::text)))`,
+      [tenantId, userId ?? null],
+    ),
+  )
 }
 
 async function refuseOccupied(directory: string): Promise<void> {

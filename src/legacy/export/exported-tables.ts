@@ -163,6 +163,7 @@ export const exportedTables: readonly ExportedTable[] = [
 /** Tables that are not exported, and why. */
 export const notExported: Readonly<Record<string, string>> = {
   applied_batches: 'results of writes to this database; their txids mean nothing elsewhere',
+  session_audit: 'who did what in this database; session-db audit --json prints it',
   session_contents: 'exported as files under contents/',
   session_content_chunks: 'exported as files under contents/',
   session_content_garbage: 'contents to delete',

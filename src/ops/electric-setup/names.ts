@@ -10,6 +10,7 @@ export const REPLICATED_TABLES: readonly string[] = Object.values(replicatedTabl
 export const SERVER_TABLES: readonly string[] = [
   'applied_batches',
   'chat_message_usage',
+  'session_audit',
   'session_contents',
   'session_content_chunks',
   'session_content_garbage',

@@ -19,6 +19,8 @@ export interface RetentionOptions {
   readonly keepBatchesFor?: string | undefined
   /** How long the usage of model calls is kept, also that of deleted sessions. Default `400d`. */
   readonly keepUsageFor?: string | undefined
+  /** How long entries of the audit log are kept. Default `730d`. */
+  readonly keepAuditFor?: string | undefined
   /** Rows per transaction. Default 1,000. */
   readonly batchRows?: number | undefined
   /** Replication lag at which deleting pauses, in bytes. Default 64 MiB. */
@@ -69,6 +71,7 @@ export function runRetention(options: RetentionOptions): Promise<RetentionResult
   const ages = retentionAges(options.policy)
   const keepBatchesMs = parseDuration(options.keepBatchesFor ?? '90d')
   const keepUsageMs = parseDuration(options.keepUsageFor ?? '400d')
+  const keepAuditMs = parseDuration(options.keepAuditFor ?? '730d')
   const filter = { ages, tenantId: options.tenantId }
   return locked(options.database, async (client) => {
     const due = await countDue(client, filter)
@@ -80,6 +83,7 @@ export function runRetention(options: RetentionOptions): Promise<RetentionResult
         : forgetOld(client, table, olderThanMs, options)
     const forgottenBatches = await forget('applied_batches', keepBatchesMs)
     const forgottenUsage = await forget('chat_message_usage', keepUsageMs)
+    await forget('session_audit', keepAuditMs)
     return { dryRun, due, deletedSessions, forgottenBatches, forgottenUsage }
   })
 }

@@ -1,4 +1,5 @@
 import { access } from './0001-access.ts'
+import { audit } from './0001-audit.ts'
 import { streaming } from './0001-streaming.ts'
 import { tables } from './0001-tables.ts'
 import { triggers } from './0001-triggers.ts'
@@ -13,5 +14,5 @@ export interface Migration {
 
 /** All migrations in the order they are applied. Add new ones; released ones never change. */
 export const migrations: readonly Migration[] = [
-  { name: '0001-initial', sql: [tables, triggers, access, streaming].join('\n') },
+  { name: '0001-initial', sql: [tables, triggers, access, streaming, audit].join('\n') },
 ]

@@ -156,7 +156,7 @@ function planInsert(
     target: `target AS MATERIALIZED (
       SELECT (${permitted}) IS TRUE AS permitted, NULL::integer AS current_version,
         true AS changes, ${parameter('id')}::text AS result_id,
-        ${isVersioned(collection) ? '1' : 'NULL::integer'} AS result_version,
+        ${isVersioned(collection) ? '1' : 'NULL::integer'} AS result_version,${actor(collection, parameter)}
         ${tooManyRows(collection, parameter)} AS problem
       ${fromSession})`,
     admitted: 'target.permitted AND target.problem IS NULL',
@@ -165,6 +165,15 @@ function planInsert(
       INSERT INTO ${tables[collection].name} (tenant_id, ${names.join(', ')})
       SELECT ${parameter('tenant')}::text, ${values.join(', ')} FROM target, admitted`,
   }
+}
+
+/** Names the user to the triggers of 0001-audit.ts, until the transaction ends. */
+function actor(collection: CollectionName, parameter: Parameter): string {
+  const isAudited = collection === 'sessions' || collection === 'sessionGrants'
+  return isAudited
+    ? `
+        set_config('session_db.user', ${parameter('user')}::text, true) AS actor,`
+    : ''
 }
 
 /**
@@ -448,7 +457,7 @@ function planUpdate(
     target: `target AS MATERIALIZED (
       SELECT (${permitted}) IS TRUE AS permitted, ${version} AS current_version,
         ${problem} AS problem,
-        ${isVersioned(collection) ? 'true' : differs(alias, changed, parameter)} AS changes,
+        ${isVersioned(collection) ? 'true' : differs(alias, changed, parameter)} AS changes,${actor(collection, parameter)}
         ${alias}.id AS result_id, ${version} + 1 AS result_version
       FROM ${withParents(collection, see, locks)}${head.join}
       WHERE ${isVisibleRow(collection, parameter, see, permitted)}
@@ -507,7 +516,8 @@ function planDelete({ parameter, see, permitted }: PlanContext, collection: Coll
   return {
     target: `target AS MATERIALIZED (
       SELECT (${permitted}) IS TRUE AS permitted, ${versionOf(collection)} AS current_version,
-        true AS changes, ${alias}.id AS result_id, NULL::integer AS result_version
+        true AS changes, ${alias}.id AS result_id,${actor(collection, parameter)}
+        NULL::integer AS result_version
       FROM ${withParents(collection, see, locks)}
       WHERE ${isVisibleRow(collection, parameter, see, permitted)}
       FOR UPDATE OF ${alias})`,

@@ -7,6 +7,8 @@ import {
   createSessionStore,
   createShapeProxy,
   createShutdown,
+  eraseUser,
+  listAudit,
   migrate,
   type Principal,
   planElectricSetup,
@@ -65,6 +67,16 @@ test('docs/operations.md', async () => {
   expect((await routedStore.listSessions(authenticate())).sessions).toEqual([])
   expect((await serveRouted(new Request('http://app.test/shapes/none'))).status).toBe(404)
   await routedStore.close()
+
+  function auditOf({ tenantId }: Principal, sessionId?: string) {
+    return listAudit({ database: pool, tenantId, sessionId, limit: 50 })
+  }
+
+  function eraseAccount({ tenantId, userId }: Principal) {
+    return eraseUser({ database: pool, tenantId, userId })
+  }
+  await eraseAccount(authenticate())
+  expect(await auditOf(authenticate())).toMatchObject([{ action: 'erase', userId: null }])
 
   const policy = { default: '90d', tenants: { legal: 'keep' } }
   const stopRetention = scheduleRetention({ database: pool, policy })

@@ -43,6 +43,7 @@ describe('migrate', () => {
       'chat_messages',
       'chat_thread_states',
       'chat_threads',
+      'session_audit',
       'session_content_chunks',
       'session_content_garbage',
       'session_contents',
