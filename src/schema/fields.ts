@@ -35,11 +35,22 @@ export const idField = textUpTo(MAX_ID_LENGTH).check(z.minLength(1))
 /** A title: 1 to 1,000 characters. */
 export const titleField = textUpTo(MAX_TITLE_LENGTH).check(z.minLength(1))
 
+const DATE_TIME =
+  /^(\d{4}-\d\d-\d\d)T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/
+
+/** Checks an ISO 8601 date and time with an offset. `z.iso` would bring its other formats into every app. */
+function isDateTime(text: string): boolean {
+  const [, date] = DATE_TIME.exec(text) ?? []
+  const day = new Date(`${date}T00:00Z`)
+  // JavaScript reads 30 February as 2 March.
+  return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(String(date))
+}
+
 /** A point in time: a `Date`, or an ISO 8601 string with an offset, which becomes one. */
 export const timestampInput = z.union([
   z.date(),
   z.pipe(
-    z.iso.datetime({ offset: true }),
+    z.string().check(z.refine(isDateTime, 'Invalid ISO datetime')),
     z.transform((text) => new Date(text)),
   ),
 ])
