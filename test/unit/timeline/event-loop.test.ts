@@ -1,4 +1,8 @@
-import { expect, test } from 'vitest'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { timelineParsers } from '../../../src/timeline/parsers.ts'
+import { isDeep } from '../../support/property.ts'
 import { chunked, deriveLog } from './derive-log.ts'
 
 const MEBIBYTE = 1024 * 1024
@@ -64,17 +68,151 @@ const inputs: [name: string, log: () => string | Uint8Array][] = [
 const MOST_MS = 100
 const ONCE_MS = 400
 
-test.each(inputs)('lets others run while it derives %s', { timeout: 120_000 }, async (_, make) => {
-  const log = Buffer.from(make() as string)
-  let bytes = 0
+/** Derives a log and expects many short turns. Returns the name of the parser. */
+async function deriveInTurns(log: Buffer, fewest = 2): Promise<string> {
+  let summary: Awaited<ReturnType<typeof deriveLog>>['summary'] | undefined
   const turns = await watchLoop(async () => {
-    bytes = (await deriveLog(chunked(log, 256 * 1024))).summary.bytes
+    summary = (await deriveLog(chunked(log, 256 * 1024))).summary
   })
-  expect(bytes).toBe(log.length)
+  expect(summary?.bytes).toBe(log.length)
   expect(turns.at(-1)).toBeLessThan(ONCE_MS)
   expect(turns.filter((turn) => turn >= MOST_MS).length).toBeLessThanOrEqual(1)
   // More than one piece of work, whatever the time each takes.
-  expect(turns.length).toBeGreaterThanOrEqual(2)
+  expect(turns.length).toBeGreaterThanOrEqual(fewest)
+  return summary?.parser.name ?? ''
+}
+
+test.each(inputs)('lets others run while it derives %s', { timeout: 120_000 }, async (_, make) => {
+  await deriveInTurns(Buffer.from(make() as string))
+})
+
+describe('every parser lets others run', () => {
+  const SIZE = isDeep ? 7 * MEBIBYTE : MEBIBYTE
+
+  const cases = (name: string) => () =>
+    readFile(join(import.meta.dirname, '../../fixtures/session-log-cases', name), 'utf8')
+  /** A log of each agent that its parser recognises by its start. */
+  const starts: Record<string, () => string | Promise<string>> = {
+    codex: cases('codex-injected-context.jsonl'),
+    'claude-code': cases('claude-ide-context.jsonl'),
+    'gemini-cli': cases('gemini-checkpoint.jsonl'),
+    'codex-exec': cases('codex-exec-json.jsonl'),
+    'copilot-cli': cases('copilot-cli.jsonl'),
+    cursor: cases('cursor-transcript.jsonl'),
+    goose: cases('goose.jsonl'),
+    opencode: cases('opencode-export.json'),
+    pi: cases('pi.jsonl'),
+    'qwen-code': cases('qwen-code.jsonl'),
+    cline: () => '[{"ts":1790000000000,"type":"say","say":"text","text":"x","images":["x"]}]',
+    aider: () => '# aider chat started at 2026-09-01 10:00:00\n\n#### x\n\nx\n',
+    chatgpt: () =>
+      JSON.stringify({
+        title: 'x',
+        create_time: 1,
+        current_node: 'n1',
+        mapping: {
+          n0: {
+            id: 'n0',
+            parent: null,
+            message: { author: { role: 'user' }, content: { parts: ['x'] } },
+          },
+          n1: {
+            id: 'n1',
+            parent: 'n0',
+            message: { author: { role: 'user' }, content: { parts: ['x'] } },
+          },
+        },
+      }),
+    'claude-ai': () =>
+      JSON.stringify([
+        { uuid: 'u', name: 'x', chat_messages: [{ sender: 'human', text: 'x', content: [] }] },
+      ]),
+    text: () => 'User: x\n\nAssistant: x\n',
+  }
+  type Change = (value: unknown) => unknown
+  /** Changes every line that is JSON, or the whole document. */
+  const changed = (log: string, change: Change) => {
+    const pieces = parsed(log) === undefined ? log.split('\n') : [log]
+    return pieces.map((piece) => changedPiece(piece, change)).join('\n')
+  }
+  const changedPiece = (piece: string, change: Change) => {
+    const value = parsed(piece)
+    return value === undefined ? piece : JSON.stringify(walk(value, change))
+  }
+  const parsed = (text: string): unknown => {
+    try {
+      return JSON.parse(text)
+    } catch {
+      return undefined
+    }
+  }
+  const walk = (value: unknown, change: Change): unknown => {
+    if (Array.isArray(value)) return change(value.map((each) => walk(each, change)))
+    if (typeof value !== 'object' || value === null) return value
+    const entries = Object.entries(value).map(([name, each]) => [name, walk(each, change)])
+    return change(Object.fromEntries(entries))
+  }
+  /** Repeats until the size is reached. */
+  const times = (piece: string) => Math.ceil(SIZE / (piece.length + 1))
+  let left = 0
+  const stretch: Change = (value) => {
+    if (left <= 0) return value
+    if (Array.isArray(value) && value.length > 0) {
+      const count = Math.min(times(JSON.stringify(value)), 100_000)
+      left -= SIZE
+      return Array.from({ length: count }, () => value).flat()
+    }
+    const { mapping } = Object(value)
+    if (typeof mapping !== 'object') return value
+    // The nodes of a conversation, each the parent of the next.
+    const node = mapping.n1
+    const count = times(JSON.stringify(node)) / 1.1
+    const nodes = Array.from({ length: count }, (_, n) => [
+      `n${n}`,
+      { ...node, id: `n${n}`, parent: n === 0 ? null : `n${n - 1}` },
+    ])
+    left -= SIZE
+    return {
+      ...Object(value),
+      current_node: `n${nodes.length - 1}`,
+      mapping: Object.fromEntries(nodes),
+    }
+  }
+  const lengthen: Change = (value) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+    return Object.fromEntries(
+      Object.entries(value).map(([name, each]) => {
+        if (left <= 0 || typeof each !== 'string' || !/text|content|message|output/.test(name)) {
+          return [name, each]
+        }
+        left -= SIZE
+        return [name, each + '<a> `x`\n# word '.repeat(SIZE / 16)]
+      }),
+    )
+  }
+
+  const hostile: Record<string, (log: string) => string> = {
+    'a log many times': (log) => `${log.trimEnd()}\n`.repeat(times(log)),
+    'a long list': (log) => changed(log, stretch),
+    'a long text': (log) => changed(log, lengthen),
+  }
+
+  test('has a log of each', () => {
+    expect(Object.keys(starts).toSorted()).toEqual(
+      timelineParsers.map(({ name }) => name).toSorted(),
+    )
+  })
+
+  test.each(Object.keys(starts))('%s', { timeout: 120_000 }, async (name) => {
+    const log = (await starts[name]?.()) ?? ''
+    expect(await deriveInTurns(Buffer.from(log), 1)).toBe(name)
+    for (const make of Object.values(hostile)) {
+      left = SIZE
+      const attack = make(log)
+      // Not every log has a list.
+      if (attack.length >= SIZE / 2) await deriveInTurns(Buffer.from(attack), 1)
+    }
+  })
 })
 
 test('turns the event loop many times for many lines', { timeout: 60_000 }, async () => {
