@@ -54,6 +54,12 @@ export type {
 export type { SyncConnection, SyncStatus, SyncStatusStore } from './sync/sync-status.ts'
 export type { RowCollection } from './sync/synced-collection.ts'
 export {
+  type AttachedFile,
+  attachFile,
+  type FilePart,
+  type PendingAttachment,
+} from './upload/attach-file.ts'
+export {
   type PendingUpload,
   type SessionUpload,
   type UploadProgress,

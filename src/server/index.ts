@@ -29,6 +29,12 @@ export * from './store/index.ts'
 export * from './streaming/index.ts'
 export type { AgentSession } from './uploads/agent-session.ts'
 export type {
+  AttachmentState,
+  NewAttachment,
+  OpenedAttachment,
+  SessionAttachments,
+} from './uploads/attachments.ts'
+export type {
   ByteRange,
   ContentKey,
   ContentSource,

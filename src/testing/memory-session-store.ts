@@ -25,8 +25,8 @@ import { deltasOf, keyOf } from './tables.ts'
  * over it. Collections that read from the mock show what it writes.
  *
  * Timelines are derived before `uploadContent` resolves. `search`, `searchEvents`, `outlineTimeline`,
- * `timelineFacets`, `readEvent`, `readRows`, `listThreads`, `listSessions`, `forkThread` and
- * `readFeedback` need a database and throw `invalid`.
+ * `timelineFacets`, `readEvent`, `readRows`, `listThreads`, `listSessions`, `forkThread`, `readFeedback` and
+ * attachments need a database and throw `invalid`.
  *
  * @param mock its rows, and its `access`
  * @throws SessionDbError `invalid` if `mock` wasn't created by `createShapeMock`
@@ -72,6 +72,11 @@ export function createMemorySessionStore<P extends Principal = Principal>(
     readUsage: async (principal, request) =>
       readUsageInMemory(usage, contextOf(principal), request),
     readFeedback: () => needsDatabase('readFeedback'),
+    createAttachment: () => needsDatabase('createAttachment'),
+    receiveAttachment: () => needsDatabase('receiveAttachment'),
+    attachmentState: () => needsDatabase('attachmentState'),
+    openAttachment: () => needsDatabase('openAttachment'),
+    deleteAttachment: () => needsDatabase('deleteAttachment'),
     createSession: async (principal, session) => createUpload(contextOf(principal), session),
     uploadContent: async (principal, sessionId, content, { offset } = {}) =>
       receiveUpload(contextOf(principal), sessionId, content, offset),

@@ -86,7 +86,7 @@ test.each([
   '\u2028日本\t;',
 ])('the file name %j stays inside its header', async (originalName) => {
   const response = await contentResponse(new Request('http://app.test/'), async () => ({
-    ...{ totalBytes: 0, sha256: 'a'.repeat(64), originalName },
+    ...{ totalBytes: 0, tag: 'a'.repeat(64), name: originalName },
     body: (async function* () {})(),
   }))
   const header = response.headers.get('content-disposition') ?? ''

@@ -1,5 +1,5 @@
 import { SessionDbError } from '../../errors.ts'
-import { type Session, type SessionInsert, sessionStatusSchema } from '../../schema/session.ts'
+import { type Session, sessionStatusSchema } from '../../schema/session.ts'
 import { failureOf, uploadBase } from './upload-failure.ts'
 
 /** Where uploads go, and how. */
@@ -17,25 +17,36 @@ export interface UploadState {
   readonly status: Session['status']
   /** The session that has the content. */
   readonly sessionId: string | undefined
+  /** The media type of a complete attachment. */
+  readonly mediaType?: string
 }
 
 /** The size and kind of a file, before it is sent. */
 export interface NewContent {
   readonly totalBytes: number
-  readonly growing: boolean
 }
 
 /** The requests of the tus protocol that an upload consists of. Every failure is a `SessionDbError`. */
 export interface UploadRequests {
-  create(session: SessionInsert, content: NewContent, signal: AbortSignal): Promise<UploadState>
+  create(
+    metadata: Readonly<Record<string, string>>,
+    content: NewContent,
+    signal: AbortSignal,
+  ): Promise<UploadState>
   append(id: string, offset: number, bytes: Blob, signal: AbortSignal): Promise<UploadState>
   state(id: string, signal: AbortSignal): Promise<UploadState>
   remove(id: string): Promise<void>
 }
 
-/** @throws SessionDbError `invalid` when the route has no URL. */
-export function createUploadRequests({ uploadUrl, request }: UploadRoute): UploadRequests {
-  const base = uploadBase(uploadUrl)
+/**
+ * @param place below the upload route; `attachments` for files of messages
+ * @throws SessionDbError `invalid` when the route has no URL.
+ */
+export function createUploadRequests(
+  { uploadUrl, request }: UploadRoute,
+  place = '',
+): UploadRequests {
+  const base = `${uploadBase(uploadUrl)}${place}`
   const urlOf = (id: string) => `${base}/${encodeURIComponent(id)}`
 
   async function send(url: string, init: RequestInit): Promise<Response> {
@@ -51,13 +62,15 @@ export function createUploadRequests({ uploadUrl, request }: UploadRoute): Uploa
   }
 
   return {
-    create: async (session, { totalBytes, growing }, signal) =>
+    create: async (metadata, { totalBytes }, signal) =>
       stateOf(
         await send(base, {
           method: 'POST',
           headers: {
             'upload-length': String(totalBytes),
-            'upload-metadata': `session ${toBase64(JSON.stringify(session))}${growing ? ',growing' : ''}`,
+            'upload-metadata': Object.entries(metadata)
+              .map(([key, value]) => (value === '' ? key : `${key} ${toBase64(value)}`))
+              .join(','),
           },
           signal,
         }),
@@ -92,7 +105,8 @@ function stateOf({ headers }: Response): UploadState {
   const id = headers.get('session-id')
   const sessionId = id === null ? undefined : decodeURIComponent(id)
   if (Number.isSafeInteger(offset) && status.success) {
-    return { offset, status: status.data, sessionId }
+    const mediaType = headers.get('attachment-type')
+    return { offset, status: status.data, sessionId, ...(mediaType !== null && { mediaType }) }
   }
   throw new SessionDbError(
     'invalid',

@@ -67,7 +67,15 @@ export function uploadSession(db: WithContext, upload: SessionUpload): PendingUp
   const id = upload.id ?? createId()
   const aborting = new AbortController()
   const requests = () => createUploadRequests(uploads)
-  const uploaded = (async () => sendFile(requests(), { ...upload, id }, aborting.signal))()
+  const uploaded = (async () => {
+    const { file, onProgress, partBytes, growing, ...session } = upload
+    const name = file.name ?? 'Session'
+    const insert = { title: name, originalName: name, ...session, id }
+    const metadata = { session: JSON.stringify(insert), ...(growing && { growing: '' }) }
+    const sent = { id, file, onProgress, partBytes, metadata }
+    const { status, sessionId = id } = await sendFile(requests(), sent, aborting.signal)
+    return sessionId === id ? { status } : { status, sessionId }
+  })()
   uploaded.catch((error: SessionDbError) => {
     if (!aborting.signal.aborted) onError(error)
   })
@@ -82,24 +90,29 @@ export function uploadSession(db: WithContext, upload: SessionUpload): PendingUp
   }
 }
 
+/** A file to send, and what the server is told about it before. */
+interface SentFile {
+  readonly id: string
+  readonly file: Blob
+  readonly metadata: Readonly<Record<string, string>>
+  readonly onProgress?: ((progress: UploadProgress) => void) | undefined
+  readonly partBytes?: number | undefined
+}
+
 /** Sends a file in chunks. After a failure it resumes at the offset that the server returns. */
-async function sendFile(
+export async function sendFile(
   requests: UploadRequests,
-  upload: SessionUpload & { readonly id: string },
+  upload: SentFile,
   signal: AbortSignal,
-): Promise<{ readonly status: Session['status']; readonly sessionId?: string }> {
-  const { file, onProgress, partBytes = DEFAULT_PART_BYTES, growing = false, ...session } = upload
+): Promise<UploadState> {
+  const { file, metadata, onProgress, partBytes = DEFAULT_PART_BYTES } = upload
   const totalBytes = file.size
   const report = (uploadedBytes: number, retrying: boolean) =>
     onProgress?.({ uploadedBytes, totalBytes, retrying })
-  const name = file.name ?? 'Session'
-  const insert = { title: name, originalName: name, ...session }
 
   let at = 0
   const attempt = createRetry(signal, () => report(at, true))
-  let state: UploadState = await attempt(() =>
-    requests.create(insert, { totalBytes, growing }, signal),
-  )
+  let state: UploadState = await attempt(() => requests.create(metadata, { totalBytes }, signal))
   at = state.offset
   report(at, false)
   // An empty file, complete from the start, still takes one request to be declared complete.
@@ -120,8 +133,7 @@ async function sendFile(
     at = state.offset
     report(at, false)
   }
-  const { status, sessionId = upload.id } = state
-  return sessionId === upload.id ? { status } : { status, sessionId }
+  return state
 }
 
 /** A conflict means that an earlier request, assumed lost, has arrived after all. */

@@ -35,6 +35,17 @@ const REDUCED_SESSION = `jsonb_build_object(
 const REDUCED_THREAD = `jsonb_build_object(
   'title', 'Thread of another user', 'title_set', false, 'metadata', '{}'::jsonb)`
 
+const COMPLETE = 'r.received_bytes = r.total_bytes'
+
+/** True for a row of a session that a user's export contains. */
+const ofExportedSession = (row: string, u: string) => `EXISTS (
+  SELECT FROM sessions s WHERE s.tenant_id = ${row}.tenant_id AND s.id = ${row}.session_id
+    AND (s.owner_id = ${u}
+      OR EXISTS (SELECT FROM chat_threads t WHERE t.tenant_id = s.tenant_id
+        AND t.session_id = s.id AND t.created_by = ${u})
+      OR EXISTS (SELECT FROM chat_messages m WHERE m.tenant_id = s.tenant_id
+        AND m.session_id = s.id AND m.author_id = ${u})))`
+
 /** Every exported table, parents first. */
 export const exportedTables: readonly ExportedTable[] = [
   {
@@ -114,6 +125,33 @@ export const exportedTables: readonly ExportedTable[] = [
       LEFT JOIN chat_messages parent
         ON parent.tenant_id = r.tenant_id AND parent.id = r.parent_id
       WHERE r.tenant_id = ${tenant} AND r.author_id = ${u}`,
+  },
+  {
+    table: 'chat_attachments',
+    file: 'chat-attachments.ndjson',
+    key: ['id'],
+    order: ['id'],
+    // Unfinished uploads start again.
+    tenantRows: (tenant) => `
+      SELECT r.*, '{}'::jsonb AS shown FROM chat_attachments r
+      WHERE r.tenant_id = ${tenant} AND ${COMPLETE}`,
+    userRows: (tenant, u) => `
+      SELECT r.*, '{}'::jsonb AS shown FROM chat_attachments r
+      WHERE r.tenant_id = ${tenant} AND ${COMPLETE} AND r.created_by = ${u} AND ${ofExportedSession('r', u)}`,
+  },
+  {
+    table: 'chat_attachment_chunks',
+    file: 'chat-attachment-chunks.ndjson',
+    key: ['attachment_id', 'start'],
+    order: ['attachment_id', 'start'],
+    tenantRows: (tenant) => `
+      SELECT c.*, '{}'::jsonb AS shown FROM chat_attachment_chunks c
+      JOIN chat_attachments r ON r.tenant_id = c.tenant_id AND r.id = c.attachment_id
+      WHERE c.tenant_id = ${tenant} AND ${COMPLETE}`,
+    userRows: (tenant, u) => `
+      SELECT c.*, '{}'::jsonb AS shown FROM chat_attachment_chunks c
+      JOIN chat_attachments r ON r.tenant_id = c.tenant_id AND r.id = c.attachment_id
+      WHERE c.tenant_id = ${tenant} AND ${COMPLETE} AND r.created_by = ${u} AND ${ofExportedSession('r', u)}`,
   },
   {
     table: 'chat_thread_states',

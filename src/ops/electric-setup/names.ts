@@ -9,6 +9,8 @@ export const REPLICATED_TABLES: readonly string[] = Object.values(replicatedTabl
 /** Tables that only the app's server reads and writes. */
 export const SERVER_TABLES: readonly string[] = [
   'applied_batches',
+  'chat_attachments',
+  'chat_attachment_chunks',
   'chat_message_usage',
   'session_audit',
   'session_contents',

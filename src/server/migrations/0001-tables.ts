@@ -364,6 +364,41 @@ CREATE TABLE session_content_chunks (
 );
 ALTER TABLE session_content_chunks ALTER COLUMN data SET STORAGE EXTERNAL;
 
+-- Files of chat messages, to which their file parts refer. They are kept in the database with their messages: written,
+-- deleted, backed up and exported together. Two uploads are never one row, so that nothing is revealed by a hash.
+CREATE TABLE chat_attachments (
+  tenant_id text NOT NULL,
+  id text NOT NULL CHECK (char_length(id) BETWEEN 1 AND 128),
+  session_id text NOT NULL,
+  created_by text NOT NULL CHECK (char_length(created_by) BETWEEN 1 AND 128),
+  name text CHECK (char_length(name) BETWEEN 1 AND 1000),
+  -- From the first bytes of the file, when it is complete.
+  media_type text,
+  total_bytes bigint NOT NULL CHECK (total_bytes >= 1),
+  received_bytes bigint NOT NULL DEFAULT 0 CHECK (received_bytes BETWEEN 0 AND total_bytes),
+  -- True once a message refers to it.
+  attached boolean NOT NULL DEFAULT false,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  CONSTRAINT chat_attachments_pkey PRIMARY KEY (tenant_id, id),
+  CONSTRAINT chat_attachments_session_fkey FOREIGN KEY (tenant_id, session_id)
+    REFERENCES sessions (tenant_id, id) ON DELETE CASCADE
+);
+CREATE INDEX chat_attachments_session_idx ON chat_attachments (session_id, tenant_id);
+CREATE INDEX chat_attachments_unattached_idx ON chat_attachments (created_at) WHERE NOT attached;
+
+CREATE TABLE chat_attachment_chunks (
+  tenant_id text NOT NULL,
+  attachment_id text NOT NULL,
+  start bigint NOT NULL CHECK (start >= 0),
+  bytes integer NOT NULL CHECK (bytes > 0),
+  codec text NOT NULL CHECK (codec IN ('none', 'gzip', 'zstd')),
+  data bytea NOT NULL,
+  CONSTRAINT chat_attachment_chunks_pkey PRIMARY KEY (tenant_id, attachment_id, start),
+  CONSTRAINT chat_attachment_chunks_attachment_fkey FOREIGN KEY (tenant_id, attachment_id)
+    REFERENCES chat_attachments (tenant_id, id) ON DELETE CASCADE
+);
+ALTER TABLE chat_attachment_chunks ALTER COLUMN data SET STORAGE EXTERNAL;
+
 -- Contents in external stores that may have lost their last session. A transaction can't delete them,
 -- so they are noted here, also before they are stored, and a sweep checks and deletes them.
 CREATE TABLE session_content_garbage (

@@ -291,4 +291,46 @@ CREATE TRIGGER sessions_content_replaced AFTER UPDATE OF content_ref ON sessions
   FOR EACH ROW WHEN (OLD.content_ref IS NOT NULL
     AND OLD.content_ref IS DISTINCT FROM NEW.content_ref)
   EXECUTE FUNCTION session_db_content_replaced();
+
+-- An attachment is deleted with the last message of its session that refers to it. It is locked before the
+-- messages are searched, so that a message that is written concurrently counts.
+CREATE FUNCTION session_db_attachment_ids(parts jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+  SELECT coalesce(array_agg(DISTINCT id #>> '{}'), '{}')
+  FROM jsonb_path_query(parts, '$[*].providerMetadata.sessionDb.attachmentId') AS found (id)
+$$;
+
+CREATE FUNCTION session_db_attach() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE chat_attachments SET attached = true
+    WHERE tenant_id = NEW.tenant_id AND session_id = NEW.session_id
+      AND id = ANY (session_db_attachment_ids(NEW.parts));
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION session_db_detach() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  ids text[] := session_db_attachment_ids(OLD.parts);
+BEGIN
+  PERFORM FROM chat_attachments a
+    WHERE a.tenant_id = OLD.tenant_id AND a.session_id = OLD.session_id AND a.id = ANY (ids)
+    ORDER BY a.id FOR UPDATE;
+  DELETE FROM chat_attachments a
+    WHERE a.tenant_id = OLD.tenant_id AND a.session_id = OLD.session_id AND a.id = ANY (ids)
+      AND NOT EXISTS (
+        SELECT FROM chat_messages m
+        WHERE m.session_id = a.session_id AND m.tenant_id = a.tenant_id
+          AND m.parts @> jsonb_build_array(jsonb_build_object('providerMetadata',
+            jsonb_build_object('sessionDb', jsonb_build_object('attachmentId', a.id)))));
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER chat_messages_inserted_attach AFTER INSERT ON chat_messages FOR EACH ROW
+  WHEN (NEW.parts @? '$[*].providerMetadata.sessionDb.attachmentId') EXECUTE FUNCTION session_db_attach();
+CREATE TRIGGER chat_messages_updated_attach AFTER UPDATE OF parts ON chat_messages FOR EACH ROW
+  WHEN (NEW.parts @? '$[*].providerMetadata.sessionDb.attachmentId') EXECUTE FUNCTION session_db_attach();
+CREATE TRIGGER chat_messages_updated_detach AFTER UPDATE OF parts ON chat_messages FOR EACH ROW
+  WHEN (OLD.parts IS DISTINCT FROM NEW.parts
+    AND OLD.parts @? '$[*].providerMetadata.sessionDb.attachmentId') EXECUTE FUNCTION session_db_detach();
+CREATE TRIGGER chat_messages_deleted_detach AFTER DELETE ON chat_messages FOR EACH ROW
+  WHEN (OLD.parts @? '$[*].providerMetadata.sessionDb.attachmentId') EXECUTE FUNCTION session_db_detach();
 `

@@ -28,6 +28,7 @@ import {
   type TimelineOutline,
   timelineFacets,
 } from '../search/timeline-outline.ts'
+import { createAttachments, type SessionAttachments } from '../uploads/attachments.ts'
 import type { ContentStore } from '../uploads/content/content-store.ts'
 import { createContentStores } from '../uploads/content/postgres-content-store.ts'
 import { createUploads, type SessionUploads } from '../uploads/create-uploads.ts'
@@ -135,7 +136,9 @@ export interface SessionStoreOptions<P extends Principal = Principal> {
 }
 
 /** Changes and reads rows on behalf of users. */
-export interface SessionStore<P extends Principal = Principal> extends SessionUploads<P> {
+export interface SessionStore<P extends Principal = Principal>
+  extends SessionUploads<P>,
+    SessionAttachments<P> {
   /**
    * The limits of `requestLimits`. The store applies them to searches, uploads and contents, and
    * `runWrite` and `createWriteHandler` to the writes of clients. `write` itself is not limited, because
@@ -360,7 +363,7 @@ export function createSessionStore<P extends Principal = Principal>(
     }
   }
 
-  const store: Omit<SessionStore<P>, keyof SessionUploads> = {
+  const store: Omit<SessionStore<P>, keyof SessionUploads | keyof SessionAttachments> = {
     async write(principal, input, { messageRoles } = {}) {
       checkPrincipal(principal)
       const parsed = parseWriteBatch(input)
@@ -432,5 +435,8 @@ export function createSessionStore<P extends Principal = Principal>(
     onError,
   }
   const parts = uploads as unknown as UploadContext
-  return withParts({ ...createUploads(uploads, store), ...store }, parts)
+  return withParts(
+    { ...createUploads(uploads, store), ...createAttachments(uploads), ...store },
+    parts,
+  )
 }

@@ -6,4 +6,5 @@ export {
   watchAbandonedMessages,
 } from './abandoned-messages.ts'
 export { type ChatHandlerOptions, type ChatQuestion, createChatHandler } from './chat-handler.ts'
+export { inlineAttachments } from './inline-attachments.ts'
 export { resumeMessage, type StreamedMessage, streamMessage } from './stream-message.ts'

@@ -16,13 +16,19 @@ export interface UploadLimits {
   readonly maxBytes: number
   /** Contents up to this many bytes are derived before the upload is answered. Default: 4 MiB. */
   readonly deriveAtOnceBytes: number
-  /** Most uploads of a user that are received or wait for their timeline. Default: 50. */
+  /** Largest attachment of a message, in bytes. Default: 20 MiB. */
+  readonly maxAttachmentBytes: number
+  /**
+   * Most uploads of a user that are received or wait for their timeline, and of attachments that no
+   * message refers to. Default: 50.
+   */
   readonly maxUnderWay: number
 }
 
 export const defaultUploadLimits: UploadLimits = {
   maxBytes: 512 * 1024 * 1024,
   deriveAtOnceBytes: 4 * 1024 * 1024,
+  maxAttachmentBytes: 20 * 1024 * 1024,
   maxUnderWay: 50,
 }
 

@@ -37,6 +37,8 @@ describe('migrate', () => {
     expect(once).toEqual({ applied: ours, alreadyApplied: [] })
     expect(await tableNames()).toEqual([
       'applied_batches',
+      'chat_attachment_chunks',
+      'chat_attachments',
       'chat_message_deltas',
       'chat_message_feedback',
       'chat_message_usage',

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createUploadHandler, type SessionUploads } from '../../../src/server/index.ts'
+import { createUploadHandler, type SessionStore } from '../../../src/server/index.ts'
 
 test('cuts the title of a long file name between characters', async () => {
   const titles: unknown[] = []
@@ -8,7 +8,7 @@ test('cuts the title of a long file name between characters', async () => {
       titles.push(title)
       return { sessionId: 's', status: 'pending', receivedBytes: 0, totalBytes: 1 }
     },
-  } as unknown as SessionUploads
+  } as unknown as SessionStore
   const serve = createUploadHandler({
     store,
     authenticate: () => ({ tenantId: 't1', userId: 'ann' }),

@@ -16,6 +16,14 @@ export interface ContentId {
   readonly contentId: string
 }
 
+/** A table of chunks, and its column with the id of what they belong to. */
+export type ChunkTable = 'session_content_chunks' | 'chat_attachment_chunks'
+
+const OWNER: Readonly<Record<ChunkTable, string>> = {
+  session_content_chunks: 'content_id',
+  chat_attachment_chunks: 'attachment_id',
+}
+
 /** A compressed chunk and its byte offset. */
 export interface ChunkRow extends Compressed {
   readonly start: number
@@ -28,11 +36,12 @@ export async function insertChunks(
   client: ClientBase,
   { tenantId, contentId }: ContentId,
   chunks: readonly ChunkRow[],
+  table: ChunkTable = 'session_content_chunks',
 ): Promise<void> {
   // Not prepared: a pooler could reject it, and a content that is read once can't be stored again.
   await client.query({
     text: `
-      INSERT INTO session_content_chunks (tenant_id, content_id, start, bytes, codec, data)
+      INSERT INTO ${table} (tenant_id, ${OWNER[table]}, start, bytes, codec, data)
       SELECT $1, $2, c.* FROM unnest($3::bigint[], $4::int[], $5::text[], $6::bytea[]) AS c`,
     values: [
       tenantId,
@@ -50,6 +59,7 @@ export async function* readChunks(
   database: Pool | ClientBase,
   { tenantId, contentId }: ContentId,
   { start = 0, end = Number.MAX_SAFE_INTEGER }: ByteRange = {},
+  table: ChunkTable = 'session_content_chunks',
 ): AsyncGenerator<Uint8Array> {
   // Most ranges are small and need only one chunk, so the first statement reads only one.
   let limit = 1
@@ -60,12 +70,12 @@ export async function* readChunks(
       codec: Codec
       data: Buffer
     }>({
-      name: 'session_db_read_chunks',
+      name: `session_db_read_${table}`,
       text: `
-        SELECT start, bytes, codec, data FROM session_content_chunks
-        WHERE tenant_id = $1 AND content_id = $2 AND start < $4::bigint AND start >= (
-          SELECT max(start) FROM session_content_chunks
-          WHERE tenant_id = $1 AND content_id = $2 AND start <= $3::bigint)
+        SELECT start, bytes, codec, data FROM ${table}
+        WHERE tenant_id = $1 AND ${OWNER[table]} = $2 AND start < $4::bigint AND start >= (
+          SELECT max(start) FROM ${table}
+          WHERE tenant_id = $1 AND ${OWNER[table]} = $2 AND start <= $3::bigint)
         ORDER BY start LIMIT $5`,
       values: [tenantId, contentId, position, end, limit],
     })

@@ -140,7 +140,7 @@ interface SweepResult {
 
 /**
  * Deletes contents that interrupted uploads or deleted sessions have left in a store outside the
- * database, and fails abandoned uploads. Safe to run concurrently in any number of processes.
+ * database, deletes attachments that no message refers to, and fails abandoned uploads. Safe to run concurrently in any number of processes.
  */
 export async function sweep(
   context: SweepContext,
@@ -155,6 +155,13 @@ export async function sweep(
   for (const { tenant_id, session_id } of abandoned.rows) {
     await failUpload(context, tenant_id, session_id, ABANDONED)
   }
+  await context.pool.query(
+    `DELETE FROM chat_attachments WHERE (tenant_id, id) IN (
+       SELECT tenant_id, id FROM chat_attachments
+       WHERE NOT attached AND created_at < now() - $1 * interval '1 millisecond'
+       ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
+    [abandonedAfterMs, BATCH],
+  )
   const garbage = await context.pool.query<{ tenant_id: string; content_ref: string }>(
     `SELECT tenant_id, content_ref FROM session_content_garbage
      WHERE noted_at < now() - $1 * interval '1 millisecond' ORDER BY noted_at LIMIT $2`,

@@ -1,6 +1,19 @@
 import { Readable } from 'node:stream'
 import type { ByteRange } from '../content/content-store.ts'
-import type { SessionContent } from '../create-uploads.ts'
+
+/** A content to send. */
+export interface Sent {
+  readonly totalBytes: number
+  /** Identifies the bytes: the same content has the same tag. */
+  readonly tag: string
+  readonly name: string | null
+  /** Default: plain text. */
+  readonly mediaType?: string
+  readonly body: AsyncIterable<Uint8Array>
+}
+
+/** Images that a page may show. Anything else is downloaded: a browser must not render it as a page of the app. */
+const SHOWN = ['image/png', 'image/jpeg', 'image/gif', 'image/webp', 'image/avif']
 
 const HEADERS = {
   'content-type': 'text/plain; charset=utf-8',
@@ -20,15 +33,16 @@ const HEADERS = {
  */
 export async function contentResponse(
   request: Request,
-  open: (range?: ByteRange) => Promise<SessionContent>,
+  open: (range?: ByteRange) => Promise<Sent>,
 ): Promise<Response> {
   const whole = await open()
   const size = whole.totalBytes
-  const etag = `"${whole.sha256}"`
+  const etag = `"${whole.tag}"`
   const headers: Record<string, string> = {
     ...HEADERS,
     etag,
-    'content-disposition': disposition(whole.originalName),
+    ...(whole.mediaType !== undefined && { 'content-type': whole.mediaType }),
+    'content-disposition': disposition(whole),
   }
   if (request.headers.get('if-none-match') === etag)
     return new Response(null, { status: 304, headers })
@@ -49,10 +63,11 @@ function toStream(body: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
   return Readable.toWeb(Readable.from(body, { objectMode: false })) as ReadableStream<Uint8Array>
 }
 
-function disposition(name: string | null): string {
+function disposition({ name, mediaType }: Sent): string {
+  const kind = SHOWN.includes(mediaType ?? '') ? 'inline' : 'attachment'
   return name === null
-    ? 'attachment'
-    : `attachment; filename*=UTF-8''${encodeURIComponent(name).replaceAll("'", '%27')}`
+    ? kind
+    : `${kind}; filename*=UTF-8''${encodeURIComponent(name).replaceAll("'", '%27')}`
 }
 
 /** A requested byte range, resolved against the content's size. */

@@ -10,6 +10,7 @@ import { hidesItsCause, reportError } from '../../http/report-error.ts'
 import { bodyOf } from '../../http/request-body.ts'
 import { requireOwnOrigin } from '../../http/request-origin.ts'
 import type { AgentSession } from '../agent-session.ts'
+import type { AttachmentState, SessionAttachments } from '../attachments.ts'
 import type { NewUpload, SessionUploads } from '../create-uploads.ts'
 import type { UploadState } from '../upload-state.ts'
 import { contentResponse } from './content-response.ts'
@@ -23,8 +24,18 @@ const TUS_HEADERS = { 'tus-resumable': TUS_VERSION, 'cache-control': 'no-store' 
 /** Options of `createUploadHandler`. */
 export interface UploadHandlerOptions {
   readonly store: Pick<
-    SessionUploads,
-    'createSession' | 'uploadContent' | 'uploadState' | 'abortUpload' | 'openContent' | 'readEvent'
+    SessionUploads & SessionAttachments,
+    | 'createAttachment'
+    | 'receiveAttachment'
+    | 'attachmentState'
+    | 'openAttachment'
+    | 'deleteAttachment'
+    | 'createSession'
+    | 'uploadContent'
+    | 'uploadState'
+    | 'abortUpload'
+    | 'openContent'
+    | 'readEvent'
   >
   /** Returns the principal of a request. Nothing, or an exception, is answered with 401. */
   readonly authenticate: Authenticate
@@ -46,7 +57,9 @@ export interface UploadHandlerOptions {
  * - `PATCH base/id` appends at `Upload-Offset`; `HEAD base/id` returns the offset to resume at,
  * - `DELETE base/id` aborts the upload,
  * - `GET base/id` returns the state as JSON, `GET base/id/content` the file or a range of it,
- *   `GET base/id/events/seq` an event with its whole text.
+ *   `GET base/id/events/seq` an event with its whole text,
+ * - `base/attachments` does the same for files of messages: `POST` with `thread` and `id` in `Upload-Metadata`
+ *   creates one, and `GET base/attachments/id` is the file.
  *
  * Errors are typed JSON, as in the other handlers. The handler never rejects.
  *
@@ -68,7 +81,8 @@ export function createUploadHandler(
     if (request.method === 'OPTIONS') return described()
     requireOwnOrigin(request, options.allowedOrigins ?? [])
     const principal = await requirePrincipal(options.authenticate, request, report)
-    const { id, content, seq } = place
+    const { id, content, seq, attachment } = place
+    if (attachment !== undefined) return attach(request, principal, attachment)
     if (id === undefined) return create(request, principal)
     if (content) return download(request, principal, id)
     if (seq !== undefined) return readEvent(request, principal, id, seq)
@@ -86,9 +100,15 @@ export function createUploadHandler(
     return refuse(405, 'Use GET, HEAD, PATCH or DELETE for an upload.')
   }
 
-  function placeOf(path: string): { id?: string; content?: true; seq?: number } | undefined {
+  function placeOf(
+    path: string,
+  ): { id?: string; content?: true; seq?: number; attachment?: string | null } | undefined {
     if (path !== basePath && !path.startsWith(`${basePath}/`)) return undefined
     const [id, content, ...more] = path.slice(basePath.length + 1).split('/')
+    // A session may have this id: `attachments/content` is its content.
+    if (id === 'attachments' && more.length === 0 && content !== 'content') {
+      return { attachment: content === undefined || content === '' ? null : decode(content) }
+    }
     if (id === undefined || id === '') return {}
     if (content === 'events' && more.length === 1 && /^\d{1,10}$/.test(more[0] ?? '')) {
       return { id: decode(id), seq: Number(more[0]) }
@@ -115,6 +135,55 @@ export function createUploadHandler(
     return stateHeaders(state, 204)
   }
 
+  async function attach(
+    request: Request,
+    principal: Principal,
+    id: string | null,
+  ): Promise<Response> {
+    if (id === null) {
+      if (request.method !== 'POST') return refuse(405, 'Use POST to create an attachment.')
+      const totalBytes = byteCount(request.headers, 'Upload-Length')
+      const metadata = parseUploadMetadata(request.headers.get('upload-metadata'))
+      const name = metadata.get('filename')
+      const state = await store.createAttachment(principal, {
+        id: metadata.get('id') ?? uuidv7(),
+        threadId: metadata.get('thread') ?? '',
+        totalBytes,
+        ...(name !== undefined && name !== '' && { name: [...name].slice(0, 1_000).join('') }),
+      })
+      const location = `${basePath}/attachments/${encodeURIComponent(state.id)}`
+      return attachmentHeaders(state, 201, { location })
+    }
+    switch (request.method) {
+      case 'PATCH': {
+        if (request.headers.get('content-type') !== PATCH_TYPE) {
+          return refuse(415, `Send the bytes as ${PATCH_TYPE}.`)
+        }
+        const offset = byteCount(request.headers, 'Upload-Offset')
+        const body = bodyOf(request)
+        return attachmentHeaders(
+          await store.receiveAttachment(principal, id, body, { offset }),
+          204,
+        )
+      }
+      case 'HEAD':
+        return attachmentHeaders(await store.attachmentState(principal, id), 200)
+      case 'GET':
+        return contentResponse(request, async (range) => {
+          const { totalBytes, name, mediaType, body } = await store.openAttachment(
+            principal,
+            id,
+            range,
+          )
+          return { totalBytes, name, mediaType, body, tag: encodeURIComponent(id) }
+        })
+      case 'DELETE':
+        await store.deleteAttachment(principal, id)
+        return new Response(null, { status: 204, headers: TUS_HEADERS })
+    }
+    return refuse(405, 'Use GET, HEAD, PATCH or DELETE for an attachment.')
+  }
+
   async function readEvent(
     request: Request,
     principal: Principal,
@@ -130,7 +199,10 @@ export function createUploadHandler(
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       return refuse(405, 'Use GET or HEAD for a content.')
     }
-    return contentResponse(request, (range) => store.openContent(principal, id, range))
+    return contentResponse(request, async (range) => {
+      const { sha256, originalName, ...content } = await store.openContent(principal, id, range)
+      return { ...content, tag: sha256, name: originalName }
+    })
   }
 
   return async (request) => {
@@ -184,6 +256,23 @@ function stateHeaders(
     ...(state.totalBytes === null ? {} : { 'upload-length': String(state.totalBytes) }),
     'session-status': state.status,
     'session-id': encodeURIComponent(state.sessionId),
+    ...more,
+  }
+  return new Response(null, { status, headers })
+}
+
+function attachmentHeaders(
+  { id, receivedBytes, totalBytes, mediaType }: AttachmentState,
+  status: number,
+  more: Readonly<Record<string, string>> = {},
+): Response {
+  const headers = {
+    ...TUS_HEADERS,
+    'upload-offset': String(receivedBytes),
+    'upload-length': String(totalBytes),
+    'session-status': mediaType === null ? 'pending' : 'ready',
+    'session-id': encodeURIComponent(id),
+    ...(mediaType !== null && { 'attachment-type': mediaType }),
     ...more,
   }
   return new Response(null, { status, headers })
