@@ -1,4 +1,5 @@
 import {
+  attachFile,
   branchEnd,
   type ChatList,
   type ChatMessage,
@@ -7,6 +8,9 @@ import {
   createChatTransport,
   type FeedbackList,
   messageFeedback,
+  type FilePart,
+  type JsonValue,
+  type PendingAttachment,
   type Principal,
   type SessionChatTransport,
   type SessionCollections,
@@ -18,10 +22,12 @@ import {
   unreadCount,
   type WriteResult,
 } from '@org/session-db'
+
 import {
   createChatHandler,
   type FeedbackPage,
   type ForkedThread,
+  inlineAttachments,
   type SessionList,
   type SessionStore,
   type ThreadList,
@@ -81,6 +87,16 @@ test('the transport of useChat fits both versions of the AI SDK', () => {
   expectTypeOf(transport.stop('t1')).resolves.toEqualTypeOf<void>()
   // @ts-expect-error: no session
   createChatTransport(db, {})
+})
+
+test('attachments', () => {
+  const attachment = attachFile(db, { threadId: 't1', file: new File([], 'a.png') })
+  expectTypeOf(attachFile).returns.toEqualTypeOf<PendingAttachment>()
+  expectTypeOf(attachment.uploaded).resolves.toEqualTypeOf<FilePart>()
+  expectTypeOf(attachment.uploaded).resolves.toExtend<JsonValue>()
+  expectTypeOf(inlineAttachments(store, principal, [message])).resolves.toEqualTypeOf<
+    ChatMessage[]
+  >()
 })
 
 test('the handler of answers', () => {

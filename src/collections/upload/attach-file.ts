@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../schema/fields.ts'
 import { contextOf, type WithContext } from '../actions/context.ts'
 import { createId } from '../create-id.ts'
 import { uploadBase } from './upload-failure.ts'
@@ -21,7 +22,7 @@ export interface AttachedFile {
 }
 
 /** A `file` part of a message, as the AI SDK has it. */
-export interface FilePart {
+export type FilePart = JsonObject & {
   readonly type: 'file'
   /** As the file's first bytes show. */
   readonly mediaType: string

@@ -3,9 +3,14 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { convertToModelMessages } from 'ai'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { toModelMessages } from '../../../src/chat/model-messages.ts'
-import { attachFile, createId, createSessionCollections } from '../../../src/index.ts'
+import {
+  attachFile,
+  createId,
+  createSessionCollections,
+  type WriteAdapter,
+} from '../../../src/index.ts'
 import { exportData, restoreExport } from '../../../src/legacy/index.ts'
 import type { JsonValue, Principal } from '../../../src/schema/index.ts'
 import { inlineAttachments, migrate } from '../../../src/server/index.ts'
@@ -46,6 +51,9 @@ afterAll(async () => {
   await fixture.close()
 })
 
+// Files that no message refers to are limited.
+beforeEach(() => fixture.rows('DELETE FROM chat_attachments'))
+
 /** A session of ada's, shared with bob as a viewer, with a thread. */
 async function startThread() {
   const [sessionId, threadId] = [createId(), createId()]
@@ -66,10 +74,13 @@ async function startThread() {
   return { sessionId, threadId }
 }
 
-function openDb(user: string) {
+function openDb(
+  user: string,
+  writeAdapter: WriteAdapter = () => Promise.reject(new Error('not used')),
+) {
   const db = createSessionCollections({
     electricUrl: `${server.url}/shapes`,
-    writeAdapter: () => Promise.reject(new Error('not used')),
+    writeAdapter,
     uploadUrl: `${server.url}/up`,
     headers: { authorization: user },
     onError: () => undefined,
@@ -148,6 +159,19 @@ test('a browser attaches a file over broken connections, and others of the sessi
   expect(Buffer.from(await range.arrayBuffer()).equals(PNG.subarray(300_000, 300_010))).toBe(true)
 })
 
+test('docs/threads.md', async () => {
+  const { threadId } = await startThread()
+  const db = openDb('ada', (batch) => fixture.store.write(ada, batch))
+  const file = new File([new Uint8Array(PNG)], 'plan.png')
+  const part = await attachFile(db, { threadId, file }).uploaded
+  const parts = [{ type: 'text', text: 'Look at this.' }, part]
+  await db.actions.appendMessage({ threadId, role: 'user', content: 'Look at this.', parts })
+    .committed
+  const page = await fixture.store.readThread(ada, threadId)
+  expect(page?.messages).toMatchObject([{ parts }])
+  expect(await fixture.rows('SELECT attached FROM chat_attachments')).toEqual([{ attached: true }])
+})
+
 test('nobody reads an attachment without the session, and nobody but its writers attaches one', async () => {
   const { sessionId, threadId } = await startThread()
   const id = await attach(threadId, PNG)
@@ -224,10 +248,9 @@ test('limits the size of a file, and the files that no message refers to', async
     store.receiveAttachment(ada, id, [Buffer.alloc(4)], { offset: 0 }),
   ).rejects.toMatchObject({ code: 'conflict', details: { receivedBytes: 4 } })
   await expect(store.openAttachment(ada, id)).rejects.toMatchObject({ code: 'not_found' })
-  await fixture.rows('DELETE FROM chat_attachments')
+  await store.deleteAttachment(ada, id)
   for (let n = 0; n < 5; n += 1) await create(1)
   await expect(create(1)).rejects.toMatchObject({ code: 'rate_limited' })
-  await fixture.rows('DELETE FROM chat_attachments')
 })
 
 describe('an attachment is deleted', () => {
@@ -291,8 +314,10 @@ test('models receive the bytes of attachments', async () => {
   const id = await attach(threadId, Buffer.from('%PDF-1.7'), 'a.pdf')
   await send(threadId, id, gone)
   await fixture.rows('DELETE FROM chat_attachments WHERE id = $1', [gone])
-  const page = await fixture.store.readThread(ada, threadId)
-  const history = await inlineAttachments(fixture.store, ada, page?.messages ?? [])
+  const { store } = fixture
+  const principal = ada
+  const { messages = [] } = (await store.readThread(ada, threadId)) ?? {}
+  const history = await inlineAttachments(store, principal, messages)
   const [message] = await toModelMessages(history, convertToModelMessages)
   const data = Buffer.from('%PDF-1.7').toString('base64')
   expect(message?.content).toMatchObject([{ type: 'file', mediaType: 'application/pdf' }])

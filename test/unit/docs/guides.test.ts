@@ -41,7 +41,10 @@ const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
     'test/integration/docs/native-mutations.test.ts',
     'test/integration/docs/writes.test.ts',
   ],
-  'threads.md': ['test/integration/docs/threads.test.ts'],
+  'threads.md': [
+    'test/integration/docs/threads.test.ts',
+    'test/integration/upload/attachments.test.ts',
+  ],
   'uploads.md': ['test/integration/upload/guide.test.ts'],
 }
 
