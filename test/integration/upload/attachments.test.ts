@@ -164,9 +164,8 @@ test('docs/threads.md', async () => {
   const db = openDb('ada', (batch) => fixture.store.write(ada, batch))
   const file = new File([new Uint8Array(PNG)], 'plan.png')
   const part = await attachFile(db, { threadId, file }).uploaded
-  const parts = [{ type: 'text', text: 'Look at this.' }, part]
-  await db.actions.appendMessage({ threadId, role: 'user', content: 'Look at this.', parts })
-    .committed
+  const parts = [{ type: 'text', text: 'Look!' }, part]
+  await db.actions.appendMessage({ threadId, role: 'user', content: 'Look!', parts }).committed
   const page = await fixture.store.readThread(ada, threadId)
   expect(page?.messages).toMatchObject([{ parts }])
   expect(await fixture.rows('SELECT attached FROM chat_attachments')).toEqual([{ attached: true }])
