@@ -73,7 +73,7 @@ describe('two app instances, three users, two tenants', () => {
     await ann.page
       .getByTestId('session-list')
       .getByRole('link')
-      .filter({ hasText: 'agentv' })
+      .filter({ hasText: 'git push origin main' })
       .click()
     await ann.page.locator('[data-testid="timeline"] [data-kind="tool_call"]').first().waitFor()
     expect(await ann.page.getByTestId('event-count').textContent()).toMatch(/230/)

@@ -7,7 +7,7 @@ const TOKEN_MS = Number(process.env.ECHO_TOKEN_MS ?? 25)
 /** The model's tools take as long as this number of tokens. */
 const TOOL_TOKENS = 80
 
-/** What a model answers. */
+/** The question and the answer so far. */
 interface Prompt {
   readonly question: string
   /** The text and parts of the answer so far, to continue from. */

@@ -66,7 +66,7 @@ export function Composer({ draftKey, onSend, isWaiting, answering }: ComposerPro
   }
 
   function onKeyDown(event: KeyboardEvent) {
-    // Escape stops nobody else's answer.
+    // Escape stops the user's own answers only.
     if (event.key === 'Escape') for (const { id, isOwn } of answering) if (isOwn) stop(id)
     if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return
     event.preventDefault()

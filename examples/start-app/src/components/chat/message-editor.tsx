@@ -5,7 +5,7 @@ import { Button } from '#/components/ui/button'
 import { wantsAnswers } from './composer'
 import { useAnswers } from './use-answers'
 
-/** Writes another version of a message beside it: nothing is lost, whoever edits at the same time. */
+/** Writes another version of a message beside it: two edits at the same time are two versions. */
 export function MessageEditor({ message, onClose }: { message: ChatMessage; onClose: () => void }) {
   const { db } = useSessionDb()
   const report = useReport()
