@@ -86,7 +86,7 @@ describe('two app instances, three users, two tenants', () => {
 
     await sendMessage(ann.page, 'Hello from Ann')
     const sent = Date.now()
-    await bob.page.getByText('Hello from Ann').first().waitFor()
+    await bob.page.getByTestId('message-list').getByText('Hello from Ann').waitFor()
     console.info(`Ann's message was on Bob's screen ${Date.now() - sent} ms after she sent it`)
     await sendMessage(bob.page, 'Hello from Bob')
     await expect.poll(() => messageTexts(ann.page)).toEqual(['Hello from Ann', 'Hello from Bob'])
