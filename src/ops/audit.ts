@@ -17,7 +17,7 @@ export interface AuditOptions {
   readonly limit?: number | undefined
 }
 
-/** Who did what, and when. */
+/** One entry of the audit log. */
 export interface AuditEntry {
   readonly id: string
   readonly at: Date

@@ -13,7 +13,7 @@ export interface EraseOptions {
   readonly dryRun?: boolean | undefined
 }
 
-/** What was erased, or in a dry run would be. */
+/** Counts of what was erased, or would be in a dry run. */
 export interface Erasure {
   readonly dryRun: boolean
   /** Sessions that the user owned, with everything in them. */

@@ -12,7 +12,7 @@ export interface EndableFetch {
 /**
  * Wraps the `fetch` that requests shapes from Electric, for a shutdown.
  *
- * Each waiting request has a controller of its own: a signal made with `AbortSignal.any` from one that lives
+ * Each waiting request has its own controller: a signal made with `AbortSignal.any` from one that lives
  * as long as the process would be kept by it.
  */
 export function createEndableFetch(send: typeof fetch): EndableFetch {

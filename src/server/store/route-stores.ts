@@ -5,7 +5,7 @@ import type { SessionStore } from './create-session-store.ts'
 
 /** Options of `routeStores`. */
 export interface RouteStoresOptions<P extends Principal, Name extends string> {
-  /** The stores by name, each over a database of its own. */
+  /** The stores by name, each over its own database. */
   readonly stores: Readonly<Record<Name, SessionStore<P>>>
   /** Returns the name of the store that has the principal's tenant. */
   readonly storeOf: (principal: P) => Name
