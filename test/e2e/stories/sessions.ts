@@ -54,6 +54,31 @@ export function sessionStories(world: () => World): void {
     await page.getByTestId('search-hits').waitFor({ state: 'detached' })
   })
 
+  test('"/" focuses the search, and Ctrl+K searches everything with the keyboard', async () => {
+    await page.goto(world().demo.url)
+    await page.getByTestId('session-list').getByRole('link').first().waitFor()
+    await page.keyboard.press('/')
+    const focused = () => page.evaluate(() => document.activeElement?.getAttribute('data-testid'))
+    expect(await focused()).toBe('session-search')
+    await page.keyboard.press('Control+k')
+    await page.getByTestId('palette').fill('prek uninstall')
+    // Counted only when the server has answered.
+    await page
+      .getByRole('status')
+      .getByText(/^\d+ in events and messages$/)
+      .waitFor()
+    await page.keyboard.press('ArrowDown')
+    await page.keyboard.press('ArrowUp')
+    await page.keyboard.press('Enter')
+    await page.locator('[data-target]').waitFor()
+    expect(await page.locator('[data-target]').textContent()).toContain('prek')
+    await page.keyboard.press('Control+k')
+    await page.getByTestId('palette').fill('git push')
+    await page.getByTestId('palette-option').first().locator('mark').first().waitFor()
+    await page.keyboard.press('Escape')
+    await page.getByTestId('palette').waitFor({ state: 'detached' })
+  })
+
   test('uploads a 20 MB log with the button, shows progress, and derives a timeline', async () => {
     const buffer = longLog({ bytes: 20 * MEGABYTE })
     const folder = await mkdtemp(join(tmpdir(), 'session-db-upload-'))

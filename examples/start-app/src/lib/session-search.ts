@@ -9,6 +9,14 @@ export interface SessionListSearch {
   status?: StatusChoice
 }
 
+/** Clears the list's filters when spread over a search. */
+export const noListSearch = {
+  q: undefined,
+  format: undefined,
+  repo: undefined,
+  status: undefined,
+}
+
 export type StatusChoice = 'ready' | 'pending' | 'failed' | 'archived'
 
 export const formatNames: Readonly<Record<string, string>> = {

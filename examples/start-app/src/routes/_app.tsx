@@ -2,6 +2,7 @@ import { createFileRoute, Outlet, redirect, retainSearchParams } from '@tanstack
 import { AppFrame, AppFrameSkeleton } from '#/components/app-frame'
 import { AppHeader } from '#/components/app-header'
 import { SessionDbProvider } from '#/components/session-db'
+import { SearchPalette } from '#/components/sessions/search-palette'
 import { SessionList } from '#/components/sessions/session-list'
 import { UploadsProvider } from '#/components/sessions/uploads'
 import { RemovalsProvider } from '#/components/undo'
@@ -38,6 +39,7 @@ function App() {
           <AppFrame header={<AppHeader />} list={<SessionList />}>
             <Outlet />
           </AppFrame>
+          <SearchPalette />
         </UploadsProvider>
       </RemovalsProvider>
     </SessionDbProvider>

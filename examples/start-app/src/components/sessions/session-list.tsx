@@ -7,18 +7,21 @@ import { Button } from '#/components/ui/button'
 import { TitleDialog } from '#/components/ui/dialog'
 import { Tooltip } from '#/components/ui/tooltip'
 import { count } from '#/lib/format'
+import { noListSearch } from '#/lib/session-search'
 import { useChangedElsewhere } from '#/lib/use-changed-elsewhere'
 import { SearchHits } from './search-hits'
 import { SessionFilters } from './session-filters'
 import { SessionItem } from './session-item'
 import { UploadList } from './upload-list'
 import { useUploads } from './uploads'
+import { useHits } from './use-hits'
 import { useSessions } from './use-sessions'
 
 export function SessionList() {
   const search = useSearch({ from: '/_app' })
   const { isReady, sessions, current, archived } = useSessions(search)
   const changed = useChangedElsewhere(sessions, useIsCaughtUp())
+  const found = useHits(search.q ?? '')
   const [opened, setOpened] = useState(false)
   const showsArchived = opened || search.status === 'archived'
   const filtered = Boolean(search.q || search.format || search.repo || search.status)
@@ -31,7 +34,9 @@ export function SessionList() {
       <UploadList />
       <div data-testid="session-list" className="flex min-h-0 flex-1 flex-col overflow-y-auto pb-4">
         {!isReady && sessions.length === 0 && <Skeleton />}
-        {isEmpty && (filtered ? <NothingFound /> : <NoSessions />)}
+        {isEmpty && !filtered && <NoSessions />}
+        {/* Only after the events and messages were searched as well. */}
+        {isEmpty && filtered && found.isCurrent && found.count === 0 && <NothingFound />}
         <ul aria-label="Sessions" className="space-y-0.5 px-2 empty:hidden">
           {shown.map((session) => (
             <SessionItem key={session.id} session={session} changed={changed.has(session.id)} />
@@ -56,7 +61,7 @@ export function SessionList() {
             ))}
           </ul>
         )}
-        {search.q && <SearchHits query={search.q} />}
+        {search.q && <SearchHits answer={found} />}
       </div>
     </>
   )
@@ -129,13 +134,7 @@ function NothingFound() {
         onClick={() =>
           navigate({
             to: '.',
-            search: (search) => ({
-              ...search,
-              q: undefined,
-              format: undefined,
-              repo: undefined,
-              status: undefined,
-            }),
+            search: (search) => ({ ...search, ...noListSearch }),
           })
         }
       >

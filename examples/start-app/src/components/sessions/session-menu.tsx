@@ -4,6 +4,7 @@ import {
   Archive,
   ArchiveRestore,
   Download,
+  Link2,
   Lock,
   Pencil,
   Trash2,
@@ -15,6 +16,7 @@ import { useReport, useSessionDb } from '#/components/session-db'
 import { TitleDialog } from '#/components/ui/dialog'
 import { Menu, MenuItem, MenuSeparator } from '#/components/ui/menu'
 import { MoreButton } from '#/components/ui/more-button'
+import { useToast } from '#/components/ui/toaster'
 import { useRemovals } from '#/components/undo'
 import { ShareDialog } from './share-dialog'
 import { useVisibility } from './use-visibility'
@@ -23,6 +25,7 @@ import { useVisibility } from './use-visibility'
 export function SessionMenu({ session }: { session: Session }) {
   const { db, user } = useSessionDb()
   const report = useReport()
+  const toast = useToast()
   const { remove } = useRemovals()
   const navigate = useNavigate()
   const setVisibility = useVisibility(session)
@@ -56,6 +59,17 @@ export function SessionMenu({ session }: { session: Session }) {
         >
           {shared ? <Lock /> : <Users />}{' '}
           {shared ? 'Make private' : `Share with ${user.tenantName}`}
+        </MenuItem>
+        <MenuItem
+          data-testid="copy-session-link"
+          onSelect={() => {
+            const link = `${window.location.origin}/sessions/${encodeURIComponent(id)}`
+            navigator.clipboard
+              .writeText(link)
+              .catch(() => toast({ title: 'The link was not copied' }))
+          }}
+        >
+          <Link2 /> Copy link
         </MenuItem>
         <MenuItem
           data-testid="archive-session"

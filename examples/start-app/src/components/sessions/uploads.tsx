@@ -4,6 +4,7 @@ import { FileUp } from 'lucide-react'
 import { createContext, type ReactNode, useContext, useRef, useState } from 'react'
 import { useSessionDb } from '#/components/session-db'
 import { ConfirmDialog } from '#/components/ui/dialog'
+import { noListSearch } from '#/lib/session-search'
 import { useFileDrop } from './use-file-drop'
 
 /** A file being uploaded. */
@@ -74,8 +75,11 @@ export function UploadsProvider({ children }: { children: ReactNode }) {
     })
     setEntries((all) => [...all, ...added])
     const [only, ...more] = added
+    // A search or filter could hide the new sessions.
     if (only && more.length === 0) {
-      navigate({ to: '/sessions/$sessionId', params: { sessionId: only.id } })
+      navigate({ to: '/sessions/$sessionId', params: { sessionId: only.id }, search: noListSearch })
+    } else {
+      navigate({ to: '.', search: (search) => ({ ...search, ...noListSearch }) })
     }
   }
 
