@@ -1,4 +1,5 @@
 import type { Page } from 'playwright-core'
+import { firstEvent } from '../test/e2e/support/app.ts'
 import { launchBrowser, openWindow } from '../test/e2e/support/browser.ts'
 import { type Demo, startDemo, temporaryDataDir } from '../test/e2e/support/demo.ts'
 import { type ScrollReport, scrollToEnd } from '../test/e2e/support/frames.ts'
@@ -88,7 +89,7 @@ function compareFrames(
 
 async function openSession(page: Page, url: string): Promise<void> {
   await page.goto(`${url}/sessions/${LONG_SESSION}`)
-  await page.getByTestId('event-0').waitFor({ timeout: 60_000 })
+  await firstEvent(page).waitFor({ timeout: 60_000 })
 }
 
 /** A striped page as long as the list would be with rows of 72 pixels. */

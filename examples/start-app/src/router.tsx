@@ -10,7 +10,6 @@ export function getRouter() {
   return createRouter({
     routeTree,
     ...(nonce !== undefined && { ssr: { nonce } }),
-    scrollRestoration: true,
     defaultErrorComponent: ErrorScreen,
     defaultNotFoundComponent: NotFoundScreen,
   })

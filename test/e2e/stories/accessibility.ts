@@ -27,6 +27,16 @@ export function accessibilityStories(world: () => World): void {
   const screens: Record<string, (page: Page) => Promise<void>> = {
     'the list': (page) => page.getByTestId('session-list').getByRole('link').first().waitFor(),
     'a session': openAgentv,
+    'all events of a session': async (page) => {
+      await openAgentv(page)
+      await page.getByTestId('look-all').click()
+      await page.getByTestId('event-0').waitFor()
+    },
+    'an opened diff and a failed call': async (page) => {
+      await openAgentv(page)
+      await page.goto(`${page.url().split('?')[0]}?at=195`)
+      await page.locator('[data-target] [data-testid="diff-194"]').first().waitFor()
+    },
     'a session with its chat': async (page) => {
       await page.goto(`${world().demo.url}/sessions/${LEGACY_SESSION}?view=chat`)
       await page.getByTestId('message-content').locator('p').first().waitFor()
@@ -128,13 +138,39 @@ export function accessibilityStories(world: () => World): void {
     await expect.poll(() => new URL(page.url()).searchParams.get('q')).toBe('git push')
     await tabTo(/git push origin main/)
     await press('Enter')
-    await page.getByTestId('event-0').waitFor()
+    await page.getByTestId('event-6').waitFor()
     await tabTo(/^timeline$/)
     await press('PageDown')
     await expect
       .poll(() => page.getByTestId('timeline').evaluate((list) => list.scrollTop))
       .toBeGreaterThan(100)
-    await tabTo(/^reference-/)
+    // One stop for all rows: arrows move between them, and to the buttons of one.
+    await press('ArrowDown')
+    await expect.poll(focused).toMatch(/^event-/)
+    const row = await focused()
+    await press('ArrowDown')
+    await expect.poll(focused).not.toBe(row)
+    await press('ArrowUp')
+    await expect.poll(focused).toBe(row)
+    for (let presses = 0; presses < 4 && !/^reference-/.test(await focused()); presses += 1) {
+      await press('ArrowRight')
+    }
+    expect(await focused()).toMatch(/^reference-/)
+    await press('Escape')
+    await expect.poll(focused).toBe(row)
+    expect(
+      await page
+        .getByTestId('timeline')
+        .locator('button, a, [tabindex="0"]')
+        .evaluateAll((all) => all.filter((each) => (each as HTMLElement).tabIndex >= 0).length),
+    ).toBeLessThanOrEqual(1)
+    await press('Home')
+    await expect.poll(focused).toBe('event-6')
+    await press('ArrowRight', 'ArrowLeft')
+    await expect.poll(focused).toBe('event-6')
+    for (let presses = 0; presses < 4 && !/^reference-/.test(await focused()); presses += 1) {
+      await press('ArrowRight')
+    }
     await press('Enter')
     await expect.poll(focused).toBe('composer')
     await page.keyboard.type('Written without a mouse')

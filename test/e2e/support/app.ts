@@ -56,9 +56,13 @@ export async function setShared(page: Page, sessionId: string, shared: boolean):
   await page.locator(`[data-testid="share-${sessionId}"][aria-checked="${shared}"]`).waitFor()
 }
 
+/** The first row of the open timeline. */
+export const firstEvent = (page: Page) =>
+  page.getByTestId('timeline').locator('[data-testid^="event-"][data-kind]').first()
+
 /** Opens the demo's real Codex log, which is older than logs that tests upload. */
 export async function openBundledLog(page: Page, url: string): Promise<void> {
   await page.goto(url)
   await page.getByTestId('session-list').getByText('git push origin main').last().click()
-  await page.getByTestId('event-0').waitFor()
+  await firstEvent(page).waitFor()
 }

@@ -2,6 +2,7 @@ import type { Session } from '@org/session-db'
 import { eq, useLiveQuery } from '@tanstack/react-db'
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { ArrowLeft, Lock, SearchX, Users } from 'lucide-react'
+import { useEffect } from 'react'
 import { cn } from '#/lib/cn'
 import { count, fullTime } from '#/lib/format'
 import { userName } from '#/lib/organization'
@@ -25,6 +26,7 @@ export function SessionPage({ sessionId }: { sessionId: string }) {
         .where(({ session }) => eq(session.id, sessionId))
         .findOne(),
   })
+  useTitle(session?.title)
   if (session === undefined && !isReady) return <Skeleton />
   if (session === undefined || removed.has(sessionId)) return <SessionGone />
   return (
@@ -35,6 +37,17 @@ export function SessionPage({ sessionId }: { sessionId: string }) {
       </div>
     </ReferencesProvider>
   )
+}
+
+/** The title of the browser's tab follows the session's, which others may change. */
+function useTitle(title: string | undefined) {
+  useEffect(() => {
+    if (title === undefined) return
+    document.title = `${title} · Sessions`
+    return () => {
+      document.title = 'Sessions'
+    }
+  }, [title])
 }
 
 function SessionGone() {

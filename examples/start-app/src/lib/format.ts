@@ -40,3 +40,35 @@ export function bytes(quantity: number): string {
 export function localDateTime(date: Date): string {
   return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19)
 }
+
+const longDay = new Intl.DateTimeFormat(undefined, {
+  weekday: 'long',
+  day: 'numeric',
+  month: 'long',
+  year: 'numeric',
+})
+
+/** A day as a heading: `Wednesday, June 17, 2026`. */
+export function dayTitle(date: Date): string {
+  return longDay.format(date)
+}
+
+/** `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`. */
+export function duration(ms: number): string {
+  if (ms < 9_950) return `${Number((ms / 1_000).toFixed(1))} s`
+  const seconds = Math.round(ms / 1_000)
+  if (seconds < 60) return `${seconds} s`
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60)
+    return seconds % 60 === 0 ? `${minutes} min` : `${minutes} min ${seconds % 60} s`
+  const hours = Math.floor(minutes / 60)
+  if (hours >= 48) return `${Math.round(hours / 24)} days`
+  return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`
+}
+
+/** `950`, `4.1k`, `1.2M`. */
+export function short(quantity: number): string {
+  if (quantity < 1_000) return String(quantity)
+  if (quantity < 999_950) return `${Number((quantity / 1_000).toFixed(1))}k`
+  return `${Number((quantity / 1_000_000).toFixed(1))}M`
+}

@@ -9,6 +9,8 @@ export interface SessionPageSearch {
   mode?: 'general'
   /** The pane that a small screen shows. */
   view?: 'chat'
+  /** How the timeline is shown. Default: as a conversation. */
+  events?: 'all'
   /** The seq of the event to show. */
   at?: number
   kinds?: TimelineEvent['kind'][]
@@ -30,6 +32,7 @@ export function parseSessionSearch(search: Record<string, unknown>): SessionPage
     ...(typeof search.thread === 'string' && { thread: search.thread }),
     ...(search.mode === 'general' && { mode: search.mode }),
     ...(search.view === 'chat' && { view: search.view }),
+    ...(search.events === 'all' && { events: search.events }),
     ...(Number.isSafeInteger(search.at) && Number(search.at) >= 0 && { at: Number(search.at) }),
     ...(kinds.length > 0 && { kinds }),
     ...(roles.length > 0 && { roles }),

@@ -1,11 +1,15 @@
-import type { TimelineEvent } from '@org/session-db'
-import { ChevronRight, MessageSquareQuote } from 'lucide-react'
+import { type TimelineEvent, toolOutcome } from '@org/session-db'
+import { ChevronRight } from 'lucide-react'
 import { memo } from 'react'
-import { useReferences } from '#/components/references'
+import { Badge } from '#/components/ui/badge'
+import { Highlighted } from '#/components/ui/highlighted'
 import { cn } from '#/lib/cn'
 import { eventName } from '#/lib/event-names'
-import { firstLine, fullTime, preciseTime } from '#/lib/format'
+import { firstLine } from '#/lib/format'
+import { excerptOf, matchesOf } from '#/lib/matches'
 import { EventIcon } from './event-icon'
+import { RowActions } from './row-actions'
+import { Output } from './tool-row'
 
 interface TimelineRowProps {
   event: TimelineEvent
@@ -14,15 +18,22 @@ interface TimelineRowProps {
   isOpen: boolean
   /** True if the URL points at it. */
   isTarget: boolean
+  /** True for the row that the Tab key reaches. */
+  isStop: boolean
+  /** Text to mark. */
+  query: string
   onToggle: (seq: number) => void
 }
 
 /** One event. People's messages are open; machine output is folded behind its first line. */
 export const TimelineRow = memo(function TimelineRow(props: TimelineRowProps) {
-  const { event, results, isOpen, isTarget, onToggle } = props
+  const { event, results, isOpen, isTarget, isStop, query, onToggle } = props
   const toggle = () => onToggle(event.seq)
+  const { isError, exitCode } = toolOutcome(results ?? [event])
   return (
     <article
+      tabIndex={isStop ? 0 : -1}
+      data-row
       data-testid={`event-${event.seq}`}
       data-kind={event.kind}
       data-target={isTarget || undefined}
@@ -33,76 +44,70 @@ export const TimelineRow = memo(function TimelineRow(props: TimelineRowProps) {
         <EventIcon event={event} />
         <span className="mt-1.5 w-px flex-1 bg-border" />
       </div>
-      <div className="min-w-0 flex-1 pt-2 pb-3.5">
-        <div className="flex items-baseline gap-2 text-[13px]">
+      <div className="min-w-0 flex-1 pt-1.5 pb-3">
+        <div className="flex items-center gap-2 text-[13px]">
           <span className="shrink-0 font-medium">{eventName(event)}</span>
           {event.toolName && (
             <code className="min-w-8 truncate rounded bg-muted px-1.5 py-px font-mono text-xs">
               {event.toolName}
             </code>
           )}
+          {isError && <Badge tone="danger">{exitCode ? `Exit ${exitCode}` : 'Failed'}</Badge>}
           {event.title && event.title !== event.toolName && (
-            <span className="min-w-0 truncate text-muted-foreground">{event.title}</span>
+            <span className="min-w-0 truncate text-muted-foreground">
+              <Highlighted text={event.title} matches={matchesOf(event.title, query)} />
+            </span>
           )}
-          {event.occurredAt && (
-            <time
-              dateTime={event.occurredAt.toISOString()}
-              title={fullTime(event.occurredAt)}
-              className="ml-auto shrink-0 text-[11px] text-muted-foreground tabular-nums"
-            >
-              {preciseTime(event.occurredAt)}
-            </time>
-          )}
+          <span className="ml-auto">
+            <RowActions event={event} />
+          </span>
         </div>
         {event.kind === 'message' ? (
-          <MessageText text={event.text ?? ''} isOpen={isOpen} onToggle={toggle} />
+          <MessageText text={event.text ?? ''} query={query} isOpen={isOpen} onToggle={toggle} />
         ) : (
-          <Folded event={event} results={results ?? []} isOpen={isOpen} onToggle={toggle} />
+          <Folded
+            event={event}
+            results={results ?? []}
+            query={query}
+            isOpen={isOpen}
+            onToggle={toggle}
+          />
         )}
       </div>
-      <ReferenceButton event={event} />
     </article>
   )
 })
 
-function ReferenceButton({ event }: { event: TimelineEvent }) {
-  const { add } = useReferences()
-  return (
-    <button
-      type="button"
-      aria-label={`Reference event ${event.seq} in the chat`}
-      title="Reference in chat"
-      data-testid={`reference-${event.seq}`}
-      onClick={() => add(event)}
-      className="absolute top-1 right-1 rounded-lg border bg-raised p-1.5 text-muted-foreground opacity-0 shadow-xs transition-opacity group-hover:opacity-100 hover:text-foreground focus-visible:opacity-100 pointer-coarse:opacity-100"
-    >
-      <MessageSquareQuote className="size-3.5" aria-hidden />
-    </button>
-  )
-}
-
 interface FoldProps {
+  query: string
   isOpen: boolean
   onToggle: () => void
 }
 
 const isLong = (text: string) => text.length > 900 || text.split('\n', 13).length > 12
 
-function MessageText({ text, isOpen, onToggle }: FoldProps & { text: string }) {
+function MessageText({ text, query, isOpen, onToggle }: FoldProps & { text: string }) {
   if (text === '') return null
+  const folds = isLong(text)
+  // A folded text shows the part that was searched for.
+  const shown =
+    folds && !isOpen && query !== ''
+      ? excerptOf(text, query)
+      : { text, matches: matchesOf(text, query) }
   return (
     <>
       <p
         className={cn(
-          'mt-1 max-w-[72ch] text-sm leading-6 break-words whitespace-pre-wrap',
-          isLong(text) && !isOpen && 'line-clamp-[10]',
+          'max-w-[76ch] text-sm leading-6 break-words whitespace-pre-wrap',
+          folds && !isOpen && 'line-clamp-[10]',
         )}
       >
-        {text}
+        <Highlighted {...shown} />
       </p>
-      {isLong(text) && (
+      {folds && (
         <button
           type="button"
+          tabIndex={-1}
           aria-expanded={isOpen}
           onClick={onToggle}
           className="mt-1 rounded text-xs font-medium text-accent-text hover:underline"
@@ -117,7 +122,7 @@ function MessageText({ text, isOpen, onToggle }: FoldProps & { text: string }) {
 type FoldedProps = FoldProps &
   Pick<TimelineRowProps, 'event'> & { results: readonly TimelineEvent[] }
 
-function Folded({ event, results, isOpen, onToggle }: FoldedProps) {
+function Folded({ event, results, query, isOpen, onToggle }: FoldedProps) {
   const parts = [event, ...results].filter(({ text }) => text)
   if (parts.length === 0) return null
   const isProse = event.kind === 'reasoning'
@@ -125,35 +130,50 @@ function Folded({ event, results, isOpen, onToggle }: FoldedProps) {
     <>
       <button
         type="button"
+        tabIndex={-1}
         aria-expanded={isOpen}
         data-testid={`unfold-${event.seq}`}
         onClick={onToggle}
-        className="mt-1 flex w-full items-start gap-1 rounded text-left text-xs text-muted-foreground hover:text-foreground"
+        className="flex w-full items-start gap-1 rounded text-left text-xs leading-5 text-muted-foreground hover:text-foreground"
       >
         <ChevronRight
-          className={cn('mt-px size-3.5 shrink-0 transition-transform', isOpen && 'rotate-90')}
+          className={cn('mt-0.75 size-3.5 shrink-0 transition-transform', isOpen && 'rotate-90')}
           aria-hidden
         />
         <span className={cn('min-w-0 flex-1', !isProse && 'font-mono')}>
           {parts.map((part) => (
-            <span key={part.id} className="block truncate">
-              {part !== event && '↳ '}
-              {firstLine(part.text ?? '')}
-            </span>
+            <FoldedLine key={part.id} text={part.text ?? ''} query={query} isOwn={part === event} />
           ))}
         </span>
       </button>
       {isOpen &&
         parts.map((part) => (
-          <pre
+          <Output
             key={part.id}
-            // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it
-            tabIndex={0}
-            className="mt-1.5 max-h-96 overflow-auto rounded-lg border bg-surface p-3 font-mono text-xs leading-5 break-words whitespace-pre-wrap"
-          >
-            {part.text}
-          </pre>
+            text={part.text ?? ''}
+            label={part === event ? 'Text' : 'Result'}
+            query={query}
+          />
         ))}
     </>
+  )
+}
+
+/** The first line of a text, or the part around the text that was searched for. */
+function FoldedLine({ text, query, isOwn }: { text: string; query: string; isOwn: boolean }) {
+  const mark = isOwn ? '' : '↳ '
+  if (query === '' || matchesOf(text, query).length === 0) {
+    return (
+      <span className="block truncate">
+        {mark}
+        {firstLine(text)}
+      </span>
+    )
+  }
+  return (
+    <span className="line-clamp-3 break-words whitespace-pre-wrap text-foreground">
+      {mark}
+      <Highlighted {...excerptOf(text, query)} />
+    </span>
   )
 }

@@ -4,6 +4,7 @@ import { ListFilter } from 'lucide-react'
 import { Button } from '#/components/ui/button'
 import { Popover } from '#/components/ui/popover'
 import { SearchField } from '#/components/ui/search-field'
+import { Segmented } from '#/components/ui/segmented'
 import { kindNames, roleName } from '#/lib/event-names'
 import { count } from '#/lib/format'
 import { filterOf, noFilter } from '#/lib/session-page-search'
@@ -18,15 +19,36 @@ interface TimelineToolbarProps {
 
 /** The filters of a timeline and its position, all in the URL. */
 export function TimelineToolbar({ session, source }: TimelineToolbarProps) {
-  const { text = '', kinds, roles, tools } = useSearch({ from: '/_app/sessions/$sessionId' })
+  const {
+    text = '',
+    kinds,
+    roles,
+    tools,
+    events,
+  } = useSearch({ from: '/_app/sessions/$sessionId' })
   const navigate = useNavigate({ from: '/sessions/$sessionId' })
   const chosen = [kinds, roles, tools].reduce((sum, values) => sum + (values?.length ?? 0), 0)
   return (
     <div
       role="toolbar"
       aria-label="Timeline"
-      className="flex h-12 shrink-0 items-center gap-1.5 px-3 sm:px-4"
+      className="@container flex shrink-0 flex-wrap items-center gap-1.5 px-3 py-2 sm:px-4"
     >
+      <Segmented
+        label="How to show the timeline"
+        value={events === 'all' ? 'all' : 'conversation'}
+        options={[
+          { value: 'conversation', label: 'Conversation', testId: 'look-conversation' },
+          { value: 'all', label: 'All events', testId: 'look-all' },
+        ]}
+        onChange={(next) =>
+          navigate({
+            search: (search) => ({ ...search, events: next === 'all' ? next : undefined }),
+            replace: true,
+          })
+        }
+        className="shrink-0"
+      />
       <SearchField
         label="Search this timeline"
         placeholder="Search events"
@@ -41,7 +63,7 @@ export function TimelineToolbar({ session, source }: TimelineToolbarProps) {
         trigger={
           <Button size="sm" data-testid="timeline-filter" aria-label="Filter events">
             <ListFilter />
-            <span className="hidden sm:inline">Filter</span>
+            <span className="hidden @xl:inline">Filter</span>
             {chosen > 0 && (
               <span className="rounded-full bg-accent px-1.5 text-[11px] text-accent-foreground">
                 {chosen}
@@ -55,7 +77,9 @@ export function TimelineToolbar({ session, source }: TimelineToolbarProps) {
         <FacetGroup title="Tool" param="tools" facets={source.facets.tools} nameOf={asItIs} />
         {chosen > 0 && <ClearFilter />}
       </Popover>
-      <JumpToTime session={session} source={source} />
+      <span className="@max-md:hidden">
+        <JumpToTime session={session} source={source} />
+      </span>
       <EventCount session={session} source={source} />
     </div>
   )
@@ -72,11 +96,14 @@ function EventCount({ session, source }: TimelineToolbarProps) {
     <span
       role="status"
       data-testid="event-count"
-      className="hidden shrink-0 pl-1 text-xs text-muted-foreground tabular-nums sm:inline"
+      className="hidden shrink-0 pl-1 text-xs text-muted-foreground tabular-nums @2xl:inline @max-2xl:data-filtered:inline"
+      data-filtered={filtered || undefined}
     >
-      {filtered
-        ? `${source.count.toLocaleString()} of ${count(all, 'event')}`
-        : count(all, 'event')}
+      {!source.isReady
+        ? 'Searching …'
+        : filtered
+          ? `${source.count.toLocaleString()} of ${count(all, 'event')}`
+          : count(all, 'event')}
     </span>
   )
 }

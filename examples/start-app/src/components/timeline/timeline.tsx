@@ -1,13 +1,13 @@
 import type { Session } from '@org/session-db'
 import { useSearch } from '@tanstack/react-router'
 import { CircleAlert, Hourglass, ListX } from 'lucide-react'
-import { useMemo } from 'react'
+import { useMemo, useRef } from 'react'
 import { Notice, Skeleton } from '#/components/screens'
 import { StreamNotice } from '#/components/sync-badge'
 import { filterOf } from '#/lib/session-page-search'
 import { isProcessing } from '#/lib/session-search'
 import { EventList } from './event-list'
-import type { TimelineSource } from './timeline-source'
+import type { TimelineLook, TimelineSource } from './timeline-source'
 import { ClearFilter, TimelineToolbar } from './timeline-toolbar'
 import { useLongTimeline } from './use-long-timeline'
 import { useShortTimeline } from './use-short-timeline'
@@ -43,17 +43,26 @@ function useFilter() {
   return useMemo(() => filterOf(search), [key])
 }
 
+/** A filter lists events, whatever the view. */
+function useLook(): TimelineLook {
+  const search = useSearch({ from: '/_app/sessions/$sessionId' })
+  return search.events === 'all' || filterOf(search) ? 'events' : 'conversation'
+}
+
 function ShortTimeline({ session }: { session: Session }) {
-  return <TimelinePane session={session} source={useShortTimeline(session, useFilter())} />
+  const source = useShortTimeline(session, useFilter(), useLook())
+  return <TimelinePane session={session} source={source} />
 }
 
 function LongTimeline({ session }: { session: Session }) {
-  return <TimelinePane session={session} source={useLongTimeline(session, useFilter())} />
+  const source = useLongTimeline(session, useFilter(), useLook())
+  return <TimelinePane session={session} source={source} />
 }
 
 function TimelinePane({ session, source }: { session: Session; source: TimelineSource }) {
   const search = useSearch({ from: '/_app/sessions/$sessionId' })
   const filter = filterOf(search)
+  const seen = useRef<number>(undefined)
   return (
     <>
       <TimelineToolbar session={session} source={source} />
@@ -70,7 +79,14 @@ function TimelinePane({ session, source }: { session: Session; source: TimelineS
           {filter ? <ClearFilter /> : 'Nothing was recorded here. You can still chat about it.'}
         </Notice>
       ) : (
-        <EventList key={JSON.stringify(filter)} source={source} at={search.at} />
+        <EventList
+          key={JSON.stringify([filter, source.conversation === null])}
+          session={session}
+          source={source}
+          at={search.at}
+          query={search.text ?? ''}
+          seen={seen}
+        />
       )}
     </>
   )

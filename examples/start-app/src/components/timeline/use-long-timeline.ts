@@ -1,11 +1,16 @@
-import type { Session, TimelineEvent, TimelineFilter } from '@org/session-db'
+import {
+  buildConversation,
+  type Session,
+  type TimelineEvent,
+  type TimelineFilter,
+} from '@org/session-db'
 import type { TimelineFacets } from '@org/session-db/server'
 import { useLiveQuery } from '@tanstack/react-db'
 import { useCallback, useEffect, useEffectEvent, useMemo, useRef, useState } from 'react'
 import { useSessionDb } from '#/components/session-db'
 import { type Places, placesOf } from '#/lib/places'
 import { outlineTimeline, timelineFacets } from '#/server/search.functions'
-import { resultsByCall, type TimelineSource } from './timeline-source'
+import { bySeqOf, resultsByCall, type TimelineLook, type TimelineSource } from './timeline-source'
 
 /** Events per window. */
 const WINDOW_SIZE = 250
@@ -27,6 +32,7 @@ const noFacets: TimelineFacets = { kinds: [], roles: [], tools: [] }
 export function useLongTimeline(
   session: Session,
   filter: TimelineFilter | undefined,
+  look: TimelineLook,
 ): TimelineSource {
   const { db } = useSessionDb()
   const { id: sessionId, eventCount } = session
@@ -37,7 +43,12 @@ export function useLongTimeline(
   )
   useEffect(() => () => void view.close(), [view])
   const { data } = useLiveQuery(view.events)
-  const { places, facets, failure, setFailure } = useOutline(sessionId, eventCount, filter)
+  const { places, facets, isReady, isConversation, failure, setFailure } = useOutline(
+    sessionId,
+    eventCount,
+    filter,
+    look,
+  )
 
   const loadRows = useCallback(
     (first: number, last: number) => {
@@ -60,9 +71,15 @@ export function useLongTimeline(
     return {
       count: places.count,
       eventAt: (row) => bySeq.get(places.seqAt(row)),
-      rowOf: places.rowOf,
+      conversation: isConversation
+        ? bySeqOf(buildConversation(inOrder(data), { eventCount }))
+        : null,
+      seqOf: places.seqAt,
+      // A result is shown with its call, which is before it.
+      rowOf: (seq) => Math.max(0, places.rowOf(seq) - (isConversation && !places.has(seq) ? 1 : 0)),
       async seqAtTime(from) {
-        const request = { ...filter, sessionId, from, limit: 1 }
+        const conversation = isConversation && { conversation: true }
+        const request = { ...filter, ...conversation, sessionId, from, limit: 1 }
         return (await outlineTimeline({ data: request })).ranges[0]?.[0]
       },
       show,
@@ -72,12 +89,28 @@ export function useLongTimeline(
         return call !== undefined && places.has(call)
       },
       facets,
-      isReady: true,
+      isReady,
       status: view.status,
       failure,
     }
-  }, [data, places, facets, failure, filter, sessionId, show, view])
+  }, [
+    data,
+    places,
+    facets,
+    failure,
+    filter,
+    sessionId,
+    show,
+    view,
+    isReady,
+    isConversation,
+    eventCount,
+  ])
 }
+
+/** Windows arrive in any order. */
+const inOrder = (events: readonly TimelineEvent[]) =>
+  events.toSorted((one, other) => one.seq - other.seq)
 
 /** Calls `loadRows` while the user scrolls, except for rows that pass quickly. */
 function useLoadWhatIsRead(loadRows: (first: number, last: number) => void) {
@@ -91,7 +124,13 @@ function useLoadWhatIsRead(loadRows: (first: number, last: number) => void) {
     timer.current = isRead ? undefined : setTimeout(look, LOAD_EVERY_MS)
     if (isRead) loadRows(first, last)
   })
-  useEffect(() => () => clearTimeout(timer.current), [])
+  useEffect(
+    () => () => {
+      clearTimeout(timer.current)
+      timer.current = undefined
+    },
+    [],
+  )
   // Rows of another filter are requested again.
   // biome-ignore lint/correctness/useExhaustiveDependencies: `show` is another one then
   return useCallback(
@@ -117,10 +156,19 @@ async function load(
   await Promise.all(starts.map((seq) => view.show(seq, seq + 1)))
 }
 
-/** The positions of the events that match the filter, and the available filter values. */
-function useOutline(sessionId: string, eventCount: number, filter: TimelineFilter | undefined) {
+/** The positions of the rows, and the available filter values. */
+function useOutline(
+  sessionId: string,
+  eventCount: number,
+  filter: TimelineFilter | undefined,
+  look: TimelineLook,
+) {
   const all = useMemo(() => placesOf([[0, eventCount]]), [eventCount])
-  const [found, setFound] = useState<{ filter: TimelineFilter; places: Places } | null>(null)
+  const request = useMemo(
+    () => (filter === undefined && look === 'conversation' ? { conversation: true } : filter),
+    [filter, look],
+  )
+  const [found, setFound] = useState<{ request: typeof request; places: Places } | null>(null)
   const [facets, setFacets] = useState(noFacets)
   const [failure, setFailure] = useState<string | null>(null)
 
@@ -128,24 +176,36 @@ function useOutline(sessionId: string, eventCount: number, filter: TimelineFilte
   useEffect(() => {
     const asking = new AbortController()
     const fail = (error: Error) => asking.signal.aborted || setFailure(error.message)
-    if (filter !== undefined) {
-      outlineTimeline({ data: { ...filter, sessionId }, signal: asking.signal }).then(
-        ({ ranges }) => setFound({ filter, places: placesOf(ranges) }),
+    if (request !== undefined) {
+      outlineTimeline({ data: { ...request, sessionId }, signal: asking.signal }).then(
+        ({ ranges }) => setFound({ request, places: placesOf(ranges) }),
         fail,
       )
     }
     return () => asking.abort()
-  }, [sessionId, eventCount, filter])
+  }, [sessionId, eventCount, request])
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: more events make other answers
   useEffect(() => {
     timelineFacets({ data: sessionId }).then(setFacets, (error: Error) => setFailure(error.message))
   }, [sessionId, eventCount])
 
+  const isFound = request === undefined || found?.request === request
+  // A log without any message is shown as its events.
+  const isConversation = request !== undefined && request !== filter && found?.places.count !== 0
   return {
-    places: filter === undefined ? all : (found?.places ?? all),
+    places:
+      request === undefined || (request !== filter && isFound && !isConversation)
+        ? all
+        : isFound
+          ? (found?.places ?? none)
+          : none,
+    isReady: isFound,
+    isConversation: isConversation && isFound,
     facets,
     failure,
     setFailure,
   }
 }
+
+const none = placesOf([])

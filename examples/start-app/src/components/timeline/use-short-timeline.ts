@@ -1,4 +1,5 @@
 import {
+  buildConversation,
   type Session,
   type TimelineEvent,
   type TimelineFilter,
@@ -7,12 +8,19 @@ import {
 import { useLiveQuery } from '@tanstack/react-db'
 import { useMemo } from 'react'
 import { useSessionDb } from '#/components/session-db'
-import { resultsByCall, type TimelineSource } from './timeline-source'
+import {
+  bySeqOf,
+  isInRow,
+  resultsByCall,
+  type TimelineLook,
+  type TimelineSource,
+} from './timeline-source'
 
 /** A timeline that is loaded as a whole and filtered in the browser: fully live. */
 export function useShortTimeline(
   session: Session,
   filter: TimelineFilter | undefined,
+  look: TimelineLook,
 ): TimelineSource {
   const { db } = useSessionDb()
   const { timeline } = db.session(session.id)
@@ -20,6 +28,28 @@ export function useShortTimeline(
   const { data: all } = useLiveQuery({ query: timelineQuery(timeline) })
   const facets = useMemo(() => countFacets(all), [all])
   return useMemo(() => {
+    const seqAtTime = async (time: Date) =>
+      events.find(({ occurredAt }) => occurredAt !== null && occurredAt >= time)?.seq
+    const conversation = look === 'conversation' ? buildConversation(events) : []
+    if (conversation.length > 0) {
+      return {
+        count: conversation.length,
+        eventAt: (row) => conversation[row]?.event,
+        seqOf: (row) => conversation[row]?.event.seq,
+        conversation: bySeqOf(conversation),
+        rowOf(seq) {
+          const row = conversation.findIndex((each) => isInRow(each, seq))
+          return row >= 0 ? row : conversation.findIndex(({ event }) => event.seq >= seq)
+        },
+        seqAtTime,
+        show() {},
+        results: new Map(),
+        isFolded: () => false,
+        facets,
+        isReady,
+        failure: null,
+      }
+    }
     const results = resultsByCall(events)
     const ids = new Set(events.map(({ id }) => id))
     const isFolded = ({ kind, parentId }: TimelineEvent) =>
@@ -28,6 +58,8 @@ export function useShortTimeline(
     return {
       count: rows.length,
       eventAt: (row) => rows[row],
+      seqOf: (row) => rows[row]?.seq,
+      conversation: null,
       rowOf(seq) {
         const event = events.find((other) => other.seq >= seq)
         const shown = event && isFolded(event) ? event.parentId : event?.id
@@ -36,8 +68,7 @@ export function useShortTimeline(
           rows.findIndex(({ id }) => id === shown),
         )
       },
-      seqAtTime: async (time) =>
-        events.find(({ occurredAt }) => occurredAt !== null && occurredAt >= time)?.seq,
+      seqAtTime,
       show() {},
       results,
       isFolded,
@@ -45,7 +76,7 @@ export function useShortTimeline(
       isReady,
       failure: null,
     }
-  }, [events, facets, isReady])
+  }, [events, facets, isReady, look])
 }
 
 function countFacets(events: readonly TimelineEvent[]): TimelineSource['facets'] {
