@@ -17,8 +17,10 @@ import {
   createMemorySessionStore,
   createMemoryWriteAdapter,
   createShapeMock,
+  type Principal,
   type SessionRow,
   type ShapeMock,
+  type ShapeName,
 } from '@org/session-db/testing'
 import { setupServer } from 'msw/node'
 import type { Pool } from 'pg'
@@ -90,6 +92,10 @@ describe('@org/session-db/testing', () => {
     expectTypeOf(mock.rows('sessions')).toEqualTypeOf<SessionRow[]>()
     expectTypeOf(mock.insert('chatMessages', { content: 'Hello' })).toEqualTypeOf<ChatMessageRow>()
     expectTypeOf(mock.transaction(() => {})).toEqualTypeOf<number | null>()
+    const named = createShapeMock({ electricUrl: 'http://app.test' })
+    named.next.unauthorized('sessions')
+    // @ts-expect-error a typing error in the shape's name
+    named.next.unauthorized('sesions')
     // @ts-expect-error no such collection
     mock.rows('notes')
     // @ts-expect-error no such column

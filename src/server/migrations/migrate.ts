@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ClientBase, Pool } from 'pg'
+import { SessionDbError } from '../../errors.ts'
 import { transaction, withClient } from '../connections.ts'
 import { type Migration, migrations as ownMigrations } from './index.ts'
 
@@ -38,7 +39,8 @@ const CREATE_MIGRATIONS_TABLE = `
  *
  * @throws Error when the text of an applied migration has changed, or when a migration fails (the
  * message names it; `cause` is Postgres's error).
- * @throws SessionDbError `unavailable` when the database cannot be reached.
+ * @throws SessionDbError `unavailable` when the database cannot be reached, `invalid` when its search_path doesn't
+ * create tables in `public`, which shapes read.
  * @example
  * const { applied } = await migrate({ database: process.env.DATABASE_URL })
  */
@@ -65,6 +67,7 @@ export function applyMigrations(
   baseline = false,
 ): Promise<MigrateResult> {
   return withClient(database, async (client) => {
+    await requirePublic(client)
     const result: MigrateResult = { applied: [], alreadyApplied: [] }
     await locked(client, () => client.query(CREATE_MIGRATIONS_TABLE))
     for (const migration of migrations) {
@@ -74,6 +77,20 @@ export function applyMigrations(
     }
     return result
   })
+}
+
+/** Shapes read the schema `public`: with tables elsewhere they would be empty, or show other tables' rows. */
+async function requirePublic(client: ClientBase): Promise<void> {
+  const { rows } = await client.query<{ schema: string | null }>(
+    'SELECT current_schema() AS schema',
+  )
+  const schema = rows[0]?.schema
+  if (schema === 'public') return
+  throw new SessionDbError(
+    'invalid',
+    `The tables of session-db belong in the schema public, but search_path creates tables in ${schema ?? 'no schema'}. ` +
+      'Put public first in the search_path of DATABASE_URL or of its role, or use another database.',
+  )
 }
 
 /** Runs `work` in a transaction under the migration lock, which ends with it. */

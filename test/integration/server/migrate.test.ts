@@ -78,6 +78,15 @@ describe('migrate', () => {
     expect(await migrate({ database: pool })).toEqual({ applied: [], alreadyApplied: ours })
   })
 
+  test('refuses a schema that shapes would not read', async () => {
+    await pool.query('CREATE SCHEMA chat')
+    const elsewhere = `${database.url}?options=-csearch_path%3Dchat`
+    await expect(migrate({ database: elsewhere })).rejects.toThrow(
+      /belong in the schema public, but search_path creates tables in chat. Put public first/,
+    )
+    expect(await tableNames()).toEqual([])
+  })
+
   test('applies only new migrations, in order', async () => {
     await applyMigrations(pool, [first])
     const result = await applyMigrations(pool, [first, second])
