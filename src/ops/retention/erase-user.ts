@@ -26,7 +26,7 @@ export interface Erasure {
 const ERASED = 'erased'
 
 /**
- * Erases a user of a tenant: the sessions that the user owned, with timelines, chats and contents; messages,
+ * Erases a user of a tenant: the sessions that the user owned, with timelines, chats and contents; messages, files,
  * marks, ratings and usage in sessions of others; grants to the user; results of writes; uploads. Threads and
  * grants that the user created in sessions of others stay, under the name `erased` and without title and
  * metadata, because others' messages are in them. The audit log keeps its entries under that name.
@@ -111,6 +111,8 @@ async function eraseInOthers(
   const run = async (statement: string) =>
     (await client.query(statement, [tenantId, userId])).rowCount ?? 0
   const deleted = await run('DELETE FROM chat_messages WHERE tenant_id = $1 AND author_id = $2')
+  // Also files that messages of others refer to, in copies of a thread.
+  await run('DELETE FROM chat_attachments WHERE tenant_id = $1 AND created_by = $2')
   for (const table of [
     'chat_thread_states',
     'chat_message_feedback',
