@@ -101,7 +101,7 @@ interface FoldProps {
 
 const isLong = (text: string) => text.length > 1_200 || text.split('\n', 16).length > 15
 
-/** What a person wrote, or the prompt of a sub-agent. */
+/** A prompt of a person, or of an agent to its sub-agent. */
 function Prompt({ event, isOpen, onToggle }: FoldProps) {
   const text = event.text ?? ''
   const folds = isLong(text)
@@ -255,7 +255,7 @@ interface TurnProps {
   onToggle: () => void
 }
 
-/** What followed a prompt, in one line. */
+/** The summary of a turn in one line, below its prompt. */
 function Turn({ turn, isOpen, target, onToggle }: TurnProps) {
   const { durationMs, model, outputTokens, toolCalls, failedCalls, filesChanged, folded } = turn
   const facts = turn.isComplete

@@ -56,7 +56,7 @@ export function ToolRow({ row, session, isOpen, onToggle }: ToolRowProps) {
   const { verb, icon: Icon } = looks[action]
   const tool = action === 'other' ? toolTitle(event.toolName) : undefined
   const tookMs = timeOf(row)
-  // The diff says all that the call did.
+  // The diff replaces the line of the call.
   if (changes.length > 0 && !isError) {
     return (
       <div className="flex items-start gap-2 py-0.5">

@@ -25,7 +25,7 @@ export function Segmented<Value extends string>(props: SegmentedProps<Value>) {
           key={option.value}
           value={option.value}
           data-testid={option.testId}
-          className="flex-1 rounded-md px-3 py-1 text-[13px] font-medium text-muted-foreground transition-colors hover:text-foreground data-[state=on]:bg-surface data-[state=on]:text-foreground data-[state=on]:shadow-xs dark:data-[state=on]:bg-foreground/14"
+          className="flex-1 rounded-md px-3 py-1 whitespace-nowrap text-[13px] font-medium text-muted-foreground transition-colors hover:text-foreground data-[state=on]:bg-surface data-[state=on]:text-foreground data-[state=on]:shadow-xs dark:data-[state=on]:bg-foreground/14"
         >
           {option.label}
         </ToggleGroup.Item>
