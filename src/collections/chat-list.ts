@@ -54,6 +54,7 @@ export function chatList(db: WithContext): ChatList {
     sources.streams,
   )
   sources.added.threads.push(threads)
+  sources.unions.unshift(threads)
   sources.watch(threads)
   const states = addOwnRows<ThreadState, 'threadStates'>(sources, {
     shape: 'thread-states',

@@ -58,7 +58,7 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
     onSignedOut: () => void leave(false),
     onBack: () => options.outbox?.flush(),
     onRightsChanged() {
-      for (const union of unions()) union.refresh()
+      for (const union of sources.unions) union.refresh()
     },
   })
   const onError = options.onError ?? warnInDevelopment()
@@ -126,8 +126,7 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
    * Returns the streams that may hold rows or have stopped. Sessions stay in view after a sign-out; they come
    * last, because collections of a session keep them syncing.
    */
-  const inUse = () => [...running, ...unions()]
-  const unions = () => [...sources.added.threads, sources.sessions]
+  const inUse = () => [...running, ...sources.unions]
 
   async function leave(tellOthers: boolean): Promise<void> {
     // Pending writes stay on the device until this user signs in again.

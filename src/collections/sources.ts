@@ -101,9 +101,11 @@ export interface Sources {
   /** The prefix of the ids of all collections. */
   readonly prefix: string
   readonly sessions: AudienceUnion<Session>
+  /** The sessions, after the unions that functions have added. */
+  readonly unions: Pick<AudienceUnion<Session>, keyof SyncStream | 'refresh'>[]
   /** The collections that functions beside `createSessionCollections` have added. */
   readonly added: {
-    readonly threads: AudienceUnion<ChatThread>[]
+    readonly threads: SyncedCollection<ChatThread>[]
     /** Those that sync. */
     readonly own: Set<OwnRows>
   }
@@ -225,6 +227,7 @@ export function createSources(
   return {
     prefix,
     sessions,
+    unions: [sessions],
     added: { threads: [], own: new Set() },
     streams: options,
     mutable,

@@ -1,18 +1,14 @@
 import * as z from 'zod/mini'
+import type { Mutation } from './batch.ts'
 import { writeFailureSchema } from './errors.ts'
+
+/** A name that the server gives. Listing the known ones again would make every page larger. */
+const nameField = <Name extends string>() => z.custom<Name>((value) => typeof value === 'string')
 
 const appliedMutationSchema = /* @__PURE__ */ (() =>
   z.object({
-    collection: z.enum([
-      'sessions',
-      'sessionGrants',
-      'timelineEvents',
-      'chatThreads',
-      'chatMessages',
-      'threadStates',
-      'messageFeedback',
-    ]),
-    type: z.enum(['insert', 'update', 'delete', 'append', 'set']),
+    collection: nameField<Mutation['collection']>(),
+    type: nameField<Mutation['type']>(),
     id: z.string(),
     /** The row's version after the write; null for deletes and for rows without a version. */
     version: z.nullable(z.int()),

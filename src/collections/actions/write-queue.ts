@@ -25,8 +25,8 @@ const MAX_GROUP_LENGTH = 1_000_000
 interface Item {
   readonly batch: WriteBatchInput
   readonly keys: readonly string[]
-  /** The rows that must have been written before, without holding up later writes to them. */
-  readonly after: readonly string[]
+  /** The rows whose earlier writes must be answered: its own, and the parents of users' own rows. */
+  readonly waitsFor: readonly string[]
   resolve(result: WriteResult): void
   reject(error: unknown): void
 }
@@ -49,7 +49,7 @@ export function createWriteQueue({ send, sendAll }: WriteQueueSenders): WriteQue
     const ready: Item[] = []
     let [mutations, length] = [0, 0]
     for (const item of waiting) {
-      let waits = [...item.keys, ...item.after].some((key) => blocked.has(key))
+      let waits = item.waitsFor.some((key) => blocked.has(key))
       if (!waits) {
         mutations += item.batch.mutations.length
         if (sendGroup !== undefined) length += JSON.stringify(item.batch).length
@@ -100,10 +100,10 @@ export function createWriteQueue({ send, sendAll }: WriteQueueSenders): WriteQue
     submit: (batch) =>
       new Promise((resolve, reject) => {
         const keys = [...new Set(batch.mutations.flatMap(concernedRows))]
-        const after = batch.mutations.flatMap(rowsBefore)
-        waiting.push({ batch, keys, after, resolve, reject })
+        const waitsFor = [...keys, ...batch.mutations.flatMap(parentsOf)]
+        waiting.push({ batch, keys, waitsFor, resolve, reject })
         // Looking at all that wait would make each of many writes to a thread slower than the last.
-        if (![...keys, ...after].some((key) => busy.has(key))) flush()
+        if (!waitsFor.some((key) => busy.has(key))) flush()
       }),
   }
 }
@@ -112,10 +112,10 @@ function isPassing(answer: WriteResult | SessionDbError): boolean {
   return isTransient(answer) || ('code' in answer && answer.code === 'unauthenticated')
 }
 
-/** Returns the thread or message of a user's own row. */
-function rowsBefore({ type, collection, ...mutation }: MutationInput): string[] {
-  if (type !== 'set' || !('id' in mutation)) return []
-  return [`${collection === 'threadStates' ? 'chatThreads' : 'chatMessages'}/${mutation.id}`]
+/** Returns the thread or message of a user's own row. Later writes to it don't wait for the row. */
+function parentsOf(mutation: MutationInput): string[] {
+  if (mutation.type !== 'set') return []
+  return [`chat${mutation.collection === 'threadStates' ? 'Threads' : 'Messages'}/${mutation.id}`]
 }
 
 /** Returns the row a mutation changes, and for a new row also its parent. */
