@@ -28,14 +28,13 @@ export type {
   AppShapes,
   GetAppShape,
 } from './app-shapes.ts'
-export { type ChatList, chatList, unreadCount } from './chat-list.ts'
 export { createId } from './create-id.ts'
 export { createSessionCollections } from './create-session-collections.ts'
-export { type FeedbackList, messageFeedback } from './message-feedback.ts'
 export type { WriterIdentity } from './optimistic/optimistic-rows.ts'
 export { createOutbox } from './outbox/create-outbox.ts'
 export type { Outbox, OutboxEntry, OutboxOptions, OutboxStatus } from './outbox/outbox.ts'
 export type { OutboxFailure } from './outbox/outbox-storage.ts'
+export * from './own-lists.ts'
 export { createPersistence } from './persistence/create-persistence.ts'
 export type { Persistence, PersistenceOptions } from './persistence/persistence.ts'
 export type {

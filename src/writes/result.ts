@@ -3,7 +3,7 @@ import type { Mutation } from './batch.ts'
 import { writeFailureSchema } from './errors.ts'
 
 /** A name that the server gives. Listing the known ones again would make every page larger. */
-const nameField = <Name extends string>() => z.custom<Name>((value) => typeof value === 'string')
+const nameField = <Name extends string>() => z.string() as unknown as z.ZodMiniType<Name, Name>
 
 const appliedMutationSchema = /* @__PURE__ */ (() =>
   z.object({

@@ -112,10 +112,12 @@ function isPassing(answer: WriteResult | SessionDbError): boolean {
   return isTransient(answer) || ('code' in answer && answer.code === 'unauthenticated')
 }
 
-/** Returns the thread or message of a user's own row. Later writes to it don't wait for the row. */
+/**
+ * Returns the thread of a user's own row, which may be new. Later writes to the thread don't wait for the row.
+ * Messages that users rate are stored already.
+ */
 function parentsOf(mutation: MutationInput): string[] {
-  if (mutation.type !== 'set') return []
-  return [`chat${mutation.collection === 'threadStates' ? 'Threads' : 'Messages'}/${mutation.id}`]
+  return mutation.type === 'set' ? [`chatThreads/${mutation.id}`] : []
 }
 
 /** Returns the row a mutation changes, and for a new row also its parent. */
