@@ -30,6 +30,7 @@ const browserFiles = {
   'stream-message': 'src/collections/actions/stream-message.ts',
   'chat-transport': 'src/collections/actions/chat-transport.ts',
   'own-lists': 'src/collections/own-lists.ts',
+  'attach-file': 'src/collections/upload/attach-file.ts',
   'upload-session': 'src/collections/upload/upload-session.ts',
   'timeline-query': 'src/collections/windows/timeline-query.ts',
   'build-conversation': 'src/timeline/conversation/build-conversation.ts',

@@ -3,7 +3,10 @@ import type { JsonObject, JsonValue } from '../schema/fields.ts'
 import { type StreamedContent, streamStateOf, toUIMessage } from '../schema/streamed-message.ts'
 
 /** The metadata of a provider, such as the signature of a thought. */
-type ProviderMetadata = Record<string, { [key: string]: JsonValue }>
+type ProviderMetadata = Record<string, { [key: string]: MutableJson }>
+
+/** JSON as the AI SDK types it, whose arrays aren't read-only. */
+type MutableJson = string | number | boolean | null | MutableJson[] | { [key: string]: MutableJson }
 
 interface TextChunk {
   readonly id: string
@@ -34,9 +37,11 @@ export type UIMessageChunkLike =
   | { readonly type: 'abort' }
   | { readonly type: 'error'; readonly errorText: string }
   | { readonly type: 'start-step' }
-  | ({ readonly type: 'text-start' | 'text-end' } & TextChunk)
+  | ({ readonly type: 'text-start' } & TextChunk)
+  | ({ readonly type: 'text-end' } & TextChunk)
   | ({ readonly type: 'text-delta'; readonly delta: string } & TextChunk)
-  | ({ readonly type: 'reasoning-start' | 'reasoning-end' } & TextChunk)
+  | ({ readonly type: 'reasoning-start' } & TextChunk)
+  | ({ readonly type: 'reasoning-end' } & TextChunk)
   | ({ readonly type: 'reasoning-delta'; readonly delta: string } & TextChunk)
   | ({ readonly type: 'tool-input-start' } & CallChunk)
   | {

@@ -4,7 +4,7 @@ import type { DerivedEvent } from '../../../../src/timeline/events.ts'
 import { deriveLog } from '../derive-log.ts'
 
 /** The event as a client has it. */
-export function asTimelineEvent({ parentSeq, ...event }: DerivedEvent): TimelineEvent {
+function asTimelineEvent({ parentSeq, ...event }: DerivedEvent): TimelineEvent {
   return {
     ...event,
     tenantId: 'acme',
