@@ -401,7 +401,7 @@ export function createSessionStore<P extends Principal = Principal>(
     listSessions: (principal, request = {}) =>
       whileReading(principal, (rows) => listSessions(rows, principal, request)),
     forkThread: (principal, fork) =>
-      whileReading(principal, (rows) => forkThread(rows, principal, fork)),
+      whileReading(principal, (rows) => forkThread(rows, principal, fork, limits)),
     suggestTitle: (principal, suggestion) =>
       whileReading(principal, (rows) => suggestTitle(rows, principal, suggestion)),
     readFeedback: (principal, request = {}) =>

@@ -207,7 +207,7 @@ export function refusal(
 }
 
 /** Creates the error for a row that would exceed a limit of `WriteLimits`. */
-function tooMany(where: string, name: string, details: object): SessionDbError {
+export function tooMany(where: string, name: string, details: object): SessionDbError {
   const isPassing = name === 'maxStreamingMessages' || name === 'maxStreamingPerThread'
   const message = `${where}: ${EXCEEDED[name] ?? TOO_LONG} (${name})`
   return new SessionDbError(isPassing ? 'rate_limited' : 'too_large', message, {

@@ -5,6 +5,8 @@ import { SessionDbError } from '../../errors.ts'
 import { idField, titleField } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
 import { problemIn, validate } from '../../schema/validate.ts'
+import type { WriteLimits } from '../../writes/limits.ts'
+import { tooMany } from './errors.ts'
 import { TXID, UPDATE_LOCK } from './plans.ts'
 import { compileFragment } from './prepared-statements.ts'
 import { type Reading, readThread } from './reading.ts'
@@ -39,6 +41,7 @@ export async function forkThread<P extends Principal>(
   reading: Reading<P>,
   principal: P,
   fork: ThreadFork,
+  { maxThreads }: Pick<WriteLimits, 'maxThreads'>,
 ): Promise<ForkedThread> {
   const parsed = validate(forkSchema, fork)
   if (!parsed.success) throw new SessionDbError('invalid', problemIn(parsed.error, 'The fork'))
@@ -55,14 +58,19 @@ export async function forkThread<P extends Principal>(
   const permitted = policy.permits(principal, { collection: 'chatThreads', type: 'insert', value })
   const statement = sql`
     WITH RECURSIVE target AS MATERIALIZED (
-      SELECT (${permitted}) IS TRUE AS permitted FROM sessions AS session
+      SELECT (${permitted}) IS TRUE AS permitted, EXISTS (
+          SELECT FROM chat_threads AS other WHERE other.tenant_id = ${tenantId}
+            AND other.session_id = ${sessionId} AND other.created_by = ${userId}
+          OFFSET ${maxThreads}::bigint - 1
+        ) AS is_full
+      FROM sessions AS session
       WHERE session.tenant_id = ${tenantId} AND session.id = ${sessionId}
         AND (${policy.see(principal)}) AND ${sql.raw(`${UPDATE_LOCK.queue} ${UPDATE_LOCK.row}`)}
     ), path AS (
       SELECT m.id, m.parent_id, 1 AS n FROM target
       JOIN chat_messages m ON m.tenant_id = ${tenantId} AND m.id = ${messageId}
         AND m.thread_id = ${threadId}
-      WHERE target.permitted
+      WHERE target.permitted AND NOT target.is_full
       UNION ALL
       SELECT m.id, m.parent_id, path.n + 1 FROM path
       JOIN chat_messages m ON m.tenant_id = ${tenantId} AND m.id = path.parent_id
@@ -83,15 +91,17 @@ export async function forkThread<P extends Principal>(
         m.created_at, m.updated_at
       FROM made CROSS JOIN copy JOIN chat_messages m ON m.tenant_id = ${tenantId} AND m.id = copy.id
     )
-    SELECT target.permitted, made.txid FROM target LEFT JOIN made ON true`
+    SELECT target.permitted, target.is_full, made.txid FROM target LEFT JOIN made ON true`
   const { sql: text, parameters: values } = compileFragment(statement)
   const [row] = (await driver.run({ name: undefined, text, values })) as {
     readonly permitted: boolean
+    readonly is_full: boolean
     readonly txid: string | null
   }[]
   if (row?.permitted === false) {
     throw new SessionDbError('forbidden', "You don't have permission to add this thread.")
   }
+  if (row?.is_full) throw tooMany('The fork', 'maxThreads', {})
   if (row === undefined || row.txid === null) throw gone()
   return { id, txid: Number(row.txid) }
 }

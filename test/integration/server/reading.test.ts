@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { createSessionStore } from '../../../src/server/store/index.ts'
 import {
   ada,
   bob,
@@ -174,5 +175,11 @@ describe('forkThread', () => {
     expect(await refusalOf(store.forkThread(ada, growing))).toMatchObject({ code: 'conflict' })
     const taken = { ...fork, id: 'tree' }
     expect(await refusalOf(store.forkThread(ada, taken))).toMatchObject({ code: 'conflict' })
+    const limited = createSessionStore({ database: fixture.url, limits: { maxThreads: 1 } })
+    onTestFinished(() => limited.close())
+    expect(await refusalOf(limited.forkThread(ada, fork))).toMatchObject({
+      code: 'too_large',
+      details: { name: 'maxThreads' },
+    })
   })
 })
