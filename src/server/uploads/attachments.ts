@@ -263,7 +263,7 @@ export function createAttachments<P extends Principal>(
 
   const quick = <Result>(principal: P, work: () => Promise<Result>): Promise<Result> =>
     guard(principal, async () => {
-      limiters.uploads.spend(principal)
+      await limiters.uploads.spend(principal)
       return work()
     })
 
@@ -277,7 +277,7 @@ export function createAttachments<P extends Principal>(
     attachmentState: (principal, id) => quick(principal, () => read(principal, id)),
     openAttachment: (principal, id, range = {}) =>
       guard(principal, async () => {
-        limiters.contents.spend(principal)
+        await limiters.contents.spend(principal)
         return open(principal, id, range)
       }),
     deleteAttachment: (principal, id) => quick(principal, () => remove(principal, id)),

@@ -56,6 +56,14 @@ describe('refuses a principal beyond its limit, and no other', () => {
     ['bytes', async (principal) => store.uploadContent(principal, 's', (async function* () {})())],
     ['contents', (principal) => store.openContent(principal, 's')],
     ['events', (principal) => store.readEvent(principal, 's', 0)],
+    [
+      'new attachments',
+      (principal) => store.createAttachment(principal, { id: 'a', threadId: 't', totalBytes: 1 }),
+    ],
+    ['states of attachments', (principal) => store.attachmentState(principal, 'a')],
+    ['bytes of attachments', (principal) => store.receiveAttachment(principal, 'a', [])],
+    ['attachments', (principal) => store.openAttachment(principal, 'a')],
+    ['deleted attachments', (principal) => store.deleteAttachment(principal, 'a')],
   ])('%s', async (_, call) => {
     const [one, other] = [user(), user()]
     expect(await untilRefused(() => call(one))).toBe(10)
