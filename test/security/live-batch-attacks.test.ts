@@ -100,8 +100,9 @@ const batch = (...polls: readonly (readonly [shape: string, query: string])[]) =
   JSON.stringify({ polls: polls.map(([shape, query]) => ({ shape, query })) })
 
 const own = (name: string) => {
-  const session = name === 'sessions' ? '' : '&sessionId=x'
-  const thread = name.startsWith('thread-') ? '&threadId=x' : ''
+  const isList = ['sessions', 'threads', 'thread-states'].includes(name)
+  const session = isList ? '' : '&sessionId=x'
+  const thread = name.startsWith('thread-') && !isList ? '&threadId=x' : ''
   const epoch = name === 'session-deltas' ? '&epoch=7' : ''
   const place = name === 'session-timeline-window' ? '&fromSeq=0&toSeq=9' : ''
   const window = name === 'thread-messages-window' ? '&fromPosition=0' : ''
