@@ -27,6 +27,7 @@ beforeAll(async () => {
         const [tenantId, userId] = request.headers.get('x-user')?.split('/') ?? []
         return tenantId && userId ? { tenantId, userId } : null
       },
+      limits: false,
       logger: (entry) => log.push(entry),
     }),
   )

@@ -20,6 +20,7 @@ beforeAll(async () => {
       secret: SECRET,
       shapes: appShapes,
       authenticate: () => ann,
+      limits: false,
     }),
   )
 })

@@ -65,6 +65,7 @@ export async function startAppServer(ownDatabaseUrl?: string): Promise<AppServer
   const serveShape = createShapeProxy({
     electricUrl,
     authenticate,
+    limits: false,
     fetchClient: shareLiveRequests((input, init) => fetch(input, init)),
     ...(secret === undefined ? {} : { secret }),
   })

@@ -41,6 +41,7 @@ function proxyOf(electricUrl: string) {
   return createShapeProxy({
     electricUrl,
     secret: SECRET,
+    limits: false,
     authenticate: (request) => {
       const [tenantId, userId] = (request.headers.get('authorization') ?? '').split('/')
       return tenantId && userId ? { tenantId, userId } : null
