@@ -301,6 +301,9 @@ $$;
 
 CREATE FUNCTION session_db_attach() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+  IF NOT coalesce(NEW.parts @? '$[*].providerMetadata.sessionDb.attachmentId', false) THEN
+    RETURN NULL;
+  END IF;
   UPDATE chat_attachments SET attached = true
     WHERE tenant_id = NEW.tenant_id AND session_id = NEW.session_id
       AND id = ANY (session_db_attachment_ids(NEW.parts));
@@ -309,8 +312,13 @@ END $$;
 
 CREATE FUNCTION session_db_detach() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-  ids text[] := session_db_attachment_ids(OLD.parts);
+  ids text[];
 BEGIN
+  IF NOT coalesce(OLD.parts @? '$[*].providerMetadata.sessionDb.attachmentId', false)
+    OR TG_OP = 'UPDATE' AND OLD.parts IS NOT DISTINCT FROM NEW.parts THEN
+    RETURN NULL;
+  END IF;
+  ids := session_db_attachment_ids(OLD.parts);
   PERFORM FROM chat_attachments a
     WHERE a.tenant_id = OLD.tenant_id AND a.session_id = OLD.session_id AND a.id = ANY (ids)
     ORDER BY a.id FOR UPDATE;
@@ -324,13 +332,8 @@ BEGIN
   RETURN NULL;
 END $$;
 
-CREATE TRIGGER chat_messages_inserted_attach AFTER INSERT ON chat_messages FOR EACH ROW
-  WHEN (NEW.parts @? '$[*].providerMetadata.sessionDb.attachmentId') EXECUTE FUNCTION session_db_attach();
-CREATE TRIGGER chat_messages_updated_attach AFTER UPDATE OF parts ON chat_messages FOR EACH ROW
-  WHEN (NEW.parts @? '$[*].providerMetadata.sessionDb.attachmentId') EXECUTE FUNCTION session_db_attach();
-CREATE TRIGGER chat_messages_updated_detach AFTER UPDATE OF parts ON chat_messages FOR EACH ROW
-  WHEN (OLD.parts IS DISTINCT FROM NEW.parts
-    AND OLD.parts @? '$[*].providerMetadata.sessionDb.attachmentId') EXECUTE FUNCTION session_db_detach();
-CREATE TRIGGER chat_messages_deleted_detach AFTER DELETE ON chat_messages FOR EACH ROW
-  WHEN (OLD.parts @? '$[*].providerMetadata.sessionDb.attachmentId') EXECUTE FUNCTION session_db_detach();
+CREATE TRIGGER chat_messages_attach AFTER INSERT OR UPDATE OF parts ON chat_messages
+  FOR EACH ROW EXECUTE FUNCTION session_db_attach();
+CREATE TRIGGER chat_messages_detach AFTER UPDATE OF parts OR DELETE ON chat_messages
+  FOR EACH ROW EXECUTE FUNCTION session_db_detach();
 `

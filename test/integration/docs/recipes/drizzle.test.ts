@@ -96,12 +96,15 @@ test('docs/recipes/drizzle-and-prisma.md', async () => {
 test('the filter matches exactly the tables of the library', () => {
   const tablesFilter = [
     '!applied_batches',
+    '!chat_attachment_chunks',
+    '!chat_attachments',
     '!chat_message_deltas',
     '!chat_message_feedback',
     '!chat_message_usage',
     '!chat_messages',
     '!chat_thread_states',
     '!chat_threads',
+    '!session_audit',
     '!session_content_chunks',
     '!session_content_garbage',
     '!session_contents',
