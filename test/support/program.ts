@@ -52,7 +52,12 @@ export function runProgram(
     ended,
     kill: (signal, target = 'program') => {
       if (child.exitCode !== null || child.signalCode !== null) return
-      process.kill(target === 'group' ? -pid : pid, signal)
+      try {
+        process.kill(target === 'group' ? -pid : pid, signal)
+      } catch (error) {
+        // It has ended, and its exit event is yet to come.
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+      }
     },
   }
 }

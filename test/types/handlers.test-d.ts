@@ -6,6 +6,7 @@ import {
   createWriteHandler,
   type Principal,
   type SessionStore,
+  type ShapeHandler,
   type ShapeLogEntry,
 } from '@org/session-db/server'
 import type { Pool } from 'pg'
@@ -21,6 +22,7 @@ const electricUrl = 'http://electric.test'
 
 test('createShapeProxy', () => {
   const serveShape = createShapeProxy({ electricUrl, secret, authenticate })
+  expectTypeOf(createShapeProxy).returns.toEqualTypeOf<ShapeHandler>()
   expectTypeOf(serveShape).toExtend<Handler>()
   expectTypeOf(serveShape.close).returns.toBeVoid()
   createShapeProxy({
