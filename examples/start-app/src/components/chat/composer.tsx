@@ -34,7 +34,11 @@ export function wantsAnswers(): boolean {
 }
 
 export function Composer({ draftKey, onSend, isWaiting, answering }: ComposerProps) {
-  const [content, setContent] = useStored('sessionStorage', draftKey)
+  const [draft, setDraft] = useStored('sessionStorage', draftKey)
+  // What is typed before the thread is known. It belongs to the thread that is shown then.
+  const [early, setEarly] = useState('')
+  const content = isWaiting ? early : draft
+  const setContent = isWaiting ? setEarly : setDraft
   const [silent, setSilent] = useStored('localStorage', SILENT)
   const { chosen: references, clear } = useReferences()
   const { stop } = useAnswers()
@@ -49,19 +53,24 @@ export function Composer({ draftKey, onSend, isWaiting, answering }: ComposerPro
 
   // Enter may be pressed before the thread is known.
   const [queued, setQueued] = useState(false)
-  const sendQueued = useEffectEvent(() => queued && send())
+  const keepEarly = useEffectEvent(() => {
+    if (early === '') return
+    setDraft(early)
+    setEarly('')
+    if (queued) send(early)
+  })
   useEffect(() => {
-    if (!isWaiting) sendQueued()
+    if (!isWaiting) keepEarly()
   }, [isWaiting])
 
-  function send() {
+  function send(text = content) {
     setQueued(isWaiting)
-    if (empty || isWaiting) return
+    if (text.trim() === '' || isWaiting) return
     setContent('')
     clear()
     // Restores text that could not be sent, unless the user is typing something new.
-    onSend({ content, references, wantsAnswer }).catch(() => {
-      if (field.current?.value === '') setContent(content)
+    onSend({ content: text, references, wantsAnswer }).catch(() => {
+      if (field.current?.value === '') setContent(text)
     })
   }
 

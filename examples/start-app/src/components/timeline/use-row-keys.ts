@@ -33,9 +33,13 @@ export function useRowKeys(list: RefObject<VirtualizerHandle | null>, count: num
   function jumpTo(scroller: HTMLElement, row: number, step: 1 | -1): void {
     list.current?.scrollToIndex(row, { align: row === 0 ? 'start' : 'end' })
     // The row is rendered first, and again while rows are measured and the list adjusts its place.
+    let hadFocus = false
     const focusRow = (frames: number, steady: number) => {
       const item = scroller.querySelector(`[data-index="${row}"]`)
       const isThere = item?.contains(document.activeElement) === true
+      // The user went on, and the focus isn't merely lost with a row that is rendered again.
+      if (hadFocus && !isThere && document.activeElement !== document.body) return
+      hadFocus ||= isThere
       if (item && !isThere) moveTo(scroller, row, step)
       if (frames === 0 || steady === STEADY_FRAMES) return
       requestAnimationFrame(() => focusRow(frames - 1, isThere ? steady + 1 : 0))
