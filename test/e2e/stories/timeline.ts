@@ -54,8 +54,14 @@ export function timelineStories(world: () => World): void {
     const call = page.getByTestId('event-10')
     expect(await call.textContent()).toContain('git fetch origin && git status')
     expect(await call.textContent()).not.toContain('{"cmd"')
-    await page.getByTestId('unfold-10').click()
-    await expect.poll(() => call.textContent()).toContain('## main...origin/main')
+    // A click misses while the rows above change their height.
+    const fold = page.getByTestId('unfold-10')
+    await expect
+      .poll(async () => {
+        if ((await fold.getAttribute('aria-expanded')) === 'false') await fold.click()
+        return call.textContent()
+      })
+      .toContain('## main...origin/main')
     expect(await call.textContent()).not.toContain('Chunk ID')
   })
 
