@@ -125,10 +125,10 @@ interface SearchContext<P extends Principal> {
  * Rows of each source that the index may find. All of them are ranked, which takes some 10 µs each. Words
  * that more rows have are common, so a few of the newest rows have enough of them.
  */
-const MOST_FOUND = 8_000
+const MOST_FOUND = 5_000
 
 /** The newest rows of each source in which common words are looked for, without the index. */
-const MOST_READ = 12_000
+const MOST_READ = 8_000
 
 /** Matches of common words that are ranked. */
 const MOST_RANKED = 300
