@@ -34,11 +34,7 @@ export function wantsAnswers(): boolean {
 }
 
 export function Composer({ draftKey, onSend, isWaiting, answering }: ComposerProps) {
-  const [draft, setDraft] = useStored('sessionStorage', draftKey)
-  // What is typed before the thread is known. It belongs to the thread that is shown then.
-  const [early, setEarly] = useState('')
-  const content = isWaiting ? early : draft
-  const setContent = isWaiting ? setEarly : setDraft
+  const [content, setContent] = useStored('sessionStorage', draftKey)
   const [silent, setSilent] = useStored('localStorage', SILENT)
   const { chosen: references, clear } = useReferences()
   const { stop } = useAnswers()
@@ -53,24 +49,19 @@ export function Composer({ draftKey, onSend, isWaiting, answering }: ComposerPro
 
   // Enter may be pressed before the thread is known.
   const [queued, setQueued] = useState(false)
-  const keepEarly = useEffectEvent(() => {
-    if (early === '') return
-    setDraft(early)
-    setEarly('')
-    if (queued) send(early)
-  })
+  const sendQueued = useEffectEvent(() => queued && send())
   useEffect(() => {
-    if (!isWaiting) keepEarly()
+    if (!isWaiting) sendQueued()
   }, [isWaiting])
 
-  function send(text = content) {
+  function send() {
     setQueued(isWaiting)
-    if (text.trim() === '' || isWaiting) return
+    if (empty || isWaiting) return
     setContent('')
     clear()
     // Restores text that could not be sent, unless the user is typing something new.
-    onSend({ content: text, references, wantsAnswer }).catch(() => {
-      if (field.current?.value === '') setContent(text)
+    onSend({ content, references, wantsAnswer }).catch(() => {
+      if (field.current?.value === '') setContent(content)
     })
   }
 
