@@ -129,7 +129,7 @@ test('an invited user joins by link, switches organisations in all tabs, and is 
   await chooseOrganization(carl.page, 'Carl’s organisation')
   // The other tab follows: a sign-in belongs to one organisation at a time.
   await expect.poll(() => tenantOf(tab)).toBe('Carl’s organisation')
-  expect(await tab.getByTestId(`session-${shared}`).count()).toBe(0)
+  await expect.poll(() => tab.getByTestId(`session-${shared}`).count()).toBe(0)
   const own = await createSession(carl.page, 'Carl’s own')
   await tab.getByTestId(`session-${own}`).waitFor()
   await tab.close()
