@@ -153,7 +153,7 @@ function insert(
     case 'chatThreads': {
       const { sessionId: session } = mutation.value
       visibleSession(tables, principal, session)
-      const counters = { count: 0, lastPosition: 0, preview: null }
+      const counters = { count: 0, lastPosition: 0, preview: null, head: null }
       const added = { ...row, session, values: { status: 'active', ...rest, ...counters } }
       const step = add(added)
       if (added.values.status === 'active') archive(tables, added)
@@ -173,9 +173,10 @@ function insert(
       }
       const position = Number(thread.values.lastPosition) + 1
       const { session } = thread
-      const values = { clientMessageId: null, ...rest, position }
+      const values = { clientMessageId: null, ...rest, position, parent: thread.values.head }
       const added = { ...row, session, thread: threadId, values }
       const step = add(added)
+      put(tables, 'chatThreads', { ...thread, values: { ...thread.values, head: id } })
       recount(tables, added, 1)
       return step
     }
@@ -242,5 +243,20 @@ function remove(tables: Tables, collection: RowMutation['collection'], row: Row)
   if (collection === 'chatThreads') {
     for (const message of messagesOf(tables, row)) remove(tables, 'chatMessages', message)
   }
-  if (collection === 'chatMessages') recount(tables, row, -1)
+  if (collection === 'chatMessages') {
+    attachFollowers(tables, row)
+    recount(tables, row, -1)
+  }
+}
+
+/** The messages that follow a deleted one, and the head of its thread, move to the message before it. */
+function attachFollowers(tables: Tables, { tenant, id, thread, values: { parent } }: Row): void {
+  for (const row of tables.chatMessages.values()) {
+    if (row.tenant !== tenant || row.thread !== thread || row.values.parent !== id) continue
+    const values = { ...row.values, parent }
+    put(tables, 'chatMessages', { ...row, values, version: (row.version ?? 0) + 1 })
+  }
+  const of = tables.chatThreads.get(keyOf(tenant, thread ?? ''))
+  if (of?.values.head !== id) return
+  put(tables, 'chatThreads', { ...of, values: { ...of.values, head: parent } })
 }
