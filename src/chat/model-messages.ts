@@ -1,5 +1,5 @@
 import type { ChatMessage } from '../schema/chat-message.ts'
-import type { JsonObject, JsonValue } from '../schema/fields.ts'
+import { isJsonObject, type JsonObject, type JsonValue } from '../schema/fields.ts'
 import { closedCalls, toUIMessage } from '../schema/streamed-message.ts'
 
 /** A stored message, as far as a model is concerned. */
@@ -80,7 +80,7 @@ function toolPart({ approval, rawInput, ...part }: Part, isLast: boolean): Part[
 }
 
 function decidedApproval(approval: JsonValue | undefined): JsonObject | undefined {
-  if (!isObject(approval)) return undefined
+  if (!isJsonObject(approval)) return undefined
   const { id, approved, reason, ...rest } = approval
   if (typeof id !== 'string' || typeof approved !== 'boolean') return undefined
   const { isAutomatic, signature } = rest
@@ -112,15 +112,13 @@ const METADATA = ['providerMetadata', 'callProviderMetadata', 'resultProviderMet
 /** Leaves out provider metadata that the SDK would refuse. */
 function clean(part: Part): Part {
   const entries = Object.entries(part).filter(([key, value]) => {
-    return !METADATA.includes(key) || (isObject(value) && Object.values(value).every(isObject))
+    return (
+      !METADATA.includes(key) || (isJsonObject(value) && Object.values(value).every(isJsonObject))
+    )
   })
   return Object.fromEntries(entries) as Part
 }
 
 function isPart(part: JsonValue): part is Part {
-  return isObject(part) && typeof part.type === 'string'
-}
-
-function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return isJsonObject(part) && typeof part.type === 'string'
 }

@@ -67,6 +67,11 @@ export type JsonValue =
 /** A JSON object, as kept in a jsonb column. */
 export type JsonObject = { readonly [key: string]: JsonValue }
 
+/** Returns whether a JSON value is an object, and not an array. */
+export function isJsonObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 /** A JSON value, or undefined for an omitted property. */
 type JsonInput = JsonValue | undefined
 

@@ -3,6 +3,7 @@ import { type ColumnMap, column } from './columns.ts'
 import {
   idField,
   integerField,
+  isJsonObject,
   type JsonObject,
   type JsonValue,
   jsonObjectField,
@@ -189,7 +190,7 @@ export function startFold(message: StreamedContent): FoldState {
   return {
     untouched: message,
     lead: parts.length === 0 ? content : '',
-    slots: parts.map((part) => (isObject(part) ? part : REMOVED)),
+    slots: parts.map((part) => (isJsonObject(part) ? part : REMOVED)),
   }
 }
 
@@ -236,7 +237,7 @@ const OPEN_STATES = [
  */
 export function closedCalls(parts: readonly JsonValue[]): readonly JsonValue[] {
   return parts.map((part) => {
-    if (!isObject(part) || typeof part.toolCallId !== 'string') return part
+    if (!isJsonObject(part) || typeof part.toolCallId !== 'string') return part
     if (!OPEN_STATES.includes(String(part.state))) return part
     const errorText = 'The answer ended before this tool call did.'
     return { ...part, state: 'output-error', errorText }
@@ -259,8 +260,4 @@ function withText(part: JsonObject, delta: string): JsonObject {
 
 function textOf({ type, text }: JsonObject): string {
   return type === 'text' && typeof text === 'string' ? text : ''
-}
-
-function isObject(value: JsonValue): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

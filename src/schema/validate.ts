@@ -1,5 +1,6 @@
 import { en } from 'zod/locales'
 import * as z from 'zod/mini'
+import { SessionDbError } from '../errors.ts'
 
 /**
  * Validates a value as `safeParse` does. `zod/mini` has no messages of its own, so the English ones are given
@@ -22,4 +23,22 @@ export function validate<Schema extends z.core.$ZodType>(
 export function problemIn(error: z.core.$ZodError, whole: string): string {
   const issue = error.issues[0]
   return `${issue?.path.join('.') || whole}: ${issue?.message ?? 'is not valid'}`
+}
+
+/**
+ * Returns a valid value with its defaults.
+ *
+ * @param whole names the value, for a problem that is in none of its fields
+ * @throws SessionDbError `invalid`, with the first problem
+ * @example
+ * const { threadId, title } = validated(suggestionSchema, suggestion, 'The title')
+ */
+export function validated<Schema extends z.core.$ZodType>(
+  schema: Schema,
+  value: unknown,
+  whole: string,
+): z.output<Schema> {
+  const parsed = validate(schema, value)
+  if (parsed.success) return parsed.data
+  throw new SessionDbError('invalid', problemIn(parsed.error, whole))
 }

@@ -156,7 +156,7 @@ export function createSessionShapes<P extends Principal = Principal>(access: Ses
       rows: (principal: P, params) =>
         ofSessionChild(visibleSessions(principal, params), ['audiences']),
     }),
-    /** What the principal has read and pinned. The rows are its own, so they don't depend on the session. */
+    /** The principal's read positions and pins. The rows are its own, so they don't depend on the session. */
     'thread-states': defineShape({
       table: 'chat_thread_states',
       columns: threadStateColumns,

@@ -1,7 +1,7 @@
 import { matches } from '../access/condition.ts'
 import { withinTenant } from '../access/within-tenant.ts'
-import { SessionDbError } from '../errors.ts'
 import { tables as schemaTables } from '../schema/index.ts'
+import { missingRow } from '../server/store/errors.ts'
 import type { MessageUsage, UsageKey, UsageRequest, UsageSum } from '../server/store/usage.ts'
 import { type MemoryContext, seesInMemory } from './memory-writes.ts'
 import { keyOf } from './tables.ts'
@@ -15,7 +15,7 @@ interface StoredUsage extends MessageUsage {
   readonly createdAt: Date
 }
 
-/** What model calls used, by tenant, message and call. */
+/** The usage of model calls, by tenant, message and call. */
 export type MemoryUsage = Map<string, StoredUsage>
 
 /** Stores what a call used, as the store's `recordUsage` does. */
@@ -29,7 +29,7 @@ export function recordUsageInMemory(
   const message = tables.chatMessages.get(keyOf({ tenantId, id: usage.messageId }))
   const session = message && tables.sessions.get(keyOf({ tenantId, id: message.sessionId }))
   if (message === undefined || session === undefined || !seesInMemory(context, session)) {
-    throw new SessionDbError('not_found', 'There is no such message, or it is not shared with you.')
+    throw missingRow('message')
   }
   const key = JSON.stringify([tenantId, usage.messageId, usage.callId])
   if (stored.has(key)) return false

@@ -20,7 +20,7 @@ export interface InitResult {
   readonly written: readonly string[]
   /** Files that existed, which are unchanged. */
   readonly kept: readonly string[]
-  /** What is left to do, in order: commands, and changes to files of the app. */
+  /** The remaining steps, in order: commands, and changes to files of the app. */
   readonly next: readonly string[]
 }
 

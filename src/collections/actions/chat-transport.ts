@@ -56,7 +56,7 @@ export interface SessionChatTransport {
     readonly chatId: string
     readonly abortSignal?: AbortSignal | undefined
   }): Promise<ReadableStream<UIMessageChunkLike> | null>
-  /** Stops the answer that is being written in a thread, whoever asked for it. Does nothing if there is none. */
+  /** Stops the running answer of a thread, also one that another user asked for. Does nothing if there is none. */
   stop(chatId: string): Promise<void>
 }
 

@@ -3,7 +3,7 @@ import { contextOf, type WithContext } from '../actions/context.ts'
 import { createId } from '../create-id.ts'
 import { uploadBase } from './upload-failure.ts'
 import { createUploadRequests } from './upload-requests.ts'
-import { sendFile, type UploadProgress } from './upload-session.ts'
+import { startUpload, type UploadProgress } from './upload-session.ts'
 
 /** A file to attach to a message. */
 export interface AttachedFile {
@@ -53,31 +53,21 @@ export interface PendingAttachment {
 export function attachFile(db: WithContext, attached: AttachedFile): PendingAttachment {
   const { uploads, onError } = contextOf(db)
   const { file, threadId, id = createId(), onProgress, partBytes } = attached
-  const aborting = new AbortController()
-  const requests = () => createUploadRequests(uploads, '/attachments')
-  const uploaded = (async (): Promise<FilePart> => {
-    const filename = file.name || undefined
-    const metadata = { id, thread: threadId, ...(filename !== undefined && { filename }) }
-    const sent = { id, file, metadata, onProgress, partBytes }
-    const { mediaType } = await sendFile(requests(), sent, aborting.signal)
-    return {
-      type: 'file',
-      mediaType: mediaType ?? 'application/octet-stream',
-      ...(filename !== undefined && { filename }),
-      url: `${uploadBase(uploads.uploadUrl)}/attachments/${encodeURIComponent(id)}`,
-      providerMetadata: { sessionDb: { attachmentId: id } },
-    }
-  })()
-  uploaded.catch((error) => {
-    if (!aborting.signal.aborted) onError(error)
-  })
-  return {
+  return startUpload(
+    () => createUploadRequests(uploads, '/attachments'),
     id,
-    uploaded,
-    async abort() {
-      aborting.abort()
-      await uploaded.catch(() => undefined)
-      await requests().remove(id)
+    onError,
+    async (send) => {
+      const filename = file.name || undefined
+      const metadata = { id, thread: threadId, ...(filename !== undefined && { filename }) }
+      const { mediaType } = await send({ file, metadata, onProgress, partBytes })
+      return {
+        type: 'file',
+        mediaType: mediaType ?? 'application/octet-stream',
+        ...(filename !== undefined && { filename }),
+        url: `${uploadBase(uploads.uploadUrl)}/attachments/${encodeURIComponent(id)}`,
+        providerMetadata: { sessionDb: { attachmentId: id } },
+      }
     },
-  }
+  )
 }

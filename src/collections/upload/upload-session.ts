@@ -65,17 +65,34 @@ const DEFAULT_PART_BYTES = 8 * 1024 * 1024
 export function uploadSession(db: WithContext, upload: SessionUpload): PendingUpload {
   const { uploads, onError } = contextOf(db)
   const id = upload.id ?? createId()
+  return startUpload(
+    () => createUploadRequests(uploads),
+    id,
+    onError,
+    async (send) => {
+      const { file, onProgress, partBytes, growing, ...session } = upload
+      const name = file.name ?? 'Session'
+      const insert = { title: name, originalName: name, ...session, id }
+      const metadata = { session: JSON.stringify(insert), ...(growing && { growing: '' }) }
+      const { status, sessionId = id } = await send({ file, onProgress, partBytes, metadata })
+      return sessionId === id ? { status } : { status, sessionId }
+    },
+  )
+}
+
+/**
+ * Starts an upload that can be aborted.
+ *
+ * @param run sends the file, and returns what the upload resolves with
+ */
+export function startUpload<Result>(
+  requests: () => UploadRequests,
+  id: string,
+  onError: (error: SessionDbError) => void,
+  run: (send: (file: Omit<SentFile, 'id'>) => Promise<UploadState>) => Promise<Result>,
+) {
   const aborting = new AbortController()
-  const requests = () => createUploadRequests(uploads)
-  const uploaded = (async () => {
-    const { file, onProgress, partBytes, growing, ...session } = upload
-    const name = file.name ?? 'Session'
-    const insert = { title: name, originalName: name, ...session, id }
-    const metadata = { session: JSON.stringify(insert), ...(growing && { growing: '' }) }
-    const sent = { id, file, onProgress, partBytes, metadata }
-    const { status, sessionId = id } = await sendFile(requests(), sent, aborting.signal)
-    return sessionId === id ? { status } : { status, sessionId }
-  })()
+  const uploaded = run((file) => sendFile(requests(), { id, ...file }, aborting.signal))
   uploaded.catch((error: SessionDbError) => {
     if (!aborting.signal.aborted) onError(error)
   })
@@ -90,17 +107,18 @@ export function uploadSession(db: WithContext, upload: SessionUpload): PendingUp
   }
 }
 
-/** A file to send, and what the server is told about it before. */
+/** A file to send. */
 interface SentFile {
   readonly id: string
   readonly file: Blob
+  /** Tells the server about the file before it is sent. */
   readonly metadata: Readonly<Record<string, string>>
   readonly onProgress?: ((progress: UploadProgress) => void) | undefined
   readonly partBytes?: number | undefined
 }
 
 /** Sends a file in chunks. After a failure it resumes at the offset that the server returns. */
-export async function sendFile(
+async function sendFile(
   requests: UploadRequests,
   upload: SentFile,
   signal: AbortSignal,

@@ -35,11 +35,19 @@ const REDUCED_SESSION = `jsonb_build_object(
 const REDUCED_THREAD = `jsonb_build_object(
   'title', 'Thread of another user', 'title_set', false, 'metadata', '{}'::jsonb)`
 
-const COMPLETE = 'r.received_bytes = r.total_bytes'
+/** The complete attachments of a tenant, as `r`: unfinished uploads start again. */
+const attachments = (tenant: string) => `
+  SELECT r.*, '{}'::jsonb AS shown FROM chat_attachments r
+  WHERE r.tenant_id = ${tenant} AND r.received_bytes = r.total_bytes`
 
-/** True for a row of a session that a user's export contains. */
-const ofExportedSession = (row: string, u: string) => `EXISTS (
-  SELECT FROM sessions s WHERE s.tenant_id = ${row}.tenant_id AND s.id = ${row}.session_id
+const attachmentChunks = (tenant: string) => `
+  SELECT c.*, '{}'::jsonb AS shown FROM chat_attachment_chunks c
+  JOIN chat_attachments r ON r.tenant_id = c.tenant_id AND r.id = c.attachment_id
+  WHERE c.tenant_id = ${tenant} AND r.received_bytes = r.total_bytes`
+
+/** True for a user's attachment in a session that the user's export contains. */
+const ofAttachmentsBy = (u: string) => `r.created_by = ${u} AND EXISTS (
+  SELECT FROM sessions s WHERE s.tenant_id = r.tenant_id AND s.id = r.session_id
     AND (s.owner_id = ${u}
       OR EXISTS (SELECT FROM chat_threads t WHERE t.tenant_id = s.tenant_id
         AND t.session_id = s.id AND t.created_by = ${u})
@@ -131,27 +139,16 @@ export const exportedTables: readonly ExportedTable[] = [
     file: 'chat-attachments.ndjson',
     key: ['id'],
     order: ['id'],
-    // Unfinished uploads start again.
-    tenantRows: (tenant) => `
-      SELECT r.*, '{}'::jsonb AS shown FROM chat_attachments r
-      WHERE r.tenant_id = ${tenant} AND ${COMPLETE}`,
-    userRows: (tenant, u) => `
-      SELECT r.*, '{}'::jsonb AS shown FROM chat_attachments r
-      WHERE r.tenant_id = ${tenant} AND ${COMPLETE} AND r.created_by = ${u} AND ${ofExportedSession('r', u)}`,
+    tenantRows: attachments,
+    userRows: (tenant, u) => `${attachments(tenant)} AND ${ofAttachmentsBy(u)}`,
   },
   {
     table: 'chat_attachment_chunks',
     file: 'chat-attachment-chunks.ndjson',
     key: ['attachment_id', 'start'],
     order: ['attachment_id', 'start'],
-    tenantRows: (tenant) => `
-      SELECT c.*, '{}'::jsonb AS shown FROM chat_attachment_chunks c
-      JOIN chat_attachments r ON r.tenant_id = c.tenant_id AND r.id = c.attachment_id
-      WHERE c.tenant_id = ${tenant} AND ${COMPLETE}`,
-    userRows: (tenant, u) => `
-      SELECT c.*, '{}'::jsonb AS shown FROM chat_attachment_chunks c
-      JOIN chat_attachments r ON r.tenant_id = c.tenant_id AND r.id = c.attachment_id
-      WHERE c.tenant_id = ${tenant} AND ${COMPLETE} AND r.created_by = ${u} AND ${ofExportedSession('r', u)}`,
+    tenantRows: attachmentChunks,
+    userRows: (tenant, u) => `${attachmentChunks(tenant)} AND ${ofAttachmentsBy(u)}`,
   },
   {
     table: 'chat_thread_states',

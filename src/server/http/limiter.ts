@@ -20,7 +20,7 @@ export interface RequestLimit {
 export interface Limiter {
   /**
    * Counts a request. One is admitted when its cost or half of the burst is left. If it costs more than
-   * what is left, the next ones wait until the rate has made up for it.
+   * is left, the next ones wait until the rate has made up for it.
    *
    * Refusals beyond 20 per second are delayed, by 10 s at most: answering them takes time too, and a client
    * that ignores Retry-After would send the next request immediately.

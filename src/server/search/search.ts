@@ -10,8 +10,7 @@ import {
   type TimelineFilter,
   timelineEventKindSchema,
 } from '../../schema/timeline-event.ts'
-import { problemIn, validate } from '../../schema/validate.ts'
-import { SessionDbError } from '../../writes/errors.ts'
+import { validated } from '../../schema/validate.ts'
 import { decodeCursor, encodeCursor } from '../cursor.ts'
 import { checkPrincipal } from '../http/authenticate.ts'
 import { fromDatabaseError } from '../store/errors.ts'
@@ -147,11 +146,7 @@ export async function search<P extends Principal>(
   input: SessionSearch,
 ): Promise<SearchHits> {
   checkPrincipal(principal)
-  const parsed = validate(searchSchema, input)
-  if (!parsed.success) {
-    throw new SessionDbError('invalid', problemIn(parsed.error, 'The search'))
-  }
-  const request = parsed.data
+  const request = validated(searchSchema, input, 'The search')
   const after = request.cursor === undefined ? undefined : decodePosition(request.cursor)
   const groups = parseQuery(request.query)
   if (groups.length === 0) {
@@ -248,7 +243,7 @@ interface PageRow {
 function pageStatement<P extends Principal>(parts: PageParts<P>): RawBuilder<PageRow> {
   const { request, after, now, ways } = parts
   const { tenantId } = parts.principal
-  /** What decides whether a search goes another way, or is partial. */
+  /** The rows that decide whether a search goes another way, or is partial. */
   const counted = (source: Source) =>
     sql.ref(`${source}_${ways[source] === 'ranked' ? 'found' : 'matches'}`)
   const page = after

@@ -9,9 +9,8 @@ import {
   type TimelineFilter,
   timelineFilterSchema,
 } from '../../schema/timeline-event.ts'
-import { problemIn, validate } from '../../schema/validate.ts'
+import { validated } from '../../schema/validate.ts'
 import { NOTICE_TITLES } from '../../timeline/conversation/build-conversation.ts'
-import { SessionDbError } from '../../writes/errors.ts'
 import { checkPrincipal } from '../http/authenticate.ts'
 import { fromDatabaseError } from '../store/errors.ts'
 import type { SessionPolicy } from '../store/policy.ts'
@@ -107,11 +106,8 @@ export async function outlineTimeline<P extends Principal>(
   request: OutlineRequest,
 ): Promise<TimelineOutline> {
   checkPrincipal(principal)
-  const parsed = validate(outlineSchema, request)
-  if (!parsed.success) {
-    throw new SessionDbError('invalid', problemIn(parsed.error, 'The filter'))
-  }
-  const { sessionId, limit } = parsed.data
+  const outline = validated(outlineSchema, request, 'The filter')
+  const { sessionId, limit } = outline
   const limited = limit === undefined ? sql`` : sql`LIMIT ${limit}`
   // Consecutive seqs have the same difference between seq and row number.
   const rows = await run<{ first: number; end: number }>(
@@ -119,13 +115,13 @@ export async function outlineTimeline<P extends Principal>(
     sql`
       SELECT min(seq) AS first, max(seq) + 1 AS "end" FROM (
         SELECT seq, seq - row_number() OVER (ORDER BY seq) AS island FROM (
-          SELECT event.seq ${visibleEvents(context, principal, sessionId, parsed.data)}
+          SELECT event.seq ${visibleEvents(context, principal, sessionId, outline)}
           ORDER BY event.seq ${limited}
         ) AS found
       ) AS numbered
       GROUP BY island ORDER BY 1`,
   )
-  const more = parsed.data.marks === true ? await readMarks(context, principal, parsed.data) : {}
+  const more = outline.marks === true ? await readMarks(context, principal, outline) : {}
   return {
     ...more,
     count: rows.reduce((sum, { first, end }) => sum + end - first, 0),

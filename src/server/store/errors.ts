@@ -229,6 +229,11 @@ const EXCEEDED: Readonly<Record<string, string>> = {
     'The session is shared with too many grantees. Share it with a group, or remove some first.',
 }
 
+/** Creates the error for a row that is not there, or that the principal may not see: clients can't tell which. */
+export function missingRow(what: string): SessionDbError {
+  return new SessionDbError('not_found', `There is no such ${what}, or it is not shared with you.`)
+}
+
 function missing(mutation: Mutation): string {
   if (mutation.type === 'set') {
     const parent = mutation.collection === 'threadStates' ? 'thread' : 'message'

@@ -4,12 +4,11 @@ import * as z from 'zod/mini'
 import { SessionDbError } from '../../errors.ts'
 import { idField, titleField } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
-import { problemIn, validate } from '../../schema/validate.ts'
+import { validated } from '../../schema/validate.ts'
 import type { WriteLimits } from '../../writes/limits.ts'
-import { tooMany } from './errors.ts'
+import { missingRow, tooMany } from './errors.ts'
 import { TXID, UPDATE_LOCK } from './plans.ts'
-import { compileFragment } from './prepared-statements.ts'
-import { type Reading, readThread } from './reading.ts'
+import { type Reading, readThread, run } from './reading.ts'
 
 /** The branch to copy into a new thread. */
 export interface ThreadFork {
@@ -43,12 +42,11 @@ export async function forkThread<P extends Principal>(
   fork: ThreadFork,
   { maxThreads }: Pick<WriteLimits, 'maxThreads'>,
 ): Promise<ForkedThread> {
-  const parsed = validate(forkSchema, fork)
-  if (!parsed.success) throw new SessionDbError('invalid', problemIn(parsed.error, 'The fork'))
-  const { threadId, messageId, id = uuidv7(), title } = parsed.data
+  const valid = validated(forkSchema, fork, 'The fork')
+  const { threadId, messageId, id = uuidv7(), title } = valid
   const { tenantId, userId } = principal
   const source = await readThread(reading, principal, threadId, { last: 1, branch: messageId })
-  if (source === undefined) throw gone()
+  if (source === undefined) throw missingRow('thread or message')
   if (source.messages[0]?.status === 'streaming') {
     throw new SessionDbError('conflict', 'This answer is still growing. Fork it when it has ended.')
   }
@@ -92,23 +90,15 @@ export async function forkThread<P extends Principal>(
       FROM made CROSS JOIN copy JOIN chat_messages m ON m.tenant_id = ${tenantId} AND m.id = copy.id
     )
     SELECT target.permitted, target.is_full, made.txid FROM target LEFT JOIN made ON true`
-  const { sql: text, parameters: values } = compileFragment(statement)
-  const [row] = (await driver.run({ name: undefined, text, values })) as {
+  const [row] = await run<{
     readonly permitted: boolean
     readonly is_full: boolean
     readonly txid: string | null
-  }[]
+  }>(driver, statement)
   if (row?.permitted === false) {
     throw new SessionDbError('forbidden', "You don't have permission to add this thread.")
   }
   if (row?.is_full) throw tooMany('The fork', 'maxThreads', {})
-  if (row === undefined || row.txid === null) throw gone()
+  if (row === undefined || row.txid === null) throw missingRow('thread or message')
   return { id, txid: Number(row.txid) }
-}
-
-function gone(): SessionDbError {
-  return new SessionDbError(
-    'not_found',
-    'There is no such thread or message, or it is not shared with you.',
-  )
 }

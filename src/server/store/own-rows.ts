@@ -35,20 +35,18 @@ function planThreadState({ parameter, see }: PlanContext, properties: readonly s
     const pinned = `CASE WHEN ${parameter('pinned')}::boolean THEN coalesce(own.pinned_at, now()) END`
     values.push({ column: 'pinned_at', sql: pinned })
   }
-  return {
-    ...target(parameter, {
-      parent: 'chat_threads',
-      // Only the user sees the row, so a revoke need not wait for it.
-      session: joinSession('parent', see, NO_LOCK),
-      own: 'chat_thread_states',
-      key: 'thread_id',
-      values,
-      onConflict: ({ column }) =>
-        column === 'read_position'
-          ? 'greatest(stored.read_position, excluded.read_position)'
-          : `excluded.${column}`,
-    }),
-  }
+  return target(parameter, {
+    parent: 'chat_threads',
+    // Only the user sees the row, so a revoke need not wait for it.
+    session: joinSession('parent', see, NO_LOCK),
+    own: 'chat_thread_states',
+    key: 'thread_id',
+    values,
+    onConflict: ({ column }) =>
+      column === 'read_position'
+        ? 'greatest(stored.read_position, excluded.read_position)'
+        : `excluded.${column}`,
+  })
 }
 
 function planFeedback({ parameter, see }: PlanContext, properties: readonly string[]): Plan {

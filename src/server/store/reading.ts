@@ -368,7 +368,8 @@ function checked(name: string, value: number, most: number): number {
   throw new SessionDbError('invalid', `${name} must be a whole number from 1 to ${most}.`)
 }
 
-async function run<Row>(driver: Driver, statement: RawBuilder<unknown>): Promise<Row[]> {
+/** Runs a statement that isn't prepared, because few connections would run it twice. */
+export async function run<Row>(driver: Driver, statement: RawBuilder<unknown>): Promise<Row[]> {
   const { sql: text, parameters: values } = compileFragment(statement)
   return (await driver.run({ name: undefined, text, values })) as Row[]
 }

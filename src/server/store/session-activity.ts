@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Principal } from '../../schema/principal.ts'
 import type { Mutation } from '../../writes/index.ts'
 import type { Driver } from './drivers.ts'
-import { compileFragment } from './prepared-statements.ts'
+import { run } from './reading.ts'
 
 /** How often a process writes the activity of the threads that had new messages, in ms. */
 const WRITE_EVERY_MS = 10_000
@@ -45,9 +45,8 @@ export function createSessionActivity(driver: Driver): SessionActivity {
           AND session.id = thread.session_id
         WHERE session.updated_at < now() - ${AT_MOST_EVERY_S}::integer * interval '1 second'
         FOR NO KEY UPDATE OF session SKIP LOCKED)`
-    const { sql: text, parameters: values } = compileFragment(statement)
     // The database may be out of reach for a moment. The next message notes the activity again.
-    await driver.run({ name: undefined, text, values }).catch(() => {})
+    await run(driver, statement).catch(() => {})
   }
 
   return {

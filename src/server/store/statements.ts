@@ -84,7 +84,7 @@ export function createStatements<P extends Principal>(
     { principal, messageRoles: roles }: Batch<P>,
     mutation: Mutation,
   ): RawBuilder<boolean> {
-    // Whoever sees a session may have rows of its own about it.
+    // A principal that sees a session may have own rows about it.
     if (mutation.type === 'set') return sql`true`
     const rule = policy.permits(principal, mutation)
     if (roles === undefined || mutation.collection !== 'chatMessages') return rule

@@ -3,10 +3,10 @@ import * as z from 'zod/mini'
 import { SessionDbError } from '../../errors.ts'
 import { idField, titleField } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
-import { problemIn, validate } from '../../schema/validate.ts'
+import { validated } from '../../schema/validate.ts'
+import { missingRow } from './errors.ts'
 import { SHARE_LOCK } from './plans.ts'
-import { compileFragment } from './prepared-statements.ts'
-import type { Reading } from './reading.ts'
+import { type Reading, run } from './reading.ts'
 
 /** A title that a model suggests for a thread. */
 export interface TitleSuggestion {
@@ -23,9 +23,7 @@ export async function suggestTitle<P extends Principal>(
   principal: P,
   suggestion: TitleSuggestion,
 ): Promise<boolean> {
-  const parsed = validate(suggestionSchema, suggestion)
-  if (!parsed.success) throw new SessionDbError('invalid', problemIn(parsed.error, 'The title'))
-  const { threadId, title } = parsed.data
+  const { threadId, title } = validated(suggestionSchema, suggestion, 'The title')
   const { tenantId } = principal
   const rename = {
     collection: 'chatThreads',
@@ -53,13 +51,12 @@ export async function suggestTitle<P extends Principal>(
       RETURNING thread.id
     )
     SELECT target.permitted, EXISTS (SELECT FROM written) AS written FROM target`
-  const { sql: text, parameters: values } = compileFragment(statement)
-  const [row] = (await driver.run({ name: undefined, text, values })) as {
-    readonly permitted: boolean
-    readonly written: boolean
-  }[]
+  const [row] = await run<{ readonly permitted: boolean; readonly written: boolean }>(
+    driver,
+    statement,
+  )
   if (row === undefined) {
-    throw new SessionDbError('not_found', 'There is no such thread, or it is not shared with you.')
+    throw missingRow('thread')
   }
   if (row.permitted) return row.written
   throw new SessionDbError('forbidden', "You don't have permission to change this thread.")

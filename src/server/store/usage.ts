@@ -3,9 +3,9 @@ import * as z from 'zod/mini'
 import { SessionDbError } from '../../errors.ts'
 import { countField, idField, textUpTo } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
-import { problemIn, validate } from '../../schema/validate.ts'
-import { compileFragment } from './prepared-statements.ts'
-import type { Reading } from './reading.ts'
+import { validated } from '../../schema/validate.ts'
+import { missingRow } from './errors.ts'
+import { type Reading, run } from './reading.ts'
 
 const MAX_NAME_LENGTH = 256
 const MAX_SUMS = 10_000
@@ -81,9 +81,8 @@ export async function recordUsage<P extends Principal>(
   principal: P,
   usage: MessageUsage,
 ): Promise<boolean> {
-  const parsed = validate(usageSchema, usage)
-  if (!parsed.success) throw new SessionDbError('invalid', problemIn(parsed.error, 'The usage'))
-  const { messageId, callId, model, durationMs, cost, ...tokens } = parsed.data
+  const valid = validated(usageSchema, usage, 'The usage')
+  const { messageId, callId, model, durationMs, cost, ...tokens } = valid
   const { inputTokens = 0, outputTokens = 0, cachedTokens = 0, reasoningTokens = 0 } = tokens
   const { tenantId, userId } = principal
   const statement = sql`
@@ -106,10 +105,9 @@ export async function recordUsage<P extends Principal>(
       RETURNING message_id
     )
     SELECT EXISTS (SELECT FROM written) AS written FROM target`
-  const { sql: text, parameters: values } = compileFragment(statement)
-  const [row] = (await driver.run({ name: undefined, text, values })) as { written: boolean }[]
+  const [row] = await run<{ readonly written: boolean }>(driver, statement)
   if (row !== undefined) return row.written
-  throw new SessionDbError('not_found', 'There is no such message, or it is not shared with you.')
+  throw missingRow('message')
 }
 
 const KEYS: Readonly<Record<UsageKey, string>> = {
@@ -156,6 +154,5 @@ export async function readUsage<P extends Principal>(
           AND (${policy.see(principal)}) AND (${policy.oversees(principal)})))
       ${sql.join(filters, sql` `)}
     GROUP BY 1 ORDER BY 1 LIMIT ${MAX_SUMS}::integer`
-  const { sql: text, parameters: values } = compileFragment(statement)
-  return (await driver.run({ name: undefined, text, values })) as UsageSum[]
+  return run<UsageSum>(driver, statement)
 }

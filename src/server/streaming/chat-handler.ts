@@ -10,14 +10,16 @@ import type { MessageStream } from '../../chat/message-stream.ts'
 import type { UIMessageChunks } from '../../chat/pipe-ui-message-stream.ts'
 import { resumeStream } from '../../chat/resume-stream.ts'
 import { storableObject } from '../../chat/storable.ts'
-import type { ChatMessage, JsonObject, JsonValue, Principal } from '../../schema/index.ts'
-import { problemIn, validate } from '../../schema/validate.ts'
+import { isJsonObject, type JsonObject, type JsonValue } from '../../schema/fields.ts'
+import type { ChatMessage, Principal } from '../../schema/index.ts'
+import { validated } from '../../schema/validate.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { type Authenticate, requirePrincipal } from '../http/authenticate.ts'
 import { failureResponse } from '../http/failure-response.ts'
 import { isJsonRequest, readJsonBody } from '../http/json-body.ts'
 import { hidesItsCause, reportError } from '../http/report-error.ts'
 import { requireOwnOrigin } from '../http/request-origin.ts'
+import { missingRow } from '../store/errors.ts'
 import type { SessionStore } from '../store/index.ts'
 import type { BatchWriter } from '../write-handler.ts'
 import { recording, streamMessage } from './stream-message.ts'
@@ -59,7 +61,7 @@ const MAX_BODY_BYTES = 1024 * 1024
 
 /**
  * Creates the handler of the route that `createChatTransport` asks for answers. It answers as soon as the answer
- * has begun; the answer is stored while it grows, whether or not anybody is connected, and every window that
+ * has begun; the answer is stored while it grows, whether or not a browser is connected, and every window that
  * shows the thread sees it. The model's input is read from the database with the principal's rights. The handler
  * never rejects.
  *
@@ -90,7 +92,7 @@ export function createChatHandler<P extends Principal = Principal>(
       last: historyLength,
     })
     const last = page?.messages.at(-1)
-    if (page === undefined || last === undefined) throw gone()
+    if (page === undefined || last === undefined) throw missingRow('message')
     if (last.status === 'streaming') {
       const message = 'This message is still being written. Wait for its end, or stop it.'
       throw new SessionDbError('conflict', message)
@@ -136,7 +138,7 @@ export function createChatHandler<P extends Principal = Principal>(
       async read() {
         const read = known ?? (await store.readMessage(principal, message.id))
         known = undefined
-        if (read === undefined) throw gone()
+        if (read === undefined) throw missingRow('message')
         return read
       },
       take: (mutation) => store.write(principal, { id: uuidv7(), mutations: [mutation] }),
@@ -160,7 +162,7 @@ export function createChatHandler<P extends Principal = Principal>(
 
   async function stop(principal: P, messageId: string): Promise<ChatReply> {
     const message = await store.readMessage(principal, messageId)
-    if (message === undefined) throw gone()
+    if (message === undefined) throw missingRow('message')
     const { id, version, status } = message
     if (status !== 'streaming') return { id, version }
     const stream = await takeOver(principal, message)
@@ -175,10 +177,7 @@ export function createChatHandler<P extends Principal = Principal>(
     const leave = await store.limiters?.writes.enter(principal, request.signal)
     try {
       const body = await readJsonBody(request, MAX_BODY_BYTES)
-      const parsed = validate(chatRequestSchema, body)
-      if (!parsed.success)
-        throw new SessionDbError('invalid', problemIn(parsed.error, 'The request'))
-      const { data } = parsed
+      const data = validated(chatRequestSchema, body, 'The request')
       return data.type === 'stop'
         ? await stop(principal, data.messageId)
         : await answer(principal, data)
@@ -207,10 +206,6 @@ function keyOf({ tenantId }: Principal, id: string): string {
   return JSON.stringify([tenantId, id])
 }
 
-function gone(): SessionDbError {
-  return new SessionDbError('not_found', 'There is no such message, or it is not shared with you.')
-}
-
 /**
  * Enters a user's decisions and the results of tools in the browser into the calls that wait for them. Everything
  * else of the answer stays as it is stored: a browser can't change what the model has written.
@@ -220,9 +215,9 @@ function settledCalls(
   { decisions, results }: Extract<ChatRequest, { readonly type: 'continue' }>,
 ): readonly JsonValue[] {
   return parts.map((part) => {
-    if (!isObject(part)) return part
+    if (!isJsonObject(part)) return part
     const { approval, state } = part
-    if (state === 'approval-requested' && isObject(approval)) {
+    if (state === 'approval-requested' && isJsonObject(approval)) {
       const decision = decisions.find(({ id }) => id === approval.id)
       return decision === undefined ? part : decided(part, approval, decision)
     }
@@ -242,8 +237,4 @@ function withResult(part: JsonObject, { output, errorText }: ClientToolResult): 
   return errorText === undefined
     ? storableObject({ ...part, state: 'output-available', output: output ?? null }, () => {})
     : { ...part, state: 'output-error', errorText }
-}
-
-function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -9,6 +9,7 @@ import {
 import { resumeStream } from '../../chat/resume-stream.ts'
 import { SessionDbError } from '../../errors.ts'
 import type { ChatMessage, ChatMessageInsert, Principal } from '../../schema/index.ts'
+import { missingRow } from '../store/errors.ts'
 import type { SessionStore } from '../store/index.ts'
 
 /** A message to be streamed. Without an `id` it gets a UUIDv7. */
@@ -109,7 +110,7 @@ async function existing<User extends Principal>(
 ): Promise<ChatMessage> {
   const message = await store.readMessage(principal, id)
   if (message !== undefined) return message
-  throw new SessionDbError('not_found', 'There is no such message, or it is not shared with you.')
+  throw missingRow('message')
 }
 
 function given(options: { [Key in keyof MessageStreamOptions]: number | undefined }) {

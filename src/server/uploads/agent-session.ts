@@ -2,11 +2,10 @@ import { sql } from 'kysely'
 import * as z from 'zod/mini'
 import { textField } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
-import { problemIn, validate } from '../../schema/validate.ts'
+import { validated } from '../../schema/validate.ts'
 import { readLog } from '../../timeline/content.ts'
 import { deriveTimeline } from '../../timeline/derive-timeline.ts'
 import type { TimelineParser } from '../../timeline/parser.ts'
-import { SessionDbError } from '../../writes/errors.ts'
 import type { UploadContext } from './upload-state.ts'
 
 /** A session as its agent names it: the format of its log and the agent's own id. */
@@ -22,9 +21,7 @@ const agentSessionSchema = z.strictObject({
 
 /** @throws SessionDbError `invalid` for anything else than an agent's session. */
 export function checkAgentSession(value: unknown): AgentSession {
-  const parsed = validate(agentSessionSchema, value)
-  if (parsed.success) return parsed.data
-  throw new SessionDbError('invalid', problemIn(parsed.error, 'agentSession'))
+  return validated(agentSessionSchema, value, 'agentSession')
 }
 
 /** Finds the session that the principal has of an agent's session; the oldest if there are several. */

@@ -2,11 +2,10 @@ import { sql } from 'kysely'
 import * as z from 'zod/mini'
 import { idField, textUpTo } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
-import { problemIn, validate } from '../../schema/validate.ts'
+import { validated } from '../../schema/validate.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { inTransaction } from '../connections.ts'
-import { checkPrincipal } from '../http/authenticate.ts'
-import { fromDatabaseError, isDatabaseError, retryUnprepared } from '../store/errors.ts'
+import { missingRow, retryUnprepared } from '../store/errors.ts'
 import {
   CHUNK_BYTES,
   CHUNKS_PER_STATEMENT,
@@ -19,7 +18,7 @@ import {
 import type { ByteRange } from './content/content-store.ts'
 import { wrongOffset } from './receive-content.ts'
 import { sniffMediaType } from './sniff-media-type.ts'
-import type { UploadContext } from './upload-state.ts'
+import { guard, type UploadContext } from './upload-state.ts'
 
 /** A file to attach to a message of a thread. */
 export interface NewAttachment {
@@ -115,11 +114,8 @@ export function createAttachments<P extends Principal>(
   }
 
   async function create(principal: P, given: NewAttachment): Promise<AttachmentState> {
-    const parsed = validate(newAttachmentSchema, given)
-    if (!parsed.success) {
-      throw new SessionDbError('invalid', problemIn(parsed.error, 'The attachment'))
-    }
-    const { id, threadId, totalBytes, name = null } = parsed.data
+    const attachment = validated(newAttachmentSchema, given, 'The attachment')
+    const { id, threadId, totalBytes, name = null } = attachment
     const { tenantId, userId } = principal
     if (totalBytes > limits.maxAttachmentBytes) {
       const message = `The file is larger than the ${limits.maxAttachmentBytes} bytes allowed. Attach a smaller one.`
@@ -155,7 +151,7 @@ export function createAttachments<P extends Principal>(
           AND a.total_bytes = ${totalBytes}::bigint
         FROM chat_attachments a WHERE a.tenant_id = ${tenantId} AND a.id = ${id}) AS mine
       FROM target`)
-    if (row === undefined) throw gone('thread')
+    if (row === undefined) throw missingRow('thread')
     if (!row.permitted) {
       throw new SessionDbError('forbidden', 'You can read this thread but not write in it.')
     }
@@ -179,7 +175,7 @@ export function createAttachments<P extends Principal>(
         AND session.id = attachment.session_id
       WHERE attachment.tenant_id = ${principal.tenantId} AND attachment.id = ${id}
         AND (${policy.see(principal)})`)
-    if (row === undefined) throw gone('attachment')
+    if (row === undefined) throw missingRow('attachment')
     return row
   }
 
@@ -247,7 +243,7 @@ export function createAttachments<P extends Principal>(
   async function open(principal: P, id: string, range: ByteRange): Promise<OpenedAttachment> {
     const state = await read(principal, id)
     const { mediaType } = state
-    if (mediaType === null) throw gone('attachment')
+    if (mediaType === null) throw missingRow('attachment')
     const end = Math.min(range.end ?? state.totalBytes, state.totalBytes)
     const key = { tenantId: principal.tenantId, contentId: id }
     return { ...state, mediaType, body: readChunks(pool, key, { ...range, end }, TABLE) }
@@ -258,7 +254,7 @@ export function createAttachments<P extends Principal>(
       DELETE FROM chat_attachments
       WHERE tenant_id = ${tenantId} AND id = ${id} AND created_by = ${userId} AND NOT attached
       RETURNING id`)
-    if (removed.length === 0) throw gone('attachment')
+    if (removed.length === 0) throw missingRow('attachment')
   }
 
   const quick = <Result>(principal: P, work: () => Promise<Result>): Promise<Result> =>
@@ -288,17 +284,4 @@ async function* toAsync(
   content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
   yield* content
-}
-
-function gone(what: 'thread' | 'attachment'): SessionDbError {
-  return new SessionDbError('not_found', `There is no such ${what}, or it is not shared with you.`)
-}
-
-async function guard<Result>(principal: Principal, work: () => Promise<Result>): Promise<Result> {
-  checkPrincipal(principal)
-  try {
-    return await work()
-  } catch (error) {
-    throw isDatabaseError(error) ? fromDatabaseError(error) : error
-  }
 }

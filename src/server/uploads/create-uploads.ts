@@ -7,8 +7,6 @@ import type { SessionInsert } from '../../schema/session.ts'
 import type { WholeEvent } from '../../schema/timeline-event.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import type { WriteResult } from '../../writes/result.ts'
-import { checkPrincipal } from '../http/authenticate.ts'
-import { fromDatabaseError, isDatabaseError } from '../store/errors.ts'
 import { type AgentSession, checkAgentSession, findAgentSession } from './agent-session.ts'
 import type { ByteRange } from './content/content-store.ts'
 import { claimJob } from './derivation/jobs.ts'
@@ -25,8 +23,7 @@ import {
   receiveContent,
   wrongOffset,
 } from './receive-content.ts'
-import type { UploadContext } from './upload-state.ts'
-import { readUpload, toState, type UploadState } from './upload-state.ts'
+import { guard, readUpload, toState, type UploadContext, type UploadState } from './upload-state.ts'
 
 /** A session to create before its content is uploaded. */
 export interface NewUpload extends SessionInsert {
@@ -257,16 +254,6 @@ export function createUploads<P extends Principal>(
         },
       }
     },
-  }
-}
-
-/** Checks the principal and converts database errors. */
-async function guard<Result>(principal: Principal, work: () => Promise<Result>): Promise<Result> {
-  checkPrincipal(principal)
-  try {
-    return await work()
-  } catch (error) {
-    throw isDatabaseError(error) ? fromDatabaseError(error) : error
   }
 }
 

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import type { ClientBase, Pool } from 'pg'
 import { idField, MAX_TITLE_LENGTH } from '../../schema/fields.ts'
 import type { Principal } from '../../schema/principal.ts'
-import { problemIn, validate } from '../../schema/validate.ts'
+import { validated } from '../../schema/validate.ts'
 import { LogError, readLog, refusalOf } from '../../timeline/content.ts'
 import { storableText } from '../../timeline/events.ts'
 import type { TimelineParser } from '../../timeline/parser.ts'
@@ -63,7 +63,7 @@ export async function ingestSessionLog(
   if (content.bytes === 0) refuse(new LogError(refusalOf(new Uint8Array())))
   const { tenantId } = principal
   const key = { tenantId, sha256: content.sha256 }
-  const sessionId = checkedId(log.id ?? contentId(principal, content.sha256))
+  const sessionId = validated(idField, log.id ?? contentId(principal, content.sha256), 'id')
   return inCopyTransaction(pool, async (client) => {
     const created = await insertSession(client, principal, { ...log, ...content, sessionId })
     if (created) {
@@ -141,12 +141,6 @@ async function readSession(
 function contentId(principal: Principal, sha256: string): string {
   const key = JSON.stringify([principal.tenantId, principal.userId, sha256])
   return `session-${createHash('sha256').update(key).digest('hex').slice(0, 32)}`
-}
-
-function checkedId(id: string): string {
-  const parsed = validate(idField, id)
-  if (parsed.success) return parsed.data
-  throw new SessionDbError('invalid', problemIn(parsed.error, 'id'))
 }
 
 const MAX_STREAM_BYTES = 64 * 1024 * 1024

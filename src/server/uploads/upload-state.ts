@@ -5,7 +5,9 @@ import type { SessionRow } from '../../schema/session.ts'
 import type { TimelineParser } from '../../timeline/parser.ts'
 import type { FindSecrets } from '../../timeline/secrets.ts'
 import { SessionDbError } from '../../writes/errors.ts'
+import { checkPrincipal } from '../http/authenticate.ts'
 import type { RequestLimiters } from '../http/request-limits.ts'
+import { fromDatabaseError, isDatabaseError } from '../store/errors.ts'
 import type { SessionPolicy } from '../store/policy.ts'
 import type { Preparer } from '../store/prepared-statements.ts'
 import type { ContentStores } from './content/postgres-content-store.ts'
@@ -120,4 +122,17 @@ export function mayChange<P extends Principal>(
 /** Strips the internal columns. */
 export function toState({ step: _step, draftId: _draftId, ...state }: UploadRow): UploadState {
   return state
+}
+
+/** Checks the principal and converts database errors. */
+export async function guard<Result>(
+  principal: Principal,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  checkPrincipal(principal)
+  try {
+    return await work()
+  } catch (error) {
+    throw isDatabaseError(error) ? fromDatabaseError(error) : error
+  }
 }

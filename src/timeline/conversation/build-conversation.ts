@@ -16,7 +16,7 @@ export interface ConversationRow {
   readonly agent: readonly ConversationRow[]
   /** Only for the first row: set-up events before it. */
   readonly before: readonly TimelineEvent[]
-  /** What followed; only for prompts and for the first row. */
+  /** The turn that followed; only for prompts and for the first row. */
   readonly turn: ConversationTurn | null
 }
 

@@ -1,10 +1,10 @@
 import type { ChatMessage } from '@org/session-db'
 import { Check, Copy, type LucideIcon, Pencil, RefreshCw, Trash2 } from 'lucide-react'
-import { useState } from 'react'
 import { Button } from '#/components/ui/button'
 import { Tooltip } from '#/components/ui/tooltip'
 import { useRemovals } from '#/components/undo'
 import { questionOf } from '#/lib/message-notes'
+import { useCopied } from '#/lib/use-copied'
 import { useAnswers } from './use-answers'
 
 interface MessageActionsProps {
@@ -16,15 +16,9 @@ interface MessageActionsProps {
 export function MessageActions({ message, onEdit, canDelete }: MessageActionsProps) {
   const { remove } = useRemovals()
   const { again } = useAnswers()
-  const [copied, setCopied] = useState(false)
+  const [copied, copy] = useCopied(2_000)
   const { id } = message
   const question = message.role === 'assistant' ? questionOf(message) : null
-
-  async function copy() {
-    await navigator.clipboard.writeText(message.content)
-    setCopied(true)
-    setTimeout(() => setCopied(false), 2_000)
-  }
 
   function removeMessage() {
     remove({
@@ -42,7 +36,7 @@ export function MessageActions({ message, onEdit, canDelete }: MessageActionsPro
         name="Copy message"
         testId={`copy-${id}`}
         icon={copied ? Check : Copy}
-        onClick={copy}
+        onClick={() => copy(message.content)}
       />
       {question !== null && (
         <Action

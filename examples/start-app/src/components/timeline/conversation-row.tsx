@@ -11,7 +11,9 @@ import { eventName } from '#/lib/event-names'
 import { count, duration, firstLine, preciseTime, short } from '#/lib/format'
 import { DiffCards } from './diff-card'
 import { RowActions } from './row-actions'
-import { Output, ToolRow } from './tool-row'
+import { ShowMore } from './show-more'
+import { FoldButton, Output, ToolRow } from './tool-row'
+import { rowProps } from './use-row-keys'
 import { WholeText } from './whole-text'
 
 // The formatter is large, and a reader who scrolls fast doesn't need it yet.
@@ -44,12 +46,7 @@ export const ConversationRow = memo(function ConversationRow(props: Conversation
         onToggle={() => onToggleSetUp(event.seq)}
       />
       <article
-        tabIndex={isStop ? 0 : -1}
-        data-row
-        data-testid={`event-${event.seq}`}
-        data-kind={event.kind}
-        data-target={target !== undefined || undefined}
-        aria-label={`${eventName(event)} ${event.toolName ?? ''} #${event.seq}`}
+        {...rowProps(event, isStop, target !== undefined)}
         className="group -mx-2 rounded-lg px-2 py-0.5 data-target:bg-accent-soft"
       >
         <Content {...props} />
@@ -124,17 +121,7 @@ function Prompt({ event, isOpen, onToggle }: FoldProps) {
       >
         {text}
       </p>
-      {folds && (
-        <button
-          type="button"
-          tabIndex={-1}
-          aria-expanded={isOpen}
-          onClick={onToggle}
-          className="mt-1 rounded text-xs font-medium text-accent-text hover:underline"
-        >
-          {isOpen ? 'Show less' : 'Show all'}
-        </button>
-      )}
+      {folds && <ShowMore isOpen={isOpen} onToggle={onToggle} />}
       {(!folds || isOpen) && <WholeText event={event} />}
     </div>
   )
@@ -206,21 +193,10 @@ function Fold({ event, icon: Icon = Settings2, label, isOpen, onToggle, children
   return (
     <div>
       <div className="flex items-center gap-2">
-        <button
-          type="button"
-          tabIndex={-1}
-          aria-expanded={isOpen}
-          data-testid={`unfold-${event.seq}`}
-          onClick={onToggle}
-          className="flex h-6 min-w-0 flex-1 items-center gap-2 rounded text-left text-[13px] text-muted-foreground hover:text-foreground"
-        >
+        <FoldButton seq={event.seq} isOpen={isOpen} onToggle={onToggle}>
           <Icon className="size-3.5 shrink-0" aria-hidden />
           <span className="min-w-0 truncate italic">{label}</span>
-          <ChevronRight
-            className={cn('size-3.5 shrink-0 transition-transform', isOpen && 'rotate-90')}
-            aria-hidden
-          />
-        </button>
+        </FoldButton>
         <RowActions event={event} />
       </div>
       {isOpen && <div className="pl-5.5">{children}</div>}

@@ -1,8 +1,9 @@
 import type { TimelineEvent } from '@org/session-db'
 import { Check, Copy, Link2, MessageSquareQuote } from 'lucide-react'
-import { type ReactNode, useEffect, useState } from 'react'
+import type { ReactNode } from 'react'
 import { useReferences } from '#/components/references'
 import { fullTime, preciseTime } from '#/lib/format'
+import { useCopied } from '#/lib/use-copied'
 
 interface RowActionsProps {
   event: TimelineEvent
@@ -55,19 +56,10 @@ interface CopyButtonProps {
 
 /** Copies a text, and shows for a moment that it did. */
 function CopyButton({ label, icon: Icon, text }: CopyButtonProps) {
-  const [copied, setCopied] = useState(false)
-  useEffect(() => {
-    if (!copied) return
-    const timer = setTimeout(() => setCopied(false), 1_500)
-    return () => clearTimeout(timer)
-  }, [copied])
+  const [copied, copy] = useCopied(1_500)
   const Shown = copied ? Check : Icon
   return (
-    <RowButton
-      label={copied ? 'Copied' : label}
-      title={label}
-      onClick={() => navigator.clipboard.writeText(text()).then(() => setCopied(true))}
-    >
+    <RowButton label={copied ? 'Copied' : label} title={label} onClick={() => copy(text())}>
       <Shown className="size-3.5" aria-hidden />
     </RowButton>
   )

@@ -9,7 +9,9 @@ import { firstLine } from '#/lib/format'
 import { excerptOf, matchesOf } from '#/lib/matches'
 import { EventIcon } from './event-icon'
 import { RowActions } from './row-actions'
+import { ShowMore } from './show-more'
 import { Output } from './tool-row'
+import { rowProps } from './use-row-keys'
 
 interface TimelineRowProps {
   event: TimelineEvent
@@ -32,12 +34,7 @@ export const TimelineRow = memo(function TimelineRow(props: TimelineRowProps) {
   const { isError, exitCode } = toolOutcome(results ?? [event])
   return (
     <article
-      tabIndex={isStop ? 0 : -1}
-      data-row
-      data-testid={`event-${event.seq}`}
-      data-kind={event.kind}
-      data-target={isTarget || undefined}
-      aria-label={`${eventName(event)} ${event.toolName ?? ''} #${event.seq}`}
+      {...rowProps(event, isStop, isTarget)}
       className="group relative -mx-2 flex gap-3 rounded-lg px-2 data-target:bg-accent-soft"
     >
       <div className="flex flex-col items-center" aria-hidden>
@@ -104,17 +101,7 @@ function MessageText({ text, query, isOpen, onToggle }: FoldProps & { text: stri
       >
         <Highlighted {...shown} />
       </p>
-      {folds && (
-        <button
-          type="button"
-          tabIndex={-1}
-          aria-expanded={isOpen}
-          onClick={onToggle}
-          className="mt-1 rounded text-xs font-medium text-accent-text hover:underline"
-        >
-          {isOpen ? 'Show less' : 'Show all'}
-        </button>
-      )}
+      {folds && <ShowMore isOpen={isOpen} onToggle={onToggle} />}
     </>
   )
 }

@@ -20,13 +20,14 @@ import {
   Terminal,
   Wrench,
 } from 'lucide-react'
-import { useState } from 'react'
+import { type ReactNode, useState } from 'react'
 import { Highlighted } from '#/components/ui/highlighted'
 import { cn } from '#/lib/cn'
 import { count, duration } from '#/lib/format'
 import { matchesOf } from '#/lib/matches'
 import { DiffCards } from './diff-card'
 import { RowActions } from './row-actions'
+import { ShowMore } from './show-more'
 
 const looks: Record<ToolAction, { verb: string; icon: LucideIcon }> = {
   run: { verb: 'Ran', icon: Terminal },
@@ -80,15 +81,7 @@ export function ToolRow({ row, session, isOpen, onToggle }: ToolRowProps) {
   return (
     <div>
       <div className="flex items-center gap-2">
-        <button
-          type="button"
-          tabIndex={-1}
-          aria-expanded={isOpen}
-          data-testid={`unfold-${event.seq}`}
-          data-failed={isError || undefined}
-          onClick={onToggle}
-          className="flex h-6 min-w-0 flex-1 items-center gap-2 rounded text-left text-[13px] text-muted-foreground hover:text-foreground"
-        >
+        <FoldButton seq={event.seq} isOpen={isOpen} onToggle={onToggle} isFailed={isError}>
           <Icon className={cn('size-3.5 shrink-0', isError && 'text-danger')} aria-hidden />
           <span className={cn('shrink-0', isError && 'text-danger')}>{verb}</span>
           {tool && <span className="max-w-40 shrink-0 truncate font-medium">{tool}</span>}
@@ -105,11 +98,7 @@ export function ToolRow({ row, session, isOpen, onToggle }: ToolRowProps) {
               {duration(tookMs)}
             </span>
           )}
-          <ChevronRight
-            className={cn('size-3.5 shrink-0 transition-transform', isOpen && 'rotate-90')}
-            aria-hidden
-          />
-        </button>
+        </FoldButton>
         <RowActions event={event} text={commandText(row)} />
       </div>
       {isOpen && (
@@ -121,6 +110,35 @@ export function ToolRow({ row, session, isOpen, onToggle }: ToolRowProps) {
       )}
       {agent.length > 0 && <SubAgent rows={agent} session={session} />}
     </div>
+  )
+}
+
+interface FoldButtonProps {
+  seq: number
+  isOpen: boolean
+  onToggle: () => void
+  isFailed?: boolean
+  children: ReactNode
+}
+
+/** The line of an event that unfolds. */
+export function FoldButton({ seq, isOpen, onToggle, isFailed, children }: FoldButtonProps) {
+  return (
+    <button
+      type="button"
+      tabIndex={-1}
+      aria-expanded={isOpen}
+      data-testid={`unfold-${seq}`}
+      data-failed={isFailed || undefined}
+      onClick={onToggle}
+      className="flex h-6 min-w-0 flex-1 items-center gap-2 rounded text-left text-[13px] text-muted-foreground hover:text-foreground"
+    >
+      {children}
+      <ChevronRight
+        className={cn('size-3.5 shrink-0 transition-transform', isOpen && 'rotate-90')}
+        aria-hidden
+      />
+    </button>
   )
 }
 
@@ -187,15 +205,11 @@ export function Output({ text, label, isError = false, query = '' }: OutputProps
         {isLong && !isWhole ? `${part} …` : <Highlighted text={text} matches={matches} />}
       </pre>
       {isLong && (
-        <button
-          type="button"
-          tabIndex={-1}
-          aria-expanded={isWhole}
-          onClick={() => setWhole(!isWhole)}
-          className="mt-1 rounded text-xs font-medium text-accent-text hover:underline"
-        >
-          {isWhole ? 'Show less' : `Show all ${count(lines.length, 'line')}`}
-        </button>
+        <ShowMore
+          isOpen={isWhole}
+          onToggle={() => setWhole(!isWhole)}
+          label={`Show all ${count(lines.length, 'line')}`}
+        />
       )}
     </div>
   )

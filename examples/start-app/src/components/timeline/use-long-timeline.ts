@@ -168,7 +168,7 @@ function useOutline(
     () => (filter === undefined && look === 'conversation' ? { conversation: true } : filter),
     [filter, look],
   )
-  const [found, setFound] = useState<{ request: typeof request; places: Places } | null>(null)
+  const [answer, setAnswer] = useState<{ request: typeof request; places: Places }>()
   const [facets, setFacets] = useState(noFacets)
   const [failure, setFailure] = useState<string | null>(null)
 
@@ -178,7 +178,7 @@ function useOutline(
     const fail = (error: Error) => asking.signal.aborted || setFailure(error.message)
     if (request !== undefined) {
       outlineTimeline({ data: { ...request, sessionId }, signal: asking.signal }).then(
-        ({ ranges }) => setFound({ request, places: placesOf(ranges) }),
+        ({ ranges }) => setAnswer({ request, places: placesOf(ranges) }),
         fail,
       )
     }
@@ -190,18 +190,14 @@ function useOutline(
     timelineFacets({ data: sessionId }).then(setFacets, (error: Error) => setFailure(error.message))
   }, [sessionId, eventCount])
 
-  const isFound = request === undefined || found?.request === request
+  const found = answer?.request === request ? answer?.places : undefined
+  const asksForConversation = request !== filter
   // A log without any message is shown as its events.
-  const isConversation = request !== undefined && request !== filter && found?.places.count !== 0
+  const hasNoConversation = asksForConversation && found?.count === 0
   return {
-    places:
-      request === undefined || (request !== filter && isFound && !isConversation)
-        ? all
-        : isFound
-          ? (found?.places ?? none)
-          : none,
-    isReady: isFound,
-    isConversation: isConversation && isFound,
+    places: request === undefined || hasNoConversation ? all : (found ?? none),
+    isReady: request === undefined || found !== undefined,
+    isConversation: asksForConversation && found !== undefined && !hasNoConversation,
     facets,
     failure,
     setFailure,

@@ -1,5 +1,7 @@
+import type { TimelineEvent } from '@org/session-db'
 import { type FocusEvent, type KeyboardEvent, type RefObject, useState } from 'react'
 import type { VirtualizerHandle } from 'virtua'
+import { eventName } from '#/lib/event-names'
 
 const ROW = '[data-row]'
 /** Rows that are searched for one that can have the focus: a folded result has none. */
@@ -8,6 +10,23 @@ const MOST_SKIPPED = 50
 const MOST_FRAMES = 60
 /** Frames after which a list has stopped adjusting. */
 const STEADY_FRAMES = 6
+
+/**
+ * Returns the attributes of a row that the keys move to.
+ *
+ * @param isStop true for the row that the Tab key reaches
+ * @param isTarget true if the URL points at it
+ */
+export function rowProps(event: TimelineEvent, isStop: boolean, isTarget: boolean) {
+  return {
+    tabIndex: isStop ? 0 : -1,
+    'data-row': true,
+    'data-testid': `event-${event.seq}`,
+    'data-kind': event.kind,
+    'data-target': isTarget || undefined,
+    'aria-label': `${eventName(event)} ${event.toolName ?? ''} #${event.seq}`,
+  }
+}
 
 /**
  * Keys of the timeline. The Tab key stops at one row; arrows up and down, Home and End move between rows,
