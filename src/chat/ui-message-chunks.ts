@@ -1,5 +1,5 @@
 import type { ChatMessage } from '../schema/chat-message.ts'
-import type { JsonObject, JsonValue } from '../schema/fields.ts'
+import { isJsonObject, type JsonObject, type JsonValue } from '../schema/fields.ts'
 import { type StreamedContent, streamStateOf, toUIMessage } from '../schema/streamed-message.ts'
 
 /** The metadata of a provider, such as the signature of a thought. */
@@ -216,8 +216,9 @@ function toolChunks(part: Part, before: Part | undefined): Chunk[] {
     ]
   }
   const input = part.input ?? part.rawInput
-  const isInvalid = state === 'output-error' && isNew && part.callProviderMetadata === undefined
-  if (isInvalid && part.approval === undefined) {
+  // The SDK keeps an input that it could not read as `rawInput`.
+  const isInvalid = state === 'output-error' && isNew && part.input === undefined
+  if (isInvalid && part.callProviderMetadata === undefined && part.approval === undefined) {
     const { toolCallId: _, dynamic: __, ...more } = result
     return [{ type: 'tool-input-error', ...call, input, errorText, ...more }]
   }
@@ -234,7 +235,7 @@ function toolChunks(part: Part, before: Part | undefined): Chunk[] {
 }
 
 function approvalChunks({ toolCallId, approval }: Part, before: Part | undefined): Chunk[] {
-  if (!isObject(approval) || isSame(approval, before?.approval)) return []
+  if (!isJsonObject(approval) || isSame(approval, before?.approval)) return []
   const { id: approvalId, descriptor, inputSchemaInput, requestReason, approved, reason } = approval
   const request = {
     type: 'tool-approval-request',
@@ -251,20 +252,39 @@ function approvalChunks({ toolCallId, approval }: Part, before: Part | undefined
     approved,
     ...(reason !== undefined && { reason }),
   }
-  const isRequested = isObject(before?.approval) && before.approval.id === approvalId
+  const isRequested = isJsonObject(before?.approval) && before.approval.id === approvalId
   return [...(isRequested ? [] : [request]), ...(approved === undefined ? [] : [response])]
 }
 
 /** Returns true if chunks can bring a part that was sent to its state now. */
 function isContinued(before: Part, part: Part | undefined): boolean {
   if (part === undefined || part.type !== before.type) return false
-  if (isTool(part)) return part.toolCallId === before.toolCallId
+  if (isTool(part)) return isContinuedCall(before, part)
   if (isText(part)) return textOf(part).startsWith(textOf(before))
   return true
 }
 
+/** The states of a call, in order. One that is repeated after a reset goes back. */
+const CALL_STATES = [
+  'input-streaming',
+  'input-available',
+  'approval-requested',
+  'approval-responded',
+]
+
+function isContinuedCall(before: Part, part: Part): boolean {
+  if (part.toolCallId !== before.toolCallId) return false
+  const [from, to] = [placeOf(before), placeOf(part)]
+  return to === from && to === 0 ? rawOf(part).startsWith(rawOf(before)) : to >= from
+}
+
+function placeOf({ state }: Part): number {
+  const place = CALL_STATES.indexOf(state as string)
+  return place === -1 ? CALL_STATES.length : place
+}
+
 function isPart(part: JsonValue): part is Part {
-  return isObject(part) && typeof part.type === 'string'
+  return isJsonObject(part) && typeof part.type === 'string'
 }
 
 function isText({ type }: Part): boolean {
@@ -289,8 +309,4 @@ function pick(from: JsonObject, keys: readonly string[]): Record<string, JsonVal
 
 function isSame(one: JsonValue | undefined, other: JsonValue | undefined): boolean {
   return one === other || JSON.stringify(one) === JSON.stringify(other)
-}
-
-function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -222,3 +222,21 @@ test('a message of text only is one part, and its end is the reason why it ended
       .map(({ type }) => type),
   ).toEqual(['start', 'abort'])
 })
+
+const call = { type: 'tool-search', toolCallId: 'c1', input: { city: 'Bern' } }
+const typesOf = (chunks: readonly { readonly type: string }[]) => chunks.map(({ type }) => type)
+
+test('a call that is repeated after a reset starts again', () => {
+  const source = createChunkSource()
+  const step = { type: 'step-start' }
+  source.next(growing({ parts: [step, { ...call, state: 'input-available' }] }, 'streaming'))
+  const again = { type: 'tool-search', toolCallId: 'c1', state: 'input-streaming' }
+  const chunks = source.next(growing({ parts: [step, again] }, 'streaming'))
+  expect(typesOf(chunks)).toEqual(['reset-step', 'tool-input-start'])
+})
+
+test('a call that failed before it was seen keeps its input', () => {
+  const failed = { ...call, state: 'output-error', errorText: 'no' }
+  const chunks = createChunkSource().next(growing({ parts: [failed] }, 'streaming'))
+  expect(typesOf(chunks)).toEqual(['start', 'tool-input-available', 'tool-output-error'])
+})
