@@ -177,7 +177,7 @@ export function conversationStories(world: () => World): void {
       )
     const before = await topOf(300)
     await expect.poll(async () => (await questions(ann)).length).toBeGreaterThan(100)
-    // What was being read has not moved.
+    // The messages on the screen have not moved.
     expect(Math.abs((await topOf()) - before)).toBeLessThan(40)
     await ann.getByTestId('jump-to-latest').click()
     await expect

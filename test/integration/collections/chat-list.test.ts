@@ -88,7 +88,7 @@ describe('the list of chats', () => {
     await bobElsewhere.pin({ id, sessionId }, false).committed
     await eventually(() => expect(bob.states.get(id)?.pinnedAt).toBeNull())
     expect(unread(bob)).toBe(1)
-    // Nobody else sees what a user has read.
+    // Another user doesn't see it.
     expect(annsList.states.has(id)).toBe(false)
   })
 
