@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { attachmentStories } from './stories/attachments.ts'
 import { chatStories } from './stories/chat.ts'
 import { conversationStories } from './stories/conversation.ts'
 import { sessionStories } from './stories/sessions.ts'
@@ -16,6 +17,7 @@ afterAll(() => world?.close())
 describe('the list of sessions', () => sessionStories(() => world))
 describe('a timeline', () => timelineStories(() => world))
 describe('a chat', () => chatStories(() => world))
+describe('attachments', () => attachmentStories(() => world))
 describe('a conversation', () => conversationStories(() => world))
 
 test('no window logged a console warning or error', () => {

@@ -94,8 +94,9 @@ function SessionPanes({ session }: { session: Session }) {
         </section>
         <section
           aria-label="Chat"
+          data-drop-zone="chat"
           className={cn(
-            'min-w-0 flex-1 flex-col bg-surface xl:flex xl:max-w-md xl:min-w-96 xl:border-l 2xl:max-w-lg',
+            'relative min-w-0 flex-1 flex-col bg-surface xl:flex xl:max-w-md xl:min-w-96 xl:border-l 2xl:max-w-lg',
             view === 'chat' ? 'flex' : 'hidden',
           )}
         >

@@ -1,5 +1,6 @@
-import { type ChatMessage, type Principal, SessionDbError } from '@org/session-db'
+import { type ChatMessage, type JsonObject, type Principal, SessionDbError } from '@org/session-db'
 import {
+  inlineAttachments,
   type MessageStream,
   resumeMessage,
   streamMessage,
@@ -50,7 +51,7 @@ export async function beginAnswer(principal: Principal, request: AnswerRequest):
   const stream = begun
     ? await resumeMessage(store, principal, answerId, { heartbeatMs: HEARTBEAT_MS })
     : await begin(principal, request, await placeOf(principal, request))
-  void write(stream, question.content)
+  void write(principal, stream, question)
 }
 
 /** Creates the message of an answer. Without a parent it follows whatever the thread shows. */
@@ -115,7 +116,8 @@ export async function decide(principal: Principal, decision: Decision): Promise<
   })
   const { threadId } = answer
   const request = { threadId, messageId: question.id, answerId: nextId }
-  void write(await begin(principal, request, { parentId: answerId }), question.content, approved)
+  const next = await begin(principal, request, { parentId: answerId })
+  void write(principal, next, question, approved)
 }
 
 /** Stops an answer. The instance that writes it notices, because its next append fails. */
@@ -131,11 +133,20 @@ function isAnswerTo(question: ChatMessage, message: ChatMessage): boolean {
   return message.role === 'assistant' && questionOf(message) === question.id
 }
 
-async function write(stream: MessageStream, question: string, approved?: boolean): Promise<void> {
+async function write(
+  principal: Principal,
+  stream: MessageStream,
+  question: ChatMessage,
+  approved?: boolean,
+): Promise<void> {
   writing.add(stream)
   try {
     const { content, parts } = stream
-    for await (const piece of echoModel({ question, content, parts, approved })) {
+    // A model can't read the app's route, so it gets the bytes of attached files.
+    const [message = question] = await inlineAttachments(store, principal, [question])
+    const files = message.parts.filter((part): part is JsonObject => Object(part).type === 'file')
+    const prompt = { question: question.content, files, content, parts, approved }
+    for await (const piece of echoModel(prompt)) {
       if (typeof piece === 'string') stream.append(piece)
       else stream.setPart(piece)
     }

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { JsonObject, JsonValue } from '@org/session-db'
+import { bytes, count } from '#/lib/format'
 
 /** The model's speed, in ms per token. */
 const TOKEN_MS = Number(process.env.ECHO_TOKEN_MS ?? 25)
@@ -10,6 +11,8 @@ const TOOL_TOKENS = 80
 /** The question and the answer so far. */
 interface Prompt {
   readonly question: string
+  /** Attached files, as `data:` URLs. */
+  readonly files: readonly JsonObject[]
   /** The text and parts of the answer so far, to continue from. */
   readonly content: string
   readonly parts: readonly JsonValue[]
@@ -28,7 +31,7 @@ type Piece = string | (JsonObject & { readonly type: string })
  * (“Look up tides”).
  */
 export async function* echoModel(prompt: Prompt): AsyncGenerator<Piece> {
-  const { question, content, parts, approved } = prompt
+  const { question, files, content, parts, approved } = prompt
   const command = /^run `([^`]+)`/i.exec(question)?.[1]
   if (command !== undefined && approved === undefined) {
     yield approvalOf(command)
@@ -41,7 +44,7 @@ export async function* echoModel(prompt: Prompt): AsyncGenerator<Piece> {
     await pause(TOKEN_MS * TOOL_TOKENS)
     yield { ...call, state: 'output-available', output: `Nothing: this model has no network.` }
   }
-  const said = approved === undefined ? answerTo(question) : answerAfter(approved)
+  const said = approved === undefined ? answerTo(question, files) : answerAfter(approved)
   for (const token of tokensOf(said.slice(content.length))) {
     await pause(TOKEN_MS)
     yield token
@@ -86,15 +89,12 @@ function answerAfter(approved: boolean): string {
 }
 
 /** The answer is deterministic, so that an interrupted one can be resumed. */
-function answerTo(question: string): string {
+function answerTo(question: string, files: readonly JsonObject[]): string {
   const words = question.match(/[\p{L}\p{N}]+/gu) ?? []
   const longest = words.reduce((long, word) => (word.length > long.length ? word : long), '')
   const quoted = question.trim().replaceAll(/^/gm, '> ')
-  return `You asked:
-
-${quoted}
-
-I am the **echo model**, built in so that this app works without a network. What I can tell you:
+  const asked = question.trim() === '' ? '' : `You asked:\n\n${quoted}\n\n`
+  return `${asked}${receivedOf(files)}I am the **echo model**, built in so that this app works without a network. What I can tell you:
 
 - it has ${words.length} ${words.length === 1 ? 'word' : 'words'} and ${question.length} characters
 - the longest word is \`${longest}\`
@@ -107,6 +107,16 @@ const result = streamText({ model, messages })
 await stream.pipe(result.toUIMessageStream())
 \`\`\`
 `
+}
+
+function receivedOf(files: readonly JsonObject[]): string {
+  if (files.length === 0) return ''
+  const lines = files.map(({ filename, mediaType, url }) => {
+    const [, encoded = ''] = String(url).split(',')
+    const size = Buffer.from(encoded, 'base64').length
+    return `- \`${filename}\`: ${mediaType}, ${bytes(size)}`
+  })
+  return `I received ${count(files.length, 'file')}:\n\n${lines.join('\n')}\n\n`
 }
 
 function tokensOf(text: string): string[] {

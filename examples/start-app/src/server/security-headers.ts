@@ -32,7 +32,8 @@ function policy(nonce: string): string {
           "default-src 'self'",
           `script-src 'self' 'nonce-${nonce}'`,
           "style-src 'self' 'unsafe-inline'",
-          "img-src 'self' data:",
+          // `blob:` for pictures that are about to be attached.
+          "img-src 'self' data: blob:",
         ]),
   ]
   return directives.join('; ')

@@ -1,7 +1,13 @@
-import { type ChatThread, createId, type JsonObject, type Session } from '@org/session-db'
+import {
+  type ChatThread,
+  createId,
+  type FilePart,
+  type JsonObject,
+  type Session,
+} from '@org/session-db'
 import { and, eq, useLiveQuery } from '@tanstack/react-db'
-import { MessageSquarePlus, MessageSquareX } from 'lucide-react'
-import { useState } from 'react'
+import { MessageSquarePlus, MessageSquareX, Paperclip } from 'lucide-react'
+import { useRef, useState } from 'react'
 import { Notice, Skeleton } from '#/components/screens'
 import { useReport, useSessionDb } from '#/components/session-db'
 import { Button } from '#/components/ui/button'
@@ -10,10 +16,12 @@ import { draftKey } from '#/lib/drafts'
 import { firstLine } from '#/lib/format'
 import { userName } from '#/lib/organization'
 import { useChangedElsewhere } from '#/lib/use-changed-elsewhere'
+import { useFileDrop } from '#/lib/use-file-drop'
 import { Composer, type Draft } from './composer'
 import { type Conversation, MessageList } from './message-list'
 import { ThreadList } from './thread-list'
 import { useAnswers } from './use-answers'
+import { useAttachments } from './use-attachments'
 import { NEW_THREAD, useShownThread } from './use-shown-thread'
 
 const TITLE_LENGTH = 60
@@ -50,30 +58,59 @@ export function Chat({ session, mode }: ChatProps) {
   const [conversation, setConversation] = useState<Conversation>()
   const [asked, setAsked] = useState<string>()
 
-  function send({ content, references, wantsAnswer }: Draft): Promise<unknown> {
+  // A thread that was started for the files of its first message.
+  const begun = useRef<string>(undefined)
+  const attachments = useAttachments(keyOf(shownId), thread?.id)
+  function attach(files: readonly File[]) {
+    // Also a draft that is only files stays where it is when others start a thread.
+    if (shownId === NEW_THREAD) show(NEW_THREAD)
+    attachments.add(files)
+  }
+  const isDragging = useFileDrop(attach, 'chat')
+
+  const newThread = (id: string, title: string) =>
+    ({ collection: 'chatThreads', type: 'insert', value: { id, sessionId, mode, title } }) as const
+
+  /** Uploads the files of the next message. They belong to a thread, so it is started first. */
+  async function takeFiles(content: string): Promise<FilePart[]> {
+    const threadId = thread?.id ?? begun.current ?? createId()
+    if (thread === undefined && begun.current === undefined) {
+      const title = titleOf(content) || (attachments.files[0]?.file.name ?? 'Files')
+      own.note(threadId)
+      begun.current = threadId
+      const write = db.actions.write([newThread(threadId, title)])
+      await report('The thread was not started', write).committed.catch((error) => {
+        begun.current = undefined
+        throw error
+      })
+    }
+    return attachments.take(threadId)
+  }
+
+  function send({ content, references, files, wantsAnswer }: Draft): Promise<unknown> {
     const id = createId()
-    const threadId = thread?.id ?? createId()
+    const existing = thread?.id ?? begun.current
+    const threadId = existing ?? createId()
+    begun.current = undefined
+    const text = content.trim() === '' ? [] : [{ type: 'text', text: content }]
     const message = {
       id,
       threadId,
       role: 'user',
       content,
+      ...(files.length > 0 && { parts: [...text, ...files] }),
       // Sent twice with the same id, it is stored once.
       clientMessageId: id,
       metadata: (references.length > 0 ? { contextEvents: references } : {}) as JsonObject,
     } as const
     const parentId = conversation?.parentId
-    const write = thread
+    const write = existing
       ? db.actions.appendMessage({ ...message, sessionId, ...(parentId && { parentId }) })
       : // The first message brings its thread along, in one transaction.
         report(
           'The message was not sent',
           db.actions.write([
-            {
-              collection: 'chatThreads',
-              type: 'insert',
-              value: { id: threadId, sessionId, mode, title: titleOf(content) },
-            },
+            newThread(threadId, titleOf(content)),
             { collection: 'chatMessages', type: 'insert', value: message },
           ]),
         )
@@ -86,7 +123,7 @@ export function Chat({ session, mode }: ChatProps) {
     sent.finally(() => setAsked((before) => (before === id ? undefined : before))).catch(() => {})
     // A message refused in a thread stays in its list to be resent. Otherwise the draft is
     // restored.
-    if (thread) return sent.catch(() => undefined)
+    if (existing) return sent.catch(() => undefined)
     return sent.catch((error) => {
       show(NEW_THREAD)
       throw error
@@ -139,9 +176,20 @@ export function Chat({ session, mode }: ChatProps) {
       <Composer
         draftKey={keyOf(shownId)}
         onSend={send}
+        attachments={{ ...attachments, add: attach }}
+        takeFiles={takeFiles}
         isWaiting={!isReady}
         answering={conversation?.answering ?? []}
       />
+      {isDragging && (
+        <div
+          data-testid="attach-zone"
+          className="pointer-events-none absolute inset-2 z-40 flex animate-fade flex-col items-center justify-center gap-3 rounded-2xl border-2 border-dashed border-accent bg-background/90 text-sm font-medium"
+        >
+          <Paperclip className="size-8 text-accent-text" aria-hidden />
+          Drop files to attach them
+        </div>
+      )}
     </>
   )
 }

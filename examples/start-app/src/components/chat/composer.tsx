@@ -1,17 +1,28 @@
-import { ArrowUp, Bot, Square, X } from 'lucide-react'
-import { type KeyboardEvent, useEffect, useEffectEvent, useRef, useState } from 'react'
+import type { FilePart } from '@org/session-db'
+import { ArrowUp, Bot, Paperclip, Square, X } from 'lucide-react'
+import {
+  type ClipboardEvent,
+  type KeyboardEvent,
+  useEffect,
+  useEffectEvent,
+  useRef,
+  useState,
+} from 'react'
 import { type EventReference, useReferences } from '#/components/references'
 import { Button } from '#/components/ui/button'
 import { Tooltip } from '#/components/ui/tooltip'
 import { cn } from '#/lib/cn'
 import { useStored } from '#/lib/use-stored'
+import { AttachmentChips } from './attachments'
 import type { Conversation } from './message-list'
 import { useAnswers } from './use-answers'
+import type { Attachments } from './use-attachments'
 
 /** A message as typed. */
 export interface Draft {
   readonly content: string
   readonly references: readonly EventReference[]
+  readonly files: readonly FilePart[]
   readonly wantsAnswer: boolean
 }
 
@@ -20,6 +31,9 @@ interface ComposerProps {
   draftKey: string
   /** Sends a message. Rejects if it was not stored and is not shown anywhere else. */
   onSend: (draft: Draft) => Promise<unknown>
+  attachments: Attachments
+  /** Uploads the draft's files for the message. Rejects if one failed, which its chip shows. */
+  takeFiles: (content: string) => Promise<readonly FilePart[]>
   /** True while messages can't be sent. */
   isWaiting: boolean
   /** The growing answers that the user may stop. */
@@ -33,13 +47,17 @@ export function wantsAnswers(): boolean {
   return (localStorage.getItem(SILENT) ?? '') === ''
 }
 
-export function Composer({ draftKey, onSend, isWaiting, answering }: ComposerProps) {
+export function Composer(props: ComposerProps) {
+  const { draftKey, onSend, attachments, takeFiles, isWaiting, answering } = props
   const [content, setContent] = useStored('sessionStorage', draftKey)
   const [silent, setSilent] = useStored('localStorage', SILENT)
   const { chosen: references, clear } = useReferences()
   const { stop } = useAnswers()
   const field = useRef<HTMLTextAreaElement>(null)
-  const empty = content.trim() === ''
+  const picker = useRef<HTMLInputElement>(null)
+  const [isUploading, setUploading] = useState(false)
+  const hasFiles = attachments.files.length > 0
+  const empty = content.trim() === '' && !hasFiles
   const wantsAnswer = silent === ''
 
   // Referencing an event moves the focus here.
@@ -54,13 +72,24 @@ export function Composer({ draftKey, onSend, isWaiting, answering }: ComposerPro
     if (!isWaiting) sendQueued()
   }, [isWaiting])
 
-  function send() {
+  async function send() {
     setQueued(isWaiting)
-    if (empty || isWaiting) return
+    if (empty || isWaiting || isUploading) return
+    let files: readonly FilePart[] = []
+    if (hasFiles) {
+      setUploading(true)
+      try {
+        files = await takeFiles(content)
+      } catch {
+        return
+      } finally {
+        setUploading(false)
+      }
+    }
     setContent('')
     clear()
     // Restores text that could not be sent, unless the user is typing something new.
-    onSend({ content, references, wantsAnswer }).catch(() => {
+    onSend({ content, references, files, wantsAnswer }).catch(() => {
       if (field.current?.value === '') setContent(content)
     })
   }
@@ -71,6 +100,14 @@ export function Composer({ draftKey, onSend, isWaiting, answering }: ComposerPro
     if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return
     event.preventDefault()
     send()
+  }
+
+  function onPaste(event: ClipboardEvent) {
+    const { files, types } = event.clipboardData
+    // Text from an office program comes with a picture of itself.
+    if (files.length === 0 || types.includes('text/plain')) return
+    event.preventDefault()
+    attachments.add([...files])
   }
 
   return (
@@ -84,7 +121,32 @@ export function Composer({ draftKey, onSend, isWaiting, answering }: ComposerPro
     >
       <div className="rounded-xl border bg-background shadow-xs focus-within:border-accent">
         <ReferenceChips />
-        <div className="flex items-end gap-1 p-1.5 pl-3">
+        <AttachmentChips {...attachments} />
+        <div className="flex items-end gap-1 p-1.5">
+          <Tooltip label="Attach files">
+            <Button
+              variant="ghost"
+              size="icon"
+              aria-label="Attach files"
+              data-testid="attach"
+              onClick={() => picker.current?.click()}
+            >
+              <Paperclip />
+            </Button>
+          </Tooltip>
+          <input
+            ref={picker}
+            type="file"
+            multiple
+            hidden
+            data-testid="attach-input"
+            aria-label="Files to attach"
+            onChange={(event) => {
+              attachments.add([...(event.target.files ?? [])])
+              event.target.value = ''
+              field.current?.focus()
+            }}
+          />
           <textarea
             ref={field}
             data-testid="composer"
@@ -94,6 +156,8 @@ export function Composer({ draftKey, onSend, isWaiting, answering }: ComposerPro
             value={content}
             onChange={(event) => setContent(event.target.value)}
             onKeyDown={onKeyDown}
+            onPaste={onPaste}
+            readOnly={isUploading}
             className="field-sizing-content max-h-48 min-w-0 flex-1 resize-none bg-transparent py-1.5 text-sm leading-5 outline-none placeholder:text-muted-foreground"
           />
           <Tooltip label={wantsAnswer ? 'The assistant answers' : 'The assistant stays silent'}>
@@ -129,7 +193,7 @@ export function Composer({ draftKey, onSend, isWaiting, answering }: ComposerPro
             size="icon"
             aria-label="Send"
             data-testid="send"
-            disabled={empty}
+            disabled={empty || isUploading}
           >
             <ArrowUp />
           </Button>

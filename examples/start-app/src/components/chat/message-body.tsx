@@ -1,5 +1,6 @@
 import type { ChatMessage, JsonObject } from '@org/session-db'
 import { lazy, memo, Suspense, useDeferredValue } from 'react'
+import { MessageFiles } from './attachments'
 import { ToolCall, toolCallOf } from './tool-call'
 
 // The formatter is half as large as the rest of the app, so it is loaded later, and only when
@@ -22,6 +23,7 @@ export const MessageBody = memo(function MessageBody({ message }: { message: Cha
         // biome-ignore lint/suspicious/noArrayIndexKey: parts never change places
         <Part key={index} part={part} message={message} />
       ))}
+      <MessageFiles parts={shown.filter(({ type }) => type === 'file')} />
       {isStreaming && content !== '' && <span className="caret" aria-hidden />}
       {isStreaming && content === '' && parts.length === 0 && <Dots />}
     </div>

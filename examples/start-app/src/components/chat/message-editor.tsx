@@ -17,7 +17,15 @@ export function MessageEditor({ message, onClose }: { message: ChatMessage; onCl
     if (content !== message.content) {
       const id = createId()
       const { metadata, threadId } = message
-      const write = db.actions.editMessage(message, { id, clientMessageId: id, content, metadata })
+      const files = message.parts.filter((part) => Object(part).type === 'file')
+      const parts = files.length > 0 ? [{ type: 'text', text: content }, ...files] : []
+      const write = db.actions.editMessage(message, {
+        id,
+        clientMessageId: id,
+        content,
+        parts,
+        metadata,
+      })
       report('The message was not changed', write, threadId)
       const answer = async () => {
         await write.committed

@@ -5,7 +5,7 @@ import { createContext, type ReactNode, useContext, useRef, useState } from 'rea
 import { useSessionDb } from '#/components/session-db'
 import { ConfirmDialog } from '#/components/ui/dialog'
 import { noListSearch } from '#/lib/session-search'
-import { useFileDrop } from './use-file-drop'
+import { useFileDrop } from '#/lib/use-file-drop'
 
 /** A file being uploaded. */
 export interface UploadEntry {

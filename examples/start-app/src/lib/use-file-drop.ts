@@ -2,12 +2,18 @@ import { useEffect, useEffectEvent, useState } from 'react'
 
 const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') ?? false
 
+/** Returns the name of the zone around the pointer: the nearest `data-drop-zone`. */
+const zoneOf = ({ target }: DragEvent) =>
+  target instanceof Element
+    ? target.closest<HTMLElement>('[data-drop-zone]')?.dataset.dropZone
+    : undefined
+
 /**
- * Handles files that are dropped anywhere on the page.
+ * Handles files that are dropped in a zone, or, without one, anywhere else on the page.
  *
- * @returns true while files are dragged over the page
+ * @returns true while files are dragged over it
  */
-export function useFileDrop(onFiles: (files: readonly File[]) => void): boolean {
+export function useFileDrop(onFiles: (files: readonly File[]) => void, zone?: string): boolean {
   const [isDragging, setDragging] = useState(false)
   const take = useEffectEvent(onFiles)
   useEffect(() => {
@@ -18,7 +24,7 @@ export function useFileDrop(onFiles: (files: readonly File[]) => void): boolean 
       if (!hasFiles(event)) return
       // Otherwise the browser would open the file instead of the app.
       event.preventDefault()
-      setDragging(true)
+      setDragging(zoneOf(event) === zone)
     })
     // Without a related target the pointer has left the window, not just an element.
     on('dragleave', (event) => event.relatedTarget === null && setDragging(false))
@@ -26,9 +32,9 @@ export function useFileDrop(onFiles: (files: readonly File[]) => void): boolean 
       if (!hasFiles(event)) return
       event.preventDefault()
       setDragging(false)
-      take([...(event.dataTransfer?.files ?? [])])
+      if (zoneOf(event) === zone) take([...(event.dataTransfer?.files ?? [])])
     })
     return () => listening.abort()
-  }, [])
+  }, [zone])
   return isDragging
 }
