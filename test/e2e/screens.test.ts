@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { attachmentStories } from './stories/attachments.ts'
 import { chatStories } from './stories/chat.ts'
+import { chatListStories } from './stories/chats.ts'
 import { conversationStories } from './stories/conversation.ts'
 import { sessionStories } from './stories/sessions.ts'
 import { timelineStories } from './stories/timeline.ts'
@@ -18,6 +19,7 @@ describe('the list of sessions', () => sessionStories(() => world))
 describe('a timeline', () => timelineStories(() => world))
 describe('a chat', () => chatStories(() => world))
 describe('attachments', () => attachmentStories(() => world))
+describe('the list of chats', () => chatListStories(() => world))
 describe('a conversation', () => conversationStories(() => world))
 
 test('no window logged a console warning or error', () => {

@@ -63,6 +63,13 @@ export function accessibilityStories(world: () => World): void {
       await page.getByTestId('open-sharing').click()
       await page.getByTestId('create-link').waitFor()
     },
+    'the list of chats': async (page) => {
+      await page.goto(world().demo.url)
+      await page.getByTestId('list-chats').click()
+      await page.getByTestId('chat-list').getByRole('link').first().waitFor()
+      // The next page starts with the sessions again.
+      await page.evaluate(() => localStorage.removeItem('list'))
+    },
     'a session that is not there': async (page) => {
       await page.goto(`${world().demo.url}/sessions/nothing-here`)
       await page.getByTestId('session-gone').waitFor()

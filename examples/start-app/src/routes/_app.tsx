@@ -3,7 +3,7 @@ import { AppFrame, AppFrameSkeleton } from '#/components/app-frame'
 import { AppHeader } from '#/components/app-header'
 import { SessionDbProvider } from '#/components/session-db'
 import { SearchPalette } from '#/components/sessions/search-palette'
-import { SessionList } from '#/components/sessions/session-list'
+import { SideList } from '#/components/sessions/session-list'
 import { UploadsProvider } from '#/components/sessions/uploads'
 import { RemovalsProvider } from '#/components/undo'
 import { parseListSearch } from '#/lib/session-search'
@@ -36,7 +36,7 @@ function App() {
     <SessionDbProvider key={`${user.tenantId}/${user.id}`} user={user} initialRows={initialRows}>
       <RemovalsProvider>
         <UploadsProvider>
-          <AppFrame header={<AppHeader />} list={<SessionList />}>
+          <AppFrame header={<AppHeader />} list={<SideList />}>
             <Outlet />
           </AppFrame>
           <SearchPalette />

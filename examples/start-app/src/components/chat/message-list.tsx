@@ -14,6 +14,7 @@ import { AskForAnswer } from './ask-for-answer'
 import { Message } from './message'
 import { Thinking } from './message-body'
 import { UnsentMessages } from './unsent-messages'
+import { useMarkRead } from './use-mark-read'
 import { useOutboxMessages } from './use-outbox-messages'
 import { useShownBranch } from './use-shown-branch'
 
@@ -92,6 +93,7 @@ export function MessageList({ thread, ownSession, asked, onConversation }: Messa
   useEffect(() => onConversation(JSON.parse(state)), [state, onConversation])
   useEffect(() => () => onConversation(undefined), [onConversation])
 
+  const end = useMarkRead(thread, isReady && last !== undefined && !waiting.has(last.id))
   const isAwaiting = last !== undefined && last.id === asked
   return (
     <div className="relative flex min-h-0 flex-1 flex-col">
@@ -131,6 +133,7 @@ export function MessageList({ thread, ownSession, asked, onConversation }: Messa
           {last && !isAwaiting && <AskForAnswer message={last} isWaiting={waiting.has(last.id)} />}
           {/* Also those that the window has not placed yet, for example in a thread that was started offline. */}
           <UnsentMessages messages={unsent.filter(({ message }) => !isShown.has(message.id))} />
+          <div ref={end} />
         </div>
       </div>
       <div className="pointer-events-none absolute inset-x-0 bottom-2 flex justify-center gap-2 *:pointer-events-auto">

@@ -5,6 +5,7 @@ import { useSessionDb } from '#/components/session-db'
 import { Badge } from '#/components/ui/badge'
 import { cn } from '#/lib/cn'
 import { count, shortTime } from '#/lib/format'
+import { moveInRows } from '#/lib/row-keys'
 import { ThreadMenu } from './thread-menu'
 
 interface ThreadListProps {
@@ -41,6 +42,7 @@ export function ThreadList({ threads, changed, chosenId, onChoose, ownSession }:
       <ul
         data-testid="thread-list"
         aria-label="Threads"
+        onKeyDown={moveInRows}
         className={cn(
           'max-h-44 shrink-0 space-y-0.5 overflow-y-auto px-2 pb-2 empty:hidden',
           !isOpen && 'max-sm:hidden',

@@ -43,6 +43,8 @@ export function ThreadMenu({ thread, ownSession }: { thread: ChatThread; ownSess
           <MoreButton
             aria-label={`Actions for ${title}`}
             data-testid={`thread-menu-${id}`}
+            // The row is one stop of the Tab key; an arrow leads here.
+            tabIndex={-1}
             className="relative"
           />
         }

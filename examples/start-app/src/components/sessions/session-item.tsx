@@ -84,6 +84,8 @@ function ShareSwitch({ session }: { session: Session }) {
     <div className="mt-1.5 flex items-center gap-2 text-xs text-muted-foreground">
       <Switch
         id={id}
+        // The row is one stop of the Tab key; an arrow leads here.
+        tabIndex={-1}
         data-testid={id}
         checked={shared}
         aria-label={`Share ${session.title} with everyone at ${user.tenantName}`}

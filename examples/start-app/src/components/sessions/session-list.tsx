@@ -1,14 +1,17 @@
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { Archive, Inbox, Plus, SearchX, Upload } from 'lucide-react'
-import { useState, useSyncExternalStore } from 'react'
+import { lazy, Suspense, useState, useSyncExternalStore } from 'react'
 import { Notice, Skeleton } from '#/components/screens'
 import { useReport, useSessionDb } from '#/components/session-db'
 import { Button } from '#/components/ui/button'
 import { TitleDialog } from '#/components/ui/dialog'
+import { Segmented } from '#/components/ui/segmented'
 import { Tooltip } from '#/components/ui/tooltip'
 import { count } from '#/lib/format'
+import { moveInRows } from '#/lib/row-keys'
 import { noListSearch } from '#/lib/session-search'
 import { useChangedElsewhere } from '#/lib/use-changed-elsewhere'
+import { useStored } from '#/lib/use-stored'
 import { SearchHits } from './search-hits'
 import { SessionFilters } from './session-filters'
 import { SessionItem } from './session-item'
@@ -17,7 +20,32 @@ import { useUploads } from './uploads'
 import { useHits } from './use-hits'
 import { useSessions } from './use-sessions'
 
-export function SessionList() {
+// The list of chats needs two more shapes, which the first paint does not wait for.
+const chats = () => import('#/components/chats/chat-list')
+const ChatList = lazy(async () => ({ default: (await chats()).ChatList }))
+const UnreadChats = lazy(async () => ({ default: (await chats()).UnreadChats }))
+
+/** The sessions, or the chats of all of them. */
+export function SideList() {
+  const [list, setList] = useStored('localStorage', 'list')
+  return (
+    <>
+      <ListHeader list={list} onChoose={setList} />
+      {list === 'chats' ? (
+        <>
+          <UploadList />
+          <Suspense fallback={<Skeleton />}>
+            <ChatList />
+          </Suspense>
+        </>
+      ) : (
+        <SessionList />
+      )}
+    </>
+  )
+}
+
+function SessionList() {
   const search = useSearch({ from: '/_app' })
   const { isReady, sessions, current, archived } = useSessions(search)
   const changed = useChangedElsewhere(sessions, useIsCaughtUp())
@@ -29,7 +57,6 @@ export function SessionList() {
   const isEmpty = isReady && shown.length === 0 && !(showsArchived && archived.length > 0)
   return (
     <>
-      <ListHeader />
       <SessionFilters />
       <UploadList />
       <div data-testid="session-list" className="flex min-h-0 flex-1 flex-col overflow-y-auto pb-4">
@@ -37,7 +64,7 @@ export function SessionList() {
         {isEmpty && !filtered && <NoSessions />}
         {/* Only after the events and messages were searched as well. */}
         {isEmpty && filtered && found.isCurrent && found.count === 0 && <NothingFound />}
-        <ul aria-label="Sessions" className="space-y-0.5 px-2 empty:hidden">
+        <ul aria-label="Sessions" className="space-y-0.5 px-2 empty:hidden" onKeyDown={moveInRows}>
           {shown.map((session) => (
             <SessionItem key={session.id} session={session} changed={changed.has(session.id)} />
           ))}
@@ -55,7 +82,11 @@ export function SessionList() {
           </button>
         )}
         {showsArchived && archived.length > 0 && (
-          <ul aria-label="Archived sessions" className="mt-1 space-y-0.5 px-2">
+          <ul
+            aria-label="Archived sessions"
+            className="mt-1 space-y-0.5 px-2"
+            onKeyDown={moveInRows}
+          >
             {archived.map((session) => (
               <SessionItem key={session.id} session={session} changed={changed.has(session.id)} />
             ))}
@@ -78,12 +109,37 @@ function useIsCaughtUp(): boolean {
   )
 }
 
-function ListHeader() {
+interface ListHeaderProps {
+  list: string
+  onChoose: (list: string) => void
+}
+
+function ListHeader({ list, onChoose }: ListHeaderProps) {
   const { choose } = useUploads()
   const [creating, setCreating] = useState(false)
   return (
-    <div className="flex h-12 shrink-0 items-center pr-2 pl-4">
-      <h2 className="flex-1 text-sm font-semibold">Sessions</h2>
+    <div className="flex h-12 shrink-0 items-center gap-0.5 pr-2 pl-3">
+      <Segmented
+        label="What to list"
+        value={list === 'chats' ? list : 'sessions'}
+        options={[
+          { value: 'sessions', label: 'Sessions', testId: 'list-sessions' },
+          {
+            value: 'chats',
+            label: (
+              <>
+                Chats
+                <Suspense>
+                  <UnreadChats />
+                </Suspense>
+              </>
+            ),
+            testId: 'list-chats',
+          },
+        ]}
+        onChange={(next) => onChoose(next === 'chats' ? next : '')}
+        className="mr-auto"
+      />
       <Tooltip label="Upload session logs">
         <Button
           variant="ghost"

@@ -1,10 +1,11 @@
 import { ToggleGroup } from 'radix-ui'
+import type { ReactNode } from 'react'
 import { cn } from '#/lib/cn'
 
 interface SegmentedProps<Value extends string> {
   label: string
   value: Value
-  options: readonly { value: Value; label: string; testId?: string }[]
+  options: readonly { value: Value; label: ReactNode; testId?: string }[]
   onChange: (value: Value) => void
   className?: string
 }
