@@ -1,14 +1,34 @@
 import { defineConfig } from 'vitest/config'
 
-/** The whole way of the data on the real engine: store, proxy, shape streams, collections. */
+/**
+ * The whole data path on an Electric and a Postgres that run already (DATABASE_URL, ELECTRIC_URL): store, proxy,
+ * shape streams, collections, and the apps in a browser.
+ */
 export default defineConfig({
   test: {
-    include: ['test/integration/collections/*.test.ts'],
     globalSetup: ['test/support/require-electric.ts'],
+    env: { TEST_ENGINE: 'given' },
     testTimeout: 180_000,
     hookTimeout: 180_000,
-    // What is to come may take its time where two slow cores run everything at once.
-    expect: { poll: { timeout: 30_000 } },
+    // Two slow cores run everything at the same time, so conditions may take a while to hold.
+    expect: { poll: { timeout: 60_000 } },
+    // All files share the database, and those of the browser empty it first.
     fileParallelism: false,
+    projects: [
+      {
+        extends: true,
+        test: { name: 'data', include: ['test/integration/collections/*.test.ts'] },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'browser',
+          include: ['test/e2e/**/*.test.ts'],
+          // The guides start the embedded stack themselves, and the mock needs no engine.
+          exclude: ['test/e2e/{newcomer,origin,shape-mock}.test.ts'],
+          globalSetup: ['test/e2e/support/build-app.ts'],
+        },
+      },
+    ],
   },
 })

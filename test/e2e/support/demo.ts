@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
+import { emptyDatabase, givenEngine } from '../../support/given-engine.ts'
 
 const APP = resolve(import.meta.dirname, '../../../examples/start-app')
 
@@ -17,7 +18,7 @@ export interface ReadyLine {
   readonly instances: readonly { readonly url: string; readonly pid: number }[]
 }
 
-/** A running demo: the app, and the embedded stack unless DATABASE_URL and ELECTRIC_URL are given. */
+/** A running demo: the app and the embedded stack, or the engine of `npm run test:electric`. */
 export interface Demo extends ReadyLine {
   readonly process: ChildProcess
   /** Stops it with SIGINT and waits for its end. */
@@ -26,7 +27,10 @@ export interface Demo extends ReadyLine {
   kill(): Promise<void>
 }
 
-/** Starts the demo as `npm run demo -- --json` does and waits for its ready line. */
+/**
+ * Starts the demo as `npm run demo -- --json` does and waits for its ready line. With a given engine, a new data
+ * directory starts on an emptied database.
+ */
 export async function startDemo(options: {
   readonly dataDir: string
   /** Number of servers; more than one get a balancer in front. */
@@ -35,13 +39,18 @@ export async function startDemo(options: {
 }): Promise<Demo> {
   const { dataDir, instances = 1, env } = options
   const { DATABASE_URL: _database, ELECTRIC_URL: _electric, ...inherited } = process.env
+  const engine = givenEngine()
+  if (engine !== undefined && (await readdir(dataDir)).length === 0) {
+    await emptyDatabase(engine.databaseUrl)
+  }
+  const backend = engine && { DATABASE_URL: engine.databaseUrl, ELECTRIC_URL: engine.electricUrl }
   const child = spawn(
     process.execPath,
     [
       ...['scripts/demo.ts', '--json', '--port', '0', '--data-dir', dataDir],
       ...['--instances', String(instances)],
     ],
-    { cwd: APP, env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
+    { cwd: APP, env: { ...inherited, ...backend, ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
   )
   const ready = await readyLine(child)
   return {

@@ -7,6 +7,7 @@ import {
   migrate,
   type SessionStore,
 } from '../../../src/server/index.ts'
+import { emptyDatabase, type GivenEngine, givenEngine } from '../../support/given-engine.ts'
 import { serve } from '../../unit/proxy/serve.ts'
 import { temporaryDataDir } from './demo.ts'
 import { bundleScript, SCRIPT_PAGE, typed } from './page-script.ts'
@@ -35,11 +36,11 @@ export async function startPageSite(
     readonly shape?: (request: Request, handle: Handler) => ReturnType<Handler>
   } = {},
 ): Promise<PageSite> {
-  const dataDir = await temporaryDataDir()
-  const stack = await startDevStack({ directory: dataDir.path })
+  const stack = await startStack()
   await migrate({ database: stack.databaseUrl })
   const store = createSessionStore({ database: stack.databaseUrl })
-  const shape = createShapeProxy({ electricUrl: stack.electricUrl, authenticate })
+  const { electricUrl, secret } = stack
+  const shape = createShapeProxy({ electricUrl, authenticate, ...(secret && { secret }) })
   const write = createWriteHandler({
     store,
     authenticate,
@@ -60,6 +61,24 @@ export async function startPageSite(
     async close() {
       await server.close()
       await store.close()
+      await stack.stop()
+    },
+  }
+}
+
+/** Returns the engine of `npm run test:electric`, emptied, or starts the embedded stack. */
+async function startStack(): Promise<GivenEngine & { stop(): Promise<void> }> {
+  const given = givenEngine()
+  if (given !== undefined) {
+    await emptyDatabase(given.databaseUrl)
+    return { ...given, stop: async () => {} }
+  }
+  const dataDir = await temporaryDataDir()
+  const stack = await startDevStack({ directory: dataDir.path })
+  return {
+    ...stack,
+    secret: undefined,
+    async stop() {
       await stack.stop()
       await dataDir.remove()
     },

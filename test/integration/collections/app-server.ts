@@ -9,6 +9,7 @@ import {
   migrate,
 } from '../../../src/server/index.ts'
 import { freshDatabase } from '../../support/database.ts'
+import { givenEngine } from '../../support/given-engine.ts'
 import { query } from '../../support/query.ts'
 import { serve } from '../../unit/proxy/serve.ts'
 
@@ -42,8 +43,8 @@ interface Backend {
 }
 
 /**
- * Starts the app on a database of its own and our shape server; where DATABASE_URL and ELECTRIC_URL
- * are set, on those. What others left there is in other tenants: each start has its own.
+ * Starts the app on a new database and our shape server, or in `npm run test:electric` on the given ones. Rows that
+ * other tests left there are in other tenants: each start has its own.
  *
  * @param ownDatabaseUrl an empty database to take instead, with our shape server.
  */
@@ -95,21 +96,10 @@ export async function startAppServer(ownDatabaseUrl?: string): Promise<AppServer
   }
 }
 
-function externalBackend(): Backend | undefined {
-  const { DATABASE_URL, ELECTRIC_URL, ELECTRIC_SECRET } = process.env
-  if (DATABASE_URL === undefined || ELECTRIC_URL === undefined) return undefined
-  return {
-    databaseUrl: DATABASE_URL,
-    electricUrl: ELECTRIC_URL,
-    secret: ELECTRIC_SECRET,
-    close: async () => {},
-  }
-}
-
 async function startBackend(ownDatabaseUrl?: string): Promise<Backend> {
   if (ownDatabaseUrl !== undefined) return await withShapeServer(ownDatabaseUrl, async () => {})
-  const external = externalBackend()
-  if (external !== undefined) return external
+  const given = givenEngine()
+  if (given !== undefined) return { ...given, close: async () => {} }
   const database = await freshDatabase()
   return await withShapeServer(database.url, database.drop)
 }

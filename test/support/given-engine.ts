@@ -1,0 +1,76 @@
+import pg from 'pg'
+import { query } from './query.ts'
+
+/** A Postgres and an Electric that run outside of the tests. */
+export interface GivenEngine {
+  readonly databaseUrl: string
+  /** Base URL of Electric. */
+  readonly electricUrl: string
+  readonly secret: string | undefined
+}
+
+/** A table that marks databases which the tests may empty. */
+const MARK = 'emptied_by_session_db_tests'
+
+/**
+ * Returns the engine of DATABASE_URL and ELECTRIC_URL in `npm run test:electric`. Other runs start their own, so
+ * that a developer's variables don't send them to the developer's data.
+ */
+export function givenEngine(): GivenEngine | undefined {
+  const { TEST_ENGINE, DATABASE_URL, ELECTRIC_URL, ELECTRIC_SECRET } = process.env
+  if (TEST_ENGINE !== 'given') return undefined
+  if (!DATABASE_URL || !ELECTRIC_URL) {
+    throw new Error(
+      'Set DATABASE_URL and ELECTRIC_URL: npm run test:electric runs against an Electric and its Postgres that ' +
+        'are up already (and ELECTRIC_SECRET if it has one). `node test/support/start-engine.ts` starts a stand-in.',
+    )
+  }
+  return { databaseUrl: DATABASE_URL, electricUrl: ELECTRIC_URL, secret: ELECTRIC_SECRET }
+}
+
+/**
+ * Marks the database as one that the tests may empty.
+ *
+ * @throws Error when it already has sessions and no mark
+ */
+export async function claimDatabase(url: string): Promise<void> {
+  const [found] = await query<{ marked: boolean; sessions: boolean }>(
+    url,
+    `SELECT to_regclass('${MARK}') IS NOT NULL AS marked, to_regclass('sessions') IS NOT NULL AS sessions`,
+  )
+  if (found?.sessions && !found.marked) {
+    const rows = await query(url, 'SELECT 1 FROM sessions LIMIT 1')
+    if (rows.length > 0) {
+      throw new Error(
+        'DATABASE_URL has sessions that these tests have not written. They empty all tables: give them a database of ' +
+          'their own, with an Electric on it.',
+      )
+    }
+  }
+  await query(url, `CREATE TABLE IF NOT EXISTS ${MARK} ()`)
+}
+
+/** Empties all tables but the migrations' own. Electric starts each shape on them again. */
+export async function emptyDatabase(url: string): Promise<void> {
+  const tables = await query<{ name: string }>(
+    url,
+    `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
+     WHERE schemaname IN ('public', 'auth') AND tablename <> 'session_db_migrations'`,
+  )
+  // Servers of an earlier test may still hold locks in another order.
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await client.query(`TRUNCATE ${tables.map(({ name }) => name).join(', ')}`)
+        return
+      } catch (error) {
+        const isDeadlock = (error as { code?: string }).code === '40P01'
+        if (!isDeadlock || attempt === 5) throw error
+      }
+    }
+  } finally {
+    await client.end()
+  }
+}
