@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import beyondMemory from './beyond-memory.json' with { type: 'json' }
+import { readSettings } from './engine-settings.ts'
 import { type Recording, readRecordings } from './recording.ts'
 import { type Outcome, replayAll } from './replay-all.ts'
 import { replayInMemory } from './replay-in-memory.ts'
@@ -35,11 +36,22 @@ const providers = await Promise.all(
       : ownTarget(),
   ),
 )
-const outcomes = await replayAll(recordings, providers, printOutcome)
+const needs =
+  against !== undefined && database !== undefined
+    ? await readSettings({ url: against, databaseUrl: database })
+    : () => undefined
+const skipped = recordings.filter((recording) => needs(recording) !== undefined)
+for (const recording of skipped) {
+  console.log(`${recording.name.padEnd(46)} skipped: needs ${needs(recording)}`)
+}
+const replayed = recordings.filter((recording) => !skipped.includes(recording))
+const outcomes = await replayAll(replayed, providers, printOutcome)
 
 const unexpected = outcomes.filter((outcome) => !outcome.same && outcome.intended === undefined)
 const same = outcomes.filter((outcome) => outcome.same).length
-console.log(`\n${same} of ${outcomes.length} same, ${unexpected.length} unexpected differences`)
+console.log(
+  `\n${same} of ${outcomes.length} same, ${unexpected.length} unexpected differences, ${skipped.length} skipped`,
+)
 if (values.json) {
   const lines = outcomes.map(({ recording, same, difference }) => ({ recording, same, difference }))
   await writeFile(values.json, `${JSON.stringify(lines, null, 2)}\n`)

@@ -25,6 +25,8 @@ const engine = await createShapeServer({
     allowOrigin: () => true,
     // They were made with Postgres 15.
     generatedColumns: false,
+    // The one with a secret was made on an instance that does not allow DELETE.
+    allowShapeDeletion: !process.env.ELECTRIC_SECRET,
   }),
 })
 const { url } = await engine.listen()

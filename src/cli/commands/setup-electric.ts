@@ -53,7 +53,10 @@ function print(setup: ElectricSetup, database: string): void {
     // stdout is reserved for SQL, so that it can be piped to psql.
     if (finding.level !== 'ok') process.stderr.write(`${yellow(formatFinding(finding))}\n`)
   }
-  for (const { sql, why } of setup.steps) process.stdout.write(`${sql}; ${dim(`-- ${why}`)}\n`)
+  for (const { sql, why, needsAdministrator } of setup.steps) {
+    const reason = needsAdministrator ? `an administrator: ${why}` : why
+    process.stdout.write(`${sql}; ${dim(`-- ${reason}`)}\n`)
+  }
   if (setup.steps.length === 0) process.stdout.write('nothing to do: the setup is complete\n')
   else if (setup.applied)
     process.stdout.write(`${green('applied')} ${setup.steps.length} statements\n`)

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { ClientBase } from 'pg'
+import { SessionDbError } from '../../errors.ts'
 import { transaction, withClient } from '../../server/connections.ts'
 import { checkServer } from '../doctor/database-checks.ts'
 import type { Finding } from '../finding.ts'
@@ -37,8 +38,8 @@ export function planElectricSetup(options: ElectricSetupOptions): Promise<Electr
 /**
  * Runs the statements of `planElectricSetup` in one transaction. A second run changes nothing.
  *
- * @throws SessionDbError like `planElectricSetup`. Postgres's own error when the role lacks a
- * privilege; nothing has changed then.
+ * @throws SessionDbError like `planElectricSetup`; `forbidden` when the role lacks a privilege: the message
+ * has the statements that an administrator runs before, passwords included. Nothing has changed then.
  * @example
  * const { passwords } = await applyElectricSetup({ database: process.env.DATABASE_URL })
  */
@@ -48,6 +49,7 @@ export function applyElectricSetup(options: ElectricSetupOptions): Promise<Elect
       // A statement that waits for a table lock blocks all later queries on that table.
       await client.query("SET LOCAL lock_timeout = '10s'")
       const setup = await plan(client, options)
+      requirePrivileges(setup.steps)
       for (const { sql } of setup.steps) await client.query(sql)
       return { ...setup, applied: true }
     }),
@@ -68,6 +70,19 @@ async function plan(client: ClientBase, options: ElectricSetupOptions): Promise<
     passwords: passwordsOfNewRoles(state, passwords),
     names,
   }
+}
+
+function requirePrivileges(steps: readonly SetupStep[]): void {
+  const others = steps.filter(({ needsAdministrator }) => needsAdministrator)
+  if (others.length === 0) return
+  throw new SessionDbError(
+    'forbidden',
+    `The role of DATABASE_URL may not run some of the statements, so none were run. A superuser, or your provider's administrator, runs these in this database:
+
+${others.map(({ sql, why }) => `${sql}; -- ${why}`).join('\n')}
+
+Then run \`session-db setup-electric --apply\` again.`,
+  )
 }
 
 function passwordsOfNewRoles(

@@ -9,6 +9,8 @@ export interface RoleState {
   readonly superuser: boolean
   readonly createRole: boolean
   readonly createDatabase: boolean
+  /** The current role may alter it and grant membership in it. */
+  readonly iAdminister: boolean
 }
 
 /** A table and the privileges that the two roles have on it. */
@@ -16,6 +18,8 @@ export interface TableState {
   /** Schema and name, quoted where SQL needs it. */
   readonly sqlName: string
   readonly schema: string
+  /** The current role may do what its owner may. */
+  readonly isMine: boolean
   readonly replicaIdentityFull: boolean
   readonly published: boolean
   readonly storedColumns: boolean
@@ -26,6 +30,7 @@ export interface TableState {
 
 export interface PublicationState {
   readonly owner: string
+  readonly isMine: boolean
   readonly publishesAll: boolean
   readonly allTables: boolean
 }
@@ -35,7 +40,17 @@ export interface SetupState {
   /** `server_version_num`: 150018 is 15.18. */
   readonly version: number
   readonly database: string
-  readonly me: { readonly name: string; readonly superuser: boolean; readonly mayCreate: boolean }
+  /** The current role. */
+  readonly me: {
+    readonly name: string
+    readonly superuser: boolean
+    readonly createRole: boolean
+    readonly replication: boolean
+    /** May create objects in the database. */
+    readonly mayCreate: boolean
+    readonly mayGrantConnect: boolean
+    readonly mayGrantCreate: boolean
+  }
   /** RDS and Aurora grant replication through this role instead of the attribute. */
   readonly rdsReplication: boolean
   readonly electric: (RoleState & { readonly rdsMember: boolean }) | null
@@ -53,8 +68,11 @@ export interface SetupState {
 
 export interface SchemaState {
   readonly sqlName: string
+  readonly isMine: boolean
+  readonly iMayGrantUsage: boolean
   readonly electricMayUse: boolean
   readonly appMayUse: boolean
+  /** A role that does not exist yet may do what PUBLIC may. */
   readonly appMayCreate: boolean
 }
 
@@ -99,13 +117,16 @@ async function readDatabase(client: ClientBase, names: SetupNames): Promise<Data
     `SELECT json_build_object(
        'version', current_setting('server_version_num')::int,
        'database', current_database(),
-       'me', json_build_object('name', current_user,
-         'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
-         'mayCreate', has_database_privilege(current_database(), 'CREATE')),
+       'me', (SELECT json_build_object('name', current_user, 'superuser', rolsuper,
+         'createRole', rolcreaterole, 'replication', rolreplication,
+         'mayCreate', has_database_privilege(current_database(), 'CREATE'),
+         'mayGrantConnect', has_database_privilege(current_database(), 'CONNECT WITH GRANT OPTION'),
+         'mayGrantCreate', has_database_privilege(current_database(), 'CREATE WITH GRANT OPTION'))
+         FROM pg_roles WHERE rolname = current_user),
        'rdsReplication', EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_replication'),
        'electricMayConnect', ${ofRole(1, "has_database_privilege(role.oid, current_database(), 'CONNECT')")},
        'electricMayCreateInDatabase', ${ofRole(1, "has_database_privilege(role.oid, current_database(), 'CREATE')")},
-       'iMaySetElectric', ${ofRole(1, "pg_has_role(role.oid, 'MEMBER')")},
+       'iMaySetElectric', ${ofRole(1, `pg_has_role(role.oid, ${MAY_SET_ROLE})`)},
        'appMayConnect', ${ofRole(2, "has_database_privilege(role.oid, current_database(), 'CONNECT')")}
      ) AS state`,
     [names.electricRole, names.appRole],
@@ -118,21 +139,32 @@ function ofRole(n: number, privilege: string): string {
   return `coalesce((SELECT ${privilege} FROM pg_roles AS role WHERE role.rolname = $${n}), false)`
 }
 
+const IS_16 = "current_setting('server_version_num')::int >= 160000"
+
+/** Since Postgres 16 a member may be without the right to SET ROLE, which handing over ownership requires. */
+const MAY_SET_ROLE = `CASE WHEN ${IS_16} THEN 'SET' ELSE 'MEMBER' END`
+
+/** Until Postgres 15 CREATEROLE is enough, but for roles with REPLICATION. */
+const I_ADMINISTER = `pg_has_role(role.oid, 'MEMBER WITH ADMIN OPTION') OR (NOT ${IS_16}
+    AND NOT role.rolsuper AND (SELECT rolcreaterole FROM pg_roles WHERE rolname = current_user))`
+
 const ROLE_STATE = `SELECT rolcanlogin AS "canLogin", rolreplication AS replication,
-    rolsuper AS superuser, rolcreaterole AS "createRole", rolcreatedb AS "createDatabase"`
+    rolsuper AS superuser, rolcreaterole AS "createRole", rolcreatedb AS "createDatabase",
+    ${I_ADMINISTER} AS "iAdminister"`
 
 async function readRole(client: ClientBase, role: string): Promise<RoleState | null> {
-  const { rows } = await client.query<RoleState>(`${ROLE_STATE} FROM pg_roles WHERE rolname = $1`, [
-    role,
-  ])
+  const { rows } = await client.query<RoleState>(
+    `${ROLE_STATE} FROM pg_roles AS role WHERE rolname = $1`,
+    [role],
+  )
   return rows[0] ?? null
 }
 
 async function readElectricRole(client: ClientBase, role: string): Promise<SetupState['electric']> {
   const { rows } = await client.query<RoleState & { rdsMember: boolean }>(
-    `${ROLE_STATE}, coalesce((SELECT pg_has_role(me.oid, rds.oid, 'USAGE')
+    `${ROLE_STATE}, coalesce((SELECT pg_has_role(role.oid, rds.oid, 'USAGE')
        FROM pg_roles AS rds WHERE rds.rolname = 'rds_replication'), false) AS "rdsMember"
-     FROM pg_roles AS me WHERE rolname = $1`,
+     FROM pg_roles AS role WHERE rolname = $1`,
     [role],
   )
   return rows[0] ?? null
@@ -140,7 +172,8 @@ async function readElectricRole(client: ClientBase, role: string): Promise<Setup
 
 async function readPublication(client: ClientBase, name: string): Promise<PublicationState | null> {
   const { rows } = await client.query<PublicationState>(
-    `SELECT pg_get_userbyid(pubowner) AS owner, puballtables AS "allTables",
+    `SELECT pg_get_userbyid(pubowner) AS owner, pg_has_role(pubowner, 'USAGE') AS "isMine",
+       puballtables AS "allTables",
        pubinsert AND pubupdate AND pubdelete AND pubtruncate AS "publishesAll"
      FROM pg_publication WHERE pubname = $1`,
     [name],
@@ -165,6 +198,7 @@ async function readTable(
 ): Promise<TableState> {
   const { rows } = await client.query<TableState>(
     `SELECT format('%I.%I', n.nspname, c.relname) AS "sqlName", quote_ident(n.nspname) AS schema,
+       pg_has_role(c.relowner, 'USAGE') AS "isMine",
        c.relreplident = 'f' AS "replicaIdentityFull",
        EXISTS (SELECT FROM pg_publication_tables p WHERE p.pubname = $4
          AND p.schemaname = n.nspname AND p.tablename = c.relname) AS published,
@@ -190,10 +224,12 @@ async function readSchemas(
   schemas: readonly string[],
 ): Promise<SchemaState[]> {
   const { rows } = await client.query<SchemaState>(
-    `SELECT quote_ident(nspname) AS "sqlName",
+    `SELECT quote_ident(nspname) AS "sqlName", pg_has_role(nspowner, 'USAGE') AS "isMine",
+       has_schema_privilege(n.oid, 'USAGE WITH GRANT OPTION') AS "iMayGrantUsage",
        ${ofRole(2, "has_schema_privilege(role.oid, n.oid, 'USAGE')")} AS "electricMayUse",
        ${ofRole(3, "has_schema_privilege(role.oid, n.oid, 'USAGE')")} AS "appMayUse",
-       ${ofRole(3, "has_schema_privilege(role.oid, n.oid, 'CREATE')")} AS "appMayCreate"
+       coalesce((SELECT has_schema_privilege(role.oid, n.oid, 'CREATE') FROM pg_roles AS role
+         WHERE role.rolname = $3), has_schema_privilege('public', n.oid, 'CREATE')) AS "appMayCreate"
      FROM pg_namespace AS n WHERE quote_ident(nspname) = ANY($1) ORDER BY 1`,
     [schemas, electricRole, appRole],
   )

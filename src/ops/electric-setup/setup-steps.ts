@@ -8,6 +8,8 @@ export interface SetupStep {
   readonly sql: string
   /** The reason, in a few words. */
   readonly why: string
+  /** The current role lacks the privilege to run it. */
+  readonly needsAdministrator?: true
 }
 
 /**
@@ -32,37 +34,45 @@ function electricRole(state: SetupState, names: SetupNames, password: string): S
   const role = escapeIdentifier(names.electricRole)
   const step = stepsOn('electric-role')
   const { electric } = state
+  const unreadable = state.replicated.filter(({ electricMaySelect }) => !electricMaySelect)
   return [
     ...createElectricRole(state, role, password),
-    step(!state.electricMayConnect && grantConnect(state, role), 'Electric connects'),
+    step(
+      !state.electricMayConnect && grantConnect(state, role),
+      'Electric connects',
+      state.me.mayGrantConnect,
+    ),
     ...state.schemas
       .filter(({ electricMayUse }) => !electricMayUse)
-      .map(({ sqlName }) =>
-        step(`GRANT USAGE ON SCHEMA ${sqlName} TO ${role}`, 'Electric reads its tables'),
+      .map(({ sqlName, iMayGrantUsage }) =>
+        step(
+          `GRANT USAGE ON SCHEMA ${sqlName} TO ${role}`,
+          'Electric reads its tables',
+          iMayGrantUsage,
+        ),
       ),
     step(
-      grantOn(
-        'SELECT',
-        state.replicated.filter(({ electricMaySelect }) => !electricMaySelect),
-        role,
-      ),
+      grantOn('SELECT', unreadable, role),
       'Electric reads the replicated tables',
+      areMine(unreadable),
     ),
     step(
       electric !== null && !electric.superuser && revokeSelect(state.server, role),
       'Electric does not need tables that are not replicated',
+      areMine(state.server),
     ),
   ].flat()
 }
 
 function createElectricRole(state: SetupState, role: string, password: string): SetupStep[] {
   const step = stepsOn('electric-role')
-  const { electric, rdsReplication } = state
+  const { electric, me, rdsReplication } = state
   const attribute = rdsReplication ? '' : ' REPLICATION'
   const created = step(
     electric === null &&
       `CREATE ROLE ${role} LOGIN${attribute} PASSWORD ${escapeLiteral(password)}`,
     'Electric connects with its own role',
+    mayCreateElectric(state),
   )
   const granted = step(
     rdsReplication && !electric?.rdsMember && `GRANT rds_replication TO ${role}`,
@@ -73,47 +83,65 @@ function createElectricRole(state: SetupState, role: string, password: string): 
     ...(electric.canLogin ? [] : ['LOGIN']),
     ...(electric.replication || electric.superuser || rdsReplication ? [] : ['REPLICATION']),
   ]
+  const mayAlter = electric.iAdminister && (me.superuser || mayCreateElectric(state))
   return [
     ...granted,
     ...step(
       lacks.length > 0 && `ALTER ROLE ${role} ${lacks.join(' ')}`,
       'Electric streams changes',
+      mayAlter,
     ),
   ]
+}
+
+/** Until Postgres 15 only superusers create roles with REPLICATION, since 16 whoever has both attributes. */
+function mayCreateElectric({ me, version, rdsReplication }: SetupState): boolean {
+  if (me.superuser || (rdsReplication && me.createRole)) return true
+  return version >= 160_000 && me.createRole && me.replication
 }
 
 function appRole(state: SetupState, names: SetupNames, password: string): SetupStep[] {
   const role = escapeIdentifier(names.appRole)
   const step = stepsOn('app-role')
-  const { app } = state
+  const { app, me } = state
+  const mayAlter = me.superuser || (me.createRole && app?.iAdminister === true && !app.replication)
   const excess = app === null || app.superuser ? [] : excessOf(app)
   return [
     step(
       app === null && `CREATE ROLE ${role} LOGIN PASSWORD ${escapeLiteral(password)}`,
       'the app connects with a role that can neither replicate nor change tables',
+      me.superuser || me.createRole,
     ),
-    step(app !== null && !app.canLogin && `ALTER ROLE ${role} LOGIN`, 'the app connects'),
+    step(app !== null && !app.canLogin && `ALTER ROLE ${role} LOGIN`, 'the app connects', mayAlter),
     step(
       excess.length > 0 && `ALTER ROLE ${role} ${excess.join(' ')}`,
       'the app does not need these attributes',
+      mayAlter,
     ),
-    step(!state.appMayConnect && grantConnect(state, role), 'the app connects'),
-    ...state.schemas.flatMap(({ sqlName, appMayUse, appMayCreate }) => [
-      step(!appMayUse && `GRANT USAGE ON SCHEMA ${sqlName} TO ${role}`, 'the app uses its tables'),
+    step(!state.appMayConnect && grantConnect(state, role), 'the app connects', me.mayGrantConnect),
+    ...state.schemas.flatMap(({ sqlName, isMine, iMayGrantUsage, appMayUse, appMayCreate }) => [
+      step(
+        !appMayUse && `GRANT USAGE ON SCHEMA ${sqlName} TO ${role}`,
+        'the app uses its tables',
+        iMayGrantUsage,
+      ),
       step(
         appMayCreate &&
           app?.superuser !== true &&
           `REVOKE CREATE ON SCHEMA ${sqlName} FROM PUBLIC, ${role}`,
         'the app creates no tables',
+        isMine,
       ),
     ]),
     step(
       grantOn('SELECT, INSERT, UPDATE, DELETE', lacking(state), role),
       'the app reads and writes',
+      areMine(lacking(state)),
     ),
     step(
       state.migrations.appLacks.includes('SELECT') && grantOn('SELECT', [state.migrations], role),
       'the health check compares migration versions',
+      state.migrations.isMine,
     ),
   ].flat()
 }
@@ -133,10 +161,11 @@ function lacking({ replicated, server }: SetupState): TableState[] {
 function replicaIdentity({ replicated }: SetupState): SetupStep[] {
   return replicated
     .filter(({ replicaIdentityFull }) => !replicaIdentityFull)
-    .flatMap(({ sqlName }) =>
+    .flatMap(({ sqlName, isMine }) =>
       stepsOn('replica-identity')(
         `ALTER TABLE ${sqlName} REPLICA IDENTITY FULL`,
         'Electric needs the old values of a row to see that it left a shape',
+        isMine,
       ),
     )
 }
@@ -153,21 +182,24 @@ function publication(state: SetupState, names: SetupNames): SetupStep[] {
       ...step(
         `CREATE PUBLICATION ${name} FOR TABLE ${all}${generatedColumns(state)}`,
         'Electric subscribes to this publication',
+        state.me.mayCreate && areMine(state.replicated),
       ),
-      ...changeOwner(state, names),
+      ...changeOwner(state, names, state.me.mayCreate && areMine(state.replicated)),
     ]
   }
   return [
     ...step(
       !found.allTables && list !== '' && `ALTER PUBLICATION ${name} ADD TABLE ${list}`,
       'shapes read these tables',
+      found.isMine && areMine(missing),
     ),
     ...step(
       !found.publishesAll &&
         `ALTER PUBLICATION ${name} SET (publish = 'insert, update, delete, truncate')`,
       'Electric misses changes that are not published',
+      found.isMine,
     ),
-    ...(found.owner === names.electricRole ? [] : changeOwner(state, names)),
+    ...(found.owner === names.electricRole ? [] : changeOwner(state, names, found.isMine)),
   ]
 }
 
@@ -182,26 +214,35 @@ function generatedColumns({ version, replicated }: SetupState): string {
  * to a role that it is a member of and that may create objects in the database. Both privileges are
  * granted for this one statement.
  */
-function changeOwner(state: SetupState, names: SetupNames): SetupStep[] {
+function changeOwner(state: SetupState, names: SetupNames, isMine: boolean): SetupStep[] {
   const step = stepsOn('publication')
   const role = escapeIdentifier(names.electricRole)
   const database = escapeIdentifier(state.database)
-  const { superuser } = state.me
-  const lend = !superuser && !state.electricMayCreateInDatabase
+  const { electric, me } = state
+  const lend = !me.superuser && !state.electricMayCreateInDatabase
+  // The creator of a role administers it.
+  const mayJoin = electric === null ? mayCreateElectric(state) : electric.iAdminister
   return [
     ...step(
-      !superuser && !state.iMaySetElectric && `GRANT ${role} TO CURRENT_USER`,
+      !me.superuser && !state.iMaySetElectric && `GRANT ${role} TO ${escapeIdentifier(me.name)}`,
       'required to hand over the publication',
+      mayJoin,
     ),
     ...step(
       lend && `GRANT CREATE ON DATABASE ${database} TO ${role}`,
       'required by the next statement only',
+      me.mayGrantCreate,
     ),
     ...step(
       `ALTER PUBLICATION ${escapeIdentifier(names.publication)} OWNER TO ${role}`,
       'Electric requires that it owns the publication',
+      isMine && (!lend || me.mayGrantCreate),
     ),
-    ...step(lend && `REVOKE CREATE ON DATABASE ${database} FROM ${role}`, 'no longer required'),
+    ...step(
+      lend && `REVOKE CREATE ON DATABASE ${database} FROM ${role}`,
+      'no longer required',
+      me.mayGrantCreate,
+    ),
   ]
 }
 
@@ -220,8 +261,17 @@ function revokeSelect(tables: readonly TableState[], role: string): string | fal
   return `REVOKE ALL ON ${excess.map(({ sqlName }) => sqlName).join(', ')} FROM ${role}`
 }
 
-function stepsOn(topic: SetupStep['topic']): (sql: string | false, why: string) => SetupStep[] {
-  return (sql, why) => (sql === false ? [] : [{ topic, sql, why }])
+type Steps = (sql: string | false, why: string, mayRun?: boolean) => SetupStep[]
+
+function stepsOn(topic: SetupStep['topic']): Steps {
+  return (sql, why, mayRun = true) => {
+    if (sql === false) return []
+    return [{ topic, sql, why, ...(!mayRun && { needsAdministrator: true }) }]
+  }
+}
+
+function areMine(tables: readonly TableState[]): boolean {
+  return tables.every(({ isMine }) => isMine)
 }
 
 /** Quotes a name. `pg` has the same function, but is an optional package. */

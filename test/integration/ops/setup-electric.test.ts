@@ -167,6 +167,86 @@ describe.each(servers)('setup-electric on $name', ({ start }) => {
     await query(database.url, `REASSIGN OWNED BY ${owner} TO CURRENT_USER; DROP OWNED BY ${owner}`)
     await query(database.url, `DROP ROLE ${owner}`)
   })
+
+  describe('by a role that owns the database and is not a superuser', () => {
+    /** Makes a role the owner of the database and of its tables. */
+    async function createOwner(attributes: string) {
+      const owner = `owner_${database.names.streamId}`
+      const tables = await query<{ name: string }>(
+        database.url,
+        "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'",
+      )
+      await query(
+        database.url,
+        `CREATE ROLE ${owner} LOGIN ${attributes} PASSWORD 'o';
+         ALTER DATABASE ${new URL(database.url).pathname.slice(1)} OWNER TO ${owner};
+         ${tables.map(({ name }) => `ALTER TABLE ${name} OWNER TO ${owner};`).join('')}`,
+      )
+      return { ...options(), database: database.as(owner, 'o') }
+    }
+    /** Applies as the owner: runs the statements that the error gives to an administrator, and tries again. */
+    async function applyWithHelp(asOwner: Awaited<ReturnType<typeof createOwner>>) {
+      const error = await applyElectricSetup(asOwner).then(
+        () => undefined,
+        (error: Error) => error,
+      )
+      if (error === undefined) return []
+      expect(error).toMatchObject({ code: 'forbidden' })
+      const statements = error.message
+        .split('\n')
+        .flatMap((line) => /^(.*;) -- /.exec(line)?.[1] ?? [])
+      await query(database.url, statements.join('\n'))
+      await applyElectricSetup(asOwner)
+      return statements.map((sql) =>
+        sql.replaceAll(database.names.streamId, 'x').replace(/PASSWORD '.*'/, 'PASSWORD …'),
+      )
+    }
+    async function removeOwner() {
+      const owner = `owner_${database.names.streamId}`
+      await query(
+        database.url,
+        `REASSIGN OWNED BY ${owner} TO CURRENT_USER; DROP OWNED BY ${owner}`,
+      )
+      await query(database.url, `DROP ROLE ${owner}`)
+    }
+    const electricRole = [
+      'CREATE ROLE "electric_x" LOGIN REPLICATION PASSWORD …;',
+      'GRANT "electric_x" TO "owner_x";',
+    ]
+    const appRole = 'CREATE ROLE "app_x" LOGIN PASSWORD …;'
+
+    test('without attributes: gives the roles to an administrator, and runs the rest', async () => {
+      const asOwner = await createOwner('')
+      const statements = await applyWithHelp(asOwner)
+      expect(statements.toSorted()).toEqual([...electricRole, appRole].toSorted())
+      expect((await planElectricSetup(asOwner)).steps).toEqual([])
+      await removeOwner()
+    })
+
+    test('that may create roles with replication: works alone since 16, and before needs help with one role', async () => {
+      const [row] = await query<{ version: number }>(
+        database.url,
+        "SELECT current_setting('server_version_num')::int AS version",
+      )
+      const asOwner = await createOwner('CREATEROLE REPLICATION')
+      const statements = await applyWithHelp(asOwner)
+      expect(statements).toEqual((row?.version ?? 0) >= 160_000 ? [] : electricRole)
+      expect((await planElectricSetup(asOwner)).steps).toEqual([])
+      await removeOwner()
+    })
+
+    test('of a database as Postgres 14 creates it: also gives away the schema’s privilege', async () => {
+      const asOwner = await createOwner('')
+      await query(
+        database.url,
+        'ALTER SCHEMA public OWNER TO CURRENT_USER; GRANT CREATE, USAGE ON SCHEMA public TO PUBLIC',
+      )
+      const statements = await applyWithHelp(asOwner)
+      expect(statements).toContain('REVOKE CREATE ON SCHEMA public FROM PUBLIC, "app_x";')
+      expect((await planElectricSetup(asOwner)).steps).toEqual([])
+      await removeOwner()
+    })
+  })
 })
 
 test('every migrated table is listed as replicated or as the server’s', async () => {
