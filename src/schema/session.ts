@@ -15,7 +15,7 @@ export const sessionStatusSchema = z.enum(['pending', 'ready', 'failed'])
 const sessionSourceSchema = z.enum(['upload', 'bundled', 'external', 'import'])
 
 /** Name of the format of a session's log: that of its parser, or any other of up to 100 characters. */
-export const sessionFormatSchema = /* @__PURE__ */ (() =>
+const sessionFormatSchema = /* @__PURE__ */ (() =>
   textField.check(z.minLength(1), z.maxLength(100)))()
 
 /** Tokens, cost and time of a session, as far as its log states them. */
