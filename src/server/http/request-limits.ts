@@ -8,7 +8,15 @@ export interface RequestLimits {
    * 50 mutations per second after a burst of 500.
    */
   readonly writes: RequestLimit | false
-  /** Searches, outlines and facets. Default: 2 at a time and 20 waiting; 10 per second after a burst of 50. */
+  /**
+   * Reads of messages, threads, lists and rows of shapes. Each 100 rows that one may return count as a request.
+   * Default: 2 at a time and 200 waiting; 50 per second after a burst of 500.
+   */
+  readonly reads: RequestLimit | false
+  /**
+   * Searches, outlines, facets and sums of usage. Default: 2 at a time and 20 waiting; 10 per second after a
+   * burst of 50.
+   */
   readonly searches: RequestLimit | false
   /** Requests of uploads. Default: 2 at a time and 50 waiting; 20 per second after a burst of 200. */
   readonly uploads: RequestLimit | false
@@ -17,11 +25,11 @@ export interface RequestLimits {
 }
 
 /**
- * The default limits. One principal uses at most 8 connections at a time, and a pool of `pg` has 10 by
- * default.
+ * The default limits. One principal uses at most 10 connections at a time.
  */
-const DEFAULTS: RequestLimits = {
+export const defaultRequestLimits: RequestLimits = {
   writes: { maxConcurrent: 2, maxWaiting: 100, requestsPerSecond: 50, burst: 500 },
+  reads: { maxConcurrent: 2, maxWaiting: 200, requestsPerSecond: 50, burst: 500 },
   searches: { maxConcurrent: 2, maxWaiting: 20, requestsPerSecond: 10, burst: 50 },
   uploads: { maxConcurrent: 2, maxWaiting: 50, requestsPerSecond: 20, burst: 200 },
   contents: { maxConcurrent: 2, maxWaiting: 50, requestsPerSecond: 20, burst: 200 },
@@ -40,9 +48,10 @@ export function createRequestLimiters(
   limits: Partial<RequestLimits> | false = {},
 ): RequestLimiters {
   const limiterOf = (kind: keyof RequestLimits) =>
-    createLimiter(limits && (limits[kind] ?? DEFAULTS[kind]), `requestLimits.${kind}`)
+    createLimiter(limits && (limits[kind] ?? defaultRequestLimits[kind]), `requestLimits.${kind}`)
   return {
     writes: limiterOf('writes'),
+    reads: limiterOf('reads'),
     searches: limiterOf('searches'),
     uploads: limiterOf('uploads'),
     contents: limiterOf('contents'),

@@ -45,7 +45,7 @@ import { fromDatabaseError } from './errors.ts'
 import { type ForkedThread, forkThread, type ThreadFork } from './fork-thread.ts'
 import { createPolicy } from './policy.ts'
 import { createPreparer } from './prepared-statements.ts'
-import { type ReadRowsRequest, readRows, type SessionShapes } from './read-rows.ts'
+import { MAX_ROWS, type ReadRowsRequest, readRows, type SessionShapes } from './read-rows.ts'
 import {
   type FeedbackPage,
   type FeedbackRequest,
@@ -101,8 +101,8 @@ export interface SessionStoreOptions<P extends Principal = Principal> {
   readonly limits?: Partial<WriteLimits>
   /**
    * Limits of the requests of one principal in this process; false for none. Beyond them requests are
-   * refused with `rate_limited`, before the database is touched. Defaults: 50 mutations, 10 searches, and
-   * 20 requests each of uploads and of contents per second.
+   * refused with `rate_limited`, before the database is touched. Defaults: 50 mutations, 50 reads, 10 searches,
+   * and 20 requests each of uploads and of contents per second.
    */
   readonly requestLimits?: Partial<RequestLimits> | false
   /**
@@ -140,9 +140,9 @@ export interface SessionStore<P extends Principal = Principal>
   extends SessionUploads<P>,
     SessionAttachments<P> {
   /**
-   * The limits of `requestLimits`. The store applies them to searches, uploads and contents, and
-   * `runWrite` and `createWriteHandler` to the writes of clients. `write` itself is not limited, because
-   * the server writes with it too.
+   * The limits of `requestLimits`. The store applies them to reads, searches, forks, uploads and contents, and
+   * `runWrite` and `createWriteHandler` to the writes of clients. `write`, `suggestTitle` and `recordUsage`
+   * are not limited, because the server writes with them.
    */
   readonly limiters: RequestLimiters
   /**
@@ -327,6 +327,12 @@ export interface SessionStore<P extends Principal = Principal>
   close(): Promise<void>
 }
 
+/** Rows of a read that count as one request. */
+const ROWS_PER_REQUEST = 100
+
+/** A fork copies a branch, which takes the time of some writes. */
+const FORK_COST = 10
+
 /**
  * Creates the store over a migrated database.
  *
@@ -348,16 +354,47 @@ export function createSessionStore<P extends Principal = Principal>(
   const activity = createSessionActivity(driver)
   const limiters = createRequestLimiters(options.requestLimits)
   const reading = { pool, policy, preparer, limiters }
-  /** Runs a search when it is the principal's turn. */
-  const inTurn = <Result>(principal: P, work: () => Promise<Result>) => {
-    checkPrincipal(principal)
-    return limiters.searches.run(principal, work)
-  }
-
-  async function whileReading<T>(principal: P, work: (rows: Reading<P>) => Promise<T>): Promise<T> {
+  /** Runs a request of a client when it is the principal's turn. */
+  async function inTurn<T>(
+    kind: 'writes' | 'reads' | 'searches',
+    principal: P,
+    work: () => Promise<T>,
+    cost = 1,
+  ): Promise<T> {
     checkPrincipal(principal)
     try {
-      return await work({ driver, policy })
+      return await limiters[kind].run(principal, work, { cost })
+    } catch (error) {
+      throw fromDatabaseError(error)
+    }
+  }
+  const rows = { driver, policy }
+  /** Reads as many rows as the client asks for; a malformed number is refused by `work`. */
+  function read<T>(principal: P, count: number | undefined, work: () => Promise<T>): Promise<T> {
+    const isCount = Number.isInteger(count) && Number(count) <= MAX_ROWS
+    return inTurn(
+      'reads',
+      principal,
+      work,
+      isCount ? Math.max(1, Number(count) / ROWS_PER_REQUEST) : 1,
+    )
+  }
+  /** Each statement takes a place, so that a consumer that reads slowly holds none in between. */
+  const inPlaces = (principal: P): Reading<P> => ({
+    policy,
+    driver: {
+      ...driver,
+      async run(query) {
+        const leave = await limiters.reads.enter(principal)
+        return driver.run(query).finally(leave)
+      },
+    },
+  })
+  /** For the server's own steps beside an answer. */
+  async function unlimited<T>(principal: P, work: () => Promise<T>): Promise<T> {
+    checkPrincipal(principal)
+    try {
+      return await work()
     } catch (error) {
       throw fromDatabaseError(error)
     }
@@ -382,45 +419,46 @@ export function createSessionStore<P extends Principal = Principal>(
         throw fromDatabaseError(error)
       }
     },
-    readMessage: (principal, id) =>
-      whileReading(principal, (rows) => readMessage(rows, principal, id)),
+    readMessage: (principal, id) => read(principal, 1, () => readMessage(rows, principal, id)),
     readThread: (principal, id, request = {}) =>
-      whileReading(principal, (rows) => readThread(rows, principal, id, request)),
+      read(principal, request.last, () => readThread(rows, principal, id, request)),
     async *threadMessages(principal, id, request = {}) {
       checkPrincipal(principal)
       try {
-        yield* threadMessages({ driver, policy }, principal, id, request)
+        await limiters.reads.spend(principal)
+        yield* threadMessages(inPlaces(principal), principal, id, request)
       } catch (error) {
         throw fromDatabaseError(error)
       }
     },
     readRows: (principal, request) =>
-      whileReading(principal, () => readRows(driver, access, principal, request)),
+      read(principal, request.limit, () => readRows(driver, access, principal, request)),
     listThreads: (principal, request = {}) =>
-      whileReading(principal, (rows) => listThreads(rows, principal, request)),
+      read(principal, request.limit, () => listThreads(rows, principal, request)),
     listSessions: (principal, request = {}) =>
-      whileReading(principal, (rows) => listSessions(rows, principal, request)),
+      read(principal, request.limit, () => listSessions(rows, principal, request)),
     forkThread: (principal, fork) =>
-      whileReading(principal, (rows) => forkThread(rows, principal, fork, limits)),
+      inTurn('writes', principal, () => forkThread(rows, principal, fork, limits), FORK_COST),
     suggestTitle: (principal, suggestion) =>
-      whileReading(principal, (rows) => suggestTitle(rows, principal, suggestion)),
+      unlimited(principal, () => suggestTitle(rows, principal, suggestion)),
     readFeedback: (principal, request = {}) =>
-      whileReading(principal, (rows) => readFeedback(rows, principal, request)),
+      read(principal, request.limit, () => readFeedback(rows, principal, request)),
     recordUsage: (principal, usage) =>
-      whileReading(principal, (rows) => recordUsage(rows, principal, usage)),
+      unlimited(principal, () => recordUsage(rows, principal, usage)),
     readUsage: (principal, request) =>
-      whileReading(principal, (rows) => readUsage(rows, principal, request)),
+      inTurn('searches', principal, () => readUsage(rows, principal, request)),
     limiters,
-    search: async (principal, query) => inTurn(principal, () => search(reading, principal, query)),
-    searchEvents: async (principal, query) => {
+    search: (principal, query) =>
+      inTurn('searches', principal, () => search(reading, principal, query)),
+    searchEvents: (principal, query) => {
       const events = { ...query, sources: ['event' as const] }
-      const found = await inTurn(principal, () => search(reading, principal, events))
-      return found as EventHits
+      const find = () => search(reading, principal, events) as Promise<EventHits>
+      return inTurn('searches', principal, find)
     },
-    outlineTimeline: async (principal, request) =>
-      inTurn(principal, () => outlineTimeline(reading, principal, request)),
-    timelineFacets: async (principal, sessionId) =>
-      inTurn(principal, () => timelineFacets(reading, principal, sessionId)),
+    outlineTimeline: (principal, request) =>
+      inTurn('searches', principal, () => outlineTimeline(reading, principal, request)),
+    timelineFacets: (principal, sessionId) =>
+      inTurn('searches', principal, () => timelineFacets(reading, principal, sessionId)),
     async close() {
       await activity.flush()
       await close()

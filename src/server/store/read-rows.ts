@@ -22,7 +22,8 @@ export interface ReadRowsRequest<Name extends keyof SessionShapes = keyof Sessio
   readonly limit?: number
 }
 
-const MAX_ROWS = 10_000
+/** The most rows that a read returns. */
+export const MAX_ROWS = 10_000
 
 /** Reads the first rows of a shape of the library, as the browser would hold them. */
 export async function readRows<P extends Principal, Name extends keyof SessionShapes>(

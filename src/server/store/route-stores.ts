@@ -50,6 +50,7 @@ export function routeStores<P extends Principal, Name extends string>({
   })
   const limiters: RequestLimiters = {
     writes: limiterOf('writes'),
+    reads: limiterOf('reads'),
     searches: limiterOf('searches'),
     uploads: limiterOf('uploads'),
     contents: limiterOf('contents'),

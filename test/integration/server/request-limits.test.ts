@@ -23,7 +23,13 @@ let store: SessionStore
 
 beforeAll(async () => {
   fixture = await startStore({
-    requestLimits: { writes: LIMIT, searches: LIMIT, uploads: LIMIT, contents: LIMIT },
+    requestLimits: {
+      writes: LIMIT,
+      reads: LIMIT,
+      searches: LIMIT,
+      uploads: LIMIT,
+      contents: LIMIT,
+    },
   })
   store = fixture.store
   await fixture.write(ada, insertSession('s'))
@@ -32,6 +38,11 @@ afterAll(() => fixture.close())
 
 const batch = (...mutations: object[]) => ({ id: randomUUID(), mutations }) as never
 const user = () => ({ tenantId: 'acme', userId: randomUUID() })
+
+async function firstOf<T>(items: AsyncIterable<T>): Promise<T | undefined> {
+  for await (const item of items) return item
+  return undefined
+}
 
 /** Repeats a call until it is refused, at most 20 times. Returns the number of successes. */
 async function untilRefused(call: () => Promise<unknown>): Promise<number> {
@@ -51,6 +62,15 @@ describe('refuses a principal beyond its limit, and no other', () => {
     ['searches of events', (principal) => store.searchEvents(principal, { query: 'x' })],
     ['outlines', (principal) => store.outlineTimeline(principal, { sessionId: 's' })],
     ['facets', (principal) => store.timelineFacets(principal, 's')],
+    ['sums of usage', (principal) => store.readUsage(principal, { by: 'month' })],
+    ['messages', (principal) => store.readMessage(principal, 'm')],
+    ['threads', (principal) => store.readThread(principal, 't')],
+    ['pages of threads', (principal) => store.readThread(principal, 't', { last: 100 })],
+    ['whole threads', (principal) => firstOf(store.threadMessages(principal, 't'))],
+    ['lists of threads', (principal) => store.listThreads(principal)],
+    ['lists of sessions', (principal) => store.listSessions(principal)],
+    ['feedback', (principal) => store.readFeedback(principal)],
+    ['rows', (principal) => store.readRows(principal, { shape: 'sessions' })],
     ['uploads', (principal) => store.uploadState(principal, 's')],
     ['new uploads', (principal) => store.createSession(principal, { id: 'u', title: 'u' })],
     ['bytes', async (principal) => store.uploadContent(principal, 's', (async function* () {})())],
@@ -69,6 +89,44 @@ describe('refuses a principal beyond its limit, and no other', () => {
     expect(await untilRefused(() => call(one))).toBe(10)
     expect(await untilRefused(() => call(other))).toBe(10)
   })
+})
+
+test('each 100 rows that a read may return count as one', async () => {
+  const [one, other] = [user(), user()]
+  expect(await untilRefused(() => store.readThread(one, 't', { last: 500 }))).toBe(2)
+  const request = { shape: 'sessions', limit: 10_000 } as const
+  expect(await untilRefused(() => store.readRows(other, request))).toBe(1)
+  // A malformed number counts as one request, and doesn't add to what is left.
+  for (const last of [-10_000, Number.NaN, 1e300]) {
+    const principal = user()
+    expect(await untilRefused(() => store.readThread(principal, 't', { last }))).toBe(10)
+  }
+})
+
+test('a fork counts as ten mutations', async () => {
+  const principal = user()
+  const fork = { threadId: 't', messageId: 'm', id: 'fork' }
+  expect(await untilRefused(() => store.forkThread(principal, fork))).toBe(1)
+  expect(await runWrite(store, principal, batch(insertSession(randomUUID())))).toMatchObject({
+    error: { code: 'rate_limited' },
+  })
+})
+
+test('reads wait for a place, also each page of a whole thread', async () => {
+  const { store, close, pool, untilBlocked } = await startStore({
+    requestLimits: { reads: { maxConcurrent: 1, maxWaiting: 1 } },
+  })
+  const holder = await pool.connect()
+  await holder.query('BEGIN; LOCK sessions')
+  const first = store.listSessions(ada)
+  await untilBlocked()
+  const page = firstOf(store.threadMessages(ada, 't'))
+  await expect(store.readMessage(ada, 'm')).rejects.toMatchObject({ code: 'rate_limited' })
+  await holder.query('ROLLBACK')
+  holder.release()
+  expect(await first).toMatchObject({ sessions: [] })
+  expect(await page).toBe(undefined)
+  await close()
 })
 
 test('a batch counts as its mutations, and batches beyond the limit are refused one by one', async () => {

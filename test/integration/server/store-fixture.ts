@@ -37,7 +37,7 @@ const BLOCKED = `
   SELECT FROM pg_stat_activity
   WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0`
 
-/** Creates a migrated database with a store. */
+/** Creates a migrated database with a store, without limits of requests unless they are given. */
 export async function startStore(
   options: Omit<SessionStoreOptions, 'database'> & { readonly driver?: StoreDriver } = {},
 ): Promise<StoreFixture> {
@@ -46,7 +46,11 @@ export async function startStore(
   await migrate({ database: database.url })
   const pool = createTestPool(database.url)
   const opened = openDatabase(driver, database.url)
-  const store = createSessionStore({ database: opened.database, ...more })
+  const store = createSessionStore({
+    database: opened.database,
+    requestLimits: false,
+    ...more,
+  })
   return {
     url: database.url,
     pool,

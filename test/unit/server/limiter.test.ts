@@ -1,6 +1,10 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createLimiter } from '../../../src/server/http/limiter.ts'
-import { createRequestLimiters } from '../../../src/server/http/request-limits.ts'
+import {
+  createRequestLimiters,
+  defaultRequestLimits,
+  type RequestLimits,
+} from '../../../src/server/http/request-limits.ts'
 
 const ann = { tenantId: 't1', userId: 'ann' }
 const bob = { tenantId: 't1', userId: 'bob' }
@@ -100,11 +104,11 @@ test('delays the refusals of a client that goes on without a pause, and no other
 })
 
 test('limits every kind of request by default, and each may be changed or turned off', async () => {
-  const spendMany = async (kind: 'writes' | 'searches' | 'uploads' | 'contents', limits = {}) => {
+  const spendMany = async (kind: keyof RequestLimits, limits = {}) => {
     const limiter = createRequestLimiters(limits)[kind]
     for (let n = 0; n < 6_000; n++) await limiter.spend(ann)
   }
-  for (const kind of ['writes', 'searches', 'uploads', 'contents'] as const) {
+  for (const kind of Object.keys(defaultRequestLimits) as (keyof RequestLimits)[]) {
     await expect(spendMany(kind)).rejects.toMatchObject({ code: 'rate_limited' })
     await spendMany(kind, { [kind]: false })
     await spendMany(kind, { [kind]: { requestsPerSecond: 1, burst: 10_000 } })
