@@ -82,9 +82,9 @@ const MAX_BATCHES = 500
 
 const BYTES_PER_MUTATION = 4_096
 
-/** Counts a request by its size, because reading and parsing a large one takes time too. */
-function spendBytes(
-  store: BatchWriter,
+/** Counts a client's request by its size, because reading and parsing a large one takes time too. */
+export function spendBytes(
+  store: Pick<BatchWriter, 'limiters'>,
   principal: Principal,
   bytes: number,
 ): Promise<void> | undefined {
@@ -138,7 +138,8 @@ function countMutations(batch: unknown): number {
   return Array.isArray(mutations) ? Math.max(1, mutations.length) : 1
 }
 
-const DEFAULT_MAX_BODY_BYTES = 8 * 1024 * 1024
+/** The default of `maxBodyBytes`. */
+export const DEFAULT_MAX_BODY_BYTES = 8 * 1024 * 1024
 
 export interface WriteHandlerOptions {
   readonly store: BatchWriter

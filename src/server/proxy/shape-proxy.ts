@@ -41,7 +41,12 @@ import {
 
 const MAX_ETAG_LENGTH = 512
 
-const DEFAULT_LIMITS: RequestLimit = { maxConcurrent: 2_000, requestsPerSecond: 100, burst: 500 }
+/** Limits of all requests of one principal. */
+export const defaultShapeLimits: RequestLimit = {
+  maxConcurrent: 2_000,
+  requestsPerSecond: 100,
+  burst: 500,
+}
 /** Requests of one principal for rows that are there already: further ones wait until one is answered. */
 const SNAPSHOT_LIMITS: RequestLimit = { maxConcurrent: 4, maxWaiting: 1_000 }
 /** Live polls of one principal that start at a time: a batch of hundreds would delay others' requests. */
@@ -134,7 +139,7 @@ export function createShapeProxy<P extends Principal = Principal>(
   const shapes: ShapeRegistry<P> = options.shapes ?? sessionShapes
   const send = createEndableFetch(options.fetchClient ?? fetch)
   const readSubset = subsetReader(options.subsets === true)
-  const limiter = createLimiter(options.limits ?? DEFAULT_LIMITS)
+  const limiter = createLimiter(options.limits ?? defaultShapeLimits)
   const snapshots = createLimiter(options.limits === false ? false : SNAPSHOT_LIMITS)
   const polls = createLimiter(options.limits === false ? false : POLL_LIMITS)
   const digestOf = principalDigest(options.fingerprint, audiencesOf)

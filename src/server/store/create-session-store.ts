@@ -327,6 +327,9 @@ export interface SessionStore<P extends Principal = Principal>
   close(): Promise<void>
 }
 
+/** The default of `statementTimeoutMs`. */
+export const DEFAULT_STATEMENT_TIMEOUT_MS = 60_000
+
 /** Rows of a read that count as one request. */
 const ROWS_PER_REQUEST = 100
 
@@ -342,7 +345,11 @@ const FORK_COST = 10
 export function createSessionStore<P extends Principal = Principal>(
   options: SessionStoreOptions<P>,
 ): SessionStore<P> {
-  const { access = defaultAccess, onError = console.error, statementTimeoutMs = 60_000 } = options
+  const {
+    access = defaultAccess,
+    onError = console.error,
+    statementTimeoutMs = DEFAULT_STATEMENT_TIMEOUT_MS,
+  } = options
   const policy = createPolicy<P>(access)
   const { driver, pool, close } = openDatabase(options.database, {
     prepare: options.prepare,

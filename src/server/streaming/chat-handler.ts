@@ -21,7 +21,7 @@ import { hidesItsCause, reportError } from '../http/report-error.ts'
 import { requireOwnOrigin } from '../http/request-origin.ts'
 import { missingRow } from '../store/errors.ts'
 import type { SessionStore } from '../store/index.ts'
-import type { BatchWriter } from '../write-handler.ts'
+import { type BatchWriter, spendBytes } from '../write-handler.ts'
 import { recording, streamMessage } from './stream-message.ts'
 
 /** An answer to give. */
@@ -58,6 +58,8 @@ export interface ChatHandlerOptions<P extends Principal = Principal> {
 }
 
 const MAX_BODY_BYTES = 1024 * 1024
+/** A question is some reads and writes, and the call of a model. */
+const QUESTION_COST = 10
 
 /**
  * Creates the handler of the route that `createChatTransport` asks for answers. It answers as soon as the answer
@@ -174,9 +176,12 @@ export function createChatHandler<P extends Principal = Principal>(
   async function handle(request: Request): Promise<ChatReply> {
     requireOwnOrigin(request, options.allowedOrigins ?? [])
     const principal = await requirePrincipal(options.authenticate, request, report)
+    // Before the body is read, because reading one takes time too.
+    await store.limiters?.writes.spend(principal, QUESTION_COST)
     const leave = await store.limiters?.writes.enter(principal, request.signal)
     try {
-      const body = await readJsonBody(request, MAX_BODY_BYTES)
+      const onRead = (bytes: number) => spendBytes(store, principal, bytes)
+      const body = await readJsonBody(request, MAX_BODY_BYTES, onRead)
       const data = validated(chatRequestSchema, body, 'The request')
       return data.type === 'stop'
         ? await stop(principal, data.messageId)
