@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
+  createChatHandler,
   createUploadHandler,
   createWriteHandler,
   runWrite,
@@ -158,6 +159,70 @@ test('a large body counts even when it is refused', async () => {
   expect(refused.status).toBe(429)
   expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(1_000)
   expect(await fixture.rows("SELECT FROM sessions WHERE id = 'never'")).toEqual([])
+})
+
+describe('the body of a request', () => {
+  const PATCH = { 'content-type': 'application/offset+octet-stream', 'upload-offset': '0' }
+  const cases: [string, method: string, path: string, headers: Record<string, string>][] = [
+    ['batches', 'POST', 'write', { 'content-type': 'application/json' }],
+    ['questions', 'POST', 'chat', { 'content-type': 'application/json' }],
+    ['uploads', 'PATCH', 'uploads/s', PATCH],
+    ['attachments', 'PATCH', 'uploads/attachments/a', PATCH],
+  ]
+
+  /** Creates a request that notes how often its body is read. */
+  function start(principal: typeof ada, [, method, path, headers]: (typeof cases)[number]) {
+    const authenticate = () => principal
+    const handlers = {
+      write: createWriteHandler({ store, authenticate }),
+      chat: createChatHandler({ store, authenticate, answer: () => new ReadableStream() }),
+      uploads: createUploadHandler({ store, authenticate }),
+    }
+    const serve = handlers[path.split('/')[0] as keyof typeof handlers]
+    let reads = 0
+    const body = new ReadableStream<Uint8Array>(
+      {
+        pull(controller) {
+          reads += 1
+          controller.close()
+        },
+      },
+      { highWaterMark: 0 },
+    )
+    const init = { method, headers, body, duplex: 'half' }
+    const response = serve(new Request(`http://app.test/api/${path}`, init as RequestInit))
+    return { response, reads: () => reads }
+  }
+  const limiterOf = ([name]: (typeof cases)[number]) =>
+    store.limiters[name === 'uploads' || name === 'attachments' ? 'uploads' : 'writes']
+
+  test.each(cases)('is not read when it is refused: %s', async (...each) => {
+    const principal = user()
+    await limiterOf(each).spend(principal, 1_000)
+    const { response, reads } = start(principal, each)
+    expect((await response).status).toBe(429)
+    expect(reads()).toBe(0)
+  })
+
+  test.each(cases)('is not read before its turn: %s', async (...each) => {
+    const principal = user()
+    const leave = await limiterOf(each).enter(principal)
+    const { response, reads } = start(principal, each)
+    // One request may wait, so the next is refused when the first one waits.
+    let refused: unknown
+    while (refused === undefined) {
+      const left = new AbortController()
+      const next = limiterOf(each).enter(principal, left.signal)
+      left.abort()
+      await next.catch((error: { code: string }) => {
+        if (error.code === 'rate_limited') refused = error
+      })
+    }
+    expect(reads()).toBe(0)
+    leave()
+    await response
+    if (each[0] === 'batches' || each[0] === 'questions') expect(reads()).toBe(1)
+  })
 })
 
 test('the upload handler answers 429 with Retry-After', async () => {

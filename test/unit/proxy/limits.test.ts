@@ -67,6 +67,61 @@ test('throws for a limit that is not a positive number', () => {
   expect(() => limited({ maxConcurrent: 0 })).toThrow(/limits.maxConcurrent/)
 })
 
+test('starts eight polls of a user at a time, and the next when one is answered or after 50 ms', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  try {
+    const { poll, waiting, untilWaiting } = livePolls()
+    const ann = await poll('ann', 30)
+    await untilWaiting(8)
+    const bob = await poll('bob', 2)
+    await untilWaiting(8 + 2)
+    for (const answer of waiting.splice(0, 3)) answer()
+    await untilWaiting(8 + 2)
+    vi.advanceTimersByTime(49)
+    await untilWaiting(8 + 2)
+    vi.advanceTimersByTime(1)
+    await untilWaiting(16 + 2)
+    vi.advanceTimersByTime(50)
+    await untilWaiting(24 + 2)
+    vi.advanceTimersByTime(50)
+    await untilWaiting(27 + 2)
+    await ann.body?.cancel()
+    await bob.body?.cancel()
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
+/** Creates a proxy whose engine holds polls until `waiting` is called, which are then refused. */
+function livePolls() {
+  const waiting: (() => void)[] = []
+  const proxy = createShapeProxy({
+    electricUrl: 'http://electric.test',
+    authenticate: (request) => ({ tenantId: 't1', userId: request.headers.get('x-user') ?? '' }),
+    fetchClient: () =>
+      new Promise((resolve) => {
+        waiting.push(() => resolve(new Response(null, { status: 409 })))
+      }),
+  })
+  const poll = (user: string, count: number) => {
+    const polls = Array.from({ length: count }, (_, n) => ({
+      shape: 'sessions',
+      query: `live=true&offset=0_0&handle=${user}${n}`,
+    }))
+    const headers = { 'content-type': 'application/json', 'x-user': user }
+    const body = JSON.stringify({ polls })
+    return proxy(new Request('http://app.test/_live', { method: 'POST', headers, body }))
+  }
+  /** Waits until so many polls wait in the engine, and checks that no more do. */
+  async function untilWaiting(count: number): Promise<void> {
+    const turn = () => new Promise((resolve) => setImmediate(resolve))
+    while (waiting.length < count) await turn()
+    for (let n = 0; n < 50; n++) await turn()
+    expect(waiting).toHaveLength(count)
+  }
+  return { poll, waiting, untilWaiting }
+}
+
 test('a batch counts as the polls that it carries, before they are authenticated', async () => {
   let authentications = 0
   const proxy = createShapeProxy({
