@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import {
   createChatHandler,
   createUploadHandler,
@@ -208,16 +208,12 @@ describe('the body of a request', () => {
     const principal = user()
     const leave = await limiterOf(each).enter(principal)
     const { response, reads } = start(principal, each)
-    // One request may wait, so the next is refused when the first one waits.
-    let refused: unknown
-    while (refused === undefined) {
-      const left = new AbortController()
-      const next = limiterOf(each).enter(principal, left.signal)
-      left.abort()
-      await next.catch((error: { code: string }) => {
-        if (error.code === 'rate_limited') refused = error
-      })
-    }
+    // One request may wait, so another one is refused as soon as the first one waits.
+    await vi.waitFor(async () => {
+      const left = AbortSignal.abort()
+      const next = limiterOf(each).enter(principal, left)
+      await expect(next).rejects.toMatchObject({ code: 'rate_limited' })
+    })
     expect(reads()).toBe(0)
     leave()
     await response
