@@ -36,7 +36,7 @@ export default defineConfig({
         },
       },
       onNewestDb('newest-db', [
-        'test/unit/collections/{actions,live-query,native-mutations,timeline-view}.test.ts',
+        'test/unit/collections/{actions,live-query,native-mutations,optimistic-overlay,timeline-view}.test.ts',
       ]),
     ],
   },

@@ -92,6 +92,8 @@ async function appends(
   })
   const measure = async (append: (content: string) => unknown) => {
     for (let n = 0; n < pending; n++) append(`waiting ${n}`)
+    // The calls that are measured come later than those that wait.
+    await new Promise((resolve) => setTimeout(resolve))
     const time = await processorTime(async () => {
       for (let n = 0; n < APPENDS; n++) append(`message ${n}`)
     })

@@ -36,9 +36,11 @@ export function tailOf(
   threadId: string,
 ): ThreadTail | undefined {
   const synced = syncedTails.get(collection)?.get(threadId)
-  const tails = new Map(synced && [[threadId, synced]])
-  for (const row of optimisticRows(collection)) if (row.threadId === threadId) noteTail(tails, row)
-  return tails.get(threadId)
+  let tail = synced
+  for (const row of optimisticRows(collection)) {
+    if (row.threadId === threadId && row.position > (tail?.position ?? 0)) tail = row
+  }
+  return tail
 }
 
 function noteTail(
