@@ -31,7 +31,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'integration',
-          include: ['test/{integration,conformance,security}/**/*.test.ts'],
+          include: ['test/{integration,conformance,security}/**/*.test.{ts,tsx}'],
           globalSetup: ['test/support/global-setup.ts'],
         },
       },

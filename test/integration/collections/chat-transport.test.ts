@@ -1,23 +1,21 @@
 import * as ai7 from 'ai'
-import { convertToModelMessages, isStepCount, streamText, tool, type UIMessage } from 'ai'
-import { MockLanguageModelV4 } from 'ai/test'
+import { tool, type UIMessage } from 'ai'
 import * as ai6 from 'ai6'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as z from 'zod'
-import { toModelMessages } from '../../../src/chat/model-messages.ts'
 import { siblingsOf, threadPath } from '../../../src/chat/thread-path.ts'
-import { createChatTransport, createId } from '../../../src/collections/index.ts'
+import { createChatTransport } from '../../../src/collections/index.ts'
 import { toUIMessage } from '../../../src/schema/index.ts'
-import {
-  type ChatHandlerOptions,
-  createChatHandler,
-  createSessionStore,
-  type SessionStore,
-} from '../../../src/server/index.ts'
+import { createSessionStore, type SessionStore } from '../../../src/server/index.ts'
 import { eventually } from '../../support/eventually.ts'
-import { serve } from '../../unit/proxy/serve.ts'
 import { finished, modelSaying, said } from '../docs/model.ts'
 import { type AppServer, startAppServer, USER_HEADER } from './app-server.ts'
+import {
+  type Answer,
+  answerWith,
+  heldModel,
+  startThread as startStoredThread,
+} from './chat-route.ts'
 import { openAs } from './open-as.ts'
 
 let app: AppServer
@@ -31,22 +29,6 @@ afterAll(async () => {
   await store.close()
   await app.close()
 })
-
-type Answer = ChatHandlerOptions['answer']
-
-/** Answers with a model, as the recipe does. */
-const answerWith =
-  (model: MockLanguageModelV4, more: object = {}): Answer =>
-  async ({ history, abortSignal }) => {
-    const messages = await toModelMessages(history, convertToModelMessages)
-    return streamText({
-      model,
-      messages,
-      abortSignal,
-      stopWhen: isStepCount(3),
-      ...more,
-    }).toUIMessageStream()
-  }
 
 /** The state of a chat, as `useChat` has it in React. */
 function plainState(messages: UIMessage[]) {
@@ -70,22 +52,10 @@ function plainState(messages: UIMessage[]) {
 class Chat extends ai7.AbstractChat<UIMessage> {}
 class Chat6 extends (ai6.AbstractChat as unknown as typeof ai7.AbstractChat<UIMessage>) {}
 
-/** Starts a thread and the route of its answers. */
+/** Starts a thread, and opens chats of it. */
 async function startThread(answer: Answer, user = 'acme/ann') {
-  const errors: unknown[] = []
-  const route = await serve(
-    createChatHandler({
-      store,
-      authenticate: (request) => app.principal(request.headers.get(USER_HEADER) ?? ''),
-      answer,
-      onError: (error) => errors.push(error),
-    }),
-  )
-  onTestFinished(() => route.close())
-  const db = openAs(app, user)
-  const { id: sessionId } = db.actions.createSession({ title: 'S' })
-  const threadId = createId()
-  await db.actions.createThread({ id: threadId, sessionId, mode: 'session', title: 'T' }).committed
+  const started = await startStoredThread(app, store, answer, user)
+  const { sessionId, threadId, route } = started
   /** Opens the chat in a window, with the stored messages, as an app does. */
   const openChat = async (
     options: Partial<ai7.ChatInit<UIMessage>> & { readonly stopOnAbort?: boolean } = {},
@@ -102,42 +72,11 @@ async function startThread(answer: Answer, user = 'acme/ann') {
     const chat = new ChatClass({ id: threadId, transport, state: plainState(messages), ...init })
     return { chat, transport, rows, shown: () => threadPath([...rows.values()]) }
   }
-  const stored = async () => (await store.readThread(app.principal(user), threadId))?.messages ?? []
-  return { db, sessionId, threadId, openChat, stored, errors, route }
+  return { ...started, openChat }
 }
 
 /** A message without properties that are undefined, as JSON has it. */
 const asJson = (value: unknown) => JSON.parse(JSON.stringify(value))
-
-/** A model whose answer stops after its first words until it is released. */
-function heldModel(first: string, rest: string) {
-  let release = () => {}
-  const released = new Promise<void>((resolve) => {
-    release = resolve
-  })
-  let aborted = false
-  const model = new MockLanguageModelV4({
-    doStream: async ({ abortSignal }) => {
-      abortSignal?.addEventListener('abort', () => {
-        aborted = true
-      })
-      const stream = new ReadableStream({
-        async start(controller) {
-          controller.enqueue({ type: 'stream-start', warnings: [] })
-          controller.enqueue({ type: 'text-start', id: '1' })
-          controller.enqueue({ type: 'text-delta', id: '1', delta: first })
-          await released
-          controller.enqueue({ type: 'text-delta', id: '1', delta: rest })
-          controller.enqueue({ type: 'text-end', id: '1' })
-          controller.enqueue(finished('stop'))
-          controller.close()
-        },
-      })
-      return { stream } as never
-    },
-  })
-  return { model, release: () => release(), wasAborted: () => aborted }
-}
 
 const textOf = (message: UIMessage | undefined) =>
   (message?.parts ?? []).map((part) => (part.type === 'text' ? part.text : '')).join('')
