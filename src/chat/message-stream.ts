@@ -101,6 +101,8 @@ export interface MessageStreamContext {
   readonly write: (batch: WriteBatchInput) => Promise<WriteResult>
   /** Called with what a piped model call used, before the message ends. */
   readonly onUsage?: (usage: CallUsage) => Promise<unknown>
+  /** Stores files of piped chunks that are too large for a message, and returns chunks that refer to them. */
+  readonly attach?: (chunks: UIMessageChunks) => UIMessageChunks
   /** Resolves with the reason if the message itself could not be created. */
   readonly refused?: Promise<unknown>
   readonly options: MessageStreamOptions
@@ -340,7 +342,8 @@ export function createMessageStream(context: MessageStreamContext): MessageStrea
     flush,
     finish: ({ metadata: more } = {}) => end('complete', { ...metadata, ...more }),
     fail: (reason = 'The answer could not be completed.') => fail(reason, {}),
-    async pipe(chunks) {
+    async pipe(given) {
+      const chunks = context.attach?.(given) ?? given
       const usage = watchUsage(chunks, writer, context.onUsage)
       await pipeUIMessageStream(usage.chunks, {
         slots: partSlots(),

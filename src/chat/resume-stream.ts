@@ -5,14 +5,14 @@ import { type StreamedContent, streamStateOf } from '../schema/streamed-message.
 import type { MutationInput, WriteBatchInput } from '../writes/batch.ts'
 import type { WriteResult } from '../writes/result.ts'
 import {
-  type CallUsage,
   createMessageStream,
   type MessageStream,
+  type MessageStreamContext,
   type MessageStreamOptions,
 } from './message-stream.ts'
 
 /** A stream to take over, and the means to do it. */
-export interface Resumption {
+export interface Resumption extends Pick<MessageStreamContext, 'onUsage' | 'attach'> {
   readonly id: string
   /** Reads the message as it is now. @throws SessionDbError `not_found` */
   readonly read: () => ChatMessage | Promise<ChatMessage>
@@ -22,8 +22,6 @@ export interface Resumption {
   /** Continues a complete message, with these parts. Without it, complete messages are refused. */
   readonly reopen?: { readonly parts: StreamedContent['parts'] }
   readonly options: MessageStreamOptions
-  /** Called with what a piped model call used. */
-  readonly onUsage?: (usage: CallUsage) => Promise<unknown>
 }
 
 /**
@@ -39,7 +37,7 @@ const MAX_RUNS = 999
  * @throws SessionDbError `conflict` if the message is complete or another writer took it over concurrently
  */
 export async function resumeStream(resumption: Resumption): Promise<MessageStream> {
-  const { id, read, take, write, reopen, options, onUsage } = resumption
+  const { id, read, take, write, reopen, options, onUsage, attach } = resumption
   const message = await read()
   if (message.status === 'complete' && reopen === undefined) {
     throw new SessionDbError('conflict', 'This message is complete: there is nothing to resume.')
@@ -63,5 +61,6 @@ export async function resumeStream(resumption: Resumption): Promise<MessageStrea
     write,
     options,
     ...(onUsage && { onUsage }),
+    ...(attach && { attach }),
   })
 }

@@ -28,6 +28,7 @@ export type {
   AppShapes,
   GetAppShape,
 } from './app-shapes.ts'
+export * from './assistant-ui/index.ts'
 export { createId } from './create-id.ts'
 export { createSessionCollections } from './create-session-collections.ts'
 export type { WriterIdentity } from './optimistic/optimistic-rows.ts'

@@ -72,6 +72,20 @@ export function isJsonObject(value: JsonValue | undefined): value is JsonObject 
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+/** Returns whether two JSON values are equal, whatever the order of their properties: Postgres has its own. */
+export function isSameJson(one: JsonValue | undefined, other: JsonValue | undefined): boolean {
+  if (one === other) return true
+  if (Array.isArray(one) && Array.isArray(other)) {
+    return one.length === other.length && one.every((item, at) => isSameJson(item, other[at]))
+  }
+  if (!isJsonObject(one) || !isJsonObject(other)) return false
+  const keys = Object.keys(one)
+  return (
+    keys.length === Object.keys(other).length &&
+    keys.every((key) => isSameJson(one[key], other[key]))
+  )
+}
+
 /** A JSON value, or undefined for an omitted property. */
 type JsonInput = JsonValue | undefined
 

@@ -1,3 +1,8 @@
+import type {
+  RemoteThreadListAdapter,
+  ThreadHistoryAdapter,
+  ThreadMessage,
+} from '@assistant-ui/react'
 import {
   attachFile,
   branchEnd,
@@ -6,6 +11,8 @@ import {
   type ChatThread,
   chatList,
   createChatTransport,
+  createThreadHistoryAdapter,
+  createThreadListAdapter,
   type FeedbackList,
   type FilePart,
   type JsonValue,
@@ -14,6 +21,8 @@ import {
   type Principal,
   type SessionChatTransport,
   type SessionCollections,
+  type SessionThreadHistory,
+  type SessionThreadList,
   type Siblings,
   siblingsOf,
   type ThreadWindow,
@@ -22,7 +31,6 @@ import {
   unreadCount,
   type WriteResult,
 } from '@org/session-db'
-
 import {
   createChatHandler,
   type FeedbackPage,
@@ -34,7 +42,6 @@ import {
   type ThreadPage,
   type UsageSum,
 } from '@org/session-db/server'
-
 import { type ChatTransport, streamText, type UIMessage } from 'ai'
 import type { ChatTransport as ChatTransport6, UIMessage as UIMessage6 } from 'ai6'
 import { expectTypeOf, test } from 'vitest'
@@ -73,6 +80,7 @@ test('the window of a thread', () => {
   const window = db.thread({ id: 't1', sessionId: 's1' }, { last: 50 })
   expectTypeOf(window).toExtend<ThreadWindow>()
   expectTypeOf(window.loadMessage('m1')).resolves.toEqualTypeOf<ChatMessage | undefined>()
+  expectTypeOf(window.loadMessageAt(new Date())).resolves.toEqualTypeOf<ChatMessage | undefined>()
   expectTypeOf(window.state.get()).toEqualTypeOf<ThreadWindowState>()
   // @ts-expect-error: a window has a size
   db.thread({ id: 't1', sessionId: 's1' }, {})
@@ -89,6 +97,19 @@ test('the transport of useChat fits both versions of the AI SDK', () => {
   createChatTransport(db, {})
 })
 
+test('the adapters of assistant-ui fit its types', () => {
+  const thread = { id: 't1', sessionId: 's1' }
+  const history: ThreadHistoryAdapter = createThreadHistoryAdapter(db, { thread })
+  const list: RemoteThreadListAdapter = createThreadListAdapter(db)
+  expectTypeOf([history, list]).toBeObject()
+  expectTypeOf(createThreadHistoryAdapter<ThreadMessage>(db, { thread })).toEqualTypeOf<
+    SessionThreadHistory<ThreadMessage>
+  >()
+  expectTypeOf(createThreadListAdapter(db, { title: 'New' })).toEqualTypeOf<SessionThreadList>()
+  // @ts-expect-error: no thread
+  createThreadHistoryAdapter(db, {})
+})
+
 test('attachments', () => {
   const attachment = attachFile(db, { threadId: 't1', file: new File([], 'a.png') })
   expectTypeOf(attachFile).returns.toEqualTypeOf<PendingAttachment>()
@@ -103,6 +124,7 @@ test('the handler of answers', () => {
   const serve = createChatHandler({
     store,
     authenticate: () => principal,
+    uploadUrl: '/api/uploads',
     answer({ history, abortSignal }) {
       expectTypeOf(history).toEqualTypeOf<readonly ChatMessage[]>()
       expectTypeOf(abortSignal).toEqualTypeOf<AbortSignal>()

@@ -14,6 +14,7 @@ import { fromWriteFailure, writeFailureSchema } from '../../writes/errors.ts'
 import { createId } from '../create-id.ts'
 import type { SessionCollections } from '../session-collections.ts'
 import { contextOf } from './context.ts'
+import { stored } from './stored.ts'
 
 /** The options of `createChatTransport`. */
 export interface ChatTransportOptions {
@@ -127,21 +128,17 @@ export function createChatTransport(
     const parentId =
       before === undefined ? (isEdit ? (edited ?? null) : undefined) : storedId(before.id)
     const id = isEdit ? createId() : message.id
-    const written = db.actions.appendMessage({
-      id,
-      threadId: chatId,
-      sessionId,
-      role: 'user',
-      ...contentOf(message),
-      ...(parentId !== undefined && { parentId }),
-    })
     unsent.add(message.id)
-    try {
-      await written.committed
-    } catch (error) {
-      // The server has it; only the stream is late.
-      if (!(error instanceof SessionDbError) || error.code !== 'sync_timeout') throw error
-    }
+    await stored(
+      db.actions.appendMessage({
+        id,
+        threadId: chatId,
+        sessionId,
+        role: 'user',
+        ...contentOf(message),
+        ...(parentId !== undefined && { parentId }),
+      }),
+    )
     unsent.delete(message.id)
     if (isEdit) storedIds.set(message.id, id)
     return id

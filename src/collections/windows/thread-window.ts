@@ -53,6 +53,14 @@ export interface ThreadWindow {
    * @throws SessionDbError the reason why a stream stopped
    */
   loadMessage(id: string): Promise<ChatMessage | undefined>
+  /**
+   * Loads the first message since a point in time, and the messages around it. Finding it takes a few small requests,
+   * also in a thread of 100,000 messages.
+   *
+   * @returns the message, on any branch; undefined if the thread has none since then
+   * @throws SessionDbError the reason why a stream stopped
+   */
+  loadMessageAt(date: Date): Promise<ChatMessage | undefined>
 }
 
 /** The means of a window. Collections that it opens are cleaned up by it. */
@@ -75,6 +83,8 @@ export interface ThreadWindowContext {
 const TAIL_STEP = 50
 /** The number of older messages that are loaded together. */
 const BLOCK = 200
+/** The number of messages that are read to find the time of a block. */
+const PROBE = 5
 
 /** Time for a new message to arrive after its thread, in ms. */
 const HEAD_DELAY_MS = 500
@@ -173,16 +183,40 @@ export function createThreadWindow(
     refresh()
   }
 
-  async function locate(id: string): Promise<number | undefined> {
-    const source = context.openMessage(id)
+  /** Reads the first message of a collection, and closes it. */
+  async function peek(source: SyncedCollection<ChatMessage>): Promise<ChatMessage | undefined> {
     const subscription = source.collection.subscribeChanges(() => {})
     try {
       await untilReady(source)
-      return source.collection.get(id)?.position
+      return firstOf(source.collection.values())
     } finally {
       subscription.unsubscribe()
       void source.collection.cleanup()
     }
+  }
+
+  /** Reads the first message of a block; undefined if all of its messages are deleted. */
+  async function firstInBlock(block: number): Promise<ChatMessage | undefined> {
+    const [start, end] = [block * BLOCK, (block + 1) * BLOCK]
+    if ([...ranges].some(({ from, to }) => from <= start && end <= to)) {
+      return firstOf(collection.values(), ({ position }) => start <= position && position < end)
+    }
+    const first = await peek(context.openRange(start, start + PROBE))
+    return first ?? (await peek(context.openRange(start + PROBE, end)))
+  }
+
+  /** Returns the block in which the messages since a point in time begin, or the one before it. */
+  async function blockAt(date: Date, newest: number): Promise<number> {
+    let [low, high] = [0, newest + 1]
+    while (high - low > 1) {
+      const middle = (low + high) >> 1
+      let block = middle
+      let first = await firstInBlock(block)
+      while (first === undefined && block + 1 < high) first = await firstInBlock(++block)
+      if (first !== undefined && first.createdAt < date) low = block
+      else high = middle
+    }
+    return low
   }
 
   async function openTail(isOver: () => boolean, markReady: () => void): Promise<void> {
@@ -203,7 +237,7 @@ export function createThreadWindow(
   }
 
   async function loadAround(id: string): Promise<void> {
-    const position = collection.get(id)?.position ?? (await locate(id))
+    const position = collection.get(id)?.position ?? (await peek(context.openMessage(id)))?.position
     if (position !== undefined && ranges.size > 0) await openAround(position)
   }
 
@@ -306,8 +340,32 @@ export function createThreadWindow(
         if (!collection.has(id)) await loadAround(id)
         return collection.get(id)
       },
+      async loadMessageAt(date) {
+        await started()
+        const newest = Math.floor((threadRow()?.lastPosition ?? 0) / BLOCK)
+        for (let block = await blockAt(date, newest); block <= newest; block += 1) {
+          await openAround(block * BLOCK)
+          const isSince = ({ position, createdAt }: ChatMessage) =>
+            position >= block * BLOCK && createdAt >= date
+          const found = firstOf(collection.values(), isSince)
+          if (found !== undefined && found.position < (block + 1) * BLOCK) return found
+        }
+        return undefined
+      },
     },
   }
+}
+
+/** Returns the message with the lowest position. */
+function firstOf(
+  messages: Iterable<ChatMessage>,
+  isMeant: (message: ChatMessage) => boolean = () => true,
+): ChatMessage | undefined {
+  let first: ChatMessage | undefined
+  for (const message of messages) {
+    if (isMeant(message) && message.position < (first?.position ?? Infinity)) first = message
+  }
+  return first
 }
 
 /** The evidence of all ranges: a write is confirmed by the one that shows it. */

@@ -32,9 +32,16 @@ test('a page that only validates batches loads at most 13.5 kB', async () => {
   expect(await bundle(['parseWriteBatch'])).toBeLessThan(13_500)
 })
 
-test('uploads, message streaming and the outbox are loaded only by apps that import them', async () => {
+test('uploads, message streaming, the outbox and adapters are loaded only by apps that import them', async () => {
   const chat = await bundle(['createSessionCollections'])
-  for (const name of ['uploadSession', 'streamMessage', 'createOutbox', 'createChatTransport']) {
+  for (const name of [
+    'uploadSession',
+    'streamMessage',
+    'createOutbox',
+    'createChatTransport',
+    'createThreadHistoryAdapter',
+    'createThreadListAdapter',
+  ]) {
     expect(await bundle(['createSessionCollections', name]), name).toBeGreaterThan(chat + 800)
   }
 })

@@ -23,6 +23,7 @@ const TESTS_OF: Readonly<Record<string, readonly string[]>> = {
     'test/integration/docs/recipes/ai-sdk.test.ts',
     'test/integration/docs/recipes/ai-sdk/chat.server.ts',
   ],
+  'recipes/assistant-ui.md': ['test/integration/collections/assistant-ui.test.tsx'],
   'recipes/bearer-token.md': ['test/integration/docs/recipes/bearer-token.test.ts'],
   'recipes/drizzle-and-prisma.md': ['test/integration/docs/recipes/drizzle.test.ts'],
   'recipes/own-access-tables.md': ['test/integration/docs/recipes/own-access-tables.test.ts'],
