@@ -22,6 +22,7 @@ import { requireOwnOrigin } from '../http/request-origin.ts'
 import { missingRow } from '../store/errors.ts'
 import type { SessionStore } from '../store/index.ts'
 import { type BatchWriter, spendBytes } from '../write-handler.ts'
+import { type AttachmentStore, attaching } from './attach-files.ts'
 import { recording, streamMessage } from './stream-message.ts'
 
 /** An answer to give. */
@@ -42,13 +43,19 @@ export interface ChatQuestion<P extends Principal = Principal> {
 /** The options of `createChatHandler`. */
 export interface ChatHandlerOptions<P extends Principal = Principal> {
   readonly store: Pick<SessionStore<P>, 'write' | 'readMessage' | 'readThread'> &
-    Pick<BatchWriter, 'limiters'>
+    Pick<BatchWriter, 'limiters'> &
+    AttachmentStore<P>
   /** Returns the principal of a request. No principal, or an exception, is answered with 401. */
   readonly authenticate: Authenticate<P>
   /** Returns the stream of the answer: `streamText(…).toUIMessageStream()`. */
   readonly answer: (question: ChatQuestion<P>) => UIMessageChunks | Promise<UIMessageChunks>
   /** The number of messages of the branch that `answer` receives, at most. Default 200. */
   readonly historyLength?: number
+  /**
+   * URL of the app's upload route. A file of an answer that is too large for a message, such as an image that the model
+   * has made, is then stored as an attachment of the thread. Without it, such a file is omitted.
+   */
+  readonly uploadUrl?: string
   /** Keeps the process alive until an answer is complete, where it would end with the response. */
   readonly waitUntil?: (answer: Promise<void>) => void
   /** Origins that may ask besides the app's own, such as `https://app.example`. */
@@ -82,7 +89,7 @@ const QUESTION_COST = 10
 export function createChatHandler<P extends Principal = Principal>(
   options: ChatHandlerOptions<P>,
 ): (request: Request) => Promise<Response> {
-  const { store, historyLength = 200 } = options
+  const { store, historyLength = 200, uploadUrl } = options
   const report = (error: unknown) => reportError(error, options.onError)
   /** The answers that this process writes, by tenant and id. */
   const running = new Map<string, AbortController>()
@@ -114,7 +121,8 @@ export function createChatHandler<P extends Principal = Principal>(
 
   function begin(principal: P, question: ChatMessage): Promise<MessageStream> {
     const { threadId, id: parentId } = question
-    return streamMessage(store, principal, { threadId, role: 'assistant', parentId })
+    const message = { threadId, role: 'assistant', parentId } as const
+    return streamMessage(store, principal, { ...message, ...(uploadUrl && { uploadUrl }) })
   }
 
   function reopen(
@@ -148,6 +156,7 @@ export function createChatHandler<P extends Principal = Principal>(
       ...(reopened && { reopen: reopened }),
       options: {},
       ...recording(store, principal, message.id),
+      ...attaching(store, principal, { threadId: () => message.threadId, uploadUrl }),
     })
   }
 

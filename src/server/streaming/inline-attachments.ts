@@ -47,6 +47,7 @@ export async function inlineAttachments<P extends Principal>(
 
 function attachmentIdOf(part: JsonValue): string | undefined {
   const { type, providerMetadata } = Object(part)
-  const id: unknown = type === 'file' ? providerMetadata?.sessionDb?.attachmentId : undefined
+  const isFile = type === 'file' || type === 'reasoning-file'
+  const id: unknown = isFile ? providerMetadata?.sessionDb?.attachmentId : undefined
   return typeof id === 'string' ? id : undefined
 }

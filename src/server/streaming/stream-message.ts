@@ -11,16 +11,27 @@ import { SessionDbError } from '../../errors.ts'
 import type { ChatMessage, ChatMessageInsert, Principal } from '../../schema/index.ts'
 import { missingRow } from '../store/errors.ts'
 import type { SessionStore } from '../store/index.ts'
+import { type AttachmentStore, attaching } from './attach-files.ts'
+
+/** Options of a message stream on the server. */
+export interface StoredStreamOptions extends MessageStreamOptions {
+  /**
+   * URL of the app's upload route. A piped file that is too large for a message, such as an image that a model has
+   * made, is then stored as an attachment of the thread. Without it, such a file is omitted.
+   */
+  readonly uploadUrl?: string
+}
 
 /** A message to be streamed. Without an `id` it gets a UUIDv7. */
 export interface StreamedMessage
   extends Omit<ChatMessageInsert, 'id' | 'content' | 'parts' | 'status'>,
-    MessageStreamOptions {
+    StoredStreamOptions {
   readonly id?: string
 }
 
 type Store<User extends Principal> = Pick<SessionStore<User>, 'write' | 'readMessage'> &
-  Partial<Pick<SessionStore<User>, 'recordUsage'>>
+  Partial<Pick<SessionStore<User>, 'recordUsage'>> &
+  AttachmentStore<User>
 
 /**
  * Starts a message that is written piece by piece, such as an assistant's answer. When the promise
@@ -35,7 +46,7 @@ type Store<User extends Principal> = Pick<SessionStore<User>, 'write' | 'readMes
 export async function streamMessage<User extends Principal>(
   store: Store<User>,
   principal: User,
-  { flushMs, heartbeatMs, retryForMs, ...message }: StreamedMessage,
+  { flushMs, heartbeatMs, retryForMs, uploadUrl, ...message }: StreamedMessage,
 ): Promise<MessageStream> {
   const id = message.id ?? uuidv7()
   const writer = randomUUID()
@@ -62,6 +73,7 @@ export async function streamMessage<User extends Principal>(
     write: (batch) => store.write(principal, batch),
     options: given({ flushMs, heartbeatMs, retryForMs }),
     ...recording(store, principal, id),
+    ...attaching(store, principal, { threadId: () => message.threadId, uploadUrl }),
   })
 }
 
@@ -79,15 +91,21 @@ export async function resumeMessage<User extends Principal>(
   store: Store<User>,
   principal: User,
   id: string,
-  options: MessageStreamOptions = {},
+  { uploadUrl, ...options }: StoredStreamOptions = {},
 ): Promise<MessageStream> {
+  let threadId = ''
   return resumeStream({
     id,
-    read: () => existing(store, principal, id),
+    async read() {
+      const message = await existing(store, principal, id)
+      threadId = message.threadId
+      return message
+    },
     take: (mutation) => store.write(principal, { id: uuidv7(), mutations: [mutation] }),
     write: (batch) => store.write(principal, batch),
     options,
     ...recording(store, principal, id),
+    ...attaching(store, principal, { threadId: () => threadId, uploadUrl }),
   })
 }
 

@@ -1,0 +1,189 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createId } from '../../../src/index.ts'
+import { isJsonObject, type JsonObject } from '../../../src/schema/index.ts'
+import {
+  createChatHandler,
+  inlineAttachments,
+  resumeMessage,
+  streamMessage,
+} from '../../../src/server/index.ts'
+import { eventually } from '../../support/eventually.ts'
+import { cases, fc } from '../../support/property.ts'
+import { ada, type StoreFixture, startStore } from '../server/store-fixture.ts'
+
+let fixture: StoreFixture
+let threadId: string
+/** More random bytes than any file needs: a file is their beginning. */
+const BYTES = randomBytes(2_100_000)
+const MAX_ATTACHMENT = 2_000_000
+const UPLOAD_URL = '/up/'
+
+beforeAll(async () => {
+  fixture = await startStore({
+    requestLimits: false,
+    uploads: { maxAttachmentBytes: MAX_ATTACHMENT },
+  })
+  const sessionId = createId()
+  threadId = createId()
+  const thread = { id: threadId, sessionId, mode: 'session', title: 'T' } as const
+  await fixture.write(
+    ada,
+    { collection: 'sessions', type: 'insert', value: { id: sessionId, title: 'S' } },
+    { collection: 'chatThreads', type: 'insert', value: thread },
+  )
+})
+afterAll(() => fixture.close())
+
+type Chunk = { readonly type: string; readonly [key: string]: unknown }
+
+async function* chunksOf(chunks: readonly Chunk[]) {
+  yield* chunks
+}
+
+const fileOf = (bytes: number, more: object = {}): Chunk => ({
+  type: 'file',
+  mediaType: 'image/png',
+  url: `data:image/png;base64,${BYTES.subarray(0, bytes).toString('base64')}`,
+  ...more,
+})
+
+const attachments = async () =>
+  (await fixture.rows('SELECT id FROM chat_attachments')).map(({ id }) => String(id))
+
+const idOf = (part: unknown): string | undefined =>
+  Object(part).providerMetadata?.sessionDb?.attachmentId
+
+async function bytesOf(id: string): Promise<Buffer> {
+  const { body } = await fixture.store.openAttachment(ada, id)
+  const chunks: Uint8Array[] = []
+  for await (const chunk of body) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+async function piped(chunks: readonly Chunk[], options: { uploadUrl?: string } = {}) {
+  const message = { threadId, role: 'assistant', flushMs: 0, ...options } as const
+  const stream = await streamMessage(fixture.store, ada, message)
+  await stream.pipe(chunksOf(chunks))
+  const stored = await fixture.store.readMessage(ada, stream.id)
+  if (stored === undefined) throw new Error('The message is gone.')
+  return stored
+}
+
+const remove = (id: string) =>
+  fixture.write(ada, { collection: 'chatMessages', type: 'delete', id })
+
+const size = fc.constantFrom(0, 1, 90_000, 380_000, 395_000, 700_000, MAX_ATTACHMENT, 2_050_000)
+const chunk = fc.oneof(
+  { weight: 3, arbitrary: size.map((bytes) => [fileOf(bytes)]) },
+  size.map((bytes) => [fileOf(bytes, { providerMetadata: { google: { thoughtSignature: 's' } } })]),
+  size.map((bytes) => [{ ...fileOf(bytes), type: 'reasoning-file' }]),
+  fc.constant([{ type: 'file', mediaType: 'image/png', url: 'https://a.test/i.png' }]),
+  fc.constant([{ type: 'file', mediaType: 'text/plain', url: `data:,${'a'.repeat(600_000)}` }]),
+  fc.nat({ max: 3 }).map((n) => [
+    { type: 'text-start', id: `t${n}` },
+    { type: 'text-delta', id: `t${n}`, delta: `Text ${n}.` },
+    { type: 'text-end', id: `t${n}` },
+  ]),
+  fc.constantFrom(10, 700_000).map((length) => [
+    { type: 'tool-input-available', toolCallId: 'c', toolName: 'read', input: {} },
+    { type: 'tool-output-available', toolCallId: 'c', output: 'o'.repeat(length) },
+  ]),
+)
+
+test('attaches the files that are too large for a message, and changes nothing else', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(chunk, { minLength: 1, maxLength: 4 }), async (groups) => {
+      const chunks: Chunk[] = [{ type: 'start' }, ...groups.flat(), { type: 'finish' }]
+      const without = await piped(chunks)
+      expect(await attachments()).toEqual([])
+      const message = await piped(chunks, { uploadUrl: UPLOAD_URL })
+
+      const files = chunks.filter(({ type }) => /^(reasoning-)?file$/.test(type))
+      const expected: unknown[] = []
+      const ids: string[] = []
+      for (const [index, before] of without.parts.entries()) {
+        const part = message.parts[index]
+        const file = /^(data-omitted|(reasoning-)?file)$/.test(String(Object(before).type))
+          ? files.shift()
+          : undefined
+        const id = idOf(part)
+        if (id === undefined || file === undefined) {
+          expected.push(before)
+          continue
+        }
+        // It had been omitted without the upload route.
+        expect(before).toMatchObject({ type: 'data-omitted', data: { type: file.type } })
+        const { type, mediaType, url, providerMetadata } = file
+        const sessionDb = { attachmentId: id }
+        const metadata = {
+          ...(isJsonObject(providerMetadata as never) && Object(providerMetadata)),
+          sessionDb,
+        }
+        expected.push({ type, mediaType, url: `/up/attachments/${id}`, providerMetadata: metadata })
+        const bytes = Buffer.from(String(url).replace(/^.*,/, ''), 'base64')
+        expect((await bytesOf(id)).equals(bytes)).toBe(true)
+        ids.push(id)
+      }
+      expect(message.parts).toEqual(expected)
+      expect({ content: message.content, status: message.status }).toEqual({
+        content: without.content,
+        status: without.status,
+      })
+      // Everything that is still omitted could not be attached.
+      for (const part of message.parts) {
+        if (Object(part).type !== 'data-omitted') continue
+        const { type, reason } = Object(part).data as JsonObject
+        const length = Number(/of (\d+) bytes/.exec(String(reason))?.[1])
+        expect(
+          /file$/.test(String(type)) ? length > (MAX_ATTACHMENT * 4) / 3 || length < 601_000 : true,
+        ).toBe(true)
+      }
+      expect((await attachments()).sort()).toEqual(ids.sort())
+      const [inlined] = await inlineAttachments(fixture.store, ada, [message])
+      expect(inlined?.parts.map(idOf).filter((id) => id !== undefined)).toEqual([])
+
+      await remove(without.id)
+      await remove(message.id)
+      expect(await attachments()).toEqual([])
+    }),
+    { numRuns: cases(12, 150) },
+  )
+})
+
+test('a chat handler and a resumed message attach them too', async () => {
+  const question = createId()
+  const value = { id: question, threadId, role: 'user', content: 'Draw' } as const
+  await fixture.write(ada, { collection: 'chatMessages', type: 'insert', value })
+  const handle = createChatHandler({
+    store: fixture.store,
+    authenticate: () => ada,
+    uploadUrl: UPLOAD_URL,
+    answer: () => chunksOf([{ type: 'start' }, fileOf(700_000), { type: 'finish' }]),
+  })
+  const response = await handle(
+    new Request('http://app.test/api/chat', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ type: 'answer', threadId, messageId: question }),
+    }),
+  )
+  const { id } = (await response.json()) as { id: string }
+  await eventually(async () => {
+    const message = await fixture.store.readMessage(ada, id)
+    expect(message).toMatchObject({ status: 'complete', parts: [{ type: 'file' }] })
+    expect(await attachments()).toEqual([idOf(message?.parts[0])])
+  })
+  await remove(id)
+
+  const broken = await streamMessage(fixture.store, ada, { threadId, role: 'assistant' })
+  broken.append('Here: ')
+  await broken.fail()
+  const stream = await resumeMessage(fixture.store, ada, broken.id, { uploadUrl: UPLOAD_URL })
+  await stream.pipe(chunksOf([{ type: 'start' }, fileOf(700_000), { type: 'finish' }]))
+  const resumed = await fixture.store.readMessage(ada, broken.id)
+  expect(resumed?.parts).toMatchObject([{ text: 'Here: ' }, { type: 'file' }])
+  expect(await attachments()).toEqual([idOf(resumed?.parts[1])])
+  await remove(broken.id)
+  expect(await attachments()).toEqual([])
+})
