@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { threadPath } from '../../../src/chat/thread-path.ts'
 import { createId, streamMessage } from '../../../src/collections/index.ts'
 import { eventually } from '../../support/eventually.ts'
+import { cases, fc, isDeep } from '../../support/property.ts'
 import { type AppServer, startAppServer } from './app-server.ts'
 import { openAs } from './open-as.ts'
 
@@ -120,6 +121,51 @@ describe('a window of a thread', () => {
     await eventually(() => expect(messages.has(`${thread.id}-300`)).toBe(true))
   })
 
+  test('jumps to the first message since a date, in a thread of any length and with gaps', async () => {
+    const length = isDeep ? 20_000 : 1_500
+    const { thread } = await givenThread(length)
+    const start = Date.parse('2026-01-01T00:00:00Z')
+    // One message a minute, and a deleted part that is longer than two blocks.
+    await app.sql(
+      `UPDATE chat_messages SET created_at = $2::timestamptz + position * interval '1 minute'
+       WHERE thread_id = $1`,
+      [thread.id, new Date(start)],
+    )
+    await app.sql(
+      'DELETE FROM chat_messages WHERE thread_id = $1 AND position BETWEEN 410 AND 1010',
+      [thread.id],
+    )
+    const db = openAs(app, 'acme/ann')
+    const firstSince = async (date: Date) => {
+      const [row] = await app.sql(
+        `SELECT id FROM chat_messages WHERE thread_id = $1 AND created_at >= $2
+         ORDER BY position LIMIT 1`,
+        [thread.id, date],
+      )
+      return Object(row).id
+    }
+    const minute = fc.integer({ min: -5, max: length + 5 })
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(minute, fc.constantFrom(409, 410, 1010, 1011)), async (minutes) => {
+        const date = new Date(start + minutes * 60_000)
+        const window = db.thread(thread, { last: 40 })
+        await window.messages.preload()
+        const found = await window.loadMessageAt(date)
+        expect(found?.id).toBe(await firstSince(date))
+        // It is in the window, and so are the messages after it.
+        if (found !== undefined) expect(window.messages.get(found.id)).toEqual(found)
+      }),
+      { numRuns: cases(15, 60) },
+    )
+    const fresh = openAs(app, 'acme/ann').thread(thread, { last: 40 })
+    await fresh.messages.preload()
+    const before = fresh.messages.size
+    const found = await fresh.loadMessageAt(new Date(start + 205 * 60_000))
+    expect(found?.content).toBe('Message 205')
+    expect(fresh.messages.size - before).toBe(200)
+    expect(await fresh.loadMessageAt(new Date(start + 10 * length * 60_000))).toBeUndefined()
+  })
+
   test('is empty for those who may not see the thread, and after a sign-out', async () => {
     const { db, thread } = await givenThread(30)
     const eve = openAs(app, 'globex/eve')
@@ -127,6 +173,7 @@ describe('a window of a thread', () => {
     await hidden.messages.preload()
     expect(hidden.messages.size).toBe(0)
     expect(await hidden.loadMessage(`${thread.id}-1`)).toBeUndefined()
+    expect(await hidden.loadMessageAt(new Date(0))).toBeUndefined()
     const { messages } = db.thread(thread, { last: 20 })
     await messages.preload()
     expect(messages.size).toBe(30)

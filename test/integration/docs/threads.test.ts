@@ -72,6 +72,7 @@ test('docs/threads.md', async () => {
   await window.messages.preload()
   const added = await window.loadOlder()
   const found = await window.loadMessage(messageId)
+  const firstOfMay = await window.loadMessageAt(new Date('2026-05-01'))
   const { total, loaded, hasOlder } = window.state.get()
   expect({ added, total, loaded, hasOlder }).toEqual({
     added: 0,
@@ -80,6 +81,7 @@ test('docs/threads.md', async () => {
     hasOlder: false,
   })
   expect(found?.content).toBe('Q')
+  expect(firstOfMay?.content).toBe('Q')
 
   const { threads } = await store.listThreads(principal, { sessionId, limit: 20 })
   const { id } = await store.forkThread(principal, { threadId, messageId, title: 'Another try' })
