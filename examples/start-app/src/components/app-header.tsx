@@ -2,17 +2,18 @@ import type { SessionCollections } from '@org/session-db'
 import { Link } from '@tanstack/react-router'
 import { LogOut, Settings, SunMoon } from 'lucide-react'
 import { useState } from 'react'
-import { authClient } from '#/lib/auth-client'
+import { later } from '#/lib/later'
 import { toggleTheme } from '#/lib/theme'
 import { OrganizationMenu } from './auth/organization-menu'
 import { Avatar } from './avatar'
 import { Logo } from './logo'
 import { useSessionDb } from './session-db'
-import { SettingsDialog } from './settings-dialog'
 import { SyncBadge } from './sync-badge'
 import { Button } from './ui/button'
 import { Menu, MenuItem, MenuLabel, MenuSeparator } from './ui/menu'
 import { Tooltip } from './ui/tooltip'
+
+const SettingsDialog = later(() => import('./settings-dialog'))
 
 export function AppHeader() {
   const { db, user } = useSessionDb()
@@ -72,6 +73,7 @@ export function AppHeader() {
 
 /** Signs out on the server, then reloads all tabs of this user. */
 async function leave(db: SessionCollections) {
+  const { authClient } = await import('#/lib/auth-client')
   await authClient.signOut()
   await db.signOut()
 }

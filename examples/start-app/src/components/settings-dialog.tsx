@@ -6,7 +6,7 @@ import { Dialog } from './ui/dialog'
 import { Segmented } from './ui/segmented'
 
 /** How the app looks in this browser, and its developer tools. */
-export function SettingsDialog({ onClose }: { onClose: () => void }) {
+export default function SettingsDialog({ onClose }: { onClose: () => void }) {
   const { showDevtools } = useSessionDb()
   const [appearance, setAppearance] = useState(storedAppearance)
   const [devtools, setDevtools] = useState(localStorage.getItem(DEVTOOLS) === 'on' ? 'on' : 'off')

@@ -3,3 +3,5 @@ import { createAuthClient } from 'better-auth/react'
 
 /** Signs in and out and switches organisations, from the browser. */
 export const authClient = createAuthClient({ plugins: [organizationClient()] })
+
+export type AuthClient = typeof authClient

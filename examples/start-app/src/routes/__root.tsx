@@ -1,5 +1,4 @@
 import { createRootRoute, HeadContent, Outlet, Scripts } from '@tanstack/react-router'
-import { Tooltip } from 'radix-ui'
 import type { ReactNode } from 'react'
 import { Toaster } from '#/components/ui/toaster'
 import { knownUser } from '#/lib/sign-in'
@@ -23,11 +22,9 @@ export const Route = createRootRoute({
   }),
   shellComponent: Document,
   component: () => (
-    <Tooltip.Provider delayDuration={300}>
-      <Toaster>
-        <Outlet />
-      </Toaster>
-    </Tooltip.Provider>
+    <Toaster>
+      <Outlet />
+    </Toaster>
   ),
 })
 

@@ -1,11 +1,13 @@
 import { Check, ChevronsUpDown, Plus, Users } from 'lucide-react'
 import { useState } from 'react'
 import { useSessionDb } from '#/components/session-db'
-import { TitleDialog } from '#/components/ui/dialog'
+import { TitleDialog } from '#/components/ui/later-dialogs'
 import { Menu, MenuItem, MenuLabel, MenuSeparator } from '#/components/ui/menu'
 import { useToast } from '#/components/ui/toaster'
-import { authClient } from '#/lib/auth-client'
-import { PeopleDialog } from './people-dialog'
+import type { AuthClient } from '#/lib/auth-client'
+import { later } from '#/lib/later'
+
+const PeopleDialog = later(() => import('./people-dialog'))
 
 /** Shows the current organisation and switches to others. */
 export function OrganizationMenu() {
@@ -14,8 +16,13 @@ export function OrganizationMenu() {
   const [dialog, setDialog] = useState<'create' | 'people' | null>(null)
 
   /** After the change the session belongs to another organisation, so every tab reloads. */
-  async function change(title: string, attempt: Promise<{ error: { message?: string } | null }>) {
-    const { error } = await attempt.catch(() => ({ error: { message: 'Try again in a moment.' } }))
+  async function change(
+    title: string,
+    attempt: (client: AuthClient) => Promise<{ error: { message?: string } | null }>,
+  ) {
+    const { error } = await import('#/lib/auth-client')
+      .then(({ authClient }) => attempt(authClient))
+      .catch(() => ({ error: { message: 'Try again in a moment.' } }))
     if (error) toast({ title, text: error.message ?? '' })
     // `onSignedOut` then loads the new organisation's page.
     else await db.signOut()
@@ -45,9 +52,8 @@ export function OrganizationMenu() {
             data-testid={`organization-${id}`}
             disabled={id === user.tenantId}
             onSelect={() =>
-              change(
-                `${name} cannot be opened`,
-                authClient.organization.setActive({ organizationId: id }),
+              change(`${name} cannot be opened`, (client) =>
+                client.organization.setActive({ organizationId: id }),
               )
             }
           >
@@ -72,9 +78,8 @@ export function OrganizationMenu() {
           action="Create"
           onClose={() => setDialog(null)}
           onSubmit={(name) =>
-            change(
-              'The organisation was not created',
-              authClient.organization.create({ name, slug: crypto.randomUUID() }),
+            change('The organisation was not created', (client) =>
+              client.organization.create({ name, slug: crypto.randomUUID() }),
             )
           }
         />

@@ -9,7 +9,7 @@ import { authClient } from '#/lib/auth-client'
 type Organization = typeof authClient.$Infer.ActiveOrganization
 
 /** The members of an organisation, and the links of its invitations. */
-export function PeopleDialog({ onClose }: { onClose: () => void }) {
+export default function PeopleDialog({ onClose }: { onClose: () => void }) {
   const { user } = useSessionDb()
   const [organization, setOrganization] = useState<Organization | null>(null)
   const [problem, setProblem] = useState('')

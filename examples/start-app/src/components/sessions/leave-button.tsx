@@ -4,7 +4,7 @@ import { LogOut } from 'lucide-react'
 import { useState } from 'react'
 import { useReport, useSessionDb } from '#/components/session-db'
 import { Button } from '#/components/ui/button'
-import { ConfirmDialog } from '#/components/ui/dialog'
+import { ConfirmDialog } from '#/components/ui/later-dialogs'
 
 /** Leaves a session that is shared with the user by name. Other users see only their own grants. */
 export function LeaveButton({ session }: { session: Session }) {

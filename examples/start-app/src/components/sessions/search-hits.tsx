@@ -2,8 +2,7 @@ import type { EventHit, MessageHit } from '@org/session-db/server'
 import { Link } from '@tanstack/react-router'
 import { Skeleton } from '#/components/screens'
 import { Highlighted } from '#/components/ui/highlighted'
-import { placeOf } from './search-palette'
-import type { useHits } from './use-hits'
+import { placeOf, type useHits } from './use-hits'
 
 interface SearchHitsProps {
   answer: ReturnType<typeof useHits>

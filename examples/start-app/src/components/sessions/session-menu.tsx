@@ -13,13 +13,15 @@ import {
 } from 'lucide-react'
 import { useState } from 'react'
 import { useReport, useSessionDb } from '#/components/session-db'
-import { TitleDialog } from '#/components/ui/dialog'
-import { Menu, MenuItem, MenuSeparator } from '#/components/ui/menu'
+import { TitleDialog } from '#/components/ui/later-dialogs'
+import { Menu, MenuItem, MenuLink, MenuSeparator } from '#/components/ui/menu'
 import { MoreButton } from '#/components/ui/more-button'
 import { useToast } from '#/components/ui/toaster'
 import { useRemovals } from '#/components/undo'
-import { ShareDialog } from './share-dialog'
+import { later } from '#/lib/later'
 import { useVisibility } from './use-visibility'
+
+const ShareDialog = later(() => import('./share-dialog'))
 
 /** The menu of a session for its owner. */
 export function SessionMenu({ session }: { session: Session }) {
@@ -85,11 +87,9 @@ export function SessionMenu({ session }: { session: Session }) {
           {archived ? <ArchiveRestore /> : <Archive />} {archived ? 'Restore' : 'Archive'}
         </MenuItem>
         {session.contentBytes !== null && (
-          <MenuItem asChild>
-            <a href={`/api/uploads/${encodeURIComponent(id)}/content`} download>
-              <Download /> Download the log
-            </a>
-          </MenuItem>
+          <MenuLink href={`/api/uploads/${encodeURIComponent(id)}/content`} download>
+            <Download /> Download the log
+          </MenuLink>
         )}
         <MenuSeparator />
         <MenuItem danger data-testid="delete-session" onSelect={removeSession}>

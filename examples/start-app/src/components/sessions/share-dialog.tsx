@@ -18,7 +18,7 @@ interface ShareDialogProps {
 }
 
 /** Shows who sees a session, for its owner to change. */
-export function ShareDialog({ session, onClose }: ShareDialogProps) {
+export default function ShareDialog({ session, onClose }: ShareDialogProps) {
   const { db, user } = useSessionDb()
   const { data: grants } = useLiveQuery({
     query: (q) =>

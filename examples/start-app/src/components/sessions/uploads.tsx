@@ -3,7 +3,7 @@ import { useNavigate } from '@tanstack/react-router'
 import { FileUp } from 'lucide-react'
 import { createContext, type ReactNode, useContext, useRef, useState } from 'react'
 import { useSessionDb } from '#/components/session-db'
-import { ConfirmDialog } from '#/components/ui/dialog'
+import { ConfirmDialog } from '#/components/ui/later-dialogs'
 import { noListSearch } from '#/lib/session-search'
 import { useFileDrop } from '#/lib/use-file-drop'
 

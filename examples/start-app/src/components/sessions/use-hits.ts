@@ -44,3 +44,8 @@ export function useHits(query: string): Answer & { readonly isCurrent: boolean }
   }, [query])
   return { ...answer, isCurrent: answer.query === query }
 }
+
+/** The part of a session's page that shows a hit. */
+export function placeOf(hit: EventHit | MessageHit) {
+  return hit.source === 'event' ? { at: hit.seq } : { thread: hit.threadId, view: 'chat' as const }
+}

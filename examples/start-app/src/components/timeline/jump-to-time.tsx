@@ -16,19 +16,19 @@ interface JumpToTimeProps {
 export function JumpToTime({ session, source }: JumpToTimeProps) {
   const { startedAt, endedAt } = session
   const navigate = useNavigate({ from: '/sessions/$sessionId' })
-  const [open, setOpen] = useState(false)
   const [problem, setProblem] = useState('')
   const id = useId()
   if (startedAt === null) return null
 
   async function jump(event: FormEvent<HTMLFormElement>) {
     event.preventDefault()
-    const time = new Date(String(new FormData(event.currentTarget).get('time')))
+    const form = event.currentTarget
+    const time = new Date(String(new FormData(form).get('time')))
     try {
       const at = await source.seqAtTime(time)
       setProblem(at === undefined ? 'There are no events after that time.' : '')
       if (at === undefined) return
-      setOpen(false)
+      form.closest<HTMLElement>('[popover]')?.hidePopover()
       await navigate({ search: (search) => ({ ...search, at }), replace: true })
     } catch (error) {
       setProblem(error instanceof Error ? error.message : 'That failed. Try again.')
@@ -37,9 +37,6 @@ export function JumpToTime({ session, source }: JumpToTimeProps) {
 
   return (
     <Popover
-      label="Jump to a time"
-      open={open}
-      onOpenChange={setOpen}
       trigger={
         <Button size="sm" aria-label="Jump to a time" data-testid="jump-to-time" className="px-2">
           <Clock />

@@ -59,7 +59,6 @@ export function TimelineToolbar({ session, source }: TimelineToolbarProps) {
         }
       />
       <Popover
-        label="Filter events"
         trigger={
           <Button size="sm" data-testid="timeline-filter" aria-label="Filter events">
             <ListFilter />

@@ -1,30 +1,21 @@
-import { Popover as Primitive } from 'radix-ui'
-import type { ReactNode } from 'react'
+import type { ComponentProps, ReactNode } from 'react'
+import { Anchored } from './anchored'
 
 interface PopoverProps {
-  label: string
-  trigger: ReactNode
+  trigger: ComponentProps<typeof Anchored>['trigger']
   children: ReactNode
-  open?: boolean
-  onOpenChange?: (open: boolean) => void
 }
 
-/** A panel next to the button that opens it. The trigger must take a ref and props. */
-export function Popover({ label, trigger, children, ...state }: PopoverProps) {
+/** A panel with controls next to the button that opens it. */
+export function Popover({ trigger, children }: PopoverProps) {
   return (
-    <Primitive.Root {...state}>
-      <Primitive.Trigger asChild>{trigger}</Primitive.Trigger>
-      <Primitive.Portal>
-        <Primitive.Content
-          aria-label={label}
-          align="end"
-          sideOffset={6}
-          collisionPadding={8}
-          className="z-50 max-h-(--radix-popover-content-available-height) w-72 animate-rise overflow-y-auto rounded-xl border bg-raised p-3 shadow-lg outline-none"
-        >
-          {children}
-        </Primitive.Content>
-      </Primitive.Portal>
-    </Primitive.Root>
+    <Anchored
+      role="dialog"
+      trigger={trigger}
+      focus="input, button"
+      className="anchored-below w-72 animate-rise overflow-y-auto rounded-xl border bg-raised p-3 text-foreground shadow-lg outline-none"
+    >
+      {children}
+    </Anchored>
   )
 }

@@ -1,5 +1,4 @@
-import { ToggleGroup } from 'radix-ui'
-import type { ReactNode } from 'react'
+import { type ReactNode, useId } from 'react'
 import { cn } from '#/lib/cn'
 
 interface SegmentedProps<Value extends string> {
@@ -10,27 +9,31 @@ interface SegmentedProps<Value extends string> {
   className?: string
 }
 
-/** A row of options with one selected. */
+/** A row of options with one selected: native radio buttons, whose arrow keys select. */
 export function Segmented<Value extends string>(props: SegmentedProps<Value>) {
+  const name = useId()
   return (
-    <ToggleGroup.Root
-      type="single"
+    <div
+      role="radiogroup"
       aria-label={props.label}
-      value={props.value}
-      // Pressing the selected option would deselect it, but one is always selected.
-      onValueChange={(value) => value !== '' && props.onChange(value as Value)}
       className={cn('flex rounded-lg bg-muted p-0.5', props.className)}
     >
       {props.options.map((option) => (
-        <ToggleGroup.Item
+        <label
           key={option.value}
-          value={option.value}
-          data-testid={option.testId}
-          className="flex-1 rounded-md px-3 py-1 whitespace-nowrap text-[13px] font-medium text-muted-foreground transition-colors hover:text-foreground data-[state=on]:bg-surface data-[state=on]:text-foreground data-[state=on]:shadow-xs dark:data-[state=on]:bg-foreground/14"
+          className="relative flex-1 rounded-md px-3 py-1 text-center whitespace-nowrap text-[13px] font-medium text-muted-foreground transition-colors hover:text-foreground has-checked:bg-surface has-checked:text-foreground has-checked:shadow-xs dark:has-checked:bg-foreground/14"
         >
+          <input
+            type="radio"
+            name={name}
+            data-testid={option.testId}
+            checked={option.value === props.value}
+            onChange={() => props.onChange(option.value)}
+            className="absolute inset-0 cursor-pointer appearance-none rounded-md"
+          />
           {option.label}
-        </ToggleGroup.Item>
+        </label>
       ))}
-    </ToggleGroup.Root>
+    </div>
   )
 }
