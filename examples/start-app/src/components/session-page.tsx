@@ -5,8 +5,8 @@ import { ArrowLeft, Lock, SearchX, Users } from 'lucide-react'
 import { useEffect } from 'react'
 import { cn } from '#/lib/cn'
 import { count, fullTime } from '#/lib/format'
+import { later } from '#/lib/later'
 import { userName } from '#/lib/organization'
-import { ChatDock } from './chat/chat-dock'
 import { ReferencesProvider } from './references'
 import { Notice, Skeleton } from './screens'
 import { useSessionDb } from './session-db'
@@ -15,6 +15,9 @@ import { SessionMenu } from './sessions/session-menu'
 import { Timeline } from './timeline/timeline'
 import { Segmented } from './ui/segmented'
 import { useRemovals } from './undo'
+
+// Behind a tab on most screens.
+const ChatDock = later(() => import('./chat/chat-dock'))
 
 export function SessionPage({ sessionId }: { sessionId: string }) {
   const { db } = useSessionDb()

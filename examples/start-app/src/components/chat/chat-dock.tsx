@@ -7,7 +7,7 @@ import { Chat } from './chat'
 import { NEW_THREAD } from './use-shown-thread'
 
 /** The chats of a session: about it, or about anything else. */
-export function ChatDock({ session }: { session: Session }) {
+export default function ChatDock({ session }: { session: Session }) {
   const navigate = useNavigate({ from: '/sessions/$sessionId' })
   const search = useSearch({ from: '/_app/sessions/$sessionId' })
   const mode: ChatThread['mode'] = search.mode ?? 'session'
