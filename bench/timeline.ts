@@ -8,6 +8,7 @@ import {
   createSessionCollections,
   type RowCollection,
   type SessionCollections,
+  timelineView,
 } from '../src/index.ts'
 import type { TimelineEvent } from '../src/schema/index.ts'
 import { createShapeProxy, migrate } from '../src/server/index.ts'
@@ -93,7 +94,7 @@ async function firstPaint(
     windows: () =>
       opened(electricUrl, (db) =>
         timed(async () => {
-          const view = db.timelineView('s1')
+          const view = timelineView(db, 's1')
           await view.show(0, PAGE)
           await sorted(view.events).preload()
         }),
@@ -141,7 +142,7 @@ async function scrolling(
   const { windows, onDemand } = await interleave(Math.min(context.rounds, 3), {
     windows: () =>
       opened(electricUrl, async (db) => {
-        const view = db.timelineView('s1')
+        const view = timelineView(db, 's1')
         const time = await timed(() => through(view.show))
         await view.close()
         return time / STEPS

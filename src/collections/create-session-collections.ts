@@ -29,7 +29,6 @@ import { requireOneTanStackDb } from './sync/one-tanstack-db.ts'
 import { type SyncStream, streamOf } from './sync/sync-stream.ts'
 import { warnInDevelopment } from './warn-in-development.ts'
 import type { ThreadWindowOptions } from './windows/thread-window.ts'
-import { createTimelineView } from './windows/timeline-view.ts'
 
 /** How long a server holds the rows of a page that it renders, in ms. */
 const SERVER_GC_MS = 1_000
@@ -80,12 +79,7 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
     request: connection.request,
     ...(options.uploadUrl === undefined ? {} : { uploadUrl: options.uploadUrl }),
   }
-  const sources = createSources(
-    streams,
-    native.ofTable,
-    (source) => outbox?.writes.show(source),
-    uploads,
-  )
+  const sources = createSources(streams, native.ofTable, (source) => outbox?.writes.show(source))
   const appShapes = createAppShapes(options.shapes ?? {}, sources.prefix, streams, native.ofShape)
 
   const adapter = connection.writes(options.writeAdapter)
@@ -150,11 +144,6 @@ export function createSessionCollections<Shapes extends AppShapes = NoShapes>(
     sessions: sources.sessions.collection,
     session: (sessionId) => sources.bySession.get(sessionId).scope,
     thread: thread as SessionCollections<Shapes>['thread'],
-    timelineView: (sessionId, viewOptions) =>
-      createTimelineView(
-        (fromSeq, toSeq) => sources.timelineWindow(sessionId, fromSeq, toSeq),
-        viewOptions,
-      ),
     // The registry's types describe the rows that the untyped collection holds.
     shape: shape as unknown as GetAppShape<Shapes>,
     async confirm(collection, txid) {

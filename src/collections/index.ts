@@ -59,6 +59,7 @@ export {
   type FilePart,
   type PendingAttachment,
 } from './upload/attach-file.ts'
+export { fetchEvent } from './upload/fetch-event.ts'
 export {
   type PendingUpload,
   type SessionUpload,
@@ -71,4 +72,8 @@ export type {
   ThreadWindowState,
 } from './windows/thread-window.ts'
 export { timelineQuery } from './windows/timeline-query.ts'
-export type { TimelineView, TimelineViewOptions } from './windows/timeline-view.ts'
+export {
+  type TimelineView,
+  type TimelineViewOptions,
+  timelineView,
+} from './windows/timeline-view.ts'

@@ -25,7 +25,6 @@ import type { StreamOptions } from './sync/stream-options.ts'
 import type { SyncStatusStore } from './sync/sync-status.ts'
 import type { RowCollection } from './sync/synced-collection.ts'
 import type { ThreadWindowOptions } from './windows/thread-window.ts'
-import type { TimelineView, TimelineViewOptions } from './windows/timeline-view.ts'
 
 /** The registry of an app without shapes of its own. */
 export type NoShapes = Readonly<Record<never, never>>
@@ -141,16 +140,6 @@ export interface SessionCollections<Shapes extends AppShapes = NoShapes> {
    * const { messages, loadOlder } = db.thread({ id: threadId, sessionId }, { last: 50 })
    */
   thread(thread: ThreadRef, options: ThreadWindowOptions): ThreadWindowScope
-  /**
-   * Creates a view of a session's timeline that loads only the range shown, for sessions of any
-   * length. Close it when it is no longer shown.
-   *
-   * @throws SessionDbError `invalid` for a window size out of bounds
-   * @example
-   * const view = db.timelineView(sessionId)
-   * await view.show(0, 200)
-   */
-  timelineView(sessionId: string, options?: TimelineViewOptions): TimelineView
   /**
    * Returns the collection of one of the app's own shapes: the same object for the same parameters,
    * while held or syncing.

@@ -3,7 +3,7 @@ import type { ChatThread, ChatThreadInsert } from '../schema/chat-thread.ts'
 import type { Session } from '../schema/session.ts'
 import type { SessionGrant, SessionGrantInsert } from '../schema/session-grant.ts'
 import type { CollectionName } from '../schema/tables.ts'
-import type { TimelineEvent, TimelineEventInsert, WholeEvent } from '../schema/timeline-event.ts'
+import type { TimelineEvent, TimelineEventInsert } from '../schema/timeline-event.ts'
 import type { sessionShapes } from '../shapes/session-shapes.ts'
 import type { SetMutation } from '../writes/batch.ts'
 import { createScopeRegistry, type ScopeRegistry } from './scope-registry.ts'
@@ -20,8 +20,6 @@ import {
   type SyncedRow,
 } from './sync/synced-collection.ts'
 import { trackTails } from './sync/thread-tails.ts'
-import { fetchEvent } from './upload/fetch-event.ts'
-import type { UploadRoute } from './upload/upload-requests.ts'
 import {
   createThreadWindow,
   type ThreadWindow,
@@ -45,16 +43,6 @@ export interface SessionScope {
    * them their role and whether they can leave.
    */
   readonly grants: RowCollection<SessionGrant, InsertOf<SessionGrantInsert, 'sessionId'>>
-  /**
-   * Fetches an event whole: its text without the limit of 4,000 characters, and the lines of the log
-   * that it was derived from. Needs `uploadUrl`.
-   *
-   * @param seq place of the event in the session
-   * @throws SessionDbError `not_found` when there is no such event or the user may not see it
-   * @example
-   * const { text, raw } = await db.session(sessionId).event(42)
-   */
-  event(seq: number): Promise<WholeEvent>
 }
 
 /** Identifies a thread and its session. A thread's row is one. */
@@ -147,13 +135,11 @@ let instances = 0
  *
  * @param mutable returns the options that make the collection of a table writable
  * @param onRows called when a collection starts to sync, and when it holds its rows
- * @param uploads the route that serves whole events
  */
 export function createSources(
   options: StreamOptions,
   mutable: (table: TableRef) => MutableOptions,
   onRows: (source: SyncStream) => void,
-  uploads: UploadRoute,
 ): Sources {
   instances += 1
   const prefix = `session-db-${instances}`
@@ -219,7 +205,6 @@ export function createSources(
       threads: threads.collection,
       messages: messages.collection,
       grants: grants.collection,
-      event: (seq: number) => fetchEvent(uploads, sessionId, seq),
     }
     return { scope, timeline, threads, messages, grants }
   })

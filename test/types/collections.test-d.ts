@@ -4,6 +4,7 @@ import {
   createId,
   createPersistence,
   createSessionCollections,
+  fetchEvent,
   type MessageStream,
   type PendingRowWrite,
   type PendingUpload,
@@ -20,6 +21,7 @@ import {
   type TimelineEvent,
   type TimelineView,
   timelineQuery,
+  timelineView,
   uploadSession,
   type WholeEvent,
   type WriteAdapter,
@@ -90,7 +92,7 @@ describe('createSessionCollections', () => {
     expectTypeOf(db.session('s1').timeline).toExtend<RowCollection<TimelineEvent>>()
     expectTypeOf(db.session('s1').threads).toExtend<RowCollection<ChatThread>>()
     expectTypeOf(db.session('s1').messages).toExtend<RowCollection<ChatMessage>>()
-    expectTypeOf(db.session('s1').event(0)).resolves.toEqualTypeOf<WholeEvent>()
+    expectTypeOf(fetchEvent(db, 's1', 0)).resolves.toEqualTypeOf<WholeEvent>()
     expectTypeOf(db.thread({ id: 't1', sessionId: 's1' }).messages).toExtend<
       RowCollection<ChatMessage>
     >()
@@ -125,11 +127,12 @@ describe('createSessionCollections', () => {
   })
 
   test('returns a view of a long timeline', () => {
-    const view = db.timelineView('s1', { windowSize: 500 })
+    expectTypeOf(timelineView).returns.toEqualTypeOf<TimelineView>()
+    const view = timelineView(db, 's1', { windowSize: 500 })
     expectTypeOf(view).toEqualTypeOf<TimelineView>()
     expectTypeOf(view.show).parameters.toEqualTypeOf<[number, number]>()
     // @ts-expect-error no such option
-    db.timelineView('s1', { size: 500 })
+    timelineView(db, 's1', { size: 500 })
   })
 })
 

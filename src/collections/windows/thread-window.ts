@@ -3,6 +3,7 @@ import { threadPath } from '../../chat/thread-path.ts'
 import { SessionDbError } from '../../errors.ts'
 import type { ChatMessage } from '../../schema/chat-message.ts'
 import type { ChatThread } from '../../schema/chat-thread.ts'
+import { joinStatuses, untilReady } from '../sync/joint-status.ts'
 import type { SyncParams } from '../sync/streamed-messages.ts'
 import { combinedShown } from '../sync/sync-evidence.ts'
 import { createSyncStatus } from '../sync/sync-status.ts'
@@ -14,7 +15,6 @@ import {
 } from '../sync/synced-collection.ts'
 import { showWhilePending } from '../sync/tanstack-versions.ts'
 import { trackTails } from '../sync/thread-tails.ts'
-import { joinStatuses, untilReady } from './timeline-view.ts'
 
 /** Options of a thread that is opened with its last messages only. */
 export interface ThreadWindowOptions {

@@ -2,14 +2,11 @@ import { BasicIndex, createCollection, type SyncConfig } from '@tanstack/db'
 import { SessionDbError } from '../../errors.ts'
 import type { TimelineEvent } from '../../schema/timeline-event.ts'
 import { MAX_WINDOW_EVENTS } from '../../shapes/session-shapes.ts'
+import { contextOf, type WithContext } from '../actions/context.ts'
 import { createId } from '../create-id.ts'
-import {
-  createSyncStatus,
-  type SyncConnection,
-  type SyncStatusStore,
-  type WritableSyncStatus,
-} from '../sync/sync-status.ts'
-import type { RowCollection, SyncedCollection } from '../sync/synced-collection.ts'
+import { joinStatuses, untilReady } from '../sync/joint-status.ts'
+import { createSyncStatus, type SyncStatusStore } from '../sync/sync-status.ts'
+import type { RowCollection } from '../sync/synced-collection.ts'
 import { showWhilePending } from '../sync/tanstack-versions.ts'
 
 /** A view of a long timeline that loads only the ranges shown. */
@@ -38,17 +35,26 @@ export interface TimelineViewOptions {
   readonly maxWindows?: number
 }
 
-/** Creates the collection of the events from one seq up to, but not including, another. */
-export type OpenWindow = (fromSeq: number, toSeq: number) => SyncedCollection<TimelineEvent>
-
 /**
- * Creates a view that combines the rows of windows in one collection. Each window is a bounded shape
- * of a fixed size, aligned so that all readers of a session request the same shapes.
+ * Creates a view of a session's timeline that loads only the range shown, for sessions of any length.
+ * Close it when it is no longer shown.
+ *
+ * Each window is a bounded shape of a fixed size, aligned so that all readers of a session request the
+ * same shapes.
+ *
+ * @param db the collections of `createSessionCollections`
+ * @param sessionId the session of the events
+ * @throws SessionDbError `invalid` for a window size out of bounds
+ * @example
+ * const view = timelineView(db, sessionId)
+ * await view.show(0, 200)
  */
-export function createTimelineView(
-  openWindow: OpenWindow,
+export function timelineView(
+  db: WithContext,
+  sessionId: string,
   { windowSize = 1_000, maxWindows = 12 }: TimelineViewOptions = {},
 ): TimelineView {
+  const { sources } = contextOf(db)
   if (!Number.isInteger(windowSize) || windowSize < 1 || windowSize > MAX_WINDOW_EVENTS) {
     throw new SessionDbError('invalid', `windowSize must be 1 to ${MAX_WINDOW_EVENTS}.`)
   }
@@ -73,7 +79,7 @@ export function createTimelineView(
   const windows = new Map<number, Window>()
 
   function open(index: number): Window {
-    const source = openWindow(index * windowSize, (index + 1) * windowSize)
+    const source = sources.timelineWindow(sessionId, index * windowSize, (index + 1) * windowSize)
     const { collection } = source
     const held = new Set<string>()
     const subscription = collection.subscribeChanges(
@@ -152,72 +158,4 @@ type EventSync = Parameters<SyncConfig<TimelineEvent, string>['sync']>[0]
 interface Window {
   readonly ready: Promise<void>
   close(): Promise<void>
-}
-
-/** Resolves when the collection holds its rows; rejects if the stream stops before. */
-export function untilReady<Row extends object>({
-  collection,
-  status,
-}: SyncedCollection<Row>): Promise<void> {
-  const ready = new Promise<void>((resolve, reject) => {
-    const check = () => {
-      const { lastError } = status.get()
-      if (collection.isReady() && lastError === null) done(resolve)
-      else if (lastError !== null && lastError.code !== 'unavailable') {
-        done(() => reject(lastError))
-      } else if (collection.status === 'cleaned-up') done(resolve)
-    }
-    const done = (end: () => void) => {
-      unsubscribe()
-      end()
-    }
-    const unsubscribe = status.subscribe(check)
-    check()
-  })
-  ready.catch(() => undefined)
-  return ready
-}
-
-const FROM_BEST_TO_WORST: readonly SyncConnection[] = [
-  'idle',
-  'live',
-  'connecting',
-  'reconnecting',
-  'offline',
-  'stopped',
-]
-
-/**
- * Combines the statuses of several collections: `status` becomes the worst of them, or `idle` while
- * there is none. `add` returns the function that removes a status again.
- */
-export function joinStatuses(status: WritableSyncStatus): {
-  add(part: SyncStatusStore): () => void
-} {
-  const parts = new Map<SyncStatusStore, () => void>()
-  const none = createSyncStatus().get()
-  const badness = (part: SyncStatusStore) => FROM_BEST_TO_WORST.indexOf(part.get().connection)
-  const worst = () =>
-    [...parts.keys()].reduce<SyncStatusStore | undefined>(
-      (bad, part) => (bad === undefined || badness(part) > badness(bad) ? part : bad),
-      undefined,
-    )
-  let current = none
-  function refresh(): void {
-    const next = worst()?.get() ?? none
-    if (next === current) return
-    current = next
-    status.update({ ...next, isStopped: next.connection === 'stopped' })
-  }
-  return {
-    add(part) {
-      parts.set(part, part.subscribe(refresh))
-      refresh()
-      return () => {
-        parts.get(part)?.()
-        parts.delete(part)
-        refresh()
-      }
-    },
-  }
 }

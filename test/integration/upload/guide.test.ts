@@ -7,7 +7,9 @@ import { createLiveQueryCollection } from '@tanstack/db'
 import { expect, onTestFinished, test } from 'vitest'
 import {
   createSessionCollections,
+  fetchEvent,
   timelineQuery,
+  timelineView,
   uploadSession,
   type WriteAdapter,
 } from '../../../src/index.ts'
@@ -86,11 +88,11 @@ test('runs the guide: upload a file, read its timeline', async () => {
   await store.deriveAgain(principal, 's1')
 
   const db = openAs(app, 'acme/ada', { headers: { [USER_HEADER]: 'acme/ada' }, uploadUrl })
-  const whole = await db.session('s1').event(0)
+  const whole = await fetchEvent(db, 's1', 0)
 
   expect(whole.raw).toBe(raw)
 
-  const view = db.timelineView('s1')
+  const view = timelineView(db, 's1')
   await view.show(0, 200)
   const rows = createLiveQueryCollection((q) =>
     q.from({ event: view.events }).orderBy(({ event }) => event.seq),
@@ -137,7 +139,7 @@ test('bounds a view, keeps it live, and empties it on revocation', {
   onTestFinished(() => store.close())
   await store.createSession(principal, { id: 's2', title: 'x', visibility: 'tenant' })
   await store.uploadContent(principal, 's2', createReadStream(path))
-  const view = openAs(app, 'acme/bob').timelineView('s2', { windowSize: 100, maxWindows: 3 })
+  const view = timelineView(openAs(app, 'acme/bob'), 's2', { windowSize: 100, maxWindows: 3 })
   for (let seq = 0; seq < 2_500; seq += 250) await view.show(seq, seq + 50)
   await expect.poll(() => view.events.size, { timeout: 30_000 }).toBe(300)
   await view.show(2_450, 2_500)

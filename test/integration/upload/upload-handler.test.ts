@@ -2,6 +2,7 @@ import { Upload } from 'tus-js-client'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
   createSessionCollections,
+  fetchEvent,
   type SessionCollectionsOptions,
   type UploadProgress,
   uploadSession,
@@ -239,13 +240,13 @@ describe('the route', () => {
     const { db } = openDb('ada')
     const { id, uploaded } = uploadSession(db, { file: fileOf(codexLog(3, long)) })
     await uploaded
-    const event = await db.session(id).event(1)
+    const event = await fetchEvent(db, id, 1)
     expect(event).toMatchObject({ sessionId: id, seq: 1, role: 'user', text: `${long} number 0` })
     expect(event.occurredAt).toEqual(new Date('2026-01-01T00:00:01Z'))
     expect(event.raw).toContain('response_item')
     const missing = { code: 'not_found' }
-    await expect(db.session(id).event(99)).rejects.toMatchObject(missing)
-    await expect(openDb('bob').db.session(id).event(1)).rejects.toMatchObject(missing)
+    await expect(fetchEvent(db, id, 99)).rejects.toMatchObject(missing)
+    await expect(fetchEvent(openDb('bob').db, id, 1)).rejects.toMatchObject(missing)
     const response = await fetch(url(`/${id}/events/1`), { headers: as('ada') })
     expect(response.headers.get('cache-control')).toBe('no-store')
     const answers = [

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
+import { joinStatuses } from '../../../src/collections/sync/joint-status.ts'
 import { createSyncStatus } from '../../../src/collections/sync/sync-status.ts'
-import { joinStatuses } from '../../../src/collections/windows/timeline-view.ts'
 import { SessionDbError } from '../../../src/errors.ts'
 
 const microtasks = () => new Promise((resolve) => setImmediate(resolve))

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest'
-import { createSessionCollections } from '../../../src/collections/index.ts'
+import { createSessionCollections, timelineView } from '../../../src/collections/index.ts'
 import { eventually } from '../../support/eventually.ts'
 import { change, createHandDrivenShapes } from './support/hand-driven-shapes.ts'
 import { timelineEvent } from './support/rows.ts'
@@ -18,7 +18,7 @@ function openView() {
       timelineEvent(from + 1),
     ])
   }
-  const view = db.timelineView('s1', { windowSize: 10, maxWindows: 2 })
+  const view = timelineView(db, 's1', { windowSize: 10, maxWindows: 2 })
   const seqs = () => [...view.events.values()].map(({ seq }) => seq).sort((a, b) => a - b)
   return { db, shapes, view, seqs }
 }
@@ -45,6 +45,6 @@ test('keeps shown windows up to date and drops those not shown for longest', asy
 test('refuses a window size out of bounds immediately', () => {
   const { db } = openView()
   for (const windowSize of [0, 1.5, 10_001]) {
-    expect(() => db.timelineView('s1', { windowSize })).toThrow(/windowSize must be 1 to 10000/)
+    expect(() => timelineView(db, 's1', { windowSize })).toThrow(/windowSize must be 1 to 10000/)
   }
 })

@@ -3,6 +3,7 @@ import {
   type Session,
   type TimelineEvent,
   type TimelineFilter,
+  timelineView,
 } from '@org/session-db'
 import type { TimelineFacets } from '@org/session-db/server'
 import { useLiveQuery } from '@tanstack/react-db'
@@ -38,7 +39,7 @@ export function useLongTimeline(
   const { id: sessionId, eventCount } = session
   const maxWindows = filter === undefined ? MAX_WINDOWS.all : MAX_WINDOWS.filtered
   const view = useMemo(
-    () => db.timelineView(sessionId, { windowSize: WINDOW_SIZE, maxWindows }),
+    () => timelineView(db, sessionId, { windowSize: WINDOW_SIZE, maxWindows }),
     [db, sessionId, maxWindows],
   )
   useEffect(() => () => void view.close(), [view])

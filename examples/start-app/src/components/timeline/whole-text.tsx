@@ -1,4 +1,4 @@
-import type { TimelineEvent } from '@org/session-db'
+import { fetchEvent, type TimelineEvent } from '@org/session-db'
 import { useState } from 'react'
 import { useSessionDb } from '#/components/session-db'
 
@@ -21,7 +21,7 @@ export function WholeText({ event }: { event: TimelineEvent }) {
 
   async function load() {
     try {
-      const whole = await db.session(event.sessionId).event(event.seq)
+      const whole = await fetchEvent(db, event.sessionId, event.seq)
       setLoaded({ text: whole?.text ?? text, images: imagesIn(whole?.raw ?? '') })
     } catch (error) {
       setFailure(error instanceof Error ? error.message : 'The text could not be loaded.')
