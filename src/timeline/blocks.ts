@@ -34,7 +34,10 @@ const ROLES: Readonly<Record<string, string>> = {
 
 /** Returns the role under its usual name; undefined for anything else. */
 export function roleOf(value: unknown): string | undefined {
-  return typeof value === 'string' && Object.hasOwn(ROLES, value) ? ROLES[value] : undefined
+  if (typeof value !== 'string') return undefined
+  if (Object.hasOwn(ROLES, value)) return ROLES[value]
+  const name = value.length < 20 ? value.toLowerCase() : value
+  return Object.hasOwn(ROLES, name) ? ROLES[name] : undefined
 }
 
 /**
@@ -119,6 +122,11 @@ function draftReasoning(block: JsonRecord): EventDraft {
   return { kind: 'reasoning', role: 'assistant', text: said }
 }
 
+/** Drafts a block that is a record by itself, as in a list of a model's items: a call, a result, reasoning. */
+export function draftItem(item: JsonRecord): EventDraft[] | undefined {
+  return REASONING_TYPES.has(item.type) ? [draftReasoning(item)] : draftTool(item)
+}
+
 /** Drafts a call or a result, or a block that holds both. */
 function draftTool(block: JsonRecord): EventDraft[] | undefined {
   const nested = [block.functionCall, block.functionResponse].find(isRecord)
@@ -129,7 +137,14 @@ function draftTool(block: JsonRecord): EventDraft[] | undefined {
   }
   const { type } = block
   const name = typeof type === 'string' ? type.replaceAll(/[_-]/g, '').toLowerCase() : ''
-  const id = block.call_id ?? block.toolCallId ?? block.callID ?? block.tool_use_id ?? block.id
+  const id =
+    block.call_id ??
+    block.callId ??
+    block.toolCallId ??
+    block.tool_call_id ??
+    block.callID ??
+    block.tool_use_id ??
+    block.id
   switch (name) {
     case 'tooluse':
     case 'toolcall':
@@ -139,6 +154,8 @@ function draftTool(block: JsonRecord): EventDraft[] | undefined {
       return [draftGooseRequest(block, id)]
     case 'toolresult':
     case 'functioncalloutput':
+    case 'tooloutput':
+    case 'functionresult':
       return [draftResult(id, block.content ?? block.output ?? block.result, block)]
     case 'toolresponse':
       return [draftGooseResponse(block, id)]

@@ -16,6 +16,11 @@ const KNOWN_FILES: readonly (readonly [name: string, magic: string, offset?: num
   ['a RAR archive', 'Rar!\x1a\x07'],
   ['a bzip2 archive', 'BZh'],
   ['an XZ archive', '\xfd7zXZ\0'],
+  ['an LZ4 archive', '\x04\x22\x4d\x18'],
+  ['an Office document', '\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1'],
+  ['an RTF document', '{\\rtf'],
+  ['a Parquet file', 'PAR1'],
+  ['a property list', 'bplist00'],
   ['a PDF document', '%PDF-'],
   ['a PNG image', '\x89PNG\r\n'],
   ['a JPEG image', '\xff\xd8\xff'],
@@ -35,7 +40,8 @@ const KNOWN_FILES: readonly (readonly [name: string, magic: string, offset?: num
  * @param head the first 4 KiB of the content, or all of it
  */
 export function refusalOf(head: Uint8Array): string | undefined {
-  if (head.length === 0) return 'The file is empty. Upload the log of a session.'
+  if (isEmpty(head)) return 'The file is empty. Upload the log of a session.'
+  if (isUtf32(head)) return 'The file is encoded in UTF-32. Save it as UTF-8 and upload it again.'
   const bytes = Buffer.from(head.buffer, head.byteOffset, Math.min(head.length, HEAD_BYTES))
   if (compressionOf(bytes) !== undefined) return undefined
   for (const [name, magic, offset = 0] of KNOWN_FILES) {
@@ -48,6 +54,18 @@ export function refusalOf(head: Uint8Array): string | undefined {
     return `This is a binary file, not a session log. ${EXPORT}`
   }
   return undefined
+}
+
+/** Returns true for no bytes, and for a whole file of nothing but blanks. */
+function isEmpty(head: Uint8Array): boolean {
+  return head.length < HEAD_BYTES && new TextDecoder().decode(head).trim() === ''
+}
+
+function isUtf32([a, b, c, d]: Uint8Array): boolean {
+  return (
+    (a === 0xff && b === 0xfe && c === 0 && d === 0) ||
+    (a === 0 && b === 0 && c === 0xfe && d === 0xff)
+  )
 }
 
 const EXPORT = 'Upload the log that the agent wrote, as JSON, JSON Lines or text.'
@@ -67,14 +85,30 @@ export async function* readLog(
   source: AsyncIterable<Uint8Array>,
   maxBytes: number = MAX_UNPACKED_BYTES,
 ): AsyncGenerator<Uint8Array> {
+  yield* readUnpacked(source, maxBytes, 0)
+}
+
+/** How often content may be compressed: some files unpack to themselves. */
+const MOST_COMPRESSIONS = 3
+
+async function* readUnpacked(
+  source: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+  depth: number,
+): AsyncGenerator<Uint8Array> {
   const { head, all } = await peek(source)
   const compression = compressionOf(head)
   if (compression !== undefined) {
+    if (depth === MOST_COMPRESSIONS) {
+      throw new LogError('The file is compressed many times. Unpack it first.')
+    }
     // The content of an archive may itself be anything.
-    yield* readLog(limited(unpacked(all, compression), maxBytes), maxBytes)
+    const content = compression === 'gzip' ? unpacked(all, compression) : unpackedFrames(all)
+    yield* readUnpacked(limited(content, maxBytes), maxBytes, depth + 1)
     return
   }
-  const refusal = head.length === 0 ? undefined : refusalOf(head)
+  // Whoever derives an empty text gets an empty timeline.
+  const refusal = depth === 0 && isEmpty(head) ? undefined : refusalOf(head)
   if (refusal !== undefined) throw new LogError(refusal)
   const encoding = utf16Of(head)
   yield* encoding === undefined ? all : transcoded(all, encoding)
@@ -85,12 +119,58 @@ type Compression = 'gzip' | 'zstd'
 function compressionOf(head: Uint8Array): Compression | undefined {
   const [a, b, c, d] = head
   if (a === 0x1f && b === 0x8b && c === 8) return 'gzip'
-  return a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd ? 'zstd' : undefined
+  // A frame of zstd may follow some that decoders skip.
+  const isSkipped = a !== undefined && a >> 4 === 5 && b === 0x2a && c === 0x4d && d === 0x18
+  return isSkipped || (a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd) ? 'zstd' : undefined
+}
+
+/** Unpacks all frames of zstd: Node's decoder ends at the first. */
+async function* unpackedFrames(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const source = content[Symbol.asyncIterator]()
+  let rest: Uint8Array = new Uint8Array()
+  let isDone = false
+  try {
+    do {
+      const fed: Uint8Array[] = []
+      const feed = (async function* () {
+        if (rest.length > 0) fed.push(rest)
+        if (rest.length > 0) yield rest
+        for (;;) {
+          const next = await source.next()
+          if (next.done) {
+            isDone = true
+            return
+          }
+          fed.push(next.value)
+          yield next.value
+        }
+      })()
+      let consumed = 0
+      let dropped = 0
+      yield* unpacked(feed, 'zstd', (count) => {
+        consumed = count
+        while (fed.length > 0 && dropped + (fed[0]?.length ?? 0) <= count) {
+          dropped += fed.shift()?.length ?? 0
+        }
+      })
+      await feed.return(undefined)
+      rest = Buffer.concat(fed).subarray(consumed - dropped)
+      if (rest.length === 0 && !isDone) {
+        const next = await source.next()
+        if (next.done) isDone = true
+        else rest = next.value
+      }
+    } while (rest.length > 0)
+  } finally {
+    await source.return?.()
+  }
 }
 
 async function* unpacked(
   content: AsyncIterable<Uint8Array>,
   compression: Compression,
+  /** Called with the number of bytes that were used so far. */
+  onConsumed: (bytes: number) => void = () => {},
 ): AsyncGenerator<Uint8Array> {
   // Loaded here, so that bundles for a page that tests with the mock need no Node modules.
   const { PassThrough, Readable } = process.getBuiltinModule('node:stream')
@@ -107,7 +187,11 @@ async function* unpacked(
   const output = input.pipe(unzip).pipe(new PassThrough())
   unzip.on('error', (error) => output.destroy(error))
   try {
-    for await (const bytes of output) yield bytes as Uint8Array
+    for await (const bytes of output) {
+      onConsumed(unzip.bytesWritten)
+      yield bytes as Uint8Array
+    }
+    onConsumed(unzip.bytesWritten)
   } catch (error) {
     if (isZlibError(error)) {
       throw new LogError('This compressed file is damaged or incomplete. Upload it again.')

@@ -101,6 +101,8 @@ const BATCH_SIZE = 1024 * 1024
 /** Text of events that are held back so that amendments still reach them, in UTF-16 code units. */
 const HELD_SIZE = 8 * 1024 * 1024
 const HELD_EVENTS = 20_000
+/** Text whose words take a while to find, after which the event loop may turn. */
+const LONG_TEXT = 100_000
 /** Events per log; a larger log is refused. */
 const MAX_EVENTS = 1_000_000
 const TOO_MANY_EVENTS = 'The log has more than 1,000,000 events. Split it into several files.'
@@ -225,12 +227,13 @@ function createLogReading(parser: TimelineParser, batchEvents: number): LogReadi
     return { events, amendments: amendments.splice(0), moreWords, progress: progress() }
   }
 
-  function* addAll(outputs: Iterable<EventDraft | Amendment>): Generator<DerivedBatch> {
+  function* addAll(outputs: Iterable<EventDraft | Amendment>): Generator<DerivedBatch | undefined> {
     for (const output of outputs) {
       if ('amend' in output) amend(output)
       else add(output)
       release(HELD_SIZE, HELD_EVENTS)
       while (isFull()) yield takeBatch()
+      if ('text' in output && (output.text?.length ?? 0) > LONG_TEXT) yield undefined
     }
   }
 

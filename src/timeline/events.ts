@@ -136,8 +136,11 @@ export function finishEvent(
 /** Kinds that are nothing without text. */
 const SPOKEN: ReadonlySet<TimelineEventKind> = new Set(['message', 'reasoning', 'tool_result'])
 
+/** A character that is not invisible. */
+const SEEN = /[^\s\u200B-\u200F\u2060\uFEFF]/
+
 function isBlank({ kind, text, title }: EventDraft): boolean {
-  return SPOKEN.has(kind) && !/\S/.test(text ?? '') && typeof title !== 'string'
+  return SPOKEN.has(kind) && !SEEN.test(text ?? '') && typeof title !== 'string'
 }
 
 /** Properties the library adds to `data`; a log's own properties of these names move to `logged`. */
@@ -230,7 +233,7 @@ function copy(value: unknown, budget: Budget, depth: number): JsonValue {
 }
 
 function copyString(value: string, budget: Budget): string {
-  const mediaType = BASE64_URL.exec(value)?.[1]
+  const mediaType = BASE64_URL.exec(value.slice(0, 300))?.[1]
   if (mediaType !== undefined) return `[${mediaType}, ${value.length} characters of base64]`
   if (BASE64.test(value)) return `[${value.length} characters of base64]`
   if (budget.left <= 0) return value === '' ? '' : `[${value.length} characters left out]`

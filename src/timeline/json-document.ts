@@ -12,6 +12,13 @@ const REST_LENGTH = 3_500
 /** Maximum properties of the document's head. */
 const HEAD_PROPERTIES = 100
 
+/** Names of the list of a document's messages. */
+export const MESSAGE_LISTS: readonly string[] = [
+  ...['messages', 'conversation', 'conversations', 'history', 'turns', 'transcript', 'entries'],
+  ...['chat_history', 'chatHistory', 'events'],
+]
+const PATHS = ['$.*', ...MESSAGE_LISTS.map((name) => `$.${name}.*`)]
+
 /** Callbacks for the parts of a document. */
 interface DocumentParts {
   /** Creates the events of one message. */
@@ -20,19 +27,22 @@ interface DocumentParts {
   readHead?(head: Readonly<Record<string, unknown>>): void
 }
 
+/** A reading of one document. */
+interface DocumentReading extends Pick<TimelineParserRun, 'push' | 'finish'> {
+  /** True after the whole document. */
+  readonly isEnded: boolean
+}
+
 /**
  * Creates a reading of a log that is one JSON document, message by message: the elements of its
- * `messages`, or of the document if it is an array. If the document breaks off, the rest goes into
+ * `messages` or a list of another usual name, or of the document if it is an array. If the document breaks off, the rest goes into
  * `other` events of several lines each.
  */
-export function createDocumentReading({
-  draftsOf,
-  readHead,
-}: DocumentParts): Pick<TimelineParserRun, 'push' | 'finish'> {
+export function createDocumentReading({ draftsOf, readHead }: DocumentParts): DocumentReading {
   const drafts: (EventDraft | Amendment)[] = []
   const head = new Map<string, unknown>()
   const tokenizer = new Tokenizer()
-  const parser = new TokenParser({ paths: ['$.*', '$.messages.*'], keepStack: false })
+  const parser = new TokenParser({ paths: PATHS, keepStack: false })
   let state: 'reading' | 'ended' | 'broken' = 'reading'
   let depth = 0
   let line = 1
@@ -60,7 +70,8 @@ export function createDocumentReading({
     unread = ''
     const isMessage = stack.length === 2 || typeof key === 'number'
     if (!isMessage) {
-      if (key !== undefined && key !== 'messages' && head.size < HEAD_PROPERTIES) {
+      const isList = MESSAGE_LISTS.includes(String(key)) && Array.isArray(value)
+      if (key !== undefined && !isList && head.size < HEAD_PROPERTIES) {
         // Bounded here already: a head may have many long values.
         head.set(String(key), boundedJson({ value }).value)
       }
@@ -115,6 +126,9 @@ export function createDocumentReading({
   }
 
   return {
+    get isEnded() {
+      return state === 'ended'
+    },
     *push(next) {
       line = next.number
       firstLine ??= line

@@ -34,8 +34,8 @@ const MAX_DEPTH = 2_000
 /** Shorter lines can't nest deep enough to be slow. */
 const SUSPICIOUS_LENGTH = 20_000
 const isSuspicious = (text: string) => text.length > SUSPICIOUS_LENGTH
-/** Characters searched for a whole record after a cut one, relative to the line's length. */
-const RECOVERY_BUDGET = 4
+/** Characters searched for a whole record after a cut one, relative to the line's length and at most. */
+const RECOVERY = { factor: 4, least: 1_000_000, leastFactor: 64 }
 
 /** A part of a JSON Lines line: a value, or text that is not JSON. */
 export type JsonLinePart = { readonly value: unknown } | { readonly broken: string }
@@ -49,7 +49,7 @@ export type JsonLinePart = { readonly value: unknown } | { readonly broken: stri
  */
 export function readJsonLine(text: string): JsonLinePart[] {
   // The first character rules most other text out, without the cost of an exception.
-  if (!/^\s*[[{"\-\dtfn]/.test(text)) return [{ broken: text }]
+  if (!/^\s*[[{"\-\dtfn]/.test(text)) return recordAtEnd(text)
   if (isSuspicious(text) && isTooDeep(text)) return [{ broken: text }]
   const value = parseJson(text)
   return value === undefined ? gluedParts(text) : [{ value }]
@@ -90,9 +90,9 @@ function isTooDeep(text: string): boolean {
 /** Splits where one object ends and the next starts; parts that aren't JSON stay as they are. */
 function gluedParts(text: string): JsonLinePart[] {
   const parts: JsonLinePart[] = []
-  // Records of one log start alike, so a whole record after a cut one starts like the line.
+  // Records of one log mostly start alike, so a whole record after a cut one starts like the line.
   const opening = /^\s*(\{\s*"[^"\\]{1,40}"\s*:)/.exec(text)?.[1]
-  let budget = RECOVERY_BUDGET * text.length
+  let budget = RECOVERY.factor * text.length
   let brokenFrom = 0
   let start = 0
   while (start < text.length && parts.length < MOST_PARTS) {
@@ -112,7 +112,22 @@ function gluedParts(text: string): JsonLinePart[] {
     start = next
   }
   const rest = text.slice(brokenFrom)
-  return rest.trim() === '' && parts.length > 0 ? parts : [...parts, { broken: rest }]
+  if (rest.trim() === '' && parts.length > 0) return parts
+  return [...parts, ...(parts.length < MOST_PARTS ? recordAtEnd(rest) : [{ broken: rest }])]
+}
+
+/** Finds a whole record at the end of a text that starts with something else: a cut record, a warning. */
+function recordAtEnd(text: string): JsonLinePart[] {
+  if (!/\}\s*$/.test(text.slice(-100))) return [{ broken: text }]
+  let budget = Math.min(RECOVERY.leastFactor * text.length, RECOVERY.least)
+  for (let at = text.indexOf('{"', 1); at >= 0 && budget > 0; at = text.indexOf('{"', at + 1)) {
+    const end = objectEnd(text, at)
+    budget -= (end || text.length) - at
+    if (end === 0 || text.slice(end).trim() !== '') continue
+    const value = parseJson(text.slice(at, end))
+    if (value !== undefined) return [{ broken: text.slice(0, at) }, { value }]
+  }
+  return [{ broken: text }]
 }
 
 /** Returns the end of the object that starts here, 0 if there is none. */

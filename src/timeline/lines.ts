@@ -44,7 +44,7 @@ export function createLineSplitter(
 ): LineSplitter {
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   /** Byte offsets where recent lines start, by line number modulo its length. */
-  const starts = new Float64Array(REMEMBERED_LINES)
+  const starts: number[] = [0, 0]
   let number = 1
   let position = 0
   let emptyLines = 0

@@ -6,7 +6,7 @@ import {
   readJsonLine,
   unknownLineDraft,
 } from './json.ts'
-import { createDocumentReading } from './json-document.ts'
+import { createDocumentReading, MESSAGE_LISTS } from './json-document.ts'
 import type { LogLine } from './lines.ts'
 import {
   defineTimelineParser,
@@ -51,10 +51,7 @@ export function defineRecordParser(format: RecordFormat): TimelineParser {
         facts,
         push(line) {
           reading ??= isDocumentStart(line)
-            ? createDocumentReading({
-                draftsOf: timed,
-                readHead: (head) => reader.head?.(head),
-              })
+            ? createDocumentsReading(timed, (head) => reader.head?.(head))
             : createLinesReading(timed)
           return reading.push(line)
         },
@@ -82,9 +79,8 @@ export function isDocumentStart({ text, truncated }: LogLine): boolean {
   const parts = readJsonLine(text)
   const [first] = parts
   if (parts.length === 1 && first !== undefined && 'value' in first) {
-    return (
-      isMessageList(first.value) || (isRecord(first.value) && isMessageList(first.value.messages))
-    )
+    const { value } = first
+    return isMessageList(value) || (isRecord(value) && hasMessageList(value))
   }
   return /[{[,:]\s*$/.test(text.slice(-100)) && parts.every((part) => 'broken' in part)
 }
@@ -92,6 +88,13 @@ export function isDocumentStart({ text, truncated }: LogLine): boolean {
 /** Numbers or texts in an array are no log; an empty list has nothing to open up. */
 function isMessageList(value: unknown): boolean {
   return Array.isArray(value) && value.some(isRecord)
+}
+
+/** A record of a log may itself have a list. */
+function hasMessageList(value: JsonRecord): boolean {
+  const isRecordOfLog = 'type' in value || 'role' in value
+  const names = isRecordOfLog ? MESSAGE_LISTS.slice(0, 1) : MESSAGE_LISTS
+  return names.some((name) => isMessageList(value[name]))
 }
 
 type Drafter = (value: unknown) => Iterable<EventDraft | Amendment>
@@ -107,6 +110,32 @@ function inheritTime(draftsOfValue: Drafter): Drafter {
         yield { ...output, time: lastTime }
       }
     }
+  }
+}
+
+/** Creates a reading of documents, one after the other, and of records between them. */
+export function createDocumentsReading(
+  draftsOfValue: Drafter,
+  readHead: (head: JsonRecord) => void,
+): Reading {
+  const open = () => createDocumentReading({ draftsOf: draftsOfValue, readHead })
+  const lines = createLinesReading(draftsOfValue)
+  let document = open()
+  return {
+    *push(line) {
+      if (!document.isEnded || !/^\s*[{[]/.test(line.text)) {
+        yield* document.push(line)
+        return
+      }
+      yield* document.finish()
+      if (!isDocumentStart(line)) {
+        yield* lines.push(line)
+        return
+      }
+      document = open()
+      yield* document.push(line)
+    },
+    finish: () => document.finish(),
   }
 }
 

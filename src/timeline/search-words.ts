@@ -9,9 +9,9 @@ const ALL_UNSPACED = new RegExp(UNSPACED.source, 'g')
 const WORD = /[\p{L}\p{M}\p{N}]+/gu
 const BEYOND_ASCII = /[\u0080-\uFFFF]/
 const FOREIGN_PUNCTUATION = /[^\p{L}\p{M}\p{N}\0-\u007F]/u
+const HAS_CAMEL = /[a-z0-9][A-Z]/
 const CAMEL = /(?<=[a-z0-9])(?=[A-Z])/g
-/** Identifiers with a change from lower to upper case. */
-const IDENTIFIER = /[A-Za-z0-9]*[a-z0-9][A-Z][A-Za-z0-9]*/g
+const IDENTIFIER = /[A-Za-z0-9]+/g
 
 /** Most text of the words, in UTF-16 code units. */
 const MOST_TEXT = 64_000
@@ -37,7 +37,7 @@ export function searchWords(text: string, stored: number): string {
   }
   const searched = text.length > SEARCHED ? text.slice(0, SEARCHED) : text
   for (const [identifier] of searched.matchAll(IDENTIFIER)) {
-    if (identifier.length > MAX_WORD) continue
+    if (identifier.length > MAX_WORD || !HAS_CAMEL.test(identifier)) continue
     for (const { index } of identifier.matchAll(CAMEL)) add(identifier.slice(index))
   }
   if (UNSPACED.test(searched))

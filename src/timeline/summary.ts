@@ -119,7 +119,7 @@ export function createEventTotals(): EventTotals {
         kinds: { ...kinds },
         startedAt,
         endedAt,
-        title: titleLine(storableFact(facts.title))?.line ?? title.found,
+        title: statedTitle(facts.title) ?? title.found,
         agentSessionId: storableFact(facts.agentSessionId),
         workspaceRoot,
         repo: facts.repo === undefined ? null : boundedJson(facts.repo),
@@ -133,6 +133,11 @@ export function createEventTotals(): EventTotals {
       }
     },
   }
+}
+
+function statedTitle(value: unknown): string | undefined {
+  const title = titleLine(storableFact(value))?.line
+  return title === undefined || NO_TITLE.test(title) ? undefined : title
 }
 
 function storableFact(value: unknown): string | null {
@@ -149,21 +154,35 @@ export function folderName(path: string): string | undefined {
   return path.split(/[/\\]/).findLast((part) => part !== '')
 }
 
-const WORKTREES = /^\.?(.*?)[._-]*worktrees?$/i
+const WORKTREES = /^\.?(.{0,100}?)[._-]{0,5}worktrees?$/i
+/** Folders that agents keep in the user's home, with worktrees of many repositories. */
+const OF_MANY: ReadonlySet<string | undefined> = new Set(['.codex', '.cursor'])
+/** Folders in which users have theirs. */
+const HOMES: ReadonlySet<string | undefined> = new Set(['home', 'Users', undefined])
 
 /**
  * Names the repository of a working directory. The folder of a worktree has a number or a branch's name, so
  * the repository is named by the folder that has the worktrees: `app/.claude/worktrees/12`,
- * `app__worktrees/fix-login`. A worktree that contains the repository's folder is named by that.
+ * `app__worktrees/fix-login`. Of worktrees of many repositories, it is the part that is no id:
+ * `.codex/worktrees/3f2a/app`, `.cursor/worktrees/app/x1c`.
  */
 function repositoryFolder(path: string): string | undefined {
   const parts = path.split(/[/\\]/).filter((part) => part !== '')
   const at = parts.findLastIndex((part) => WORKTREES.test(part))
-  if (at < 0 || at === parts.length - 1 || at < parts.length - 2) return parts.at(-1)
+  const [first, second] = parts.slice(at + 1)
+  if (at < 0 || first === undefined) return parts.at(-1)
+  if (parts[at - 1] === '.cursor') return first
+  if (OF_MANY.has(parts[at - 1])) return second ?? first
   const inName = WORKTREES.exec(parts[at] ?? '')?.[1]
   if (inName) return inName
-  const owner = parts.slice(0, at).findLast((part) => !part.startsWith('.'))
-  return owner ?? parts.at(-1)
+  const owner = parts.slice(0, at).findLastIndex((part) => !part.startsWith('.'))
+  const isOfUser = owner < 0 || HOMES.has(parts[owner - 1])
+  if (!isOfUser) return parts[owner]
+  return second !== undefined && isId(first) ? second : first
+}
+
+function isId(name: string): boolean {
+  return /^[0-9a-f]{3,40}$|^\d+$/i.test(name) && /\d/.test(name)
 }
 
 /** Finds the title of a session in its messages. */
@@ -191,11 +210,61 @@ function createTitleFinder(): TitleFinder {
 }
 
 /** Prompts that say nothing about the session. */
-const FILLER =
-  /^(?:y|n|yes|no|ok|okay|sure|please|thanks?|thank you|hi|hey|hello|continue|go(?: on| ahead)?|proceed|done|next|test|resume|\/\w+)[.!? ]*$/i
-const IMAGE = /^\[(?:image|file|document|audio)[^\]]*\]$|^!\[[^\]]*\]\([^)]*\)$/i
+const FILLER = filler([
+  ...['y', 'n', 'yes', 'yep', 'yeah', 'no', 'nope', 'ok', 'okay', 'k', 'sure', 'please', 'thanks?'],
+  ...['thank you', 'thx', 'hi', 'hey', 'hello', 'there', 'continue', 'go', 'on', 'ahead', 'for it'],
+  ...[
+    'proceed',
+    'done',
+    'next',
+    'test',
+    'resume',
+    'retry',
+    'again',
+    'try',
+    'lgtm',
+    'great',
+    'good',
+  ],
+  ...['perfect', 'nice', 'cool', 'sounds', 'looks', 'do it', 'do that', 'keep going', 'correct'],
+  ...[
+    'right',
+    'right',
+    'oui',
+    'ja',
+    'si',
+    'sí',
+    'sim',
+    'да',
+    '是的?',
+    '好的?',
+    '对',
+    '继续',
+    '谢谢',
+    'はい',
+    '네',
+  ],
+])
+const COMMAND = /^\/[\w:.-]+(?: \S+)?$/
+/** A title has two letters at least. */
+const LETTERS = /\p{L}[^\p{L}]*\p{L}|[\u3040-\u30FF\u3400-\u9FFF\uAC00-\uD7AF]/u
+const MARKERS =
+  /!?\[(?:image|file|document|audio|pasted text)\b[^\]]{0,200}\]|!\[[^\]]{0,200}\]\([^)]{0,500}\)|<\/?image\b[^>]{0,200}>/gi
 /** A line that only announces the next one: "Implement the following plan:", a code fence. */
-const ANNOUNCEMENT = /:$|^```|^-{3,}$|^={3,}$/
+const ANNOUNCEMENT =
+  /[:：]$|^```|^-{3,}$|^={3,}$|^(?:please )?implement (?:the following|this|the|that) plan\.?$/i
+
+/** A text of nothing but these words. */
+function filler(words: readonly string[]): RegExp {
+  return new RegExp(`^(?:(?:${words.join('|')})[\\s,.!?…。！]*){1,5}$`, 'iu')
+}
+
+function isFiller(line: string): boolean {
+  return (line.length < 60 && FILLER.test(line)) || COMMAND.test(line) || !LETTERS.test(line)
+}
+
+/** Titles that agents give before they have a better one. */
+const NO_TITLE = /^(?:new|child) session(?: - \d{4}-\d\d-\d\dT.*)?$|^untitled$|^new chat$/i
 /** Lines of a prompt that are searched for a title. */
 const TITLE_LINES = 20
 
@@ -204,12 +273,12 @@ function titleLine(text: string | null): { line: string; says: boolean } | undef
   const lines = (text ?? '')
     .slice(0, FACT_LENGTH)
     .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '' && !IMAGE.test(line))
+    .map((line) => line.replaceAll(MARKERS, '').trim())
+    .filter((line) => line !== '')
     .slice(0, TITLE_LINES)
   const first = lines[0]
   if (first === undefined) return undefined
-  const saying = lines.find((line) => !FILLER.test(line) && !ANNOUNCEMENT.test(line))
+  const saying = lines.find((line) => !isFiller(line) && !ANNOUNCEMENT.test(line))
   const line = (saying ?? first).replace(/^#{1,6} +/, '')
   const characters = [...line]
   const short =

@@ -74,7 +74,8 @@ const OPEN_ANSWERS = 20_000
 /** Adds up usage, each model answer once. */
 export interface UsageTally {
   /**
-   * Counts an answer's usage. A later report for the same answer replaces the earlier one.
+   * Counts an answer's usage. Of several reports for the same answer, the one with most output counts:
+   * agents log an answer in parts, of which some have the usage at its start.
    *
    * @param answer id of the answer; without one, the report counts by itself
    */
@@ -88,9 +89,10 @@ export function createUsageTally(): UsageTally {
   return {
     count(answer, usage) {
       if (usage === undefined) return
+      const before = typeof answer === 'string' ? open.get(answer) : undefined
+      if (before !== undefined && before.outputTokens > usage.outputTokens) return
       total = plus(total, usage)
       if (typeof answer !== 'string') return
-      const before = open.get(answer)
       if (before !== undefined) total = plus(total, before, -1)
       open.delete(answer)
       open.set(answer, usage)

@@ -6,13 +6,13 @@ import { defineRecordParser } from '../records.ts'
 import { createUsageTally, readUsage } from '../usage.ts'
 
 /** Elements in which Cline puts the words of the user. */
-const PROMPT = /^\s*<(task|feedback|user_message|answer)>\s*([\s\S]*?)\s*<\/\1>\s*$/
+const PROMPT_ELEMENTS: readonly string[] = ['task', 'feedback', 'user_message', 'answer']
 const SAYS: ReadonlySet<unknown> = new Set(['say', 'ask'])
 
 /** Reads the tasks of Cline and its forks: `ui_messages.json` and `api_conversation_history.json`. */
 export const clineParser = defineRecordParser({
   name: 'cline',
-  version: 1,
+  version: 2,
   detect: (records, { text }) => {
     const isUi = ({ ts, type, say, ask }: JsonRecord) =>
       typeof ts === 'number' && SAYS.has(type) && typeof (say ?? ask) === 'string'
@@ -105,6 +105,13 @@ function draftApiMessage(
   return [{ ...first, data: { ...first.data, record } }, ...rest]
 }
 
+function withoutElement(prompt: string): string {
+  const name = PROMPT_ELEMENTS.find(
+    (each) => prompt.startsWith(`<${each}>`) && prompt.endsWith(`</${each}>`),
+  )
+  return name === undefined ? prompt : prompt.slice(name.length + 2, -name.length - 3).trim()
+}
+
 function draftUserText(
   text: string,
   time: unknown,
@@ -113,7 +120,7 @@ function draftUserText(
   const { context, prompt } = split(text)
   const drafts: EventDraft[] = []
   const tool = RESULT.exec(prompt)?.[1]
-  const said = PROMPT.exec(prompt)?.[2] ?? prompt
+  const said = withoutElement(prompt)
   if (tool !== undefined) {
     drafts.push({ kind: 'tool_result', role: 'tool', toolName: tool, text: prompt, time })
   } else if (said !== '') drafts.push({ kind: 'message', role: 'user', text: said, time })

@@ -4,10 +4,13 @@ import { isRecord, type JsonRecord, listOf } from '../json.ts'
 import { defineRecordParser } from '../records.ts'
 import { createUsageTally, readUsage } from '../usage.ts'
 
+/** Calls that are running. */
+const OPEN_ITEMS = 10_000
+
 /** Reads the output of `codex exec --json`. An item is written when it starts, changes and completes. */
 export const codexExecParser = defineRecordParser({
   name: 'codex-exec',
-  version: 1,
+  version: 2,
   detect: (records) =>
     records.some(({ type, thread_id: id }) => type === 'thread.started' && typeof id === 'string')
       ? 1
@@ -16,6 +19,7 @@ export const codexExecParser = defineRecordParser({
         : 0,
   create(facts) {
     const usage = createUsageTally()
+    const started = new Set<unknown>()
     return {
       drafts(record) {
         const { type, item } = record
@@ -24,8 +28,21 @@ export const codexExecParser = defineRecordParser({
           usage.count(undefined, readUsage(record.usage))
           if (usage.total !== undefined) facts.usage = usage.total
         }
-        if (type === 'item.completed' && isRecord(item)) return draftItem(item)
-        const kind = type === 'error' || type === 'turn.failed' ? 'system' : 'meta'
+        if (isRecord(item) && (type === 'item.started' || type === 'item.completed')) {
+          const drafts = draftItem(item)
+          if (type === 'item.completed') {
+            const isKnown = started.delete(item.id)
+            return isKnown ? drafts.filter(({ kind }) => kind !== 'tool_call') : drafts
+          }
+          // A call counts from its start: it may never complete.
+          const calls = drafts.filter(({ kind }) => kind === 'tool_call')
+          if (calls.length > 0 && started.size < OPEN_ITEMS) {
+            started.add(item.id)
+            return calls
+          }
+        }
+        const isError = type === 'error' || type === 'turn.failed'
+        const kind = isError ? 'system' : 'meta'
         const title = typeof type === 'string' ? type : 'unknown line'
         const text = joinedText(record.error ?? record.message) || undefined
         return [
@@ -34,7 +51,7 @@ export const codexExecParser = defineRecordParser({
             role: 'system',
             title,
             text,
-            data: record,
+            data: isError ? { ...record, isError } : record,
           },
         ]
       },

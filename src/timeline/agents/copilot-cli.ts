@@ -8,7 +8,7 @@ import { createUsageTally, readUsage } from '../usage.ts'
 /** Reads `events.jsonl` of the GitHub Copilot CLI. */
 export const copilotCliParser = defineRecordParser({
   name: 'copilot-cli',
-  version: 1,
+  version: 2,
   detect: (records) =>
     records.some(
       ({ type, data }) =>
@@ -49,11 +49,20 @@ function readStart(facts: SessionFacts, data: JsonRecord): void {
   if (typeof context.repository === 'string') facts.repositoryUrl = context.repository
 }
 
+const USERS: ReadonlySet<string> = new Set(['user', 'cli', 'terminal'])
+const EXIT = /<(?:command )?exited with exit code (-?\d{1,5})>\s*$/
+
+function context(text: string | undefined, data: JsonRecord): EventDraft {
+  return { kind: 'system', role: 'system', title: 'context', text, data, fold: 'context' }
+}
+
 function draftEvent({ type, id, parentId }: JsonRecord, data: JsonRecord): EventDraft[] {
   const text = firstText(data.content)
   const more = { ...data, eventId: id, parentEventId: parentId }
   switch (type) {
     case 'user.message':
+      // Skills and hooks send messages in the user's name.
+      if (typeof data.source === 'string' && !USERS.has(data.source)) return [context(text, more)]
       return [{ kind: 'message', role: 'user', text, data: more }]
     case 'assistant.message': {
       const drafts: EventDraft[] = []
@@ -73,12 +82,19 @@ function draftEvent({ type, id, parentId }: JsonRecord, data: JsonRecord): Event
     case 'tool.execution_complete': {
       const result = draftResult(data.toolCallId, data.result ?? data.error)
       const isError = data.success === false ? { isError: true } : {}
-      return [{ ...result, data: { ...result.data, ...isError } }]
+      const exit = EXIT.exec(result.text?.slice(-100) ?? '')?.[1]
+      const exitCode = exit === undefined ? {} : { exitCode: Number(exit) }
+      return [{ ...result, data: { ...result.data, ...isError, ...exitCode } }]
     }
     case 'system.message':
-      return [
-        { kind: 'system', role: 'system', title: 'context', text, data: more, fold: 'context' },
-      ]
+      return [context(text, more)]
+    case 'session.error':
+    case 'session.warning':
+    case 'abort': {
+      const notice = type === 'abort' ? 'interrupted' : type.slice('session.'.length)
+      const why = text ?? firstText(data.message, data.reason, joinedText(data.error))
+      return [{ kind: 'system', role: 'system', title: notice, text: why, data: more }]
+    }
   }
   const title = typeof type === 'string' ? type.replaceAll(/[._]/g, ' ') : 'unknown line'
   const isKnown =

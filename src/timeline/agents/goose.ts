@@ -1,34 +1,34 @@
 import { draftBlocks, roleOf } from '../blocks.ts'
-import { isRecord } from '../json.ts'
+import { firstText, isRecord, type JsonRecord } from '../json.ts'
+import type { SessionFacts } from '../parser.ts'
 import { defineRecordParser } from '../records.ts'
 
 /** Reads sessions of Goose: a header, then messages whose times are in seconds. */
 export const gooseParser = defineRecordParser({
   name: 'goose',
-  version: 1,
-  detect: (records) => {
+  version: 2,
+  detect: (records, { text }) => {
     const [header] = records
     if (
       header !== undefined &&
       'working_dir' in header &&
-      ('message_count' in header || 'description' in header)
+      ['message_count', 'description', 'conversation', 'messages'].some((name) => name in header)
     ) {
       return 1
+    }
+    const start = text.slice(0, 16_000)
+    if (/^\s*\{/.test(start) && /"working_dir"\s*:/.test(start)) {
+      if (/"(?:conversation|messages)"\s*:\s*\[/.test(start)) return 0.9
     }
     const isMessage = ({ role, created, content }: (typeof records)[number]) =>
       typeof role === 'string' && typeof created === 'number' && Array.isArray(content)
     return records.length > 0 && records.every(isMessage) ? 0.7 : 0
   },
   create: (facts) => ({
+    head: (head) => readHeader(facts, head),
     drafts(record) {
       if ('working_dir' in record) {
-        facts.workspaceRoot = record.working_dir
-        facts.title = record.description
-        facts.agentSessionId = record.id
-        const { input_tokens: inputTokens, output_tokens: outputTokens } = record
-        if (typeof inputTokens === 'number' && typeof outputTokens === 'number') {
-          facts.usage = { inputTokens, outputTokens, cachedTokens: 0, reasoningTokens: 0 }
-        }
+        readHeader(facts, record)
         return [{ kind: 'meta', role: 'system', title: 'session', data: record }]
       }
       const { role, created: time, content, id } = record
@@ -43,3 +43,13 @@ export const gooseParser = defineRecordParser({
     },
   }),
 })
+
+function readHeader(facts: SessionFacts, header: JsonRecord): void {
+  facts.workspaceRoot = header.working_dir
+  facts.title = firstText(header.description, header.name)
+  facts.agentSessionId = header.id
+  const { input_tokens: input, output_tokens: output } = header
+  if (typeof input === 'number' && typeof output === 'number') {
+    facts.usage = { inputTokens: input, outputTokens: output, cachedTokens: 0, reasoningTokens: 0 }
+  }
+}

@@ -7,12 +7,13 @@ import { createUsageTally, readUsage } from '../usage.ts'
 /** Reads the output of `opencode export`: one JSON document. */
 export const opencodeParser = defineRecordParser({
   name: 'opencode',
-  version: 1,
-  detect: (_records, { text }) =>
-    /^\s*\{\s*"info"\s*:\s*\{/.test(text.slice(0, 1_000)) &&
-    /"id"\s*:\s*"ses_/.test(text.slice(0, 2_000))
-      ? 1
-      : 0,
+  version: 2,
+  detect: (_records, { text }) => {
+    const start = text.slice(0, 16_000)
+    if (!/^\s*\{\s*"(?:info|messages)"\s*:/.test(start) || !start.includes('"ses_')) return 0
+    if (/^\s*\{\s*"info"/.test(start)) return 1
+    return /"info"\s*:\s*\{/.test(start) && /"parts"\s*:\s*\[/.test(start) ? 0.9 : 0
+  },
   create(facts) {
     const usage = createUsageTally()
     let cost = 0
@@ -109,7 +110,8 @@ function draftTool({ callID: callId, tool, state }: JsonRecord): EventDraft[] {
   const [start, end] = isRecord(time) ? [time.start, time.end] : []
   const timed = start === undefined ? call : { ...call, time: start }
   if (status !== 'completed' && status !== 'error') return [timed]
-  const result = draftResult(callId, output ?? error, { status })
+  const exitCode = isRecord(metadata) ? metadata.exit : undefined
+  const result = draftResult(callId, output ?? error, { status, exitCode })
   const diff = isRecord(metadata) ? firstText(metadata.diff) : undefined
   const done = end === undefined ? result : { ...result, time: end }
   if (diff === undefined || status === 'error') return [timed, done]

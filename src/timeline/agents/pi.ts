@@ -1,5 +1,5 @@
 import { draftBlocks, draftResult, roleOf } from '../blocks.ts'
-import type { EventDraft } from '../events.ts'
+import type { Amendment, EventDraft } from '../events.ts'
 import { firstText, isRecord, type JsonRecord } from '../json.ts'
 import { defineRecordParser } from '../records.ts'
 import { createUsageTally, readUsage } from '../usage.ts'
@@ -7,17 +7,18 @@ import { createUsageTally, readUsage } from '../usage.ts'
 /** Reads sessions of the pi coding agent. */
 export const piParser = defineRecordParser({
   name: 'pi',
-  version: 1,
+  version: 2,
   detect: (records) => {
     const [header] = records
     return header?.type === 'session' &&
       typeof header.cwd === 'string' &&
-      typeof header.id === 'string'
+      (typeof header.id === 'string' || 'provider' in header)
       ? 1
       : 0
   },
   create(facts) {
     const usage = createUsageTally()
+    const branches = createBranches()
     let cost = 0
     return {
       drafts(record) {
@@ -31,7 +32,8 @@ export const piParser = defineRecordParser({
         if (type === 'session_info' || type === 'session_name')
           facts.title = record.name ?? facts.title
         if (type === 'model_change') facts.model = record.modelId
-        if (type !== 'message' || !isRecord(message)) return [draftOther(record)]
+        if (type !== 'message' || !isRecord(message))
+          return branches.add(record, [draftOther(record)])
         if (message.role === 'assistant') {
           if (typeof message.model === 'string') facts.model = message.model
           usage.count(record.id, readUsage(message.usage))
@@ -45,11 +47,43 @@ export const piParser = defineRecordParser({
             facts.costUsd = cost
           }
         }
-        return draftMessage(message, record)
+        return branches.add(record, draftMessage(message, record))
       },
+      finish: () => branches.finish(),
     }
   },
 })
+
+/** Entries whose parent is remembered; of a longer session, branches are not told apart. */
+const MAX_ENTRIES = 200_000
+
+/** Each entry names its parent. Those that don't lead to the last one are of branches that were given up. */
+function createBranches(): {
+  add(record: JsonRecord, drafts: EventDraft[]): EventDraft[]
+  finish(): Generator<Amendment>
+} {
+  const parents = new Map<string, unknown>()
+  let last: unknown
+  return {
+    add({ id, parentId }, drafts) {
+      if (typeof id !== 'string' || parents.size >= MAX_ENTRIES) return drafts
+      parents.set(id, parentId)
+      last = id
+      return drafts.map((draft) => ({ ...draft, key: id }))
+    },
+    *finish() {
+      const live = new Set<unknown>()
+      for (let id = last; typeof id === 'string' && !live.has(id); id = parents.get(id))
+        live.add(id)
+      // A parent that is missing is no branch.
+      const hasWholeChain = [...live].some((id) => parents.get(id as string) === null)
+      if (!hasWholeChain || parents.size >= MAX_ENTRIES) return
+      for (const id of parents.keys()) {
+        if (!live.has(id)) yield { amend: id, set: { fold: 'abandoned' } }
+      }
+    },
+  }
+}
 
 function draftMessage(
   message: JsonRecord,

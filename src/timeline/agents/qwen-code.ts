@@ -16,7 +16,7 @@ const split = createPromptSplitter({
 /** Reads sessions of Qwen Code: the envelope of Claude Code around messages of the Gemini API. */
 export const qwenCodeParser = defineRecordParser({
   name: 'qwen-code',
-  version: 1,
+  version: 2,
   detect: (records) =>
     records.some(
       ({ sessionId, message }) =>

@@ -1,6 +1,6 @@
 import type { Amendment, EventDraft, TimelineEventKind } from '../events.ts'
 import { firstText, isRecord, type JsonRecord, listOf } from '../json.ts'
-import { type DraftContext, draftConversation, draftPrompt } from './conversation.ts'
+import { type DraftContext, draftConversation, draftPrompt, mediaName } from './conversation.ts'
 
 const KINDS: Readonly<Record<string, TimelineEventKind>> = {
   system: 'system',
@@ -67,14 +67,14 @@ function* draftSubAgent(
 /** Returns the text of a prompt that was typed while the agent was working. */
 function queuedPrompt({ attachment, origin }: JsonRecord): string | undefined {
   if (!isRecord(attachment) || attachment.type !== 'queued_command') return undefined
-  const { commandMode: mode, prompt } = attachment
+  const { commandMode: mode, prompt = attachment.content ?? attachment.text } = attachment
   const from = origin ?? attachment.origin
   const isHuman = isRecord(from) ? from.kind === 'human' : mode === undefined || mode === 'prompt'
   if (!isHuman) return undefined
   if (typeof prompt === 'string') return prompt
   const texts = listOf(prompt).map((block) => {
     if (!isRecord(block)) return typeof block === 'string' ? block : ''
-    return typeof block.text === 'string' ? block.text : block.type === 'image' ? '[image]' : ''
+    return typeof block.text === 'string' ? block.text : (mediaName(block) ?? '')
   })
   return texts.filter(Boolean).join('\n') || undefined
 }
@@ -134,26 +134,21 @@ export interface PromptQueue {
 }
 
 export function createPromptQueue(context: DraftContext): PromptQueue {
-  const waiting = new Map<string, string>()
+  const waiting: { readonly text: string; readonly key: string }[] = []
   const recent = new Set<string>()
   let count = 0
   return {
     *said(text, isQueued) {
-      const key = waiting.get(text.trim())
-      if (key === undefined) {
-        if (isQueued) recent.add(text.trim())
-        if (recent.size > MAX_QUEUED) recent.clear()
-        return
-      }
-      waiting.delete(text.trim())
-      yield { amend: key, set: { fold: 'duplicate' } }
+      const sent = takeSent(waiting, text.trim())
+      if (sent.length === 0 && isQueued) recent.add(text.trim())
+      if (recent.size > MAX_QUEUED) recent.clear()
+      for (const { key } of sent) yield { amend: key, set: { fold: 'duplicate' } }
     },
     *operate({ operation, content }, draft) {
       const text = typeof content === 'string' ? context.split(content).prompt : ''
       if (operation === 'popAll') {
         yield draft
-        for (const key of waiting.values()) yield { amend: key, set: { fold: 'rewound' } }
-        waiting.clear()
+        for (const { key } of waiting.splice(0)) yield { amend: key, set: { fold: 'rewound' } }
       } else if (operation !== 'enqueue' || text === '') {
         yield draft
       } else if (recent.delete(text)) {
@@ -161,13 +156,29 @@ export function createPromptQueue(context: DraftContext): PromptQueue {
       } else {
         count += 1
         const key = `queue ${count}`
-        if (waiting.size < MAX_QUEUED) waiting.set(text, key)
+        if (waiting.length < MAX_QUEUED) waiting.push({ text, key })
         yield { ...draft, text, key }
       }
     },
     *finish() {
-      for (const key of waiting.values())
-        yield { amend: key, set: { kind: 'message', role: 'user' } }
+      for (const { key } of waiting) yield { amend: key, set: { kind: 'message', role: 'user' } }
     },
   }
+}
+
+/** Takes the waiting prompt that was sent, or the first ones if they were sent together. */
+function takeSent<Prompt extends { readonly text: string }>(
+  waiting: Prompt[],
+  text: string,
+): readonly Prompt[] {
+  const at = waiting.findIndex((prompt) => prompt.text === text)
+  if (at >= 0) return waiting.splice(at, 1)
+  let end = 0
+  for (const [index, prompt] of waiting.entries()) {
+    while (/\s/.test(text.charAt(end))) end += 1
+    if (!text.startsWith(prompt.text, end)) return []
+    end += prompt.text.length
+    if (end === text.length) return waiting.splice(0, index + 1)
+  }
+  return []
 }

@@ -36,6 +36,8 @@ export function createBranches(): Branches {
   const standIns = new Map<string, Line>()
   let last: Line | undefined
   let size = 0
+  /** Lines without parent are the rule in such a log: they are not attempts at the same prompt. */
+  let isUnchained = false
 
   return {
     add({ parentUuid, logicalParentUuid, type, isSidechain }, id, isPrompt) {
@@ -50,6 +52,7 @@ export function createBranches(): Branches {
         return
       }
       const line: Line = { id, parent, isPrompt, children: [] }
+      if (parent === root && type === 'assistant') isUnchained = true
       parent?.children.push(line)
       lines.set(id, line)
       last = line
@@ -60,11 +63,19 @@ export function createBranches(): Branches {
       for (let line = last; line !== undefined; line = line.parent) live.add(line)
       for (const parent of [root, ...lines.values()]) {
         const prompts = parent.children.filter((child) => child.isPrompt)
+        if (parent === root && isUnchained) continue
         if (!prompts.some((prompt) => live.has(prompt))) continue
-        for (const prompt of prompts) if (!live.has(prompt)) yield* abandon(prompt)
+        for (const prompt of prompts) {
+          if (live.has(prompt) || (parent === root && !isAnswered(prompt))) continue
+          yield* abandon(prompt)
+        }
       }
     },
   }
+}
+
+function isAnswered({ children }: Line): boolean {
+  return children.length > 0
 }
 
 function* abandon(from: Line): Generator<Amendment> {

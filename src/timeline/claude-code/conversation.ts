@@ -12,8 +12,8 @@ export interface DraftContext {
   readonly split: ReturnType<typeof createPromptSplitter>
   /** False until the first prompt. */
   hasPrompt: boolean
-  /** The file that a call names, by call id. */
-  readonly files: Map<string, unknown>
+  /** Inputs of calls that name a file, by call id. */
+  readonly files: Map<string, JsonRecord>
 }
 
 /** Drafts a line of the conversation: an event per block of its content. */
@@ -54,11 +54,41 @@ function* draftBlocks(
 ): Generator<EventDraft> {
   const results = blocks.filter((block) => isRecord(block) && block.type === 'tool_result')
   const changed = changedResult(line, results as JsonRecord[], context)
-  for (const [index, block] of blocks.entries()) {
+  for (const [index, block] of joinedMedia(line, blocks).entries()) {
     const data = index > 0 ? { ...base, block: index } : base
     yield* draftBlock(line, block, data, context)
     if (block === changed) yield draftFileChange(block as JsonRecord, line, data)
   }
+}
+
+/** Joins images and the text beside them to one text: they are one prompt. */
+function joinedMedia(line: JsonRecord, blocks: readonly unknown[]): readonly unknown[] {
+  if (line.type !== 'user' || !blocks.some((block) => mediaName(block) !== undefined)) return blocks
+  const joined: unknown[] = []
+  let run: { readonly type: 'text'; text: string; images: number } | undefined
+  for (const block of blocks) {
+    const name = mediaName(block)
+    const text = name ?? (isRecord(block) && block.type === 'text' ? block.text : undefined)
+    if (typeof text !== 'string') {
+      run = undefined
+      joined.push(block)
+      continue
+    }
+    if (run === undefined) {
+      run = { type: 'text', text, images: 0 }
+      joined.push(run)
+    } else run.text += `\n${text}`
+    if (name !== undefined) run.images += 1
+  }
+  return joined
+}
+
+/** Names an image or document; undefined for other blocks. */
+export function mediaName(block: unknown): string | undefined {
+  if (!isRecord(block)) return undefined
+  if (block.type === 'image') return '[image]'
+  if (block.type !== 'document') return undefined
+  return typeof block.title === 'string' ? `[document ${block.title.slice(0, 100)}]` : '[document]'
 }
 
 function* draftBlock(
@@ -76,9 +106,12 @@ function* draftBlock(
     return
   }
   switch (block.type) {
-    case 'text':
-      yield* draftText(line, typeof block.text === 'string' ? block.text : '', data, context)
+    case 'text': {
+      const { images } = block
+      const more = typeof images === 'number' && images > 0 ? { ...data, images } : data
+      yield* draftText(line, typeof block.text === 'string' ? block.text : '', more, context)
       break
+    }
     case 'thinking': {
       const text = typeof block.thinking === 'string' ? block.thinking : ''
       yield { kind: 'reasoning', role: 'assistant', text, data }
@@ -90,8 +123,17 @@ function* draftBlock(
     case 'tool_result':
       yield draftToolResult(line, block, data)
       break
+    case 'redacted_thinking':
+      yield { kind: 'reasoning', role: 'assistant', data }
+      break
     case 'image':
-      yield { kind: 'message', role: roleOf(line), text: '[image]', data: { ...data, images: 1 } }
+    case 'document':
+      yield {
+        kind: 'message',
+        role: roleOf(line),
+        text: mediaName(block),
+        data: { ...data, images: 1 },
+      }
       break
     default:
       yield { kind: 'other', title: block.type ?? 'unknown block', data: { ...data, block } }
@@ -116,11 +158,21 @@ function* draftText(
     yield { ...system('context summary', text, data), fold: 'context' }
   } else if (INTERRUPTED.test(text)) {
     yield system('interrupted', text, data)
-  } else if (line.isMeta === true) {
+  } else if (line.isMeta === true || isFromProgram(line)) {
     yield { ...system('context', text, data), fold: 'context' }
   } else {
     yield* draftPrompt(line, text, data, context)
   }
+}
+
+/** Tasks, channels and other agents send messages in the user's name, too. */
+function isFromProgram({ origin, isSidechain }: JsonRecord): boolean {
+  return (
+    isSidechain !== true &&
+    isRecord(origin) &&
+    typeof origin.kind === 'string' &&
+    origin.kind !== 'human'
+  )
 }
 
 /** Drafts the user's own words and the context injected with them, each as an event. */
@@ -164,14 +216,24 @@ function elementIn(text: string, name: string): string | undefined {
   return end < 0 ? undefined : text.slice(start + name.length + 2, end).trim()
 }
 
-/** The program writes some answers itself: errors, and that there is nothing to answer. */
+const API_ERROR = /^API Error(?:: (?:\d{3}\b|Connection|Request|Unable|Repeated)| \(|$)/
+const NO_RESPONSE = 'No response requested.'
+
+/** The program writes some answers itself: errors, limits, and that there is nothing to answer. */
 function draftAnswer(line: JsonRecord, text: string, data: JsonRecord): EventDraft {
   if (line.isApiErrorMessage === true) {
     return system('API error', text, { ...data, error: line.error, isError: true })
   }
-  if (data.model !== '<synthetic>') return { kind: 'message', role: 'assistant', text, data }
-  if (/^API Error\b/.test(text)) return system('API error', text, { ...data, isError: true })
-  return { kind: 'meta', role: 'system', title: 'notice', text, data }
+  if (text.trim() === NO_RESPONSE) {
+    return { kind: 'meta', role: 'system', title: 'notice', text, data }
+  }
+  const isSynthetic = data.model === '<synthetic>'
+  if (API_ERROR.test(text) || (isSynthetic && /^API Error\b/.test(text))) {
+    return system('API error', text, { ...data, isError: true })
+  }
+  return isSynthetic
+    ? system('warning', text, data)
+    : { kind: 'message', role: 'assistant', text, data }
 }
 
 function system(title: string, text: string, data: JsonRecord): EventDraft {
@@ -185,7 +247,7 @@ function draftToolUse(
 ): EventDraft {
   const path = isRecord(input) ? (input.file_path ?? input.notebook_path) : undefined
   if (typeof id === 'string' && path !== undefined && files.size < REMEMBERED_CALLS) {
-    files.set(id, path)
+    files.set(id, { path, start: startOf(isRecord(input) ? written(input) : undefined), name })
   }
   return {
     kind: 'tool_call',
@@ -206,13 +268,21 @@ function inputText(input: unknown): string | undefined {
 
 function draftToolResult(line: JsonRecord, block: JsonRecord, data: JsonRecord): EventDraft {
   const { tool_use_id: callId, content, is_error: isError } = block
+  const text = resultText(content)
+  const exitCode =
+    isError === true ? /^(?:Error: )?Exit code (\d{1,3})\b/.exec(text)?.[1] : undefined
   const result = isRecord(line.toolUseResult) ? { result: line.toolUseResult } : {}
   return {
     kind: 'tool_result',
     role: 'tool',
     callId,
-    text: resultText(content),
-    data: { ...data, ...(isError === true ? { isError } : {}), ...result },
+    text,
+    data: {
+      ...data,
+      ...(isError === true ? { isError } : {}),
+      ...(exitCode === undefined ? {} : { exitCode: Number(exitCode) }),
+      ...result,
+    },
   }
 }
 
@@ -236,10 +306,24 @@ function changedResult(
 ): JsonRecord | undefined {
   if (!isRecord(result) || !changesFile(result)) return undefined
   const succeeded = results.filter((block) => block.is_error !== true)
+  const callOf = (block: JsonRecord) => files.get(block.tool_use_id as string)
+  const ofFile = succeeded.filter((block) => callOf(block)?.path === result.filePath)
+  const text = startOf(written(result))
   return (
-    succeeded.find((block) => files.get(block.tool_use_id as string) === result.filePath) ??
+    ofFile.find((block) => text !== undefined && callOf(block)?.start === text) ??
+    ofFile.find((block) => callOf(block)?.name !== 'Read') ??
+    ofFile[0] ??
     succeeded[0]
   )
+}
+
+/** The text that a call or its result wrote. */
+function written(value: JsonRecord): unknown {
+  return value.new_string ?? value.newString ?? value.content ?? value.new_source
+}
+
+function startOf(text: unknown): string | undefined {
+  return typeof text === 'string' ? text.slice(0, 1_000) : undefined
 }
 
 function changesFile({ structuredPatch, type }: JsonRecord): boolean {

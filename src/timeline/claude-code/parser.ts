@@ -2,6 +2,7 @@ import { createPromptSplitter } from '../context.ts'
 import type { Amendment, EventDraft } from '../events.ts'
 import {
   brokenLineDraft,
+  firstText,
   isRecord,
   type JsonRecord,
   readJsonLine,
@@ -25,7 +26,7 @@ const MAX_SUMMARIES = 100
  */
 export const claudeCodeParser = defineTimelineParser({
   name: 'claude-code',
-  version: 2,
+  version: 3,
   detect,
   create() {
     const facts: SessionFacts = {}
@@ -130,7 +131,11 @@ function detect({ text, values }: LogStart): number {
   if (records.some(({ message }) => isRecord(message) && Array.isArray(message.parts))) return 0
   const confidence = Math.max(0, ...records.map(confidenceIn))
   if (confidence > 0) return confidence
-  return /^\s*\{[^\n]{0,2000}"(?:parentUuid|sessionId)":[^\n]*"message":\{/.test(text) ? 0.5 : 0
+  return /^\s*\{[^\n]{0,2000}"(?:parentUuid|sessionId)":[^\n]*"message":\{/.test(
+    text.slice(0, 16_000),
+  )
+    ? 0.5
+    : 0
 }
 
 function confidenceIn(value: JsonRecord): number {
@@ -203,7 +208,7 @@ function createFactReader(facts: SessionFacts): FactReader {
   return Object.assign(read, {
     end(seen: ReadonlySet<string>) {
       const summary = [...summaries].findLast(([leaf]) => seen.has(leaf))?.[1]
-      facts.title = customTitle ?? modelTitle ?? summary ?? facts.title
+      facts.title = firstText(customTitle, modelTitle, summary) ?? facts.title
     },
   })
 }

@@ -49,8 +49,9 @@ function draftPrompt(
   texts: readonly string[],
   data: JsonRecord,
   context: DraftContext,
+  isFirst = !context.hasPrompt,
 ): EventDraft[] {
-  const parts = texts.map((text) => context.split(text, { isFirst: !context.hasPrompt }))
+  const parts = texts.map((text) => context.split(text, { isFirst }))
   const injected = parts
     .map((part) => part.context)
     .filter(Boolean)
@@ -68,7 +69,7 @@ function draftPrompt(
   return drafts
 }
 
-function draftContext(text: string, data: JsonRecord): EventDraft {
+export function draftContext(text: string, data: JsonRecord): EventDraft {
   return { kind: 'system', role: 'system', title: 'context', text, data, fold: 'context' }
 }
 
@@ -166,7 +167,9 @@ export function draftEventMessage(payload: JsonRecord, context: DraftContext): E
       const { message, type: _, ...data } = payload
       const text = typeof message === 'string' ? message : ''
       const isInjected = /instructions|context/.test(String(payload.kind))
-      return isInjected ? [draftContext(text, data)] : draftPrompt([text], data, context)
+      if (isInjected) return [draftContext(text, data)]
+      // The user typed it, so only what is known to be injected is context.
+      return draftPrompt([text], data, context, false)
     }
     case 'agent_message':
       return [draftSpoken('message', payload, 'message')]
@@ -203,16 +206,21 @@ function draftOther(payload: JsonRecord): EventDraft {
 }
 
 function messageIn(payload: JsonRecord): string | undefined {
-  const { message, error, thread_name: name, query } = payload
+  const { message, error, thread_name: name, query, action } = payload
   if (typeof message === 'string') return message
   if (isRecord(error) && typeof error.message === 'string') return error.message
-  return typeof name === 'string' ? name : typeof query === 'string' ? query : undefined
+  const { url, query: searched } = isRecord(action) ? action : {}
+  return [name, query, searched, url].find(
+    (text): text is string => typeof text === 'string' && text !== '',
+  )
 }
+
+const FAILED: ReadonlySet<unknown> = new Set(['failed', 'declined', 'rejected', 'error'])
 
 /** A patch that was not applied changes no file. */
 function draftPatchEnd(payload: JsonRecord): EventDraft {
   const { call_id: callId, stdout, stderr, changes, type: _, ...data } = payload
-  if (payload.success === false) {
+  if (payload.success === false || FAILED.has(payload.status)) {
     const text = [stderr, stdout].find((part) => typeof part === 'string' && part !== '')
     const why = typeof text === 'string' ? text : undefined
     return { kind: 'meta', role: 'tool', title: 'patch failed', callId, text: why, data: payload }

@@ -1,8 +1,13 @@
+import { isOnlyElements } from '../context.ts'
 import type { EventDraft } from '../events.ts'
 import { isRecord, listOf } from '../json.ts'
+import { draftContext } from './items.ts'
 import type { CodexLine } from './line.ts'
 
+/** Records between the two copies of a text. */
 const WINDOW = 8
+/** Records between a web search and its end: several searches run at the same time. */
+const SEARCH_WINDOW = 48
 
 /** A parsed line and its events. */
 export interface CodexRecord {
@@ -33,6 +38,18 @@ interface Pairing {
 export function createPairing(): Pairing {
   const held: Held[] = []
   let index = 0
+  let hasTwins = false
+
+  /** Where prompts are logged twice, a single one that is an element was injected. */
+  function released({ record, paired }: Held): CodexRecord {
+    if (paired || !hasTwins || !isUserItem(record)) return record
+    const draft = spokenOf(record)
+    if (isOnlyElements(draft.text ?? '')) {
+      replace(record, draftContext(draft.text ?? '', draft.data ?? {}))
+    }
+    return record
+  }
+
   return {
     add(record) {
       const current: Held = { record, index, paired: false }
@@ -41,42 +58,65 @@ export function createPairing(): Pairing {
       if (before >= 0) held.splice(before, 0, current)
       else {
         if (isSearchEnd(record)) nameSearchCall(current, held)
-        else pairTexts(current, held)
+        else pairTexts(current, held.slice(-WINDOW))
         held.push(current)
       }
-      return held.length > WINDOW ? held.splice(0, 1).map((oldest) => oldest.record) : []
+      hasTwins ||= current.paired && (isUserMessage(record) || isUserItem(record))
+      const kept = held.some(isOpenSearch) ? SEARCH_WINDOW : WINDOW
+      return held.splice(0, Math.max(0, held.length - kept)).map(released)
     },
-    finish: () => held.splice(0).map(({ record }) => record),
+    finish: () => held.splice(0).map(released),
   }
 }
 
 /** Returns the index of the search's end that precedes this call, after giving both the same id. */
-function findSearchEnd(current: Held, held: readonly Held[]): number {
-  const call = spokenOf(current.record)
-  const index = held.findIndex(
-    ({ record, paired }) =>
-      !paired && isSearchEnd(record) && (call.callId == null || idOf(record) === call.callId),
-  )
-  const end = held[index]
+function findSearchEnd(call: Held, held: readonly Held[]): number {
+  const end = partnerOf(call, held, isSearchEnd)
   if (end === undefined) return -1
-  end.paired = true
-  current.paired = true
-  replace(current.record, { ...call, callId: idOf(end.record) })
-  return index
+  joinSearch(call, end)
+  return held.indexOf(end)
 }
 
-/** Gives a preceding call without id that of its end. */
-function nameSearchCall(current: Held, held: readonly Held[]): void {
-  const call = held.find(
-    ({ record, paired }) =>
-      !paired &&
-      isSearchCall(record) &&
-      (idOf(record) == null || idOf(record) === idOf(current.record)),
+/** Gives a preceding call the id of its end. */
+function nameSearchCall(end: Held, held: readonly Held[]): void {
+  const call = partnerOf(end, held, isSearchCall)
+  if (call !== undefined) joinSearch(call, end)
+}
+
+/**
+ * Finds the other record of a search: with the same id, else, if one of the ids is missing, for the same
+ * query, else the oldest.
+ */
+function partnerOf(
+  current: Held,
+  held: readonly Held[],
+  isPartner: (record: CodexRecord) => boolean,
+): Held | undefined {
+  const [id, query] = [idOf(current.record), queryOf(current.record)]
+  const mayBe = (other: unknown) => id == null || other == null || other === id
+  const open = held.filter(
+    ({ record, paired }) => !paired && isPartner(record) && mayBe(idOf(record)),
   )
-  if (call === undefined) return
+  return (
+    open.find(({ record }) => id != null && idOf(record) === id) ??
+    open.find(({ record }) => query !== undefined && queryOf(record) === query) ??
+    open.find(({ record }) => query === undefined || queryOf(record) === undefined)
+  )
+}
+
+function joinSearch(call: Held, end: Held): void {
   call.paired = true
-  current.paired = true
-  replace(call.record, { ...spokenOf(call.record), callId: idOf(current.record) })
+  end.paired = true
+  const callId = idOf(end.record) ?? idOf(call.record) ?? `search ${call.index}`
+  for (const { record } of [call, end]) replace(record, { ...spokenOf(record), callId })
+}
+
+function queryOf({ source }: CodexRecord): string | undefined {
+  const { query, action } = source?.payload ?? {}
+  const { query: searched, url } = isRecord(action) ? action : {}
+  return [searched, query, url].find(
+    (text): text is string => typeof text === 'string' && text !== '',
+  )
 }
 
 function pairTexts(current: Held, held: readonly Held[]): void {
@@ -137,8 +177,12 @@ function endsAlike(one: string, other: string): boolean {
   return one.endsWith(other) || other.endsWith(one)
 }
 
+/** Characters of a text that are compared: of longer ones, only their beginnings. */
+const COMPARED = 20_000
+
 function comparable({ record }: Held): string {
-  return (spokenOf(record).text ?? '').replaceAll('[image]', '').replace(/\s+/g, ' ').trim()
+  const text = (spokenOf(record).text ?? '').slice(0, COMPARED)
+  return text.replaceAll('[image]', '').replace(/\s+/g, ' ').trim()
 }
 
 /** Returns the main event of a record: the message of a prompt with context. */
@@ -162,6 +206,8 @@ function demote({ record }: Held): void {
 }
 
 const idOf = (record: CodexRecord) => spokenOf(record).callId
+const isOpenSearch = ({ record, paired }: Held) =>
+  !paired && (isSearchEnd(record) || isSearchCall(record))
 const isSearchEnd = (record: CodexRecord) => isEvent(record, 'web_search_end')
 const isSearchCall = (record: CodexRecord) => isItem(record, 'web_search_call')
 const isUserMessage = (record: CodexRecord) =>

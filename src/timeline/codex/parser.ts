@@ -19,7 +19,7 @@ import { createThread } from './thread.ts'
 /** Reads rollouts of the Codex CLI, in the envelope form and in the flat form of 2025. */
 export const codexParser = defineTimelineParser({
   name: 'codex',
-  version: 2,
+  version: 3,
   detect({ text, values }) {
     const lines = values.map(asCodexLine)
     if (lines.some((line) => line?.isEnvelope)) return 1
@@ -83,8 +83,13 @@ function readSessionMeta(facts: SessionFacts, { payload }: CodexLine): void {
   facts.repositoryUrl = payload.git.repository_url
 }
 
-function isSubAgent({ source, thread_source: thread }: JsonRecord): boolean {
-  return thread === 'subagent' || (isRecord(source) && 'subagent' in source)
+function isSubAgent(header: JsonRecord): boolean {
+  const { source, thread_source: thread, parent_thread_id: parent } = header
+  if (thread === 'subagent' || source === 'subagent') return true
+  if (isRecord(source) && 'subagent' in source) return true
+  // A fork has a parent, too.
+  const isAgent = 'agent_nickname' in header || 'agent_role' in header || 'agent_path' in header
+  return typeof parent === 'string' && isAgent && header.forked_from_id === undefined
 }
 
 function draftCodexLine(line: CodexLine, context: DraftContext): EventDraft[] {

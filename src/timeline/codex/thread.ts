@@ -25,11 +25,10 @@ export function createThread(facts: SessionFacts): Thread {
   let turn = 0
 
   function rollBack(payload: JsonRecord): Amendment[] {
-    const count = Number(payload.num_turns ?? payload.numTurns ?? 1)
-    return turns.splice(-Math.max(1, Math.floor(count) || 1)).map((key) => ({
-      amend: key,
-      set: { fold: 'rewound' },
-    }))
+    const stated = Number(payload.num_turns ?? payload.numTurns ?? 1)
+    const count = Number.isFinite(stated) ? Math.max(0, Math.floor(stated)) : 1
+    const taken = turns.splice(Math.max(0, turns.length - count))
+    return taken.map((key) => ({ amend: key, set: { fold: 'rewound' } }))
   }
 
   /** Derives the change of a patch that has no `patch_apply_end`. */
@@ -96,6 +95,7 @@ function createReplay(): Replay {
   let headers = 0
   let ownId: unknown
   let forkedAt: number | undefined
+  let isFork = false
   let isReplaying = false
   let hasOldTimes = false
   let hasTokenCount = false
@@ -125,8 +125,11 @@ function createReplay(): Replay {
         if (headers === 1) {
           ownId = source.payload.id
           forkedAt = time
+          isFork = typeof source.payload.forked_from_id === 'string'
         } else if (headers === 2 && source.payload.id !== ownId) isReplaying = true
       }
+      // Some forks replay without their parent's header.
+      if (isFork && headers === 1 && prompts === 0 && isBefore(time, forkedAt)) isReplaying = true
       if (!isReplaying) return false
       if (ends(record, time)) {
         isReplaying = false
@@ -142,6 +145,10 @@ function createReplay(): Replay {
       return true
     },
   }
+}
+
+function isBefore(time: number | undefined, other: number | undefined): boolean {
+  return time !== undefined && other !== undefined && time < other
 }
 
 /** The user's own words, in either copy. */

@@ -260,8 +260,9 @@ function createTurn(): TurnDraft {
       }
       const written = outputTokensOf(event)
       if (written === undefined) return
-      // Each block of an answer repeats the answer's usage; the last report counts.
-      tokens.set(typeof data.messageId === 'string' ? data.messageId : event.id, written)
+      // Each block of an answer repeats the answer's usage, some the one at its start.
+      const answer = typeof data.messageId === 'string' ? data.messageId : event.id
+      tokens.set(answer, Math.max(tokens.get(answer) ?? 0, written))
     },
     finish() {
       return {

@@ -7,4 +7,5 @@ export const GEMINI_CONTEXT: ContextRules = {
     ...['state_snapshot', 'loaded_context', 'extension_context', '*_context'],
   ],
   starts: ['This is the Gemini CLI. We are setting up the context for our chat.'],
+  blocks: [['--- Content from referenced files ---', '--- End of content ---']],
 }

@@ -1,5 +1,5 @@
 import { createPromptSplitter } from '../context.ts'
-import type { Amendment, EventDraft } from '../events.ts'
+import { type Amendment, boundedJson, type EventDraft } from '../events.ts'
 import { isRecord, type JsonRecord, listOf } from '../json.ts'
 import type { SessionFacts } from '../parser.ts'
 import { createUsageTally, readUsage } from '../usage.ts'
@@ -9,8 +9,17 @@ import { GEMINI_CONTEXT } from './context.ts'
 const REMEMBERED_MESSAGES = 20_000
 /** States of a call that has no result yet. */
 const UNFINISHED: ReadonlySet<unknown> = new Set([
-  ...['executing', 'scheduled', 'validating', 'awaiting_approval', 'pending'],
+  ...['executing', 'scheduled', 'validating', 'awaiting_approval', 'pending', 'running', 'waiting'],
+  ...['in_progress', 'confirming', 'queued'],
 ])
+const FAILED: ReadonlySet<unknown> = new Set([
+  'error',
+  'failed',
+  'cancelled',
+  'canceled',
+  'rejected',
+])
+const EXIT_CODE = /^Exit Code: (-?\d{1,5})$/m
 
 type Output = EventDraft | Amendment
 
@@ -100,20 +109,30 @@ export function createMessages(facts: SessionFacts): Messages {
 
   function* partDrafts(message: JsonRecord): Generator<PartDraft> {
     const { id: messageId, timestamp: time, type, model, tokens } = message
-    for (const [index, thought] of listOf(message.thoughts).entries()) {
-      const drafts = [draftThought(thought, time, messageId)]
-      yield { name: `thought ${index}`, text: '', drafts }
-    }
     const content = message.content ?? message.message
     const shown = contentText(message.displayContent)
     const text = type === 'user' && shown !== '' ? shown : contentText(content)
-    if (text !== '' || (type !== 'gemini' && message.toolCalls === undefined)) {
+    const isSpoken = text !== '' || (type !== 'gemini' && message.toolCalls === undefined)
+    // Usage is on the text, else on the first event.
+    let unstated = !isSpoken && tokens !== undefined
+    const withUsage = (draft: EventDraft): EventDraft => {
+      if (!unstated) return draft
+      unstated = false
+      return { ...draft, data: { ...draft.data, model, usage: tokens } }
+    }
+    for (const [index, thought] of listOf(message.thoughts).entries()) {
+      const drafts = [withUsage(draftThought(thought, time, messageId))]
+      yield { name: `thought ${index}`, text: '', drafts }
+    }
+    if (isSpoken) {
       const images = listOf(content).filter(isMedia).length
       const data = { messageId, model, usage: tokens, ...(images > 0 ? { images } : {}) }
       yield { name: 'content', text, drafts: draftSaid(type, text, time, data) }
     }
     for (const [index, call] of listOf(message.toolCalls).entries()) {
-      yield* callDrafts(call, index, time, messageId)
+      for (const part of callDrafts(call, index, time, messageId)) {
+        yield { ...part, drafts: part.drafts.map(withUsage) }
+      }
     }
   }
 
@@ -158,17 +177,23 @@ export function createMessages(facts: SessionFacts): Messages {
     const { id: callId, name: toolName, args: input, description, status, result } = call
     const { timestamp, resultDisplay } = call
     const time = timestamp ?? messageTime
-    const text = typeof description === 'string' ? description : inputText(input)
+    const what = typeof description === 'string' ? description : inputText(input)
     const draft: EventDraft = {
-      ...{ kind: 'tool_call', role: 'assistant', toolName, callId, text, time: messageTime },
+      ...{ kind: 'tool_call', role: 'assistant', toolName, callId, text: what, time: messageTime },
       data: { messageId, input },
     }
     yield { name: `call ${index}`, text: '', drafts: [draft] }
     if (UNFINISHED.has(status) || (!Array.isArray(result) && typeof status !== 'string')) return
-    const isError = status !== undefined && status !== 'success' ? true : undefined
+    const text = resultText(result) || (typeof resultDisplay === 'string' ? resultDisplay : '')
+    const exitCode = EXIT_CODE.exec(text.slice(-500))?.[1]
     const answer: EventDraft = {
-      ...{ kind: 'tool_result', role: 'tool', callId, text: resultText(result), time },
-      data: { messageId, status, ...(isError ? { isError } : {}) },
+      ...{ kind: 'tool_result', role: 'tool', callId, text, time },
+      data: {
+        messageId,
+        status,
+        ...(FAILED.has(status) ? { isError: true } : {}),
+        ...(exitCode === undefined ? {} : { exitCode: Number(exitCode) }),
+      },
     }
     yield { name: `result ${index}`, text: '', drafts: [answer] }
     const change = changeDraft(resultDisplay, callId, time, messageId)
@@ -261,7 +286,9 @@ function resultText(result: unknown): string {
       const text = contentText(value)
       if (text !== '') return text
     }
-    return ''
+    // A tool of an extension may name its output in any way.
+    const isOther = response !== undefined && Object.keys(response).length > 0
+    return isOther ? JSON.stringify(boundedJson(response)) : ''
   })
   return texts.filter(Boolean).join('\n')
 }

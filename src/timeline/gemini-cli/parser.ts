@@ -23,7 +23,7 @@ type Output = EventDraft | Amendment
 /** Reads chats of the Gemini CLI: one JSON document, or JSON Lines as since 2026. */
 export const geminiCliParser = defineTimelineParser({
   name: 'gemini-cli',
-  version: 2,
+  version: 3,
   longLines: 'split',
   detect,
   create() {

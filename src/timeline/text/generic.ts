@@ -1,6 +1,7 @@
 import {
   draftBlocks,
   draftCall,
+  draftItem,
   draftResult,
   draftToolCalls,
   joinedText,
@@ -77,7 +78,8 @@ const OUTPUTS = ['output', 'result', 'results', 'stdout', 'observation', 'tool_r
  * names, in the record and in the object that holds its message. The raw record stays in `data`.
  */
 export function draftUnknownRecord(record: JsonRecord): EventDraft[] {
-  const places = [record, ...WRAPPERS.map((name) => record[name]).filter(isRecord)]
+  const near = [record, ...WRAPPERS.map((name) => record[name]).filter(isRecord)]
+  const places = [...near, ...near.slice(1).flatMap(innerMessages)]
   const time = find(places, TIMES, (value) => {
     const inner = isRecord(value) ? (value.created ?? value.start) : value
     return parseTime(inner) === null ? undefined : inner
@@ -93,7 +95,12 @@ export function draftUnknownRecord(record: JsonRecord): EventDraft[] {
     ROLES,
     (value) => roleOf(value) ?? (isRecord(value) ? roleOf(value.role) : undefined),
   )
-  const drafts = toolDrafts(places, toolName, callId, role) ?? saidDrafts(places, role)
+  const item = [record, record.item, record.payload].filter(isRecord).find(isItem)
+  const drafts =
+    (item && draftItem(item)) ??
+    toolDrafts(places, toolName, callId, role) ??
+    exchangeDrafts(record) ??
+    saidDrafts(places, role)
   const calls = draftToolCalls(
     find(places, ['tool_calls', 'toolCalls'], (value) =>
       Array.isArray(value) ? value : undefined,
@@ -105,6 +112,33 @@ export function draftUnknownRecord(record: JsonRecord): EventDraft[] {
     return [{ ...base, kind: 'other', role, text, toolName, callId, data: record }]
   }
   return [{ ...first, ...base, data: record }, ...rest.map((draft) => ({ ...draft, time }))]
+}
+
+/** The message inside of an event's wrapper. */
+function innerMessages(place: JsonRecord): JsonRecord[] {
+  return ['message', 'item', 'data'].map((name) => place[name]).filter(isRecord)
+}
+
+const ITEM_TYPES =
+  /^(?:tool_use|tool_call|function_call|tool_result|tool_output|function_call_output|reasoning|thinking)$/
+
+/** A record that is an item or block of a model's API: it has the name or id that the type wants. */
+function isItem({ type, name, ...item }: JsonRecord): boolean {
+  if (typeof type !== 'string' || !ITEM_TYPES.test(type)) return false
+  if (type === 'reasoning' || type === 'thinking') return true
+  if (/result|output/.test(type)) return 'output' in item || 'content' in item || 'result' in item
+  return typeof name === 'string' && INPUTS.some((each) => each in item)
+}
+
+/** A record of a prompt and its answer. */
+function exchangeDrafts(record: JsonRecord): EventDraft[] | undefined {
+  const prompt = firstText(record.prompt, record.question, record.instruction)
+  const answer = firstText(record.response, record.completion, record.answer, record.output)
+  if (prompt === undefined || answer === undefined || 'role' in record) return undefined
+  return [
+    { kind: 'message', role: 'user', text: prompt },
+    { kind: 'message', role: 'assistant', text: answer },
+  ]
 }
 
 function toolDrafts(

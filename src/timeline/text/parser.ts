@@ -1,9 +1,8 @@
 import type { EventDraft } from '../events.ts'
 import { brokenLineDraft, isRecord, listOf, unknownLineDraft } from '../json.ts'
-import { createDocumentReading } from '../json-document.ts'
 import type { LogLine } from '../lines.ts'
 import { defineTimelineParser, type SessionFacts, type TimelineParserRun } from '../parser.ts'
-import { createLinesReading, isDocumentStart } from '../records.ts'
+import { createDocumentsReading, createLinesReading, isDocumentStart } from '../records.ts'
 import { draftUnknownRecord } from './generic.ts'
 
 type Reading = Pick<TimelineParserRun, 'push' | 'finish'>
@@ -16,7 +15,7 @@ type Reading = Pick<TimelineParserRun, 'push' | 'finish'>
 export const textParser = defineTimelineParser({
   name: 'text',
   format: 'other',
-  version: 3,
+  version: 4,
   detect: () => 0.01,
   create() {
     const facts: SessionFacts = {}
@@ -34,11 +33,8 @@ export const textParser = defineTimelineParser({
 
 function readingOf(line: LogLine, facts: SessionFacts): Reading {
   if (isDocumentStart(line)) {
-    return createDocumentReading({
-      draftsOf,
-      readHead: ({ title, name }) => {
-        facts.title = typeof title === 'string' ? title : name
-      },
+    return createDocumentsReading(draftsOf, ({ title, name }) => {
+      facts.title ??= typeof title === 'string' ? title : name
     })
   }
   return /^\s*[{[]/.test(line.text) ? createLinesReading(draftsOf) : createMarkdownReading()

@@ -40,6 +40,24 @@ const codexText = (text: string) =>
     payload: { type: 'user_message', message: text },
   })}\n`
 
+/** A prompt as Codex logs it for the model only, so that each is compared with the ones before. */
+const twins = (text: string) =>
+  [
+    { type: 'event_msg', payload: { type: 'user_message', message: text } },
+    {
+      type: 'response_item',
+      payload: {
+        type: 'message',
+        role: 'user',
+        content: [{ type: 'input_text', text: `${text}!` }],
+      },
+    },
+  ]
+    .map((line) => `${JSON.stringify({ timestamp: '2026-09-01T10:00:01.000Z', ...line })}\n`)
+    .join('')
+const cursorText = (text: string) =>
+  `${JSON.stringify({ role: 'user', message: { content: [{ type: 'text', text }] } })}\n`
+
 const inputs: [name: string, log: () => string | Uint8Array][] = [
   ['4 MiB of line feeds', () => Buffer.alloc(4 * MEBIBYTE, '\n')],
   ['MiBs of short lines', () => Buffer.alloc(MEBIBYTE, 'x\n')],
@@ -52,6 +70,15 @@ const inputs: [name: string, log: () => string | Uint8Array][] = [
   ['a document nested a million deep', () => `{"messages":[\n${'[\n'.repeat(MEBIBYTE / 4)}`],
   ['a document of many messages', () => `[\n${'{"role":"user"},\n'.repeat(MEBIBYTE / 32)}{}]`],
   ['a line of 7 MiB', () => codexText('word '.repeat((7 * MEBIBYTE) / 5))],
+  ['a word of 7 MiB', () => codexText('x'.repeat(7 * MEBIBYTE))],
+  ['identifiers of 7 MiB', () => codexText('aB'.repeat((7 * MEBIBYTE) / 2))],
+  [
+    'messages of a MiB that differ',
+    () =>
+      header +
+      Array.from({ length: 12 }, (_, n) => twins(`${'word '.repeat(200_000)}${n}`)).join(''),
+  ],
+  ['blanks of a MiB in a prompt', () => cursorText(`<user_query>${' '.repeat(MEBIBYTE)}x`)],
   ['a line of 40 MiB', () => codexText('x'.repeat(40 * MEBIBYTE))],
   ['7 MiB of objects on a line', () => `${header}${'{"timestamp":1}'.repeat((7 * MEBIBYTE) / 15)}`],
   [

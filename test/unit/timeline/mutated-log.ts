@@ -1,15 +1,32 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { detectParser, timelineParsers } from '../../../src/timeline/parsers.ts'
 import { fc } from '../../support/property.ts'
 
-const directory = join(import.meta.dirname, '../../fixtures/session-logs')
+const fixtures = join(import.meta.dirname, '../../fixtures')
 const MOST_BYTES = 8_000
 
-/** Real logs and the starts of their lines, to cut slices from and to mix. */
-const logs = readdirSync(directory, { recursive: true, withFileTypes: true })
-  .filter((entry) => entry.isFile() && /\.jsonl?$/.test(entry.name))
+/** Real logs, a small one of each agent, and the starts of their lines, to cut slices from and to mix. */
+const logs = ['session-logs', 'session-log-cases']
+  .flatMap((folder) =>
+    readdirSync(join(fixtures, folder), { recursive: true, withFileTypes: true }),
+  )
+  .filter(({ name }) => /\.(?:jsonl?|md)$/.test(name) && name !== 'README.md')
   .map((entry) => readFileSync(join(entry.parentPath, entry.name)))
-  .map((bytes) => ({ bytes, lineStarts: lineStartsOf(bytes) }))
+  .filter((bytes) => bytes.length > 0)
+  .map((bytes) => ({ bytes, lineStarts: lineStartsOf(bytes), parser: parserOf(bytes) }))
+
+function parserOf(bytes: Buffer): string {
+  const text = bytes.toString()
+  const values = text.split('\n', 20).flatMap((line) => {
+    try {
+      return [JSON.parse(line)]
+    } catch {
+      return []
+    }
+  })
+  return detectParser({ text, values }, timelineParsers).name
+}
 
 interface Edit {
   readonly how: (bytes: Buffer, at: number, n: number) => Buffer
@@ -17,8 +34,14 @@ interface Edit {
   readonly n: number
 }
 
-/** Generates a small slice of a real log with up to eight mutations, accidental and hostile ones. */
-export function mutatedLog(): fc.Arbitrary<Buffer> {
+/**
+ * Generates a small slice of a log with up to eight mutations, accidental and hostile ones.
+ *
+ * @param parser name of the parser whose logs three of four slices are cut from
+ */
+export function mutatedLog(parser: string): fc.Arbitrary<Buffer> {
+  const own = logs.flatMap((log, index) => (log.parser === parser ? [index] : []))
+  if (own.length === 0) throw new Error(`There is no log of ${parser}. Add one to the fixtures.`)
   const edit = fc.record({
     how: fc.constantFrom(...edits),
     at: fc.nat(0xffff),
@@ -26,10 +49,16 @@ export function mutatedLog(): fc.Arbitrary<Buffer> {
   })
   return fc
     .record({
-      log: fc.nat(logs.length - 1),
+      log: fc.oneof(
+        { weight: 3, arbitrary: fc.constantFrom(...own) },
+        { weight: 1, arbitrary: fc.nat(logs.length - 1) },
+      ),
       // Half of the slices start where the log does, where its format is detected.
       from: fc.oneof(fc.constant(0), fc.nat(0xffff)),
-      length: fc.integer({ min: 1, max: MOST_BYTES }),
+      length: fc.oneof(
+        { weight: 3, arbitrary: fc.integer({ min: 1, max: MOST_BYTES / 8 }) },
+        { weight: 1, arbitrary: fc.integer({ min: 1, max: MOST_BYTES }) },
+      ),
       edits: fc.array(edit, { maxLength: 8 }),
     })
     .map(({ log, from, length, edits: made }) => apply(slice(log, from, length), made))
