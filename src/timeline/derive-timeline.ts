@@ -84,14 +84,24 @@ async function* readBatches(
 /** Lines that are read before the event loop may turn. */
 const LINES_PER_TURN = 200
 /** Time a derivation may keep the event loop before it lets others run, in ms. */
-const TURN_MS = 10
+const TURN_MS = 2
+/** A turn of the loop that takes longer had other work to do, in ms. */
+const BUSY_MS = 0.5
 
-/** Returns a function that lets the event loop turn if it was kept for long enough. */
+/**
+ * Returns a function that lets the event loop turn if it was kept for long enough. A request takes many turns
+ * of the loop, so while there are any, this waits as long as it has worked.
+ */
 function createBreather(): () => Promise<void> {
   let since = performance.now()
   return async () => {
-    if (performance.now() - since < TURN_MS) return
+    const begun = performance.now()
+    const workedMs = begun - since
+    if (workedMs < TURN_MS) return
     await new Promise<void>((resolve) => setImmediate(resolve))
+    if (performance.now() - begun > BUSY_MS) {
+      await new Promise((resolve) => setTimeout(resolve, workedMs))
+    }
     since = performance.now()
   }
 }

@@ -128,6 +128,12 @@ function quantile(times: number[], share: number): number {
   return Math.round(sorted[Math.floor(sorted.length * share)] ?? Number.NaN)
 }
 
+/** Waits until no upload of the attacker waits for its timeline. */
+async function untilDerived(): Promise<void> {
+  const waiting = "SELECT FROM session_uploads WHERE state = 'queued'"
+  while ((await fixture.rows(waiting)).length > 0) await pause(200)
+}
+
 const KINDS = ['write', 'read', 'update'] as const
 const summaryOf = (times: Times) =>
   Object.fromEntries(
@@ -143,6 +149,7 @@ test.runIf(isDeep)(
     await measure(2_000, noTimes())
     // Quiet and hostile rounds take turns, so that other work of the machine is in both.
     for (let round = 0; round < ROUNDS; round++) {
+      await untilDerived()
       await measure(QUIET_MS / ROUNDS, quiet)
       hostile.send('attack')
       await measure(SOAK_MS / ROUNDS, during)

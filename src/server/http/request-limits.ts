@@ -14,8 +14,8 @@ export interface RequestLimits {
    */
   readonly reads: RequestLimit | false
   /**
-   * Searches, outlines, facets and sums of usage. Default: 2 at a time and 20 waiting; 10 per second after a
-   * burst of 50.
+   * Searches, outlines, facets and sums of usage. Default: one at a time and 20 waiting; 10 per second after a
+   * burst of 50. Each keeps a processor of the database busy for some time.
    */
   readonly searches: RequestLimit | false
   /** Requests of uploads. Default: 2 at a time and 50 waiting; 20 per second after a burst of 200. */
@@ -25,12 +25,13 @@ export interface RequestLimits {
 }
 
 /**
- * The default limits. One principal uses at most 10 connections at a time.
+ * The default limits. One principal uses at most 9 connections at a time, and a pool of `pg` has 10 by
+ * default.
  */
 export const defaultRequestLimits: RequestLimits = {
   writes: { maxConcurrent: 2, maxWaiting: 100, requestsPerSecond: 50, burst: 500 },
   reads: { maxConcurrent: 2, maxWaiting: 200, requestsPerSecond: 50, burst: 500 },
-  searches: { maxConcurrent: 2, maxWaiting: 20, requestsPerSecond: 10, burst: 50 },
+  searches: { maxConcurrent: 1, maxWaiting: 20, requestsPerSecond: 10, burst: 50 },
   uploads: { maxConcurrent: 2, maxWaiting: 50, requestsPerSecond: 20, burst: 200 },
   contents: { maxConcurrent: 2, maxWaiting: 50, requestsPerSecond: 20, burst: 200 },
 }

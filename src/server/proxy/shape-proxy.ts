@@ -49,7 +49,7 @@ export const defaultShapeLimits: RequestLimit = {
 }
 /** Requests of one principal for rows that are there already: further ones wait until one is answered. */
 const SNAPSHOT_LIMITS: RequestLimit = { maxConcurrent: 4, maxWaiting: 1_000 }
-/** Live polls of one principal that start at a time: a batch of hundreds would delay others' requests. */
+/** Live polls of one principal that start in `POLL_START_MS`: a batch of hundreds would delay others' requests. */
 const POLL_LIMITS: RequestLimit = { maxConcurrent: 8, maxWaiting: Number.POSITIVE_INFINITY }
 /** The engine answers a poll within this time, or holds it until there is news, at little cost. */
 const POLL_START_MS = 50
@@ -197,12 +197,9 @@ export function createShapeProxy<P extends Principal = Principal>(
     if (isAudienceList(request)) return work()
     const { signal } = request
     if (!isLongPoll(request.url)) return snapshots.run(principal, work, { signal })
-    const leave = await polls.enter(principal, signal)
-    const starting = setTimeout(leave, POLL_START_MS)
-    return work().finally(() => {
-      clearTimeout(starting)
-      leave()
-    })
+    // A poll that is answered sooner keeps its place too: refusals of hundreds would take all of the time.
+    setTimeout(await polls.enter(principal, signal), POLL_START_MS)
+    return work()
   }
 
   async function answerShape(

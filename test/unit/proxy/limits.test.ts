@@ -67,7 +67,7 @@ test('throws for a limit that is not a positive number', () => {
   expect(() => limited({ maxConcurrent: 0 })).toThrow(/limits.maxConcurrent/)
 })
 
-test('starts eight polls of a user at a time, and the next when one is answered or after 50 ms', async () => {
+test('starts eight polls of a user each 50 ms, also when they are answered immediately', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   try {
     const { poll, waiting, untilWaiting } = livePolls()
@@ -76,13 +76,13 @@ test('starts eight polls of a user at a time, and the next when one is answered 
     const bob = await poll('bob', 2)
     await untilWaiting(8 + 2)
     for (const answer of waiting.splice(0, 3)) answer()
-    await untilWaiting(8 + 2)
+    await untilWaiting(5 + 2)
     vi.advanceTimersByTime(49)
-    await untilWaiting(8 + 2)
+    await untilWaiting(5 + 2)
     vi.advanceTimersByTime(1)
-    await untilWaiting(16 + 2)
+    await untilWaiting(13 + 2)
     vi.advanceTimersByTime(50)
-    await untilWaiting(24 + 2)
+    await untilWaiting(21 + 2)
     vi.advanceTimersByTime(50)
     await untilWaiting(27 + 2)
     await ann.body?.cancel()

@@ -242,6 +242,25 @@ describe('every parser lets others run', () => {
   })
 })
 
+test('takes half of the time at most while there is other work', { timeout: 60_000 }, async () => {
+  const log = Buffer.alloc(MEBIBYTE / 4, '{"role":"user","text":"x"}\n')
+  // Compiles the parsers.
+  await deriveLog(chunked(log.subarray(0, MEBIBYTE / 16), log.length))
+  let ofOthers = 0
+  let isRunning = true
+  const request = () => {
+    const begun = cpuTime()
+    while (cpuTime() < begun + 1);
+    ofOthers += cpuTime() - begun
+    if (isRunning) setImmediate(request)
+  }
+  const begun = cpuTime()
+  request()
+  await deriveLog(chunked(log, log.length))
+  isRunning = false
+  expect(ofOthers / (cpuTime() - begun)).toBeGreaterThan(0.4)
+})
+
 test('turns the event loop many times for many lines', { timeout: 60_000 }, async () => {
   const log = Buffer.alloc(MEBIBYTE, '{"role":"user","text":"x"}\n')
   const turns = await watchLoop(() => deriveLog(chunked(log, log.length)))
