@@ -31,6 +31,18 @@ export function notesOf(message: ChatMessage, name: 'contextEvents' | 'evidence'
   })
 }
 
+/** Reads the model, tokens and duration of an answer, where its metadata has them. */
+export function usageOf({ metadata }: ChatMessage) {
+  const usage = Object(metadata.usage)
+  const number = (value: unknown) => (typeof value === 'number' ? value : undefined)
+  const [input, output] = [number(usage.inputTokens), number(usage.outputTokens)]
+  return {
+    model: typeof metadata.model === 'string' ? metadata.model : undefined,
+    tokens: input === undefined && output === undefined ? undefined : (input ?? 0) + (output ?? 0),
+    durationMs: number(metadata.durationMs),
+  }
+}
+
 /** Returns the id of the message that an answer is for. Others may have written in between. */
 export function questionOf({ metadata, parentId }: ChatMessage): string | null {
   return typeof metadata.answerTo === 'string' ? metadata.answerTo : parentId

@@ -6,11 +6,11 @@ const controlsOf = (row: Element | null) => [
 
 /**
  * Keys of a list whose rows are one stop of the Tab key each: arrows up and down move between rows, left and right to
- * the other controls of a row, which have `tabIndex={-1}`.
+ * the other controls of a row, which have `tabIndex={-1}`. A toolbar is a row without a list.
  */
 export function moveInRows(event: KeyboardEvent<HTMLElement>): void {
   const { key, target, defaultPrevented, altKey, ctrlKey, metaKey } = event
-  const row = (target as HTMLElement).closest('li')
+  const row = (target as HTMLElement).closest('li, [role="toolbar"]')
   if (row === null || defaultPrevented || altKey || ctrlKey || metaKey) return
   const controls = controlsOf(row)
   const at = controls.indexOf(target as HTMLElement)

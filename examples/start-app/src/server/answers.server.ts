@@ -8,7 +8,7 @@ import {
 } from '@org/session-db/server'
 import { questionOf } from '#/lib/message-notes'
 import { pool } from './database.server'
-import { decidedParts, echoModel } from './echo-model'
+import { decidedParts, echoModel, MODEL, usageOf } from './echo-model'
 import { store } from './session-db.server'
 
 /** A question, and the message that becomes its answer. */
@@ -140,6 +140,7 @@ async function write(
   approved?: boolean,
 ): Promise<void> {
   writing.add(stream)
+  const startedAt = performance.now()
   try {
     const { content, parts } = stream
     // A model can't read the app's route, so it gets the bytes of attached files.
@@ -150,7 +151,12 @@ async function write(
       if (typeof piece === 'string') stream.append(piece)
       else stream.setPart(piece)
     }
-    await stream.finish()
+    const durationMs = Math.round(performance.now() - startedAt)
+    const usage = usageOf(prompt, stream.content)
+    await stream.finish({ metadata: { model: MODEL, usage, durationMs } })
+    // With `stream.pipe` the library does this: see docs/chat-list.md.
+    const call = { messageId: stream.id, callId: `${stream.id}-${content.length}` }
+    await store.recordUsage(principal, { ...call, model: MODEL, durationMs, ...usage })
   } catch (error) {
     await stream.fail('The answer could not be completed.').catch(() => undefined)
     // Someone stopped it, resumed it elsewhere or deleted it: then it is not ours to finish.

@@ -2,6 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { JsonObject, JsonValue } from '@org/session-db'
 import { bytes, count } from '#/lib/format'
 
+/** The model's name. */
+export const MODEL = 'echo'
+
 /** The model's speed, in ms per token. */
 const TOKEN_MS = Number(process.env.ECHO_TOKEN_MS ?? 25)
 
@@ -117,6 +120,14 @@ function receivedOf(files: readonly JsonObject[]): string {
     return `- \`${filename}\`: ${mediaType}, ${bytes(size)}`
   })
   return `I received ${count(files.length, 'file')}:\n\n${lines.join('\n')}\n\n`
+}
+
+/** The tokens of a prompt and of its answer. */
+export function usageOf({ question, content }: Prompt, answer: string) {
+  return {
+    inputTokens: tokensOf(question).length,
+    outputTokens: tokensOf(answer.slice(content.length)).length,
+  }
 }
 
 function tokensOf(text: string): string[] {

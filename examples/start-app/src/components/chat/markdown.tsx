@@ -10,9 +10,11 @@ import typescript from 'highlight.js/lib/languages/typescript'
 import xml from 'highlight.js/lib/languages/xml'
 import yaml from 'highlight.js/lib/languages/yaml'
 import { createLowlight } from 'lowlight'
-import { memo } from 'react'
+import { Check, Copy } from 'lucide-react'
+import { type ComponentProps, memo, useRef } from 'react'
 import ReactMarkdown, { type Components, type Options } from 'react-markdown'
 import remarkGfm from 'remark-gfm'
+import { useCopied } from '#/lib/use-copied'
 
 // Each language costs one or two kilobytes. These occur in the logs.
 const languages = { bash, css, diff, go, json, python, rust, sql, typescript, xml, yaml }
@@ -69,14 +71,43 @@ const remarkPlugins: Options['remarkPlugins'] = [remarkGfm, keepNewlines]
 
 const components: Components = {
   a: ({ node: _, ...props }) => <a {...props} target="_blank" rel="noreferrer" />,
-  // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it
-  pre: ({ node: _, ...props }) => <pre {...props} tabIndex={0} />,
+  pre: ({ node, ...props }) => {
+    const [code] = node?.children ?? []
+    const names = code?.type === 'element' ? code.properties.className : undefined
+    const name = Array.isArray(names) && names.find((each) => /^language-/.test(String(each)))
+    return <CodeBlock {...props} language={name ? String(name).slice('language-'.length) : ''} />
+  },
   // A picture from any server would reveal who reads this.
   img: ({ src, alt }) => (
     <a href={String(src)} target="_blank" rel="noreferrer">
       {alt || 'Image'}
     </a>
   ),
+}
+
+/** Code with its language and a button that copies it. */
+function CodeBlock({ language, ...props }: ComponentProps<'pre'> & { language: string }) {
+  const code = useRef<HTMLPreElement>(null)
+  const [copied, copy] = useCopied(2_000)
+  const Icon = copied ? Check : Copy
+  return (
+    <div className="code-block">
+      <div className="flex items-center justify-between pr-1 pl-3 font-sans text-[11px] text-muted-foreground">
+        {language || 'text'}
+        <button
+          type="button"
+          aria-label={`Copy the ${language || 'text'} code`}
+          data-testid="copy-code"
+          onClick={() => copy(code.current?.textContent ?? '')}
+          className="flex items-center gap-1 rounded px-1.5 py-1 hover:text-foreground"
+        >
+          <Icon className="size-3" aria-hidden /> {copied ? 'Copied' : 'Copy'}
+        </button>
+      </div>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it */}
+      <pre {...props} ref={code} tabIndex={0} />
+    </div>
+  )
 }
 
 /**

@@ -1,4 +1,10 @@
-import { branchEnd, type ChatMessage, type ChatThread, siblingsOf } from '@org/session-db'
+import {
+  branchEnd,
+  type ChatMessage,
+  type ChatThread,
+  messageFeedback,
+  siblingsOf,
+} from '@org/session-db'
 import { useLiveQuery } from '@tanstack/react-db'
 import { ArrowDown, MessageCircle } from 'lucide-react'
 import { useCallback, useEffect, useRef, useSyncExternalStore } from 'react'
@@ -50,6 +56,9 @@ export function MessageList({ thread, ownSession, asked, onConversation }: Messa
         .orderBy(({ message }) => message.position)
         .orderBy(({ message }) => message.createdAt),
   })
+  const { feedback } = messageFeedback(db, thread.sessionId)
+  const { data: rated } = useLiveQuery({ query: (q) => q.from({ rating: feedback }) })
+  const ratings = new Map(rated.map((each) => [each.messageId, each]))
   const { hasOlder } = useSyncExternalStore(window.state.subscribe, window.state.get)
   const unsent = useOutboxMessages(thread.id)
   const waiting = new Set(unsent.flatMap((entry) => (entry.failure ? [] : [entry.message.id])))
@@ -127,6 +136,7 @@ export function MessageList({ thread, ownSession, asked, onConversation }: Messa
               isWaiting={waiting.has(message.id)}
               canEdit={message.authorId === user.id && message.role === 'user'}
               canDelete={ownSession || message.authorId === user.id}
+              feedback={ratings.get(message.id)}
             />
           ))}
           {isAwaiting && <Thinking />}

@@ -1,11 +1,16 @@
-import { type ChatMessage, type Siblings, streamStateOf } from '@org/session-db'
+import {
+  type ChatMessage,
+  type MessageFeedback,
+  type Siblings,
+  streamStateOf,
+} from '@org/session-db'
 import { RotateCw } from 'lucide-react'
-import { memo, useRef, useState } from 'react'
+import { lazy, memo, Suspense, useRef, useState } from 'react'
 import { Avatar } from '#/components/avatar'
 import { Button } from '#/components/ui/button'
 import { cn } from '#/lib/cn'
-import { fullTime, shortTime } from '#/lib/format'
-import { questionOf } from '#/lib/message-notes'
+import { count, duration, fullTime, shortTime } from '#/lib/format'
+import { questionOf, usageOf } from '#/lib/message-notes'
 import { userName } from '#/lib/organization'
 import { BranchSwitcher } from './branch-switcher'
 import { MessageActions } from './message-actions'
@@ -13,6 +18,8 @@ import { MessageBody } from './message-body'
 import { MessageEditor } from './message-editor'
 import { MessageNotes } from './message-notes'
 import { useAnswers } from './use-answers'
+
+const FeedbackComment = lazy(() => import('./feedback-comment'))
 
 const roleNames = { assistant: 'Assistant', system: 'System', tool: 'Tool' }
 
@@ -28,12 +35,15 @@ interface MessageProps {
   isWaiting: boolean
   canEdit: boolean
   canDelete: boolean
+  /** The user's own feedback. */
+  feedback: MessageFeedback | undefined
 }
 
 export const Message = memo(
   function Message(props: MessageProps) {
-    const { message, siblings, onSwitch, changed, isWaiting, canEdit, canDelete } = props
+    const { message, siblings, onSwitch, changed, isWaiting, canEdit, canDelete, feedback } = props
     const [editing, setEditing] = useState(false)
+    const [commenting, setCommenting] = useState(false)
     const element = useRef<HTMLElement>(null)
     const name = message.role === 'user' ? userName(message.authorId) : roleNames[message.role]
     return (
@@ -78,11 +88,26 @@ export const Message = memo(
           )}
           <MessageNotes message={message} name="evidence" />
           <AnswerState message={message} />
+          <AnswerNote message={message} feedback={feedback} />
+          {commenting && (
+            <Suspense>
+              <FeedbackComment
+                message={message}
+                comment={feedback?.comment ?? ''}
+                onClose={() => {
+                  setCommenting(false)
+                  element.current?.focus()
+                }}
+              />
+            </Suspense>
+          )}
           {siblings.all.length > 1 && <BranchSwitcher siblings={siblings} onSwitch={onSwitch} />}
         </div>
         {!editing && message.status !== 'streaming' && (
           <MessageActions
             message={message}
+            feedback={feedback}
+            onComment={() => setCommenting(true)}
             {...(canEdit && { onEdit: () => setEditing(true) })}
             canDelete={canDelete}
           />
@@ -96,10 +121,29 @@ export const Message = memo(
     before.isWaiting === after.isWaiting &&
     before.canEdit === after.canEdit &&
     before.canDelete === after.canDelete &&
+    before.feedback === after.feedback &&
     before.onSwitch === after.onSwitch &&
     before.siblings.index === after.siblings.index &&
     before.siblings.all.length === after.siblings.all.length,
 )
+
+/** The model, tokens and duration of an answer, and the user's rating. */
+function AnswerNote({ message, feedback }: Pick<MessageProps, 'message' | 'feedback'>) {
+  const { model, tokens, durationMs } = usageOf(message)
+  const facts = [
+    model,
+    tokens !== undefined && count(tokens, 'token'),
+    durationMs !== undefined && duration(durationMs),
+    feedback?.rating && `you rated it ${feedback.rating === 'up' ? 'good' : 'bad'}`,
+    feedback?.comment && 'with your comment',
+  ].filter(Boolean)
+  if (facts.length === 0) return null
+  return (
+    <p data-testid="answer-note" className="mt-1 text-[11px] text-muted-foreground">
+      {facts.join(' · ')}
+    </p>
+  )
+}
 
 /** Offers to resume an answer that was interrupted or stopped. */
 function AnswerState({ message }: { message: ChatMessage }) {
