@@ -3,6 +3,7 @@ import { attachmentStories } from './stories/attachments.ts'
 import { chatStories } from './stories/chat.ts'
 import { chatListStories } from './stories/chats.ts'
 import { conversationStories } from './stories/conversation.ts'
+import { failureStories } from './stories/failures.ts'
 import { firstLoadStories } from './stories/first-load.ts'
 import { sessionStories } from './stories/sessions.ts'
 import { timelineStories } from './stories/timeline.ts'
@@ -21,6 +22,7 @@ describe('a timeline', () => timelineStories(() => world))
 describe('a chat', () => chatStories(() => world))
 describe('attachments', () => attachmentStories(() => world))
 describe('the list of chats', () => chatListStories(() => world))
+describe('failures', () => failureStories(() => world))
 describe('a conversation', () => conversationStories(() => world))
 describe('the first load', () => firstLoadStories(() => world))
 

@@ -119,6 +119,34 @@ export function conversationStories(world: () => World): void {
       await answers(ann).waitFor()
     })
 
+    test('an answer shows its usage, is rated and commented on, and its code is copied', async () => {
+      await createSession(ann, 'Feedback')
+      await sendMessage(ann, 'Was it good?')
+      const note = ann.getByTestId('answer-note')
+      await note.getByText(/^echo · \d+ tokens · [\d.]+ s$/).waitFor()
+      await ann.getByTestId('copy-code').click()
+      expect(await ann.evaluate(() => navigator.clipboard.readText())).toContain('streamText({')
+      await ann.locator('.code-block').getByText('ts', { exact: true }).waitFor()
+
+      await act(ann, 'echo model', 'Good answer')
+      await note.getByText('you rated it good').waitFor()
+      await act(ann, 'echo model', 'Bad answer')
+      await ann.getByTestId('feedback-comment').fill('It only repeats me.')
+      await ann.getByTestId('feedback-save').click()
+      await note.getByText('you rated it bad · with your comment').waitFor()
+      await ann.locator('[data-testid="sync-status"][data-state="synced"]').waitFor()
+      await ann.reload()
+      await note.getByText('you rated it bad · with your comment').waitFor()
+      await act(ann, 'echo model', 'Bad answer')
+      await note.getByText('you rated it').waitFor({ state: 'detached' })
+      // One stop of the Tab key for all actions of a message.
+      const stops = ann.locator('[role="toolbar"][aria-label="Actions"]').first().locator('button')
+      const tabbed = await stops.evaluateAll((all) =>
+        all.filter((each) => (each as HTMLElement).tabIndex >= 0),
+      )
+      expect(tabbed.length).toBe(1)
+    })
+
     test('an answer is stopped in a tool call with Escape, and goes on', async () => {
       await createSession(ann, 'Tools')
       await sendMessage(ann, 'Look up tides')

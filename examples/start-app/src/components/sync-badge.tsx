@@ -4,6 +4,7 @@ import { CloudCheck, CloudOff, Loader, type LucideIcon, RefreshCw, UserX } from 
 import { useMemo, useSyncExternalStore } from 'react'
 import { cn } from '#/lib/cn'
 import { count } from '#/lib/format'
+import { Notice, Skeleton } from './screens'
 import { useSessionDb } from './session-db'
 import { Button } from './ui/button'
 import { Tooltip } from './ui/tooltip'
@@ -108,6 +109,27 @@ export function StreamNotice({ status }: { status: SyncStatusStore }) {
         ? `${label}: ${current.lastError?.message ?? 'reload the page'}`
         : `${label}: these events are as they were last seen here.`}
     </p>
+  )
+}
+
+/** The placeholder of a pane without rows: they are being loaded, or why they can't be, and what to do. */
+export function PaneLoading({ status, rows }: { status: SyncStatusStore; rows?: number }) {
+  const current = useSyncExternalStore(status.subscribe, status.get, status.get)
+  const state = stateOf(current)
+  if (state === 'synced' || state === 'loading') return <Skeleton {...(rows && { rows })} />
+  const { icon, label } = looks[state]
+  const isStopped = current.connection === 'stopped'
+  return (
+    <Notice icon={icon} title={label} testId="pane-failed">
+      <p>
+        {isStopped
+          ? (current.lastError?.message ?? 'The server refused to send this.')
+          : 'This cannot be loaded now. It appears by itself when the server can be reached again.'}
+      </p>
+      <Button className="mt-3" size="sm" onClick={() => window.location.reload()}>
+        <RefreshCw /> Reload the page
+      </Button>
+    </Notice>
   )
 }
 

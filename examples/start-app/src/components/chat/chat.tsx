@@ -8,8 +8,9 @@ import {
 import { and, eq, useLiveQuery } from '@tanstack/react-db'
 import { MessageSquarePlus, MessageSquareX, Paperclip } from 'lucide-react'
 import { useRef, useState } from 'react'
-import { Notice, Skeleton } from '#/components/screens'
+import { Notice } from '#/components/screens'
 import { useReport, useSessionDb } from '#/components/session-db'
+import { PaneLoading } from '#/components/sync-badge'
 import { Button } from '#/components/ui/button'
 import { useRemovals } from '#/components/undo'
 import { draftKey } from '#/lib/drafts'
@@ -133,7 +134,7 @@ export function Chat({ session, mode }: ChatProps) {
   return (
     <>
       {!isReady && threads.length === 0 ? (
-        <Skeleton rows={3} />
+        <PaneLoading status={db.status(collection)} rows={3} />
       ) : (
         <ThreadList
           threads={threads}

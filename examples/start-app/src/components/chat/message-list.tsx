@@ -10,6 +10,7 @@ import { ArrowDown, MessageCircle } from 'lucide-react'
 import { useCallback, useEffect, useRef, useSyncExternalStore } from 'react'
 import { Notice, Skeleton } from '#/components/screens'
 import { useReport, useSessionDb } from '#/components/session-db'
+import { PaneLoading } from '#/components/sync-badge'
 import { Button } from '#/components/ui/button'
 import { useRemovals } from '#/components/undo'
 import { userName } from '#/lib/organization'
@@ -120,7 +121,11 @@ export function MessageList({ thread, ownSession, asked, onConversation }: Messa
         className="min-h-0 flex-1 overflow-y-auto overscroll-contain -outline-offset-2 [overflow-anchor:none]"
       >
         <div className="flex min-h-full flex-col py-2">
-          {((!isReady && messages.length === 0) || hasOlder) && <Skeleton rows={3} />}
+          {!isReady && messages.length === 0 ? (
+            <PaneLoading status={db.status(collection)} rows={3} />
+          ) : (
+            hasOlder && <Skeleton rows={3} />
+          )}
           {isReady && messages.length === 0 && unsent.length === 0 && (
             <Notice icon={MessageCircle} title="No messages yet">
               Say something: everyone who sees this session can read along.

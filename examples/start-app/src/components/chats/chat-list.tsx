@@ -2,9 +2,11 @@ import { chatList, unreadCount } from '@org/session-db'
 import { eq, useLiveQuery } from '@tanstack/react-db'
 import { Link, useParams, useSearch } from '@tanstack/react-router'
 import { MessagesSquare, Pin } from 'lucide-react'
-import { Notice, Skeleton } from '#/components/screens'
+import { Notice } from '#/components/screens'
 import { useReport, useSessionDb } from '#/components/session-db'
+import { PaneLoading } from '#/components/sync-badge'
 import { Badge } from '#/components/ui/badge'
+import { Button } from '#/components/ui/button'
 import { ShortTime } from '#/components/ui/short-time'
 import { useRemovals } from '#/components/undo'
 import { cn } from '#/lib/cn'
@@ -59,14 +61,18 @@ export function UnreadChats() {
   )
 }
 
-export function ChatList() {
+export function ChatList({ onSessions }: { onSessions: () => void }) {
+  const { db } = useSessionDb()
   const { chats, isReady } = useChats()
   return (
     <div className="min-h-0 flex-1 overflow-y-auto pb-4">
-      {!isReady && chats.length === 0 && <Skeleton />}
+      {!isReady && chats.length === 0 && <PaneLoading status={db.status(chatList(db).threads)} />}
       {isReady && chats.length === 0 && (
         <Notice icon={MessagesSquare} title="No chats yet" testId="no-chats">
-          Open a session and write a message. The chats of all sessions are listed here.
+          <p>Write a message in a session. The chats of all sessions are listed here.</p>
+          <Button className="mt-3" size="sm" onClick={onSessions}>
+            Choose a session
+          </Button>
         </Notice>
       )}
       <ul

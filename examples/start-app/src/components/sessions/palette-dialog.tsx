@@ -28,7 +28,7 @@ export default function PaletteDialog({ onClose }: { onClose: () => void }) {
   const [chosen, setChosen] = useState(0)
   const id = useId()
   const sessions = useSessionEntries(query)
-  const { entries: hits, state } = useHitEntries(query)
+  const { entries: hits, state, retry } = useHitEntries(query)
   const entries = [...sessions, ...hits]
   const active = entries[Math.min(chosen, entries.length - 1)]
 
@@ -107,7 +107,12 @@ export default function PaletteDialog({ onClose }: { onClose: () => void }) {
         {list('Events and messages', hits)}
       </div>
       <p role="status" className="mt-2 text-xs text-muted-foreground">
-        {state}
+        {state}{' '}
+        {retry && (
+          <button type="button" onClick={retry} className="font-medium underline">
+            Search again
+          </button>
+        )}
       </p>
     </Dialog>
   )
@@ -174,9 +179,14 @@ function useSessionEntries(query: string): Entry[] {
     }))
 }
 
-function useHitEntries(query: string): { entries: Entry[]; state: string } {
+function useHitEntries(query: string): {
+  entries: Entry[]
+  state: string
+  /** Set after a failure. */
+  retry: (() => void) | undefined
+} {
   const navigate = useNavigate()
-  const { hits, count, isPartial, failure, isCurrent } = useHits(query.trim())
+  const { hits, count, isPartial, failure, isCurrent, retry } = useHits(query.trim())
   const state =
     query.trim() === ''
       ? 'Arrow keys choose, Enter opens.'
@@ -187,6 +197,7 @@ function useHitEntries(query: string): { entries: Entry[]; state: string } {
           : `${isPartial ? 'More than ' : ''}${count.toLocaleString()} in events and messages`
   return {
     state,
+    retry: failure === null ? undefined : retry,
     entries: hits.map((hit) => ({
       key: `${hit.source}-${hit.id}`,
       icon: hit.source === 'event' ? FileText : MessageSquare,

@@ -1,6 +1,8 @@
 import type { EventHit, MessageHit } from '@org/session-db/server'
 import { Link } from '@tanstack/react-router'
+import { RefreshCw } from 'lucide-react'
 import { Skeleton } from '#/components/screens'
+import { Button } from '#/components/ui/button'
 import { Highlighted } from '#/components/ui/highlighted'
 import { placeOf, type useHits } from './use-hits'
 
@@ -10,7 +12,7 @@ interface SearchHitsProps {
 
 /** Matches in the timelines and chats of all sessions. The server searches only what the user may see. */
 export function SearchHits({
-  answer: { hits, count, isPartial, failure, isCurrent },
+  answer: { hits, count, isPartial, failure, isCurrent, retry },
 }: SearchHitsProps) {
   if (!isCurrent && hits.length === 0) return <Skeleton rows={2} />
   return (
@@ -27,7 +29,14 @@ export function SearchHits({
         </span>
       </h3>
       {failure !== null ? (
-        <p className="px-2.5 py-2 text-xs text-danger">The search failed: {failure}</p>
+        <div className="px-2.5 py-2 text-xs">
+          <p role="alert" className="text-danger">
+            The search failed: {failure}
+          </p>
+          <Button size="sm" className="mt-2" data-testid="search-again" onClick={retry}>
+            <RefreshCw /> Search again
+          </Button>
+        </div>
       ) : hits.length === 0 ? (
         <p className="px-2.5 py-2 text-xs text-muted-foreground">
           Nothing contains all these words.

@@ -3,6 +3,7 @@ import { Archive, Inbox, Plus, SearchX, Upload } from 'lucide-react'
 import { lazy, Suspense, useState, useSyncExternalStore } from 'react'
 import { Notice, Skeleton } from '#/components/screens'
 import { useReport, useSessionDb } from '#/components/session-db'
+import { PaneLoading } from '#/components/sync-badge'
 import { Button } from '#/components/ui/button'
 import { TitleDialog } from '#/components/ui/later-dialogs'
 import { Segmented } from '#/components/ui/segmented'
@@ -35,7 +36,7 @@ export function SideList() {
         <>
           <UploadList />
           <Suspense fallback={<Skeleton />}>
-            <ChatList />
+            <ChatList onSessions={() => setList('')} />
           </Suspense>
         </>
       ) : (
@@ -46,6 +47,7 @@ export function SideList() {
 }
 
 function SessionList() {
+  const { db } = useSessionDb()
   const search = useSearch({ from: '/_app' })
   const { isReady, sessions, current, archived } = useSessions(search)
   const changed = useChangedElsewhere(sessions, useIsCaughtUp())
@@ -60,7 +62,7 @@ function SessionList() {
       <SessionFilters />
       <UploadList />
       <div data-testid="session-list" className="flex min-h-0 flex-1 flex-col overflow-y-auto pb-4">
-        {!isReady && sessions.length === 0 && <Skeleton />}
+        {!isReady && sessions.length === 0 && <PaneLoading status={db.status(db.sessions)} />}
         {isEmpty && !filtered && <NoSessions />}
         {/* Only after the events and messages were searched as well. */}
         {isEmpty && filtered && found.isCurrent && found.count === 0 && <NothingFound />}

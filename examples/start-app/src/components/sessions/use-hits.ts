@@ -1,5 +1,5 @@
 import type { EventHit, MessageHit } from '@org/session-db/server'
-import { useEffect, useState } from 'react'
+import { useCallback, useEffect, useState } from 'react'
 import { search } from '#/server/search.functions'
 
 /** How long typing has to pause before the server is asked, in ms. */
@@ -21,8 +21,13 @@ const nothing: Answer = { query: '', hits: [], count: 0, isPartial: false, failu
  * Finds events and chat messages of all sessions that the user may see. While the server is asked, the last
  * answer stays, and `isCurrent` is false.
  */
-export function useHits(query: string): Answer & { readonly isCurrent: boolean } {
+export function useHits(
+  query: string,
+): Answer & { readonly isCurrent: boolean; readonly retry: () => void } {
+  const [attempt, setAttempt] = useState(0)
+  const retry = useCallback(() => setAttempt((before) => before + 1), [])
   const [answer, setAnswer] = useState<Answer>(nothing)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another attempt asks again
   useEffect(() => {
     if (query === '') return setAnswer(nothing)
     const asking = new AbortController()
@@ -41,8 +46,8 @@ export function useHits(query: string): Answer & { readonly isCurrent: boolean }
       clearTimeout(timer)
       asking.abort()
     }
-  }, [query])
-  return { ...answer, isCurrent: answer.query === query }
+  }, [query, attempt])
+  return { ...answer, isCurrent: answer.query === query, retry }
 }
 
 /** The part of a session's page that shows a hit. */

@@ -1,9 +1,12 @@
 import type { Session } from '@org/session-db'
-import { useSearch } from '@tanstack/react-router'
-import { CircleAlert, Hourglass, ListX } from 'lucide-react'
+import { Link, useSearch } from '@tanstack/react-router'
+import { CircleAlert, Hourglass, ListX, RefreshCw, Upload } from 'lucide-react'
 import { useMemo, useRef } from 'react'
-import { Notice, Skeleton } from '#/components/screens'
-import { StreamNotice } from '#/components/sync-badge'
+import { Notice } from '#/components/screens'
+import { useSessionDb } from '#/components/session-db'
+import { useUploads } from '#/components/sessions/uploads'
+import { PaneLoading, StreamNotice } from '#/components/sync-badge'
+import { Button } from '#/components/ui/button'
 import { filterOf } from '#/lib/session-page-search'
 import { isProcessing } from '#/lib/session-search'
 import { EventList } from './event-list'
@@ -18,12 +21,7 @@ const LONG_EVENTS = 2_000
 /** The events of a session of any length. */
 export function Timeline({ session }: { session: Session }) {
   if (session.status === 'failed') {
-    return (
-      <Notice icon={CircleAlert} title="This log could not be read" testId="session-failed">
-        <p>{session.statusReason ?? 'No reason was given.'}</p>
-        <p className="mt-2">Upload it again, or delete this session.</p>
-      </Notice>
-    )
+    return <FailedLog session={session} />
   }
   if (isProcessing(session)) {
     return (
@@ -34,6 +32,24 @@ export function Timeline({ session }: { session: Session }) {
   }
   const Shown = session.eventCount > LONG_EVENTS ? LongTimeline : ShortTimeline
   return <Shown session={session} />
+}
+
+function FailedLog({ session }: { session: Session }) {
+  const { user } = useSessionDb()
+  const { choose } = useUploads()
+  return (
+    <Notice icon={CircleAlert} title="This log could not be read" testId="session-failed">
+      <p>{session.statusReason ?? 'No reason was given.'}</p>
+      {session.ownerId === user.id && (
+        <>
+          <p className="mt-2">Upload another file, and delete this session with its menu.</p>
+          <Button className="mt-3" size="sm" onClick={choose}>
+            <Upload /> Upload a log
+          </Button>
+        </>
+      )}
+    </Notice>
+  )
 }
 
 function useFilter() {
@@ -59,24 +75,50 @@ function LongTimeline({ session }: { session: Session }) {
   return <TimelinePane session={session} source={source} />
 }
 
+/** On a wide screen the chat is beside the timeline. */
+function OpenChat() {
+  return (
+    <>
+      <p>Nothing was recorded here. You can still chat about it.</p>
+      <Link
+        from="/sessions/$sessionId"
+        to="."
+        search={(search) => ({ ...search, view: 'chat' })}
+        className="mt-3 inline-block font-medium text-accent-text underline underline-offset-4 xl:hidden"
+      >
+        Open the chat
+      </Link>
+    </>
+  )
+}
+
 function TimelinePane({ session, source }: { session: Session; source: TimelineSource }) {
+  const { db } = useSessionDb()
   const search = useSearch({ from: '/_app/sessions/$sessionId' })
   const filter = filterOf(search)
   const seen = useRef<number>(undefined)
   return (
     <>
       <TimelineToolbar session={session} source={source} />
-      {source.status && <StreamNotice status={source.status} />}
+      {source.status && source.count > 0 && <StreamNotice status={source.status} />}
       {source.failure && (
-        <p role="alert" className="border-y bg-danger-soft px-4 py-2 text-xs text-danger">
-          Not all events could be loaded: {source.failure}
-        </p>
+        <div className="flex items-center gap-2 border-y bg-danger-soft px-4 py-2 text-xs text-danger">
+          <p role="alert" className="min-w-0 flex-1">
+            Not all events could be loaded: {source.failure}
+          </p>
+          <Button size="sm" onClick={() => window.location.reload()}>
+            <RefreshCw /> Reload
+          </Button>
+        </div>
       )}
       {!source.isReady && source.count === 0 ? (
-        <Skeleton rows={8} />
+        <PaneLoading
+          status={source.status ?? db.status(db.session(session.id).timeline)}
+          rows={8}
+        />
       ) : source.count === 0 ? (
         <Notice icon={ListX} title={filter ? 'No event matches' : 'No events'} testId="no-events">
-          {filter ? <ClearFilter /> : 'Nothing was recorded here. You can still chat about it.'}
+          {filter ? <ClearFilter /> : <OpenChat />}
         </Notice>
       ) : (
         <EventList
