@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
-import { LEGACY_SESSION } from '../support/app.ts'
+import { createSession, LEGACY_SESSION } from '../support/app.ts'
 import type { Window } from '../support/browser.ts'
 import { forgive } from './sessions.ts'
 import type { World } from './world.ts'
@@ -37,9 +37,10 @@ export function failureStories(world: () => World): void {
     await again.waitFor()
     await page.keyboard.press('Control+k')
     await page.getByTestId('palette').fill('prek')
-    await page.getByText('The search failed').last().waitFor()
+    const inPalette = page.getByRole('dialog').getByRole('button', { name: 'Search again' })
+    await inPalette.waitFor()
     await page.unroute('**/_serverFn/**')
-    await page.getByRole('dialog').getByRole('button', { name: 'Search again' }).click()
+    await inPalette.click()
     await page.getByRole('listbox').getByText('prek').first().waitFor()
     await page.keyboard.press('Escape')
     await again.click()
@@ -48,10 +49,10 @@ export function failureStories(world: () => World): void {
     forgive(ann, NETWORK)
   })
 
-  test('empty panes offer what to do', async () => {
-    const eve = (await world().open('eve')).page
-    await eve.getByTestId('list-chats').click()
-    await eve.getByTestId('no-chats').getByRole('button', { name: 'Choose a session' }).click()
-    await eve.getByTestId('session-list').waitFor()
+  test('an empty timeline leads to the chat', async () => {
+    const laptop = await world().open('ann', { viewport: { width: 1024, height: 768 } })
+    await createSession(laptop.page, 'Nothing in it')
+    await laptop.page.getByTestId('no-events').getByRole('link', { name: 'Open the chat' }).click()
+    await laptop.page.getByTestId('composer').waitFor()
   })
 }

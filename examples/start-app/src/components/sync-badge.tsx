@@ -114,7 +114,9 @@ export function StreamNotice({ status }: { status: SyncStatusStore }) {
 
 /** The placeholder of a pane without rows: they are being loaded, or why they can't be, and what to do. */
 export function PaneLoading({ status, rows }: { status: SyncStatusStore; rows?: number }) {
-  const current = useSyncExternalStore(status.subscribe, status.get, status.get)
+  const own = useSyncExternalStore(status.subscribe, status.get, status.get)
+  // A session's rows wait for the list of sessions, which reports the failure then.
+  const current = worst([own, useSyncStatus() ?? own]) ?? own
   const state = stateOf(current)
   if (state === 'synced' || state === 'loading') return <Skeleton {...(rows && { rows })} />
   const { icon, label } = looks[state]

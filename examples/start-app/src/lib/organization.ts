@@ -13,6 +13,9 @@ export function showOrganization(user: AppUser): void {
   if (typeof window !== 'undefined') shown = user
 }
 
+/** Returns the user of the page; undefined before one is shown. */
+export const shownUser = (): AppUser | undefined => shown
+
 /** Returns the name of a member of the user's organisation. */
 export function memberName(user: AppUser | undefined, id: string): string {
   return user?.members[id] ?? 'Somebody new'

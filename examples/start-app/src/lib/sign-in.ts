@@ -1,5 +1,6 @@
 import { currentUser } from '#/server/auth.functions'
 import type { AppUser } from './app-user'
+import { shownUser } from './organization'
 
 /** How long a page reuses the sign-in state, in ms. */
 const KNOWN_FOR_MS = 60_000
@@ -14,10 +15,14 @@ export function knownUser(): Promise<AppUser | null> {
   // On the server, two requests can belong to two users.
   if (typeof window === 'undefined') return currentUser()
   if (known === undefined || known.until < Date.now()) {
-    known = { user: currentUser(), until: Date.now() + KNOWN_FOR_MS }
-    known.user.catch(() => {
+    const user = currentUser().catch((error) => {
       known = undefined
+      // The server can't be reached: the open page goes on with what it has.
+      const shown = shownUser()
+      if (shown === undefined) throw error
+      return shown
     })
+    known = { user, until: Date.now() + KNOWN_FOR_MS }
   }
   return known.user
 }

@@ -36,7 +36,7 @@ function Chip({ attachment, onRemove, onRetry }: ChipProps) {
       ) : (
         <FileIcon className="m-2 size-5 shrink-0 text-muted-foreground" aria-hidden />
       )}
-      <div className="w-32 min-w-0 space-y-1">
+      <div className="w-24 min-w-0 space-y-1">
         <p className="truncate font-medium">{file.name}</p>
         {isUploading ? (
           <Progress label={`Upload of ${file.name}`} value={done} />

@@ -93,7 +93,7 @@ function CodeBlock({ language, ...props }: ComponentProps<'pre'> & { language: s
   return (
     <div className="code-block">
       <div className="flex items-center justify-between pr-1 pl-3 font-sans text-[11px] text-muted-foreground">
-        {language || 'text'}
+        <span>{language || 'text'}</span>
         <button
           type="button"
           aria-label={`Copy the ${language || 'text'} code`}

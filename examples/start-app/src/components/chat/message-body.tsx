@@ -18,15 +18,17 @@ export const MessageBody = memo(function MessageBody({ message }: { message: Cha
   const isStreaming = message.status === 'streaming'
   const shown = parts.length === 0 ? [{ type: 'text', text: content }] : (parts as JsonObject[])
   return (
-    <div data-testid="message-content" className="markdown text-sm leading-6 break-words">
-      {shown.map((part, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: parts never change places
-        <Part key={index} part={part} message={message} />
-      ))}
+    <>
+      <div data-testid="message-content" className="markdown text-sm leading-6 break-words">
+        {shown.map((part, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: parts never change places
+          <Part key={index} part={part} message={message} />
+        ))}
+        {isStreaming && content !== '' && <span className="caret" aria-hidden />}
+        {isStreaming && content === '' && parts.length === 0 && <Dots />}
+      </div>
       <MessageFiles parts={shown.filter(({ type }) => type === 'file')} />
-      {isStreaming && content !== '' && <span className="caret" aria-hidden />}
-      {isStreaming && content === '' && parts.length === 0 && <Dots />}
-    </div>
+    </>
   )
 })
 
