@@ -41,7 +41,7 @@ function useChats() {
       const unread = unreadCount(thread, state)
       // One's own new thread has no read position for a moment.
       const isUnread = unread > 0 && (state !== undefined || thread.createdBy !== user.id)
-      // All messages of a thread that was never opened are unread: a number would say little.
+      // All messages of a thread that was never opened are unread: a number would not help.
       return { ...chat, isPinned, isUnread, unread: state === undefined ? 0 : unread }
     })
     .toSorted((a, b) => Number(b.isPinned) - Number(a.isPinned))
