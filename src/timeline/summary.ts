@@ -252,7 +252,7 @@ const MARKERS =
   /!?\[(?:image|file|document|audio|pasted text)\b[^\]]{0,200}\]|!\[[^\]]{0,200}\]\([^)]{0,500}\)|<\/?image\b[^>]{0,200}>/gi
 /** A line that only announces the next one: "Implement the following plan:", a code fence. */
 const ANNOUNCEMENT =
-  /[:：]$|^```|^-{3,}$|^={3,}$|^(?:please )?implement (?:the following|this|the|that) plan\.?$/i
+  /[:：]$|^```|^-{3,}$|^={3,}$|^\[\[.*\]\]$|^(?:please )?implement (?:the following|this|the|that) plan\.?$/i
 
 /** A text of nothing but these words. */
 function filler(words: readonly string[]): RegExp {

@@ -1,6 +1,7 @@
 import type { TimelineEvent } from '../../schema/timeline-event.ts'
 import { isRecord } from '../json.ts'
 import { readUsage } from '../usage.ts'
+import { writtenPath } from './file-diff.ts'
 import { describeToolCall, toolOutcome } from './tool-call.ts'
 
 /** A row of a conversation: an event with what belongs to it. */
@@ -87,7 +88,8 @@ export function buildConversation(
   let last: TimelineEvent | undefined
   let model: string | null = null
   for (const event of events) {
-    if (typeof event.data.model === 'string' && event.data.model !== '<synthetic>') {
+    const isOwn = isAgentLog || !isSidechain(event)
+    if (isOwn && typeof event.data.model === 'string' && event.data.model !== '<synthetic>') {
       model = event.data.model
     }
     const turn = turns.at(-1)
@@ -240,6 +242,8 @@ function createTurn(): TurnDraft {
   const folded: TimelineEvent[] = []
   const tokens = new Map<string, number>()
   const files = new Set<unknown>()
+  /** Files that calls write, by the call's id: not every log has their changes. */
+  const writes = new Map<string, string>()
   let [first, last] = [null as Date | null, null as Date | null]
   let model: string | null = null
   let [toolCalls, failedCalls] = [0, 0]
@@ -253,8 +257,16 @@ function createTurn(): TurnDraft {
         first ??= occurredAt
         last = occurredAt
       }
-      if (kind === 'tool_call') toolCalls += 1
-      if (kind === 'tool_result' && toolOutcome([event]).isError) failedCalls += 1
+      if (kind === 'tool_call') {
+        toolCalls += 1
+        const path = writtenPath(data.input)
+        if (path !== undefined) writes.set(event.id, path)
+      }
+      if (kind === 'tool_result') {
+        const path = writes.get(event.parentId ?? '')
+        if (toolOutcome([event]).isError) failedCalls += 1
+        else if (path !== undefined) files.add(path)
+      }
       if (kind === 'file_change') {
         for (const path of Array.isArray(data.paths) ? data.paths : [event.title]) files.add(path)
       }

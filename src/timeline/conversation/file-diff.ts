@@ -31,14 +31,16 @@ export interface DiffLine {
 }
 
 /**
- * Reads the diffs of an event of kind `file_change`, one for each file: hunks in `data.patch`, unified diffs,
- * patches of `apply_patch`, and the whole text of a new file.
+ * Reads the diffs of an event, one for each file. Of a `file_change`: hunks in `data.patch`, unified diffs,
+ * patches of `apply_patch`, and the whole text of a new file. Of a tool call, for logs without changes: what
+ * its input writes or replaces, without the numbers of lines.
  *
- * @param event an event of kind `file_change`
+ * @param event an event of kind `file_change`, or a tool call that edits a file
  * @example
  * for (const { path, linesAdded, hunks } of fileDiffs(event)) show(path, linesAdded, hunks)
  */
 export function fileDiffs(event: Pick<TimelineEvent, 'title' | 'text' | 'data'>): FileDiff[] {
+  if (isRecord(event.data.input)) return inputDiffs(event.data.input, event)
   const paths = listOf(event.data.paths).filter((path) => typeof path === 'string')
   const path = paths[0] ?? event.title ?? ''
   const hunks = listOf(event.data.patch).filter(isRecord)
@@ -50,6 +52,38 @@ export function fileDiffs(event: Pick<TimelineEvent, 'title' | 'text' | 'data'>)
   }
   const drafts = readText(event.text ?? '', path, isNew)
   return drafts.map((draft) => finished(draft, event, drafts.length === 1))
+}
+
+/** Returns the file that the input of a call writes; undefined for other calls. */
+export function writtenPath(input: unknown): string | undefined {
+  if (!isRecord(input)) return undefined
+  const path = firstText(input.file_path, input.filePath, input.path, input.absolute_path)
+  const { content, new_string: text, newString = text, edits } = input
+  const isWritten = typeof content === 'string' || typeof newString === 'string'
+  return isWritten || listOf(edits).some(isRecord) ? path : undefined
+}
+
+/** Reads what a call writes: texts it replaces by others, or the whole file. */
+function inputDiffs(input: JsonRecord, event: Pick<TimelineEvent, 'title' | 'data'>): FileDiff[] {
+  const path = writtenPath(input)
+  const { content, edits } = input
+  const replaced = [input, ...listOf(edits).filter(isRecord)].flatMap((edit) => {
+    const [old, text] = [edit.old_string ?? edit.oldString, edit.new_string ?? edit.newString]
+    return typeof text === 'string' ? [{ old, text }] : []
+  })
+  if (path === undefined) return []
+  const draft = createDraft(path, 'updated')
+  for (const { old, text } of replaced.length > 0 ? replaced : [{ old: '', text: content }]) {
+    const hunk: Draft['hunks'][number] = { heading: '', lines: [] }
+    draft.hunks.push(hunk)
+    for (const [mark, lines] of [['-', old] as const, ['+', text] as const]) {
+      if (typeof lines !== 'string' || lines === '') continue
+      for (const line of lines.replace(/\n$/, '').split('\n')) {
+        addLine(draft, hunk, mark + line, { old: null, new: null })
+      }
+    }
+  }
+  return [finished(draft, event, true)]
 }
 
 interface Draft {

@@ -47,6 +47,32 @@ describe('buildConversation', () => {
     expect(turns.reduce((sum, { outputTokens }) => sum + (outputTokens ?? 0), 0)).toBe(11_683)
   })
 
+  test('counts files that only the input of a call names, unless it failed', () => {
+    const write = (seq: number, file_path: string) =>
+      event(seq, {
+        kind: 'tool_call',
+        toolName: 'write_file',
+        data: { input: { file_path, content: 'x' } },
+      })
+    const [row] = buildConversation([
+      event(0, { role: 'user', text: 'Fix it' }),
+      write(1, 'a.ts'),
+      event(2, { kind: 'tool_result', parentId: 'e1', text: 'Done' }),
+      write(3, 'b.ts'),
+      event(4, { kind: 'tool_result', parentId: 'e3', text: 'No', data: { isError: true } }),
+    ])
+    expect(row?.turn).toMatchObject({ filesChanged: 1, failedCalls: 1 })
+  })
+
+  test('names the model of the session, not that of its sub-agents', () => {
+    const [row] = buildConversation([
+      event(0, { role: 'user', text: 'Fix it' }),
+      event(1, { kind: 'tool_call', toolName: 'Task', data: { model: 'large' } }),
+      event(2, { role: 'assistant', parentId: 'e1', data: { model: 'small', sidechain: true } }),
+    ])
+    expect(row?.turn?.model).toBe('large')
+  })
+
   test('puts changes of files and results below their call', () => {
     const rows = buildConversation([
       event(0, { role: 'user', text: 'Fix it' }),

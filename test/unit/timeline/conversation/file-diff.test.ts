@@ -30,6 +30,19 @@ describe('fileDiffs', () => {
     ])
   })
 
+  test('reads what a call writes or replaces', () => {
+    const call = (input: TimelineEvent['data']) =>
+      fileDiffs(event(0, { kind: 'tool_call', data: { input } }))
+    const replace = call({ file_path: '/a.ts', old_string: 'a\nb', new_string: 'c' })
+    expect(replace).toMatchObject([{ path: '/a.ts', linesAdded: 1, linesRemoved: 2 }])
+    expect(linesOf(replace)[0]).toEqual(['removed', 'a', null, null])
+    expect(call({ file_path: '/a.ts', content: 'x\ny\n' })).toMatchObject([{ linesAdded: 2 }])
+    const edits = [1, 2].map((n) => ({ old_string: `${n}`, new_string: `${n}${n}` }))
+    expect(call({ file_path: '/a.ts', edits })[0]?.hunks).toHaveLength(2)
+    expect(call({ command: 'ls' })).toEqual([])
+    expect(call({ file_path: '/a.ts' })).toEqual([])
+  })
+
   test('reads patches of several files', () => {
     const diffs = change(
       [

@@ -1,6 +1,7 @@
 import {
   type ConversationRow,
   describeToolCall,
+  fileDiffs,
   type JsonObject,
   type Session,
   type ToolAction,
@@ -57,12 +58,14 @@ export function ToolRow({ row, session, isOpen, onToggle }: ToolRowProps) {
   const { verb, icon: Icon } = looks[action]
   const tool = action === 'other' ? toolTitle(event.toolName) : undefined
   const tookMs = timeOf(row)
-  // The diff replaces the line of the call.
-  if (changes.length > 0 && !isError) {
+  // The diff replaces the line of the call. Some agents log what they write only in the call.
+  const changed =
+    changes.length > 0 || results.length === 0 || fileDiffs(event).length === 0 ? changes : [event]
+  if (changed.length > 0 && !isError) {
     return (
       <div className="flex items-start gap-2 py-0.5">
         <div className="min-w-0 flex-1 space-y-1.5">
-          {changes.map((change) => (
+          {changed.map((change) => (
             <DiffCards
               key={change.id}
               event={change}
