@@ -75,6 +75,8 @@ type Collections = Pick<SessionCollections, 'actions' | 'thread' | 'session'>
 interface Form<Message> {
   readonly id: (message: Message) => string
   readonly toRow: (item: AssistantHistoryItem<Message>) => StoredMessage
+  /** Returns the metadata of a row that its changes keep. */
+  readonly keeps: (row: ChatMessage) => JsonObject
   readonly fromRow: (
     row: ChatMessage,
     parentId: string | null,
@@ -130,6 +132,14 @@ export function createThreadHistoryAdapter<Message extends AssistantMessage = As
     return { thread, ...(await open(thread)) }
   }
 
+  let before: Promise<unknown> = Promise.resolve()
+  /** Does one write after another: an answer needs the id that its question has got. */
+  function inOrder<Result>(write: () => Promise<Result>): Promise<Result> {
+    const result = before.then(write)
+    before = result.catch(() => {})
+    return result
+  }
+
   const storedId = (id: string) => storedIds.get(id) ?? id
 
   function storage<M>(form: Form<M>): AssistantHistoryStorage<M> {
@@ -139,10 +149,10 @@ export function createThreadHistoryAdapter<Message extends AssistantMessage = As
       const row = messages.get(storedId(id))
       const content = form.toRow(item)
       if (row !== undefined) {
-        if (row.status !== 'streaming' && !isStored(row, content)) {
-          const { role: _, metadata, ...changes } = content
-          const merged = { ...streamOf(row), ...metadata }
-          await stored(db.actions.updateMessage(row.id, { ...changes, metadata: merged }))
+        const { role: _, ...changes } = content
+        const changed = { ...changes, metadata: { ...form.keeps(row), ...content.metadata } }
+        if (row.status !== 'streaming' && !isStored(row, changed)) {
+          await stored(db.actions.updateMessage(row.id, changed))
         }
         return
       }
@@ -175,15 +185,17 @@ export function createThreadHistoryAdapter<Message extends AssistantMessage = As
             .map((row) => form.fromRow(row, nearestShown(row.parentId))),
         }
       },
-      append: write,
-      update: write,
-      async delete(items) {
-        const { messages } = await existing()
-        for (const { message } of items) {
-          const id = storedId(form.id(message))
-          if (messages.has(id)) await stored(db.actions.deleteMessage(id), { orElse: 'not_found' })
-        }
-      },
+      append: (item) => inOrder(() => write(item)),
+      update: (item) => inOrder(() => write(item)),
+      delete: (items) =>
+        inOrder(async () => {
+          const { messages } = await existing()
+          for (const { message } of items) {
+            const id = storedId(form.id(message))
+            if (!messages.has(id)) continue
+            await stored(db.actions.deleteMessage(id), { orElse: 'not_found' })
+          }
+        }),
     }
   }
 
@@ -191,6 +203,7 @@ export function createThreadHistoryAdapter<Message extends AssistantMessage = As
     ...storage<Message>({
       id: ({ id }) => id,
       toRow: ({ message }) => fromAssistantMessage(message),
+      keeps: streamOf,
       // The type parameter is assistant-ui's own type of what this yields.
       fromRow: (row, parentId) => ({ message: toAssistantMessage(row) as Message, parentId }),
     }),
@@ -198,6 +211,7 @@ export function createThreadHistoryAdapter<Message extends AssistantMessage = As
       storage({
         id: (message) => format.getId(message),
         toRow: ({ message, parentId }) => fromEncoded(format.encode({ message, parentId })),
+        keeps: ({ metadata }) => metadata,
         fromRow(row, parentId) {
           const { id, ...content } = toUIMessage(row)
           const entry = { id, parent_id: parentId, format: format.format }
@@ -213,9 +227,9 @@ function topOf(rows: Iterable<ChatMessage>): string | null {
   return first?.parentId ?? null
 }
 
-function isStored(row: ChatMessage, { content, parts, metadata }: StoredMessage): boolean {
-  const { stream: _, ...own } = row.metadata
-  return isSameJson([row.content, row.parts, own], [content, parts, metadata])
+function isStored(row: ChatMessage, changed: Omit<StoredMessage, 'role'>): boolean {
+  const { content, parts, metadata } = changed
+  return isSameJson([row.content, row.parts, row.metadata], [content, parts, metadata])
 }
 
 /** The server's notes about the stream of an answer, which changes keep. */

@@ -343,6 +343,17 @@ test('is the history of runtimes over the AI SDK, which store nothing twice', as
     { id: stored1, version: 1 },
     { parentId: stored1, content: 'Hello', parts: answer.parts },
   ])
+  // Nor an answer of the server, with the notes about its stream.
+  const streamed = await streamMessage(store, ann(), { threadId: thread.id, role: 'assistant' })
+  streamed.append('Bye')
+  await streamed.fail()
+  await eventually(async () => expect((await history.load()).headId).toBe(streamed.id))
+  const { messages: loaded } = await history.load()
+  const versions = async () => (await stored(thread.id)).map(({ version }) => version)
+  const before = await versions()
+  await Promise.all(loaded.map((item) => history.append(item)))
+  expect(await versions()).toEqual(before)
+  await db.actions.deleteMessage(streamed.id).committed
   const { messages, headId } = await history.load()
   expect(headId).toBe(rows[1]?.id)
   expect(messages).toMatchObject([
