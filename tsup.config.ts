@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { defineConfig, type Options } from 'tsup'
 import { browserGuard, portableGuard } from './tsup.guards.ts'
@@ -13,30 +14,14 @@ const shared: Options = {
   dts,
 }
 
-/** The files that `index` consists of. Bundlers leave out those an app doesn't use. */
-const browserFiles = {
-  columns: 'src/schema/columns.ts',
-  'streamed-message': 'src/schema/streamed-message.ts',
-  shapes: 'src/shapes/index.ts',
-  'thread-path': 'src/chat/thread-path.ts',
-  batch: 'src/writes/batch.ts',
-  errors: 'src/writes/errors.ts',
-  'http-adapter': 'src/writes/http-adapter.ts',
-  'with-retries': 'src/writes/with-retries.ts',
-  'create-id': 'src/collections/create-id.ts',
-  'create-session-collections': 'src/collections/create-session-collections.ts',
-  'create-outbox': 'src/collections/outbox/create-outbox.ts',
-  'create-persistence': 'src/collections/persistence/create-persistence.ts',
-  'stream-message': 'src/collections/actions/stream-message.ts',
-  'chat-transport': 'src/collections/actions/chat-transport.ts',
-  'own-lists': 'src/collections/own-lists.ts',
-  'attach-file': 'src/collections/upload/attach-file.ts',
-  'upload-session': 'src/collections/upload/upload-session.ts',
-  'timeline-query': 'src/collections/windows/timeline-query.ts',
-  'build-conversation': 'src/timeline/conversation/build-conversation.ts',
-  'file-diff': 'src/timeline/conversation/file-diff.ts',
-  'tool-call': 'src/timeline/conversation/tool-call.ts',
-}
+const nameOf = (path: string): string => basename(path.replace(/\/index\.ts$/, ''), '.ts')
+
+/** The files that `index` consists of, by name. Bundlers leave out those an app doesn't use. */
+const browserFiles = Object.fromEntries(
+  [...readFileSync('src/index.ts', 'utf8').matchAll(/^export (?!type)[^']* from '\.\/(.+)'/gm)].map(
+    ([, path = '']) => [nameOf(path), `src/${path}`],
+  ),
+)
 
 /**
  * Keeps `index` a list of `export * from './browser/…'`. esbuild splits apps by file: from an index
@@ -48,11 +33,7 @@ const exportFiles: NonNullable<Options['esbuildPlugins']>[number] = {
     const extension = initialOptions.outExtension?.['.js'] ?? '.js'
     onResolve({ filter: /^\.\// }, ({ path, kind }) => {
       if (kind === 'entry-point') return undefined
-      const name = basename(path.replace(/\/index\.ts$/, ''), '.ts')
-      if (!Object.hasOwn(browserFiles, name)) {
-        return { errors: [{ text: `Add ${path}, which src/index.ts exports, to browserFiles.` }] }
-      }
-      return { path: `./browser/${name}${extension}`, external: true }
+      return { path: `./browser/${nameOf(path)}${extension}`, external: true }
     })
   },
 }
