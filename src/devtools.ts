@@ -14,11 +14,12 @@ const STYLE = `
   table { border-collapse: collapse; width: 100% }
   th, td { padding: 2px 10px 2px 0; text-align: left; vertical-align: top; white-space: nowrap }
   td.error { color: #ff9d9d; white-space: normal }
-  tr[data-connection="live"] td:nth-child(2) { color: #8fdc9a }
-  tr[data-connection="stopped"] td:nth-child(2), tr[data-connection="offline"] td:nth-child(2) { color: #ff9d9d }`
+  tr[data-connection="live"] td:nth-child(3) { color: #8fdc9a }
+  tr[data-connection="stopped"] td:nth-child(3), tr[data-connection="offline"] td:nth-child(3) { color: #ff9d9d }`
 
 const COLUMNS: Readonly<Record<string, (collection: InspectedCollection) => string>> = {
   shape: ({ shape }) => shape,
+  audience: ({ audience }) => audience ?? '',
   connection: ({ status }) => status.connection,
   status: ({ status }) => `${status.status}${status.isUpToDate ? ', up to date' : ''}`,
   rows: ({ rows }) => rows.toLocaleString(),
@@ -28,7 +29,7 @@ const COLUMNS: Readonly<Record<string, (collection: InspectedCollection) => stri
 }
 
 /**
- * Shows a panel with the state of the collections: shapes, streams, rows, the last errors, pending
+ * Shows a panel with the state of the collections: shapes, audiences, streams, rows, the last errors, pending
  * writes, and live connections. For development; import it on demand, so that it isn't part of the app.
  *
  * @param db the result of `createSessionCollections`

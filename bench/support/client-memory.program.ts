@@ -8,6 +8,7 @@ const wire = wireMessages(MESSAGES)
 const fetchClient = cannedShapes({ 'thread-messages': wire })
 const before = heapMegabytes()
 const messages = process.argv[2] === 'ours' ? openOurs() : arrayInCollection()
+messages.subscribeChanges(() => {})
 await messages.preload()
 let after = heapMegabytes()
 // The last promises of the load end, and with them the answer that they hold.
@@ -25,9 +26,7 @@ function openOurs() {
     shareLiveConnections: false,
     writeAdapter: () => new Promise(() => {}),
   })
-  const { messages } = db.thread({ id: 't1', sessionId: 's1' })
-  messages.subscribeChanges(() => {})
-  return messages
+  return db.thread({ id: 't1', sessionId: 's1' }).messages
 }
 
 /** Returns a plain collection of an array of the same rows. */
@@ -50,13 +49,13 @@ function arrayInCollection() {
 function toRow(wireRow: Record<string, string | null>): Record<string, unknown> {
   return {
     tenantId: wireRow.tenant_id,
-    id: wireRow.id,
+    // Copies, as parsing an answer makes them.
+    id: copyOf(wireRow.id),
     threadId: wireRow.thread_id,
     sessionId: wireRow.session_id,
     authorId: wireRow.author_id,
     role: wireRow.role,
-    // A copy, as parsing an answer makes one.
-    content: Buffer.from(wireRow.content ?? '').toString(),
+    content: copyOf(wireRow.content),
     parts: [],
     parentId: null,
     clientMessageId: null,
@@ -67,6 +66,10 @@ function toRow(wireRow: Record<string, string | null>): Record<string, unknown> 
     createdAt: new Date(0),
     updatedAt: new Date(0),
   }
+}
+
+function copyOf(text: string | null | undefined): string {
+  return Buffer.from(text ?? '').toString()
 }
 
 function heapMegabytes(): number {

@@ -18,6 +18,8 @@ export interface InspectedCollection {
   readonly id: string
   /** Name and parameters of the shape. */
   readonly shape: string
+  /** The audience of the shape's requests; null for a union of several, and where there is none. */
+  readonly audience: string | null
   readonly rows: number
   readonly status: SyncStatus
 }
@@ -42,6 +44,7 @@ export function makeInspectable(
     collections: parts.streams().map((stream) => ({
       id: stream.collectionId,
       shape: stream.shape,
+      audience: stream.audience?.() ?? null,
       rows: stream.rows(),
       status: stream.status.get(),
     })),

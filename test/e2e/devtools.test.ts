@@ -37,6 +37,10 @@ test('the panel shows every collection, its stream, the outbox and the leading t
   const list = panel.getByRole('row').filter({ has: page.getByText('sessions', { exact: true }) })
   await expect.poll(() => list.textContent()).toMatch(/live\s*ready, up to date\s*1/)
   await row('sessions?audience=tenant').filter({ hasText: 'live' }).waitFor()
+  const audienceOf = (shape: string) => row(shape).getByRole('cell').nth(1).textContent()
+  await expect.poll(() => audienceOf('sessions?audience=tenant')).toBe('tenant')
+  // A collection of a session goes through the widest audience that shows the session.
+  await expect.poll(() => audienceOf('session-threads?sessionId=s1')).toBe('user:ann')
   await expect.poll(() => panel.textContent()).toContain('outbox: 0 waiting, 0 refused')
   await expect.poll(() => panel.textContent()).toMatch(/live: [12] connections, leads/)
 

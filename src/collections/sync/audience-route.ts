@@ -25,6 +25,8 @@ export interface AudienceRoute {
   enter(): () => void
   /** Resolves to the audience of the next request. */
   current(): Promise<Audience>
+  /** Returns the audience chosen for the requests now; undefined also while none is chosen. */
+  chosen(): Audience
   /** Wraps the fetch of a stream, so that it moves to another audience when it loses its own. */
   wrap(send: typeof fetch): typeof fetch
 }
@@ -140,6 +142,7 @@ export function createAudienceRoute(sessionId: string, audiences: AudiencesOf): 
       choosing ??= choose()
       return choosing
     },
+    chosen: () => chosen?.audience,
     wrap: (send) => async (input, init) => {
       const url = new URL(String(input))
       const audience = url.searchParams.get('audience')

@@ -20,6 +20,8 @@ export interface SyncStream {
   readonly table?: TableRef
   readonly evidence: Pick<SyncEvidence, 'wait' | 'shown'>
   readonly status: SyncStatusStore
+  /** Returns the audience of its shape now; undefined for a shape of several audiences, or of none. */
+  audience?(): string | undefined
   /** Returns the number of rows, optimistic ones included. */
   rows(): number
   /** Returns true while the collection syncs, so that a write can be shown and confirmed in it. */
