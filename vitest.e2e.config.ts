@@ -1,4 +1,13 @@
+import { resolve } from 'node:path'
 import { defineConfig } from 'vitest/config'
+
+// `NEWEST_DB=1 npm run test:e2e` runs the app and the tests' own pages on the newest TanStack DB.
+if (process.env.NEWEST_DB === '1') {
+  process.env.VITE_CONFIG = resolve(
+    import.meta.dirname,
+    'test/e2e/support/newest-db.vite.config.ts',
+  )
+}
 
 export default defineConfig({
   test: {

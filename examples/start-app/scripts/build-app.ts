@@ -30,12 +30,17 @@ async function buildKey(appDir: string): Promise<string> {
       files.push(resolve(entry.parentPath, entry.name))
     }
   }
-  const hash = createHash('sha256').update(process.version)
+  const hash = createHash('sha256').update(process.version).update(viteConfig())
   for (const file of files.sort()) {
     hash.update(`\0${file}\0`)
     hash.update(await readFile(resolve(appDir, file)).catch(() => ''))
   }
   return hash.digest('hex')
+}
+
+/** Returns the file of Vite's configuration: the app's own, unless tests build it with another. */
+function viteConfig(): string {
+  return process.env.VITE_CONFIG ?? 'vite.config.ts'
 }
 
 /**
@@ -47,7 +52,8 @@ async function viteBuild(appDir: string): Promise<void> {
     dirname(createRequire(import.meta.url).resolve('vite/package.json')),
     'bin/vite.js',
   )
-  const child = spawn(process.execPath, [vite, 'build', '--logLevel', 'warn'], {
+  const options = ['--config', viteConfig(), '--logLevel', 'warn']
+  const child = spawn(process.execPath, [vite, 'build', ...options], {
     cwd: appDir,
     env: { ...process.env, NODE_ENV: 'production' },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -12,6 +12,7 @@ export async function bundleScript(file: string): Promise<string> {
     format: 'esm',
     platform: 'browser',
     target: 'es2023',
+    ...(process.env.NEWEST_DB === '1' && { alias: { '@tanstack/db': 'tanstack-db-newest' } }),
     define: { 'process.env.NODE_ENV': '"production"' },
     write: false,
   })
