@@ -2,6 +2,7 @@ import { type Condition, toWhereClause, type WhereClause } from '../access/condi
 import { withinTenant } from '../access/within-tenant.ts'
 import { syncedColumnNames } from '../schema/columns.ts'
 import type { Principal } from '../schema/principal.ts'
+import { replicatedTables } from '../schema/tables.ts'
 import { problemIn, validate } from '../schema/validate.ts'
 import type { AnyShape, ShapeRegistry } from './define-shape.ts'
 
@@ -23,6 +24,8 @@ export type ShapeRefusal =
  * Resolves a name and parameters to table, columns and where clause, confined to the principal's tenant. The
  * client's texts become parameter values, never SQL.
  *
+ * @param schema the schema of the library's tables, for Electric, which has no search_path; by default `public`, its own
+ * default
  * @example
  * resolveShape(sessionShapes, 'session-timeline', { sessionId: 's1' }, principal)
  */
@@ -31,6 +34,7 @@ export function resolveShape<P extends Principal>(
   name: string,
   params: Readonly<Record<string, string>>,
   principal: P,
+  schema?: string,
 ): ResolvedShape | ShapeRefusal {
   const definition = Object.hasOwn(registry, name) ? registry[name] : undefined
   if (definition === undefined) {
@@ -44,9 +48,42 @@ export function resolveShape<P extends Principal>(
     const message = 'You do not look through this audience. Ask for your audiences again.'
     return { reason: 'forbidden', message }
   }
-  const condition = rowsOf(definition, principal, parsed.data)
+  const condition = inSchema(rowsOf(definition, principal, parsed.data), schema)
   const columns = syncedColumnNames(definition.columns)
-  return { table: definition.table, columns, condition, ...toWhereClause(condition) }
+  const table = tableIn(definition.table, schema)
+  return { table, columns, condition, ...toWhereClause(condition) }
+}
+
+const OWN_TABLES: ReadonlySet<string> = /* @__PURE__ */ new Set(
+  /* @__PURE__ */ Object.values(replicatedTables).map(({ name }) => name),
+)
+
+/** Qualifies the name of a library's table. The app's own tables stay as the app has written them. */
+function tableIn(table: string, schema: string | undefined): string {
+  return schema !== undefined && OWN_TABLES.has(table) ? `${schema}.${table}` : table
+}
+
+/** Qualifies the tables of subqueries. */
+function inSchema(condition: Condition, schema: string | undefined): Condition {
+  if (schema === undefined) return condition
+  switch (condition.kind) {
+    case 'and':
+    case 'or':
+      return {
+        ...condition,
+        conditions: condition.conditions.map((each) => inSchema(each, schema)),
+      }
+    case 'not':
+      return { ...condition, condition: inSchema(condition.condition, schema) }
+    case 'inSubquery':
+      return {
+        ...condition,
+        table: tableIn(condition.table, schema),
+        where: inSchema(condition.where, schema),
+      }
+    default:
+      return condition
+  }
 }
 
 function mayLookThrough<P extends Principal>(

@@ -9,7 +9,7 @@ import { parseBytes, parsePort } from '../options.ts'
 type DevOptions = Pick<
   DevStackOptions,
   'directory' | 'database' | 'password' | 'port' | 'electricPort' | 'chunkBytes' | 'secret'
-> & { json?: true }
+> & { json?: true; schema?: string }
 
 /** Creates `session-db dev`: runs the embedded stack until a signal arrives. */
 export function devCommand(): Command {
@@ -21,6 +21,7 @@ export function devCommand(): Command {
     )
     .option('--directory <dir>', 'directory for the data', '.session-db')
     .option('--database <name>', 'database name (default: session_db)')
+    .option('--schema <schema>', 'schema of the tables, put into DATABASE_URL (default: public)')
     .option('--password <password>', 'superuser password of a new database (default: generated)')
     .option('--port <port>', 'port of Postgres (default: the last one, or a free one)', parsePort)
     .option(
@@ -35,7 +36,8 @@ export function devCommand(): Command {
     .action(runDev)
 }
 
-async function runDev(command: string[], { json, ...options }: DevOptions): Promise<void> {
+async function runDev(command: string[], given: DevOptions): Promise<void> {
+  const { json, schema, ...options } = given
   const { startDevStack } = await import('../../dev/index.ts')
   const { dim } = colorsFor(process.stderr)
   const log = (message: string) => process.stderr.write(`${dim(`session-db: ${message}`)}\n`)
@@ -45,16 +47,20 @@ async function runDev(command: string[], { json, ...options }: DevOptions): Prom
   })
   // Until the stack is up, a signal ends this process and with it the processes that it started.
   const stack = await startDevStack({ ...options, log, onUnexpectedExit: fail })
+  const databaseUrl = withSearchPath(stack.databaseUrl, schema)
   const variables = {
-    DATABASE_URL: stack.databaseUrl,
+    DATABASE_URL: databaseUrl,
     ELECTRIC_URL: stack.electricUrl,
     ...(options.secret !== undefined && { ELECTRIC_SECRET: options.secret }),
   }
   try {
     if (command.length > 0) {
-      process.exitCode = await Promise.race([runCommand(command, variables, failure), failure])
+      process.exitCode = await Promise.race([
+        runCommand(command, variables, failure, schema),
+        failure,
+      ])
     } else {
-      process.stdout.write(`${json ? jsonLine(stack) : readyText(variables)}\n`)
+      process.stdout.write(`${json ? jsonLine({ ...stack, databaseUrl }) : readyText(variables)}\n`)
       await Promise.race([stopSignal(), failure])
     }
     log('stopping')
@@ -68,9 +74,10 @@ async function runCommand(
   [program = '', ...args]: readonly string[],
   variables: { readonly DATABASE_URL: string },
   failure: Promise<never>,
+  schema: string | undefined,
 ): Promise<number> {
   const { migrate } = await import('../../server/index.ts')
-  await migrate({ database: variables.DATABASE_URL })
+  await migrate({ database: variables.DATABASE_URL, ...(schema !== undefined && { schema }) })
   const env = { ...process.env, ...variables }
   // On Windows, npm and npx are scripts, which only a shell runs.
   const child = spawn(program, args, { env, stdio: 'inherit', shell: process.platform === 'win32' })
@@ -82,6 +89,14 @@ async function runCommand(
   void stopSignal((signal) => passOn(child, signal))
   const [code] = await exited
   return typeof code === 'number' ? code : 1
+}
+
+/** Returns the URL of connections that find their tables in a schema. */
+function withSearchPath(databaseUrl: string, schema: string | undefined): string {
+  if (schema === undefined) return databaseUrl
+  const url = new URL(databaseUrl)
+  url.searchParams.set('options', `-csearch_path=${schema}`)
+  return url.href
 }
 
 /** Passes a signal on, but not Ctrl-C in a terminal, which reaches the command by itself. */

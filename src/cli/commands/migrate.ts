@@ -9,6 +9,10 @@ export function migrateCommand(): Command {
     .addOption(databaseUrlOption())
     .option('--print-sql', 'print the SQL for your own migration tool, and change nothing')
     .option('--baseline', 'record the migrations as applied: your own tool has created the tables')
+    .option(
+      '--schema <schema>',
+      'schema of the tables, first in the search_path of DATABASE_URL or of its role (default: public)',
+    )
     .option('--json', 'print one JSON line: { applied, alreadyApplied }')
     .action(runMigrate)
 }
@@ -17,16 +21,22 @@ interface Options {
   readonly json?: true
   readonly printSql?: true
   readonly baseline?: true
+  readonly schema?: string
 }
 
-async function runMigrate({ json, printSql, baseline }: Options, command: Command): Promise<void> {
+async function runMigrate(options: Options, command: Command): Promise<void> {
+  const { json, printSql, baseline, schema } = options
   const { migrate, migrationSql } = await import('../../server/migrations/migrate.ts')
   if (printSql) {
     process.stdout.write(migrationSql())
     return
   }
   const database = requireDatabase(command)
-  const { applied, alreadyApplied } = await migrate({ database, ...(baseline && { baseline }) })
+  const { applied, alreadyApplied } = await migrate({
+    database,
+    ...(baseline && { baseline }),
+    ...(schema !== undefined && { schema }),
+  })
   if (json) {
     process.stdout.write(`${JSON.stringify({ applied, alreadyApplied })}\n`)
     return

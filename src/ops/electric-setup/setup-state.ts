@@ -57,6 +57,8 @@ export interface SetupState {
   readonly app: RoleState | null
   readonly electricMayConnect: boolean
   readonly appMayConnect: boolean
+  /** The search_path that the app's role has by its settings. */
+  readonly appSearchPath: string | null
   readonly electricMayCreateInDatabase: boolean
   readonly iMaySetElectric: boolean
   readonly publication: PublicationState | null
@@ -108,6 +110,7 @@ type DatabaseState = Pick<
   | 'rdsReplication'
   | 'electricMayConnect'
   | 'appMayConnect'
+  | 'appSearchPath'
   | 'electricMayCreateInDatabase'
   | 'iMaySetElectric'
 >
@@ -127,7 +130,12 @@ async function readDatabase(client: ClientBase, names: SetupNames): Promise<Data
        'electricMayConnect', ${ofRole(1, "has_database_privilege(role.oid, current_database(), 'CONNECT')")},
        'electricMayCreateInDatabase', ${ofRole(1, "has_database_privilege(role.oid, current_database(), 'CREATE')")},
        'iMaySetElectric', ${ofRole(1, `pg_has_role(role.oid, ${MAY_SET_ROLE})`)},
-       'appMayConnect', ${ofRole(2, "has_database_privilege(role.oid, current_database(), 'CONNECT')")}
+       'appMayConnect', ${ofRole(2, "has_database_privilege(role.oid, current_database(), 'CONNECT')")},
+       'appSearchPath', (SELECT option_value FROM pg_roles AS role, pg_db_role_setting AS s,
+           pg_options_to_table(setconfig) WHERE role.rolname = $2 AND s.setrole = role.oid
+           AND option_name = 'search_path'
+           AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+         ORDER BY setdatabase DESC LIMIT 1)
      ) AS state`,
     [names.electricRole, names.appRole],
   )

@@ -119,6 +119,11 @@ function appRole(state: SetupState, names: SetupNames, password: string): SetupS
       mayAlter,
     ),
     step(!state.appMayConnect && grantConnect(state, role), 'the app connects', me.mayGrantConnect),
+    step(
+      searchPath(state, role),
+      'the app finds its tables',
+      app === null ? me.superuser || me.createRole : mayAlter,
+    ),
     ...state.schemas.flatMap(({ sqlName, isMine, iMayGrantUsage, appMayUse, appMayCreate }) => [
       step(
         !appMayUse && `GRANT USAGE ON SCHEMA ${sqlName} TO ${role}`,
@@ -144,6 +149,15 @@ function appRole(state: SetupState, names: SetupNames, password: string): SetupS
       state.migrations.isMine,
     ),
   ].flat()
+}
+
+function searchPath(
+  { appSearchPath, database, migrations }: SetupState,
+  role: string,
+): string | false {
+  const [first = 'public'] = appSearchPath?.split(',') ?? []
+  if (first.trim() === migrations.schema) return false
+  return `ALTER ROLE ${role} IN DATABASE ${escapeIdentifier(database)} SET search_path = ${migrations.schema}`
 }
 
 function excessOf(app: NonNullable<SetupState['app']>): string[] {

@@ -12,6 +12,11 @@ export interface MigrateOptions {
    * from `session-db migrate --print-sql` or a dump. Default false.
    */
   readonly baseline?: boolean
+  /**
+   * Schema of the tables, created if it is missing. It must come first in the `search_path` of all connections to this
+   * database; pass it to `createShapeProxy`, too. Default `public`.
+   */
+  readonly schema?: string
 }
 
 /** The names of the migrations that `migrate` applied and of those it found applied, in order. */
@@ -40,12 +45,12 @@ const CREATE_MIGRATIONS_TABLE = `
  * @throws Error when the text of an applied migration has changed, or when a migration fails (the
  * message names it; `cause` is Postgres's error).
  * @throws SessionDbError `unavailable` when the database cannot be reached, `invalid` when its search_path doesn't
- * create tables in `public`, which shapes read.
+ * create tables in `schema`.
  * @example
  * const { applied } = await migrate({ database: process.env.DATABASE_URL })
  */
-export function migrate({ database, baseline }: MigrateOptions): Promise<MigrateResult> {
-  return applyMigrations(database, ownMigrations, baseline)
+export function migrate({ database, baseline, schema }: MigrateOptions): Promise<MigrateResult> {
+  return applyMigrations(database, ownMigrations, { baseline, schema })
 }
 
 /** Returns the SQL of all migrations and their records, for the app's own migration tool. It contains no BEGIN or COMMIT. */
@@ -64,10 +69,13 @@ INSERT INTO session_db_migrations (name, checksum)
 export function applyMigrations(
   database: string | Pool,
   migrations: readonly Migration[],
-  baseline = false,
+  {
+    baseline = false,
+    schema = 'public',
+  }: { readonly baseline?: boolean | undefined; readonly schema?: string | undefined } = {},
 ): Promise<MigrateResult> {
   return withClient(database, async (client) => {
-    await requirePublic(client)
+    await locked(client, () => requireSchema(client, schema))
     const result: MigrateResult = { applied: [], alreadyApplied: [] }
     await locked(client, () => client.query(CREATE_MIGRATIONS_TABLE))
     for (const migration of migrations) {
@@ -79,17 +87,25 @@ export function applyMigrations(
   })
 }
 
-/** Shapes read the schema `public`: with tables elsewhere they would be empty, or show other tables' rows. */
-async function requirePublic(client: ClientBase): Promise<void> {
+/** With tables elsewhere, shapes would be empty or show other tables' rows. */
+async function requireSchema(client: ClientBase, wanted: string): Promise<void> {
+  // `CREATE SCHEMA IF NOT EXISTS` requires the privilege even if the schema exists.
+  const { rows: missing } = await client.query<{ sql: string }>(
+    `SELECT format('CREATE SCHEMA IF NOT EXISTS %I', $1::text) AS sql
+     WHERE to_regnamespace(quote_ident($1)) IS NULL`,
+    [wanted],
+  )
+  for (const { sql } of missing) await client.query(sql)
   const { rows } = await client.query<{ schema: string | null }>(
     'SELECT current_schema() AS schema',
   )
   const schema = rows[0]?.schema
-  if (schema === 'public') return
+  if (schema === wanted) return
   throw new SessionDbError(
     'invalid',
-    `The tables of session-db belong in the schema public, but search_path creates tables in ${schema ?? 'no schema'}. ` +
-      'Put public first in the search_path of DATABASE_URL or of its role, or use another database.',
+    `The tables of session-db belong in the schema ${wanted}, but search_path creates tables in ${schema ?? 'no schema'}. ` +
+      `Put ${wanted} first in the search_path of DATABASE_URL (?options=-csearch_path%3D${encodeURIComponent(wanted)}) or of its role. ` +
+      'For tables in another schema, pass `schema` to `migrate` (`--schema`) and to `createShapeProxy`.',
   )
 }
 

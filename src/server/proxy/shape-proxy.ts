@@ -68,6 +68,11 @@ export interface ShapeProxyOptions<P extends Principal = Principal> {
   /** The shapes on offer, the app's own included. Default: the library's. */
   readonly shapes?: ShapeRegistry<P>
   /**
+   * Schema of the library's tables, which `migrate` was called with. Shapes that the app defines name theirs
+   * themselves (`schema.table`). Default `public`.
+   */
+  readonly schema?: string | undefined
+  /**
    * Serves subsets of shapes, which `syncMode: 'on-demand'` requests, by GET and POST. Conditions are
    * parsed, checked and printed again; only synced columns can be queried. Default: false.
    */
@@ -122,7 +127,7 @@ interface BatchOfPoll<P extends Principal> {
  * Every refusal is a typed JSON response: 400, 401, 404, 405, 413, 429 with Retry-After, or 502 and
  * 503 with Retry-After when Electric is not available. The returned function never rejects.
  *
- * @throws TypeError when `electricUrl` is not an http(s) URL, or a limit is not a number above 0.
+ * @throws TypeError when `electricUrl` is not an http(s) URL, a limit is not a number above 0, or `schema` is no name.
  * @example
  * const serveShape = createShapeProxy({
  *   electricUrl: process.env.ELECTRIC_URL,
@@ -136,6 +141,10 @@ export function createShapeProxy<P extends Principal = Principal>(
   options: ShapeProxyOptions<P>,
 ): ShapeHandler {
   const upstreamUrlOf = createUpstreamUrls(options)
+  const { schema } = options
+  if (schema !== undefined && !/^[^."]+$/.test(schema)) {
+    throw new TypeError('`schema` must be the name of a schema, without quotes and dots.')
+  }
   const shapes: ShapeRegistry<P> = options.shapes ?? sessionShapes
   const send = createEndableFetch(options.fetchClient ?? fetch)
   const readSubset = subsetReader(options.subsets === true)
@@ -246,7 +255,7 @@ export function createShapeProxy<P extends Principal = Principal>(
     const url = new URL(request.url)
     progress.shape = shapeNameOf(url)
     const query = readShapeQuery(url.search)
-    const shape = requireShape(shapes, progress.shape, query.params, principal)
+    const shape = requireShape(shapes, progress.shape, query.params, principal, schema)
     const subset = await readSubset(request, query, shape)
     progress.live = query.protocol.get('live') === 'true'
     return {
@@ -367,8 +376,9 @@ function requireShape<P extends Principal>(
   name: string,
   params: Readonly<Record<string, string>>,
   principal: P,
+  schema: string | undefined,
 ): ResolvedShape {
-  const resolved = resolveShape(shapes, name, params, principal)
+  const resolved = resolveShape(shapes, name, params, principal, schema)
   if (!isRefusal(resolved)) return resolved
   if (resolved.reason === 'unknown_shape') throw unknownShape()
   if (resolved.reason === 'forbidden') throw new SessionDbError('forbidden', resolved.message)
