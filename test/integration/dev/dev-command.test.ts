@@ -121,7 +121,7 @@ test('runs a command with both variables and migrated tables, and exits with its
   const script = `
     const { Client } = require('pg')
     const client = new Client({ connectionString: process.env.DATABASE_URL })
-    client.connect().then(() => client.query('SELECT count(*)::int AS n FROM chat.sessions JOIN sessions USING (id)')).then(({ rows }) => {
+    client.connect().then(() => client.query('SELECT count(*)::int AS n FROM chat.sessions AS own JOIN sessions USING (id)')).then(({ rows }) => {
       console.log(JSON.stringify([rows[0].n, process.env.ELECTRIC_URL, process.env.ELECTRIC_SECRET]))
       process.exit(7)
     })`

@@ -61,7 +61,7 @@ afterAll(async () => {
 const others: Record<string, Record<string, string>> = {
   threads: {},
   'session-grants': { sessionId: 's1' },
-  'thread-states': { sessionId: 's1' },
+  'thread-states': {},
   'session-feedback': { sessionId: 's1' },
   'session-deltas': { sessionId: 's1', epoch: '0' },
   'thread-messages': { threadId: 'th1', sessionId: 's1', audience: 'tenant' },
@@ -77,8 +77,9 @@ async function rowsOf(
   const response = await serveShape(
     new Request(`http://app/api/shapes/${shape}?${search}`, { headers: { 'x-user': user } }),
   )
-  expect(response.status).toBe(200)
-  const messages = (await response.json()) as { value?: Record<string, string | null> }[]
+  const text = await response.text()
+  expect({ shape, status: response.status, text }).toMatchObject({ status: 200 })
+  const messages = JSON.parse(text) as { value?: Record<string, string | null> }[]
   return messages.flatMap(({ value }) => (value === undefined ? [] : [value]))
 }
 
