@@ -45,7 +45,7 @@ async function measureAt(places: Places, engineUrl: string): Promise<Comparison[
   ]
 }
 
-async function memoryPerClient(
+export async function memoryPerClient(
   program: 'shape-proxy' | 'bare-proxy',
   places: Places,
   engineUrl: string,

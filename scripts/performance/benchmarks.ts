@@ -2,6 +2,8 @@
 export const BENCHMARKS: Readonly<Record<string, string>> = {
   audience:
     'A session with 150 viewers: opening it, a message, another session being shared meanwhile, revoking and sharing again, against a shape without access conditions. Also the list of 5,000 sessions for 100 users. Embedded shape server; `ELECTRIC_URL` and `DATABASE_URL` point it at a real engine.',
+  capacity:
+    'Bytes of a session, an event and a message in Postgres, and of a message in a shape’s log, against its text. Memory of a waiting viewer in the proxy.',
   client:
     'Time and memory of the collections in a browser, against plain TanStack DB collections of the same rows.',
   import:

@@ -94,7 +94,7 @@ function createElectricRole(state: SetupState, role: string, password: string): 
   ]
 }
 
-/** Until Postgres 15 only superusers create roles with REPLICATION, since 16 whoever has both attributes. */
+/** Until Postgres 15 only superusers create roles with REPLICATION, since 16 roles that have both attributes. */
 function mayCreateElectric({ me, version, rdsReplication }: SetupState): boolean {
   if (me.superuser || (rdsReplication && me.createRole)) return true
   return version >= 160_000 && me.createRole && me.replication
