@@ -29,7 +29,7 @@ const { values, positionals } = parseArgs({
 /** A regression counts only when repeated runs confirm it: a busy moment does not repeat. */
 const RUNS_THAT_CONFIRM = 2
 
-if (values.help) console.log(usage)
+if (values.help) console.log(`${usage}\n\nBenchmarks: ${(await knownBenchmarks()).join(', ')}`)
 else await main()
 
 async function main(): Promise<void> {
@@ -85,12 +85,16 @@ async function regressionsOf(
 }
 
 /** Each file of this folder except this one and the harness is a benchmark. */
-async function chosenBenchmarks(names: readonly string[]): Promise<Benchmark[]> {
+async function knownBenchmarks(): Promise<string[]> {
   const files = await readdir(import.meta.dirname)
-  const known = files
+  return files
     .filter((file) => file.endsWith('.ts') && file !== 'run.ts' && file !== 'harness.ts')
     .map((file) => file.replace(/\.ts$/, ''))
     .sort()
+}
+
+async function chosenBenchmarks(names: readonly string[]): Promise<Benchmark[]> {
+  const known = await knownBenchmarks()
   const unknown = names.filter((name) => !known.includes(name))
   if (unknown.length > 0) {
     throw new Error(`no benchmark "${unknown.join('", "')}": there are ${known.join(', ')}`)

@@ -15,6 +15,7 @@ export const BENCHMARKS: Readonly<Record<string, string>> = {
     'Time from sending a commit to its live answer, with the shared connections of a browser profile against one connection per poll.',
   outbox:
     'Drains 1,000 messages that were written offline, against an outbox that awaits each transaction in turn.',
+  page: 'Opens the example app in a real browser with an empty and with a filled cache: the first contentful paint and the first session in the list, against the same page with static data.',
   proxy: `Shapes through the proxy against the same shapes read from the engine directly, and against a minimal Node proxy that only pipes bytes.
 
 *With room* is Node started with \`--initial-old-space-size=128\`, as [operations](operations.md#deploy) recommends. V8 takes
