@@ -87,6 +87,8 @@ export function timelineStories(world: () => World): void {
     await expect.poll(() => search().get('events')).toBe(null)
     // A log of Claude Code, in which the linter fails.
     await page.getByTestId('session-list').getByText('Detached telemetry').click()
+    // Until then, the search is that of the session before.
+    await page.getByTestId('session-title').getByText('Detached telemetry').waitFor()
     await firstEvent(page).waitFor()
     await page.getByTestId('timeline-search').fill('lines are duplicate of')
     await expect.poll(counted).toMatch(/ of /)

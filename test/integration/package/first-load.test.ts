@@ -32,9 +32,10 @@ test('a page that only validates batches loads at most 13.5 kB', async () => {
   expect(await bundle(['parseWriteBatch'])).toBeLessThan(13_500)
 })
 
-test('uploads, message streaming, the outbox and adapters are loaded only by apps that import them', async () => {
+test('long timelines, uploads, message streaming, the outbox and adapters are loaded only by apps that import them', async () => {
   const chat = await bundle(['createSessionCollections'])
   for (const name of [
+    'timelineView',
     'uploadSession',
     'streamMessage',
     'createOutbox',
@@ -42,7 +43,7 @@ test('uploads, message streaming, the outbox and adapters are loaded only by app
     'createThreadHistoryAdapter',
     'createThreadListAdapter',
   ]) {
-    expect(await bundle(['createSessionCollections', name]), name).toBeGreaterThan(chat + 800)
+    expect(await bundle(['createSessionCollections', name]), name).toBeGreaterThan(chat + 600)
   }
 })
 
