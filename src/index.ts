@@ -13,7 +13,7 @@ export * from './collections/upload/attach-file.ts'
 export * from './collections/upload/fetch-event.ts'
 export { uploadSession } from './collections/upload/upload-session.ts'
 export * from './collections/windows/timeline-query.ts'
-export { timelineView } from './collections/windows/timeline-view.ts'
+export * from './collections/windows/timeline-view.ts'
 export type { ChatMessage, ChatMessageInsert, ChatMessageUpdate } from './schema/chat-message.ts'
 export type { ChatThread, ChatThreadInsert, ChatThreadUpdate } from './schema/chat-thread.ts'
 export {
