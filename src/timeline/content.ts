@@ -107,7 +107,7 @@ async function* readUnpacked(
     yield* readUnpacked(limited(content, maxBytes), maxBytes, depth + 1)
     return
   }
-  // Whoever derives an empty text gets an empty timeline.
+  // An empty text that isn't compressed has an empty timeline; uploads refuse it before.
   const refusal = depth === 0 && isEmpty(head) ? undefined : refusalOf(head)
   if (refusal !== undefined) throw new LogError(refusal)
   const encoding = utf16Of(head)

@@ -76,7 +76,7 @@ const inputs: [name: string, log: () => string | Uint8Array][] = [
     'messages of a MiB that differ',
     () =>
       header +
-      Array.from({ length: 12 }, (_, n) => twins(`${'word '.repeat(200_000)}${n}`)).join(''),
+      Array.from({ length: 6 }, (_, n) => twins(`${'word '.repeat(200_000)}${n}`)).join(''),
   ],
   ['blanks of a MiB in a prompt', () => cursorText(`<user_query>${' '.repeat(MEBIBYTE)}x`)],
   ['a line of 40 MiB', () => codexText('x'.repeat(40 * MEBIBYTE))],

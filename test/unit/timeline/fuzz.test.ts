@@ -11,7 +11,7 @@ import { chunked } from './derive-log.ts'
 import { expectStorable } from './expect-storable.ts'
 import { mutatedLog } from './mutated-log.ts'
 
-const numRuns = cases(40, 100_000)
+const numRuns = cases(25, 100_000)
 
 type Derived = Awaited<ReturnType<typeof derive>>
 
