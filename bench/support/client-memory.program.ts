@@ -8,7 +8,6 @@ const wire = wireMessages(MESSAGES)
 const fetchClient = cannedShapes({ 'thread-messages': wire })
 const before = heapMegabytes()
 const messages = process.argv[2] === 'ours' ? openOurs() : arrayInCollection()
-messages.subscribeChanges(() => {})
 await messages.preload()
 let after = heapMegabytes()
 // The last promises of the load end, and with them the answer that they hold.
@@ -26,12 +25,14 @@ function openOurs() {
     shareLiveConnections: false,
     writeAdapter: () => new Promise(() => {}),
   })
-  return db.thread({ id: 't1', sessionId: 's1' }).messages
+  const { messages } = db.thread({ id: 't1', sessionId: 's1' })
+  messages.subscribeChanges(() => {})
+  return messages
 }
 
 /** Returns a plain collection of an array of the same rows. */
 function arrayInCollection() {
-  return createCollection<Record<string, unknown>, string>({
+  const rows = createCollection<Record<string, unknown>, string>({
     getKey: (row) => String(row.id),
     autoIndex: 'eager',
     defaultIndexType: BasicIndex,
@@ -44,6 +45,8 @@ function arrayInCollection() {
       },
     },
   })
+  rows.subscribeChanges(() => {})
+  return rows
 }
 
 function toRow(wireRow: Record<string, string | null>): Record<string, unknown> {
