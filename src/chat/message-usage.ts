@@ -38,5 +38,5 @@ function countOf(value: unknown): number | undefined {
 }
 
 function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value.slice(0, 256) : undefined
+  return typeof value === 'string' && value !== '' ? [...value].slice(0, 256).join('') : undefined
 }
