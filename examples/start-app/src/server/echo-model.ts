@@ -9,7 +9,7 @@ export const MODEL = 'echo'
 const TOKEN_MS = Number(process.env.ECHO_TOKEN_MS ?? 25)
 
 /** The model's tools take as long as this number of tokens. */
-const TOOL_TOKENS = 80
+const TOOL_TOKENS = 240
 
 /** The question and the answer so far. */
 interface Prompt {

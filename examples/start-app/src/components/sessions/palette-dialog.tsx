@@ -107,9 +107,9 @@ export default function PaletteDialog({ onClose }: { onClose: () => void }) {
         {list('Events and messages', hits)}
       </div>
       <p role="status" className="mt-2 text-xs text-muted-foreground">
-        {state}{' '}
+        {state}
         {retry && (
-          <button type="button" onClick={retry} className="font-medium underline">
+          <button type="button" onClick={retry} className="ml-1 font-medium underline">
             Search again
           </button>
         )}
