@@ -59,7 +59,7 @@ test('after 30 s offline, own messages are sent and others’ arrive, each once'
   await setShared(ann.page, sessionId, true)
   await openSession(bob.page, sessionId)
   await sendMessage(ann.page, 'before the tunnel')
-  await bob.page.getByTestId('message-list').getByText('before the tunnel').waitFor()
+  await bob.page.getByTestId('message-list').getByText('before the tunnel').first().waitFor()
   await markPage(ann.page)
 
   await ann.context.setOffline(true)
@@ -68,7 +68,7 @@ test('after 30 s offline, own messages are sent and others’ arrive, each once'
   await sendMessage(ann.page, 'written in the tunnel')
   await sendMessage(ann.page, 'and once more')
   await sendMessage(bob.page, 'meanwhile outside')
-  await bob.page.getByTestId('message-list').getByText('meanwhile outside').waitFor()
+  await bob.page.getByTestId('message-list').getByText('meanwhile outside').first().waitFor()
   expect(await stored('written in the tunnel')).toBe(0)
   expect(await messageTexts(ann.page)).toContain('written in the tunnel')
   // Longer than the server holds a poll and than the first retry delays.

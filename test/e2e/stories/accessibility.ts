@@ -182,7 +182,7 @@ export function accessibilityStories(world: () => World): void {
     await expect.poll(focused).toBe('composer')
     await page.keyboard.type('Written without a mouse')
     await press('Enter')
-    await page.getByTestId('message-list').getByText('Written without a mouse').waitFor()
+    await page.getByTestId('message-list').getByText('Written without a mouse').first().waitFor()
   })
 
   test('on a phone: from the list to a session, to its chat, and back', async () => {
@@ -191,7 +191,7 @@ export function accessibilityStories(world: () => World): void {
     expect(await page.getByTestId('composer').isVisible()).toBe(false)
     await page.getByTestId('view-chat').click()
     await sendMessage(page, 'From a phone')
-    await page.getByTestId('message-list').getByText('From a phone').waitFor()
+    await page.getByTestId('message-list').getByText('From a phone').first().waitFor()
     await page.getByRole('link', { name: 'Back to all sessions' }).click()
     await page.getByTestId('session-list').getByRole('link').first().waitFor()
   })

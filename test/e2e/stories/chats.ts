@@ -41,7 +41,7 @@ export function chatListStories(world: () => World): void {
     await expect.poll(async () => (await titles(ann))[0]).toBe('Who takes the first shift?')
 
     await row.getByRole('link').click()
-    await ann.getByTestId('message-list').getByText('I do').waitFor()
+    await ann.getByTestId('message-list').getByText('I do').first().waitFor()
     expect(ann.url()).toContain(`/sessions/${sessionId}`)
     await ann.locator('[data-testid^="chat-"][data-selected]:not([data-unread])').waitFor()
   })
