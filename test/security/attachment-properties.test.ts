@@ -153,7 +153,7 @@ async function move(tenant: string, each: Extract<Step, { do: 'grant' | 'revoke'
 
 type Act = Exclude<Step, { do: 'grant' | 'revoke' | 'give' }>
 
-/** What a step answers, and the rows after it, by the rule. */
+/** The answer to a step, and the rows after it, by the rule. */
 interface Outcome {
   readonly code: string
   readonly rows: readonly Row[]

@@ -1,6 +1,7 @@
-import { convertToModelMessages, isStepCount, streamText } from 'ai'
+import { convertToModelMessages, isStepCount, streamText, tool } from 'ai'
 import { MockLanguageModelV4 } from 'ai/test'
 import { onTestFinished } from 'vitest'
+import * as z from 'zod'
 import { toModelMessages } from '../../../src/chat/model-messages.ts'
 import { createId } from '../../../src/collections/index.ts'
 import {
@@ -9,7 +10,7 @@ import {
   type SessionStore,
 } from '../../../src/server/index.ts'
 import { serve } from '../../unit/proxy/serve.ts'
-import { finished } from '../docs/model.ts'
+import { finished, modelSaying, said } from '../docs/model.ts'
 import { type AppServer, USER_HEADER } from './app-server.ts'
 import { openAs } from './open-as.ts'
 
@@ -52,6 +53,25 @@ export async function startThread(
   await db.actions.createThread({ id: threadId, sessionId, mode: 'session', title: 'T' }).committed
   const stored = async () => (await store.readThread(app.principal(user), threadId))?.messages ?? []
   return { db, sessionId, threadId, stored, errors, route }
+}
+
+/** A model that asks to remove a file, which needs the user's approval, and the files that were removed. */
+export function removingModel(afterwards: string) {
+  const removed: string[] = []
+  const remove = tool({
+    inputSchema: z.object({ file: z.string() }),
+    execute: async ({ file }) => {
+      removed.push(file)
+      return `removed ${file}`
+    },
+  })
+  const call = { toolCallId: 'c1', toolName: 'remove', input: '{"file":"a"}' }
+  const model = modelSaying(
+    [{ type: 'tool-call', ...call }, finished('tool-calls')],
+    [...said(afterwards), finished('stop')],
+  )
+  const answer = answerWith(model, { tools: { remove }, toolApproval: { remove: 'user-approval' } })
+  return { answer, removed }
 }
 
 /** A model whose answer stops after its first words until it is released. */

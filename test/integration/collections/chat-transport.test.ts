@@ -14,6 +14,7 @@ import {
   type Answer,
   answerWith,
   heldModel,
+  removingModel,
   startThread as startStoredThread,
 } from './chat-route.ts'
 import { openAs } from './open-as.ts'
@@ -189,30 +190,15 @@ describe.each([
 })
 
 test('continues the same answer after an approval', async () => {
-  const done: string[] = []
-  const tools = {
-    remove: tool({
-      inputSchema: z.object({ file: z.string() }),
-      execute: async ({ file }) => {
-        done.push(file)
-        return `removed ${file}`
-      },
-    }),
-  }
-  const call = { toolCallId: 'c1', toolName: 'remove', input: '{"file":"a"}' }
-  const model = modelSaying(
-    [{ type: 'tool-call', ...call }, finished('tool-calls')],
-    [...said('Done.'), finished('stop')],
-  )
-  const more = { tools, toolApproval: { remove: 'user-approval' } }
-  const { openChat, stored } = await startThread(answerWith(model, more))
+  const { answer, removed } = removingModel('Done.')
+  const { openChat, stored } = await startThread(answer)
   const { chat } = await openChat({
     sendAutomaticallyWhen: ai7.lastAssistantMessageIsCompleteWithApprovalResponses,
   })
   await chat.sendMessage({ text: 'Remove a' })
   const part = chat.lastMessage?.parts.find(({ type }) => type === 'tool-remove')
   expect(part).toMatchObject({ state: 'approval-requested' })
-  expect(done).toEqual([])
+  expect(removed).toEqual([])
 
   // Also after a reload.
   const { chat: again } = await openChat({
@@ -223,7 +209,7 @@ test('continues the same answer after an approval', async () => {
   await eventually(() => expect(textOf(again.lastMessage)).toBe('Done.'))
   await eventually(() => expect(again.status).toBe('ready'))
   expect(again.error).toBeUndefined()
-  expect(done).toEqual(['a'])
+  expect(removed).toEqual(['a'])
   const messages = await stored()
   expect(messages).toHaveLength(2)
   expect(messages[1]).toMatchObject({ id: chat.lastMessage?.id, status: 'complete' })

@@ -38,7 +38,7 @@ interface PromptPart {
 }
 
 interface Provider {
-  /** What the model streams in its n-th call. */
+  /** Returns the chunks of the model's n-th call. */
   readonly chunks: (call: number) => Chunk[]
   /** Throws an error for what the provider would refuse: the parts of its own earlier answers. */
   readonly check: (answers: PromptPart[]) => void

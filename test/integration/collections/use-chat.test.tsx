@@ -5,12 +5,10 @@ import {
   getToolName,
   isToolUIPart,
   lastAssistantMessageIsCompleteWithApprovalResponses,
-  tool,
   type UIMessage,
 } from 'ai'
 import { Fragment, StrictMode } from 'react'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import * as z from 'zod'
 import { threadPath } from '../../../src/chat/thread-path.ts'
 import { createChatTransport } from '../../../src/collections/index.ts'
 import { toUIMessage } from '../../../src/schema/index.ts'
@@ -18,7 +16,7 @@ import { createSessionStore, type SessionStore } from '../../../src/server/index
 import { eventually } from '../../support/eventually.ts'
 import { finished, modelSaying, said } from '../docs/model.ts'
 import { type AppServer, startAppServer } from './app-server.ts'
-import { type Answer, answerWith, heldModel, startThread } from './chat-route.ts'
+import { type Answer, answerWith, heldModel, removingModel, startThread } from './chat-route.ts'
 import { openAs } from './open-as.ts'
 
 configure({ asyncUtilTimeout: 30_000 }) // for slow machines
@@ -211,29 +209,13 @@ test.each([
 ])(
   'continues the same answer after %s, also in a page opened since',
   async (button, state, ran) => {
-    const done: string[] = []
-    const tools = {
-      remove: tool({
-        inputSchema: z.object({ file: z.string() }),
-        execute: async ({ file }) => {
-          done.push(file)
-          return `removed ${file}`
-        },
-      }),
-    }
-    const call = { toolCallId: 'c1', toolName: 'remove', input: '{"file":"a"}' }
-    const model = modelSaying(
-      [{ type: 'tool-call', ...call }, finished('tool-calls')],
-      [...said('Well.'), finished('stop')],
-    )
-    const { openPage, stored } = await startChat(
-      answerWith(model, { tools, toolApproval: { remove: 'user-approval' } }),
-    )
+    const { answer, removed } = removingModel('Well.')
+    const { openPage, stored } = await startChat(answer)
     const first = await openPage()
     first.click('Send')
     await first.findByText('Approve')
     await eventually(() => expect(first.status()).toBe('ready'))
-    expect(done).toEqual([])
+    expect(removed).toEqual([])
     // The SDK sends nothing by itself while it stops, as it does after the first mount in strict mode.
     const page = await openPage({ Mode: Fragment })
     page.click(button)
@@ -246,7 +228,7 @@ test.each([
     )
     await eventually(() => expect(page.status()).toBe('ready'))
     expect(page.error()).toBeUndefined()
-    expect(done).toEqual(ran)
+    expect(removed).toEqual(ran)
     const messages = await stored()
     expect(messages.map(({ id }) => id)).toEqual(page.ids())
     expect(messages[1]?.parts).toContainEqual(expect.objectContaining({ toolCallId: 'c1', state }))
