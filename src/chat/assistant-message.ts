@@ -14,7 +14,7 @@ export interface AssistantMessage {
   readonly metadata: { readonly custom: Record<string, unknown> }
 }
 
-/** What a row stores of an assistant-ui message. */
+/** The columns of a row that hold an assistant-ui message. */
 export type StoredMessage = Pick<ChatMessage, 'role' | 'content' | 'parts' | 'status' | 'metadata'>
 
 /**
@@ -35,9 +35,6 @@ export function fromAssistantMessage(message: AssistantMessage): StoredMessage {
       asParts(content).map((part) => withExtra(toStored(part), { attachment })),
     ),
   ]
-  const texts = parts.flatMap(({ type, text }) => (type === 'text' ? [String(text)] : []))
-  const [only, ...more] = parts
-  const isText = only?.type === 'text' && more.length === 0 && Object.keys(only).length === 2
   const extra = json({
     ...(status && !isPlain(status) && { status }),
     ...(attachments.length > 0 && {
@@ -47,8 +44,7 @@ export function fromAssistantMessage(message: AssistantMessage): StoredMessage {
   })
   return {
     role,
-    content: texts.join(''),
-    parts: isText ? [] : parts,
+    ...withContent(parts),
     status: status?.type === 'incomplete' ? 'error' : 'complete',
     metadata: { ...json(custom), ...(Object.keys(extra).length > 0 && { [EXTRA]: extra }) },
   }
@@ -85,6 +81,16 @@ export function toAssistantMessage(row: ChatMessage): AssistantMessage {
     content: shown.flatMap(({ attachment, content }) => (attachment === index ? [content] : [])),
   }))
   return { ...base, content, attachments: files }
+}
+
+/** Returns the columns of parts. A message of nothing but text needs no parts. */
+export function withContent(
+  parts: readonly JsonObject[],
+): Pick<StoredMessage, 'content' | 'parts'> {
+  const texts = parts.flatMap(({ type, text }) => (type === 'text' ? [String(text)] : []))
+  const isText =
+    parts.length === 1 && texts.length === 1 && Object.keys(parts[0] ?? {}).length === 2
+  return { content: texts.join(''), parts: isText ? [] : parts }
 }
 
 type Part = JsonObject & { readonly type: string }

@@ -12,7 +12,7 @@ import {
 } from './message-stream.ts'
 
 /** A stream to take over, and the means to do it. */
-export interface Resumption extends Pick<MessageStreamContext, 'onUsage' | 'attach'> {
+export interface Resumption {
   readonly id: string
   /** Reads the message as it is now. @throws SessionDbError `not_found` */
   readonly read: () => ChatMessage | Promise<ChatMessage>
@@ -22,6 +22,8 @@ export interface Resumption extends Pick<MessageStreamContext, 'onUsage' | 'atta
   /** Continues a complete message, with these parts. Without it, complete messages are refused. */
   readonly reopen?: { readonly parts: StreamedContent['parts'] }
   readonly options: MessageStreamOptions
+  /** Returns the rest of the stream's context. */
+  readonly contextOf?: (message: ChatMessage) => Pick<MessageStreamContext, 'onUsage' | 'attach'>
 }
 
 /**
@@ -37,7 +39,7 @@ const MAX_RUNS = 999
  * @throws SessionDbError `conflict` if the message is complete or another writer took it over concurrently
  */
 export async function resumeStream(resumption: Resumption): Promise<MessageStream> {
-  const { id, read, take, write, reopen, options, onUsage, attach } = resumption
+  const { id, read, take, write, reopen, options, contextOf } = resumption
   const message = await read()
   if (message.status === 'complete' && reopen === undefined) {
     throw new SessionDbError('conflict', 'This message is complete: there is nothing to resume.')
@@ -60,7 +62,6 @@ export async function resumeStream(resumption: Resumption): Promise<MessageStrea
     metadata,
     write,
     options,
-    ...(onUsage && { onUsage }),
-    ...(attach && { attach }),
+    ...contextOf?.(message),
   })
 }

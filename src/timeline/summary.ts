@@ -211,39 +211,10 @@ function createTitleFinder(): TitleFinder {
 
 /** Prompts that say nothing about the session. */
 const FILLER = filler([
-  ...['y', 'n', 'yes', 'yep', 'yeah', 'no', 'nope', 'ok', 'okay', 'k', 'sure', 'please', 'thanks?'],
-  ...['thank you', 'thx', 'hi', 'hey', 'hello', 'there', 'continue', 'go', 'on', 'ahead', 'for it'],
-  ...[
-    'proceed',
-    'done',
-    'next',
-    'test',
-    'resume',
-    'retry',
-    'again',
-    'try',
-    'lgtm',
-    'great',
-    'good',
-  ],
-  ...['perfect', 'nice', 'cool', 'sounds', 'looks', 'do it', 'do that', 'keep going', 'correct'],
-  ...[
-    'right',
-    'right',
-    'oui',
-    'ja',
-    'si',
-    'sí',
-    'sim',
-    'да',
-    '是的?',
-    '好的?',
-    '对',
-    '继续',
-    '谢谢',
-    'はい',
-    '네',
-  ],
+  'y|n|yes|yep|yeah|no|nope|ok|okay|k|sure|please|thanks?|thank you|thx|hi|hey|hello|there',
+  'continue|go|on|ahead|for it|proceed|done|next|test|resume|retry|again|try|lgtm|great',
+  'good|perfect|nice|cool|sounds|looks|do it|do that|keep going|correct|right|oui|ja|si|sí',
+  'sim|да|是的?|好的?|对|继续|谢谢|はい|네',
 ])
 const COMMAND = /^\/[\w:.-]+(?: \S+)?$/
 /** A title has two letters at least. */

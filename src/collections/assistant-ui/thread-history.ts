@@ -3,6 +3,7 @@ import {
   fromAssistantMessage,
   type StoredMessage,
   toAssistantMessage,
+  withContent,
 } from '../../chat/assistant-message.ts'
 import { storableObject } from '../../chat/storable.ts'
 import { SessionDbError } from '../../errors.ts'
@@ -10,10 +11,10 @@ import type { ChatMessage } from '../../schema/chat-message.ts'
 import { isJsonObject, isSameJson, type JsonObject, type JsonValue } from '../../schema/fields.ts'
 import { toUIMessage } from '../../schema/streamed-message.ts'
 import { stored } from '../actions/stored.ts'
-import { chatList } from '../chat-list.ts'
 import { createId } from '../create-id.ts'
 import type { SessionCollections } from '../session-collections.ts'
 import type { ThreadRef } from '../sources.ts'
+import { findThread } from './thread-list.ts'
 
 /** A thread of assistant-ui's list, as `useAui().threadListItem` returns it. */
 export interface AssistantThreadItem {
@@ -111,12 +112,7 @@ export function createThreadHistoryAdapter<Message extends AssistantMessage = As
     if (typeof given !== 'function') return given
     const item = given()
     const { remoteId } = create ? await item.initialize() : item.getState()
-    if (remoteId === undefined) return undefined
-    const { threads } = chatList(db)
-    await threads.preload()
-    const row = threads.get(remoteId)
-    if (row === undefined) throw new SessionDbError('not_found', 'This thread does not exist.')
-    return row
+    return remoteId === undefined ? undefined : findThread(db, remoteId)
   }
 
   async function open({ id, sessionId }: ThreadRef) {
@@ -241,12 +237,9 @@ function streamOf({ metadata: { stream } }: ChatMessage): JsonObject {
 function fromEncoded(encoded: Record<string, unknown>): StoredMessage {
   const { role, parts, metadata } = storableObject(encoded, () => {})
   const json = Array.isArray(parts) ? (parts as readonly JsonValue[]).filter(isJsonObject) : []
-  const texts = json.flatMap(({ type, text }) => (type === 'text' ? [String(text)] : []))
-  const isText = json.length === 1 && texts.length === 1 && Object.keys(json[0] ?? {}).length === 2
   return {
     role: role === 'assistant' || role === 'system' ? role : 'user',
-    content: texts.join(''),
-    parts: isText ? [] : json,
+    ...withContent(json),
     status: 'complete',
     metadata: isJsonObject(metadata) ? metadata : {},
   }

@@ -74,13 +74,6 @@ export function createThreadListAdapter(
 ): SessionThreadList {
   const { threads } = chatList(db)
 
-  async function find(id: string): Promise<ChatThread> {
-    await threads.preload()
-    const thread = threads.get(id)
-    if (thread === undefined) throw new SessionDbError('not_found', 'This thread does not exist.')
-    return thread
-  }
-
   function toMetadata(thread: ChatThread): AssistantThreadMetadata {
     const { id, sessionId, status, lastMessageAt, metadata } = thread
     return {
@@ -99,7 +92,7 @@ export function createThreadListAdapter(
       const rows = [...threads.values()].sort((one, other) => activityOf(other) - activityOf(one))
       return { threads: rows.map(toMetadata) }
     },
-    fetch: async (threadId) => toMetadata(await find(threadId)),
+    fetch: async (threadId) => toMetadata(await findThread(db, threadId)),
     async initialize(_, { custom } = {}) {
       const id = createId()
       const thread = { id, sessionId: id, mode: 'session', title, metadata: json(custom) } as const
@@ -121,7 +114,7 @@ export function createThreadListAdapter(
     archive: (threadId) => stored(db.actions.archiveThread(threadId)),
     unarchive: (threadId) => stored(db.actions.activateThread(threadId)),
     async delete(threadId) {
-      const { sessionId } = await find(threadId)
+      const { sessionId } = await findThread(db, threadId)
       const { actions } = db
       // A session that `initialize` has created for this thread only.
       await stored(
@@ -129,10 +122,20 @@ export function createThreadListAdapter(
       )
     },
     async generateTitle(threadId) {
-      const text = (await generateTitle?.(threadId)) ?? toMetadata(await find(threadId)).title
+      const text =
+        (await generateTitle?.(threadId)) ?? toMetadata(await findThread(db, threadId)).title
       return streamOf(text)
     },
   }
+}
+
+/** @throws SessionDbError `not_found` for a thread that the user doesn't see */
+export async function findThread(db: Collections, id: string): Promise<ChatThread> {
+  const { threads } = chatList(db)
+  await threads.preload()
+  const thread = threads.get(id)
+  if (thread === undefined) throw new SessionDbError('not_found', 'This thread does not exist.')
+  return thread
 }
 
 function streamOf(text: string | undefined): ReadableStream<AssistantTitleChunk> {

@@ -104,13 +104,14 @@ function appRole(state: SetupState, names: SetupNames, password: string): SetupS
   const role = escapeIdentifier(names.appRole)
   const step = stepsOn('app-role')
   const { app, me } = state
+  const mayCreate = me.superuser || me.createRole
   const mayAlter = me.superuser || (me.createRole && app?.iAdminister === true && !app.replication)
   const excess = app === null || app.superuser ? [] : excessOf(app)
   return [
     step(
       app === null && `CREATE ROLE ${role} LOGIN PASSWORD ${escapeLiteral(password)}`,
       'the app connects with a role that can neither replicate nor change tables',
-      me.superuser || me.createRole,
+      mayCreate,
     ),
     step(app !== null && !app.canLogin && `ALTER ROLE ${role} LOGIN`, 'the app connects', mayAlter),
     step(
@@ -119,11 +120,7 @@ function appRole(state: SetupState, names: SetupNames, password: string): SetupS
       mayAlter,
     ),
     step(!state.appMayConnect && grantConnect(state, role), 'the app connects', me.mayGrantConnect),
-    step(
-      searchPath(state, role),
-      'the app finds its tables',
-      app === null ? me.superuser || me.createRole : mayAlter,
-    ),
+    step(searchPath(state, role), 'the app finds its tables', app === null ? mayCreate : mayAlter),
     ...state.schemas.flatMap(({ sqlName, isMine, iMayGrantUsage, appMayUse, appMayCreate }) => [
       step(
         !appMayUse && `GRANT USAGE ON SCHEMA ${sqlName} TO ${role}`,

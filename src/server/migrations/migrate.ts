@@ -75,9 +75,11 @@ export function applyMigrations(
   }: { readonly baseline?: boolean | undefined; readonly schema?: string | undefined } = {},
 ): Promise<MigrateResult> {
   return withClient(database, async (client) => {
-    await locked(client, () => requireSchema(client, schema))
+    await locked(client, async () => {
+      await requireSchema(client, schema)
+      await client.query(CREATE_MIGRATIONS_TABLE)
+    })
     const result: MigrateResult = { applied: [], alreadyApplied: [] }
-    await locked(client, () => client.query(CREATE_MIGRATIONS_TABLE))
     for (const migration of migrations) {
       const isNew = await locked(client, () => applyOnce(client, migration, baseline))
       const names = isNew ? result.applied : result.alreadyApplied

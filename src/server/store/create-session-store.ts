@@ -361,20 +361,22 @@ export function createSessionStore<P extends Principal = Principal>(
   const activity = createSessionActivity(driver)
   const limiters = createRequestLimiters(options.requestLimits)
   const reading = { pool, policy, preparer, limiters }
-  /** Runs a request of a client when it is the principal's turn. */
-  async function inTurn<T>(
-    kind: 'writes' | 'reads' | 'searches',
-    principal: P,
-    work: () => Promise<T>,
-    cost = 1,
-  ): Promise<T> {
+  /** For the server's own steps beside an answer. */
+  async function unlimited<T>(principal: P, work: () => Promise<T>): Promise<T> {
     checkPrincipal(principal)
     try {
-      return await limiters[kind].run(principal, work, { cost })
+      return await work()
     } catch (error) {
       throw fromDatabaseError(error)
     }
   }
+  /** Runs a request of a client when it is the principal's turn. */
+  const inTurn = <T>(
+    kind: 'writes' | 'reads' | 'searches',
+    principal: P,
+    work: () => Promise<T>,
+    cost = 1,
+  ): Promise<T> => unlimited(principal, () => limiters[kind].run(principal, work, { cost }))
   const rows = { driver, policy }
   /** Reads as many rows as the client asks for; a malformed number is refused by `work`. */
   function read<T>(principal: P, count: number | undefined, work: () => Promise<T>): Promise<T> {
@@ -397,15 +399,6 @@ export function createSessionStore<P extends Principal = Principal>(
       },
     },
   })
-  /** For the server's own steps beside an answer. */
-  async function unlimited<T>(principal: P, work: () => Promise<T>): Promise<T> {
-    checkPrincipal(principal)
-    try {
-      return await work()
-    } catch (error) {
-      throw fromDatabaseError(error)
-    }
-  }
 
   const store: Omit<SessionStore<P>, keyof SessionUploads | keyof SessionAttachments> = {
     async write(principal, input, { messageRoles } = {}) {

@@ -11,10 +11,13 @@ export type AttachmentStore<User extends Principal> = Partial<
 
 /** The thread of a message, and where its attachments are read. */
 interface AttachTo {
-  readonly threadId: () => string
+  readonly threadId: string
   /** URL of the app's upload route. Without it, nothing is attached. */
   readonly uploadUrl: string | undefined
 }
+
+/** The types of parts and chunks that have a file. */
+export const FILE_TYPES: ReadonlySet<unknown> = new Set(['file', 'reasoning-file'])
 
 const DATA_URL = /^data:[^,]*;base64,/
 
@@ -35,7 +38,7 @@ export function attaching<User extends Principal>(
     const bytes = Buffer.from(chunk.url.replace(DATA_URL, ''), 'base64')
     const id = uuidv7()
     try {
-      await createAttachment?.(principal, { id, threadId: threadId(), totalBytes: bytes.length })
+      await createAttachment?.(principal, { id, threadId, totalBytes: bytes.length })
       await receiveAttachment?.(principal, id, [bytes])
     } catch {
       return chunk
@@ -56,8 +59,7 @@ type FileChunk = JsonObject & { readonly type: string; readonly url: string }
 
 function isTooLarge(chunk: { readonly type: string; readonly url?: unknown }): chunk is FileChunk {
   const { type, url } = chunk
-  if (type !== 'file' && type !== 'reasoning-file') return false
-  if (typeof url !== 'string' || !DATA_URL.test(url)) return false
+  if (!FILE_TYPES.has(type) || typeof url !== 'string' || !DATA_URL.test(url)) return false
   const part = { at: 0, set: chunk as JsonObject }
   return withinLimits(part) !== part
 }

@@ -155,8 +155,10 @@ export function createChatHandler<P extends Principal = Principal>(
       write: (batch) => store.write(principal, batch),
       ...(reopened && { reopen: reopened }),
       options: {},
-      ...recording(store, principal, message.id),
-      ...attaching(store, principal, { threadId: () => message.threadId, uploadUrl }),
+      contextOf: ({ id, threadId }) => ({
+        ...recording(store, principal, id),
+        ...attaching(store, principal, { threadId, uploadUrl }),
+      }),
     })
   }
 

@@ -1,6 +1,7 @@
 import type { ChatMessage, JsonObject, JsonValue, Principal } from '../../schema/index.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import type { SessionStore } from '../store/index.ts'
+import { FILE_TYPES } from './attach-files.ts'
 
 /**
  * Puts the bytes of attachments into the file parts of messages, for models, which can't read them from the app's own
@@ -47,7 +48,6 @@ export async function inlineAttachments<P extends Principal>(
 
 function attachmentIdOf(part: JsonValue): string | undefined {
   const { type, providerMetadata } = Object(part)
-  const isFile = type === 'file' || type === 'reasoning-file'
-  const id: unknown = isFile ? providerMetadata?.sessionDb?.attachmentId : undefined
+  const id: unknown = FILE_TYPES.has(type) ? providerMetadata?.sessionDb?.attachmentId : undefined
   return typeof id === 'string' ? id : undefined
 }

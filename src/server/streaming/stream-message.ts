@@ -73,7 +73,7 @@ export async function streamMessage<User extends Principal>(
     write: (batch) => store.write(principal, batch),
     options: given({ flushMs, heartbeatMs, retryForMs }),
     ...recording(store, principal, id),
-    ...attaching(store, principal, { threadId: () => message.threadId, uploadUrl }),
+    ...attaching(store, principal, { threadId: message.threadId, uploadUrl }),
   })
 }
 
@@ -93,19 +93,16 @@ export async function resumeMessage<User extends Principal>(
   id: string,
   { uploadUrl, ...options }: StoredStreamOptions = {},
 ): Promise<MessageStream> {
-  let threadId = ''
   return resumeStream({
     id,
-    async read() {
-      const message = await existing(store, principal, id)
-      threadId = message.threadId
-      return message
-    },
+    read: () => existing(store, principal, id),
     take: (mutation) => store.write(principal, { id: uuidv7(), mutations: [mutation] }),
     write: (batch) => store.write(principal, batch),
     options,
-    ...recording(store, principal, id),
-    ...attaching(store, principal, { threadId: () => threadId, uploadUrl }),
+    contextOf: ({ threadId }) => ({
+      ...recording(store, principal, id),
+      ...attaching(store, principal, { threadId, uploadUrl }),
+    }),
   })
 }
 
