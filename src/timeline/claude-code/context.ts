@@ -10,6 +10,7 @@ export const CLAUDE_CONTEXT: ContextRules = {
   ],
   starts: [
     'Caveat:',
+    'This session is being continued from a previous conversation',
     '[Image: source:',
     '[SYSTEM NOTIFICATION',
     'Read the output file to retrieve the result:',

@@ -118,9 +118,14 @@ function* draftBlock(
       break
     }
     case 'tool_use':
+    case 'server_tool_use':
+    case 'mcp_tool_use':
       yield draftToolUse(block, data, context)
       break
     case 'tool_result':
+    case 'mcp_tool_result':
+    case 'web_search_tool_result':
+    case 'web_fetch_tool_result':
       yield draftToolResult(line, block, data)
       break
     case 'redacted_thinking':
@@ -290,7 +295,8 @@ function resultText(content: unknown): string {
   if (typeof content === 'string') return content
   const texts = listOf(content).map((block) => {
     if (!isRecord(block)) return ''
-    return typeof block.text === 'string' ? block.text : block.type === 'image' ? '[image]' : ''
+    if (block.type === 'image') return '[image]'
+    return typeof block.text === 'string' ? block.text : (firstText(block.title, block.url) ?? '')
   })
   return texts.filter(Boolean).join('\n')
 }

@@ -1,6 +1,6 @@
 import type { createPromptSplitter } from '../context.ts'
 import { boundedJson, type EventDraft, type TimelineEventKind } from '../events.ts'
-import { isRecord, type JsonRecord, listOf, parseJson } from '../json.ts'
+import { firstText, isRecord, type JsonRecord, listOf, parseJson } from '../json.ts'
 
 /** State that drafting a record depends on. */
 export interface DraftContext {
@@ -78,6 +78,10 @@ function countImages(content: unknown): { images?: number } {
     (block) => isRecord(block) && block.type === 'input_image',
   ).length
   return images > 0 ? { images } : {}
+}
+
+function hasImages({ images, local_images: local }: JsonRecord): boolean {
+  return listOf(images).length + listOf(local).length > 0
 }
 
 function draftReasoning(payload: JsonRecord): EventDraft {
@@ -165,7 +169,8 @@ export function draftEventMessage(payload: JsonRecord, context: DraftContext): E
   switch (payload.type) {
     case 'user_message': {
       const { message, type: _, ...data } = payload
-      const text = typeof message === 'string' ? message : ''
+      const said = typeof message === 'string' ? message : ''
+      const text = said.trim() === '' && hasImages(data) ? '[image]' : said
       const isInjected = /instructions|context/.test(String(payload.kind))
       if (isInjected) return [draftContext(text, data)]
       // The user typed it, so only what is known to be injected is context.
@@ -210,9 +215,7 @@ function messageIn(payload: JsonRecord): string | undefined {
   if (typeof message === 'string') return message
   if (isRecord(error) && typeof error.message === 'string') return error.message
   const { url, query: searched } = isRecord(action) ? action : {}
-  return [name, query, searched, url].find(
-    (text): text is string => typeof text === 'string' && text !== '',
-  )
+  return firstText(name, query, searched, url)
 }
 
 const FAILED: ReadonlySet<unknown> = new Set(['failed', 'declined', 'rejected', 'error'])
@@ -221,9 +224,8 @@ const FAILED: ReadonlySet<unknown> = new Set(['failed', 'declined', 'rejected', 
 function draftPatchEnd(payload: JsonRecord): EventDraft {
   const { call_id: callId, stdout, stderr, changes, type: _, ...data } = payload
   if (payload.success === false || FAILED.has(payload.status)) {
-    const text = [stderr, stdout].find((part) => typeof part === 'string' && part !== '')
-    const why = typeof text === 'string' ? text : undefined
-    return { kind: 'meta', role: 'tool', title: 'patch failed', callId, text: why, data: payload }
+    const text = firstText(stderr, stdout)
+    return { kind: 'meta', role: 'tool', title: 'patch failed', callId, text, data: payload }
   }
   const files = isRecord(changes) ? Object.entries(changes) : []
   const diffs = files.map(([path, change]) => diffOf(path, change))

@@ -1,6 +1,6 @@
 import { isOnlyElements } from '../context.ts'
 import type { EventDraft } from '../events.ts'
-import { isRecord, listOf } from '../json.ts'
+import { firstText, isRecord, listOf } from '../json.ts'
 import { draftContext } from './items.ts'
 import type { CodexLine } from './line.ts'
 
@@ -114,9 +114,7 @@ function joinSearch(call: Held, end: Held): void {
 function queryOf({ source }: CodexRecord): string | undefined {
   const { query, action } = source?.payload ?? {}
   const { query: searched, url } = isRecord(action) ? action : {}
-  return [searched, query, url].find(
-    (text): text is string => typeof text === 'string' && text !== '',
-  )
+  return firstText(searched, query, url)
 }
 
 function pairTexts(current: Held, held: readonly Held[]): void {
