@@ -8,13 +8,18 @@ if (process.env.VITEST_WORKER_ID === undefined)
 /** Returns a project that runs on the newest TanStack DB; others have the one that Electric's collection pins. */
 export const onNewestDb = (name: string, include: string[], globalSetup: string[] = []) => ({
   extends: true as const,
-  resolve: { alias: [{ find: /^@tanstack\/db$/, replacement: 'tanstack-db-newest' }] },
+  resolve: {
+    alias: [
+      { find: /^@tanstack\/db$/, replacement: 'tanstack-db-newest' },
+      { find: /^@tanstack\/react-db$/, replacement: 'tanstack-react-db-newest' },
+    ],
+  },
   test: {
     name,
     include,
     globalSetup,
     // Only files that Vite transforms see the alias.
-    server: { deps: { inline: ['@tanstack/electric-db-collection'] } },
+    server: { deps: { inline: ['@tanstack/electric-db-collection', 'tanstack-react-db-newest'] } },
   },
 })
 
@@ -36,7 +41,8 @@ export default defineConfig({
         },
       },
       onNewestDb('newest-db', [
-        'test/unit/collections/{actions,live-query,native-mutations,optimistic-overlay,timeline-view}.test.ts',
+        'test/unit/collections/{actions,initial-rows,live-query,native-mutations,optimistic-overlay,timeline-view}.test.ts',
+        'test/unit/collections/hydration.test.tsx',
       ]),
     ],
   },

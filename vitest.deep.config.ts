@@ -15,7 +15,7 @@ export default mergeConfig(usual, {
         'newest-db-deep',
         // That of two copies needs the other version beside this one.
         [
-          'test/{unit,integration}/collections/!(one-tanstack-db).test.ts',
+          'test/{unit,integration}/collections/!(one-tanstack-db).test.{ts,tsx}',
           'test/unit/testing/*.test.ts',
         ],
         ['test/support/global-setup.ts'],

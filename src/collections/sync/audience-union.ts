@@ -20,7 +20,7 @@ import {
   type MutableOptions,
   type SyncedCollection,
 } from './synced-collection.ts'
-import { showWhilePending } from './tanstack-versions.ts'
+import { showWhilePending, startWhenRead } from './tanstack-versions.ts'
 
 /** A collection that shows the rows of all audiences of the principal. */
 export interface AudienceUnion<Row extends AudienceRow> extends SyncedCollection<Row> {
@@ -360,6 +360,7 @@ export function createAudienceUnion<Row extends AudienceRow>(
     },
   )
   const { collection } = base
+  if (options.initialRows?.startsWhenRead(all)) startWhenRead(collection)
   return Object.assign(base, { audiences, refresh })
 }
 

@@ -7,6 +7,7 @@ export function createInitialRows(given: readonly ShapeRows[], isServer: boolean
   const rowsOf = new Map(given.map((each) => [describeShape(each), each.rows]))
   return {
     isServer,
+    startsWhenRead: (source) => isServer || rowsOf.has(describeShape(source)),
     take(source) {
       const shape = describeShape(source)
       const rows = rowsOf.get(shape)

@@ -30,6 +30,8 @@ export interface StreamOptions {
 export interface InitialRows {
   /** True if the page is being rendered on a server: collections show these rows and start no stream. */
   readonly isServer: boolean
+  /** Returns true if the collection's first render has to show rows. */
+  startsWhenRead(source: ShapeSource): boolean
   /** Returns a collection's rows. In a browser only once: they are outdated when it starts again. */
   take(source: ShapeSource): readonly object[] | undefined
 }

@@ -31,7 +31,7 @@ import {
   type WritableSyncStatus,
 } from './sync-status.ts'
 import { registerStream, type SyncStream, type TableRef } from './sync-stream.ts'
-import { showWhilePending } from './tanstack-versions.ts'
+import { showWhilePending, startWhenRead } from './tanstack-versions.ts'
 
 /** A row of any synced collection. */
 export interface SyncedRow {
@@ -141,6 +141,7 @@ export function createSyncedCollection<Synced extends object>(
       },
     },
   )
+  if (options.initialRows?.startsWhenRead(source)) startWhenRead(synced.collection)
   return synced
 }
 

@@ -34,3 +34,18 @@ export function optimisticRows<Row extends object>(collection: {
 }): Iterable<Row> {
   return collection._state.optimisticUpserts.values()
 }
+
+/**
+ * Makes a collection hold its rows in the render that first reads it, on a server and when a page is hydrated.
+ * In the newest version a live query leaves its collections idle until its component has mounted.
+ */
+export function startWhenRead(collection: {
+  subscribeChanges: (...args: never[]) => unknown
+  startSyncImmediate: () => void
+}): void {
+  const subscribe = collection.subscribeChanges.bind(collection)
+  collection.subscribeChanges = (...args) => {
+    collection.startSyncImmediate()
+    return subscribe(...args)
+  }
+}
