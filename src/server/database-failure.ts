@@ -93,6 +93,12 @@ export function explainConnectionError(error: unknown): string | undefined {
   if (/timeout expired|timeout exceeded when trying to connect/.test(message)) {
     return `No answer from ${place}. Check host and port in DATABASE_URL, and firewalls in between.`
   }
+  if (
+    /^Connection terminated/.test(message) ||
+    /^(?:ECONNRESET|CONNECTION_CLOSED)$/.test(String(code))
+  ) {
+    return `The connection to ${place} was closed (${message || code}). Check that Postgres listens at the host and port in DATABASE_URL, and its log.`
+  }
   return undefined
 }
 

@@ -33,8 +33,8 @@ export async function checkElectric(target: ElectricTarget): Promise<Finding[]> 
       {
         check: 'electric-health',
         level: 'error',
-        message: 'ELECTRIC_URL is not an http or https URL',
-        fix: 'Set it to Electric’s base URL, for example http://localhost:3000.',
+        message: `ELECTRIC_URL is ${target.url.trim() === '' ? 'empty' : 'not an http or https URL'}`,
+        fix: 'Set it to Electric’s base URL, for example http://localhost:3000; `npx session-db dev` prints one.',
       },
     ]
   }
@@ -42,7 +42,7 @@ export async function checkElectric(target: ElectricTarget): Promise<Finding[]> 
   if (health instanceof Error) return [unreachable(target, health)]
   const isOpen = target.isDevelopment === true && target.secret === undefined
   return [
-    checkHealth(health),
+    checkHealth(target, health),
     checkVersion(health),
     ...(isOpen ? [] : [await checkSecret(target), await checkBypasses(target)]),
   ]
@@ -67,9 +67,17 @@ function reasonOf(error: Error): string {
   return error.message || (error as NodeJS.ErrnoException).code || error.name
 }
 
-function checkHealth({ status, body }: Answer): Finding {
+function checkHealth({ url }: ElectricTarget, { status, body }: Answer): Finding {
   const check = 'electric-health'
   if (status === 200) return { check, level: 'ok', message: 'active' }
+  if (status !== 202 && status < 500) {
+    return {
+      check,
+      level: 'error',
+      message: `${new URL(url).host} answers ${status} to /v1/health, so it is not Electric`,
+      fix: 'Correct ELECTRIC_URL: it is Electric’s base URL, without /v1/shape, and no proxy that asks for a sign-in.',
+    }
+  }
   return {
     check,
     level: 'error',

@@ -23,7 +23,11 @@ export interface Answer {
  */
 export async function answerFrom(
   upstream: Response,
-  { live, isHead }: { readonly live: boolean; readonly isHead: boolean },
+  {
+    live,
+    isHead,
+    host,
+  }: { readonly live: boolean; readonly isHead: boolean; readonly host: string },
 ): Promise<Answer> {
   const { status } = upstream
   if (status === 200) {
@@ -42,15 +46,15 @@ export async function answerFrom(
   if (status === 429 || status === 503) {
     return {
       response: unavailable(503, retryAfter(upstream.headers)),
-      reason: `Electric is not ready (${status}). It is starting or overloaded; its log has the reason.`,
+      reason: `Electric at ${host} is not ready (${status}). It is starting or overloaded; its log has the reason.`,
       fault: true,
     }
   }
-  return { response: unavailable(502), reason: reasonFor(status), fault: true }
+  return { response: unavailable(502), reason: reasonFor(status, host), fault: true }
 }
 
 /** Creates the response when the request to Electric failed or was aborted. */
-export function answerWithoutUpstream(error: unknown, client: AbortSignal): Answer {
+export function answerWithoutUpstream(error: unknown, host: string, client: AbortSignal): Answer {
   if (client.aborted) {
     return {
       response: new Response(null, { status: CLIENT_GONE }),
@@ -59,7 +63,7 @@ export function answerWithoutUpstream(error: unknown, client: AbortSignal): Answ
   }
   return {
     response: unavailable(502),
-    reason: `Electric cannot be reached (${describeError(error)}). Start it, or correct ELECTRIC_URL.`,
+    reason: `Electric at ${host} cannot be reached (${describeError(error)}). Start it, or correct ELECTRIC_URL.`,
     fault: true,
   }
 }
@@ -97,14 +101,14 @@ function retryAfter(upstream: Headers): string {
   return /^\d{1,4}$/.test(seconds) ? seconds : '5'
 }
 
-function reasonFor(status: number): string {
+function reasonFor(status: number, host: string): string {
   if (status === 401 || status === 403) {
-    return `Electric refused the secret (${status}). Set ELECTRIC_SECRET to Electric's own value.`
+    return `Electric at ${host} refused the secret (${status}). Set ELECTRIC_SECRET to Electric's own value.`
   }
   if (status === 404) {
-    return 'Electric responded with status 404. ELECTRIC_URL must be its base URL, without /v1/shape.'
+    return `There is no Electric at ${host} (404). ELECTRIC_URL must be its base URL, without /v1/shape.`
   }
-  return `Electric responded with status ${status}. Its log has the reason.`
+  return `Electric at ${host} responded with status ${status}. Its log has the reason.`
 }
 
 const PASSED_ON = /^(?:content-type|etag|electric-.+)$/

@@ -219,18 +219,20 @@ export function createShapeProxy<P extends Principal = Principal>(
     const upstreamRequest = await resolveRequest(principal, request, progress)
     if (progress.live && send.ended.aborted) return { response: shuttingDown() }
     markUpstreamStart(progress)
+    const { host } = new URL(upstreamRequest.url)
     let upstream: Response
     try {
       upstream = await requestUpstream(send, upstreamRequest)
     } catch (error) {
       if (progress.live && send.ended.aborted) return { response: nothingNew(request.url) }
-      return answerWithoutUpstream(error, request.signal)
+      return answerWithoutUpstream(error, host, request.signal)
     } finally {
       markUpstreamEnd(progress)
     }
     const answered = await answerFrom(upstream, {
       live: progress.live,
       isHead: request.method === 'HEAD',
+      host,
     })
     if (!isEventStream(upstreamRequest.url)) return answered
     return { ...answered, response: whileAllowed(answered.response, isAllowed, send.ended) }

@@ -17,7 +17,7 @@ import { createShapeProxy } from '../../../src/server/index.ts'
 import { hasDebianPostgres, startDebianPostgres } from '../../support/debian-postgres.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { query } from '../../support/query.ts'
-import { serve } from '../../unit/proxy/serve.ts'
+import { listen, serve } from '../../unit/proxy/serve.ts'
 import { type OpsDatabase, servers } from './ops-fixture.ts'
 
 const directories = temporaryDirectories()
@@ -220,10 +220,22 @@ test.each([
   expect(JSON.stringify(found)).not.toContain('secret')
 })
 
-test('explains a wrong Electric URL', async () => {
-  expect(await find('electric-health', { electricUrl: 'electric:3000' })).toMatchObject({
+test.each([
+  ['', 'ELECTRIC_URL is empty'],
+  ['electric:3000', 'ELECTRIC_URL is not an http or https URL'],
+])('explains the Electric URL %j', async (electricUrl, message) => {
+  const found = await find('electric-health', { electricUrl })
+  expect(found).toMatchObject({ level: 'error', message })
+})
+
+test('explains the Electric URL of another service', async () => {
+  const other = await listen((_request, response) => response.writeHead(404).end())
+  const found = await find('electric-health', { electricUrl: other.url })
+  await other.close()
+  expect(found).toMatchObject({
     level: 'error',
-    message: 'ELECTRIC_URL is not an http or https URL',
+    message: `${new URL(other.url).host} answers 404 to /v1/health, so it is not Electric`,
+    fix: expect.stringContaining('Correct ELECTRIC_URL'),
   })
 })
 

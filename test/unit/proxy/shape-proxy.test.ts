@@ -406,10 +406,14 @@ describe('reports faults of the server to onError', () => {
   const messages = () => faults.map((error) => (error as Error).message)
 
   test.each([
-    [401, '', /^Shape proxy: Electric refused the secret \(401\)\. Set ELECTRIC_SECRET/],
-    [404, '', /without \/v1\/shape/],
-    [500, '', /Electric responded with status 500\. Its log/],
-    [503, '', /Electric is not ready \(503\)/],
+    [
+      401,
+      '',
+      /^Shape proxy: Electric at 127\.0\.0\.1:\d+ refused the secret \(401\)\. Set ELECTRIC_SECRET/,
+    ],
+    [404, '', /no Electric at 127\.0\.0\.1:\d+ \(404\).*without \/v1\/shape/],
+    [500, '', /Electric at \S+ responded with status 500\. Its log/],
+    [503, '', /Electric at \S+ is not ready \(503\)/],
     [
       400,
       JSON.stringify({ errors: { table: ['Table "public"."sessions" does not exist'] } }),
@@ -432,7 +436,7 @@ describe('reports faults of the server to onError', () => {
     }
     expect(messages()).toEqual([
       expect.stringMatching(
-        /cannot be reached \(.*ECONNREFUSED.*\)\. Start it, or correct ELECTRIC_URL/,
+        /Electric at 127\.0\.0\.1:\d+ cannot be reached \(.*ECONNREFUSED.*\)\. Start it, or correct ELECTRIC_URL/,
       ),
     ])
   })

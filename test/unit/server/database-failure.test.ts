@@ -65,6 +65,11 @@ test.each([
   [{ code: '3D000', message: 'database "app" does not exist' }, 'Create it, or correct its name'],
   [{ code: '53300', message: 'too many clients already' }, 'raise max_connections'],
   [{ message: 'The server does not support SSL connections' }, 'Remove sslmode from the URL'],
+  [
+    { message: 'Connection terminated unexpectedly' },
+    'was closed (Connection terminated unexpectedly). Check that Postgres listens at',
+  ],
+  [{ code: 'ECONNRESET', message: 'read ECONNRESET' }, 'was closed (read ECONNRESET)'],
   [{ message: 'SASL: client password must be a string' }, 'Add it after the user'],
 ])('%o is explained', (error, text) => {
   expect(explainConnectionError(error)).toContain(text)
