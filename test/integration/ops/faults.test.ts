@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { chown } from 'node:fs/promises'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Pool } from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -149,6 +150,11 @@ async function expectNothingLost(url?: string): Promise<void> {
   const stored = await stage.sessionsStored(url)
   expect([...stage.acknowledged].filter((id) => !stored.has(id))).toEqual([])
   expect(stage.acknowledged.size).toBeGreaterThan(0)
+  await expectShown(stored)
+}
+
+/** Waits until the open window shows exactly these sessions. */
+async function expectShown(stored: ReadonlySet<string>): Promise<void> {
   const shown = () => new Set(stage.db.sessions.keys())
   await expect.poll(shown, { timeout: 60_000, interval: 50 }).toEqual(stored)
 }
@@ -226,6 +232,35 @@ describe.runIf(hasDebianPostgres)('no acknowledged write is lost', { timeout: 18
       await outage
       await expectNothingLost()
     })
+  })
+
+  test('before a backup that is restored, and open windows show what it holds', async () => {
+    stage = await openStage()
+    let restored: Awaited<ReturnType<typeof startDebianServer>> | undefined
+    let before: string[] = []
+    const restore = (async () => {
+      await acknowledgedMore(20)
+      before = [...stage.acknowledged]
+      const { dataDir, program, url } = stage.postgres
+      const backup = join(dataDir, '../backup')
+      await program('pg_basebackup', ['-d', url, '-D', backup, '-c', 'fast'])
+      await acknowledgedMore(20)
+      // The runbook: the engine stops, and begins without its slot and storage.
+      await stage.stopEngine()
+      await stage.postgres.kill()
+      restored = await startDebianServer(backup)
+      cleanUps.splice(-1, 0, restored.stop)
+      stage.way.leadTo(portOf(restored.url))
+      await stage.restartEngine()
+      await expect.poll(stage.readiness, ready).toBe('ready')
+      await acknowledgedMore(5)
+    })()
+    await stage.writeUntil(restore)
+    await restore
+    const stored = await stage.sessionsStored(restored?.url)
+    expect(before.filter((id) => !stored.has(id))).toEqual([])
+    expect([...stage.acknowledged].some((id) => !stored.has(id))).toBe(true)
+    await expectShown(stored)
   })
 
   test.runIf(process.getuid?.() === 0)(
