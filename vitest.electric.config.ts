@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 /**
  * The whole data path on an Electric and a Postgres that run already (DATABASE_URL, ELECTRIC_URL): store, proxy,
- * shape streams, collections, and the apps in a browser.
+ * shape streams, collections, the guides, what a tenant may see, and the apps in a browser.
  */
 export default defineConfig({
   test: {
@@ -17,7 +17,21 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'data', include: ['test/integration/collections/*.test.ts'] },
+        test: {
+          name: 'data',
+          include: [
+            'test/integration/collections/*.test.{ts,tsx}',
+            'test/integration/docs/{chat-list,live-connections,message-streaming,readme,threads}.test.ts',
+            'test/integration/docs/recipes/{ai-sdk,bearer-token}.test.ts',
+            'test/integration/proxy/shape-proxy-electric.test.ts',
+            'test/integration/server/read-rows.test.ts',
+            'test/integration/shapes/own-shapes.test.ts',
+            'test/integration/upload/guide.test.ts',
+            'test/security/tenancy.test.ts',
+          ],
+          // These need a database and no engine, or a Postgres that they may damage.
+          exclude: ['test/integration/collections/{providers,xid-epoch}.test.ts'],
+        },
       },
       {
         extends: true,

@@ -118,7 +118,7 @@ async function writeEverything({ pool }: World): Promise<void> {
     UPDATE chat_thread_states SET read_position = 2;
     UPDATE chat_message_feedback SET comment = ${mark('tenant_id', 'user_id', 'message_id')};
     UPDATE chat_message_deltas SET delta = ${mark('tenant_id', 'message_id', 'seq::text')};
-    UPDATE projects SET name = ${mark('tenant_id', 'id')}, budget = budget + 1`)
+    UPDATE folder_projects SET name = ${mark('tenant_id', 'id')}, budget = budget + 1`)
 }
 
 const proxyOf = (name: string) => {

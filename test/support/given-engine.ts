@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import { query } from './query.ts'
 
@@ -50,13 +52,20 @@ export async function claimDatabase(url: string): Promise<void> {
   await query(url, `CREATE TABLE IF NOT EXISTS ${MARK} ()`)
 }
 
-/** Empties all tables but the migrations' own. Electric starts each shape on them again. */
-export async function emptyDatabase(url: string): Promise<void> {
+/**
+ * Empties all tables but the migrations' own, and waits until the engine has dropped its shapes of them. Otherwise the
+ * next test could receive rows of this one from a shape that both ask for.
+ */
+export async function emptyDatabase(engine: GivenEngine): Promise<void> {
+  const { databaseUrl: url } = engine
   const tables = await query<{ name: string }>(
     url,
     `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
      WHERE schemaname IN ('public', 'auth') AND tablename <> 'session_db_migrations'`,
   )
+  const dropped = tables.some(({ name }) => name === 'public.sessions')
+    ? await watchForTruncation(engine)
+    : async () => {}
   // Servers of an earlier test may still hold locks in another order.
   const client = new pg.Client({ connectionString: url })
   await client.connect()
@@ -64,7 +73,7 @@ export async function emptyDatabase(url: string): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         await client.query(`TRUNCATE ${tables.map(({ name }) => name).join(', ')}`)
-        return
+        break
       } catch (error) {
         const isDeadlock = (error as { code?: string }).code === '40P01'
         if (!isDeadlock || attempt === 5) throw error
@@ -72,5 +81,46 @@ export async function emptyDatabase(url: string): Promise<void> {
     }
   } finally {
     await client.end()
+  }
+  await dropped()
+}
+
+/** Requests a shape of the sessions. Returns a function that waits until the engine has dropped the shape. */
+async function watchForTruncation({
+  electricUrl,
+  secret,
+}: GivenEngine): Promise<() => Promise<void>> {
+  const shape = new URL(`${electricUrl.replace(/\/$/, '')}/v1/shape`)
+  shape.searchParams.set('table', 'sessions')
+  shape.searchParams.set('columns', 'tenant_id,id')
+  // A shape of its own, so that it is small.
+  shape.searchParams.set('where', `tenant_id = '${randomUUID()}'`)
+  if (secret) shape.searchParams.set('secret', secret)
+  const ask = async (place: Record<string, string>) => {
+    const url = new URL(shape)
+    for (const [name, value] of Object.entries(place)) url.searchParams.set(name, value)
+    const response = await fetch(url)
+    await response.body?.cancel()
+    return response
+  }
+  const deadline = Date.now() + 60_000
+  let first = await ask({ offset: '-1' })
+  // 503: the table waits for a lock.
+  while (first.status !== 200) {
+    if (Date.now() > deadline) throw new Error(`The engine answers ${first.status} for sessions.`)
+    await pause(200)
+    first = await ask({ offset: '-1' })
+  }
+  let { headers } = first
+  return async () => {
+    for (;;) {
+      const handle = headers.get('electric-handle') ?? ''
+      const offset = headers.get('electric-offset') ?? '-1'
+      const response = await ask({ handle, offset, live: 'true' })
+      if (response.status === 409) return
+      if (Date.now() > deadline) throw new Error('The engine has not seen that sessions is empty.')
+      if (response.ok) headers = response.headers
+      else await pause(200)
+    }
   }
 }

@@ -41,7 +41,7 @@ export async function startDemo(options: {
   const { DATABASE_URL: _database, ELECTRIC_URL: _electric, ...inherited } = process.env
   const engine = givenEngine()
   if (engine !== undefined && (await readdir(dataDir)).length === 0) {
-    await emptyDatabase(engine.databaseUrl)
+    await emptyDatabase(engine)
   }
   const backend = engine && { DATABASE_URL: engine.databaseUrl, ELECTRIC_URL: engine.electricUrl }
   const child = spawn(

@@ -70,7 +70,7 @@ export async function startPageSite(
 async function startStack(): Promise<GivenEngine & { stop(): Promise<void> }> {
   const given = givenEngine()
   if (given !== undefined) {
-    await emptyDatabase(given.databaseUrl)
+    await emptyDatabase(given)
     return { ...given, stop: async () => {} }
   }
   const dataDir = await temporaryDataDir()

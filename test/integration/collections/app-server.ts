@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { createShapeServer } from '../../../src/dev/shape-server/index.ts'
 import { shareLiveRequests } from '../../../src/live/server/share-live-requests.ts'
 import type { Principal } from '../../../src/schema/index.ts'
 import {
@@ -8,7 +7,7 @@ import {
   createWriteHandler,
   migrate,
 } from '../../../src/server/index.ts'
-import { freshDatabase } from '../../support/database.ts'
+import { type Engine, startEngine, startShapeServer } from '../../support/engine.ts'
 import { givenEngine } from '../../support/given-engine.ts'
 import { query } from '../../support/query.ts'
 import { serve } from '../../unit/proxy/serve.ts'
@@ -34,14 +33,6 @@ export interface AppServer {
 /** The header that signs a request in: `tenant/user`, or `tenant/user;token`. */
 export const USER_HEADER = 'x-user'
 
-/** The database and the engine that an app runs on. */
-interface Backend {
-  readonly databaseUrl: string
-  readonly electricUrl: string
-  readonly secret: string | undefined
-  close(): Promise<void>
-}
-
 /**
  * Starts the app on a new database and our shape server, or in `npm run test:electric` on the given ones. Rows that
  * other tests left there are in other tenants: each start has its own.
@@ -49,8 +40,8 @@ interface Backend {
  * @param ownDatabaseUrl an empty database to take instead, with our shape server.
  */
 export async function startAppServer(ownDatabaseUrl?: string): Promise<AppServer> {
-  const backend = await startBackend(ownDatabaseUrl)
-  const { databaseUrl, electricUrl, secret } = backend
+  const engine = await engineFor(ownDatabaseUrl)
+  const { databaseUrl, electricUrl, secret } = engine
   await migrate({ database: databaseUrl })
   const store = createSessionStore({ database: databaseUrl, requestLimits: false })
   const principal = createPrincipals(randomUUID())
@@ -91,31 +82,16 @@ export async function startAppServer(ownDatabaseUrl?: string): Promise<AppServer
     async close() {
       await server.close()
       await store.close()
-      await backend.close()
+      await engine.close()
     },
   }
 }
 
-async function startBackend(ownDatabaseUrl?: string): Promise<Backend> {
-  if (ownDatabaseUrl !== undefined) return await withShapeServer(ownDatabaseUrl, async () => {})
+/** Rows that other tests left in a given engine are in other tenants, so it need not be emptied. */
+async function engineFor(ownDatabaseUrl: string | undefined): Promise<Engine> {
+  if (ownDatabaseUrl !== undefined) return await startShapeServer(ownDatabaseUrl)
   const given = givenEngine()
-  if (given !== undefined) return { ...given, close: async () => {} }
-  const database = await freshDatabase()
-  return await withShapeServer(database.url, database.drop)
-}
-
-async function withShapeServer(databaseUrl: string, drop: () => Promise<void>): Promise<Backend> {
-  const shapeServer = await createShapeServer({ database: databaseUrl })
-  const { url: electricUrl } = await shapeServer.listen()
-  return {
-    databaseUrl,
-    electricUrl,
-    secret: undefined,
-    async close() {
-      await shapeServer.close()
-      await drop()
-    },
-  }
+  return given === undefined ? await startEngine() : { ...given, close: async () => {} }
 }
 
 function createPrincipals(run: string): (user: string) => Principal {

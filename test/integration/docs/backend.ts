@@ -1,6 +1,5 @@
-import { createShapeServer } from '../../../src/dev/shape-server/index.ts'
 import { createSessionStore, migrate, type SessionStore } from '../../../src/server/index.ts'
-import { freshDatabase } from '../../support/database.ts'
+import { startEngine, withoutSecret } from '../../support/engine.ts'
 
 /** The backend of an app: a migrated database, its store and the engine. */
 export interface Backend {
@@ -10,21 +9,18 @@ export interface Backend {
   close(): Promise<void>
 }
 
-/** Starts a backend on a new database. */
+/** Starts a backend on a new database, or on the engine of `npm run test:electric`. */
 export async function startBackend(): Promise<Backend> {
-  const database = await freshDatabase()
-  await migrate({ database: database.url })
-  const store = createSessionStore({ database: database.url })
-  const shapes = await createShapeServer({ database: database.url })
-  const { url: engineUrl } = await shapes.listen()
+  const { databaseUrl, electricUrl: engineUrl, close } = await withoutSecret(await startEngine())
+  await migrate({ database: databaseUrl })
+  const store = createSessionStore({ database: databaseUrl })
   return {
-    databaseUrl: database.url,
+    databaseUrl,
     store,
     engineUrl,
     async close() {
-      await shapes.close()
       await store.close()
-      await database.drop()
+      await close()
     },
   }
 }

@@ -3,12 +3,11 @@ import { Client } from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
 import { createSessionCollections } from '../../../src/collections/index.ts'
-import { createShapeServer } from '../../../src/dev/shape-server/index.ts'
 import { column, type Principal } from '../../../src/schema/index.ts'
 import { type Authenticate, createShapeProxy } from '../../../src/server/index.ts'
 import { defineShape, sessionShapes, where } from '../../../src/shapes/index.ts'
 import { createShapeMock } from '../../../src/testing/index.ts'
-import { freshDatabase } from '../../support/database.ts'
+import { startEngine, withoutSecret } from '../../support/engine.ts'
 import { serve } from '../../unit/proxy/serve.ts'
 
 /** The guide docs/own-shapes.md, run. */
@@ -105,10 +104,10 @@ test('serves an own shape without a server', async () => {
 })
 
 test('syncs an own shape from Postgres into a collection', async () => {
-  const database = await freshDatabase()
-  const client = new Client({ connectionString: database.url })
+  const engine = await withoutSecret(await startEngine())
+  const client = new Client({ connectionString: engine.databaseUrl })
   await client.connect()
-  await client.query(`CREATE TABLE projects (
+  await client.query(`CREATE TABLE IF NOT EXISTS projects (
   tenant_id text NOT NULL,
   id text NOT NULL,
   folder_id text NOT NULL,
@@ -118,7 +117,7 @@ test('syncs an own shape from Postgres into a collection', async () => {
   cost_center text,
   PRIMARY KEY (tenant_id, id)
 );
-CREATE TABLE project_members (
+CREATE TABLE IF NOT EXISTS project_members (
   tenant_id text NOT NULL,
   project_id text NOT NULL,
   user_id text NOT NULL,
@@ -130,10 +129,8 @@ ALTER TABLE project_members REPLICA IDENTITY FULL;
       ('acme', 'p2', 'f1', 'Not yours', true, NULL, NULL),
       ('rival', 'p1', 'f1', 'Theirs', true, NULL, NULL);
     INSERT INTO project_members VALUES ('acme', 'p1', 'ann'), ('rival', 'p2', 'ann');`)
-  const engine = await createShapeServer({ database: database.url })
-  const { url } = await engine.listen()
   const admins = ['eve']
-  const serveShape = serveShapes(url, (request) => {
+  const serveShape = serveShapes(engine.electricUrl, (request) => {
     const userId = request.headers.get('x-user')
     return userId === null ? null : { tenantId: 'acme', userId, isAdmin: admins.includes(userId) }
   })
@@ -144,9 +141,8 @@ ALTER TABLE project_members REPLICA IDENTITY FULL;
   onTestFinished(async () => {
     await Promise.all(opened.map((db) => db.cleanup()))
     await app.close()
-    await engine.close()
     await client.end()
-    await database.drop()
+    await engine.close()
   })
   const [forAnn, forEve] = opened.map((db) => db.shape('projects', { folderId: 'f1' }))
   if (opened[0] === undefined || forAnn === undefined || forEve === undefined)

@@ -12,7 +12,7 @@ export interface AppPrincipal extends Principal {
 export const appShapes = {
   ...sessionShapes,
   'folder-projects': defineShape({
-    table: 'projects',
+    table: 'folder_projects',
     columns: {
       tenantId: column('tenant_id', 'text'),
       id: column('id', 'text'),
@@ -27,7 +27,7 @@ export const appShapes = {
       const inFolder = where.eq('folder_id', folderId)
       if (principal.isAdmin) return inFolder
       const mine = where.eq('user_id', principal.userId)
-      const members = { table: 'project_members', select: 'project_id', where: mine }
+      const members = { table: 'folder_project_members', select: 'project_id', where: mine }
       return where.and(inFolder, where.inArray('id', members))
     },
   }),
@@ -35,7 +35,7 @@ export const appShapes = {
 
 /** The app's tables. */
 export const appTablesSql = `
-  CREATE TABLE projects (
+  CREATE TABLE IF NOT EXISTS folder_projects (
     tenant_id text NOT NULL,
     id text NOT NULL,
     folder_id text NOT NULL,
@@ -45,11 +45,11 @@ export const appTablesSql = `
     secret_note text,
     PRIMARY KEY (tenant_id, id)
   );
-  CREATE TABLE project_members (
+  CREATE TABLE IF NOT EXISTS folder_project_members (
     tenant_id text NOT NULL,
     project_id text NOT NULL,
     user_id text NOT NULL,
     PRIMARY KEY (tenant_id, project_id, user_id)
   );
-  ALTER TABLE projects REPLICA IDENTITY FULL;
-  ALTER TABLE project_members REPLICA IDENTITY FULL;`
+  ALTER TABLE folder_projects REPLICA IDENTITY FULL;
+  ALTER TABLE folder_project_members REPLICA IDENTITY FULL;`

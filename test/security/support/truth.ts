@@ -109,9 +109,9 @@ export const rules: Readonly<Record<string, Rule>> = {
     hidden: ['session_id', 'epoch', 'created_at'],
   },
   'folder-projects': {
-    table: 'projects',
+    table: 'folder_projects',
     param: 'folderId',
-    where: `t.folder_id = $4 AND ($3::boolean OR EXISTS (SELECT FROM project_members m
+    where: `t.folder_id = $4 AND ($3::boolean OR EXISTS (SELECT FROM folder_project_members m
       WHERE m.tenant_id = $1 AND m.project_id = t.id AND m.user_id = $2))`,
   },
 }

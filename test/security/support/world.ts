@@ -1,9 +1,8 @@
 import { Pool } from 'pg'
-import { createShapeServer } from '../../../src/dev/shape-server/index.ts'
 import { migrate } from '../../../src/server/migrations/migrate.ts'
 import { createShapeProxy } from '../../../src/server/proxy/node-shape-proxy.ts'
 import type { ShapeProxyOptions } from '../../../src/server/proxy/shape-proxy.ts'
-import { freshDatabase } from '../../support/database.ts'
+import { startEngine } from '../../support/engine.ts'
 import { type AppPrincipal, appShapes, appTablesSql } from './app-shapes.ts'
 import { createTruth, type Truth } from './truth.ts'
 
@@ -23,17 +22,12 @@ export interface World {
 
 /** Starts two tenants with equal ids that share different sessions, and a third without data. */
 export async function createWorld({ longPollMs = 20_000 } = {}): Promise<World> {
-  const database = await freshDatabase()
-  await migrate({ database: database.url })
-  const pool = new Pool({ connectionString: database.url, options: '-c timezone=UTC' })
+  const engine = await startEngine({ secret: SECRET, longPollMs })
+  const { databaseUrl, electricUrl, secret } = engine
+  await migrate({ database: databaseUrl })
+  const pool = new Pool({ connectionString: databaseUrl, options: '-c timezone=UTC' })
   await pool.query(appTablesSql)
   await fill(pool)
-  const electric = await createShapeServer({
-    database: database.url,
-    secret: SECRET,
-    longPollMs,
-  })
-  const { url: electricUrl } = await electric.listen()
   return {
     pool,
     truth: createTruth(pool),
@@ -41,7 +35,7 @@ export async function createWorld({ longPollMs = 20_000 } = {}): Promise<World> 
     proxy: (options = {}) =>
       createShapeProxy<AppPrincipal>({
         electricUrl,
-        secret: SECRET,
+        ...(secret && { secret }),
         shapes: appShapes,
         subsets: true,
         authenticate: principalOf,
@@ -49,9 +43,8 @@ export async function createWorld({ longPollMs = 20_000 } = {}): Promise<World> 
         ...options,
       }),
     async close() {
-      await electric.close()
       await pool.end()
-      await database.drop()
+      await engine.close()
     },
   }
 }
@@ -103,10 +96,10 @@ async function fill(pool: Pool): Promise<void> {
     INSERT INTO chat_message_deltas (tenant_id, message_id, seq, session_id, epoch, delta)
     SELECT tenant_id, id, n, session_id, '5', '«' || tenant_id || '/d-' || id || '-' || n || '»'
     FROM chat_messages, generate_series(0, 1) n;
-    INSERT INTO projects (tenant_id, id, folder_id, name, is_open, budget, secret_note)
+    INSERT INTO folder_projects (tenant_id, id, folder_id, name, is_open, budget, secret_note)
     SELECT t, 'p' || n, 'f' || (n % 2), '«' || t || '/p' || n || '»', n % 2 = 0, n, '«hidden note»'
     FROM unnest(ARRAY['t1', 't2']) t, generate_series(1, 6) n;
-    INSERT INTO project_members
+    INSERT INTO folder_project_members
     VALUES ('t1', 'p1', 'ann'), ('t1', 'p2', 'ann'), ('t1', 'p3', 'bob'), ('t1', 'p4', 'bob'),
       ('t2', 'p1', 'bob'), ('t2', 'p4', 'ann'), ('t2', 'p5', 'ann');`)
 }
