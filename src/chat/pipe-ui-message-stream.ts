@@ -348,7 +348,9 @@ function createPartsReducer(target: PartsTarget) {
   return {
     /** Applies a chunk. Returns the reason if the message must fail. */
     take(chunk: Chunk): Problem | undefined {
-      if (chunk.type.startsWith('tool-') && chunk.type !== 'tool-input-delta') settleInputs()
+      // An input that is written after the next step has started would be taken for a call of that step.
+      const isSettling = chunk.type.startsWith('tool-') || chunk.type === 'start-step'
+      if (isSettling && chunk.type !== 'tool-input-delta') settleInputs()
       const problem = take(chunk)
       if (problem !== undefined) settleInputs()
       return problem

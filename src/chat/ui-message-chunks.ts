@@ -1,5 +1,5 @@
 import type { ChatMessage } from '../schema/chat-message.ts'
-import { isJsonObject, type JsonObject, type JsonValue } from '../schema/fields.ts'
+import { isJsonObject, isSameJson, type JsonObject, type JsonValue } from '../schema/fields.ts'
 import { type StreamedContent, streamStateOf, toUIMessage } from '../schema/streamed-message.ts'
 
 /** The metadata of a provider, such as the signature of a thought. */
@@ -114,7 +114,8 @@ export function createChunkSource(known: StreamedContent['parts'] = []): ChunkSo
     }
     const id = open.get(at)
     if (id === undefined) return chunks
-    const isOther = before !== undefined && !isSame(part.providerMetadata, before.providerMetadata)
+    const isOther =
+      before !== undefined && !isSameJson(part.providerMetadata, before.providerMetadata)
     if (text.length > had.length || isOther) {
       const more = isOther ? pick(part, ['providerMetadata']) : {}
       chunks.push({ type: `${type}-delta`, id, delta: text.slice(had.length), ...more })
@@ -131,12 +132,11 @@ export function createChunkSource(known: StreamedContent['parts'] = []): ChunkSo
   }
 
   function chunksOf(part: Part, at: number, before: Part | undefined): Chunk[] {
-    if (before !== undefined && isSame(part, before)) return []
+    if (before !== undefined && isSameJson(part, before)) return []
     if (isText(part)) return textChunks(part, at, before)
     if (isTool(part)) return toolChunks(part, before)
     if (part.type === 'step-start') return before === undefined ? [{ type: 'start-step' }] : []
-    const isReplaceable = part.type.startsWith('data-') && typeof part.id === 'string'
-    return before === undefined || isReplaceable ? [part] : []
+    return [part]
   }
 
   /** Goes back to the start of the current step if its parts are no longer those that were sent. */
@@ -158,7 +158,7 @@ export function createChunkSource(known: StreamedContent['parts'] = []): ChunkSo
       if (metadata === undefined) {
         const more = Object.keys(shown).length > 0 ? { messageMetadata: shown } : {}
         chunks.push({ type: 'start', messageId: message.id, ...more })
-      } else if (!isSame(metadata, shown)) {
+      } else if (!isSameJson(metadata, shown)) {
         chunks.push({ type: 'message-metadata', messageMetadata: shown })
       }
       metadata = shown
@@ -215,8 +215,7 @@ function toolChunks(part: Part, before: Part | undefined): Chunk[] {
       ...(isCutOff ? [{ type: 'tool-output-error', ...result, errorText }] : []),
     ]
   }
-  const input = part.input ?? part.rawInput
-  // The SDK keeps an input that it could not read as `rawInput`.
+  const input = inputOf(part)
   const isInvalid = state === 'output-error' && isNew && part.input === undefined
   if (isInvalid && part.callProviderMetadata === undefined && part.approval === undefined) {
     const { toolCallId: _, dynamic: __, ...more } = result
@@ -235,7 +234,7 @@ function toolChunks(part: Part, before: Part | undefined): Chunk[] {
 }
 
 function approvalChunks({ toolCallId, approval }: Part, before: Part | undefined): Chunk[] {
-  if (!isJsonObject(approval) || isSame(approval, before?.approval)) return []
+  if (!isJsonObject(approval) || isSameJson(approval, before?.approval)) return []
   const { id: approvalId, descriptor, inputSchemaInput, requestReason, approved, reason } = approval
   const request = {
     type: 'tool-approval-request',
@@ -260,8 +259,14 @@ function approvalChunks({ toolCallId, approval }: Part, before: Part | undefined
 function isContinued(before: Part, part: Part | undefined): boolean {
   if (part === undefined || part.type !== before.type) return false
   if (isTool(part)) return isContinuedCall(before, part)
-  if (isText(part)) return textOf(part).startsWith(textOf(before))
-  return true
+  if (isText(part)) return isContinuedText(before, part)
+  const isReplaceable = part.type.startsWith('data-') && typeof part.id === 'string'
+  return (isReplaceable && part.id === before.id) || isSameJson(part, before)
+}
+
+function isContinuedText(before: Part, part: Part): boolean {
+  if (before.id !== part.id || !textOf(part).startsWith(textOf(before))) return false
+  return before.state !== 'done' || isSameJson(part, before)
 }
 
 /** The states of a call, in order. One that is repeated after a reset goes back. */
@@ -272,10 +277,16 @@ const CALL_STATES = [
   'approval-responded',
 ]
 
+/** The properties of a call that its result replaces. */
+const REPLACED = ['output', 'errorText', 'preliminary', 'rawInput', 'inputEncoding']
+
 function isContinuedCall(before: Part, part: Part): boolean {
   if (part.toolCallId !== before.toolCallId) return false
+  const isKept = Object.keys(before).every((key) => key in part || REPLACED.includes(key))
+  if (!isKept || (part.state === 'output-denied' && before.output !== undefined)) return false
   const [from, to] = [placeOf(before), placeOf(part)]
-  return to === from && to === 0 ? rawOf(part).startsWith(rawOf(before)) : to >= from
+  if (from === 0 && to === 0) return rawOf(part).startsWith(rawOf(before))
+  return to >= from && (from === 0 || isSameJson(inputOf(part), inputOf(before)))
 }
 
 function placeOf({ state }: Part): number {
@@ -299,14 +310,15 @@ function textOf({ text }: Part): string {
   return typeof text === 'string' ? text : ''
 }
 
+/** The input of a call; the SDK keeps one that it could not read as `rawInput`. */
+function inputOf({ input, rawInput }: Part): JsonValue | undefined {
+  return input === undefined ? rawInput : input
+}
+
 function rawOf({ rawInput }: Part): string {
   return typeof rawInput === 'string' ? rawInput : ''
 }
 
 function pick(from: JsonObject, keys: readonly string[]): Record<string, JsonValue> {
   return Object.fromEntries(Object.entries(from).filter(([key]) => keys.includes(key)))
-}
-
-function isSame(one: JsonValue | undefined, other: JsonValue | undefined): boolean {
-  return one === other || JSON.stringify(one) === JSON.stringify(other)
 }
