@@ -1,5 +1,6 @@
-import type { JsonObject } from '../schema/fields.ts'
+import type { JsonObject, JsonValue } from '../schema/fields.ts'
 import type { PartEdit } from '../schema/streamed-message.ts'
+import { omission, shortened } from './shorten-output.ts'
 
 /** A delta as an `append` mutation carries it. */
 export interface OutgoingDelta {
@@ -20,6 +21,8 @@ export interface DeltaBuffer {
 
 /** The largest edit that is stored, in UTF-8 bytes of its JSON: half of the default limit of one mutation. */
 const MAX_EDIT_BYTES = 512 * 1024
+/** The largest output of a tool that is stored whole, in UTF-8 bytes of its JSON. */
+const MAX_OUTPUT_BYTES = MAX_EDIT_BYTES / 2
 /** The most that one append sends, in UTF-16 units. A unit takes at most three bytes. */
 const MAX_APPEND_LENGTH = 128 * 1024
 
@@ -110,23 +113,42 @@ export function halves(deltas: readonly OutgoingDelta[]): OutgoingDelta[][] | un
 
 /** Returns the edit, or a smaller one that says what was omitted if it is too large to store. */
 export function withinLimits(edit: PartEdit): PartEdit {
+  const { at, set, merge } = edit
   const bytes = bytesOf(edit)
-  if (bytes <= MAX_EDIT_BYTES) return edit
-  if (edit.set === undefined) return { at: edit.at }
-  const { output: _, ...rest } = edit.set
-  const isTool = typeof rest.toolCallId === 'string' && 'output' in edit.set
-  const closed = {
-    ...rest,
-    state: 'output-error',
-    errorText: `The output of ${bytes} bytes was too large to store.`,
+  if (set !== undefined && bytes > MAX_OUTPUT_BYTES && 'output' in set) {
+    const smaller = { at, set: withSmallerOutput(set) }
+    return bytesOf(smaller) <= MAX_EDIT_BYTES ? smaller : noteOf(edit)
   }
-  const smaller = { at: edit.at, set: closed }
-  return isTool && bytesOf(smaller) <= MAX_EDIT_BYTES ? smaller : noteOf(edit)
+  if (bytes <= MAX_EDIT_BYTES) return edit
+  if (set !== undefined) return noteOf(edit)
+  const kept = Object.entries(merge ?? {}).filter(([, value]) => bytesOf(value) <= MAX_OUTPUT_BYTES)
+  return { at, merge: Object.fromEntries(kept) }
 }
 
-function bytesOf(edit: PartEdit): number {
-  const json = JSON.stringify(edit)
-  return json.length * 3 <= MAX_EDIT_BYTES ? json.length : new TextEncoder().encode(json).length
+/** Returns true if the output of a tool is shortened when it is stored. */
+export function isLargeOutput(output: JsonValue): boolean {
+  return bytesOf(output) > MAX_OUTPUT_BYTES
+}
+
+function withSmallerOutput(call: JsonObject): JsonObject {
+  const { output = null, input = null } = call
+  const isLarge = isLargeOutput(output)
+  const smaller: JsonObject = {
+    ...call,
+    ...(isLarge && {
+      output: shortened(output),
+      resultProviderMetadata: omission(call, { wholeBytes: bytesOf(output) }),
+    }),
+  }
+  if (bytesOf(smaller) <= MAX_EDIT_BYTES) return smaller
+  // The tool has run, so nothing depends on its input any more.
+  const { rawInput: _, ...rest } = smaller
+  return { ...rest, input: shortened(input) }
+}
+
+function bytesOf(value: PartEdit | JsonValue): number {
+  const json = JSON.stringify(value)
+  return json.length * 3 <= MAX_OUTPUT_BYTES ? json.length : new TextEncoder().encode(json).length
 }
 
 /** An edit that puts a note in place of a part, or leaves properties out. */

@@ -16,6 +16,7 @@ export type HistoryMessage = Pick<
  * - Messages that are still streaming are left out.
  * - Tool calls without a result get an error as their result. In the last message, calls that a user has approved or
  *   denied are kept, so that the SDK continues with them.
+ * - Outputs of tools that were too large to store are marked as such: the model gets their beginning.
  * - Parts that aren't valid AI SDK parts are left out, and so is provider metadata that isn't an object of objects.
  *
  * @param history the thread's messages, oldest first
@@ -65,7 +66,8 @@ function toolPart({ approval, rawInput, ...part }: Part, isLast: boolean): Part[
   const decided = decidedApproval(approval)
   const isWaiting = part.state === 'approval-responded' && isLast && decided !== undefined
   const isDone = ['output-available', 'output-error', 'output-denied'].includes(String(part.state))
-  const [closed] = closedCalls([isDone ? part : { ...part, state: 'input-available' }])
+  const shown = isDone ? withOmission(part) : { ...part, state: 'input-available' }
+  const [closed] = closedCalls([shown])
   const ended = isWaiting ? part : (closed as Part)
   return [
     clean({
@@ -77,6 +79,22 @@ function toolPart({ approval, rawInput, ...part }: Part, isLast: boolean): Part[
       ...(decided && { approval: decided }),
     }),
   ]
+}
+
+/**
+ * Says so where only the beginning of an output was stored, lest a model takes it for the whole. An error is the form
+ * that no tool converts. A provider that has run its tool itself accepts the result in its own form only.
+ */
+function withOmission(part: Part): Part {
+  const { resultProviderMetadata: metadata, output = null, providerExecuted } = part
+  const wholeBytes =
+    isJsonObject(metadata) && isJsonObject(metadata.sessionDb) && metadata.sessionDb.wholeBytes
+  if (typeof wholeBytes !== 'number' || part.state !== 'output-available') return part
+  if (providerExecuted === true) return part
+  const beginning = typeof output === 'string' ? output : JSON.stringify(output)
+  const errorText = `The output of ${wholeBytes} bytes was too large to keep. It begins with: ${beginning}`
+  const { output: _, ...rest } = part
+  return { ...rest, state: 'output-error', errorText } as Part
 }
 
 function decidedApproval(approval: JsonValue | undefined): JsonObject | undefined {

@@ -266,7 +266,7 @@ function createPartsReducer(target: PartsTarget) {
       chunk.id == null
         ? undefined
         : slots.find(({ part }) => part.type === chunk.type && part.id === chunk.id)
-    if (same) merge(same, { data: chunk.data })
+    if (same) set(same, { ...same.part, data: chunk.data })
     else push({ ...chunk })
   }
 

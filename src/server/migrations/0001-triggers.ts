@@ -296,12 +296,16 @@ CREATE TRIGGER sessions_content_replaced AFTER UPDATE OF content_ref ON sessions
 -- messages are searched, so that a message that is written concurrently counts.
 CREATE FUNCTION session_db_attachment_ids(parts jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
   SELECT coalesce(array_agg(DISTINCT id #>> '{}'), '{}')
-  FROM jsonb_path_query(parts, '$[*].providerMetadata.sessionDb.attachmentId') AS found (id)
+  FROM (
+    SELECT jsonb_path_query(parts, '$[*].providerMetadata.sessionDb.attachmentId')
+    UNION SELECT jsonb_path_query(parts, '$[*].resultProviderMetadata.sessionDb.attachmentId')
+  ) AS found (id)
 $$;
 
 CREATE FUNCTION session_db_attach() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF NOT coalesce(NEW.parts @? '$[*].providerMetadata.sessionDb.attachmentId', false) THEN
+  IF NOT coalesce(NEW.parts @? '$[*] ? (exists(@.providerMetadata.sessionDb.attachmentId)
+    || exists(@.resultProviderMetadata.sessionDb.attachmentId))', false) THEN
     RETURN NULL;
   END IF;
   UPDATE chat_attachments SET attached = true
@@ -314,7 +318,8 @@ CREATE FUNCTION session_db_detach() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   ids text[];
 BEGIN
-  IF NOT coalesce(OLD.parts @? '$[*].providerMetadata.sessionDb.attachmentId', false)
+  IF NOT coalesce(OLD.parts @? '$[*] ? (exists(@.providerMetadata.sessionDb.attachmentId)
+    || exists(@.resultProviderMetadata.sessionDb.attachmentId))', false)
     OR TG_OP = 'UPDATE' AND OLD.parts IS NOT DISTINCT FROM NEW.parts THEN
     RETURN NULL;
   END IF;
@@ -327,8 +332,10 @@ BEGIN
       AND NOT EXISTS (
         SELECT FROM chat_messages m
         WHERE m.session_id = a.session_id AND m.tenant_id = a.tenant_id
-          AND m.parts @> jsonb_build_array(jsonb_build_object('providerMetadata',
-            jsonb_build_object('sessionDb', jsonb_build_object('attachmentId', a.id)))));
+          AND (m.parts @> jsonb_build_array(jsonb_build_object('providerMetadata',
+              jsonb_build_object('sessionDb', jsonb_build_object('attachmentId', a.id))))
+            OR m.parts @> jsonb_build_array(jsonb_build_object('resultProviderMetadata',
+              jsonb_build_object('sessionDb', jsonb_build_object('attachmentId', a.id))))));
   RETURN NULL;
 END $$;
 

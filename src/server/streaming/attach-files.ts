@@ -1,7 +1,9 @@
 import { v7 as uuidv7 } from 'uuid'
-import { withinLimits } from '../../chat/delta-buffer.ts'
+import { isLargeOutput, withinLimits } from '../../chat/delta-buffer.ts'
 import type { UIMessageChunks } from '../../chat/pipe-ui-message-stream.ts'
-import { isJsonObject, type JsonObject, type Principal } from '../../schema/index.ts'
+import { shortened } from '../../chat/shorten-output.ts'
+import { storableObject } from '../../chat/storable.ts'
+import type { JsonObject, Principal } from '../../schema/index.ts'
 import type { SessionStore } from '../store/index.ts'
 
 /** The methods of a store that attach files to answers. */
@@ -22,9 +24,9 @@ export const FILE_TYPES: ReadonlySet<unknown> = new Set(['file', 'reasoning-file
 const DATA_URL = /^data:[^,]*;base64,/
 
 /**
- * Returns the option of a stream that stores files which are too large for a message, such as images that a model has
- * made, as attachments of the thread: their parts refer to them. A file that can't be attached, because it is too large
- * for that too, is left to the stream, which notes its omission.
+ * Returns the option of a stream that stores what is too large for a message as attachments of the thread: files, such
+ * as images that a model has made, whose parts refer to them, and outputs of tools, of which the beginning stays in
+ * place. What can't be attached, because it is too large for that too, is left to the stream, which notes its omission.
  */
 export function attaching<User extends Principal>(
   { createAttachment, receiveAttachment }: AttachmentStore<User>,
@@ -34,30 +36,61 @@ export function attaching<User extends Principal>(
   if (uploadUrl === undefined || !createAttachment || !receiveAttachment) return {}
   const base = uploadUrl.replace(/\/+$/, '')
 
-  async function attached(chunk: FileChunk): Promise<FileChunk> {
-    const bytes = Buffer.from(chunk.url.replace(DATA_URL, ''), 'base64')
-    const id = uuidv7()
+  /** Stores an attachment. Returns its id and URL; undefined if it was refused. */
+  async function store(bytes: Buffer, name?: string) {
+    const attachmentId = uuidv7()
     try {
-      await createAttachment?.(principal, { id, threadId, totalBytes: bytes.length })
-      await receiveAttachment?.(principal, id, [bytes])
+      await createAttachment?.(principal, {
+        id: attachmentId,
+        threadId,
+        totalBytes: bytes.length,
+        name,
+      })
+      await receiveAttachment?.(principal, attachmentId, [bytes])
     } catch {
-      return chunk
+      return undefined
     }
-    const { providerMetadata: given } = chunk
-    const providerMetadata = { ...(isJsonObject(given) && given), sessionDb: { attachmentId: id } }
-    return { ...chunk, url: `${base}/attachments/${id}`, providerMetadata }
+    return { attachmentId, url: `${base}/attachments/${attachmentId}` }
+  }
+
+  async function attachedFile(chunk: FileChunk): Promise<Chunk> {
+    const stored = await store(Buffer.from(chunk.url.replace(DATA_URL, ''), 'base64'))
+    if (stored === undefined) return chunk
+    const { attachmentId, url } = stored
+    return { ...chunk, url, ...referringTo(chunk, { attachmentId }) }
+  }
+
+  async function attachedOutput(chunk: Chunk): Promise<Chunk> {
+    const { output = null } = storableObject({ output: chunk.output }, () => {})
+    if (!isLargeOutput(output)) return chunk
+    const bytes = Buffer.from(JSON.stringify(output))
+    const stored = await store(bytes, 'output.json')
+    if (stored === undefined) return chunk
+    const reference = referringTo(chunk, { ...stored, wholeBytes: bytes.length })
+    return { ...chunk, output: shortened(output), ...reference }
+  }
+
+  async function attached(chunk: Chunk): Promise<Chunk> {
+    if (isLargeFile(chunk)) return attachedFile(chunk)
+    const isOutput = chunk.type === 'tool-output-available' && chunk.preliminary !== true
+    return isOutput ? attachedOutput(chunk) : chunk
   }
 
   return {
     async *attach(chunks) {
-      for await (const chunk of chunks) yield isTooLarge(chunk) ? await attached(chunk) : chunk
+      for await (const chunk of chunks) yield await attached(chunk)
     },
   }
 }
 
-type FileChunk = JsonObject & { readonly type: string; readonly url: string }
+type Chunk = { readonly type: string; readonly [key: string]: unknown }
+type FileChunk = Chunk & { readonly url: string }
 
-function isTooLarge(chunk: { readonly type: string; readonly url?: unknown }): chunk is FileChunk {
+function referringTo({ providerMetadata }: Chunk, sessionDb: object) {
+  return { providerMetadata: { ...Object(providerMetadata), sessionDb } }
+}
+
+function isLargeFile(chunk: Chunk): chunk is FileChunk {
   const { type, url } = chunk
   if (!FILE_TYPES.has(type) || typeof url !== 'string' || !DATA_URL.test(url)) return false
   const part = { at: 0, set: chunk as JsonObject }

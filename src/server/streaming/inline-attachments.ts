@@ -8,6 +8,8 @@ import { FILE_TYPES } from './attach-files.ts'
  * route. An attachment that is gone, or that the principal may not see, leaves its part as it is.
  *
  * @param options.maxBytes the most bytes to put in; later attachments stay as they are. Default 20 MiB.
+ * @param options.toolOutputs also puts whole outputs of tools in place of their beginnings. Default false: a model has
+ * seen the whole when it answered, and pays for it again in each question after that.
  * @example
  * const messages = await toModelMessages(await inlineAttachments(store, principal, history), convertToModelMessages)
  */
@@ -15,8 +17,9 @@ export async function inlineAttachments<P extends Principal>(
   store: Pick<SessionStore<P>, 'openAttachment'>,
   principal: P,
   history: readonly ChatMessage[],
-  { maxBytes = 20 * 1024 * 1024 }: { readonly maxBytes?: number } = {},
+  options: { readonly maxBytes?: number; readonly toolOutputs?: boolean } = {},
 ): Promise<ChatMessage[]> {
+  const { maxBytes = 20 * 1024 * 1024, toolOutputs = false } = options
   let left = maxBytes
   const inlined: ChatMessage[] = []
   // The newest first: those are what the question is about.
@@ -28,7 +31,10 @@ export async function inlineAttachments<P extends Principal>(
   return inlined
 
   async function inline(part: JsonValue): Promise<JsonValue> {
-    const id = attachmentIdOf(part)
+    const { type, providerMetadata, resultProviderMetadata } = Object(part)
+    const isOutput = toolOutputs && attachmentIdIn(resultProviderMetadata) !== undefined
+    const isFile = FILE_TYPES.has(type)
+    const id = attachmentIdIn(isFile ? providerMetadata : isOutput ? resultProviderMetadata : null)
     if (id === undefined) return part
     try {
       const { totalBytes, mediaType, body } = await store.openAttachment(principal, id)
@@ -36,9 +42,10 @@ export async function inlineAttachments<P extends Principal>(
       left -= totalBytes
       const chunks: Uint8Array[] = []
       for await (const chunk of body) chunks.push(chunk)
-      const { providerMetadata: _, ...rest } = part as JsonObject
-      const url = `data:${mediaType};base64,${Buffer.concat(chunks).toString('base64')}`
-      return { ...rest, mediaType, url }
+      const bytes = Buffer.concat(chunks)
+      return isFile
+        ? withFile(part as JsonObject, mediaType, bytes)
+        : withOutput(part as JsonObject, bytes)
     } catch (error) {
       if (error instanceof SessionDbError && error.code === 'not_found') return part
       throw error
@@ -46,8 +53,26 @@ export async function inlineAttachments<P extends Principal>(
   }
 }
 
-function attachmentIdOf(part: JsonValue): string | undefined {
-  const { type, providerMetadata } = Object(part)
-  const id: unknown = FILE_TYPES.has(type) ? providerMetadata?.sessionDb?.attachmentId : undefined
+function withFile(
+  { providerMetadata: _, ...part }: JsonObject,
+  mediaType: string,
+  bytes: Buffer,
+): JsonObject {
+  return { ...part, mediaType, url: `data:${mediaType};base64,${bytes.toString('base64')}` }
+}
+
+function withOutput(part: JsonObject, bytes: Buffer): JsonObject {
+  const { resultProviderMetadata, ...rest } = part
+  const { sessionDb: _, ...metadata } = Object(resultProviderMetadata) as JsonObject
+  const given = Object.keys(metadata).length > 0 && { resultProviderMetadata: metadata }
+  try {
+    return { ...rest, output: JSON.parse(bytes.toString()) as JsonValue, ...given }
+  } catch {
+    return part
+  }
+}
+
+function attachmentIdIn(metadata: unknown): string | undefined {
+  const id: unknown = Object(metadata).sessionDb?.attachmentId
   return typeof id === 'string' ? id : undefined
 }

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import * as ai7 from 'ai'
+import * as ai6 from 'ai6'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { toModelMessages } from '../../../src/chat/model-messages.ts'
 import { createId } from '../../../src/index.ts'
-import { isJsonObject } from '../../../src/schema/index.ts'
+import { type ChatMessage, isJsonObject } from '../../../src/schema/index.ts'
 import {
   createChatHandler,
   inlineAttachments,
@@ -51,8 +54,12 @@ const fileOf = (bytes: number, more: object = {}): Chunk => ({
 const attachments = async () =>
   (await fixture.rows('SELECT id FROM chat_attachments')).map(({ id }) => String(id))
 
-const idOf = (part: unknown): string | undefined =>
-  Object(part).providerMetadata?.sessionDb?.attachmentId
+const referenceIn = (part: unknown) => {
+  const { providerMetadata, resultProviderMetadata } = Object(part)
+  return Object((resultProviderMetadata ?? providerMetadata)?.sessionDb)
+}
+
+const idOf = (part: unknown): string | undefined => referenceIn(part).attachmentId
 
 async function bytesOf(id: string): Promise<Buffer> {
   const { body } = await fixture.store.openAttachment(ada, id)
@@ -85,13 +92,13 @@ const chunk = fc.oneof(
     { type: 'text-delta', id: `t${n}`, delta: `Text ${n}.` },
     { type: 'text-end', id: `t${n}` },
   ]),
-  fc.constantFrom(10, 700_000).map((length) => [
+  fc.constantFrom(10, 300_000, 700_000, MAX_ATTACHMENT).map((length) => [
     { type: 'tool-input-available', toolCallId: 'c', toolName: 'read', input: {} },
     { type: 'tool-output-available', toolCallId: 'c', output: 'o'.repeat(length) },
   ]),
 )
 
-test('attaches the files that are too large for a message, and changes nothing else', async () => {
+test('attaches what is too large for a message, and changes nothing else', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(chunk, { minLength: 1, maxLength: 4 }), async (groups) => {
       const chunks: Chunk[] = [{ type: 'start' }, ...groups.flat(), { type: 'finish' }]
@@ -108,6 +115,16 @@ test('attaches the files that are too large for a message, and changes nothing e
           ? files.shift()
           : undefined
         const id = idOf(part)
+        if (id !== undefined && Object(before).type === 'tool-read') {
+          // Its beginning is stored with or without the upload route, and now all of it too.
+          const { wholeBytes } = referenceIn(before)
+          const sessionDb = { attachmentId: id, url: `/up/attachments/${id}`, wholeBytes }
+          expected.push({ ...Object(before), resultProviderMetadata: { sessionDb } })
+          expect((await bytesOf(id)).length).toBe(wholeBytes)
+          expect(JSON.parse(String(await bytesOf(id)))).toMatch(/^o+$/)
+          ids.push(id)
+          continue
+        }
         if (id === undefined || file === undefined) {
           expected.push(before)
           continue
@@ -138,7 +155,8 @@ test('attaches the files that are too large for a message, and changes nothing e
         expect(bytes > (MAX_ATTACHMENT * 4) / 3 || Math.abs(bytes - 600_050) < 100).toBe(true)
       }
       expect((await attachments()).sort()).toEqual(ids.sort())
-      const [inlined] = await inlineAttachments(fixture.store, ada, [message])
+      const options = { toolOutputs: true }
+      const [inlined] = await inlineAttachments(fixture.store, ada, [message], options)
       expect(inlined?.parts.map(idOf).filter((id) => id !== undefined)).toEqual([])
 
       await remove(without.id)
@@ -183,5 +201,37 @@ test('a chat handler and a resumed message attach them too', async () => {
   expect(resumed?.parts).toMatchObject([{ text: 'Here: ' }, { type: 'file' }])
   expect(await attachments()).toEqual([idOf(resumed?.parts[1])])
   await remove(broken.id)
+  expect(await attachments()).toEqual([])
+})
+
+test.each([
+  ['7', ai7],
+  ['6', ai6 as unknown as typeof ai7],
+])('a model of the AI SDK %s gets the beginning of a large output, or all of it', async (_, ai) => {
+  const output = { rows: Array.from({ length: 60_000 }, (_, id) => ({ id })) }
+  const message = await piped(
+    [
+      { type: 'start' },
+      { type: 'tool-input-available', toolCallId: 'c', toolName: 'read', input: { path: '/a' } },
+      { type: 'tool-output-available', toolCallId: 'c', output },
+      { type: 'finish' },
+    ],
+    { uploadUrl: UPLOAD_URL },
+  )
+  const resultFor = async (history: ChatMessage[]) => {
+    const messages = await toModelMessages(history, ai.convertToModelMessages)
+    const [call, { content }] = JSON.parse(JSON.stringify(messages))
+    expect(call.content[0]).toMatchObject({ type: 'tool-call', input: { path: '/a' } })
+    return content[0].output
+  }
+  const beginning = await resultFor(await inlineAttachments(fixture.store, ada, [message]))
+  expect(beginning).toEqual({
+    type: 'error-text',
+    value: expect.stringMatching(/^The output of \d{6} bytes .* with: \{"rows":\[\{"id":0\},/),
+  })
+  expect(beginning.value.length).toBeLessThan(20_000)
+  const whole = await inlineAttachments(fixture.store, ada, [message], { toolOutputs: true })
+  expect(await resultFor(whole)).toMatchObject({ type: 'json', value: output })
+  await remove(message.id)
   expect(await attachments()).toEqual([])
 })

@@ -156,7 +156,13 @@ test('stores a note in place of a part over the limit, and the rest of the answe
   expect(parts).toMatchObject([
     { type: 'text', state: 'done' },
     { type: 'data-omitted', data: { type: 'file', reason: expect.stringContaining('too large') } },
-    { type: 'tool-a', state: 'output-error', input: { q: 1 }, errorText: expect.any(String) },
+    {
+      type: 'tool-a',
+      state: 'output-available',
+      input: { q: 1 },
+      output: `${'x'.repeat(16_384)}…`,
+      resultProviderMetadata: { sessionDb: { wholeBytes: 2_000_002 } },
+    },
   ])
   expect(opened.end().status).toBe('complete')
 })
@@ -212,4 +218,74 @@ test('stores metadata that JSON cannot hold as JSON would', async () => {
     n: null,
     t: 'a\uFFFD',
   })
+})
+
+const big = 'x'.repeat(600_000)
+const call = { toolCallId: 'c', toolName: 'a' }
+
+test('keeps the beginning of a large output in its shape', async () => {
+  const opened = openStream()
+  const rows = Array.from({ length: 20_000 }, (_, id) => ({ id, name: `Row ${id} 👋` }))
+  const output = { log: big, rows, code: 0, emoji: '👋'.repeat(200_000) }
+  await opened.stream.pipe(
+    chunksOf(
+      { type: 'tool-input-available', ...call, input: {}, providerMetadata: { a: { b: 1 } } },
+      { type: 'tool-output-available', toolCallId: 'c', output, providerMetadata: { c: { d: 2 } } },
+    ),
+  )
+  const [part] = opened.stored().parts as [JsonObject]
+  const kept = part.output as typeof output
+  expect(kept).toMatchObject({ code: 0, log: expect.stringMatching(/^x{4096}…$/) })
+  expect(kept.rows.length).toBeGreaterThan(100)
+  expect(kept.rows.slice(0, -1)).toEqual(rows.slice(0, kept.rows.length - 1))
+  expect(kept.emoji).toMatch(/^(👋)+…$/u)
+  expect(JSON.stringify(kept).length).toBeLessThan(20_000)
+  const wholeBytes = new TextEncoder().encode(JSON.stringify(output)).length
+  expect(part).toMatchObject({
+    callProviderMetadata: { a: { b: 1 } },
+    resultProviderMetadata: { c: { d: 2 }, sessionDb: { wholeBytes } },
+  })
+})
+
+test('keeps the output of a tool whose input is large', async () => {
+  const opened = openStream()
+  await opened.stream.pipe(
+    chunksOf(
+      { type: 'tool-input-available', ...call, input: { path: '/a', text: big } },
+      { type: 'tool-output-available', toolCallId: 'c', output: 'Written.' },
+    ),
+  )
+  expect(opened.stored().parts).toMatchObject([
+    {
+      state: 'output-available',
+      output: 'Written.',
+      input: { path: '/a', text: expect.stringMatching(/^x+…$/) },
+    },
+  ])
+})
+
+test('says so where a data part was too large, and shows the next one with its id', async () => {
+  const opened = openStream()
+  const data = (value: string) => ({ type: 'data-plot', id: 'p', data: value })
+  await opened.stream.pipe(chunksOf(data('small'), data(big)))
+  expect(opened.stored().parts).toMatchObject([
+    { type: 'data-omitted', data: { type: 'data-plot', reason: expect.any(String) } },
+  ])
+  const other = openStream()
+  await other.stream.pipe(chunksOf(data('small'), data(big), data('small again')))
+  expect(other.stored().parts).toEqual([data('small again')])
+})
+
+test('ends a reasoning whose metadata is too large', async () => {
+  const opened = openStream()
+  await opened.stream.pipe(
+    chunksOf(
+      { type: 'reasoning-start', id: '1' },
+      { type: 'reasoning-delta', id: '1', delta: 'Hm.' },
+      { type: 'reasoning-end', id: '1', providerMetadata: { a: { signature: big } } },
+    ),
+  )
+  expect(opened.stored().parts).toEqual([
+    { type: 'reasoning', id: '1', text: 'Hm.', state: 'done' },
+  ])
 })
