@@ -52,8 +52,9 @@ export interface ChatHandlerOptions<P extends Principal = Principal> {
   /** The number of messages of the branch that `answer` receives, at most. Default 200. */
   readonly historyLength?: number
   /**
-   * URL of the app's upload route. A file of an answer that is too large for a message, such as an image that the model
-   * has made, is then stored as an attachment of the thread. Without it, such a file is omitted.
+   * URL of the app's upload route. What an answer has that is too large for a message, such as an image that the model has
+   * made or the output of a tool, is then stored as an attachment of the thread. Without it, such a file is omitted, and
+   * such an output is shortened.
    */
   readonly uploadUrl?: string
   /** Keeps the process alive until an answer is complete, where it would end with the response. */

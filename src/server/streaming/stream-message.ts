@@ -16,8 +16,9 @@ import { type AttachmentStore, attaching } from './attach-files.ts'
 /** Options of a message stream on the server. */
 export interface StoredStreamOptions extends MessageStreamOptions {
   /**
-   * URL of the app's upload route. A piped file that is too large for a message, such as an image that a model has
-   * made, is then stored as an attachment of the thread. Without it, such a file is omitted.
+   * URL of the app's upload route. What a piped stream has that is too large for a message, such as an image that a model
+   * has made or the output of a tool, is then stored as an attachment of the thread. Without it, such a file is omitted,
+   * and such an output is shortened.
    */
   readonly uploadUrl?: string
 }

@@ -235,7 +235,7 @@ test('keeps the beginning of a large output in its shape', async () => {
   )
   const [part] = opened.stored().parts as [JsonObject]
   const kept = part.output as typeof output
-  expect(kept).toMatchObject({ code: 0, log: expect.stringMatching(/^x{4096}…$/) })
+  expect(kept).toMatchObject({ code: 0, log: expect.stringMatching(/^x{4000,4096}…$/) })
   expect(kept.rows.length).toBeGreaterThan(100)
   expect(kept.rows.slice(0, -1)).toEqual(rows.slice(0, kept.rows.length - 1))
   expect(kept.emoji).toMatch(/^(👋)+…$/u)
