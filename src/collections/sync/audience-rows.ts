@@ -56,7 +56,8 @@ const HOLD_MS = 200
  *
  * The streams of two audiences are read apart, so a row that moves from one to the other may leave the first
  * before it arrives in the second. A row that leaves an audience is therefore held as it was until another
- * audience has sent it, all audiences have lost it, or a fifth of a second has passed.
+ * audience has sent it, all audiences have lost it, or a fifth of a second has passed. A row that an optimistic delete
+ * hides is held for as long as that: otherwise it would show again until its last audience has sent the delete.
  */
 export function createAudienceRows<Row extends AudienceRow>(
   options: AudienceRowsOptions<Row>,
@@ -117,8 +118,12 @@ export function createAudienceRows<Row extends AudienceRow>(
     const timer = setTimeout(() => {
       timers.delete(timer)
       const due = [...holds].filter(([id, hold]) => held.get(id) === hold)
-      for (const [id] of due) held.delete(id)
-      render(due.map(([id]) => id))
+      // While an optimistic delete hides a row, the audiences that remain have yet to send its delete.
+      const awaited = due.filter(([id]) => shown.has(id) && holdersOf.has(id) && !isShown(id))
+      if (awaited.length > 0) settleLater(new Map(awaited))
+      const over = due.filter((each) => !awaited.includes(each)).map(([id]) => id)
+      for (const id of over) held.delete(id)
+      render(over)
     }, holdMs)
     timers.add(timer)
   }
