@@ -1,6 +1,7 @@
 import type * as z from 'zod/mini'
 import type { JsonObject, JsonValue } from '../schema/fields.ts'
 import type { timelineEventKindSchema } from '../schema/timeline-event.ts'
+import { cutText } from './cut-text.ts'
 import { searchWords } from './search-words.ts'
 
 export type TimelineEventKind = z.output<typeof timelineEventKindSchema>
@@ -304,7 +305,6 @@ export function storableText(text: string, onReplaced?: (count: number) => void)
  */
 export function boundedText(text: string, limit: number = PREVIEW_LIMIT): string {
   if (text.length <= limit) return text
-  const code = text.charCodeAt(limit - 1)
-  const end = code >= 0xd800 && code <= 0xdbff ? limit - 1 : limit
-  return `${text.slice(0, end)}… [${text.length - end} more characters]`
+  const start = cutText(text, limit)
+  return `${start}… [${text.length - start.length} more characters]`
 }

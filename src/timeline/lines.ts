@@ -1,3 +1,5 @@
+import { cutText } from './cut-text.ts'
+
 /** A line of a log or a piece of one, without line ending. */
 export interface LogLine {
   /** Physical line number, from 1. */
@@ -60,7 +62,7 @@ export function createLineSplitter(
     isStart = false
     if (rest.length <= maxLength) return
     if (longLines === 'cut') {
-      rest = flat(rest.slice(0, KEPT_OF_LONG_LINE))
+      rest = flat(cutText(rest, KEPT_OF_LONG_LINE))
       truncated = true
     } else {
       rest = addPieces(rest)

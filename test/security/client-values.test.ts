@@ -5,7 +5,12 @@ import { join } from 'node:path'
 import { Pool } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createLegacyStores } from '../../src/legacy/index.ts'
-import { createSessionStore, createUploadHandler, migrate } from '../../src/server/index.ts'
+import {
+  createSessionStore,
+  createUploadHandler,
+  ingestSessionLog,
+  migrate,
+} from '../../src/server/index.ts'
 import { contentResponse } from '../../src/server/uploads/handler/content-response.ts'
 import { freshDatabase, type TestDatabase } from '../support/database.ts'
 
@@ -94,3 +99,65 @@ test.each([
   expect(decodeURIComponent(header.split("''")[1] ?? '')).toBe(originalName)
   expect(response.headers.get('set-cookie')).toBeNull()
 })
+
+/** Names in which each limit of a name's length is between the halves of an emoji. */
+const emojiNames = [0, 1].map((shift) => 'x'.repeat(shift) + '😀'.repeat(1_200))
+
+test.each(emojiNames)('a long name of emoji is cut between characters (%#)', async (name) => {
+  const store = createSessionStore({ database: pool })
+  const handler = createUploadHandler({ store, basePath: '/up', authenticate: () => principal })
+  const create = (metadata: string, path = '') =>
+    handler(
+      new Request(`http://app.test/up${path}`, {
+        method: 'POST',
+        headers: { 'tus-resumable': '1.0.0', 'upload-length': '1', 'upload-metadata': metadata },
+      }),
+    )
+  const base64 = (text: string) => Buffer.from(text).toString('base64')
+  expect((await create(`filename ${base64(name)}`)).status).toBe(201)
+  const legacy = createLegacyStores({ store, principal })
+  await legacy.saveSessionUpload(name, '{}\n')
+  const [sessionId, threadId] = [randomUUID(), randomUUID()]
+  const insert = (collection: string, value: object) => ({ collection, type: 'insert', value })
+  await store.write(principal, {
+    id: randomUUID(),
+    mutations: [
+      insert('sessions', { id: sessionId, title: 'x' }),
+      insert('chatThreads', { id: threadId, sessionId, mode: 'session', title: 'x' }),
+    ] as never,
+  })
+  const attachment = `thread ${base64(threadId)},filename ${base64(name)}`
+  const attached = await create(attachment, '/attachments')
+  expect(attached.status).toBe(201)
+  const stored = await ingestSessionLog(pool, principal, {
+    id: randomUUID(),
+    originalName: name,
+    stream: (async function* () {
+      yield Buffer.from(codexLine(name))
+    })(),
+  })
+  const { rows } = await pool.query(
+    `SELECT title AS text FROM sessions UNION SELECT original_name FROM sessions
+     UNION SELECT name FROM chat_attachments UNION SELECT title FROM timeline_events
+     UNION SELECT text FROM timeline_events WHERE session_id = $1`,
+    [stored.sessionId],
+  )
+  const texts = rows.map(({ text }) => String(text)).filter((text) => text.includes('😀'))
+  expect(texts.length).toBeGreaterThan(2)
+  for (const text of texts) expect(text).not.toMatch(/[\uFFFD\p{Surrogate}]/u)
+})
+
+/** A line of a log in which an agent runs a command with this name. */
+function codexLine(name: string): string {
+  const payload = {
+    type: 'function_call',
+    name: 'shell',
+    arguments: JSON.stringify({ command: ['cat', name] }),
+    call_id: 'c',
+  }
+  const meta = { type: 'session_meta', payload: { id: randomUUID(), cwd: '/w' } }
+  const at = '2025-01-01T00:00:00.000Z'
+  return [meta, { type: 'response_item', payload }]
+    .map((line) => JSON.stringify({ timestamp: at, ...line }))
+    .join('\n')
+}

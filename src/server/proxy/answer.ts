@@ -1,4 +1,5 @@
 import { PRINCIPAL_HEADER } from '../../live/protocol.ts'
+import { cutText } from '../../timeline/cut-text.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { failureResponse } from '../http/failure-response.ts'
 import { describeError } from './upstream.ts'
@@ -215,5 +216,5 @@ function parseErrors(body: string): Readonly<Record<string, unknown>> {
 
 function firstMessage(messages: unknown): string {
   const first = Array.isArray(messages) ? messages[0] : messages
-  return typeof first === 'string' ? first.slice(0, 200) : 'is not valid'
+  return typeof first === 'string' ? cutText(first, 200) : 'is not valid'
 }

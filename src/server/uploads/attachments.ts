@@ -11,14 +11,14 @@ import {
   CHUNKS_PER_STATEMENT,
   type ChunkRow,
   chunkBytes,
-  compress,
   insertChunks,
+  packChunk,
   readChunks,
 } from './content/chunks.ts'
 import type { ByteRange } from './content/content-store.ts'
 import { wrongOffset } from './receive-content.ts'
 import { sniffMediaType } from './sniff-media-type.ts'
-import { guard, type UploadContext } from './upload-state.ts'
+import { guard, inTurn, type UploadContext } from './upload-state.ts'
 
 /** A file to attach to a message of a thread. */
 export interface NewAttachment {
@@ -227,7 +227,7 @@ export function createAttachments<P extends Principal>(
           throw new SessionDbError('invalid', message, { details: { totalBytes } })
         }
         if (position < HEAD_BYTES) head.push(bytes.subarray(0, HEAD_BYTES))
-        chunks.push({ start: position, bytes: bytes.byteLength, ...(await compress(bytes)) })
+        chunks.push(await packChunk(position, bytes))
         position += bytes.byteLength
         if (chunks.length >= CHUNKS_PER_STATEMENT) await flush()
       }
@@ -246,7 +246,8 @@ export function createAttachments<P extends Principal>(
     if (mediaType === null) throw missingRow('attachment')
     const end = Math.min(range.end ?? state.totalBytes, state.totalBytes)
     const key = { tenantId: principal.tenantId, contentId: id }
-    return { ...state, mediaType, body: readChunks(pool, key, { ...range, end }, TABLE) }
+    const chunks = readChunks(pool, key, { ...range, end }, TABLE)
+    return { ...state, mediaType, body: inTurn(context, principal, chunks) }
   }
 
   async function remove({ tenantId, userId }: P, id: string): Promise<void> {

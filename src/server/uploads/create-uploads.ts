@@ -23,7 +23,14 @@ import {
   receiveContent,
   wrongOffset,
 } from './receive-content.ts'
-import { guard, readUpload, toState, type UploadContext, type UploadState } from './upload-state.ts'
+import {
+  guard,
+  inTurn,
+  readUpload,
+  toState,
+  type UploadContext,
+  type UploadState,
+} from './upload-state.ts'
 
 /** A session to create before its content is uploaded. */
 export interface NewUpload extends SessionInsert {
@@ -292,24 +299,5 @@ async function openContent<P extends Principal>(
     sha256: row.content_sha256 ?? key.sha256,
     originalName: row.original_name ?? null,
     body: inTurn(context, principal, store.get(key, range)),
-  }
-}
-
-/** Reads each chunk when it is the principal's turn, so that slow downloads don't block other reads. */
-async function* inTurn<P extends Principal>(
-  { limiters }: UploadContext<P>,
-  principal: P,
-  chunks: AsyncIterable<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  const iterator = chunks[Symbol.asyncIterator]()
-  try {
-    for (;;) {
-      const leave = await limiters.contents.enter(principal)
-      const { done, value } = await iterator.next().finally(leave)
-      if (done) return
-      yield value
-    }
-  } finally {
-    await iterator.return?.()
   }
 }

@@ -1,5 +1,4 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { setTimeout as pause } from 'node:timers/promises'
 import { sql } from 'kysely'
 import type { ClientBase } from 'pg'
 import type { Principal } from '../../schema/principal.ts'
@@ -12,8 +11,8 @@ import {
   CHUNKS_PER_STATEMENT,
   type ChunkRow,
   chunkBytes,
-  compress,
   insertChunks,
+  packChunk,
   readChunks,
 } from './content/chunks.ts'
 import { createRedaction, type RedactionCounts } from './redact.ts'
@@ -178,19 +177,12 @@ export async function receiveContent<P extends Principal>(
   }
   try {
     for await (const bytes of chunkBytes(safe, CHUNK_BYTES)) {
-      const begun = performance.now()
       await checkRoom(context, principal, upload, position + bytes.byteLength)
       if (position === 0) await checkHead(context, principal, upload, bytes)
       hash?.update(bytes)
-      chunks.push({
-        start: position,
-        bytes: bytes.byteLength,
-        ...(await compress(bytes)),
-      })
+      chunks.push(await packChunk(position, bytes))
       position += bytes.byteLength
       if (chunks.length >= CHUNKS_PER_STATEMENT) await flush()
-      // A client that sends as fast as it can leaves half of the time to others.
-      await pause(performance.now() - begun)
     }
   } catch (error) {
     // The connection broke: keep the received bytes so that the upload can resume.

@@ -136,3 +136,22 @@ export async function guard<Result>(
     throw isDatabaseError(error) ? fromDatabaseError(error) : error
   }
 }
+
+/** Reads each chunk when it is the principal's turn, so that slow downloads don't block other reads. */
+export async function* inTurn<P extends Principal>(
+  { limiters }: Pick<UploadContext<P>, 'limiters'>,
+  principal: P,
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  const iterator = chunks[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const leave = await limiters.contents.enter(principal)
+      const { done, value } = await iterator.next().finally(leave)
+      if (done) return
+      yield value
+    }
+  } finally {
+    await iterator.return?.()
+  }
+}

@@ -1,4 +1,5 @@
 import type { createPromptSplitter } from '../context.ts'
+import { cutText } from '../cut-text.ts'
 import type { EventDraft } from '../events.ts'
 import { firstText, isRecord, type JsonRecord, listOf } from '../json.ts'
 import { LOCAL_COMMANDS } from './context.ts'
@@ -88,7 +89,7 @@ export function mediaName(block: unknown): string | undefined {
   if (!isRecord(block)) return undefined
   if (block.type === 'image') return '[image]'
   if (block.type !== 'document') return undefined
-  return typeof block.title === 'string' ? `[document ${block.title.slice(0, 100)}]` : '[document]'
+  return typeof block.title === 'string' ? `[document ${cutText(block.title, 100)}]` : '[document]'
 }
 
 function* draftBlock(

@@ -1,4 +1,5 @@
 import type { TimelineEvent } from '../../schema/timeline-event.ts'
+import { cutText } from '../cut-text.ts'
 import { firstText, isRecord, type JsonRecord, listOf, parseJson } from '../json.ts'
 
 /** The kind of a tool's action, whatever its agent names the tool. */
@@ -187,7 +188,7 @@ function oneLine(text: string): string {
   const lines = text.split('\n').filter((line) => line.trim() !== '')
   const [first = '', ...more] = lines
   const line = first.trim().replaceAll(/\s+/g, ' ')
-  const cut = line.length > SUBJECT_LIMIT ? `${line.slice(0, SUBJECT_LIMIT)}…` : line
+  const cut = line.length > SUBJECT_LIMIT ? `${cutText(line, SUBJECT_LIMIT)}…` : line
   return more.length === 0 ? cut : `${cut} …`
 }
 

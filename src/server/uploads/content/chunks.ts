@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import zlib from 'node:zlib'
 import type { ClientBase, Pool } from 'pg'
@@ -29,6 +30,17 @@ export interface ChunkRow extends Compressed {
   readonly start: number
   /** Uncompressed size. */
   readonly bytes: number
+}
+
+/**
+ * Compresses a chunk. A client that sends as fast as it can leaves as much processor time to others: after
+ * the compression, this waits for as long as it took. Waits for the database don't count.
+ */
+export async function packChunk(start: number, bytes: Uint8Array): Promise<ChunkRow> {
+  const begun = performance.now()
+  const compressed = await compress(bytes)
+  await pause(performance.now() - begun)
+  return { start, bytes: bytes.byteLength, ...compressed }
 }
 
 /** Appends chunks to a content. */

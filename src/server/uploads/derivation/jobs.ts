@@ -20,39 +20,51 @@ interface JobRow {
   readonly tenant_id: string
   readonly session_id: string
   readonly attempts: number
+  readonly uploader: string
 }
+
+/** Users whose turns a process remembers; beyond that, the longest ago are forgotten. */
+const MAX_SERVED = 100
 
 /**
  * Claims a job that is due: a new one, one that is due for a retry, or one whose lease has expired. The
  * attempt is counted before it starts, so a content that crashes its process is retried a limited number of times.
  *
  * @param which one session's job. Default: any.
+ * @param served the users whose jobs this process has claimed, the last one at the end. Users take turns: one with
+ * many uploads doesn't delay another's. Updated by each call. Default: the oldest job is claimed.
  */
 export async function claimJob(
   pool: Pool,
   lease: string,
   leaseMs: number,
   which?: { readonly tenantId: string; readonly sessionId: string },
+  served: Set<string> = new Set(),
 ): Promise<DerivationJob | undefined> {
   const { rows } = await pool.query<JobRow>(
     `WITH due AS (
-       SELECT tenant_id, session_id FROM session_uploads
+       SELECT tenant_id, session_id, uploader FROM session_uploads
+       CROSS JOIN LATERAL (SELECT jsonb_build_array(tenant_id, uploaded_by)::text) AS by (uploader)
        WHERE state = 'queued' AND due_at <= now()
          AND ($3::text IS NULL OR tenant_id = $3 AND session_id = $4)
        -- A timeline that is derived again waits for those that have none.
-       ORDER BY derived_by IS NOT NULL, due_at LIMIT 1 FOR UPDATE SKIP LOCKED
+       ORDER BY derived_by IS NOT NULL, array_position($5::text[], uploader) NULLS FIRST, due_at
+       LIMIT 1 FOR UPDATE OF session_uploads SKIP LOCKED
      )
      UPDATE session_uploads job
      SET lease = $1, attempts = job.attempts + 1, updated_at = now(),
        due_at = now() + $2 * interval '1 millisecond'
      FROM due WHERE job.tenant_id = due.tenant_id AND job.session_id = due.session_id
-     RETURNING job.tenant_id, job.session_id, job.attempts`,
-    [lease, leaseMs, which?.tenantId ?? null, which?.sessionId ?? null],
+     RETURNING job.tenant_id, job.session_id, job.attempts, due.uploader`,
+    [lease, leaseMs, which?.tenantId ?? null, which?.sessionId ?? null, [...served]],
   )
   const row = rows[0]
-  return (
-    row && { tenantId: row.tenant_id, sessionId: row.session_id, lease, attempts: row.attempts }
-  )
+  if (row === undefined) return undefined
+  served.delete(row.uploader)
+  served.add(row.uploader)
+  const [longestAgo] = served
+  if (longestAgo !== undefined && served.size > MAX_SERVED) served.delete(longestAgo)
+  return { tenantId: row.tenant_id, sessionId: row.session_id, lease, attempts: row.attempts }
 }
 
 /** Progress of a job: bytes read and events derived. */

@@ -51,6 +51,7 @@ export function startWorker(
   } = options
   const stopping = new AbortController()
   const sleepers = new Set<() => void>()
+  const served = new Set<string>()
 
   async function lane(): Promise<void> {
     while (!stopping.signal.aborted) {
@@ -60,7 +61,7 @@ export function startWorker(
 
   async function doNext(): Promise<boolean> {
     try {
-      const job = await claimJob(context.pool, randomUUID(), leaseMs)
+      const job = await claimJob(context.pool, randomUUID(), leaseMs, undefined, served)
       if (job === undefined) return false
       await runJob(context, job, { leaseMs, progressMs })
       return true
