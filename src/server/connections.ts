@@ -13,7 +13,7 @@ export async function withClient<T>(
   work: (client: ClientBase) => Promise<T>,
 ): Promise<T> {
   if (typeof database !== 'string') {
-    const client = await database.connect().catch(refuseUnreachable)
+    const client = await database.connect().catch((error) => refuseUnreachable(error))
     client.on('error', ignoreBreak)
     try {
       return await work(client)
@@ -26,7 +26,8 @@ export async function withClient<T>(
   const { Client } = await import('pg')
   const client = new Client({ connectionString: database })
   client.on('error', ignoreBreak)
-  await client.connect().catch(refuseUnreachable)
+  const { host, port } = client
+  await client.connect().catch((error) => refuseUnreachable(error, `${host}:${port}`))
   try {
     return await work(client)
   } finally {
@@ -40,12 +41,12 @@ export async function withClient<T>(
  */
 export function ignoreBreak(): void {}
 
-function refuseUnreachable(cause: unknown): never {
+function refuseUnreachable(cause: unknown, host?: string): never {
   const reason = cause instanceof Error ? cause.message || cause.name : String(cause)
   throw new SessionDbError(
     'unavailable',
-    explainConnectionError(cause) ??
-      `Cannot connect to the database (${reason}). Check DATABASE_URL, and that Postgres is running.`,
+    explainConnectionError(cause, host) ??
+      `Cannot connect to ${host ?? 'the database'} (${reason}). Check DATABASE_URL, and that Postgres is running.`,
     { cause },
   )
 }

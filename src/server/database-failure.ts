@@ -50,16 +50,20 @@ interface ConnectionError {
 /**
  * Explains why there is no connection to the database: what failed, and what to do.
  *
+ * @param host where the connection leads, for errors that don't contain it
  * @returns undefined when the error is not about a connection.
  */
-export function explainConnectionError(error: unknown): string | undefined {
+export function explainConnectionError(
+  error: unknown,
+  host = 'the host in DATABASE_URL',
+): string | undefined {
   const { code, message: text, hostname, errors, ...at } = toConnectionError(error)
   const message = typeof text === 'string' ? text : ''
-  if (Array.isArray(errors) && errors.length > 0) return explainConnectionError(errors[0])
+  if (Array.isArray(errors) && errors.length > 0) return explainConnectionError(errors[0], host)
   const place =
     typeof at.address === 'string'
       ? `${at.address}${typeof at.port === 'number' ? `:${at.port}` : ''}`
-      : 'the host in DATABASE_URL'
+      : host
   switch (code) {
     case 'ECONNREFUSED':
       return `Nothing listens at ${place}. Start Postgres, or correct host and port in DATABASE_URL.`

@@ -17,6 +17,7 @@ import { createShapeProxy } from '../../../src/server/index.ts'
 import { hasDebianPostgres, startDebianPostgres } from '../../support/debian-postgres.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { query } from '../../support/query.ts'
+import { startTcpProxy } from '../../support/tcp-proxy.ts'
 import { listen, serve } from '../../unit/proxy/serve.ts'
 import { type OpsDatabase, servers } from './ops-fixture.ts'
 
@@ -226,6 +227,18 @@ test.each([
 ])('explains the Electric URL %j', async (electricUrl, message) => {
   const found = await find('electric-health', { electricUrl })
   expect(found).toMatchObject({ level: 'error', message })
+})
+
+test('explains the database URL of a server that closes the connection', async () => {
+  const other = await startTcpProxy(1)
+  const found = await find('connection', {
+    database: `postgresql://ann:secret@127.0.0.1:${other.port}/app`,
+  })
+  await other.close()
+  expect(found).toMatchObject({
+    level: 'error',
+    message: expect.stringContaining(`The connection to 127.0.0.1:${other.port} was closed`),
+  })
 })
 
 test('explains the Electric URL of another service', async () => {
