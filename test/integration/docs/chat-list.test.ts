@@ -58,6 +58,7 @@ test('docs/chat-list.md: the sidebar', async () => {
 
   await eventually(() => expect(lines()).toEqual(['T (0)']))
   expect(chats.toArray[0]?.state?.pinnedAt).toBeInstanceOf(Date)
+  await chats.cleanup()
 })
 
 test('docs/chat-list.md: titles from a model', async () => {
