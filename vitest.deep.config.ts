@@ -3,8 +3,8 @@ import usual, { onNewestDb } from './vitest.config.ts'
 import browser from './vitest.e2e.config.ts'
 
 // The same tests with many more cases each (`cases` in test/support/property.ts), and the browser stories
-// that are too long for each change. Takes hours.
-process.env.DEEP = '1'
+// that are too long for each change. Takes hours. `DEEP=0` tries as few cases as `npm test`.
+process.env.DEEP ??= '1'
 
 export default mergeConfig(usual, {
   test: {
