@@ -6,6 +6,7 @@ import {
   createShapeProxy,
   createWriteHandler,
   migrate,
+  type SessionStore,
 } from '../../../src/server/index.ts'
 import { type Engine, startEngine, startShapeServer } from '../../support/engine.ts'
 import { givenEngine } from '../../support/given-engine.ts'
@@ -17,6 +18,8 @@ export interface AppServer {
   /** Base URL, without a slash at its end. */
   readonly url: string
   readonly databaseUrl: string
+  /** A store on its database. */
+  readonly store: SessionStore
   /** Returns the principal that signs in as `tenant/user`. */
   principal(user: string): Principal
   /** Sets the groups of `tenant/user` from now on. */
@@ -74,6 +77,7 @@ export async function startAppServer(ownDatabaseUrl?: string): Promise<AppServer
   return {
     url: server.url,
     databaseUrl,
+    store,
     principal,
     setGroups: (user, groups) => groupsOf.set(user, groups),
     expire: (signIn) => expired.add(signIn),

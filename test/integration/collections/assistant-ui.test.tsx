@@ -22,23 +22,18 @@ import {
   createThreadListAdapter,
   type SessionCollections,
 } from '../../../src/collections/index.ts'
-import { createSessionStore, type SessionStore, streamMessage } from '../../../src/server/index.ts'
+import { streamMessage } from '../../../src/server/index.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type AppServer, startAppServer } from './app-server.ts'
 import { openAs } from './open-as.ts'
 
 let app: AppServer
-let store: SessionStore
 
 beforeAll(async () => {
   app = await startAppServer()
-  store = createSessionStore({ database: app.databaseUrl, requestLimits: false })
 })
 afterEach(() => cleanup())
-afterAll(async () => {
-  await store.close()
-  await app.close()
-})
+afterAll(() => app.close())
 
 const ann = () => app.principal('acme/ann')
 
@@ -86,7 +81,7 @@ function openThread(
 const textOf = ({ content }: { content: readonly { type: string }[] }) =>
   content.map((part) => ('text' in part ? String(part.text) : `[${part.type}]`)).join('')
 
-const stored = async (id: string) => (await store.readThread(ann(), id))?.messages ?? []
+const stored = async (id: string) => (await app.store.readThread(ann(), id))?.messages ?? []
 
 test('stores what a runtime adds with its branches, and loads it again with the head', async () => {
   const { thread } = await startThread()
@@ -263,7 +258,7 @@ test('shows answers that a server has written, not one that is still being writt
   })
   await eventually(async () => expect(await stored(thread.id)).toHaveLength(1))
   const message = { threadId: thread.id, role: 'assistant', parentId } as const
-  const answer = await streamMessage(store, ann(), message)
+  const answer = await streamMessage(app.store, ann(), message)
   answer.append('Part')
   answer.setPart({
     type: 'tool-now',
@@ -273,7 +268,7 @@ test('shows answers that a server has written, not one that is still being writt
     output: 1,
   })
   await answer.fail({ code: 'aborted', message: 'Stopped.' })
-  const running = await streamMessage(store, ann(), { ...message, parentId: answer.id })
+  const running = await streamMessage(app.store, ann(), { ...message, parentId: answer.id })
   onTestFinished(() => running.finish().then(() => {}))
   const history: ThreadHistoryAdapter = createThreadHistoryAdapter(openAs(app, 'acme/ann'), {
     thread,
@@ -309,7 +304,7 @@ test('continues the last messages of a long thread where they belong', async () 
   expect(first?.parentId).toBeNull()
   const [item] = ExportedMessageRepository.fromArray([{ role: 'user', content: 'Edited' }]).messages
   if (item !== undefined) await history.append(item)
-  const page = await store.readThread(ann(), thread.id, { last: 200 })
+  const page = await app.store.readThread(ann(), thread.id, { last: 200 })
   expect(page?.messages.at(-1)?.content).toBe('Edited')
   const at = Number(first?.message.content.map(textOfPart).join('').slice(1))
   expect(page?.messages.at(-2)?.content).toBe(`m${at - 1}`)
@@ -344,7 +339,7 @@ test('is the history of runtimes over the AI SDK, which store nothing twice', as
     { parentId: stored1, content: 'Hello', parts: answer.parts },
   ])
   // Nor an answer of the server, with the notes about its stream.
-  const streamed = await streamMessage(store, ann(), { threadId: thread.id, role: 'assistant' })
+  const streamed = await streamMessage(app.store, ann(), { threadId: thread.id, role: 'assistant' })
   streamed.append('Bye')
   await streamed.fail()
   await eventually(async () => expect((await history.load()).headId).toBe(streamed.id))
@@ -397,7 +392,7 @@ test('lists, creates, titles, renames, archives, restores and deletes chats', as
   const { runtime, threads, items } = openList(openAs(app, user), async (threadId) => {
     titled.push(threadId)
     const title = 'About noon'
-    await store.suggestTitle(gus, { threadId, title })
+    await app.store.suggestTitle(gus, { threadId, title })
     return title
   })
   await threads.getLoadThreadsPromise()
@@ -406,12 +401,12 @@ test('lists, creates, titles, renames, archives, restores and deletes chats', as
   await threads.switchToNewThread()
   runtime.thread.append('When is noon?')
   await eventually(() => expect(items()).toEqual({ regular: ['About noon'], archived: [] }))
-  const { threads: listed } = await store.listThreads(gus)
+  const { threads: listed } = await app.store.listThreads(gus)
   expect(listed).toMatchObject([{ title: 'About noon', status: 'active' }])
   const [thread] = listed
   expect(new Set(titled)).toEqual(new Set([thread?.id]))
   await eventually(async () => {
-    const page = await store.readThread(gus, thread?.id ?? '')
+    const page = await app.store.readThread(gus, thread?.id ?? '')
     expect(page?.messages.map(({ content }) => content)).toEqual(['When is noon?', 'Answer.'])
   })
 
@@ -433,8 +428,8 @@ test('lists, creates, titles, renames, archives, restores and deletes chats', as
     ]),
   )
   await item.delete()
-  expect((await store.listThreads(gus)).threads).toEqual([])
-  expect((await store.listSessions(gus)).sessions).toEqual([])
+  expect((await app.store.listThreads(gus)).threads).toEqual([])
+  expect((await app.store.listSessions(gus)).sessions).toEqual([])
   const later = openList(openAs(app, user))
   await later.threads.getLoadThreadsPromise()
   expect(later.items()).toEqual({ regular: [], archived: [] })
@@ -460,5 +455,7 @@ test('lists what the user may see, and refuses what it may not do', async () => 
     () => expect.unreachable(),
     (error) => expect(error).toMatchObject({ code: 'not_found' }),
   )
-  expect((await store.listSessions(ann())).sessions.map(({ id }) => id)).toContain(thread.sessionId)
+  expect((await app.store.listSessions(ann())).sessions.map(({ id }) => id)).toContain(
+    thread.sessionId,
+  )
 })

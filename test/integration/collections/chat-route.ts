@@ -4,11 +4,7 @@ import { onTestFinished } from 'vitest'
 import * as z from 'zod'
 import { toModelMessages } from '../../../src/chat/model-messages.ts'
 import { createId } from '../../../src/collections/index.ts'
-import {
-  type ChatHandlerOptions,
-  createChatHandler,
-  type SessionStore,
-} from '../../../src/server/index.ts'
+import { type ChatHandlerOptions, createChatHandler } from '../../../src/server/index.ts'
 import { serve } from '../../unit/proxy/serve.ts'
 import { finished, modelSaying, said } from '../docs/model.ts'
 import { type AppServer, USER_HEADER } from './app-server.ts'
@@ -31,16 +27,11 @@ export const answerWith =
   }
 
 /** Starts a thread and the route of its answers. */
-export async function startThread(
-  app: AppServer,
-  store: SessionStore,
-  answer: Answer,
-  user = 'acme/ann',
-) {
+export async function startThread(app: AppServer, answer: Answer, user = 'acme/ann') {
   const errors: unknown[] = []
   const route = await serve(
     createChatHandler({
-      store,
+      store: app.store,
       authenticate: (request) => app.principal(request.headers.get(USER_HEADER) ?? ''),
       answer,
       onError: (error) => errors.push(error),
@@ -51,7 +42,8 @@ export async function startThread(
   const { id: sessionId } = db.actions.createSession({ title: 'S' })
   const threadId = createId()
   await db.actions.createThread({ id: threadId, sessionId, mode: 'session', title: 'T' }).committed
-  const stored = async () => (await store.readThread(app.principal(user), threadId))?.messages ?? []
+  const stored = async () =>
+    (await app.store.readThread(app.principal(user), threadId))?.messages ?? []
   return { db, sessionId, threadId, stored, errors, route }
 }
 

@@ -6,7 +6,6 @@ import * as z from 'zod'
 import { siblingsOf, threadPath } from '../../../src/chat/thread-path.ts'
 import { createChatTransport } from '../../../src/collections/index.ts'
 import { toUIMessage } from '../../../src/schema/index.ts'
-import { createSessionStore, type SessionStore } from '../../../src/server/index.ts'
 import { eventually } from '../../support/eventually.ts'
 import { finished, modelSaying, said } from '../docs/model.ts'
 import { type AppServer, startAppServer, USER_HEADER } from './app-server.ts'
@@ -20,16 +19,11 @@ import {
 import { openAs } from './open-as.ts'
 
 let app: AppServer
-let store: SessionStore
 
 beforeAll(async () => {
   app = await startAppServer()
-  store = createSessionStore({ database: app.databaseUrl, requestLimits: false })
 })
-afterAll(async () => {
-  await store.close()
-  await app.close()
-})
+afterAll(() => app.close())
 
 /** The state of a chat, as `useChat` has it in React. */
 function plainState(messages: UIMessage[]) {
@@ -55,7 +49,7 @@ class Chat6 extends (ai6.AbstractChat as unknown as typeof ai7.AbstractChat<UIMe
 
 /** Starts a thread, and opens chats of it. */
 async function startThread(answer: Answer, user = 'acme/ann') {
-  const started = await startStoredThread(app, store, answer, user)
+  const started = await startStoredThread(app, answer, user)
   const { sessionId, threadId, route } = started
   /** Opens the chat in a window, with the stored messages, as an app does. */
   const openChat = async (

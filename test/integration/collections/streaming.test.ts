@@ -1,27 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import * as browser from '../../../src/collections/index.ts'
 import type { ChatMessage } from '../../../src/schema/index.ts'
-import {
-  createSessionStore,
-  markAbandonedMessages,
-  resumeMessage,
-  type SessionStore,
-  streamMessage,
-} from '../../../src/server/index.ts'
+import { markAbandonedMessages, resumeMessage, streamMessage } from '../../../src/server/index.ts'
 import { type AppServer, startAppServer } from './app-server.ts'
 import { openAs } from './open-as.ts'
 
 let app: AppServer
-let store: SessionStore
 
 beforeAll(async () => {
   app = await startAppServer()
-  store = createSessionStore({ database: app.databaseUrl })
 })
-afterAll(async () => {
-  await store.close()
-  await app.close()
-})
+afterAll(() => app.close())
 
 interface Place {
   readonly db: browser.SessionCollections
@@ -70,7 +59,7 @@ describe('a message that is streamed', () => {
       db.thread({ id: threadId, sessionId }).messages.preload(),
       other.thread({ id: threadId, sessionId }).messages.preload(),
     ])
-    const stream = await streamMessage(store, app.principal('acme/ann'), {
+    const stream = await streamMessage(app.store, app.principal('acme/ann'), {
       threadId,
       role: 'assistant',
       flushMs: 10,
@@ -102,7 +91,7 @@ describe('a message that is streamed', () => {
 
   test('shows to a client that joins in the middle, in the session and in the thread', async () => {
     const { sessionId, threadId } = await openThread('acme/ann')
-    const stream = await streamMessage(store, app.principal('acme/ann'), {
+    const stream = await streamMessage(app.store, app.principal('acme/ann'), {
       threadId,
       role: 'assistant',
     })
@@ -158,7 +147,7 @@ describe('a message that is streamed', () => {
     const bob = openAs(app, 'acme/bob')
     const stranger = openAs(app, 'rival/ann')
     await bob.thread({ id: threadId, sessionId }).messages.preload()
-    const stream = await streamMessage(store, app.principal('acme/ann'), {
+    const stream = await streamMessage(app.store, app.principal('acme/ann'), {
       threadId,
       role: 'assistant',
     })
@@ -188,7 +177,7 @@ describe('when the writer is gone', () => {
     const { db, sessionId, threadId } = await openThread('acme/ann')
     const ann = app.principal('acme/ann')
     await db.thread({ id: threadId, sessionId }).messages.preload()
-    const lost = await streamMessage(store, ann, { threadId, role: 'assistant' })
+    const lost = await streamMessage(app.store, ann, { threadId, role: 'assistant' })
     const window = follow(db, { id: threadId, sessionId }, lost.id)
     lost.append('It began ')
     await lost.flush()
@@ -205,7 +194,7 @@ describe('when the writer is gone', () => {
     lost.append('from the grave')
     await expect(lost.flush()).rejects.toMatchObject({ code: 'conflict' })
 
-    const stream = await resumeMessage(store, ann, lost.id)
+    const stream = await resumeMessage(app.store, ann, lost.id)
     expect(stream.content).toBe('It began ')
     stream.append('and went on.')
     await stream.finish()

@@ -12,7 +12,6 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { threadPath } from '../../../src/chat/thread-path.ts'
 import { createChatTransport } from '../../../src/collections/index.ts'
 import { toUIMessage } from '../../../src/schema/index.ts'
-import { createSessionStore, type SessionStore } from '../../../src/server/index.ts'
 import { eventually } from '../../support/eventually.ts'
 import { finished, modelSaying, said } from '../docs/model.ts'
 import { type AppServer, startAppServer } from './app-server.ts'
@@ -21,17 +20,12 @@ import { openAs } from './open-as.ts'
 
 configure({ asyncUtilTimeout: 30_000 }) // for slow machines
 let app: AppServer
-let store: SessionStore
 
 beforeAll(async () => {
   app = await startAppServer()
-  store = createSessionStore({ database: app.databaseUrl, requestLimits: false })
 })
 afterEach(() => cleanup())
-afterAll(async () => {
-  await store.close()
-  await app.close()
-})
+afterAll(() => app.close())
 
 type ChatOptions = Parameters<typeof useChat>[0]
 
@@ -82,7 +76,7 @@ function Conversation({ options }: { readonly options: ChatOptions }) {
 
 /** Starts a thread, and opens pages with its chat. */
 async function startChat(answer: Answer) {
-  const { sessionId, threadId, route, ...started } = await startThread(app, store, answer)
+  const { sessionId, threadId, route, ...started } = await startThread(app, answer)
   /** Opens the page, with the stored messages, as a browser does when it loads or reloads. */
   const openPage = async ({ user = 'acme/ann', Mode = StrictMode as typeof Fragment } = {}) => {
     const db = openAs(app, user)

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { toModelMessages } from '../../../src/chat/model-messages.ts'
 import { chatList, createId, messageFeedback, unreadCount } from '../../../src/collections/index.ts'
 import type { Principal } from '../../../src/schema/index.ts'
-import { createSessionStore, type SessionStore, streamMessage } from '../../../src/server/index.ts'
+import { type SessionStore, streamMessage } from '../../../src/server/index.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type AppServer, startAppServer } from '../collections/app-server.ts'
 import { openAs } from '../collections/open-as.ts'
@@ -16,12 +16,9 @@ let store: SessionStore
 
 beforeAll(async () => {
   app = await startAppServer()
-  store = createSessionStore({ database: app.databaseUrl })
+  store = app.store
 })
-afterAll(async () => {
-  await store.close()
-  await app.close()
-})
+afterAll(() => app.close())
 
 async function givenThread() {
   const db = openAs(app, 'acme/ann')

@@ -4,7 +4,6 @@ import { z } from 'zod'
 import * as browser from '../../../src/collections/index.ts'
 import { type Principal, toUIMessage } from '../../../src/schema/index.ts'
 import {
-  createSessionStore,
   resumeMessage,
   type SessionStore,
   streamMessage,
@@ -22,13 +21,10 @@ let threadId: string
 
 beforeAll(async () => {
   app = await startAppServer()
-  store = createSessionStore({ database: app.databaseUrl })
+  store = app.store
   principal = app.principal('acme/ann')
 })
-afterAll(async () => {
-  await store.close()
-  await app.close()
-})
+afterAll(() => app.close())
 
 beforeEach(async () => {
   db = openAs(app, 'acme/ann')

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { branchEnd, siblingsOf, threadPath } from '../../../src/chat/thread-path.ts'
 import { createId } from '../../../src/collections/index.ts'
-import { createSessionStore, type SessionStore } from '../../../src/server/index.ts'
+import type { SessionStore } from '../../../src/server/index.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type AppServer, startAppServer } from '../collections/app-server.ts'
 import { openAs } from '../collections/open-as.ts'
@@ -11,12 +11,9 @@ let store: SessionStore
 
 beforeAll(async () => {
   app = await startAppServer()
-  store = createSessionStore({ database: app.databaseUrl })
+  store = app.store
 })
-afterAll(async () => {
-  await store.close()
-  await app.close()
-})
+afterAll(() => app.close())
 
 test('docs/threads.md', async () => {
   const db = openAs(app, 'acme/ann')

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createSessionStore, type SessionStore } from '../../../src/server/index.ts'
+import type { SessionStore } from '../../../src/server/index.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type AppServer, startAppServer } from '../collections/app-server.ts'
 import { openAs } from '../collections/open-as.ts'
@@ -9,7 +9,7 @@ let store: SessionStore
 
 beforeAll(async () => {
   app = await startAppServer()
-  store = createSessionStore({ database: app.databaseUrl })
+  store = app.store
   const ada = app.principal('acme/ada')
   await store.write(ada, {
     id: crypto.randomUUID(),
@@ -49,10 +49,7 @@ beforeAll(async () => {
     ],
   })
 })
-afterAll(async () => {
-  await store?.close()
-  await app?.close()
-})
+afterAll(() => app?.close())
 
 const byId = (one: { id: string }, other: { id: string }) => (one.id < other.id ? -1 : 1)
 
