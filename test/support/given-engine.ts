@@ -93,7 +93,7 @@ async function watchForTruncation({
   const shape = new URL(`${electricUrl.replace(/\/$/, '')}/v1/shape`)
   shape.searchParams.set('table', 'sessions')
   shape.searchParams.set('columns', 'tenant_id,id')
-  // A shape of its own, so that it is small.
+  // A tenant without rows, so that the shape is new and small.
   shape.searchParams.set('where', `tenant_id = '${randomUUID()}'`)
   if (secret) shape.searchParams.set('secret', secret)
   const ask = async (place: Record<string, string>) => {

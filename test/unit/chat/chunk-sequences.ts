@@ -39,7 +39,7 @@ const title = optional(type('Search', 'Read'))
 const result = { toolCallId: callId, dynamic: maybe, ...called }
 
 /** The input of a call, of which each delta is the next part. */
-export const INPUT = '{"city":"Ber\\u006e","n":[1,-2.5,true,{}],"o":{"p":null,"q":"a\\"b"}}'
+const INPUT = '{"city":"Ber\\u006e","n":[1,-2.5,true,{}],"o":{"p":null,"q":"a\\"b"}}'
 
 type UIMessageChunk = ai7.UIMessageChunk<unknown, { note: unknown; plot: unknown }>
 type Generated = Exclude<UIMessageChunk['type'], 'text-delta' | 'reasoning-delta'>
