@@ -239,6 +239,8 @@ export function createChatTransport(
     async reconnectToStream({ chatId, abortSignal }) {
       clearTimeout(stopping.get(chatId))
       const message = await running(chatId)
+      // A reading that was given up meanwhile, as when React mounts twice, would stop the answer.
+      clearTimeout(stopping.get(chatId))
       return message === undefined ? null : follow(chatId, message, abortSignal)
     },
     async stop(chatId) {

@@ -301,6 +301,32 @@ test('goes on after the chat has stopped reading, with stopOnAbort: false', asyn
   await transport.stop(chat.id)
 })
 
+test('reading again before the first reading has ended is no stop', async () => {
+  const { model, release } = heldModel('It is ', 'noon.')
+  const { openChat, stored } = await startThread(answerWith(model))
+  const [{ chat }, { transport }] = [await openChat(), await openChat()]
+  const sent = chat.sendMessage({ text: 'What is the time?' })
+  await eventually(() => expect(textOf(chat.lastMessage)).toBe('It is '))
+  const options = { chatId: chat.id, metadata: undefined, headers: undefined, body: undefined }
+  await eventually(async () => {
+    const stream = await transport.reconnectToStream({ ...options })
+    expect(stream).not.toBeNull()
+    await stream?.cancel()
+  })
+  // As when React mounts a component twice.
+  const unmounted = new AbortController()
+  const first = transport.reconnectToStream({ ...options, abortSignal: unmounted.signal })
+  const second = transport.reconnectToStream(options)
+  unmounted.abort()
+  expect(await first).not.toBeNull()
+  expect(await second).not.toBeNull()
+  // Longer than a chat has to come back.
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  release()
+  await sent
+  expect((await stored())[1]).toMatchObject({ status: 'complete', content: 'It is noon.' })
+})
+
 test('another window that stops an answer ends it everywhere', async () => {
   const { model } = heldModel('It is ', 'noon.')
   const { openChat, stored } = await startThread(answerWith(model))
