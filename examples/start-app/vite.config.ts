@@ -4,11 +4,12 @@ import { tanstackStart } from '@tanstack/react-start/plugin/vite'
 import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vite'
 
+const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const inModules = (names: string) => new RegExp(`node_modules/(?:${names})/`)
 
 export default defineConfig({
   resolve: {
-    alias: { '#': fileURLToPath(new URL('./src', import.meta.url)) },
+    alias: { '#': file('./src'), debug: file('./src/lib/no-debug.ts') },
     // One copy of each: two copies of @tanstack/db don't recognise each other's collections.
     dedupe: ['react', 'react-dom', '@tanstack/db', '@tanstack/react-db'],
   },

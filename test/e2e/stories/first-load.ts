@@ -7,8 +7,8 @@ import type { World } from './world.ts'
 /** The scripts that a page needs before it shows its rows. What loads later or on demand is not in them. */
 export function firstLoadStories(world: () => World): void {
   test.each([
-    { page: 'the list', path: '/', limit: 300 },
-    { page: 'a session', path: `/sessions/${LEGACY_SESSION}`, limit: 315 },
+    { page: 'the list', path: '/', limit: 288 },
+    { page: 'a session', path: `/sessions/${LEGACY_SESSION}`, limit: 313 },
   ])('$page loads less than $limit kB of JavaScript, gzip', async ({ path, limit }) => {
     const { context } = await world().open('ann')
     const html = await (await context.request.get(world().demo.url + path)).text()

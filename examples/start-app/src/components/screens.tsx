@@ -25,7 +25,9 @@ export function Notice({ icon: Icon, title, children, testId, isPage = false }: 
       </div>
       <Title className="text-sm font-medium">{title}</Title>
       {children && (
-        <div className="mt-1 text-[13px] leading-5 text-muted-foreground">{children}</div>
+        <div className="mt-1 text-[13px] leading-5 text-balance text-muted-foreground">
+          {children}
+        </div>
       )}
     </div>
   )

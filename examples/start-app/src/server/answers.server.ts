@@ -8,7 +8,7 @@ import {
 } from '@org/session-db/server'
 import { questionOf } from '#/lib/message-notes'
 import { pool } from './database.server'
-import { decidedParts, echoModel, MODEL, usageOf } from './echo-model'
+import { decidedParts, echoModel, MODEL, titleFor, usageOf } from './echo-model'
 import { store } from './session-db.server'
 
 /** A question, and the message that becomes its answer. */
@@ -157,6 +157,7 @@ async function write(
     // With `stream.pipe` the library does this: see docs/chat-list.md.
     const call = { messageId: stream.id, callId: `${stream.id}-${content.length}` }
     await store.recordUsage(principal, { ...call, model: MODEL, durationMs, ...usage })
+    if (question.parentId === null) await titleThread(principal, question)
   } catch (error) {
     await stream.fail('The answer could not be completed.').catch(() => undefined)
     // Someone stopped it, resumed it elsewhere or deleted it: then it is not ours to finish.
@@ -165,6 +166,18 @@ async function write(
     if (!isTaken) console.error('An answer failed:', error)
   } finally {
     writing.delete(stream)
+  }
+}
+
+/** Titles a thread after the answer to its first question, unless its members have renamed it. */
+async function titleThread(principal: Principal, question: ChatMessage): Promise<void> {
+  const title = titleFor(question.content)
+  if (title === '') return
+  try {
+    await store.suggestTitle(principal, { threadId: question.threadId, title })
+  } catch (error) {
+    // Another user's thread keeps its title.
+    if (!(error instanceof SessionDbError) || error.code !== 'forbidden') throw error
   }
 }
 

@@ -1,6 +1,13 @@
 import { setResponseHeader } from '@tanstack/react-start/server'
 import type { AppUser } from '#/lib/app-user'
-import { auth, type Membership, membershipsOf, namesOfMembers, teamsOf } from './auth.server'
+import {
+  auth,
+  type Membership,
+  membershipsOf,
+  namesOfMembers,
+  rememberSession,
+  teamsOf,
+} from './auth.server'
 
 /**
  * Returns the user of a session for the pages. Every page load calls this, which keeps a session in
@@ -15,10 +22,17 @@ export async function findAppUser(requestHeaders: Headers): Promise<AppUser | nu
   if (cookies.length > 0) setResponseHeader('set-cookie', cookies)
   if (found === null) return null
   const { user, session } = found
-  const joined = await membershipsOf(user.id)
+  // The page's rows need the principal next.
+  rememberSession(requestHeaders.get('cookie'), found)
+  const current = session.activeOrganizationId
+  // A page waits for each round trip to the database, so these queries run side by side.
+  const [joined, contents] = await Promise.all([
+    membershipsOf(user.id),
+    current ? contentsOf(current) : undefined,
+  ])
   const organizations = joined.length > 0 ? joined : await createOwn(user)
   const active =
-    organizations.find(({ id }) => id === session.activeOrganizationId) ??
+    organizations.find(({ id }) => id === current) ??
     (await enterFirst(organizations, requestHeaders))
   return {
     id: user.id,
@@ -27,9 +41,16 @@ export async function findAppUser(requestHeaders: Headers): Promise<AppUser | nu
     tenantId: active.id,
     tenantName: active.name,
     organizations: organizations.map(({ id, name }) => ({ id, name })),
-    members: await namesOfMembers(active.id),
-    teams: await teamsOf(active.id),
+    ...(contents && active.id === current ? contents : await contentsOf(active.id)),
   }
+}
+
+async function contentsOf(organizationId: string) {
+  const [members, teams] = await Promise.all([
+    namesOfMembers(organizationId),
+    teamsOf(organizationId),
+  ])
+  return { members, teams }
 }
 
 async function enterFirst([first]: Membership[], headers: Headers): Promise<Membership> {

@@ -92,19 +92,44 @@ export async function authenticate(request: Request): Promise<Principal | undefi
 function recall(cookies: string): Promise<Principal | undefined> {
   const known = remembered.get(cookies)
   if (known !== undefined && known.until > Date.now()) return known.principal
+  return remember(cookies, findSession(cookies))
+}
+
+type FoundSession = Awaited<ReturnType<typeof auth.api.getSession>>
+
+/** Remembers the principal of a session that was just read, for the requests that follow a page. */
+export function rememberSession(cookies: string | null, found: FoundSession): void {
+  // Those requests report a failure.
+  if (cookies !== null) remember(cookies, found).catch(() => undefined)
+}
+
+function remember(
+  cookies: string,
+  session: FoundSession | Promise<FoundSession>,
+): Promise<Principal | undefined> {
   if (remembered.size >= 10_000) remembered.clear()
-  const principal = findPrincipal(cookies)
-  remembered.set(cookies, { principal, until: Date.now() + REVOCATION_MS })
+  const principal = principalOf(cookies, session)
+  const entry = { principal, until: Date.now() + REVOCATION_MS }
+  remembered.set(cookies, entry)
   // A missing session is not cached: the user may sign in or switch organisations the next moment.
-  const forget = () => remembered.delete(cookies)
+  const forget = () => {
+    if (remembered.get(cookies) === entry) remembered.delete(cookies)
+  }
   principal.then((found) => found ?? forget(), forget)
   return principal
 }
 
-async function findPrincipal(cookies: string): Promise<Principal | undefined> {
+function findSession(cookies: string): Promise<FoundSession> {
+  const headers = new Headers({ cookie: cookies })
+  return auth.api.getSession({ headers, query: { disableRefresh: true } })
+}
+
+async function principalOf(
+  cookies: string,
+  session: FoundSession | Promise<FoundSession>,
+): Promise<Principal | undefined> {
   try {
-    const headers = new Headers({ cookie: cookies })
-    const found = await auth.api.getSession({ headers, query: { disableRefresh: true } })
+    const found = await session
     const organizationId = found?.session.activeOrganizationId
     if (!found || !organizationId) return undefined
     const { rows } = await database.query<{ teams: string[] }>(

@@ -122,6 +122,20 @@ function receivedOf(files: readonly JsonObject[]): string {
   return `I received ${count(files.length, 'file')}:\n\n${lines.join('\n')}\n\n`
 }
 
+/** The title of a chat that starts with this question: its first sentence without Markdown and polite words. */
+export function titleFor(question: string): string {
+  const text = question.replaceAll(/[`*_#>]/g, '').trim()
+  const asked = text.replace(/^(?:(?:hi|hello|please|can you|could you)\b[,!\s]*)+/i, '')
+  const [sentence = ''] = /^.+?(?:[.!?](?=\s|$)|$)/m.exec(asked) ?? []
+  const words = sentence.replace(/[.!]$/, '').split(/\s+/)
+  const title =
+    words.length > TITLE_WORDS ? `${words.slice(0, TITLE_WORDS).join(' ')} …` : words.join(' ')
+  return title.charAt(0).toUpperCase() + title.slice(1, MAX_TITLE)
+}
+
+const TITLE_WORDS = 8
+const MAX_TITLE = 80
+
 /** The tokens of a prompt and of its answer. */
 export function usageOf({ question, content }: Prompt, answer: string) {
   return {

@@ -1,12 +1,12 @@
 import type { Session } from '@org/session-db'
 import { Link, useParams } from '@tanstack/react-router'
-import { CircleAlert, Users } from 'lucide-react'
+import { CircleAlert, Lock, Users } from 'lucide-react'
 import { memo } from 'react'
 import { useSessionDb } from '#/components/session-db'
 import { Badge } from '#/components/ui/badge'
 import { Progress } from '#/components/ui/progress'
 import { ShortTime } from '#/components/ui/short-time'
-import { Switch } from '#/components/ui/switch'
+import { Tooltip } from '#/components/ui/tooltip'
 import { count } from '#/lib/format'
 import { memberName } from '#/lib/organization'
 import { formatNames, isProcessing } from '#/lib/session-search'
@@ -30,14 +30,17 @@ export const SessionItem = memo(function SessionItem({ session, changed }: Sessi
       data-changed={changed || undefined}
       data-testid={`session-${session.id}`}
     >
-      <Link
-        to="/sessions/$sessionId"
-        params={{ sessionId: session.id }}
-        aria-current={selected ? 'page' : undefined}
-        className="line-clamp-2 text-sm leading-5 font-medium break-words after:absolute after:inset-0 after:rounded-lg focus-visible:outline-none focus-visible:after:outline-2 focus-visible:after:outline-accent"
-      >
-        {session.title}
-      </Link>
+      <div className="flex items-center gap-2">
+        <Link
+          to="/sessions/$sessionId"
+          params={{ sessionId: session.id }}
+          aria-current={selected ? 'page' : undefined}
+          className="line-clamp-2 min-w-0 flex-1 text-sm leading-5 font-medium break-words after:absolute after:inset-0 after:rounded-lg focus-visible:outline-none focus-visible:after:outline-2 focus-visible:after:outline-accent"
+        >
+          {session.title}
+        </Link>
+        {own && <ShareSwitch session={session} />}
+      </div>
       <p className="mt-1 flex items-center gap-1.5 text-xs text-muted-foreground">
         <Badge>{formatNames[session.format] ?? session.format}</Badge>
         {session.status === 'failed' && (
@@ -49,9 +52,7 @@ export const SessionItem = memo(function SessionItem({ session, changed }: Sessi
         <ShortTime date={session.createdAt} />
       </p>
       {isProcessing(session) && <Processing session={session} />}
-      {own ? (
-        <ShareSwitch session={session} />
-      ) : (
+      {!own && (
         <p className="mt-1.5 flex items-center gap-1.5 text-xs text-muted-foreground">
           <Users className="size-3.5" aria-hidden /> Shared by {memberName(user, session.ownerId)}
         </p>
@@ -79,22 +80,22 @@ function ShareSwitch({ session }: { session: Session }) {
   const { user } = useSessionDb()
   const setVisibility = useVisibility(session)
   const shared = session.visibility === 'tenant'
-  const id = `share-${session.id}`
+  const Icon = shared ? Users : Lock
   return (
-    <div className="mt-1.5 flex items-center gap-2 text-xs text-muted-foreground">
-      <Switch
-        id={id}
+    <Tooltip label={shared ? `Shared with ${user.tenantName}` : 'Private'}>
+      <button
+        type="button"
+        role="switch"
         // The row is one stop of the Tab key; an arrow leads here.
         tabIndex={-1}
-        data-testid={id}
-        checked={shared}
+        data-testid={`share-${session.id}`}
+        aria-checked={shared}
         aria-label={`Share ${session.title} with everyone at ${user.tenantName}`}
-        onCheckedChange={(checked) => setVisibility(checked ? 'tenant' : 'private')}
-        className="relative z-10"
-      />
-      <label htmlFor={id} className="relative z-10 cursor-pointer">
-        {shared ? `Shared with ${user.tenantName}` : 'Private'}
-      </label>
-    </div>
+        onClick={() => setVisibility(shared ? 'private' : 'tenant')}
+        className="relative z-10 -my-1 -mr-1 shrink-0 self-start rounded-md p-1.5 text-muted-foreground hover:bg-foreground/10 aria-checked:text-accent-text"
+      >
+        <Icon className="size-4" aria-hidden />
+      </button>
+    </Tooltip>
   )
 }

@@ -6,6 +6,7 @@ import type { AppUser } from '#/lib/app-user'
 import { userName } from '#/lib/organization'
 import { Avatar } from '../avatar'
 import { useReport, useSessionDb } from '../session-db'
+import { PaneLoading } from '../sync-badge'
 import { Button } from '../ui/button'
 import { Dialog } from '../ui/dialog'
 
@@ -20,11 +21,9 @@ interface ShareDialogProps {
 /** Shows who sees a session, for its owner to change. */
 export default function ShareDialog({ session, onClose }: ShareDialogProps) {
   const { db, user } = useSessionDb()
-  const { data: grants } = useLiveQuery({
-    query: (q) =>
-      q
-        .from({ grant: db.session(session.id).grants })
-        .orderBy(({ grant }) => grant.createdAt, 'asc'),
+  const { grants: collection } = db.session(session.id)
+  const { data: grants, isReady } = useLiveQuery({
+    query: (q) => q.from({ grant: collection }).orderBy(({ grant }) => grant.createdAt, 'asc'),
   })
   const report = useReport()
   const taken = new Set(grants.map(({ grantee }) => grantee))
@@ -34,7 +33,7 @@ export default function ShareDialog({ session, onClose }: ShareDialogProps) {
       description="Changes take effect immediately, in every open window."
       onClose={onClose}
     >
-      <ul className="mt-4 max-h-[40vh] space-y-2 overflow-y-auto" data-testid="grants">
+      <ul className="-m-1 mt-3 max-h-[40vh] space-y-2 overflow-y-auto p-1" data-testid="grants">
         <li className="flex items-center gap-2.5 text-sm">
           <Avatar name={userName(session.ownerId)} />
           <span className="min-w-0 flex-1 truncate">{userName(session.ownerId)}</span>
@@ -70,6 +69,7 @@ export default function ShareDialog({ session, onClose }: ShareDialogProps) {
           )
         })}
       </ul>
+      {!isReady && <PaneLoading status={db.status(collection)} rows={2} />}
       <ShareForm session={session} taken={taken} />
       <LinkForm session={session} />
       <div className="mt-4 flex justify-end">
@@ -110,6 +110,8 @@ function ShareForm({ session, taken }: { session: Session; taken: ReadonlySet<st
       className="mt-4 flex flex-wrap items-center justify-end gap-2 border-t pt-4"
     >
       <select
+        // biome-ignore lint/a11y/noAutofocus: most people open the dialog to add someone
+        autoFocus
         aria-label="Person, team or everyone"
         data-testid="share-with"
         value={grantee}

@@ -12,11 +12,14 @@ import {
   useState,
 } from 'react'
 import { type CustomItemComponentProps, Virtualizer, type VirtualizerHandle } from 'virtua'
+import { later } from '#/lib/later'
 import { ConversationRow } from './conversation-row'
 import { TimeMark } from './time-mark'
-import { TimelineRow } from './timeline-row'
 import type { TimelineSource } from './timeline-source'
 import { useRowKeys } from './use-row-keys'
+
+// Only the view of all events has these rows. The placeholder is as high as one of them.
+const TimelineRow = later(() => import('./timeline-row'), <div className="h-18" />)
 
 /** Assumed height of a row before it is measured, in pixels. */
 const ROW_HEIGHT = { events: 72, conversation: 44 }

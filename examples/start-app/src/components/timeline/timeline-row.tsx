@@ -28,7 +28,7 @@ interface TimelineRowProps {
 }
 
 /** One event. People's messages are open; machine output is folded behind its first line. */
-export const TimelineRow = memo(function TimelineRow(props: TimelineRowProps) {
+export default memo(function TimelineRow(props: TimelineRowProps) {
   const { event, results, isOpen, isTarget, isStop, query, onToggle } = props
   const toggle = () => onToggle(event.seq)
   const { isError, exitCode } = toolOutcome(results ?? [event])

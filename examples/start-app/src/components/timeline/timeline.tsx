@@ -1,19 +1,21 @@
 import type { Session } from '@org/session-db'
 import { Link, useSearch } from '@tanstack/react-router'
 import { CircleAlert, Hourglass, ListX, RefreshCw, Upload } from 'lucide-react'
-import { useMemo, useRef } from 'react'
-import { Notice } from '#/components/screens'
+import { type ComponentProps, useMemo, useRef } from 'react'
+import { Notice, Skeleton } from '#/components/screens'
 import { useSessionDb } from '#/components/session-db'
 import { useUploads } from '#/components/sessions/uploads'
 import { PaneLoading, StreamNotice } from '#/components/sync-badge'
 import { Button } from '#/components/ui/button'
+import { later } from '#/lib/later'
 import { filterOf } from '#/lib/session-page-search'
 import { isProcessing } from '#/lib/session-search'
 import { EventList } from './event-list'
 import type { TimelineLook, TimelineSource } from './timeline-source'
 import { ClearFilter, TimelineToolbar } from './timeline-toolbar'
-import { useLongTimeline } from './use-long-timeline'
 import { useShortTimeline } from './use-short-timeline'
+
+const LongTimeline = later(() => import('./use-long-timeline'), <Skeleton rows={8} />)
 
 /** Sessions with more events than this are loaded window by window. */
 const LONG_EVENTS = 2_000
@@ -30,8 +32,7 @@ export function Timeline({ session }: { session: Session }) {
       </Notice>
     )
   }
-  const Shown = session.eventCount > LONG_EVENTS ? LongTimeline : ShortTimeline
-  return <Shown session={session} />
+  return <ReadTimeline session={session} />
 }
 
 function FailedLog({ session }: { session: Session }) {
@@ -65,14 +66,22 @@ function useLook(): TimelineLook {
   return search.events === 'all' || filterOf(search) ? 'events' : 'conversation'
 }
 
-function ShortTimeline({ session }: { session: Session }) {
-  const source = useShortTimeline(session, useFilter(), useLook())
-  return <TimelinePane session={session} source={source} />
+function ReadTimeline({ session }: { session: Session }) {
+  const props = {
+    session,
+    filter: useFilter(),
+    look: useLook(),
+    show: (source: TimelineSource) => <TimelinePane session={session} source={source} />,
+  }
+  return session.eventCount > LONG_EVENTS ? (
+    <LongTimeline {...props} />
+  ) : (
+    <ShortTimeline {...props} />
+  )
 }
 
-function LongTimeline({ session }: { session: Session }) {
-  const source = useLongTimeline(session, useFilter(), useLook())
-  return <TimelinePane session={session} source={source} />
+function ShortTimeline({ session, filter, look, show }: ComponentProps<typeof LongTimeline>) {
+  return show(useShortTimeline(session, filter, look))
 }
 
 /** On a wide screen the chat is beside the timeline. */

@@ -7,7 +7,15 @@ import {
 } from '@org/session-db'
 import type { TimelineFacets } from '@org/session-db/server'
 import { useLiveQuery } from '@tanstack/react-db'
-import { useCallback, useEffect, useEffectEvent, useMemo, useRef, useState } from 'react'
+import {
+  type ReactNode,
+  useCallback,
+  useEffect,
+  useEffectEvent,
+  useMemo,
+  useRef,
+  useState,
+} from 'react'
 import { useSessionDb } from '#/components/session-db'
 import { type Places, placesOf } from '#/lib/places'
 import { outlineTimeline, timelineFacets } from '#/server/search.functions'
@@ -26,11 +34,23 @@ const ROWS_AROUND = 60
 
 const noFacets: TimelineFacets = { kinds: [], roles: [], tools: [] }
 
+interface LongTimelineProps {
+  session: Session
+  filter: TimelineFilter | undefined
+  look: TimelineLook
+  show: (source: TimelineSource) => ReactNode
+}
+
+/** Shows the source of a long timeline. As a component it is only loaded for long sessions. */
+export default function LongTimeline({ session, filter, look, show }: LongTimelineProps) {
+  return show(useLongTimeline(session, filter, look))
+}
+
 /**
  * A timeline of any length: loads windows around the viewport, and asks the server which events
  * match the filter.
  */
-export function useLongTimeline(
+function useLongTimeline(
   session: Session,
   filter: TimelineFilter | undefined,
   look: TimelineLook,

@@ -6,6 +6,7 @@ import {
   useId,
   useState,
 } from 'react'
+import { placeBeside } from '#/lib/place-beside'
 
 interface AnchoredProps extends HTMLAttributes<HTMLDivElement> {
   role: 'menu' | 'dialog'
@@ -41,9 +42,10 @@ export function Anchored({ role, trigger, focus, children, ...props }: AnchoredP
         onBeforeToggle={(event) => event.newState === 'open' && setOpen(true)}
         onToggle={(event) => {
           setOpen(event.newState === 'open')
-          if (event.newState === 'open') {
-            event.currentTarget.querySelector<HTMLElement>(focus)?.focus()
-          }
+          if (event.newState !== 'open') return
+          const button = document.getElementById(`${id}-button`)
+          if (button !== null) placeBeside(event.currentTarget, button, 'below')
+          event.currentTarget.querySelector<HTMLElement>(focus)?.focus()
         }}
       >
         {isOpen && children}

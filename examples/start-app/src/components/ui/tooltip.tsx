@@ -9,6 +9,7 @@ import {
   useRef,
   useState,
 } from 'react'
+import { placeBeside } from '#/lib/place-beside'
 
 const SHOW_AFTER_MS = 300
 /** Time to move the pointer from the control to its tooltip. */
@@ -52,7 +53,14 @@ export function Tooltip({ label, children }: TooltipProps) {
       })}
       {isShown && (
         <span
-          ref={(tip) => tip?.showPopover()}
+          ref={(tip) => {
+            if (tip === null) return
+            tip.showPopover()
+            // It follows its control in the document.
+            if (tip.previousElementSibling !== null) {
+              placeBeside(tip, tip.previousElementSibling, 'above')
+            }
+          }}
           id={id}
           popover="manual"
           role="tooltip"
