@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Page } from 'playwright-core'
+import type { Locator, Page } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
 import { createSession, openSession, sessionAction, setShared } from '../support/app.ts'
 import type { Window } from '../support/browser.ts'
@@ -187,6 +187,39 @@ export function sessionStories(world: () => World): void {
     await page.reload()
     await page.getByTestId('session-list').waitFor()
     await page.getByTestId(`session-${id}`).waitFor({ state: 'detached' })
+  })
+
+  test('places menus and tooltips beside their controls in browsers without CSS anchors', async () => {
+    const { context, page: old } = await world().open('ann', { reducedMotion: 'reduce' })
+    await context.addInitScript(() => {
+      CSS.supports = () => false
+      const style = new CSSStyleSheet()
+      style.replaceSync('[popover] { position-area: none !important }')
+      document.adoptedStyleSheets = [style]
+    })
+    await old.reload()
+    const boxOf = async (locator: Locator) => {
+      const box = await locator.boundingBox()
+      if (box === null) throw new Error('It is not on the screen.')
+      return { ...box, right: box.x + box.width, bottom: box.y + box.height }
+    }
+    const theme = old.getByRole('button', { name: 'Switch between light and dark' })
+    await theme.hover()
+    await old.getByRole('tooltip').waitFor()
+    const tip = async () => (await boxOf(old.getByRole('tooltip'))).y
+    const { bottom } = await boxOf(theme)
+    // There is no room above the header.
+    await expect.poll(tip).toBeGreaterThanOrEqual(bottom)
+    expect(await tip()).toBeLessThan(bottom + 20)
+
+    const button = old.getByTestId('user-menu')
+    await button.click()
+    const menu = async () => {
+      const box = await boxOf(old.getByRole('menu'))
+      const control = await boxOf(button)
+      return [box.right - control.right, box.y - control.bottom].map(Math.round)
+    }
+    await expect.poll(menu).toEqual([0, 6])
   })
 
   test('shows that the session of an address does not exist', async () => {
