@@ -166,6 +166,34 @@ describe('a window of a thread', () => {
     expect(await fresh.loadMessageAt(new Date(start + 10 * length * 60_000))).toBeUndefined()
   })
 
+  test('reads as much of a long thread as of a short one, and jumps in a few requests', async () => {
+    const opened = async (length: number) => {
+      const { thread } = await givenThread(length)
+      const snapshots: string[] = []
+      const fetchClient: typeof fetch = (input, init) => {
+        const { searchParams } = new URL(String(input instanceof Request ? input.url : input))
+        if (searchParams.get('offset') === '-1') snapshots.push(String(searchParams))
+        return fetch(input, init)
+      }
+      const db = openAs(app, 'acme/ann', { fetchClient })
+      const window = db.thread(thread, { last: 20 })
+      await window.messages.preload()
+      const atFirst = { snapshots: snapshots.length, messages: window.messages.size }
+      const [row] = await app.sql(
+        'SELECT created_at AS "at" FROM chat_messages WHERE thread_id = $1 LIMIT 1',
+        [thread.id],
+      )
+      const found = await window.loadMessageAt(Object(row).at)
+      expect(found?.content).toBe('Message 1')
+      return { atFirst, jump: snapshots.length - atFirst.snapshots }
+    }
+    const [short, long] = [await opened(100), await opened(3_000)]
+    expect(long.atFirst.snapshots).toBe(short.atFirst.snapshots)
+    expect(Math.abs(long.atFirst.messages - short.atFirst.messages)).toBeLessThan(50)
+    expect(short.atFirst.snapshots).toBeGreaterThan(0)
+    expect(long.jump).toBeLessThanOrEqual(8)
+  })
+
   test('is empty for those who may not see the thread, and after a sign-out', async () => {
     const { db, thread } = await givenThread(30)
     const eve = openAs(app, 'globex/eve')
