@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { choosePort } from '../../src/dev/ports.ts'
 import { chooseServerUser } from '../../src/dev/postgres/server-user.ts'
+import { copyTemplate } from './cluster-template.ts'
 import { removal } from './directories.ts'
 import { query } from './query.ts'
 
@@ -45,7 +46,12 @@ export async function startDebianPostgres(
     const own = join(BIN, name)
     return run(existsSync(own) ? own : name, args, { ...user, cwd: '/' })
   }
-  await program('initdb', ['-D', dataDir, '-U', 'postgres', '-A', 'trust', '-N'])
+  await copyTemplate('debian-15', dataDir, async (parent) => {
+    const template = join(parent, 'data')
+    if (user.uid !== undefined) await run('chown', [String(user.uid), parent])
+    await program('initdb', ['-D', template, '-U', 'postgres', '-A', 'trust', '-N'])
+    return template
+  })
   const server = await startDebianServer(dataDir, settings)
   return {
     url: server.url,

@@ -1,5 +1,5 @@
 import type { TestProject } from 'vitest/node'
-import { startTestPostgres } from './postgres.ts'
+import { prepareMigrated, startTestPostgres } from './postgres.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -11,6 +11,7 @@ declare module 'vitest' {
 /** Starts one Postgres for the whole run. Suites create their own databases in it. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const postgres = await startTestPostgres()
+  await prepareMigrated(postgres.url)
   project.provide('postgresUrl', postgres.url)
   return () => postgres.stop()
 }

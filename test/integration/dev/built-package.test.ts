@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import { withCluster } from '../../support/cluster-template.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { runProgram } from '../../support/program.ts'
 
@@ -22,7 +23,7 @@ test.runIf(existsSync(join(dist, 'dev.cjs'))).each([
   const directory = await directories.create()
   const file = join(directory, `program.${extension}`)
   await writeFile(file, load + run)
-  const program = runProgram(file, [join(directory, 'data')])
+  const program = runProgram(file, [await withCluster(await directories.create())])
   expect(await program.firstLine).toMatch(/^postgresql:/)
   expect(await program.ended).toEqual({ code: 0, signal: null })
 })

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, test } from 'vitest'
 import { postgresProcessesOf } from '../../../src/dev/postgres/processes.ts'
+import { withCluster } from '../../support/cluster-template.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { eventually } from '../../support/eventually.ts'
 import { rememberLastingPorts } from '../../support/lasting-ports.ts'
@@ -78,7 +79,7 @@ test('uses the given database and password', async () => {
 })
 
 test('cuts pages of shapes at the given size', async () => {
-  const directory = await directories.create()
+  const directory = await withCluster(await directories.create())
   const { databaseUrl, electricUrl } = await readyStack(directory, '--chunk-bytes', '1000')
   await query(
     databaseUrl,
@@ -117,7 +118,7 @@ test('prints export lines by default, quoted for a shell', async () => {
 })
 
 test('runs a command with both variables and migrated tables, and exits with its code', async () => {
-  const directory = await directories.create()
+  const directory = await withCluster(await directories.create())
   const script = `
     const { Client } = require('pg')
     const client = new Client({ connectionString: process.env.DATABASE_URL })
@@ -137,7 +138,7 @@ test('runs a command with both variables and migrated tables, and exits with its
 })
 
 test('passes a signal on to its command, and stops everything after it', async () => {
-  const directory = await directories.create()
+  const directory = await withCluster(await directories.create())
   const script = `
     process.on('SIGTERM', () => { console.log('stopped'); process.exit(0) })
     setInterval(() => {}, 1000)
@@ -151,13 +152,19 @@ test('passes a signal on to its command, and stops everything after it', async (
 })
 
 test('names a command that does not exist', async () => {
-  const program = run('dev', '--directory', await directories.create(), '--', 'no-such-program')
+  const program = run(
+    'dev',
+    '--directory',
+    await withCluster(await directories.create()),
+    '--',
+    'no-such-program',
+  )
   expect((await program.ended).code).toBe(1)
   expect(program.output.stderr).toContain('session-db: Cannot run no-such-program')
 })
 
 test('kill -9 of its process group ends Postgres; the next start has the same URLs and data', async () => {
-  const directory = await directories.create()
+  const directory = await withCluster(await directories.create())
   await rememberLastingPorts(directory)
   const first = await readyStack(directory)
   await query(first.databaseUrl, "CREATE TABLE kept AS SELECT 'data' AS value")
@@ -170,7 +177,7 @@ test('kill -9 of its process group ends Postgres; the next start has the same UR
 })
 
 test('refuses a directory in use, with the pid of its owner', async () => {
-  const directory = await directories.create()
+  const directory = await withCluster(await directories.create())
   const { program, electricUrl } = await readyStack(directory)
   const second = run('dev', '--directory', directory)
   expect(await second.ended).toEqual({ code: 1, signal: null })
@@ -182,7 +189,7 @@ test('refuses a directory in use, with the pid of its owner', async () => {
 })
 
 test('ends with the reason when Postgres ends by itself', async () => {
-  const { program, databaseUrl } = await readyStack(await directories.create())
+  const { program, databaseUrl } = await readyStack(await withCluster(await directories.create()))
   const [row] = await query<{ file: string }>(
     databaseUrl,
     "SELECT current_setting('data_directory') || '/postmaster.pid' AS file",
@@ -195,7 +202,7 @@ test('ends with the reason when Postgres ends by itself', async () => {
 })
 
 test('applies every migration once when several processes migrate', async () => {
-  const { databaseUrl } = await readyStack(await directories.create())
+  const { databaseUrl } = await readyStack(await withCluster(await directories.create()))
   const twice = [1, 2].map(() => run('migrate', '--json', '--database-url', databaseUrl))
   for (const program of twice) expect((await program.ended).code).toBe(0)
   const [one, two] = twice.map(({ output }) => JSON.parse(output.stdout))

@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { type DevStack, type DevStackOptions, startDevStack } from '../../../src/dev/index.ts'
 import { migrate } from '../../../src/server/index.ts'
+import { withCluster } from '../../support/cluster-template.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { rememberLastingPorts } from '../../support/lasting-ports.ts'
 import { query } from '../../support/query.ts'
@@ -25,7 +26,7 @@ afterAll(directories.remove)
 const shape = '/v1/shape?table=notes&offset=-1'
 
 test('serves rows of its Postgres as shapes, with the same URLs after a restart', async () => {
-  const directory = await directories.create()
+  const directory = await withCluster(await directories.create())
   await rememberLastingPorts(directory)
   const first = await start({ directory })
   await migrate({ database: first.databaseUrl })
@@ -47,7 +48,7 @@ test('serves rows of its Postgres as shapes, with the same URLs after a restart'
 
 test('rejects shape requests without the secret', async () => {
   const { databaseUrl, electricUrl } = await start({
-    directory: await directories.create(),
+    directory: await withCluster(await directories.create()),
     secret: 'open sesame',
   })
   await query(databaseUrl, 'CREATE TABLE notes (id int PRIMARY KEY, text text)')
@@ -56,7 +57,7 @@ test('rejects shape requests without the secret', async () => {
 })
 
 test('stops Postgres and releases the directory when the Electric port is taken', async () => {
-  const directory = await directories.create()
+  const directory = await withCluster(await directories.create())
   const squatter = createServer()
   await new Promise<void>((resolve) => squatter.listen(0, '127.0.0.1', resolve))
   const { port } = squatter.address() as { port: number }

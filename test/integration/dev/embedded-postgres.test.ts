@@ -9,6 +9,7 @@ import {
   startEmbeddedPostgres,
 } from '../../../src/dev/postgres/embedded-postgres.ts'
 import type { SessionDbError } from '../../../src/errors.ts'
+import { withCluster } from '../../support/cluster-template.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { eventually } from '../../support/eventually.ts'
 import { rememberLastingPorts } from '../../support/lasting-ports.ts'
@@ -53,7 +54,7 @@ test('creates a Postgres 18 with logical replication and UTF-8 on the first star
 })
 
 test('keeps data, password and port across a restart, and creates the database once', async () => {
-  const directory = await directories.create()
+  const directory = await withCluster(await directories.create())
   await rememberLastingPorts(directory)
   const first = await start({ directory, database: 'an app' })
   await query(first.url, "CREATE TABLE kept AS SELECT 'data' AS value")
@@ -64,7 +65,7 @@ test('keeps data, password and port across a restart, and creates the database o
 })
 
 test('listens on 127.0.0.1 only and rejects a wrong password', async () => {
-  const { url, port } = await start({ directory: await directories.create() })
+  const { url, port } = await start({ directory: await withCluster(await directories.create()) })
   const wrong = new URL(url)
   wrong.password = 'wrong'
   await expect(query(wrong.href, 'SELECT 1')).rejects.toThrow('password authentication failed')
@@ -78,7 +79,7 @@ test('listens on 127.0.0.1 only and rejects a wrong password', async () => {
 })
 
 test('refuses a directory in use, with the pid of its owner', async () => {
-  const directory = await directories.create()
+  const directory = await withCluster(await directories.create())
   const { url } = await start({ directory })
   await expect(startEmbeddedPostgres({ directory })).rejects.toMatchObject({
     code: 'conflict',
@@ -94,7 +95,7 @@ test('gives the directory to exactly one of many concurrent starts', async () =>
 })
 
 test('refuses a taken port that was asked for, and replaces one that was remembered', async () => {
-  const directory = await directories.create()
+  const directory = await withCluster(await directories.create())
   const first = await start({ directory })
   await first.stop()
   const squatter = createServer().listen(first.port, '127.0.0.1')
@@ -112,7 +113,7 @@ test('refuses a taken port that was asked for, and replaces one that was remembe
 })
 
 test('fails with the reason from the log for a bad setting, and releases the directory', async () => {
-  const directory = await directories.create()
+  const directory = await withCluster(await directories.create())
   await expect(
     startEmbeddedPostgres({ directory, settings: { shared_buffers: 'plenty' } }),
   ).rejects.toThrow(/did not start[\s\S]*invalid value for parameter "shared_buffers"/)
@@ -120,7 +121,7 @@ test('fails with the reason from the log for a bad setting, and releases the dir
 })
 
 test('leaves a data directory of another Postgres version alone', async () => {
-  const directory = await directories.create()
+  const directory = await withCluster(await directories.create())
   const first = await start({ directory })
   await first.stop()
   const versionFile = join(directory, 'postgres', 'data', 'PG_VERSION')
@@ -131,7 +132,10 @@ test('leaves a data directory of another Postgres version alone', async () => {
 
 test('calls onUnexpectedExit when Postgres ends by itself', async () => {
   const onUnexpectedExit = vi.fn<(error: SessionDbError) => void>()
-  const { url } = await start({ directory: await directories.create(), onUnexpectedExit })
+  const { url } = await start({
+    directory: await withCluster(await directories.create()),
+    onUnexpectedExit,
+  })
   const [row] = await query<{ data: string }>(
     url,
     "SELECT current_setting('data_directory') AS data",

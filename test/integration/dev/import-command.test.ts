@@ -1,8 +1,7 @@
 import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
-import { migrate } from '../../../src/server/index.ts'
-import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { migratedDatabase, type TestDatabase } from '../../support/database.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { runProgram } from '../../support/program.ts'
 import { query } from '../../support/query.ts'
@@ -13,8 +12,7 @@ const directories = temporaryDirectories()
 let database: TestDatabase
 
 beforeEach(async () => {
-  database = await freshDatabase()
-  await migrate({ database: database.url })
+  database = await migratedDatabase()
 })
 afterEach(() => database.drop())
 afterAll(directories.remove)

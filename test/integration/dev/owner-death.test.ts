@@ -5,6 +5,7 @@ import { findPostgresBinaries } from '../../../src/dev/postgres/binaries.ts'
 import { stopLeftoverServer } from '../../../src/dev/postgres/leftover-server.ts'
 import { identifyProcess, postgresProcessesOf } from '../../../src/dev/postgres/processes.ts'
 import { chooseServerUser } from '../../../src/dev/postgres/server-user.ts'
+import { withCluster } from '../../support/cluster-template.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { ownerProgram, refusalOf, startedUrl } from '../../support/embedded-postgres-owner.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -78,7 +79,7 @@ async function insertUntilDisconnected(url: string, onRow: (count: number) => vo
 test.each(isDeep ? (['program', 'group'] as const) : (['program'] as const))(
   'kill -9 of the owning %s ends Postgres, and the next start has every acknowledged row',
   async (target) => {
-    const directory = await directories.create()
+    const directory = await withCluster(await directories.create())
     await rememberLastingPorts(directory)
     const { owner, url } = await startOwner(directory)
     await query(url, 'CREATE TABLE burst (value int PRIMARY KEY)')
@@ -97,7 +98,7 @@ test.each(isDeep ? (['program', 'group'] as const) : (['program'] as const))(
 test.each(isDeep ? (['SIGINT', 'SIGTERM', 'SIGHUP'] as const) : (['SIGTERM'] as const))(
   '%s to the whole group of an owner that handles no signals ends Postgres cleanly',
   async (signal) => {
-    const directory = await directories.create()
+    const directory = await withCluster(await directories.create())
     const { owner } = await startOwner(directory)
     owner.kill(signal, 'group')
     await postgresGone(directory)
@@ -107,7 +108,7 @@ test.each(isDeep ? (['SIGINT', 'SIGTERM', 'SIGHUP'] as const) : (['SIGTERM'] as 
 )
 
 test('waits for the old server when started right after kill -9', async () => {
-  const directory = await directories.create()
+  const directory = await withCluster(await directories.create())
   const { owner, url } = await startOwner(directory)
   await query(url, "CREATE TABLE kept AS SELECT 'data' AS value")
   for (let round = 0, last = owner; round < 3; round++) {
@@ -119,7 +120,7 @@ test('waits for the old server when started right after kill -9', async () => {
 })
 
 test('stops an orphan without supervisor on the next start', async () => {
-  const directory = await directories.create()
+  const directory = await withCluster(await directories.create())
   const { owner, url } = await startOwner(directory)
   await query(url, "CREATE TABLE kept AS SELECT 'data' AS value")
   const orphan = await orphanPostgres(directory, owner)
@@ -130,7 +131,7 @@ test('stops an orphan without supervisor on the next start', async () => {
 })
 
 test('waits for a server that is still running after pg_ctl has returned', async () => {
-  const directory = await directories.create()
+  const directory = await withCluster(await directories.create())
   const { owner } = await startOwner(directory)
   const orphan = await orphanPostgres(directory, owner)
   const serverDirectory = await realpath(join(directory, 'postgres'))
@@ -147,7 +148,7 @@ test('waits for a server that is still running after pg_ctl has returned', async
 })
 
 test('ignores the stale pid file of a killed server', async () => {
-  const directory = await directories.create()
+  const directory = await withCluster(await directories.create())
   const { owner } = await startOwner(directory)
   process.kill(await postmasterOf(directory), 'SIGKILL')
   owner.kill('SIGKILL')
@@ -157,13 +158,13 @@ test('ignores the stale pid file of a killed server', async () => {
 })
 
 test('removes a pid file whose pid belongs to another program now, and leaves that alone', async () => {
-  const directory = await directories.create()
+  const directory = await withCluster(await directories.create())
   const { owner } = await startOwner(directory)
   const file = join(directory, 'postgres/data/postmaster.pid')
   const content = await readFile(file, 'utf8')
   owner.kill('SIGKILL')
   await postgresGone(directory)
-  const stranger = runOwner(await directories.create())
+  const stranger = runOwner(await withCluster(await directories.create()))
   await startedUrl(stranger)
   await writeFile(file, content.replace(/^\d+/, String(stranger.pid)))
   const next = await startOwner(directory)
@@ -172,7 +173,7 @@ test('removes a pid file whose pid belongs to another program now, and leaves th
 })
 
 test('refuses a second owner with the pid of the first, which continues', async () => {
-  const directory = await directories.create()
+  const directory = await withCluster(await directories.create())
   const { owner, url } = await startOwner(directory)
   const second = runOwner(directory)
   expect(await refusalOf(second)).toEqual({

@@ -2,9 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { exportSessionUploads } from '../../../src/legacy/index.ts'
-import { migrate } from '../../../src/server/index.ts'
 import { createS3ContentStore } from '../../../src/server/uploads/content/s3-content-store.ts'
-import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { migratedDatabase, type TestDatabase } from '../../support/database.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { runProgram } from '../../support/program.ts'
 import { query } from '../../support/query.ts'
@@ -18,8 +17,7 @@ let s3: S3Server
 
 beforeAll(async () => {
   s3 = await startS3()
-  database = await freshDatabase()
-  await migrate({ database: database.url })
+  database = await migratedDatabase()
 })
 afterAll(async () => {
   await s3.stop()

@@ -9,7 +9,6 @@ import {
   createShutdown,
   eraseUser,
   listAudit,
-  migrate,
   type Principal,
   planElectricSetup,
   routeStores,
@@ -18,11 +17,10 @@ import {
   scheduleRetention,
   watchAbandonedMessages,
 } from '../../../src/server.ts'
-import { freshDatabase } from '../../support/database.ts'
+import { migratedDatabase } from '../../support/database.ts'
 
 test('docs/operations.md', async () => {
-  const testDatabase = await freshDatabase()
-  await migrate({ database: testDatabase.url })
+  const testDatabase = await migratedDatabase()
   const pool = new Pool({ connectionString: testDatabase.url })
   const electricUrl = 'http://127.0.0.1:9'
 

@@ -7,12 +7,11 @@ import {
   defineTimelineParser,
   deriveTimeline,
   ingestSessionLog,
-  migrate,
   rederiveSessions,
   timelineParsers,
 } from '../../../src/server/index.ts'
 import { createSessionStore } from '../../../src/server/store/index.ts'
-import { freshDatabase } from '../../support/database.ts'
+import { migratedDatabase } from '../../support/database.ts'
 import { eventsOf } from '../../unit/timeline/conversation/events.ts'
 
 const path = join(
@@ -39,9 +38,8 @@ test('docs/session-logs.md: reading a log', async () => {
 })
 
 test('docs/session-logs.md: storing a log', async () => {
-  const database = await freshDatabase()
+  const database = await migratedDatabase()
   onTestFinished(() => database.drop())
-  await migrate({ database: database.url })
   const pool = new Pool({ connectionString: database.url })
   onTestFinished(() => pool.end())
   const principal = { tenantId: 'acme', userId: 'ada' }
@@ -60,9 +58,8 @@ test('docs/session-logs.md: storing a log', async () => {
 })
 
 test('docs/session-logs.md: a conversation, whose rows are the outline’s', async () => {
-  const database = await freshDatabase()
+  const database = await migratedDatabase()
   onTestFinished(() => database.drop())
-  await migrate({ database: database.url })
   const pool = new Pool({ connectionString: database.url })
   const store = createSessionStore({ database: pool })
   onTestFinished(async () => {
@@ -131,9 +128,8 @@ test('docs/session-logs.md: a custom parser', async () => {
   })
   const chat = chunked('12:30:01 you> Fix the login\n\n12:30:02 bot> Done\n???\n')
 
-  const database = await freshDatabase()
+  const database = await migratedDatabase()
   onTestFinished(() => database.drop())
-  await migrate({ database: database.url })
   const pool = new Pool({ connectionString: database.url })
   onTestFinished(() => pool.end())
   const databaseUrl = database.url

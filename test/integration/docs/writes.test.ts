@@ -1,19 +1,18 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createSessionStore, createWriteHandler, migrate } from '../../../src/server/index.ts'
+import { createSessionStore, createWriteHandler } from '../../../src/server/index.ts'
 import { createAccess, where } from '../../../src/shapes/index.ts'
 import {
   createHttpWriteAdapter,
   type WriteBatchInput,
   withRetries,
 } from '../../../src/writes/index.ts'
-import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { migratedDatabase, type TestDatabase } from '../../support/database.ts'
 import { serve } from '../../unit/proxy/serve.ts'
 
 let database: TestDatabase
 
 beforeAll(async () => {
-  database = await freshDatabase()
-  await migrate({ database: database.url })
+  database = await migratedDatabase()
   process.env.DATABASE_URL = database.url
 })
 afterAll(() => database.drop())

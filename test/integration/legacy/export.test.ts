@@ -5,8 +5,8 @@ import { Pool } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { exportedTables, notExported } from '../../../src/legacy/export/exported-tables.ts'
 import { exportData, importLegacySnapshots, restoreExport } from '../../../src/legacy/index.ts'
-import { createSessionStore, ingestSessionLog, migrate } from '../../../src/server/index.ts'
-import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { createSessionStore, ingestSessionLog } from '../../../src/server/index.ts'
+import { migratedDatabase, type TestDatabase } from '../../support/database.ts'
 import { snapshotDir } from './legacy-fixture.ts'
 
 const ada = { tenantId: 'acme', userId: 'ada' }
@@ -18,8 +18,7 @@ const others: TestDatabase[] = []
 
 beforeAll(async () => {
   work = await mkdtemp(join(tmpdir(), 'session-db-export-'))
-  source = await freshDatabase()
-  await migrate({ database: source.url })
+  source = await migratedDatabase()
   pool = new Pool({ connectionString: source.url })
   for (const [tenantId, snapshot] of [
     ['acme', '7f9df6a'],
@@ -92,9 +91,8 @@ afterAll(async () => {
 })
 
 async function emptyDatabase(): Promise<string> {
-  const database = await freshDatabase()
+  const database = await migratedDatabase()
   others.push(database)
-  await migrate({ database: database.url })
   return database.url
 }
 

@@ -2,8 +2,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { exportData, exportSessionUploads, type ImportReport } from '../../../src/legacy/index.ts'
-import { migrate } from '../../../src/server/index.ts'
-import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { migratedDatabase, type TestDatabase } from '../../support/database.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import {
   type HaltingProxy,
@@ -37,12 +36,6 @@ afterAll(async () => {
   await calm.database.drop()
   await directories.remove()
 })
-
-async function migratedDatabase(): Promise<TestDatabase> {
-  const database = await freshDatabase()
-  await migrate({ database: database.url })
-  return database
-}
 
 /** Threads with and without records, tool events, and uploads of some of their sessions. */
 async function snapshot(): Promise<string> {

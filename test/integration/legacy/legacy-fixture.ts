@@ -4,8 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Pool } from 'pg'
 import { afterAll, afterEach, beforeAll } from 'vitest'
-import { migrate } from '../../../src/server/migrations/migrate.ts'
-import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { migratedDatabase, type TestDatabase } from '../../support/database.ts'
 
 /** The real snapshots, oldest first. */
 export const snapshots = [
@@ -52,8 +51,7 @@ export function useDatabase(): {
   let database: TestDatabase
   let pool: Pool
   beforeAll(async () => {
-    database = await freshDatabase()
-    await migrate({ database: database.url })
+    database = await migratedDatabase()
     pool = new Pool({ connectionString: database.url })
   })
   afterAll(async () => {

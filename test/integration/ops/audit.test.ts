@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { exportData } from '../../../src/legacy/index.ts'
 import { eraseUser, listAudit, runRetention } from '../../../src/ops/index.ts'
-import { createSessionStore, migrate, type SessionStore } from '../../../src/server/index.ts'
-import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { createSessionStore, type SessionStore } from '../../../src/server/index.ts'
+import { migratedDatabase, type TestDatabase } from '../../support/database.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { runProgram } from '../../support/program.ts'
 import { query } from '../../support/query.ts'
@@ -17,8 +17,7 @@ let store: SessionStore
 let batches = 0
 
 beforeAll(async () => {
-  database = await freshDatabase()
-  await migrate({ database: database.url })
+  database = await migratedDatabase()
   store = createSessionStore({ database: database.url, requestLimits: false })
 })
 afterAll(async () => {

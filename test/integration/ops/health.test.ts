@@ -5,8 +5,7 @@ import {
   type HealthHandlerOptions,
   type Readiness,
 } from '../../../src/ops/index.ts'
-import { migrate } from '../../../src/server/index.ts'
-import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { freshDatabase, migratedDatabase, type TestDatabase } from '../../support/database.ts'
 import { query } from '../../support/query.ts'
 import { listen, type Served } from '../../unit/proxy/serve.ts'
 
@@ -17,8 +16,7 @@ let electricStatus = 200
 let asked = 0
 
 beforeAll(async () => {
-  database = await freshDatabase()
-  await migrate({ database: database.url })
+  database = await migratedDatabase()
   pool = new Pool({ connectionString: database.url })
   pool.on('error', () => {})
   electric = await listen((_, response) => {

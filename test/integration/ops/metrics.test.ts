@@ -9,8 +9,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createShapeServer, type ShapeServer } from '../../../src/dev/shape-server/index.ts'
 import { createMetrics, type Metrics } from '../../../src/metrics.ts'
 import { createSyncDelays } from '../../../src/ops/metrics/sync-delays.ts'
-import { createSessionStore, createShapeProxy, migrate } from '../../../src/server/index.ts'
-import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { createSessionStore, createShapeProxy } from '../../../src/server/index.ts'
+import { migratedDatabase, type TestDatabase } from '../../support/database.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type Served, serve } from '../../unit/proxy/serve.ts'
 
@@ -22,8 +22,7 @@ let shapes: ShapeServer
 let electricUrl: string
 
 beforeAll(async () => {
-  database = await freshDatabase()
-  await migrate({ database: database.url })
+  database = await migratedDatabase()
   pool = new Pool({ connectionString: database.url })
   pool.on('error', () => {})
   shapes = await createShapeServer({ database: database.url })

@@ -4,8 +4,8 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { choosePort } from '../../../src/dev/ports.ts'
 import { createShapeServer } from '../../../src/dev/shape-server/index.ts'
 import { createFrameReader, FRAME_TYPE } from '../../../src/live/frames.ts'
-import { createSessionStore, createShapeProxy, migrate } from '../../../src/server/index.ts'
-import { freshDatabase } from '../../support/database.ts'
+import { createSessionStore, createShapeProxy } from '../../../src/server/index.ts'
+import { migratedDatabase } from '../../support/database.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { serve } from '../../unit/proxy/serve.ts'
 import { hasNginx, makeCertificate, startNginx } from './nginx-fixture.ts'
@@ -15,8 +15,7 @@ afterAll(directories.remove)
 
 describe.runIf(hasNginx)('nginx', () => {
   test('the cache for Electric shares answers, serves no other path and logs no secret', async () => {
-    const database = await freshDatabase()
-    await migrate({ database: database.url })
+    const database = await migratedDatabase()
     const shapes = await createShapeServer({ database: database.url, secret: 'hidden' })
     const upstream = new URL((await shapes.listen()).url).host
     const port = await choosePort({})
@@ -52,8 +51,7 @@ describe.runIf(hasNginx)('nginx', () => {
   })
 
   test('in front of the app, live answers are compressed and not buffered', async () => {
-    const database = await freshDatabase()
-    await migrate({ database: database.url })
+    const database = await migratedDatabase()
     const store = createSessionStore({ database: database.url })
     const shapes = await createShapeServer({ database: database.url })
     const principal = { tenantId: 't', userId: 'u' }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { migrate } from '../../../src/server/index.ts'
 import { freshDatabase } from '../../support/database.ts'
 import { hasDebianPostgres, startDebianPostgres } from '../../support/debian-postgres.ts'
+import { MIGRATED } from '../../support/postgres.ts'
 import { query } from '../../support/query.ts'
 
 /** A migrated database, with role and stream names that no other test uses. */
@@ -20,32 +21,33 @@ export const servers = [
 ]
 
 async function embedded(like?: OpsDatabase): Promise<OpsDatabase> {
-  const database = await freshDatabase(like && new URL(like.url).pathname.slice(1))
-  return prepare(database.url, () => database.drop(), like)
+  const database = await freshDatabase(like ? new URL(like.url).pathname.slice(1) : MIGRATED)
+  return prepare(database.url, () => database.drop(), like?.names)
 }
 
 async function debian() {
   const server = await startDebianPostgres()
+  await query(server.url, `CREATE DATABASE ${MIGRATED}`)
+  await migrate({ database: new URL(`/${MIGRATED}`, server.url).href })
   const create = async (like?: OpsDatabase) => {
     const name = `test_${suffix()}`
-    const template = like ? ` TEMPLATE ${new URL(like.url).pathname.slice(1)}` : ''
-    await query(server.url, `CREATE DATABASE ${name}${template}`)
+    const template = like ? new URL(like.url).pathname.slice(1) : MIGRATED
+    await query(server.url, `CREATE DATABASE ${name} TEMPLATE ${template}`)
     const url = new URL(server.url)
     url.pathname = `/${name}`
-    return prepare(url.href, async () => {}, like)
+    return prepare(url.href, async () => {}, like?.names)
   }
   return { create, stop: () => server.stop() }
 }
 
-/** Prepares a database. A copy of another one shares its roles, which are dropped with that one. */
-async function prepare(
+/** Names the roles of a database. A copy of another one shares its roles, which are dropped with that one. */
+function prepare(
   url: string,
   dropDatabase: () => Promise<void>,
-  like?: OpsDatabase,
-): Promise<OpsDatabase> {
-  if (like === undefined) await migrate({ database: url })
+  shared?: OpsDatabase['names'],
+): OpsDatabase {
   const own = suffix()
-  const names = like?.names ?? {
+  const names = shared ?? {
     electricRole: `electric_${own}`,
     appRole: `app_${own}`,
     streamId: own,
@@ -61,7 +63,7 @@ async function prepare(
     },
     async drop() {
       await dropDatabase()
-      if (like !== undefined) return
+      if (shared !== undefined) return
       const admin = new URL(url)
       admin.pathname = '/postgres'
       for (const role of [names.electricRole, names.appRole]) {

@@ -1,8 +1,7 @@
 import { Pool } from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type RetentionResult, runRetention, scheduleRetention } from '../../../src/ops/index.ts'
-import { migrate } from '../../../src/server/index.ts'
-import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { migratedDatabase, type TestDatabase } from '../../support/database.ts'
 import { eventually } from '../../support/eventually.ts'
 import { fc } from '../../support/property.ts'
 import { query } from '../../support/query.ts'
@@ -10,8 +9,7 @@ import { query } from '../../support/query.ts'
 let database: TestDatabase
 
 beforeEach(async () => {
-  database = await freshDatabase()
-  await migrate({ database: database.url })
+  database = await migratedDatabase()
 })
 afterEach(() => database.drop())
 

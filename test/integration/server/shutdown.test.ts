@@ -2,8 +2,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { createFrameReader, FRAME_TYPE } from '../../../src/live/frames.ts'
 import { createShutdown } from '../../../src/server/index.ts'
-import { migrate } from '../../../src/server/migrations/migrate.ts'
-import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { migratedDatabase, type TestDatabase } from '../../support/database.ts'
 import { eventually } from '../../support/eventually.ts'
 import { runProgram } from '../../support/program.ts'
 import { type FakeElectric, startFakeElectric } from '../../unit/proxy/fake-electric.ts'
@@ -15,8 +14,7 @@ let database: TestDatabase
 let electric: FakeElectric
 
 beforeAll(async () => {
-  database = await freshDatabase()
-  await migrate({ database: database.url })
+  database = await migratedDatabase()
   electric = await startFakeElectric()
   // Holds polls, and sends the first event of a stream.
   electric.answerWith(({ query }, response) => {

@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { Pool } from 'pg'
 import type { Principal } from '../../../src/schema/index.ts'
-import { migrate } from '../../../src/server/migrations/migrate.ts'
 import {
   createSessionStore,
   type SessionStore,
   type SessionStoreOptions,
 } from '../../../src/server/store/index.ts'
 import type { MutationInput, WriteResult } from '../../../src/writes/index.ts'
-import { freshDatabase } from '../../support/database.ts'
+import { migratedDatabase } from '../../support/database.ts'
 import { openDatabase, type StoreDriver } from './store-drivers.ts'
 import { createTestPool } from './test-pool.ts'
 
@@ -42,8 +41,7 @@ export async function startStore(
   options: Omit<SessionStoreOptions, 'database'> & { readonly driver?: StoreDriver } = {},
 ): Promise<StoreFixture> {
   const { driver = 'connection string', ...more } = options
-  const database = await freshDatabase()
-  await migrate({ database: database.url })
+  const database = await migratedDatabase()
   const pool = createTestPool(database.url)
   const opened = openDatabase(driver, database.url)
   const store = createSessionStore({

@@ -4,12 +4,11 @@ import {
   createSessionStore,
   createShapeProxy,
   createWriteHandler,
-  migrate,
   type Principal,
   routeStores,
   type SessionStore,
 } from '../../../src/server.ts'
-import { freshDatabase } from '../../support/database.ts'
+import { migratedDatabase } from '../../support/database.ts'
 import { cases, fc } from '../../support/property.ts'
 import { query } from '../../support/query.ts'
 
@@ -37,8 +36,7 @@ let serveShape: (request: Request) => Promise<Response>
 let serveWrites: (request: Request) => Promise<Response>
 
 async function startStack(name: Name): Promise<Stack> {
-  const database = await freshDatabase()
-  await migrate({ database: database.url })
+  const database = await migratedDatabase()
   for (const tenant of tenants) {
     await query(
       database.url,

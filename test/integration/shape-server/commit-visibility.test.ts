@@ -2,6 +2,7 @@ import { Client } from 'pg'
 import { afterAll, expect, test } from 'vitest'
 import { startEmbeddedPostgres } from '../../../src/dev/postgres/embedded-postgres.ts'
 import { createShapeServer } from '../../../src/dev/shape-server/index.ts'
+import { withCluster } from '../../support/cluster-template.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
 import { until } from './fixture.ts'
 
@@ -11,7 +12,9 @@ afterAll(directories.remove)
 // Needs its own Postgres: with a standby that never answers, a commit stays invisible while the stream already
 // has it.
 test('sends a change to clients only once queries see it', async () => {
-  const postgres = await startEmbeddedPostgres({ directory: await directories.create() })
+  const postgres = await startEmbeddedPostgres({
+    directory: await withCluster(await directories.create()),
+  })
   const connect = async () => {
     const client = new Client({ connectionString: postgres.url })
     await client.connect()

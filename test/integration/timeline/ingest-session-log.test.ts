@@ -3,8 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { Pool } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ingestSessionLog } from '../../../src/server/index.ts'
-import { migrate } from '../../../src/server/migrations/migrate.ts'
-import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { migratedDatabase, type TestDatabase } from '../../support/database.ts'
 
 const directory = new URL('../../fixtures/session-logs/codex/', import.meta.url)
 const pathOf = (name: string) => fileURLToPath(new URL(name, directory))
@@ -14,8 +13,7 @@ let database: TestDatabase
 let pool: Pool
 
 beforeAll(async () => {
-  database = await freshDatabase()
-  await migrate({ database: database.url })
+  database = await migratedDatabase()
   pool = new Pool({ connectionString: database.url })
 })
 

@@ -2,19 +2,17 @@ import { Pool } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { timelineEventKindSchema } from '../../../src/schema/timeline-event.ts'
 import { withCopyClient } from '../../../src/server/connections.ts'
-import { migrate } from '../../../src/server/migrations/migrate.ts'
 import { eventLines, insertEvents } from '../../../src/server/uploads/derivation/events.ts'
 import type { DerivedEvent } from '../../../src/timeline/events.ts'
 import { storableText } from '../../../src/timeline/events.ts'
-import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { migratedDatabase, type TestDatabase } from '../../support/database.ts'
 import { fc } from '../../support/property.ts'
 
 let database: TestDatabase
 let pool: Pool
 
 beforeAll(async () => {
-  database = await freshDatabase()
-  await migrate({ database: database.url })
+  database = await migratedDatabase()
   pool = new Pool({ connectionString: database.url, pipeline: true, max: 1 })
 })
 

@@ -13,10 +13,10 @@ import {
 } from '../../../src/index.ts'
 import { exportData, restoreExport } from '../../../src/legacy/index.ts'
 import type { JsonValue, Principal } from '../../../src/schema/index.ts'
-import { inlineAttachments, migrate } from '../../../src/server/index.ts'
+import { inlineAttachments } from '../../../src/server/index.ts'
 import { sweep } from '../../../src/server/uploads/derivation/worker.ts'
 import { createUploadHandler } from '../../../src/server/uploads/handler/upload-handler.ts'
-import { freshDatabase } from '../../support/database.ts'
+import { migratedDatabase } from '../../support/database.ts'
 import { query } from '../../support/query.ts'
 import { type Served, serve } from '../../unit/proxy/serve.ts'
 import { ada, bob, type StoreFixture, startStore, stranger } from '../server/store-fixture.ts'
@@ -331,9 +331,8 @@ test('an export has the files, and restoring it brings them back', async () => {
   for (const scope of [{}, { userId: 'ada' }]) {
     const directory = join(await mkdtemp(join(tmpdir(), 'session-db-attachments-')), 'export')
     await exportData({ database: fixture.url, tenantId: 'acme', directory, ...scope })
-    const target = await freshDatabase()
+    const target = await migratedDatabase()
     onTestFinished(() => target.drop())
-    await migrate({ database: target.url })
     const report = await restoreExport({ database: target.url, tenantId: 'acme', directory })
     expect(report.ok).toBe(true)
     const rows = await query(

@@ -17,17 +17,16 @@ import {
   REPLICATED_TABLES,
   SERVER_TABLES,
 } from '../../../../src/ops/electric-setup/names.ts'
-import { createSessionStore, createShapeProxy, migrate } from '../../../../src/server/index.ts'
-import { freshDatabase } from '../../../support/database.ts'
+import { createSessionStore, createShapeProxy } from '../../../../src/server/index.ts'
+import { migratedDatabase } from '../../../support/database.ts'
 import { query } from '../../../support/query.ts'
 import { serve } from '../../../unit/proxy/serve.ts'
 
 const ann: Principal = { tenantId: 'acme', userId: 'ann' }
 
 test('docs/recipes/drizzle-and-prisma.md', async () => {
-  const database = await freshDatabase()
+  const database = await migratedDatabase()
   onTestFinished(() => database.drop())
-  await migrate({ database: database.url })
   process.env.DATABASE_URL = database.url
   await query(
     database.url,
