@@ -1,8 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { attachmentStories } from './stories/attachments.ts'
-import { chatStories } from './stories/chat.ts'
-import { chatListStories } from './stories/chats.ts'
-import { conversationStories } from './stories/conversation.ts'
 import { failureStories } from './stories/failures.ts'
 import { firstLoadStories } from './stories/first-load.ts'
 import { sessionStories } from './stories/sessions.ts'
@@ -19,11 +15,7 @@ afterAll(() => world?.close())
 
 describe('the list of sessions', () => sessionStories(() => world))
 describe('a timeline', () => timelineStories(() => world))
-describe('a chat', () => chatStories(() => world))
-describe('attachments', () => attachmentStories(() => world))
-describe('the list of chats', () => chatListStories(() => world))
 describe('failures', () => failureStories(() => world))
-describe('a conversation', () => conversationStories(() => world))
 describe('the first load', () => firstLoadStories(() => world))
 
 test('no window logged a console warning or error', () => {

@@ -8,7 +8,7 @@ import { collectPlaces, huntBatches, newsEverywhere, type Places } from './suppo
 import { createWorld, principalOf, type World } from './support/world.ts'
 
 /** A batch has about four polls, and a case about two batches. */
-const CASES = cases(100, 1_000)
+const CASES = cases(50, 1_000)
 /** The rarest leak shows once in about 100 cases. */
 const ENOUGH_FOR_A_LEAK = 3_000
 const PATIENCE_MS = 1_800_000

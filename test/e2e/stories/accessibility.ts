@@ -11,13 +11,12 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 
 /** The app works with a keyboard, a screen reader, on a phone, and in dark mode. */
 export function accessibilityStories(world: () => World): void {
-  let windows: Record<'light' | 'dark' | 'phone', Window>
+  let windows: Record<'desktop' | 'phone', Window>
 
   beforeAll(async () => {
     const options = { reducedMotion: 'reduce' } as const
     windows = {
-      light: await world().open('ann', { ...options, colorScheme: 'light' }),
-      dark: await world().open('ann', { ...options, colorScheme: 'dark' }),
+      desktop: await world().open('ann', { ...options, colorScheme: 'light' }),
       phone: await world().open('bob', { ...options, viewport: { width: 360, height: 740 } }),
     }
   })
@@ -81,15 +80,18 @@ export function accessibilityStories(world: () => World): void {
   }
 
   const cases = Object.keys(screens).flatMap((screen) =>
-    (['light', 'dark', 'phone'] as const).map((look) => [screen, look] as const),
+    (['desktop', 'phone'] as const).map((size) => [screen, size] as const),
   )
 
   test.each(cases)(
-    '%s, %s: axe finds nothing, and nothing is wider than the screen',
-    async (screen, look) => {
-      const { page } = windows[look]
+    '%s, %s: axe finds nothing in light and dark, and nothing is wider than the screen',
+    async (screen, size) => {
+      const { page } = windows[size]
       await screens[screen]?.(page)
-      expect(await violations(page)).toEqual([])
+      expect(await violations(page), 'light').toEqual([])
+      await switchTheme(page)
+      expect(await violations(page), 'dark').toEqual([])
+      await switchTheme(page)
       const width = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
       expect(width).toBeLessThanOrEqual(0)
       await page.keyboard.press('Escape')
@@ -109,7 +111,8 @@ export function accessibilityStories(world: () => World): void {
   )
 
   test('applies the theme before the first paint and remembers a switch', async () => {
-    const { page } = windows.dark
+    const { page } = windows.desktop
+    await page.emulateMedia({ colorScheme: 'dark' })
     await page.goto(world().demo.url)
     const isDark = () => page.evaluate(() => document.documentElement.classList.contains('dark'))
     expect(await isDark()).toBe(true)
@@ -117,10 +120,11 @@ export function accessibilityStories(world: () => World): void {
     await page.reload({ waitUntil: 'commit' })
     await expect.poll(isDark).toBe(false)
     await page.getByRole('button', { name: 'Switch between light and dark' }).click()
+    await page.emulateMedia({ colorScheme: 'light' })
   })
 
   test('keyboard only: find a session, read it, reference an event, write', async () => {
-    const { page } = windows.light
+    const { page } = windows.desktop
     const press = async (...keys: string[]) => {
       for (const key of keys) await page.keyboard.press(key)
     }
@@ -196,6 +200,12 @@ export function accessibilityStories(world: () => World): void {
     await page.getByTestId('session-list').getByRole('link').first().waitFor()
   })
 }
+
+/** Switches the colours of the page as it is, with its menus and dialogs open. */
+const switchTheme = (page: Page) =>
+  page.evaluate(() => {
+    document.documentElement.classList.toggle('dark')
+  })
 
 async function violations(page: Page): Promise<string[]> {
   await page.evaluate(AXE)

@@ -16,6 +16,7 @@ import {
 import { createShapeProxy } from '../../../src/server/index.ts'
 import { hasDebianPostgres, startDebianPostgres } from '../../support/debian-postgres.ts'
 import { temporaryDirectories } from '../../support/directories.ts'
+import { isDeep } from '../../support/property.ts'
 import { query } from '../../support/query.ts'
 import { startTcpProxy } from '../../support/tcp-proxy.ts'
 import { listen, serve } from '../../unit/proxy/serve.ts'
@@ -54,7 +55,7 @@ async function slotActive(url: string, slot: string): Promise<boolean> {
   return row?.active === true
 }
 
-describe.each(servers)('doctor on $name', ({ start }) => {
+describe.each(servers)('doctor on $name', ({ name, start }) => {
   let server: Awaited<ReturnType<typeof start>>
   let database: OpsDatabase
   let options: DoctorOptions
@@ -142,7 +143,13 @@ describe.each(servers)('doctor on $name', ({ start }) => {
   ]
   const publication = () => electricNames(database.names.streamId).publication
 
-  test.each(breaks)('finds %s: %s', async (check, sql, message) => {
+  // Every breakage on the newest Postgres; on the older one, the first of each check.
+  const isNewest = name === servers[0]?.name
+  const tried = breaks.filter(
+    ([check], index) =>
+      isNewest || isDeep || breaks.findIndex(([other]) => other === check) === index,
+  )
+  test.each(tried)('finds %s: %s', async (check, sql, message) => {
     await query(database.url, sql())
     const found = await find(check, options)
     expect(found).toMatchObject({ message: expect.stringContaining(message) })

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { cases } from '../../support/property.ts'
 import { ada, insertSession, insertThread, type StoreFixture, startStore } from './store-fixture.ts'
 import { expectTrueCounters } from './true-counters.ts'
 
@@ -40,14 +41,15 @@ test('the triggers of a new message have no WHEN condition, which each statement
 })
 
 describe('counters stay correct after', () => {
-  test('one insert of 20,000 rows into three threads, which raises each version by one', async () => {
+  test('one insert of many rows into three threads, which raises each version by one', async () => {
+    const perThread = cases(1_000, 10_000)
     await fixture.rows(`${INSERT}
       SELECT 'acme', 'm' || n, 't' || (n % 3 + 1), 's', 'ada', 'user', 'text ' || n, n / 3 + 1
-      FROM generate_series(0, 19999) n`)
+      FROM generate_series(0, ${3 * perThread - 1}) n`)
     expect(await thread('t1')).toEqual({
-      message_count: 6667,
-      last_position: 6667,
-      last_message_preview: 'text 19998',
+      message_count: perThread,
+      last_position: perThread,
+      last_message_preview: `text ${3 * perThread - 3}`,
       version: 2,
     })
     await expectTrueCounters(fixture.pool)

@@ -15,7 +15,7 @@ import { databaseOf } from '../../../src/testing/shape-mock.ts'
 import { rowText } from '../../../src/testing/wire-text.ts'
 import { indexWords } from '../../../src/timeline/search-words.ts'
 import type { WriteBatchInput, WriteOutcome } from '../../../src/writes/index.ts'
-import { fc } from '../../support/property.ts'
+import { cases, fc } from '../../support/property.ts'
 import { anySending, anySetting, firstSendings, type Sending } from '../server/random-batches.ts'
 import { type StoreFixture, startStore } from '../server/store-fixture.ts'
 
@@ -54,7 +54,7 @@ test('random batches have the same outcome in memory as in Postgres', async () =
         expect(sorted(inMemory)).toEqual(sorted(rows.map(comparableRow)))
       }
     }),
-    { numRuns: 60 },
+    { numRuns: cases(30, 300) },
   )
 })
 

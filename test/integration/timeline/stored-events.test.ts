@@ -6,7 +6,7 @@ import { eventLines, insertEvents } from '../../../src/server/uploads/derivation
 import type { DerivedEvent } from '../../../src/timeline/events.ts'
 import { storableText } from '../../../src/timeline/events.ts'
 import { migratedDatabase, type TestDatabase } from '../../support/database.ts'
-import { fc } from '../../support/property.ts'
+import { cases, fc } from '../../support/property.ts'
 
 let database: TestDatabase
 let pool: Pool
@@ -72,7 +72,7 @@ test('stores every event unchanged, whatever characters it contains', async () =
         })),
       )
     }),
-    { numRuns: 100 },
+    { numRuns: cases(40, 1_000) },
   )
 })
 
