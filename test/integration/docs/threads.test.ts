@@ -24,13 +24,18 @@ test('docs/threads.md', async () => {
   await Promise.all([scope.threads.preload(), scope.messages.preload()])
   db.actions.createThread({ id: threadId, sessionId, mode: 'session', title: 'T' })
   const { id: questionId } = db.actions.appendMessage({ threadId, role: 'user', content: 'Q' })
-  const { committed } = db.actions.appendMessage({ threadId, role: 'user', content: 'More' })
+  const { id: moreId, committed } = db.actions.appendMessage({
+    threadId,
+    role: 'user',
+    content: 'More',
+  })
   const written = [...scope.messages.values()]
   // Before the server has answered, too.
   expect(
     threadPath(written, scope.threads.get(threadId)?.headId).map(({ content }) => content),
   ).toEqual(['Q', 'More'])
   await committed
+  await eventually(() => expect(scope.threads.get(threadId)?.headId).toBe(moreId))
   const messages = [...scope.messages.values()]
   const thread = scope.threads.get(threadId)
   const question = scope.messages.get(questionId)

@@ -51,8 +51,9 @@ const fileOf = (bytes: number, more: object = {}): Chunk => ({
   ...more,
 })
 
+/** Those that messages refer to. One whose output was replaced in the same answer waits for its removal. */
 const attachments = async () =>
-  (await fixture.rows('SELECT id FROM chat_attachments')).map(({ id }) => String(id))
+  (await fixture.rows('SELECT id FROM chat_attachments WHERE attached')).map(({ id }) => String(id))
 
 const referenceIn = (part: unknown) => {
   const { providerMetadata, resultProviderMetadata } = Object(part)
