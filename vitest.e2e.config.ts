@@ -30,8 +30,8 @@ export default defineConfig({
     globalSetup: ['test/e2e/support/build-app.ts'],
     testTimeout: 180_000,
     hookTimeout: 180_000,
-    // Most stories wait for a network that is cut or a lock that ends, so three files at a time fit two cores.
-    maxWorkers: 3,
+    // Most stories wait for a network that is cut or a lock that ends, so two files at a time fit two cores.
+    maxWorkers: 2,
     expect: { poll: { timeout: 60_000 } },
   },
 })
