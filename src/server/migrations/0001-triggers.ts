@@ -305,7 +305,8 @@ $$;
 CREATE FUNCTION session_db_attach() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF NOT coalesce(NEW.parts @? '$[*] ? (exists(@.providerMetadata.sessionDb.attachmentId)
-    || exists(@.resultProviderMetadata.sessionDb.attachmentId))', false) THEN
+    || exists(@.resultProviderMetadata.sessionDb.attachmentId))', false)
+    OR TG_OP = 'UPDATE' AND OLD.parts IS NOT DISTINCT FROM NEW.parts THEN
     RETURN NULL;
   END IF;
   UPDATE chat_attachments SET attached = true
@@ -319,7 +320,8 @@ DECLARE
   ids text[];
 BEGIN
   IF NOT coalesce(OLD.parts @? '$[*] ? (exists(@.providerMetadata.sessionDb.attachmentId)
-    || exists(@.resultProviderMetadata.sessionDb.attachmentId))', false) THEN
+    || exists(@.resultProviderMetadata.sessionDb.attachmentId))', false)
+    OR TG_OP = 'UPDATE' AND OLD.parts IS NOT DISTINCT FROM NEW.parts THEN
     RETURN NULL;
   END IF;
   ids := session_db_attachment_ids(OLD.parts);
@@ -339,12 +341,8 @@ BEGIN
 END $$;
 
 -- Not UPDATE OF parts: the trigger that folds the deltas of an answer sets parts in an update of the status.
-CREATE TRIGGER chat_messages_attach AFTER INSERT ON chat_messages
+CREATE TRIGGER chat_messages_attach AFTER INSERT OR UPDATE ON chat_messages
   FOR EACH ROW EXECUTE FUNCTION session_db_attach();
-CREATE TRIGGER chat_messages_reattach AFTER UPDATE ON chat_messages
-  FOR EACH ROW WHEN (OLD.parts IS DISTINCT FROM NEW.parts) EXECUTE FUNCTION session_db_attach();
-CREATE TRIGGER chat_messages_detach AFTER DELETE ON chat_messages
+CREATE TRIGGER chat_messages_detach AFTER UPDATE OR DELETE ON chat_messages
   FOR EACH ROW EXECUTE FUNCTION session_db_detach();
-CREATE TRIGGER chat_messages_redetach AFTER UPDATE ON chat_messages
-  FOR EACH ROW WHEN (OLD.parts IS DISTINCT FROM NEW.parts) EXECUTE FUNCTION session_db_detach();
 `
