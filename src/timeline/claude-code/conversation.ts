@@ -269,7 +269,10 @@ function draftToolUse(
 function inputText(input: unknown): string | undefined {
   if (!isRecord(input)) return undefined
   const { command, file_path: path, pattern, url, query, prompt, description } = input
-  return firstText(command, path, pattern, url, query, prompt, description)
+  const text = firstText(command, path, pattern, url, query, prompt, description, input.skill)
+  if (text !== undefined) return text
+  const items = [...listOf(input.questions), ...listOf(input.todos)].filter(isRecord)
+  return items.map(({ question, content }) => firstText(question, content)).join('\n') || undefined
 }
 
 function draftToolResult(line: JsonRecord, block: JsonRecord, data: JsonRecord): EventDraft {

@@ -1,6 +1,6 @@
 import { createPromptSplitter } from '../context.ts'
 import { type Amendment, boundedJson, type EventDraft } from '../events.ts'
-import { isRecord, type JsonRecord, listOf } from '../json.ts'
+import { firstText, isRecord, type JsonRecord, listOf } from '../json.ts'
 import type { SessionFacts } from '../parser.ts'
 import { createUsageTally, readUsage } from '../usage.ts'
 import { GEMINI_CONTEXT } from './context.ts'
@@ -177,7 +177,8 @@ export function createMessages(facts: SessionFacts): Messages {
     const { id: callId, name: toolName, args: input, description, status, result } = call
     const { timestamp, resultDisplay } = call
     const time = timestamp ?? messageTime
-    const what = typeof description === 'string' ? description : inputText(input)
+    // Older versions describe the tool rather than the call.
+    const what = inputText(input) ?? (typeof description === 'string' ? description : undefined)
     const draft: EventDraft = {
       ...{ kind: 'tool_call', role: 'assistant', toolName, callId, text: what, time: messageTime },
       data: { messageId, input },
@@ -253,10 +254,8 @@ function draftThought(thought: unknown, time: unknown, messageId: unknown): Even
 
 function inputText(input: unknown): string | undefined {
   if (!isRecord(input)) return undefined
-  const { command, file_path: path, path: folder, pattern, query, prompt } = input
-  return [command, path, folder, pattern, query, prompt].find(
-    (value): value is string => typeof value === 'string',
-  )
+  const { command, file_path: file, absolute_path: path, path: folder, pattern, query } = input
+  return firstText(command, file, path, pattern, query, folder, input.dir_path, input.prompt)
 }
 
 function changeDraft(

@@ -492,6 +492,29 @@ describe('Claude Code 2.x', () => {
     ['claude-x', ['Hi']],
   )
   variant(
+    'texts of calls: questions, to-dos and skills',
+    lines(
+      line('assistant', [
+        {
+          type: 'tool_use',
+          id: 'q1',
+          name: 'AskUserQuestion',
+          input: { questions: [{ question: 'Which one?', options: [] }] },
+        },
+        {
+          type: 'tool_use',
+          id: 'q2',
+          name: 'TodoWrite',
+          input: { todos: [{ content: 'Look', status: 'pending' }, { content: 'Mend' }] },
+        },
+        { type: 'tool_use', id: 'q3', name: 'Skill', input: { skill: 'pdf' } },
+        { type: 'tool_use', id: 'q4', name: 'ExitPlanMode', input: {} },
+      ]),
+    ),
+    (log) => told(log, 'tool_call').map(([text]) => text),
+    ['Which one?', 'Look\nMend', 'pdf', null],
+  )
+  variant(
     'server tools: a search with its result',
     lines(
       line('user', 'Go'),
@@ -994,6 +1017,25 @@ describe('Gemini CLI of other versions', () => {
     ),
     (log) => [results(log), exits(log)],
     [[['[Operation Cancelled] Reason: User denied', true]], [[null, true]]],
+  )
+  variant(
+    'a call shows its file rather than what its tool does',
+    lines(
+      head,
+      gemini('1', 'gemini', '', {
+        toolCalls: [
+          {
+            id: 'c',
+            name: 'read_file',
+            args: { absolute_path: '/w/a.ts' },
+            description: 'Reads a file.',
+          },
+          { id: 'd', name: 'save_memory', args: { fact: 'x' }, description: 'Saves a fact.' },
+        ],
+      }),
+    ),
+    (log) => told(log, 'tool_call').map(([text]) => text),
+    ['/w/a.ts', 'Saves a fact.'],
   )
   variant(
     'a new file by a diff',
