@@ -129,6 +129,9 @@ const MOST_FOUND = 5_000
 /** The newest rows of each source in which common words are looked for, without the index. */
 const MOST_READ = 8_000
 
+/** Estimated rows of words that are common, by far: the index takes long to find them all, for nothing. */
+const SURELY_COMMON = 4 * MOST_FOUND
+
 /** Matches of common words that are ranked. */
 const MOST_RANKED = 300
 
@@ -159,20 +162,26 @@ export async function search<P extends Principal>(
     return rows[0] as PageRow
   }
   try {
-    let ways: Ways = after?.ways ?? { event: 'ranked', message: 'ranked' }
+    let ways: Ways = after?.ways ?? (await firstWays(context, principal, request, groups))
     let page = await run(ways)
-    /** Goes another way where the index found too much. */
-    const retry = async (way: Way, isTooMuch: (source: Source) => boolean) => {
-      const of = (source: Source) => (isTooMuch(source) ? way : ways[source])
-      ways = { event: of('event'), message: of('message') }
+    /** Goes another way for some sources. */
+    const retry = async (way: Way, isMeant: (source: Source) => boolean) => {
+      const of = (source: Source) => (isMeant(source) ? way : ways[source])
+      const next: Ways = { event: of('event'), message: of('message') }
+      if (next.event === ways.event && next.message === ways.message) return
+      ways = next
       page = await run(ways)
     }
-    const found = { event: page.events, message: page.messages }
-    if (after === undefined && Math.max(page.events, page.messages) > MOST_FOUND) {
-      await retry('newest', (source) => found[source] > MOST_FOUND)
+    const isShort = () => page.hits.length <= request.limit
+    const isNewest = (source: Source) => ways[source] === 'newest'
+    const foundTooMuch = (source: Source) =>
+      ways[source] === 'ranked' && (source === 'event' ? page.events : page.messages) > MOST_FOUND
+    if (after === undefined) {
+      const hasReadNewest = isNewest('event') || isNewest('message')
       // Common words, but not the phrase that they form, or not together with a filter.
-      if (page.hits.length <= request.limit)
-        await retry('all', (source) => ways[source] === 'newest')
+      if (isShort()) await retry('ranked', isNewest)
+      await retry(hasReadNewest ? 'all' : 'newest', foundTooMuch)
+      if (isShort()) await retry('all', isNewest)
     }
     const isPartial =
       Object.values(ways).includes('newest') ||
@@ -202,6 +211,49 @@ type Source = 'event' | 'message'
 const WAYS = ['ranked', 'newest', 'all'] as const
 type Way = (typeof WAYS)[number]
 type Ways = Readonly<Record<Source, Way>>
+
+/** Chooses the ways from the planner's estimates, which take a thousandth of the time of a search. */
+async function firstWays<P extends Principal>(
+  { pool, preparer }: SearchContext<P>,
+  principal: P,
+  request: Request,
+  groups: readonly TermGroup[],
+): Promise<Ways> {
+  if (request.sessionId !== undefined) return { event: 'ranked', message: 'ranked' }
+  const query = indexQuery(principal, request, groups)
+  const wayOf = async (matching: RawBuilder<unknown>): Promise<Way> => {
+    const statement = sql<Explained>`EXPLAIN (FORMAT JSON) SELECT 1 ${matching} @@ ${query}::tsquery`
+    const { rows } = await pool.query(preparer.prepare(statement))
+    const estimate = (rows[0] as Explained)['QUERY PLAN'][0].Plan['Plan Rows']
+    return estimate > SURELY_COMMON ? 'newest' : 'ranked'
+  }
+  const [event, message] = await Promise.all([
+    wayOf(sql`FROM timeline_events AS event WHERE ${EVENT_DOCUMENT}`),
+    wayOf(sql`FROM chat_messages AS message WHERE ${MESSAGE_DOCUMENT}`),
+  ])
+  return { event, message }
+}
+
+interface Explained {
+  readonly 'QUERY PLAN': readonly [{ readonly Plan: { readonly 'Plan Rows': number } }]
+}
+
+const EVENT_DOCUMENT = sql`session_db_event_document(event.tenant_id, event.session_id, event.title,
+  event.tool_name, event.text, event.more_words)`
+const MESSAGE_DOCUMENT = sql`session_db_message_document(message.tenant_id, message.session_id,
+  message.content)`
+
+/** The lexemes of tenant and session narrow the index scan; the columns decide. */
+function indexQuery(
+  { tenantId }: Principal,
+  { sessionId }: Request,
+  groups: readonly TermGroup[],
+): string {
+  const lexemes = [quotedLexeme(`\u0002${tenantId}`)]
+  if (sessionId !== undefined) lexemes.push(quotedLexeme(`\u0003${sessionId}`))
+  const words = groups.map((group) => `(${tsqueryOf(group)})`).join(' | ')
+  return `${lexemes.join(' & ')} & (${words})`
+}
 
 interface PageParts<P extends Principal> {
   readonly context: SearchContext<P>
@@ -309,8 +361,7 @@ function eventMatches<P extends Principal>(parts: PageParts<P>): RawBuilder<unkn
     columns,
     table: sql`timeline_events AS event`,
     alias: 'event',
-    document: sql`session_db_event_document(event.tenant_id, event.session_id, event.title,
-      event.tool_name, event.text, event.more_words)`,
+    document: EVENT_DOCUMENT,
     text,
     conditions,
     isCut,
@@ -334,7 +385,7 @@ function messageMatches<P extends Principal>(parts: PageParts<P>): RawBuilder<un
       NULL::text AS tool_name, message.thread_id, NULL::text AS fold, false AS titled`,
     table: sql`chat_messages AS message`,
     alias: 'message',
-    document: sql`session_db_message_document(message.tenant_id, message.session_id, message.content)`,
+    document: MESSAGE_DOCUMENT,
     text: sql`message.content`,
     conditions,
     isCut: sql`false`,
@@ -353,7 +404,6 @@ interface Searched {
   readonly isCut: RawBuilder<unknown>
 }
 
-/** The lexemes of tenant and session narrow the index scan; the columns decide. */
 function matches<P extends Principal>(
   { context, principal, request, groups }: PageParts<P>,
   { isSearched, way, columns, table, alias, document, text, conditions, isCut }: Searched,
@@ -387,10 +437,7 @@ function matches<P extends Principal>(
         SELECT ${HIT} FROM ${found} AS hit WHERE ${sql.join(checks, sql` OR `)} LIMIT ${MOST_RANKED}
       )`
   }
-  const lexemes = [quotedLexeme(`\u0002${tenantId}`)]
-  if (request.sessionId !== undefined) lexemes.push(quotedLexeme(`\u0003${request.sessionId}`))
-  const words = groups.map((group) => `(${tsqueryOf(group)})`).join(' | ')
-  const query = `${lexemes.join(' & ')} & (${words})`
+  const query = indexQuery(principal, request, groups)
   const isChecked = groups.some(({ all, none }) => all.some(needsCheck) || none.length > 0)
   const searched = isChecked ? sql`${text} AS searched, ${isCut} AS is_cut` : sql`NULL AS searched`
   const checks = groups.map((group) => exact(group, sql`hit.is_cut`, needsCheck))

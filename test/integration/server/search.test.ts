@@ -215,41 +215,63 @@ describe('of a word that is too common', () => {
       UPDATE sessions SET started_at = ('2026-01-0' || right(id, 1))::timestamptz WHERE id IN ('common1', 'common2');
       INSERT INTO timeline_events (tenant_id, session_id, id, seq, kind, role, text, more_words)
       SELECT tenant_id, sessions.id, sessions.id || '-' || seq, seq, 'message', 'user',
-        CASE WHEN sessions.id = 'common1' AND seq = 7 THEN 'common word' ELSE 'the word is common ' || seq END, ''
-      FROM sessions, generate_series(0, 100 + 8000 * (sessions.id = 'common1')::integer) AS seq
+        CASE WHEN sessions.id = 'common1' AND seq = 7 THEN 'common word' WHEN seq > 8000 THEN 'the word is late' ELSE 'the word is common ' || seq END, ''
+      FROM sessions, generate_series(0, 100 + 8300 * (sessions.id = 'common1')::integer) AS seq
       WHERE sessions.id IN ('common1', 'common2')`)
   })
 
-  test('those in the newest sessions are ranked, and paged through', async () => {
-    const seen = new Set<string>()
-    let cursor: string | undefined
-    do {
-      const page = await store.search(ada, {
+  describe.each([
+    ['before Postgres has statistics', ''],
+    [
+      'when Postgres takes all words for common',
+      `ANALYZE timeline_events;
+       UPDATE pg_class SET relpages = 1, reltuples = 1e8 WHERE oid = 'timeline_events'::regclass`,
+    ],
+  ])('%s', (_, statistics) => {
+    beforeAll(async () => {
+      if (statistics !== '') await fixture.rows(statistics)
+    })
+
+    test('those in the newest sessions are ranked, and paged through', async () => {
+      const seen = new Set<string>()
+      let cursor: string | undefined
+      do {
+        const page = await store.search(ada, {
+          query: 'common',
+          limit: 100,
+          ...(cursor && { cursor }),
+        })
+        expect(page.isPartial).toBe(true)
+        expect(page.facets.sessions).toEqual([
+          { value: 'common1', count: 199 },
+          { value: 'common2', count: 101 },
+        ])
+        for (const { id } of page.hits) seen.add(id)
+        cursor = page.nextCursor ?? undefined
+      } while (cursor !== undefined)
+      expect(seen.size).toBe(300)
+    })
+
+    test('a rare phrase is found in the oldest session, and nothing is left out', async () => {
+      const { hits, isPartial } = await store.search(ada, { query: '"common word"' })
+      expect(hits.map(({ id }) => id)).toEqual(['common1-7'])
+      expect(isPartial).toBe(false)
+    })
+
+    test('all matches in one session are ranked and counted', async () => {
+      const { facets, isPartial } = await store.search(ada, {
         query: 'common',
-        limit: 100,
-        ...(cursor && { cursor }),
+        sessionId: 'common2',
       })
-      expect(page.isPartial).toBe(true)
-      expect(page.facets.sessions).toEqual([
-        { value: 'common1', count: 199 },
-        { value: 'common2', count: 101 },
-      ])
-      for (const { id } of page.hits) seen.add(id)
-      cursor = page.nextCursor ?? undefined
-    } while (cursor !== undefined)
-    expect(seen.size).toBe(300)
-  })
+      expect(facets.sessions).toEqual([{ value: 'common2', count: 101 }])
+      expect(isPartial).toBe(false)
+    })
 
-  test('a rare phrase is found in the oldest session, and nothing is left out', async () => {
-    const { hits, isPartial } = await store.search(ada, { query: '"common word"' })
-    expect(hits.map(({ id }) => id)).toEqual(['common1-7'])
-    expect(isPartial).toBe(false)
-  })
-
-  test('all matches in one session are ranked and counted', async () => {
-    const { facets, isPartial } = await store.search(ada, { query: 'common', sessionId: 'common2' })
-    expect(facets.sessions).toEqual([{ value: 'common2', count: 101 }])
-    expect(isPartial).toBe(false)
+    test('one in old sessions only is ranked and counted in full', async () => {
+      const { facets, isPartial } = await store.search(ada, { query: 'late' })
+      expect(facets.sessions).toEqual([{ value: 'common1', count: 400 }])
+      expect(isPartial).toBe(false)
+    })
   })
 })
 
