@@ -405,7 +405,7 @@ interface Searched {
 }
 
 function matches<P extends Principal>(
-  { context, principal, request, groups }: PageParts<P>,
+  { context, principal, request, groups, after }: PageParts<P>,
   { isSearched, way, columns, table, alias, document, text, conditions, isCut }: Searched,
 ): RawBuilder<unknown> {
   const { tenantId } = principal
@@ -441,6 +441,11 @@ function matches<P extends Principal>(
   const isChecked = groups.some(({ all, none }) => all.some(needsCheck) || none.length > 0)
   const searched = isChecked ? sql`${text} AS searched, ${isCut} AS is_cut` : sql`NULL AS searched`
   const checks = groups.map((group) => exact(group, sql`hit.is_cut`, needsCheck))
+  // Ranking and counting take as long as finding, and a search that found too much goes another way.
+  const isRanked =
+    way === 'ranked' && after === undefined
+      ? sql`(SELECT count(*) FROM ${found}) <= ${MOST_FOUND}`
+      : sql`true`
   // A statement of its own, so that the limit doesn't tempt the planner to compute the documents of all
   // rows until enough match.
   return sql`
@@ -452,7 +457,7 @@ function matches<P extends Principal>(
     ), ${matching} AS MATERIALIZED (
       SELECT ${HIT} FROM ${found} AS hit
       JOIN sessions AS session ON ${session} AND session.id = hit.session_id
-      WHERE ${see} AND (${sql.join(checks, sql` OR `)})
+      WHERE ${isRanked} AND ${see} AND (${sql.join(checks, sql` OR `)})
       ${way === 'all' ? sql`LIMIT ${MOST_RANKED + 1}` : sql``}
     )`
 }
