@@ -1,3 +1,4 @@
+import { cutText } from '../schema/cut-text.ts'
 import { isJsonObject, type JsonObject, type JsonValue } from '../schema/fields.ts'
 
 /** How much of a shortened value is kept, in UTF-16 units of its JSON. */
@@ -27,16 +28,15 @@ interface Cut {
 }
 
 function cut(value: JsonValue, room: number): Cut {
-  if (typeof value === 'string') return cutText(value, room)
+  if (typeof value === 'string') return cutString(value, room)
   if (isJsonObject(value)) return cutObject(value, room)
   if (Array.isArray(value)) return cutList(value as readonly JsonValue[], room)
   return { value, length: String(value).length }
 }
 
-function cutText(text: string, room: number): Cut {
+function cutString(text: string, room: number): Cut {
   if (text.length <= room) return { value: text, length: text.length + 2 }
-  const kept = text.slice(0, room).replace(/[\uD800-\uDBFF]$/, '')
-  return { value: `${kept}…`, length: room }
+  return { value: `${cutText(text, room)}…`, length: room }
 }
 
 function cutList(list: readonly JsonValue[], room: number): Cut {

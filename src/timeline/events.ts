@@ -1,7 +1,7 @@
 import type * as z from 'zod/mini'
+import { cutText } from '../schema/cut-text.ts'
 import type { JsonObject, JsonValue } from '../schema/fields.ts'
 import type { timelineEventKindSchema } from '../schema/timeline-event.ts'
-import { cutText } from './cut-text.ts'
 import { searchWords } from './search-words.ts'
 
 export type TimelineEventKind = z.output<typeof timelineEventKindSchema>

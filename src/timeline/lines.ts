@@ -1,4 +1,4 @@
-import { cutText } from './cut-text.ts'
+import { cutText } from '../schema/cut-text.ts'
 
 /** A line of a log or a piece of one, without line ending. */
 export interface LogLine {
@@ -74,10 +74,9 @@ export function createLineSplitter(
   function addPieces(text: string): string {
     let start = 0
     while (text.length - start > maxLength) {
-      const last = text.charCodeAt(start + maxLength - 1)
-      const end = start + (last >= 0xd800 && last <= 0xdbff ? maxLength - 1 : maxLength)
-      lines.push({ number, text: text.slice(start, end), truncated: false, continues: true })
-      start = end
+      const piece = cutText(text.slice(start, start + maxLength), maxLength)
+      lines.push({ number, text: piece, truncated: false, continues: true })
+      start += piece.length
     }
     return text.slice(start)
   }

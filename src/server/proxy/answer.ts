@@ -1,5 +1,5 @@
 import { PRINCIPAL_HEADER } from '../../live/protocol.ts'
-import { cutText } from '../../timeline/cut-text.ts'
+import { cutText } from '../../schema/cut-text.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import { failureResponse } from '../http/failure-response.ts'
 import { describeError } from './upstream.ts'

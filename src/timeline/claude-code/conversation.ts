@@ -1,5 +1,5 @@
+import { cutText } from '../../schema/cut-text.ts'
 import type { createPromptSplitter } from '../context.ts'
-import { cutText } from '../cut-text.ts'
 import type { EventDraft } from '../events.ts'
 import { firstText, isRecord, type JsonRecord, listOf } from '../json.ts'
 import { LOCAL_COMMANDS } from './context.ts'

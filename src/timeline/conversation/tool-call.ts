@@ -1,5 +1,5 @@
+import { cutText } from '../../schema/cut-text.ts'
 import type { TimelineEvent } from '../../schema/timeline-event.ts'
-import { cutText } from '../cut-text.ts'
 import { firstText, isRecord, type JsonRecord, listOf, parseJson } from '../json.ts'
 
 /** The kind of a tool's action, whatever its agent names the tool. */

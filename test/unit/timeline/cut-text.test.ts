@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
+import { cutText } from '../../../src/schema/cut-text.ts'
 import { mediaName } from '../../../src/timeline/claude-code/conversation.ts'
-import { cutText } from '../../../src/timeline/cut-text.ts'
 import { createLineSplitter } from '../../../src/timeline/lines.ts'
 
 test('cuts between characters, also where half of one would fit', () => {
