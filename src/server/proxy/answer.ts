@@ -24,11 +24,7 @@ export interface Answer {
  */
 export async function answerFrom(
   upstream: Response,
-  {
-    live,
-    isHead,
-    host,
-  }: { readonly live: boolean; readonly isHead: boolean; readonly host: string },
+  { live, isHead, url }: { readonly live: boolean; readonly isHead: boolean; readonly url: string },
 ): Promise<Answer> {
   const { status } = upstream
   if (status === 200) {
@@ -44,6 +40,7 @@ export async function answerFrom(
     }
   }
   if (status === 409) return { response: mustRefetch(upstream.headers) }
+  const { host } = new URL(url)
   if (status === 429 || status === 503) {
     return {
       response: unavailable(503, retryAfter(upstream.headers)),
@@ -55,7 +52,7 @@ export async function answerFrom(
 }
 
 /** Creates the response when the request to Electric failed or was aborted. */
-export function answerWithoutUpstream(error: unknown, host: string, client: AbortSignal): Answer {
+export function answerWithoutUpstream(error: unknown, url: string, client: AbortSignal): Answer {
   if (client.aborted) {
     return {
       response: new Response(null, { status: CLIENT_GONE }),
@@ -64,7 +61,7 @@ export function answerWithoutUpstream(error: unknown, host: string, client: Abor
   }
   return {
     response: unavailable(502),
-    reason: `Electric at ${host} cannot be reached (${describeError(error)}). Start it, or correct ELECTRIC_URL.`,
+    reason: `Electric at ${new URL(url).host} cannot be reached (${describeError(error)}). Start it, or correct ELECTRIC_URL.`,
     fault: true,
   }
 }

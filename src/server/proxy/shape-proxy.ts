@@ -219,29 +219,29 @@ export function createShapeProxy<P extends Principal = Principal>(
     const upstreamRequest = await resolveRequest(principal, request, progress)
     if (progress.live && send.ended.aborted) return { response: shuttingDown() }
     markUpstreamStart(progress)
-    const { host } = new URL(upstreamRequest.url)
+    const { url } = upstreamRequest
     let upstream: Response
     try {
       upstream = await requestUpstream(send, upstreamRequest)
     } catch (error) {
       if (progress.live && send.ended.aborted) return { response: nothingNew(request.url) }
-      return answerWithoutUpstream(error, host, request.signal)
+      return answerWithoutUpstream(error, url, request.signal)
     } finally {
       markUpstreamEnd(progress)
     }
     const answered = await answerFrom(upstream, {
       live: progress.live,
       isHead: request.method === 'HEAD',
-      host,
+      url,
     })
-    if (!isEventStream(upstreamRequest.url)) return answered
+    if (!isEventStream(url)) return answered
     return { ...answered, response: whileAllowed(answered.response, isAllowed, send.ended) }
 
     async function isAllowed(): Promise<boolean> {
       const again = startProgress(request.method)
       try {
         const next = await resolveRequest(await identify(request, again), request, again)
-        return next.url === upstreamRequest.url
+        return next.url === url
       } catch {
         return false
       }
