@@ -22,7 +22,7 @@ export interface DeltaBuffer {
 /** The largest edit that is stored, in UTF-8 bytes of its JSON: half of the default limit of one mutation. */
 const MAX_EDIT_BYTES = 512 * 1024
 /** The largest output of a tool that is stored whole, in UTF-8 bytes of its JSON. */
-const MAX_OUTPUT_BYTES = MAX_EDIT_BYTES / 2
+export const MAX_OUTPUT_BYTES = MAX_EDIT_BYTES / 2
 /** The most that one append sends, in UTF-16 units. A unit takes at most three bytes. */
 const MAX_APPEND_LENGTH = 128 * 1024
 
@@ -125,19 +125,14 @@ export function withinLimits(edit: PartEdit): PartEdit {
   return { at, merge: Object.fromEntries(kept) }
 }
 
-/** Returns true if the output of a tool is shortened when it is stored. */
-export function isLargeOutput(output: JsonValue): boolean {
-  return bytesOf(output) > MAX_OUTPUT_BYTES
-}
-
 function withSmallerOutput(call: JsonObject): JsonObject {
   const { output = null, input = null } = call
-  const isLarge = isLargeOutput(output)
+  const wholeBytes = bytesOf(output)
   const smaller: JsonObject = {
     ...call,
-    ...(isLarge && {
+    ...(wholeBytes > MAX_OUTPUT_BYTES && {
       output: shortened(output),
-      resultProviderMetadata: omission(call, { wholeBytes: bytesOf(output) }),
+      resultProviderMetadata: omission(call, { wholeBytes }),
     }),
   }
   if (bytesOf(smaller) <= MAX_EDIT_BYTES) return smaller

@@ -1,9 +1,9 @@
 import { v7 as uuidv7 } from 'uuid'
-import { isLargeOutput, withinLimits } from '../../chat/delta-buffer.ts'
+import { MAX_OUTPUT_BYTES, withinLimits } from '../../chat/delta-buffer.ts'
 import type { UIMessageChunks } from '../../chat/pipe-ui-message-stream.ts'
 import { shortened } from '../../chat/shorten-output.ts'
 import { storableObject } from '../../chat/storable.ts'
-import type { JsonObject, Principal } from '../../schema/index.ts'
+import { isJsonObject, type JsonObject, type Principal } from '../../schema/index.ts'
 import type { SessionStore } from '../store/index.ts'
 
 /** The methods of a store that attach files to answers. */
@@ -62,8 +62,8 @@ export function attaching<User extends Principal>(
 
   async function attachedOutput(chunk: Chunk): Promise<Chunk> {
     const { output = null } = storableObject({ output: chunk.output }, () => {})
-    if (!isLargeOutput(output)) return chunk
     const bytes = Buffer.from(JSON.stringify(output))
+    if (bytes.length <= MAX_OUTPUT_BYTES) return chunk
     const stored = await store(bytes, 'output.json')
     if (stored === undefined) return chunk
     const reference = referringTo(chunk, { ...stored, wholeBytes: bytes.length })
@@ -86,8 +86,9 @@ export function attaching<User extends Principal>(
 type Chunk = { readonly type: string; readonly [key: string]: unknown }
 type FileChunk = Chunk & { readonly url: string }
 
-function referringTo({ providerMetadata }: Chunk, sessionDb: object) {
-  return { providerMetadata: { ...Object(providerMetadata), sessionDb } }
+function referringTo(chunk: Chunk, sessionDb: object) {
+  const { providerMetadata: given } = chunk as JsonObject
+  return { providerMetadata: { ...(isJsonObject(given) && given), sessionDb } }
 }
 
 function isLargeFile(chunk: Chunk): chunk is FileChunk {
