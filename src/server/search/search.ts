@@ -212,6 +212,12 @@ const WAYS = ['ranked', 'newest', 'all'] as const
 type Way = (typeof WAYS)[number]
 type Ways = Readonly<Record<Source, Way>>
 
+/** Returns false for a source that the request's filters leave out: messages have one kind, and no tool. */
+function isSearched(source: Source, { sources, kinds, tools }: Request): boolean {
+  if (!(sources?.includes(source) ?? true)) return false
+  return source === 'event' || (tools === undefined && (kinds?.includes('message') ?? true))
+}
+
 /** Chooses the ways from the planner's estimates, which take a thousandth of the time of a search. */
 async function firstWays<P extends Principal>(
   { pool, preparer }: SearchContext<P>,
@@ -221,15 +227,16 @@ async function firstWays<P extends Principal>(
 ): Promise<Ways> {
   if (request.sessionId !== undefined) return { event: 'ranked', message: 'ranked' }
   const query = indexQuery(principal, request, groups)
-  const wayOf = async (matching: RawBuilder<unknown>): Promise<Way> => {
+  const wayOf = async (source: Source, matching: RawBuilder<unknown>): Promise<Way> => {
+    if (!isSearched(source, request)) return 'ranked'
     const statement = sql<Explained>`EXPLAIN (FORMAT JSON) SELECT 1 ${matching} @@ ${query}::tsquery`
     const { rows } = await pool.query(preparer.prepare(statement))
     const estimate = (rows[0] as Explained)['QUERY PLAN'][0].Plan['Plan Rows']
     return estimate > SURELY_COMMON ? 'newest' : 'ranked'
   }
   const [event, message] = await Promise.all([
-    wayOf(sql`FROM timeline_events AS event WHERE ${EVENT_DOCUMENT}`),
-    wayOf(sql`FROM chat_messages AS message WHERE ${MESSAGE_DOCUMENT}`),
+    wayOf('event', sql`FROM timeline_events AS event WHERE ${EVENT_DOCUMENT}`),
+    wayOf('message', sql`FROM chat_messages AS message WHERE ${MESSAGE_DOCUMENT}`),
   ])
   return { event, message }
 }
@@ -356,7 +363,7 @@ function eventMatches<P extends Principal>(parts: PageParts<P>): RawBuilder<unkn
   // The index decides for single words; a text that was cut may have the words of a phrase anywhere.
   const isCut = sql`event.text LIKE '%more characters]'`
   return matches(parts, {
-    isSearched: request.sources?.includes('event') ?? true,
+    source: 'event',
     way: ways.event,
     columns,
     table: sql`timeline_events AS event`,
@@ -370,15 +377,14 @@ function eventMatches<P extends Principal>(parts: PageParts<P>): RawBuilder<unkn
 
 function messageMatches<P extends Principal>(parts: PageParts<P>): RawBuilder<unknown> {
   const { request, ways } = parts
-  const { kinds, roles, tools, from, until, sources } = request
+  const { roles, from, until } = request
   const conditions = [
     ...optional(roles, (list) => sql`message.role = ANY (${list}::text[])`),
     ...optional(from, (time) => sql`message.created_at >= ${time.toISOString()}::timestamptz`),
     ...optional(until, (time) => sql`message.created_at < ${time.toISOString()}::timestamptz`),
   ]
-  const hasKind = kinds === undefined || kinds.includes('message')
   return matches(parts, {
-    isSearched: hasKind && tools === undefined && (sources?.includes('message') ?? true),
+    source: 'message',
     way: ways.message,
     columns: sql`'message' AS source, message.session_id, message.id, message.position AS place,
       'message' AS kind, message.role, message.created_at AS at, NULL::text AS title,
@@ -393,7 +399,7 @@ function messageMatches<P extends Principal>(parts: PageParts<P>): RawBuilder<un
 }
 
 interface Searched {
-  readonly isSearched: boolean
+  readonly source: Source
   readonly way: Way
   readonly columns: RawBuilder<unknown>
   readonly table: RawBuilder<unknown>
@@ -406,7 +412,7 @@ interface Searched {
 
 function matches<P extends Principal>(
   { context, principal, request, groups, after }: PageParts<P>,
-  { isSearched, way, columns, table, alias, document, text, conditions, isCut }: Searched,
+  { source, way, columns, table, alias, document, text, conditions, isCut }: Searched,
 ): RawBuilder<unknown> {
   const { tenantId } = principal
   const row = (name: string) => sql.ref(`${alias}.${name}`)
@@ -414,7 +420,7 @@ function matches<P extends Principal>(
     sql`${row('tenant_id')} = ${tenantId}`,
     ...optional(request.sessionId, (id) => sql`${row('session_id')} = ${id}`),
     ...conditions,
-    ...(isSearched ? [] : [sql`false`]),
+    ...(isSearched(source, request) ? [] : [sql`false`]),
   ]
   const see = sql`(${context.policy.see(principal)})`
   const session = sql`session.tenant_id = ${tenantId}`

@@ -8,7 +8,9 @@ import {
   ada,
   bob,
   insertEvent,
+  insertMessage,
   insertSession,
+  insertThread,
   type StoreFixture,
   startStore,
   stranger,
@@ -218,6 +220,12 @@ describe('of a word that is too common', () => {
         CASE WHEN sessions.id = 'common1' AND seq = 7 THEN 'common word' WHEN seq > 8000 THEN 'the word is late' ELSE 'the word is common ' || seq END, ''
       FROM sessions, generate_series(0, 100 + 8300 * (sessions.id = 'common1')::integer) AS seq
       WHERE sessions.id IN ('common1', 'common2')`)
+    await fixture.write(
+      ada,
+      insertThread('common2', 'zebras'),
+      insertMessage('zebras', 'z1', { content: 'A zebra' }),
+      insertMessage('zebras', 'z2', { content: 'Another zebra' }),
+    )
   })
 
   describe.each([
@@ -264,6 +272,13 @@ describe('of a word that is too common', () => {
         sessionId: 'common2',
       })
       expect(facets.sessions).toEqual([{ value: 'common2', count: 101 }])
+      expect(isPartial).toBe(false)
+    })
+
+    test('of chat messages only, nothing is left out', async () => {
+      const request = { query: 'zebra', limit: 1 } as const
+      const { hits, isPartial } = await store.search(ada, { ...request, sources: ['message'] })
+      expect(hits).toHaveLength(1)
       expect(isPartial).toBe(false)
     })
 
