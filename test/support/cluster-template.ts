@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { chmod, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -38,7 +39,7 @@ export async function copyTemplate(
   create: (parent: string) => Promise<string>,
 ): Promise<void> {
   const template = join(CACHE, name)
-  if (!(await exists(template))) {
+  if (!existsSync(template)) {
     const parent = await mkdtemp(join(tmpdir(), 'session-db-template-'))
     await chmod(parent, 0o755)
     await mkdir(CACHE, { recursive: true })
@@ -49,11 +50,4 @@ export async function copyTemplate(
     await Promise.all([parent, unfinished].map((path) => rm(path, { recursive: true })))
   }
   await run('cp', ['-a', template, target])
-}
-
-function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  )
 }

@@ -6,7 +6,7 @@ import { emptyDatabase, givenEngine } from './given-engine.ts'
 /** A Postgres with an engine that replicates it. */
 export interface Engine {
   readonly databaseUrl: string
-  /** Base URL of the engine. */
+  /** Base URL of the engine, without a slash at its end. */
   readonly electricUrl: string
   readonly secret: string | undefined
   close(): Promise<void>
@@ -42,7 +42,7 @@ export async function startShapeServer(
   const { url } = await server.listen()
   return {
     databaseUrl,
-    electricUrl: url,
+    electricUrl: url.replace(/\/$/, ''),
     secret: options.secret,
     async close() {
       await server.close()
@@ -57,7 +57,7 @@ export async function withoutSecret(engine: Engine): Promise<Engine> {
   if (!secret) return engine
   const way = await serve(async ({ url, method, headers, body, signal }) => {
     const { pathname, search } = new URL(url)
-    const target = new URL(`${electricUrl.replace(/\/$/, '')}${pathname}${search}`)
+    const target = new URL(`${electricUrl}${pathname}${search}`)
     target.searchParams.set('secret', secret)
     headers.delete('host')
     const sent = { method, headers, body, signal, duplex: 'half' }

@@ -6,7 +6,7 @@ import { query } from './query.ts'
 /** A Postgres and an Electric that run outside of the tests. */
 export interface GivenEngine {
   readonly databaseUrl: string
-  /** Base URL of Electric. */
+  /** Base URL of Electric, without a slash at its end. */
   readonly electricUrl: string
   readonly secret: string | undefined
 }
@@ -27,7 +27,8 @@ export function givenEngine(): GivenEngine | undefined {
         'are up already (and ELECTRIC_SECRET if it has one). `node test/support/start-engine.ts` starts a stand-in.',
     )
   }
-  return { databaseUrl: DATABASE_URL, electricUrl: ELECTRIC_URL, secret: ELECTRIC_SECRET }
+  const electricUrl = ELECTRIC_URL.replace(/\/$/, '')
+  return { databaseUrl: DATABASE_URL, electricUrl, secret: ELECTRIC_SECRET }
 }
 
 /**
@@ -90,7 +91,7 @@ async function watchForTruncation({
   electricUrl,
   secret,
 }: GivenEngine): Promise<() => Promise<void>> {
-  const shape = new URL(`${electricUrl.replace(/\/$/, '')}/v1/shape`)
+  const shape = new URL(`${electricUrl}/v1/shape`)
   shape.searchParams.set('table', 'sessions')
   shape.searchParams.set('columns', 'tenant_id,id')
   // A tenant without rows, so that the shape is new and small.

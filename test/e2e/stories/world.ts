@@ -1,4 +1,5 @@
 import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { launchBrowser, openWindow, type Window, type WindowOptions } from '../support/browser.ts'
 import { type Demo, startDemo, temporaryDataDir } from '../support/demo.ts'
 
@@ -13,7 +14,7 @@ export interface World {
   close(): Promise<void>
 }
 
-export async function startWorld(): Promise<World> {
+async function startWorld(): Promise<World> {
   const dataDir = await temporaryDataDir()
   const demo = await startDemo({ dataDir: dataDir.path, env: { ECHO_TOKEN_MS: '15' } })
   const browser = await launchBrowser()
@@ -33,4 +34,21 @@ export async function startWorld(): Promise<World> {
       await dataDir.remove()
     },
   }
+}
+
+/** Tells stories in one world, in their order: later ones may need what earlier ones have left there. */
+export function tellStories(stories: Record<string, (world: () => World) => void>): void {
+  let world: World
+
+  beforeAll(async () => {
+    world = await startWorld()
+  })
+
+  afterAll(() => world?.close())
+
+  for (const [name, tell] of Object.entries(stories)) describe(name, () => tell(() => world))
+
+  test('no window logged a console warning or error', () => {
+    expect(world.complaints()).toEqual([])
+  })
 }

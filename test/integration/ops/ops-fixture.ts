@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { migrate } from '../../../src/server/index.ts'
 import { freshDatabase } from '../../support/database.ts'
 import { hasDebianPostgres, startDebianPostgres } from '../../support/debian-postgres.ts'
-import { MIGRATED } from '../../support/postgres.ts'
+import { MIGRATED, newDatabase, prepareMigrated } from '../../support/postgres.ts'
 import { query } from '../../support/query.ts'
 
 /** A migrated database, with role and stream names that no other test uses. */
@@ -21,23 +20,22 @@ export const servers = [
 ]
 
 async function embedded(like?: OpsDatabase): Promise<OpsDatabase> {
-  const database = await freshDatabase(like ? new URL(like.url).pathname.slice(1) : MIGRATED)
+  const database = await freshDatabase(templateOf(like))
   return prepare(database.url, () => database.drop(), like?.names)
 }
 
 async function debian() {
   const server = await startDebianPostgres()
-  await query(server.url, `CREATE DATABASE ${MIGRATED}`)
-  await migrate({ database: new URL(`/${MIGRATED}`, server.url).href })
+  await prepareMigrated(server.url)
   const create = async (like?: OpsDatabase) => {
-    const name = `test_${suffix()}`
-    const template = like ? new URL(like.url).pathname.slice(1) : MIGRATED
-    await query(server.url, `CREATE DATABASE ${name} TEMPLATE ${template}`)
-    const url = new URL(server.url)
-    url.pathname = `/${name}`
-    return prepare(url.href, async () => {}, like?.names)
+    const url = await newDatabase(server.url, `test_${suffix()}`, templateOf(like))
+    return prepare(url, async () => {}, like?.names)
   }
   return { create, stop: () => server.stop() }
+}
+
+function templateOf(like: OpsDatabase | undefined): string {
+  return like === undefined ? MIGRATED : new URL(like.url).pathname.slice(1)
 }
 
 /** Names the roles of a database. A copy of another one shares its roles, which are dropped with that one. */
