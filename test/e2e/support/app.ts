@@ -5,8 +5,15 @@ export const LEGACY_SESSION = 'session-default'
 export const LEGACY_THREAD = 'thread_3983efad-ab5b-40b6-a175-4a38cdfdbaeb'
 
 export async function openSession(page: Page, sessionId: string): Promise<void> {
-  await page.getByTestId(`session-${sessionId}`).getByRole('link').click()
-  await page.getByTestId('session-title').waitFor()
+  const link = page.getByTestId(`session-${sessionId}`).getByRole('link')
+  const title = (await link.textContent()) ?? ''
+  await link.click()
+  await shown(page, title)
+}
+
+/** Waits until the page shows a session. Its address changes while the one before is still shown. */
+async function shown(page: Page, title: string): Promise<void> {
+  await page.getByTestId('session-title').getByText(title, { exact: true }).waitFor()
 }
 
 export async function sendMessage(page: Page, text: string): Promise<void> {
@@ -45,7 +52,7 @@ export async function createSession(page: Page, title: string): Promise<string> 
   await page.getByTestId('new-session').click()
   await page.getByTestId('title-input').fill(title)
   await page.getByTestId('title-save').click()
-  await page.waitForURL(/\/sessions\/[^/?]+/)
+  await shown(page, title)
   return decodeURIComponent(new URL(page.url()).pathname.split('/').at(-1) ?? '')
 }
 
