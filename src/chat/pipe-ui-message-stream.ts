@@ -1,6 +1,7 @@
 import type { JsonObject } from '../schema/fields.ts'
 import type { StreamError } from '../schema/streamed-message.ts'
 import { parsePartialJson } from './partial-json.ts'
+import { withoutOmission } from './shorten-output.ts'
 
 /** The stream that the AI SDK's `toUIMessageStream()` returns. Chunks of unknown types are ignored. */
 export type UIMessageChunks = AsyncIterable<{ readonly type: string }>
@@ -393,7 +394,9 @@ function newTool(options: ToolOptions): Part {
 function updatedTool(part: Part, options: ToolOptions): Part {
   const { toolName, dynamic, state } = options
   const { title, toolMetadata, providerExecuted } = options
-  const kept = Object.entries(part).filter(([key]) => !REPLACED.includes(key))
+  const kept = Object.entries(withoutOmission(part as JsonObject)).filter(
+    ([key]) => !REPLACED.includes(key),
+  )
   return {
     ...Object.fromEntries(kept),
     ...(dynamic ? { type: 'dynamic-tool', toolName } : { type: `tool-${toolName}` }),

@@ -22,6 +22,14 @@ export function omission(part: JsonObject, note: JsonObject): JsonObject {
   return { ...known, sessionDb: { ...note, ...sessionDb } }
 }
 
+/** Returns a tool's part without the note about its output, for another output in its place. */
+export function withoutOmission(part: JsonObject): JsonObject {
+  const { resultProviderMetadata: metadata, ...rest } = part
+  if (!isJsonObject(metadata) || metadata.sessionDb === undefined) return part
+  const { sessionDb: _, ...given } = metadata
+  return { ...rest, ...(Object.keys(given).length > 0 && { resultProviderMetadata: given }) }
+}
+
 interface Cut {
   readonly value: JsonValue
   readonly length: number

@@ -1,3 +1,4 @@
+import { withoutOmission } from '../../chat/shorten-output.ts'
 import type { ChatMessage, JsonObject, JsonValue, Principal } from '../../schema/index.ts'
 import { SessionDbError } from '../../writes/errors.ts'
 import type { SessionStore } from '../store/index.ts'
@@ -62,11 +63,8 @@ function withFile(
 }
 
 function withOutput(part: JsonObject, bytes: Buffer): JsonObject {
-  const { resultProviderMetadata, ...rest } = part
-  const { sessionDb: _, ...metadata } = Object(resultProviderMetadata) as JsonObject
-  const given = Object.keys(metadata).length > 0 && { resultProviderMetadata: metadata }
   try {
-    return { ...rest, output: JSON.parse(bytes.toString()) as JsonValue, ...given }
+    return { ...withoutOmission(part), output: JSON.parse(bytes.toString()) as JsonValue }
   } catch {
     return part
   }

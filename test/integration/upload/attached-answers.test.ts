@@ -102,6 +102,8 @@ const chunk = fc.oneof(
 test('attaches what is too large for a message, and changes nothing else', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(chunk, { minLength: 1, maxLength: 4 }), async (groups) => {
+      // A case that failed must not fail the smaller ones.
+      await fixture.rows('DELETE FROM chat_attachments')
       const chunks: Chunk[] = [{ type: 'start' }, ...groups.flat(), { type: 'finish' }]
       const without = await piped(chunks)
       expect(await attachments()).toEqual([])
@@ -166,6 +168,23 @@ test('attaches what is too large for a message, and changes nothing else', async
     }),
     { numRuns: cases(12, 150) },
   )
+})
+
+test.each([
+  ['a short one', 'Done.'],
+  ['one that is too large to attach', 'o'.repeat(MAX_ATTACHMENT)],
+])('another output of the same call, %s, has no attachment of the first', async (_, output) => {
+  const outputs = ['o'.repeat(700_000), output]
+  const call = { toolCallId: 'c', toolName: 'read', input: {} }
+  const chunks = outputs.flatMap((each) => [
+    { type: 'tool-input-available', ...call },
+    { type: 'tool-output-available', toolCallId: 'c', output: each },
+  ])
+  const all = [{ type: 'start' }, ...chunks, { type: 'finish' }]
+  const [without, message] = [await piped(all), await piped(all, { uploadUrl: UPLOAD_URL })]
+  expect(message.parts).toEqual(without.parts)
+  expect(await attachments()).toEqual([])
+  for (const { id } of [without, message]) await remove(id)
 })
 
 test('a chat handler and a resumed message attach them too', async () => {
