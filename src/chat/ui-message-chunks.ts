@@ -284,9 +284,17 @@ function isContinuedCall(before: Part, part: Part): boolean {
   if (part.toolCallId !== before.toolCallId) return false
   const isKept = Object.keys(before).every((key) => key in part || REPLACED.includes(key))
   if (!isKept || (part.state === 'output-denied' && before.output !== undefined)) return false
+  // An answer adds to an approval. One that has lost something is another one, asked for after a reset.
+  if (!isWithin(before.approval, part.approval)) return false
   const [from, to] = [placeOf(before), placeOf(part)]
   if (from === 0 && to === 0) return rawOf(part).startsWith(rawOf(before))
   return to >= from && (from === 0 || isSameJson(inputOf(part), inputOf(before)))
+}
+
+/** Checks whether all properties of one object are in another. */
+function isWithin(one: JsonValue | undefined, other: JsonValue | undefined): boolean {
+  if (!isJsonObject(one)) return true
+  return isJsonObject(other) && Object.keys(one).every((key) => isSameJson(one[key], other[key]))
 }
 
 function placeOf({ state }: Part): number {

@@ -327,6 +327,11 @@ test.each([
   ['a text that had ended', done, { ...done, text: 'It is noon.', state: 'streaming' }],
   ['the input of a call', found, { ...found, input: { city: 'Basel' } }],
   ['a call with less', found, { ...call, state: 'output-available', output: 1 }],
+  [
+    'an approval',
+    { ...call, state: 'approval-requested', approval: { id: 'a1', isAutomatic: true } },
+    { ...call, state: 'approval-responded', approval: { id: 'a1', approved: true } },
+  ],
 ])('begins the step again when %s is replaced after a reset', (_, before, after) => {
   const source = createChunkSource()
   const step = { type: 'step-start' }
